@@ -1,0 +1,119 @@
+"""How well a space meets notes that it has never heard: PCA beside the VAE, with and without planar flows.
+
+    python benchmarks/reconstruction.py FOLDER --out runs/reconstruction --json reconstruction.json
+
+Every method sees the same training notes and is measured on the same held-out ones (split by file), as mean absolute
+and root mean square error of the log spectrogram in dB. The VAEs are trained here, two at a time on one core each, in
+folders under --out: run again, it goes on where it was. "encoder" is the point that the encoder gives in one pass;
+"refined" is that point moved to where the decoder meets the note best, as PCA's projection does by construction.
+"""
+
+import argparse
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _table import add_arguments, finish
+
+import timbre
+from timbre.config import Config
+from timbre.data.features import Features, features
+
+FLOWS = {"vae": 0, "vae+planar8": 8}
+
+
+def main() -> None:
+    args = parse()
+    library = timbre.scan(args.folder)
+    stride = max(1, len(library) // 120) if args.quick else 1
+    library = library[::stride]
+    config = base_config(args)
+    table = features(library, config, progress=True)
+    rows = [pca_row(table, dim, args.seed) for dim in args.dims]
+    finish(rows, args, "PCA")
+    jobs = [(args.folder, stride, method, dim, config, args) for dim in args.dims for method in FLOWS]
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        for found in pool.map(vae_rows, jobs):
+            rows += found
+            finish(rows, args, "so far")
+    finish(sorted(rows, key=lambda row: (row["dim"], row["method"])), args, f"{len(table.rows('test'))} held-out notes")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
+    parser.add_argument("--out", type=Path, default=Path("runs/reconstruction"), help="where the models are kept")
+    parser.add_argument("--dims", type=int, nargs="+", help="latent dimensions")
+    parser.add_argument("--minutes", type=float, help="of training for each model, on one core")
+    parser.add_argument("--refine", type=int, help="steps for the refined points")
+    parser.add_argument("--workers", type=int, default=2, help="models trained at a time")
+    parser.add_argument("--seed", type=int, default=0)
+    add_arguments(parser)
+    args = parser.parse_args()
+    args.dims = args.dims or ([8] if args.quick else [8, 16, 32, 64])
+    args.minutes = args.minutes or (0.2 if args.quick else 12.0)
+    args.refine = args.refine if args.refine is not None else (5 if args.quick else 60)
+    return args
+
+
+def base_config(args: argparse.Namespace) -> Config:
+    config = Config()
+    training = replace(config.training, epochs=100_000, max_minutes=args.minutes, threads=1, seed=args.seed)
+    data = replace(config.data, valid=0.1, test=0.15, transpose=0 if args.quick else 2)
+    return replace(config, training=training, data=data)
+
+
+def pca_row(table: Features, dim: int, seed: int) -> dict[str, Any]:
+    """Principal components of the training notes' spectrograms, with what is below the floor put back on it."""
+    from sklearn.decomposition import PCA
+
+    flat = table.spectrograms.reshape(len(table.spectrograms), -1)
+    train, test = (flat[table.rows(part)].astype(np.float32) for part in ("train", "test"))
+    pca = PCA(dim, svd_solver="full").fit(train)
+    error = np.maximum(pca.inverse_transform(pca.transform(test)), test.min()) - test
+    return row("pca", dim, "projection", float(np.abs(error).mean()), float(np.sqrt(np.square(error).mean())), seed)
+
+
+def vae_rows(job: tuple[Path, int, str, int, Config, argparse.Namespace]) -> list[dict[str, Any]]:
+    """Train one model, or take it from its folder, and measure it."""
+    import torch
+
+    from timbre.training.batches import Batches
+    from timbre.training.measure import errors
+
+    folder, stride, method, dim, config, args = job
+    torch.set_num_threads(1)
+    library = timbre.scan(folder)[::stride]
+    config = replace(config, model=replace(config.model, dim=dim, flows=FLOWS[method]))
+    begun = time.monotonic()
+    kind = "quick" if args.quick else "full"
+    space = timbre.train(library, config, args.out / f"{kind}-{method}-{dim}-seed{args.seed}", progress=False)
+    spent = time.monotonic() - begun
+    table = features(library, config)
+    held_out = Batches(table, table.rows("test"), 64, 0, torch.device("cpu"))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    more = {"steps": space.report["steps"], "train_minutes": round(space.report["train_minutes"], 2)}
+    more |= {
+        "notes_per_s": round(space.report["notes_per_s"], 1),
+        "peak_memory_mib": round(memory),
+        "wall_s": round(spent),
+    }
+    out = []
+    for encoding, steps in (("encoder", 0), ("refined", args.refine)):
+        found = errors(space.model, held_out, steps)
+        out.append(row(method, dim, encoding, found.l1_db, found.rmse_db, args.seed) | more)
+    return out
+
+
+def row(method: str, dim: int, encoding: str, l1_db: float, rmse_db: float, seed: int) -> dict[str, Any]:
+    figures = {"l1_db": round(l1_db, 3), "rmse_db": round(rmse_db, 3)}
+    return {"method": method, "dim": dim, "encoding": encoding, **figures, "seed": seed}
+
+
+if __name__ == "__main__":
+    main()

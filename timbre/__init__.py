@@ -1,0 +1,68 @@
+"""timbre: learn a timbre space from instrument notes, and turn its places into sound.
+
+The names below are the whole public surface. Each is imported on first use, so that ``import timbre``
+stays light: torch is loaded only when something needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from timbre.audio import Audio, read, write
+    from timbre.config import Config
+    from timbre.data import Library, Note, scan
+    from timbre.errors import TimbreError
+    from timbre.playback import Player, play
+    from timbre.space import Path, Space, load, train
+    from timbre.synth import render
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Audio": "timbre.audio",
+    "Note": "timbre.data",
+    "Library": "timbre.data",
+    "Config": "timbre.config",
+    "Space": "timbre.space",
+    "Path": "timbre.space",
+    "Player": "timbre.playback",
+    "TimbreError": "timbre.errors",
+    "read": "timbre.audio",
+    "write": "timbre.audio",
+    "scan": "timbre.data",
+    "train": "timbre.space",
+    "load": "timbre.space",
+    "render": "timbre.synth",
+    "play": "timbre.playback",
+}
+
+__all__ = [  # noqa: RUF022  (the order of the design: types first, then verbs)
+    "Audio",
+    "Note",
+    "Library",
+    "Config",
+    "Space",
+    "Path",
+    "Player",
+    "TimbreError",
+    "read",
+    "write",
+    "scan",
+    "train",
+    "load",
+    "render",
+    "play",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'timbre' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

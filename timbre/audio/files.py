@@ -1,0 +1,154 @@
+"""Reading and writing sound files through libsndfile."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from timbre.audio._audio import Audio
+from timbre.errors import AudioError
+
+_BLOCK = (
+    1 << 16
+)  # frames at a time: a false length in a header costs no memory, and long Vorbis writes stay off the stack
+_FORMATS = {".wav": ("WAV", "PCM_24"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
+_UNKNOWN = 1 << 62  # libsndfile gives about this many frames where a stream does not tell its length
+_MP3_SLACK = 3 * 1152  # an MP3's length is told in whole codec frames, encoder padding included or not
+_HEADROOM = 1e-3  # rounding of a sound normalised to full scale; anything above it would be clipped audibly
+
+
+class Probe(NamedTuple):
+    """What is known of a sound file after one pass over it."""
+
+    duration: float
+    """Seconds."""
+    peak: float
+    """Largest magnitude of any sample; full scale is 1."""
+
+
+def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: bool = False) -> Audio:
+    """Read a sound file (WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads).
+
+    Args:
+        path: the file.
+        sample_rate: resample to this rate (Hz); None keeps the file's own.
+        mono: average the channels.
+
+    Raises:
+        AudioError: if there is no such file, it is damaged or not audio, or it holds no samples or NaN ones.
+    """
+    path = _existing(path)
+    blocks = list(_blocks(path))
+    try:
+        audio = Audio(np.concatenate([samples for samples, _ in blocks], axis=1), blocks[0][1])
+    except AudioError as error:
+        raise AudioError(f"{path} cannot be used: {error}") from error
+    audio = audio.mono() if mono else audio
+    return audio if sample_rate is None else audio.resample(sample_rate)
+
+
+def probe(path: str | os.PathLike[str]) -> Probe:
+    """Duration and peak of a sound file, decoded whole but never held in memory; refuses what `read` refuses."""
+    path = _existing(path)
+    frames, peak, rate = 0, 0.0, 1
+    for samples, rate in _blocks(path):
+        level = float(np.max(np.abs(samples)))
+        if not np.isfinite(level):
+            read(path)  # names the bad samples
+        frames, peak = frames + samples.shape[1], max(peak, level)
+    return Probe(frames / rate, peak)
+
+
+def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None) -> Path:
+    """Write a WAV, FLAC or OGG file, chosen by its suffix, and return its path.
+
+    The file appears whole or not at all: it is written under another name in the same folder and then renamed.
+
+    Args:
+        path: the file; its folder must exist. An older file of that name is replaced.
+        audio: the sound.
+        subtype: libsndfile's name of the sample format, such as PCM_16 or FLOAT; by default PCM_24 (Vorbis for OGG).
+
+    Raises:
+        AudioError: if the suffix, the subtype or the folder will not do, or a sample lies beyond full scale (only
+            floating-point subtypes can hold that).
+    """
+    path = Path(path).expanduser()
+    kind, subtype = _format(path, subtype)
+    samples = audio.samples if subtype in ("FLOAT", "DOUBLE") else _within_full_scale(path, audio)
+    if not path.parent.is_dir():
+        raise AudioError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with soundfile.SoundFile(partial, "w", audio.sample_rate, audio.channels, subtype, format=kind) as file:
+            for start in range(0, samples.shape[1], _BLOCK):
+                file.write(samples[:, start : start + _BLOCK].T)
+        os.replace(partial, path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"{path} cannot be written: {_reason(error)}; choose a folder you may write to.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder; a sound file is wanted.")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except (OSError, ValueError) as error:
+        raise AudioError(f"{path} cannot be read: {_reason(error)}.") from error
+    if empty:
+        raise AudioError(f"{path} is empty (0 bytes).")
+    return path
+
+
+def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """Pairs of samples (channels, up to _BLOCK) and rate; refuses a file that ends before its header says or holds nothing."""
+    frames = 0
+    try:
+        with soundfile.SoundFile(path) as file:
+            while (samples := file.read(_BLOCK, dtype="float32", always_2d=True)).size:
+                frames += len(samples)
+                yield samples.T, file.samplerate
+            promised, slack = file.frames, _MP3_SLACK if file.format == "MP3" else 0
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise AudioError(f"{path} is damaged or not a sound file that can be read: {_reason(error)}.") from error
+    if frames == 0:
+        raise AudioError(f"{path} holds no samples.")
+    if frames + slack < promised < _UNKNOWN:
+        raise AudioError(f"{path} is damaged: it breaks off after {frames} of {promised} samples.")
+
+
+def _format(path: Path, subtype: str | None) -> tuple[str, str]:
+    if path.suffix.lower() not in _FORMATS:
+        raise AudioError(f"{path} cannot be written: the name must end in {', '.join(_FORMATS)}.")
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder; the name of a file is wanted.")
+    kind, default = _FORMATS[path.suffix.lower()]
+    subtype = default if subtype is None else subtype.upper()
+    if not soundfile.check_format(kind, subtype):
+        known = ", ".join(soundfile.available_subtypes(kind))
+        raise AudioError(f"{path} cannot be written as {subtype}; {kind} files hold one of {known}.")
+    return kind, subtype
+
+
+def _within_full_scale(path: Path, audio: Audio) -> np.ndarray:
+    if audio.peak > 1 + _HEADROOM:
+        over = 20 * np.log10(audio.peak)
+        raise AudioError(
+            f"{path} cannot be written: the sound peaks at {audio.peak:.3f}, {over:.1f} dB over full scale; "
+            f"lower it with .gain({-np.ceil(10 * over) / 10:.1f}) first."
+        )
+    return np.clip(audio.samples, -1.0, 1.0)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else getattr(error, "error_string", None)
+    return (text or str(error)).rstrip(".")

@@ -1,0 +1,51 @@
+"""The command line: each command in a module of its own, imported when it is called."""
+
+from typing import TYPE_CHECKING
+
+from cyclopts import App, Parameter
+
+from timbre import __version__
+
+if TYPE_CHECKING:
+    from cyclopts.argument import ArgumentCollection
+
+_COMMANDS = {
+    "scan": "List the notes of a folder: what was kept, what was dropped and why.",
+    "train": "Learn a timbre space from a folder of notes.",
+    "synth": "Turn places of a space into sound: one note, or a morph between two places.",
+    "encode": "Print the coordinates of sounds.",
+    "inspect": "Describe a saved space: its known sounds, settings, figures and files.",
+    "info": "Describe this installation, for bug reports.",
+    "demo": "Write sounds and pictures that show what a space has learned.",
+}
+
+
+def fill_from_toml(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
+    """Let the file of --config decide every setting that no option decides (a hook of cyclopts).
+
+    Raises:
+        ConfigError: if the file cannot be read or holds something that is not a setting.
+    """
+    files = [token.value for argument in arguments if argument.name == "--config" for token in argument.tokens]
+    if files:
+        from cyclopts.config import Dict
+
+        from timbre.config import Config
+
+        settings = Config.from_toml(files[0]).to_dict()
+        Dict(settings, use_commands_as_keys=False, source=files[0])(app, commands, arguments)
+
+
+app = App(
+    name="timbre",
+    help="Learn a timbre space from instrument notes, and turn its places into sound. "
+    "Each command explains itself: timbre train --help.",
+    version=__version__,
+    config=fill_from_toml,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(negative=()),
+)
+
+for _order, (_name, _help) in enumerate(_COMMANDS.items()):
+    app.command(f"timbre.cli.{_name}:{_name}", name=_name, help=_help, sort_key=_order)

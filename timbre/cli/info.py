@@ -1,0 +1,55 @@
+"""`timbre info`."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import timbre
+
+_PACKAGES = ("numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts")
+
+
+def info() -> None:
+    """Describe this installation, for bug reports: versions, how torchaudio loaded, devices, threads."""
+    import torch
+
+    from timbre.spectral._torchaudio import BUILD
+
+    lines = {
+        "timbre": timbre.__version__,
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "torch": torch.__version__,
+        "torchaudio": BUILD,
+        **{name: _version(name) for name in _PACKAGES},
+        "device": device_name() + (", mps" if torch.backends.mps.is_available() else ""),
+        "threads": f"{torch.get_num_threads()} of torch, {os.cpu_count()} processors",
+        "sound": _sound(),
+    }
+    for name, value in lines.items():
+        print(f"{name:<18}{value}")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def device_name() -> str:
+    """The device that training takes unless told otherwise."""
+    import torch
+
+    return f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
+
+
+def _sound() -> str:
+    """The sound outputs, or why there are none."""
+    try:
+        import sounddevice
+    except ImportError:
+        return "sounddevice is not installed (pip install timbre[play])"
+    except OSError:
+        return "PortAudio is missing (Debian: apt-get install libportaudio2)"
+    outputs = [device["name"] for device in sounddevice.query_devices() if device["max_output_channels"]]
+    return ", ".join(outputs) or "no output device"

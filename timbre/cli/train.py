@@ -1,0 +1,68 @@
+"""`timbre train`."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+import timbre
+from timbre.cli.info import device_name
+from timbre.config import Config
+
+if TYPE_CHECKING:
+    from timbre.data import Library
+    from timbre.space import Space
+
+
+def train(
+    library: Path,
+    out: Path,
+    /,
+    *,
+    config: Path | None = None,
+    settings: Annotated[Config, Parameter(name="*")] = Config(),  # noqa: B008  (frozen)
+) -> None:
+    """Learn a timbre space from a folder of notes.
+
+    Parameters
+    ----------
+    library
+        Folder of notes; `timbre scan` shows how it is read.
+    out
+        Folder of the space and of its run. The same command again continues a run that was stopped, or uses a
+        finished one.
+    config
+        TOML file of settings, with tables [spectrogram], [data], [model] and [training]. Options decide over it.
+    """
+    notes = timbre.scan(library, progress=True)
+    _print_start(notes, settings)
+    space = timbre.train(notes, settings, out)
+    print_figures(space)
+    known = next(iter(space.atlas))
+    print(f"""
+Try next:
+  timbre inspect {out}
+  timbre synth {out} --at {known} --pitch A4 -o note.wav
+  timbre demo {out} {library} demo
+  tensorboard --logdir {out}/logs""")
+
+
+def _print_start(notes: "Library", settings: Config) -> None:
+    """What is about to be learned from, and where."""
+    from timbre.data.split import split
+
+    parts = Counter(split(notes, settings.data.valid, settings.data.test, settings.data.split_seed))
+    kept, dropped = len(notes), len(notes.report.dropped)
+    print(f"{notes.root}: {kept} notes kept, {dropped} dropped, {len(notes.instruments)} instruments")
+    print(f"{parts['train']} to learn from, {parts['valid']} to choose the best checkpoint, {parts['test']} never seen")
+    device = settings.training.device
+    print(f"device {device_name() if device == 'auto' else device}", flush=True)
+
+
+def print_figures(space: "Space") -> None:
+    """The numbers of a space's report."""
+    print("\nFigures:")
+    for name, value in space.report.items():
+        if isinstance(value, int | float):
+            print(f"  {name:<20}{value:.3f}" if isinstance(value, float) else f"  {name:<20}{value}")

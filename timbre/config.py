@@ -1,0 +1,258 @@
+"""Every setting of timbre, as frozen dataclasses. Standard library only, so that reading a config costs nothing.
+
+A config comes from Python, from TOML (for people) or from JSON (inside a saved space). Reading is strict: an
+unknown key, a wrong type or an impossible value is a :class:`~timbre.errors.ConfigError` that names it.
+"""
+
+import difflib
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from timbre.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class SpectrogramConfig:
+    """The front end: what the model sees of a sound."""
+
+    kind: Literal["mel", "linear"] = "mel"
+    """Log magnitudes on a mel filterbank, or of the STFT itself."""
+    sample_rate: int = 22050
+    """Hz; every sound is resampled to it."""
+    n_fft: int = 1024
+    """STFT window, samples."""
+    hop_length: int = 256
+    """Samples between frames."""
+    n_mels: int = 256
+    """Mel bands; half of n_fft / 2 or more keeps the inverse near transparent."""
+    floor_db: float = -80.0
+    """Magnitudes below this level (dB; a full-scale sine is 0) read as this level."""
+
+    def __post_init__(self) -> None:
+        _require(self.sample_rate > 0, f"spectrogram.sample_rate is {self.sample_rate} Hz; it must be positive.")
+        _require(
+            self.n_fft >= 32 and self.n_fft % 2 == 0,
+            f"spectrogram.n_fft is {self.n_fft}; it must be even and 32 or more.",
+        )
+        _require(
+            0 < self.hop_length <= self.n_fft // 2,
+            f"spectrogram.hop_length is {self.hop_length}; it must lie between 1 and n_fft / 2 = {self.n_fft // 2}.",
+        )
+        _require(
+            0 < self.n_mels <= self.n_fft // 2,
+            f"spectrogram.n_mels is {self.n_mels}; it must lie between 1 and n_fft / 2 = {self.n_fft // 2}.",
+        )
+        _require(self.floor_db < 0, f"spectrogram.floor_db is {self.floor_db} dB; it must be below 0.")
+
+    @property
+    def bins(self) -> int:
+        """Rows of the spectrogram: mel bands, or n_fft / 2 + 1."""
+        return self.n_mels if self.kind == "mel" else self.n_fft // 2 + 1
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_length
+
+    def frames(self, samples: int) -> int:
+        """Frames of a sound of `samples` samples (centred frames: one more than whole hops)."""
+        return 1 + samples // self.hop_length
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """How notes are cut, and which are held out."""
+
+    duration: float = 2.0
+    """Seconds of each note that the model sees; shorter notes are padded with silence."""
+    trim_db: float = -50.0
+    """Silence before a note's onset is cut where it lies this far below the note's peak level (dB)."""
+    valid: float = 0.1
+    """Share of the files held out to choose the best checkpoint."""
+    test: float = 0.1
+    """Share of the files never seen in training."""
+    split_seed: int = 0
+    """Seed of the split by file."""
+    transpose: int = 1
+    """Copies of each training note resampled to another pitch; 0 turns the augmentation off."""
+    transpose_range: float = 1.0
+    """Largest transposition of such a copy, semitones."""
+
+    def __post_init__(self) -> None:
+        _require(0.05 <= self.duration <= 60, f"data.duration is {self.duration} s; it must lie between 0.05 and 60.")
+        _require(self.trim_db < 0, f"data.trim_db is {self.trim_db} dB; it must be below 0.")
+        for name in ("valid", "test"):
+            share = getattr(self, name)
+            _require(0 <= share < 0.5, f"data.{name} is {share}; it is a share of the files, from 0 to below 0.5.")
+        _require(0 <= self.transpose <= 16, f"data.transpose is {self.transpose}; it must lie between 0 and 16 copies.")
+        _require(
+            0 < self.transpose_range <= 12,
+            f"data.transpose_range is {self.transpose_range}; it must lie between 0 and 12 semitones.",
+        )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The convolutional VAE and its posterior's flows."""
+
+    dim: int = 16
+    """Dimensions of the latent space."""
+    flows: int = 8
+    """Planar flows on the posterior, K; 0 is the plain VAE."""
+    amortised: bool = False
+    """Flow parameters from the encoder, one set per note, instead of one set for all."""
+    encoder_channels: int = 128
+    """Width of the encoder's convolutions over time."""
+    decoder_channels: int = 256
+    """Width of the decoder's hidden layers."""
+    decoder_blocks: int = 3
+    """Residual blocks of the decoder."""
+    harmonics: int = 32
+    """Partials with a level of their own; 0 leaves the decoder an envelope and a noise floor."""
+    dropout: float = 0.05
+    """Dropout in encoder and decoder."""
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.dim <= 1024, f"model.dim is {self.dim}; it must lie between 1 and 1024.")
+        _require(0 <= self.flows <= 256, f"model.flows is {self.flows}; it must lie between 0 and 256.")
+        for name in ("encoder_channels", "decoder_channels", "decoder_blocks"):
+            _require(getattr(self, name) >= 1, f"model.{name} is {getattr(self, name)}; it must be 1 or more.")
+        _require(0 <= self.harmonics <= 256, f"model.harmonics is {self.harmonics}; it must lie between 0 and 256.")
+        _require(0 <= self.dropout < 1, f"model.dropout is {self.dropout}; it must lie between 0 and below 1.")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The training run."""
+
+    epochs: int = 100
+    """Passes over the training notes."""
+    max_minutes: float = 0.0
+    """Stop the schedule after this many minutes of training; 0 sets no limit. The learning rate falls in time with it."""
+    batch_size: int = 32
+    """Notes per step."""
+    learning_rate: float = 2e-3
+    """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""
+    weight_decay: float = 1e-2
+    """AdamW's decoupled weight decay."""
+    warmup: float = 0.05
+    """Share of the run over which the learning rate rises."""
+    grad_clip: float = 1.0
+    """Largest gradient norm."""
+    ema: float = 0.995
+    """Decay of the exponential moving average of the weights, which is what is saved."""
+    beta: float = 1.0
+    """Weight of the KL divergence; 1 is the evidence lower bound."""
+    beta_warmup: float = 0.2
+    """Share of the run over which beta rises from 0."""
+    free_bits: float = 0.0
+    """Nats of KL per dimension that cost nothing; 0 turns it off."""
+    unknown: float = 0.1
+    """Chance that a note's pitch, and its velocity, is hidden from the model in training."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """Lightning Fabric's precision; auto is bf16-mixed on a GPU and 32-true elsewhere."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's own choice."""
+    seed: int = 0
+    """Seed of the weights, the batches and the noise."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            _require(getattr(self, name) >= 1, f"training.{name} is {getattr(self, name)}; it must be 1 or more.")
+        for name in ("learning_rate", "grad_clip"):
+            _require(getattr(self, name) > 0, f"training.{name} is {getattr(self, name)}; it must be above 0.")
+        for name in ("max_minutes", "weight_decay", "beta", "free_bits", "threads"):
+            _require(getattr(self, name) >= 0, f"training.{name} is {getattr(self, name)}; it must be 0 or more.")
+        for name in ("warmup", "ema", "beta_warmup", "unknown"):
+            share = getattr(self, name)
+            _require(0 <= share < 1, f"training.{name} is {share}; it must lie between 0 and below 1.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a timbre space: `spectrogram`, `data`, `model`, `training`."""
+
+    spectrogram: SpectrogramConfig = field(default_factory=SpectrogramConfig)
+    """The front end."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Cutting and splitting."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The network."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The run."""
+
+    @property
+    def note_frames(self) -> int:
+        """Frames that the model sees of each note."""
+        return self.spectrogram.frames(round(self.data.duration * self.spectrogram.sample_rate))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as nested dictionaries of plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Config":
+        """A config from nested dictionaries; missing keys keep their defaults, unknown keys are refused."""
+        return from_dict(cls, values)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "Config":
+        """A config from a TOML file with tables [spectrogram], [data], [model] and [training]."""
+        return cls.from_dict(read_toml(path))
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a TOML file; a missing or malformed one is a ConfigError."""
+    try:
+        return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config file {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The config file {path} is not valid TOML: {error}.") from error
+
+
+def from_dict(cls: type[T], values: Any, where: str = "") -> T:
+    """Build the dataclass `cls` from `values`, refusing unknown keys and wrong types; `where` prefixes names in errors."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where.rstrip('.') or 'The config'} is {values!r}; a table of settings is wanted.")
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise ConfigError(_unknown_key(where, key, known))
+    return cls(**{key: _convert(value, hints[key], f"{where}{key}") for key, value in values.items()})
+
+
+def _unknown_key(where: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {where}{close[0]}?" if close else f"known here: {', '.join(known)}."
+    return f"Unknown setting {where}{key}; {hint}"
+
+
+def _convert(value: Any, kind: Any, name: str) -> Any:
+    if is_dataclass(kind):
+        return from_dict(kind, value, f"{name}.")  # type: ignore[arg-type]
+    if get_origin(kind) is Literal:
+        _require(value in get_args(kind), f"{name} is {value!r}; it must be one of {', '.join(get_args(kind))}.")
+        return value
+    allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    _require(type(value) in allowed, f"{name} is {value!r}; a value of type {_names(allowed)} is wanted.")
+    return value
+
+
+def _names(kinds: tuple[type, ...]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)

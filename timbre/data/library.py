@@ -1,0 +1,162 @@
+"""`Note` and `Library`: what timbre knows of a collection of instrument sounds."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, overload
+
+from timbre.data.names import note_name, parse_note, plain
+from timbre.data.report import Report
+from timbre.errors import LibraryError
+
+
+@dataclass(frozen=True)
+class Note:
+    """One recorded note and its labels; None where a label is not known."""
+
+    file: Path
+    """The sound file, absolute."""
+    instrument: str
+    """In lower case with underscores, such as french_horn."""
+    family: str | None = None
+    """Such as strings, brass, woodwinds, keyboard, plucked, pitched_percussion, percussion."""
+    pitch: float | None = None
+    """MIDI; C4 is 60. None for unpitched sounds."""
+    velocity: float | None = None
+    """How hard it was played, 0 to 1 (MIDI velocity / 127)."""
+    dynamics: str | None = None
+    """The written mark, ppp to fff."""
+    articulation: str | None = None
+    """How it was played, such as pizzicato."""
+    licence: str | None = None
+    """Licence of this recording."""
+    source: str | None = None
+    """Where this recording comes from."""
+    duration: float = 0.0
+    """Seconds of the file."""
+    name: str = ""
+    """Such as oboe-A4-mf; unique inside a library."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self._own_name())
+
+    def _own_name(self) -> str:
+        pitch = None if self.pitch is None else note_name(self.pitch)
+        loudness = None if self.velocity is None else f"v{round(127 * self.velocity)}"
+        return "-".join(part for part in (self.instrument, pitch, self.dynamics or loudness) if part)
+
+
+class Library(Sequence[Note]):
+    """Notes in a fixed order, found by number, by slice or by name.
+
+    Args:
+        notes: the notes; those that share a name get the articulation, where it tells them apart, and a number.
+        root: the library's folder.
+        report: the account of the scan; by default one that says that these notes were given.
+    """
+
+    def __init__(self, notes: Iterable[Note], root: str | Path, report: Report | None = None) -> None:
+        self.notes = _distinctly_named(list(notes))
+        self.root = Path(root)
+        self.report = report or Report(self.root, "the caller", self.notes)
+        self._by_name = {note.name: note for note in self.notes}
+
+    def __len__(self) -> int:
+        return len(self.notes)
+
+    def __repr__(self) -> str:
+        return f"Library({len(self)} notes, {len(self.instruments)} instruments, {self.root})"
+
+    @overload
+    def __getitem__(self, key: int | str) -> Note: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Library": ...
+    def __getitem__(self, key: int | str | slice) -> "Note | Library":
+        if isinstance(key, slice):
+            return Library(self.notes[key], self.root, self.report)
+        if isinstance(key, str):
+            return self._named(key)
+        return self.notes[key]
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """Instruments that occur, sorted."""
+        return tuple(sorted({note.instrument for note in self.notes}))
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Families that occur, sorted."""
+        return tuple(sorted({note.family for note in self.notes if note.family}))
+
+    def filter(self, **equals: Any) -> "Library":
+        """The notes whose fields equal the given values, such as family="strings", pitch="A4" or instrument=["oboe", "flute"].
+
+        Each value is one value or a list of them; None means unknown. Words match in any case, pitches as MIDI
+        numbers or note names. The report stays that of the whole scan.
+
+        Raises:
+            LibraryError: if there is no such field, or a value matches nothing; it names what there is.
+        """
+        known = [field.name for field in fields(Note)]
+        kept = self.notes
+        for name, wanted in equals.items():
+            if name not in known:
+                raise LibraryError(f"Notes have no field {name!r}; there are {', '.join(known)}.")
+            values = wanted if isinstance(wanted, list | tuple | set | frozenset) else (wanted,)
+            allowed = {self._known_value(name, value) for value in values}
+            kept = tuple(note for note in kept if _comparable(name, getattr(note, name)) in allowed)
+        if not kept:
+            raise LibraryError(f"No note has {' and '.join(f'{k}={v!r}' for k, v in equals.items())} together.")
+        return Library(kept, self.root, self.report)
+
+    def _named(self, name: str) -> Note:
+        if name not in self._by_name:
+            close = difflib.get_close_matches(name, self._by_name, n=3)
+            hint = f"close to it: {', '.join(close)}." if close else f"names look like {self.notes[0].name}."
+            raise LibraryError(f"There is no note {name!r} in this library; {hint}")
+        return self._by_name[name]
+
+    def _known_value(self, field: str, value: Any) -> Any:
+        """The value as it is compared, after making sure that some note has it."""
+        wanted = _comparable(field, value)
+        present = {_comparable(field, getattr(note, field)): getattr(note, field) for note in self.notes}
+        if wanted not in present:
+            shown = sorted(str(_shown(field, v)) for v in present.values())
+            more = f" and {len(shown) - 12} more" if len(shown) > 12 else ""
+            raise LibraryError(f"No note has {field}={value!r}; there are {', '.join(shown[:12])}{more}.")
+        return wanted
+
+
+def _comparable(field: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if field == "pitch":
+        return parse_note(value)
+    return plain(str(value)) if field in ("instrument", "family", "dynamics", "articulation") else value
+
+
+def _shown(field: str, value: Any) -> Any:
+    return note_name(value) if field == "pitch" and value is not None and value == round(value) else value
+
+
+def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:
+    counts = Counter(note.name for note in notes)
+    ways: dict[str, set[str | None]] = {}
+    for note in notes:
+        ways.setdefault(note.name, set()).add(note.articulation)
+    taken: set[str] = set()
+    return tuple(_renamed(note, counts[note.name] > 1 and len(ways[note.name]) > 1, taken) for note in notes)
+
+
+def _renamed(note: Note, tell_articulation: bool, taken: set[str]) -> Note:
+    """The note under the first free name; `taken` is added to."""
+    stem = f"{note.name}-{note.articulation}" if tell_articulation and note.articulation else note.name
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    taken.add(name)
+    return note if name == note.name else replace(note, name=name)

@@ -1,0 +1,108 @@
+"""The words that libraries use: note names, dynamics, instruments and their families."""
+
+import re
+
+from timbre.errors import LibraryError
+
+_PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_SHIFTS = {"": 0, "#": 1, "s": 1, "sharp": 1, "♯": 1, "b": -1, "flat": -1, "♭": -1}
+_NOTE = re.compile(r"([a-g])(#|sharp|s|♯|flat|b|♭)?(-?\d)", re.IGNORECASE)
+
+DYNAMICS = {"ppp": 12, "pp": 24, "p": 40, "mp": 56, "mf": 72, "f": 96, "ff": 120, "fff": 127}
+"""MIDI velocity that each dynamic mark stands for."""
+
+_DYNAMIC_WORDS = {
+    "pianississimo": "ppp",
+    "pianissimo": "pp",
+    "piano": "p",
+    "mezzopiano": "mp",
+    "mezzoforte": "mf",
+    "forte": "f",
+    "fortissimo": "ff",
+    "fortississimo": "fff",
+}
+
+ARTICULATIONS = frozenset(
+    "arco bowed col detache dry glissando harmonic harmonics hit key legato long martele muted mute natural nonvib "
+    "nonvibrato normal novib ord ordinario pizz pizzicato plain pluck plucked rel release roll sfz short slap sord "
+    "sordino spic spiccato stac stacc staccatissimo staccato sul sus sustain sustained susvib tenuto tongue trem "
+    "tremolo trill vib vibrato".split()
+)
+"""Words that say how a note is played; anything else in a file name is not taken for an articulation."""
+
+_FAMILIES = {
+    "strings": "strings string bowed violin viola cello violoncello contrabass double_bass violin_section "
+    "viola_section cello_section double_bass_section fiddle erhu gamba",
+    "brass": "brass trumpet cornet flugelhorn french_horn horn trombone bass_trombone tuba bass_tuba euphonium",
+    "woodwinds": "woodwinds woodwind winds wind flute piccolo alto_flute bass_flute oboe english_horn cor_anglais "
+    "clarinet bass_clarinet bassoon contrabassoon saxophone sax soprano_sax alto_sax tenor_sax baritone_sax "
+    "alto_saxophone tenor_saxophone recorder ocarina",
+    "keyboard": "keyboard keyboards piano upright_piano grand_piano electric_piano harpsichord clavichord organ "
+    "harmonium accordion celesta",
+    "plucked": "plucked guitar guitar_nylon guitar_steel guitar_acoustic guitar_electric acoustic_guitar "
+    "electric_guitar bass_guitar banjo mandolin harp lute ukulele dulcimer sitar koto",
+    "pitched_percussion": "pitched_percussion mallets marimba xylophone vibraphone glockenspiel tubular_bells bells "
+    "timpani crotales steel_drum kalimba",
+    "percussion": "percussion drums drum snare snare_drum kick bass_drum tom toms cymbal hihat hi_hat tambourine "
+    "triangle woodblock claves conga bongo marching_snare marching_tenor",
+    "voice": "voice vocal vocals choir soprano alto tenor baritone",
+}
+_FAMILY_OF = {word: family for family, words in _FAMILIES.items() for word in words.split()}
+_FAMILY_FOLDERS = frozenset(
+    "strings string brass woodwinds woodwind winds wind keyboard keyboards plucked pitched_percussion mallets "
+    "percussion drums voice vocals".split()
+)
+
+
+def note_name(midi: float) -> str:
+    """Name of the MIDI pitch, rounded to a semitone: 69 is A4, 60 is C4, 61 is C#4."""
+    number = round(midi)
+    return f"{_PITCH_CLASSES[number % 12]}{number // 12 - 1}"
+
+
+def parse_note(text: str | float) -> float:
+    """MIDI pitch (0 to 127) of a note name (A#3, As3, Bb3, asharp3; C4 is 60) or of a MIDI number (57, "57", 57.5).
+
+    Raises:
+        LibraryError: if it is neither.
+    """
+    match = _NOTE.fullmatch(str(text).strip())
+    if match:
+        letter, shift, octave = match.groups(default="")
+        midi = float(12 * (int(octave) + 1) + _STEPS[letter.lower()] + _SHIFTS[shift.lower()])
+    else:
+        midi = _number(text)
+    if not 0 <= midi <= 127:
+        raise LibraryError(
+            f"{text!r} is not a pitch; a note name such as A#3 or Bb3 or a MIDI number from 0 to 127 is wanted."
+        )
+    return midi
+
+
+def _number(text: str | float) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+def parse_dynamics(text: str) -> str | None:
+    """The dynamic mark (ppp to fff) of a mark or an Italian word such as mezzo-forte; None for anything else."""
+    word = re.sub(r"[\s_\-]", "", text.lower())
+    return word if word in DYNAMICS else _DYNAMIC_WORDS.get(word)
+
+
+def plain(text: str) -> str:
+    """A name as timbre compares it: lower case, words joined by underscores."""
+    return re.sub(r"[\s_\-]+", "_", text.strip().lower()).strip("_")
+
+
+def family_of(instrument: str) -> str | None:
+    """Family of an instrument whose name timbre knows (strings, brass, woodwinds ...), else None."""
+    return _FAMILY_OF.get(plain(instrument))
+
+
+def family_folder(text: str) -> str | None:
+    """Family that a folder or column names (Winds is woodwinds), else None."""
+    return _FAMILY_OF[plain(text)] if plain(text) in _FAMILY_FOLDERS else None

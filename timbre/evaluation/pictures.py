@@ -1,0 +1,175 @@
+"""Pictures of spaces and of spectrograms. They need matplotlib (the extra `plots`), imported when one is drawn."""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from timbre.config import SpectrogramConfig
+from timbre.errors import TimbreError
+from timbre.spectral.filterbank import hz_to_mel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which most colour-blind people can tell apart, in pairs with markers for everybody else.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+_INK, _PALE = "#333333", "#999999"
+
+
+class Plane(NamedTuple):
+    """Points seen in the plane of their two principal components."""
+
+    points: np.ndarray
+    """(n, 2)."""
+    shares: np.ndarray
+    """(2,): share of the variance that each axis shows, 0..1."""
+
+
+class Pair(NamedTuple):
+    """A note and its reconstruction, as spectrograms (bins, frames) in dB."""
+
+    name: str
+    original: np.ndarray
+    decoded: np.ndarray
+
+
+def principal_plane(points: np.ndarray) -> Plane:
+    """Project points (n, dim) on their two directions of most variance (principal component analysis, Pearson 1901).
+
+    The sign of each axis is chosen so that its largest coefficient is positive: the same points give the same picture.
+    """
+    centred = np.asarray(points, dtype=np.float64) - np.mean(points, axis=0, dtype=np.float64)
+    _, scales, axes = np.linalg.svd(centred, full_matrices=False)
+    variances = scales**2
+    axes, shares = axes[:2], variances[:2] / max(float(variances.sum()), 1e-300)
+    axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+    missing = 2 - len(axes)
+    return Plane(np.pad(centred @ axes.T, ((0, 0), (0, missing))), np.pad(shares, (0, missing)))
+
+
+def draw_space(
+    path: str | os.PathLike[str],
+    points: np.ndarray,
+    groups: Sequence[str | None],
+    labels: Sequence[str] | None = None,
+    title: str = "",
+) -> Path:
+    """Draw the points of a space in the plane of their two principal components, coloured by group; write a PNG.
+
+    Args:
+        path: the PNG file.
+        points: (n, dim), n >= 1.
+        groups: group of each point, such as the instrument's family; None is drawn as unknown.
+        labels: a finer label of each point, such as the instrument; it is written at the middle of its points.
+        title: written above.
+
+    Returns:
+        The path.
+
+    Raises:
+        TimbreError: if matplotlib is missing or the file cannot be written.
+    """
+    plane = principal_plane(points)
+    figure = _figure(9.0, 7.0)
+    axes = figure.add_subplot()
+    for number, group in enumerate(sorted({group for group in groups if group})):
+        _scatter(axes, plane.points[[g == group for g in groups]], group.replace("_", " "), number)
+    unknown = plane.points[[not group for group in groups]]
+    if len(unknown):
+        axes.scatter(*unknown.T, s=18, c=_PALE, marker=".", label="unknown")
+    if labels is not None:
+        _label_middles(axes, plane.points, labels)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel(f"first principal component ({plane.shares[0]:.0%} of the variance)")
+    axes.set_ylabel(f"second ({plane.shares[1]:.0%})")
+    axes.set_title(title, loc="left", color=_INK)
+    axes.grid(color="#eeeeee", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=_INK)
+    return _save(figure, path)
+
+
+def draw_spectrograms(path: str | os.PathLike[str], pairs: Sequence[Pair], config: SpectrogramConfig) -> Path:
+    """Draw notes side by side, each original over its reconstruction, on one scale of dB; write a PNG.
+
+    Args:
+        path: the PNG file.
+        pairs: the notes, at least one.
+        config: the front end that made the spectrograms, for the axes.
+
+    Returns:
+        The path.
+
+    Raises:
+        TimbreError: if matplotlib is missing or the file cannot be written.
+    """
+    figure = _figure(1.0 + 2.6 * len(pairs), 5.6)
+    grid = figure.subplots(2, len(pairs), sharex=True, sharey=True, squeeze=False)
+    loudest = max(float(np.max(picture)) for pair in pairs for picture in (pair.original, pair.decoded))
+    for column, pair in enumerate(pairs):
+        for row, picture in enumerate((pair.original, pair.decoded)):
+            extent = (0.0, picture.shape[1] / config.frame_rate, 0.0, float(config.bins))
+            image = grid[row, column].imshow(
+                picture, origin="lower", aspect="auto", cmap="magma", extent=extent, vmin=config.floor_db, vmax=loudest
+            )
+        grid[0, column].set_title(pair.name, fontsize=9, color=_INK)
+        grid[1, column].set_xlabel("s")
+    places, names = _frequency_ticks(config)
+    grid[0, 0].set_yticks(places, names)
+    for row, name in enumerate(("original", "decoded")):
+        grid[row, 0].set_ylabel(f"{name}, Hz")
+    figure.colorbar(image, ax=grid, label="dB", fraction=0.03, pad=0.02)
+    return _save(figure, path)
+
+
+def _scatter(axes: "Axes", points: np.ndarray, name: str, number: int) -> None:
+    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
+    axes.scatter(*points.T, s=26, c=colour, marker=marker, alpha=0.75, edgecolors="white", linewidths=0.5, label=name)
+
+
+def _label_middles(axes: "Axes", points: np.ndarray, labels: Sequence[str]) -> None:
+    """Write each label at the median of its points, on a pale ground that keeps it readable."""
+    for label in sorted(set(labels)):
+        middle = np.median(points[[one == label for one in labels]], axis=0)
+        ground = {"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.6, "edgecolor": "none"}
+        text = label.replace("_", " ")
+        axes.annotate(text, middle, fontsize=7, color=_INK, ha="center", va="center", bbox=ground)
+
+
+def _frequency_ticks(config: SpectrogramConfig) -> tuple[list[float], list[str]]:
+    """Places of round frequencies on the axis of bins, and their names."""
+    nyquist = config.sample_rate / 2
+    hertz = np.array([hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz < nyquist], dtype=np.float64)
+    place = hertz / nyquist
+    if config.kind == "mel":
+        place = hz_to_mel(hertz) / float(hz_to_mel(np.array(nyquist)))
+    return list(place * config.bins), [f"{hz:.0f}" for hz in hertz]
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """An empty figure (inches) that needs no window system."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise TimbreError("Pictures need matplotlib; install it with pip install 'timbre[plots]'.") from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: "Figure", path: str | os.PathLike[str]) -> Path:
+    target = Path(path).expanduser()
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        figure.savefig(partial, format="png", dpi=144)
+        os.replace(partial, target)
+    except OSError as error:
+        raise TimbreError(f"{target} cannot be written: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target

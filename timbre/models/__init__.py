@@ -1,0 +1,1 @@
+"""Networks and probability: encoder, decoder, flows, the VAE."""

@@ -1,0 +1,151 @@
+"""Saved models: a folder with config.json and safetensors files, each with its digest. Never a pickle.
+
+`config.json` holds the format's name and version, the config, free-form details, and the SHA-256 of every other
+file and of itself, so that a flipped byte anywhere is found when the folder is read.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_safetensors
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from timbre import __version__
+from timbre.config import Config
+from timbre.errors import CheckpointError, ConfigError
+
+FORMAT, VERSION = "timbre-space", 1
+CONFIG = "config.json"
+
+
+def write_folder(
+    folder: Path,
+    config: Config,
+    files: Mapping[str, bytes],
+    weights: Mapping[str, Mapping[str, Tensor]],
+    **details: Any,
+) -> None:
+    """Write a model folder; each file under a temporary name first, config.json last.
+
+    Args:
+        folder: made if it is not there.
+        config: the model's settings.
+        files: bytes by file name.
+        weights: tensors by file name, written as safetensors.
+        details: JSON values that travel along.
+
+    Raises:
+        CheckpointError: if the folder cannot be written.
+    """
+    contents = {**files, **{name: _tensors(values) for name, values in weights.items()}}
+    head = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "timbre_version": __version__,
+        "config": config.to_dict(),
+        "details": details,
+        "sha256": {name: hashlib.sha256(body).hexdigest() for name, body in contents.items()},
+    }
+    head["self_sha256"] = _digest(head)
+    contents[CONFIG] = json.dumps(head, indent=1).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, body in contents.items():
+            replace_file(folder / name, body)
+    except OSError as error:
+        raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
+
+
+def replace_file(path: Path, body: bytes) -> None:
+    """Write a file under a temporary name beside it and rename it, so that it is never seen half-written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(body)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]:
+    """Read a model folder: its config, its files' bytes by name, and its details.
+
+    Raises:
+        CheckpointError: if a file is missing or damaged, or the format is not known or newer than this program.
+    """
+    head = _read_head(folder)
+    files = {}
+    for name, digest in head["sha256"].items():
+        files[name] = _read(folder, name)
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise CheckpointError(
+                f"{folder / name} is damaged: its checksum does not match. Get a fresh copy of the folder."
+            )
+    try:
+        return Config.from_dict(head["config"]), files, head["details"]
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG} has settings that this timbre does not know: {error}") from error
+
+
+def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file that :func:`read_folder` returned."""
+    if name not in files:
+        raise CheckpointError(f"{folder} has no {name}; the folder is not a complete space.")
+    try:
+        return parse_safetensors(files[name])
+    except SafetensorError as error:
+        raise CheckpointError(f"{folder / name} is not a safetensors file: {error}.") from error
+
+
+def load_weights(module: Any, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Load weights into a module, all of them and nothing else."""
+    try:
+        module.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The weights in {folder} do not fit its config: {str(error).splitlines()[-1].strip()}"
+        ) from error
+
+
+def _tensors(values: Mapping[str, Tensor]) -> bytes:
+    return safetensors_bytes({name: value.detach().cpu().contiguous() for name, value in values.items()})
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise CheckpointError(f"{folder} has no {name}; the folder is not a complete space.") from None
+    except OSError as error:
+        raise CheckpointError(f"{folder / name} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_head(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no folder {folder}; the folder of a trained space is wanted.")
+    try:
+        head = json.loads(_read(folder, CONFIG))
+    except ValueError as error:
+        raise CheckpointError(f"{folder / CONFIG} is damaged: it is not valid JSON ({error}).") from error
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise CheckpointError(f"{folder / CONFIG} is not the config of a timbre space.")
+    version = head.get("format_version")
+    if isinstance(version, int) and version > VERSION:
+        raise CheckpointError(
+            f"{folder} is of format version {version}, made by timbre {head.get('timbre_version')}; "
+            f"this is timbre {__version__}, which reads up to version {VERSION}. Update timbre."
+        )
+    if _digest({key: value for key, value in head.items() if key != "self_sha256"}) != head.get("self_sha256"):
+        raise CheckpointError(
+            f"{folder / CONFIG} is damaged: its checksum does not match. Get a fresh copy of the folder."
+        )
+    return head
+
+
+def _digest(head: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()

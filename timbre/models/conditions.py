@@ -1,0 +1,87 @@
+"""What the network is told besides the point: pitch, velocity, and the time since onset and release."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+TIME_CONSTANTS = (0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # s; from one frame to a slow decay
+RELEASE_CONSTANTS = (0.01, 0.03, 0.1, 0.3)  # s
+PITCH_CENTRES = tuple(range(24, 109, 7))  # MIDI
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Controls of a batch of notes.
+
+    Attributes:
+        pitch: MIDI, (batch,) or (batch, frames); NaN is unknown or unpitched.
+        velocity: 0..1, (batch,) or (batch, frames); NaN is unknown.
+        release: s after the onset, (batch,); infinity is a note that is still held.
+    """
+
+    pitch: Tensor
+    velocity: Tensor
+    release: Tensor
+
+    def __getitem__(self, index: "Tensor | slice | list[int]") -> "Conditions":
+        return Conditions(self.pitch[index], self.velocity[index], self.release[index])
+
+    def __len__(self) -> int:
+        return len(self.pitch)
+
+    def to(self, device: "torch.device | str") -> "Conditions":
+        """The same controls on another device."""
+        return Conditions(self.pitch.to(device), self.velocity.to(device), self.release.to(device))
+
+    def hide(self, chance: float) -> "Conditions":
+        """A copy in which each pitch and each velocity is unknown with the given chance."""
+
+        def hidden(value: Tensor) -> Tensor:
+            return torch.where(torch.rand_like(value) < chance, torch.full_like(value, torch.nan), value)
+
+        return Conditions(hidden(self.pitch), hidden(self.velocity), self.release)
+
+
+class Embedding(nn.Module):
+    """Pitch and velocity as a vector; a learned vector stands in for each where it is unknown."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pitch = nn.Linear(len(PITCH_CENTRES) + 1, channels)
+        self.velocity = nn.Linear(2, channels)
+        self.no_pitch = nn.Parameter(torch.zeros(channels))
+        self.no_velocity = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("centres", torch.tensor(PITCH_CENTRES, dtype=torch.float32), persistent=False)
+
+    def forward(self, conditions: Conditions) -> Tensor:
+        """(batch, channels), or (batch, frames, channels) where a control is given for every frame."""
+        pitch, velocity = torch.broadcast_tensors(conditions.pitch, conditions.velocity)
+        p, v = pitch.nan_to_num(60.0).unsqueeze(-1), velocity.nan_to_num(0.5).unsqueeze(-1)
+        bumps = torch.cat([torch.exp(-0.5 * ((p - self.centres) / 7.0) ** 2), (p - 60.0) / 24.0], -1)
+        by_pitch = torch.where(pitch.isnan().unsqueeze(-1), self.no_pitch, self.pitch(bumps))
+        levels = torch.cat([v - 0.5, (v - 0.5) ** 2], -1)
+        by_velocity = torch.where(velocity.isnan().unsqueeze(-1), self.no_velocity, self.velocity(levels))
+        return by_pitch + by_velocity
+
+
+def time_features(time: Tensor, release: Tensor, longest: float) -> Tensor:
+    """What a decoder frame knows of time.
+
+    Args:
+        time: s since the onset, (frames,) or (batch, frames).
+        release: s, (batch,).
+        longest: s; beyond it a held note stands still, as nothing longer was seen in training.
+
+    Returns:
+        (batch, frames, TIME_FEATURES).
+    """
+    time = time.expand(len(release), -1)
+    since = (time - release.unsqueeze(-1)).clamp_min(0.0)
+    held = torch.minimum(time, release.unsqueeze(-1)).clamp(0.0, longest)
+    onset = [torch.exp(-held / constant) for constant in TIME_CONSTANTS]
+    after = [-torch.expm1(-since / constant) for constant in RELEASE_CONSTANTS]
+    return torch.stack([held / longest, *onset, since.clamp_max(1.0), *after], -1)
+
+
+TIME_FEATURES = 2 + len(TIME_CONSTANTS) + len(RELEASE_CONSTANTS)

@@ -1,0 +1,105 @@
+"""The decoder: a point, the controls and the time make one spectrogram frame. It runs along time.
+
+Every frame is a function of its own z(t), pitch, velocity and times alone: no state, no look-ahead. So rendering in
+blocks equals rendering at once, a note can be held for any length, and z may move while it sounds.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from timbre.models.conditions import TIME_FEATURES, Conditions, Embedding, time_features
+from timbre.models.partials import Partials
+
+CLOCK = 64  # channels that carry the time
+DECIBEL = math.log(10.0) / 10.0  # natural log power of one dB
+
+
+class Modulated(nn.Module):
+    """A residual block whose hidden units are scaled and shifted by the time (FiLM, Perez et al. 2018)."""
+
+    def __init__(self, channels: int, clock: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.inner = nn.Linear(channels, channels)
+        self.outer = nn.Linear(channels, channels)
+        self.film = nn.Linear(clock, 2 * channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, h: Tensor, time: Tensor) -> Tensor:
+        """h (batch, frames or 1, channels) and time (batch, frames, clock) make (batch, frames, channels)."""
+        scale, shift = self.film(time).chunk(2, -1)
+        inner = nn.functional.silu(self.inner(self.norm(h)) * (1.0 + scale) + shift)
+        return h + self.outer(self.dropout(inner))
+
+
+class Decoder(nn.Module):
+    """Points and controls to log spectrogram frames, told where the partials are.
+
+    Each frame is the power sum of a harmonic part, a noise part and the floor:
+    10 log10(10^((E + C + H.S)/10) + 10^(N/10) + 10^(floor/10)), with an envelope E and a noise level N over the bands,
+    the picture C of unit harmonics at the given pitch, and levels H of the first partials with their shares S of the
+    bands (harmonic plus noise, after Serra and Smith 1990). Inharmonic and unpitched sounds live in N.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        bins: int,
+        channels: int,
+        blocks: int,
+        partials: Partials,
+        longest: float,
+        floor_db: float,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.partials, self.longest, self.floor_db = partials, longest, floor_db
+        self.bins, self.harmonics = bins, partials.harmonics
+        self.point = nn.Linear(dim, channels)
+        self.embedding = Embedding(channels)
+        self.time = nn.Sequential(nn.Linear(TIME_FEATURES, CLOCK), nn.SiLU(), nn.Linear(CLOCK, CLOCK), nn.SiLU())
+        self.blocks = nn.ModuleList(Modulated(channels, CLOCK, dropout) for _ in range(blocks))
+        self.norm = nn.LayerNorm(channels)
+        self.head = nn.Linear(channels, 2 * bins + self.harmonics)
+        nn.init.normal_(self.head.weight, std=0.02)
+
+    def forward(self, z: Tensor, conditions: Conditions, time: Tensor) -> Tensor:
+        """Decode frames.
+
+        Args:
+            z: (batch, dim), or (batch, frames, dim) for a path.
+            conditions: the controls.
+            time: s since the onset, (frames,).
+
+        Returns:
+            dB, (batch, bins, frames).
+        """
+        hidden = self.point(z) + self.embedding(conditions) if z.dim() == 2 else self._along(z, conditions)
+        hidden = hidden.unsqueeze(1) if hidden.dim() == 2 else hidden
+        clock = self.time(time_features(time, conditions.release, self.longest))
+        for block in self.blocks:
+            hidden = block(hidden, clock)
+        envelope, noise, levels = self.head(self.norm(hidden)).split([self.bins, self.bins, self.harmonics], -1)
+        return self._mix(20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels, conditions.pitch).transpose(1, 2)
+
+    def _along(self, z: Tensor, conditions: Conditions) -> Tensor:
+        controls = self.embedding(conditions)
+        return self.point(z) + (controls if controls.dim() == 3 else controls.unsqueeze(1))
+
+    def _mix(self, envelope: Tensor, noise: Tensor, levels: Tensor, pitch: Tensor) -> Tensor:
+        pitch = pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch
+        known = pitch.nan_to_num(0.0)
+        comb = self.partials.comb(known).masked_fill(pitch.isnan().unsqueeze(-1), -400.0)
+        if self.harmonics:
+            comb = comb + _spread(levels, self.partials.shares(known))
+        quiet = torch.full_like(noise, self.floor_db)
+        return torch.logsumexp(torch.stack([envelope + comb, noise, quiet]) * DECIBEL, 0) / DECIBEL
+
+
+def _spread(levels: Tensor, shares: Tensor) -> Tensor:
+    """Levels (batch, frames, harmonics) onto the bands by shares (batch, frames or 1, harmonics, bins)."""
+    if shares.shape[1] == 1:
+        return levels @ shares[:, 0]
+    return (levels.unsqueeze(-2) @ shares).squeeze(-2)

@@ -1,0 +1,67 @@
+"""The encoder: a whole note, with its pitch and velocity, makes the posterior's base distribution."""
+
+import torch
+from torch import Tensor, nn
+
+from timbre.models.conditions import Conditions, Embedding
+from timbre.models.partials import Partials
+
+
+class Residual(nn.Module):
+    """A residual block of two convolutions over time."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.GroupNorm(8 if channels % 8 == 0 else 1, channels),
+            nn.SiLU(),
+            nn.Conv1d(channels, channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+            nn.Conv1d(channels, channels, 3, padding=1),
+        )
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(batch, channels, frames) to the same shape."""
+        return h + self.layers(h)
+
+
+class Encoder(nn.Module):
+    """Convolutions over time with bands as channels, pooled over the whole note.
+
+    Beside the bands it sees the levels of the first partials at the note's pitch, so that a timbre looks alike at
+    every pitch. Pooling takes the mean, the maximum and a learned weighting (attention) of the frames.
+    """
+
+    def __init__(self, bins: int, outputs: int, channels: int, partials: Partials, dropout: float) -> None:
+        super().__init__()
+        self.partials = partials
+        self.entry = nn.Conv1d(bins + partials.harmonics, channels, 8, stride=4, padding=4)
+        self.embedding = Embedding(channels)
+        self.body = nn.Sequential(
+            Residual(channels, dropout),
+            nn.Conv1d(channels, channels, 4, stride=2, padding=1),
+            Residual(channels, dropout),
+            Residual(channels, dropout),
+        )
+        self.attention = nn.Conv1d(channels, channels, 1)
+        self.exit = nn.Sequential(
+            nn.LayerNorm(4 * channels), nn.Linear(4 * channels, 2 * channels), nn.SiLU(), nn.Dropout(dropout)
+        )
+        self.head = nn.Linear(2 * channels, outputs)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
+        """Encode notes: dB (batch, bins, frames) to (batch, outputs)."""
+        x = (spectrogram + 50.0) / 25.0
+        controls = self.embedding(conditions)
+        h = self.body(self.entry(torch.cat([x, self._levels(x, conditions.pitch)], 1)) + controls.unsqueeze(-1))
+        weights = self.attention(h).softmax(-1)
+        pooled = torch.cat([h.mean(-1), h.amax(-1), (weights * h).sum(-1), controls], -1)
+        return self.head(self.exit(pooled))
+
+    def _levels(self, x: Tensor, pitch: Tensor) -> Tensor:
+        """Mean level of the bands around each partial, (batch, harmonics, frames); 0 where no pitch is known."""
+        shares = self.partials.shares(pitch.nan_to_num(0.0)) * ~pitch.isnan()[:, None, None]
+        return (shares / (shares.sum(-1, keepdim=True) + 1e-3)) @ x

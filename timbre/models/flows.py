@@ -1,0 +1,107 @@
+"""Normalizing flows that enrich the posterior: planar flows, invertible by construction."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-4  # w.u_hat stays at least this far above -1
+
+
+def constrained_u(u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest u for which the planar map is invertible, and its product with w.
+
+    Rezende and Mohamed (2015, appendix A.1): u_hat = u + (m(w.u) - w.u) w / |w|^2 with m(x) = softplus(x) - 1, so
+    that w.u_hat > -1. The softplus underflows for large negative w.u, hence the floor at -1 + 1e-4; and |w| may be
+    nearly zero, hence the dtype's smallest normal number under the fraction.
+
+    Args:
+        u, w: (..., dim).
+
+    Returns:
+        u_hat (..., dim) and w.u_hat (...), the latter in its analytic form, free of cancellation.
+    """
+    product = (w * u).sum(-1)
+    wanted = (F.softplus(product) - 1.0).clamp_min(-1.0 + EPSILON)
+    square = (w * w).sum(-1).clamp_min(torch.finfo(w.dtype).tiny ** 0.5)
+    return u + ((wanted - product) / square).unsqueeze(-1) * w, wanted
+
+
+class PlanarFlow(nn.Module):
+    """K planar maps f(z) = z + u_hat tanh(w.z + b) in a row (Rezende and Mohamed 2015, arXiv 1505.05770).
+
+    The parameters are global (one set, learned) or amortised: given with every call, one set for each note.
+
+    Args:
+        dim: dimensions of z.
+        layers: K, 0 or more; with 0 the flow is the identity.
+        amortised: whether `parameters` are passed to every call.
+    """
+
+    def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
+        super().__init__()
+        self.dim, self.layers, self.amortised = dim, layers, amortised
+        self.size = layers * (2 * dim + 1)
+        if not amortised:
+            scale = 1.0 / math.sqrt(dim)
+            self.u = nn.Parameter(torch.randn(layers, dim) * 0.1 * scale)
+            self.w = nn.Parameter(torch.randn(layers, dim) * scale)
+            self.b = nn.Parameter(torch.zeros(layers))
+
+    def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map (batch, dim) through all layers.
+
+        Args:
+            z: (batch, dim).
+            parameters: (batch, `size`), for an amortised flow only.
+
+        Returns:
+            The mapped points (batch, dim) and log |det df/dz| (batch,).
+        """
+        log_abs_det = z.new_zeros(z.shape[:-1])
+        for u, w, b in self._maps(parameters):
+            u_hat, product = constrained_u(u, w)
+            value = torch.tanh((w * z).sum(-1) + b)
+            z = z + u_hat * value.unsqueeze(-1)
+            log_abs_det = log_abs_det + torch.log1p((1.0 - value * value) * product)
+        return z, log_abs_det
+
+    def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """The points that `forward` maps to z (batch, dim), exact to rounding; computed in float64."""
+        dtype, z = z.dtype, z.double()
+        for u, w, b in reversed(list(self._maps(parameters))):
+            u, w, b = u.double(), w.double(), b.double()
+            u_hat, product = constrained_u(u, w)
+            along = _solve((w * z).sum(-1), product, b)
+            z = z - u_hat * torch.tanh(along + b).unsqueeze(-1)
+        return z.to(dtype)
+
+    def _maps(self, parameters: Tensor | None) -> "list[tuple[Tensor, Tensor, Tensor]]":
+        if not self.amortised:
+            return list(zip(self.u, self.w, self.b, strict=True))
+        if parameters is None:
+            raise ValueError("An amortised flow needs its parameters with every call.")
+        sets = parameters.unflatten(-1, (self.layers, 2 * self.dim + 1)).unbind(-2)
+        return [(s[..., : self.dim], s[..., self.dim : -1], s[..., -1]) for s in sets]
+
+
+def _solve(target: Tensor, product: Tensor, b: Tensor, steps: int = 100) -> Tensor:
+    """The a for which a + product * tanh(a + b) = target.
+
+    The left side rises strictly (product > -1), and tanh lies in [-1, 1], so the root lies within |product| of the
+    target. Newton's step is taken where it stays inside the bracket, the midpoint elsewhere.
+    """
+    low, high = target - product.abs(), target + product.abs()
+    a = target.clone()
+    for _ in range(steps):
+        value = torch.tanh(a + b)
+        error = a + product * value - target
+        low, high = torch.where(error < 0, a, low), torch.where(error > 0, a, high)
+        newton = a - error / (1.0 + product * (1.0 - value * value))
+        inside = (newton >= low) & (newton <= high)
+        step = torch.where(inside, newton, 0.5 * (low + high))
+        if torch.equal(step, a):
+            break
+        a = step
+    return a

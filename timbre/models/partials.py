@@ -1,0 +1,90 @@
+"""Where the partials of a note lie in a spectrogram: pictures of unit harmonics at any pitch."""
+
+import torch
+from torch import Tensor, nn
+
+from timbre.spectral import Spectrogram
+
+GRID_HZ = 4.0  # spacing of the tabulated sinusoids; a Hann window's main lobe is many times wider
+LOW, STEP, HIGH = 8.0, 0.1, 132.0  # MIDI pitches of the tabulated comb, ten cents apart
+SILENCE_DB = -200.0
+
+
+class Partials(nn.Module):
+    """Pictures of harmonics in the bands of a spectrogram, by interpolation in tables made once.
+
+    Args:
+        spectrogram: the front end whose bands are meant.
+        harmonics: how many partials :meth:`shares` tells apart.
+    """
+
+    responses: Tensor
+    combs: Tensor
+
+    def __init__(self, spectrogram: Spectrogram, harmonics: int) -> None:
+        super().__init__()
+        self.harmonics = harmonics
+        self.nyquist = spectrogram.config.sample_rate / 2.0
+        self.register_buffer("responses", _responses(spectrogram), persistent=False)
+        self.register_buffer("combs", self._combs(), persistent=False)
+
+    def comb(self, pitch: Tensor) -> Tensor:
+        """Level (dB) of all harmonics at unit amplitude.
+
+        Args:
+            pitch: MIDI, any shape (...).
+
+        Returns:
+            (..., bins); -200 dB or so between the partials.
+        """
+        place = ((pitch - LOW) / STEP).clamp(0, len(self.combs) - 1.001)
+        row = place.long()
+        return torch.lerp(self.combs[row], self.combs[row + 1], (place - row).unsqueeze(-1))
+
+    def shares(self, pitch: Tensor) -> Tensor:
+        """How much of each band's power belongs to each of the first partials when all are equally strong.
+
+        Args:
+            pitch: MIDI, any shape (...).
+
+        Returns:
+            (..., harmonics, bins), each column summing to at most 1.
+        """
+        numbers = torch.arange(1, self.harmonics + 1, device=pitch.device, dtype=pitch.dtype)
+        power = self._power(_hz(pitch).unsqueeze(-1) * numbers)
+        return power / (power.sum(-2, keepdim=True) + 1e-6)
+
+    def _power(self, frequency: Tensor) -> Tensor:
+        """Squared magnitude (..., bins) of unit sinusoids at `frequency` (..., Hz); 0 above Nyquist."""
+        place = (frequency / GRID_HZ).clamp(0, len(self.responses) - 1.001)
+        row = place.long()
+        magnitude = torch.lerp(self.responses[row], self.responses[row + 1], (place - row).unsqueeze(-1))
+        return magnitude.square() * (frequency < self.nyquist).unsqueeze(-1)
+
+    def _combs(self) -> Tensor:
+        rows = []
+        for pitch in torch.arange(LOW, HIGH, STEP):
+            base = float(_hz(pitch))
+            numbers = torch.arange(1, max(2, int(self.nyquist / base) + 1))
+            rows.append(self._power(base * numbers).sum(0))
+        return 10.0 * torch.log10(torch.stack(rows) + 10.0 ** (SILENCE_DB / 10.0))
+
+
+def _hz(midi: Tensor) -> Tensor:
+    return 440.0 * torch.exp2((midi - 69.0) / 12.0)
+
+
+def _responses(spectrogram: Spectrogram) -> Tensor:
+    """Magnitudes (grid, bins) of steady unit sinusoids on a grid of frequencies, in the bands of `spectrogram`.
+
+    A Hann window's transform at x bins off its centre is sinc(x) / (1 - x^2); the main lobe ends at |x| = 2, and the
+    lobes beyond it (-31 dB and falling) are left out, since an analysis of a real note buries them in its noise.
+    """
+    config = spectrogram.config
+    grid = torch.arange(0.0, config.sample_rate / 2 + 2 * GRID_HZ, GRID_HZ, dtype=torch.float64)
+    bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64)
+    off = grid[:, None] * config.n_fft / config.sample_rate - bins
+    off = torch.where((off.abs() - 1).abs() < 1e-6, off + 1e-5, off)
+    lobe = torch.sinc(off) / (1.0 - off.square()) * (off.abs() < 2)
+    magnitude = lobe.abs().float()
+    return magnitude if spectrogram.filterbank is None else magnitude @ spectrogram.filterbank.T

@@ -1,0 +1,147 @@
+"""The variational autoencoder: posterior through planar flows, calibrated Gaussian likelihood, the ELBO."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from timbre.config import Config
+from timbre.models.conditions import Conditions
+from timbre.models.decoder import Decoder
+from timbre.models.encoder import Encoder
+from timbre.models.flows import PlanarFlow
+from timbre.models.partials import Partials
+from timbre.spectral import Spectrogram
+
+LOG_TWO_PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """q(z|x): a diagonal Gaussian pushed through a flow.
+
+    Attributes:
+        mean, log_std: of the base distribution, (batch, dim).
+        flow: the flow.
+        parameters: of an amortised flow, (batch, size); else None.
+    """
+
+    mean: Tensor
+    log_std: Tensor
+    flow: PlanarFlow
+    parameters: Tensor | None
+
+    @property
+    def center(self) -> Tensor:
+        """The flow of the base mean, (batch, dim): the note's point. It is not E[z]."""
+        return self.flow(self.mean, self.parameters)[0]
+
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """A draw z (batch, dim) and its log q(z|x) (batch,), in nats."""
+        noise = torch.randn_like(self.mean)
+        z, log_abs_det = self.flow(self.mean + self.log_std.exp() * noise, self.parameters)
+        log_base = -0.5 * (noise.square() + LOG_TWO_PI).sum(-1) - self.log_std.sum(-1)
+        return z, log_base - log_abs_det
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The terms of the objective for one batch.
+
+    Attributes:
+        objective: what is minimised, per note.
+        reconstruction_nats: -log p(x|z) per note, at the optimal noise level.
+        kl_nats: KL(q(z|x) || p(z)) per note, one-sample estimate; the -ELBO is the sum of the two.
+        rmse_db, l1_db: root mean square and mean absolute error of the spectrogram, dB.
+    """
+
+    objective: Tensor
+    reconstruction_nats: Tensor
+    kl_nats: Tensor
+    rmse_db: Tensor
+    l1_db: Tensor
+
+
+class VAE(nn.Module):
+    """The convolutional VAE of a timbre space.
+
+    Args:
+        config: the settings; `spectrogram`, `data.duration` and `model` decide the shapes.
+    """
+
+    clock: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        model, front = config.model, config.spectrogram
+        self.dim, self.frames = model.dim, config.note_frames
+        partials = Partials(Spectrogram(front), model.harmonics)
+        self.flow = PlanarFlow(model.dim, model.flows, model.amortised)
+        outputs = 2 * model.dim + (self.flow.size if model.amortised else 0)
+        self.encoder = Encoder(front.bins, outputs, model.encoder_channels, partials, model.dropout)
+        self.decoder = Decoder(
+            model.dim, front.bins, model.decoder_channels, model.decoder_blocks, partials,
+            config.data.duration, front.floor_db, model.dropout,
+        )  # fmt: skip
+        self.register_buffer("clock", torch.arange(self.frames) / front.frame_rate, persistent=False)
+        self.floor_db = front.floor_db
+
+    def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
+        """q(z|x) of notes: dB (batch, bins, frames)."""
+        out = self.encoder(spectrogram, conditions)
+        mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
+        log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
+        return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
+
+    def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
+        """Spectrograms in dB (batch, bins, frames) of points (batch, dim): all frames, or those of given numbers."""
+        return self.decoder(z, conditions, self.clock if frames is None else self.clock[frames])
+
+    def loss(
+        self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1
+    ) -> Loss:
+        """The objective for a batch of notes: -log p(x|z) + beta KL.
+
+        The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021), so
+        that with beta = 1 the objective is the negative ELBO: D/2 (log(2 pi e) + log MSE) + KL.
+
+        Args:
+            spectrogram: dB, (batch, bins, frames).
+            conditions: the controls, of which some may be unknown.
+            beta: weight of the KL divergence.
+            free_nats: KL below this many nats per note costs nothing.
+            stride: decode every stride-th frame only, from a random start: an unbiased estimate of the error.
+        """
+        z, log_q = self.posterior(spectrogram, conditions).sample()
+        start = int(torch.randint(stride, ()))
+        frames = torch.arange(start, self.frames, stride, device=z.device)
+        error = self.decode(z, conditions, frames) - spectrogram[:, :, frames]
+        mse = error.square().mean()
+        size = spectrogram[0].numel()
+        reconstruction = 0.5 * size * (LOG_TWO_PI + 1.0 + torch.log(mse))
+        log_prior = -0.5 * (z.square() + LOG_TWO_PI).sum(-1)
+        kl = (log_q - log_prior).mean()
+        objective = reconstruction + beta * (kl.clamp_min(free_nats) if free_nats else kl)
+        return Loss(objective, reconstruction.detach(), kl.detach(), mse.detach().sqrt(), error.detach().abs().mean())
+
+    def refine(
+        self, spectrogram: Tensor, conditions: Conditions, points: Tensor, steps: int, stride: int = 2
+    ) -> Tensor:
+        """Move points to where the decoder meets the notes best (semi-amortised inference, Kim et al. 2018).
+
+        Adam on D/2 log MSE + |z|^2 / 2 of each note by itself, from the given start; the model is left as it is.
+        """
+        z = points.detach().clone().requires_grad_(True)
+        optimizer = torch.optim.Adam([z], lr=0.05)
+        size = spectrogram[0].numel()
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.1 * (1.0 - step / steps) + 0.002
+            frames = torch.arange(step % stride, self.frames, stride, device=z.device)
+            mse = (self.decode(z, conditions, frames) - spectrogram[:, :, frames]).square().mean((1, 2))
+            loss = 0.5 * size * torch.log(mse + 1e-3) + 0.5 * z.square().sum(-1)
+            (gradient,) = torch.autograd.grad(loss.sum(), z)
+            z.grad = gradient
+            optimizer.step()
+        return z.detach()

@@ -1,0 +1,8 @@
+"""The instrument: a fitted model, its atlas of known sounds, and paths through it."""
+
+from timbre.space.atlas import Atlas
+from timbre.space.fitting import train
+from timbre.space.path import Path
+from timbre.space.space import Space, load
+
+__all__ = ["Atlas", "Path", "Space", "load", "train"]

@@ -1,0 +1,51 @@
+"""The model card that travels with a space."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from timbre import __version__
+from timbre.config import Config
+
+if TYPE_CHECKING:
+    from timbre.space.atlas import Atlas
+
+
+def card(config: Config, report: dict[str, Any], atlas: "Atlas") -> str:
+    """The README.md of a space: what it is, what it was made of, its figures, how to use it."""
+    counts, parts, front = Counter(atlas.instruments), Counter(atlas.splits), config.spectrogram
+    instruments = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    figures = "\n".join(
+        f"| {name} | {_shown(value)} |" for name, value in report.items() if not isinstance(value, dict | list)
+    )
+    return f"""# A timbre space
+
+Made by timbre {__version__}: a convolutional VAE with {config.model.flows} planar flows, {config.model.dim} dimensions,
+{front.sample_rate} Hz, {front.bins} {front.kind} bands. Pitch and velocity are controls, not places.
+
+## What it was trained on
+{len(atlas)} notes, split by file with seed {config.data.split_seed}: {parts["train"]} for training,
+{parts["valid"]} to choose the best checkpoint, {parts["test"]} never seen.
+Instruments: {instruments or "none"}.
+The licence of the weights follows those of the recordings: {_licences(report)}.
+
+## Figures
+| figure | value |
+|---|---|
+{figures}
+
+## Use
+    import timbre
+    space = timbre.load("this folder")
+    timbre.write("out.wav", space.decode([0.0] * {config.model.dim}, pitch=60))
+
+Every setting is in `config.json`, the notes' points are in `atlas.json` and `atlas.safetensors`.
+"""
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _licences(report: dict[str, Any]) -> str:
+    counts = report.get("licences", {})
+    return ", ".join(f"{name} ({count} notes)" for name, count in counts.items()) or "not stated"

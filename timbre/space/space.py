@@ -1,0 +1,241 @@
+"""`Space`: a trained model with its atlas; sounds to points, and points to sounds."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import torch
+
+from timbre.audio import Audio
+from timbre.config import Config
+from timbre.data.example import example
+from timbre.errors import ConfigError
+from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
+from timbre.models.conditions import Conditions
+from timbre.models.vae import VAE
+from timbre.space.atlas import Atlas, tensor
+from timbre.space.card import card
+from timbre.space.path import Path
+from timbre.spectral import Spectrogram
+
+DEFAULT_INVERTER = "pghi+8"
+RELEASE = 0.15  # s before the end of a decoded note at which it is let go
+_FADE = 0.02  # s
+
+
+class Space:
+    """A timbre space: every sound is a point, and every point can be heard.
+
+    Args:
+        config: the settings it was trained with.
+        model: the trained network, in eval mode.
+        atlas: the known sounds.
+        report: plain figures of the training.
+    """
+
+    def __init__(self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any]) -> None:
+        self.config, self.model, self.atlas, self.report = config, model, atlas, report
+        self.front = Spectrogram(config.spectrogram)
+
+    def __repr__(self) -> str:
+        return f"Space({self.dim} dimensions, {len(self.atlas)} notes, {self.config.spectrogram.sample_rate} Hz)"
+
+    @property
+    def dim(self) -> int:
+        """Dimensions of the space."""
+        return self.config.model.dim
+
+    def encode(
+        self, audio: Audio, pitch: float | None = None, velocity: float | None = None, refine: int = 0
+    ) -> np.ndarray:
+        """The point of a sound: the flow of the posterior's base mean (which is not E[z]).
+
+        Args:
+            audio: a note; mixed to mono, resampled, cut at its onset and levelled as in training.
+            pitch: MIDI, measured within 60 cents of it; None is unknown.
+            velocity: 0..1; None is unknown.
+            refine: steps by which to move the point to where the decoder meets the sound best.
+
+        Returns:
+            (dim,), float32.
+
+        Raises:
+            AudioError: if the sound is silent or shorter than 20 ms.
+        """
+        note = example(audio, self.front, self.config, _check_pitch(pitch), _check_velocity(velocity))
+        conditions = _constant(note.pitch, note.velocity, note.release)
+        spectrogram = torch.from_numpy(note.spectrogram)[None]
+        with torch.no_grad():
+            z = self.model.posterior(spectrogram, conditions).center
+        if refine:
+            z = self.model.refine(spectrogram, conditions, z, refine)
+        return np.asarray(z[0].numpy())
+
+    def decode(
+        self,
+        z: np.ndarray | Sequence[float],
+        pitch: float | None = 60,
+        velocity: float = 0.8,
+        duration: float = 2.0,
+        seed: int = 0,
+        inverter: str = DEFAULT_INVERTER,
+    ) -> Audio:
+        """The sound at a point, as one note; it is let go 0.15 s before its end.
+
+        Args:
+            z: (dim,).
+            pitch: MIDI, fractions allowed; None is a sound without pitch.
+            velocity: 0..1.
+            duration: s.
+            seed: of the phase of noise.
+            inverter: how magnitudes become sound, such as "pghi+8" or "griffin_lim".
+
+        Raises:
+            ConfigError: for a point of another dimension, or a control out of range.
+        """
+        point = self.check_point(z)
+        return self.sound(point[None], pitch, velocity, duration, seed, inverter)
+
+    def sound(
+        self,
+        points: np.ndarray,
+        pitch: "float | np.ndarray | None",
+        velocity: "float | np.ndarray",
+        duration: float,
+        seed: int = 0,
+        inverter: str = DEFAULT_INVERTER,
+    ) -> Audio:
+        """The one way from points to sound; decoding and rendering both end here.
+
+        Args:
+            points: (1, dim) for a note at one place, or (frames, dim) with frames = `frames(duration)`.
+            pitch: MIDI, one or (frames,); None is a sound without pitch.
+            velocity: 0..1, one or (frames,); its square is the gain (General MIDI's curve).
+            duration: s.
+            seed: of the phase of noise.
+            inverter: name of an inverter.
+        """
+        spectrogram = self.spectrogram(points, pitch, velocity, duration)
+        length = round(duration * self.config.spectrogram.sample_rate)
+        waveform = self.front.inverse(spectrogram[None], length=length, inverter=inverter, seed=seed)[0].numpy()
+        return _finished(waveform, np.asarray(velocity, dtype=np.float64), self.config.spectrogram.sample_rate)
+
+    def frames(self, duration: float) -> int:
+        """Spectrogram frames of a sound of `duration` seconds."""
+        rate, hop = self.config.spectrogram.sample_rate, self.config.spectrogram.hop_length
+        if not (math.isfinite(duration) and round(duration * rate) >= hop):
+            raise ConfigError(f"A duration of {duration} s was asked for; {hop / rate:.3f} s or more is wanted.")
+        return self.config.spectrogram.frames(round(duration * rate))
+
+    def spectrogram(
+        self,
+        points: np.ndarray,
+        pitch: "float | np.ndarray | None",
+        velocity: "float | np.ndarray",
+        duration: float,
+        start: int = 0,
+        stop: int | None = None,
+    ) -> torch.Tensor:
+        """Decoded frames start to stop (all by default) of a sound, dB (bins, frames); blocks equal the whole.
+
+        Arguments as in :meth:`sound`; arrays always cover the whole sound.
+        """
+        count = self.frames(duration)
+        part = slice(start, count if stop is None else stop)
+        clock = torch.arange(count)[part] / self.config.spectrogram.frame_rate
+        pitches = _line(_check_pitch(pitch), count, "pitch")[part]
+        velocities = _line(_check_velocity(velocity), count, "velocity")[part]
+        release = max(duration - RELEASE, 0.5 * duration)
+        conditions = Conditions(tensor(pitches)[None], tensor(velocities)[None], torch.tensor([release]))
+        if len(points) not in (1, count) or points.ndim != 2 or points.shape[1] != self.dim:
+            raise ConfigError(
+                f"Points of shape {points.shape} came; (1, {self.dim}) or ({count}, {self.dim}) is wanted."
+            )
+        along = tensor(points if len(points) == 1 else points[part])[None].expand(1, len(clock), -1)
+        with torch.no_grad():
+            return self.model.decoder(along, conditions, clock)[0]
+
+    def path(self, *points: np.ndarray | Sequence[float], kind: str = "line") -> Path:
+        """A path through points (dim,), evenly spaced in time; `kind` is "line" or "slerp"."""
+        if not points:
+            raise ConfigError("A path needs one point at least.")
+        stacked = np.stack([self.check_point(point) for point in points])
+        return Path(stacked, np.linspace(0.0, 1.0, len(stacked)), kind)
+
+    def check_point(self, z: np.ndarray | Sequence[float]) -> np.ndarray:
+        """A point as float32 (dim,); a ConfigError if it has another dimension or is not finite."""
+        point = np.asarray(z, dtype=np.float32)
+        if point.shape != (self.dim,):
+            raise ConfigError(
+                f"A point of shape {point.shape} came; "
+                f"this space has {self.dim} dimensions, so {self.dim} numbers are wanted."
+            )
+        if not np.isfinite(point).all():
+            raise ConfigError("The point has coordinates that are not finite numbers.")
+        return point
+
+    def save(self, folder: str | FilePath) -> FilePath:
+        """Write the space as a folder: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md.
+
+        Raises:
+            CheckpointError: if the folder cannot be written.
+        """
+        target = FilePath(folder).expanduser()
+        page = card(self.config, self.report, self.atlas)
+        files = {**self.atlas.to_files(), "README.md": page.encode()}
+        write_folder(target, self.config, files, {"model.safetensors": self.model.state_dict()}, report=self.report)
+        return target
+
+
+def load(folder: str | FilePath) -> Space:
+    """Read a space from its folder.
+
+    Raises:
+        CheckpointError: if a file is missing or damaged, or the space was made by a newer timbre.
+    """
+    place = FilePath(folder).expanduser()
+    config, files, details = read_folder(place)
+    model = VAE(config)
+    load_weights(model, tensors(files, "model.safetensors", place), place)
+    return Space(config, model.eval(), Atlas.from_files(files), details["report"])
+
+
+def _constant(pitch: float, velocity: float, release: float) -> Conditions:
+    return Conditions(torch.tensor([pitch]), torch.tensor([velocity]), torch.tensor([release]))
+
+
+def _line(value: "float | np.ndarray | None", count: int, name: str) -> np.ndarray:
+    """A control as (count,) values; NaN stands for unknown."""
+    array = np.asarray(np.nan if value is None else value, dtype=np.float32)
+    if array.shape not in ((), (count,)):
+        raise ConfigError(
+            f"A {name} line of {array.size} values came; one value, or {count} (one per frame), is wanted."
+        )
+    return np.broadcast_to(array, (count,))
+
+
+def _check_pitch(pitch: Any) -> Any:
+    if pitch is not None and not np.all((np.asarray(pitch) >= 12) & (np.asarray(pitch) <= 127)):
+        raise ConfigError(f"The pitch is {pitch}; a MIDI pitch from 12 to 127 is wanted (A4 is 69).")
+    return pitch
+
+
+def _check_velocity(velocity: Any) -> Any:
+    if velocity is not None and not np.all((np.asarray(velocity) >= 0) & (np.asarray(velocity) <= 1)):
+        raise ConfigError(f"The velocity is {velocity}; a number from 0 to 1 is wanted.")
+    return velocity
+
+
+def _finished(waveform: np.ndarray, velocity: np.ndarray, sample_rate: int) -> Audio:
+    """The waveform with the gain of its velocity and soft ends; scaled down only where it would clip."""
+    gain = (
+        velocity
+        if velocity.ndim == 0
+        else np.interp(np.linspace(0, 1, len(waveform)), np.linspace(0, 1, len(velocity)), velocity)
+    )
+    sound = waveform * gain**2
+    fade = min(round(_FADE * sample_rate), len(sound))
+    sound[len(sound) - fade :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / fade)
+    return Audio((sound / max(1.0, np.abs(sound).max() / 0.99)).astype(np.float32), sample_rate)

@@ -1,0 +1,81 @@
+"""From STFT magnitudes to waveforms: every method by its name."""
+
+import difflib
+import re
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from timbre.errors import AudioError, ConfigError
+from timbre.spectral.griffin_lim import fast_griffin_lim, griffin_lim
+from timbre.spectral.pghi import pghi
+from timbre.spectral.stft import STFT
+
+Inverter = Callable[[Tensor, STFT, int, int], Tensor]
+"""(magnitude (batch, n_fft // 2 + 1, frames), stft, length, seed) -> waveforms (batch, length)."""
+
+INVERTERS: dict[str, Inverter] = {
+    "pghi+8": partial(pghi, iterations=8),
+    "pghi": pghi,
+    "fast_griffin_lim": fast_griffin_lim,
+    "griffin_lim": griffin_lim,
+}
+"""The inverters by name, the default first. ``pghi+N`` with any other N is known too."""
+
+
+def find_inverter(name: str) -> Inverter:
+    """The inverter called `name`.
+
+    Raises:
+        ConfigError: there is none; the message lists those there are.
+    """
+    if name in INVERTERS:
+        return INVERTERS[name]
+    if match := re.fullmatch(r"pghi\+(\d{1,4})", name):
+        return partial(pghi, iterations=int(match[1]))
+    close = difflib.get_close_matches(name, INVERTERS, n=1)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    raise ConfigError(f"No inverter is called {name!r}: there are {', '.join(INVERTERS)} and pghi+N{hint}")
+
+
+@torch.no_grad()
+def invert(
+    magnitude: Tensor, stft: STFT, length: int | None = None, inverter: str = "pghi+8", seed: int = 0
+) -> Tensor:
+    """Waveforms whose STFT has about the given magnitudes.
+
+    Args:
+        magnitude: (batch, n_fft // 2 + 1, frames), linear, as ``stft(waveform).abs()`` gives it.
+        stft: the transform that the magnitudes belong to.
+        length: samples wanted; ``hop_length * (frames - 1)`` by default (one hop for a single frame).
+            Beyond the frames there is silence.
+        inverter: a name in :data:`INVERTERS`.
+        seed: of the phases that are drawn at random; the same in every sound of the batch.
+
+    Returns:
+        (batch, length), float32, on the device of `magnitude`.
+
+    Raises:
+        AudioError: the shape is wrong, or a magnitude is negative or not finite.
+        ConfigError: there is no such inverter.
+    """
+    method = find_inverter(inverter)
+    _check(magnitude, stft)
+    frames = magnitude.shape[-1]
+    natural = stft.hop_length * max(1, frames - 1)
+    length = natural if length is None else length
+    working = max(length, natural)
+    silent = max(0, 1 + working // stft.hop_length - frames)
+    framewise = torch.nn.functional.pad(magnitude, (0, silent)).mT.contiguous().mT  # the layout of the STFT
+    return method(framewise, stft, working, seed)[:, :length]
+
+
+def _check(magnitude: Tensor, stft: STFT) -> None:
+    bins = stft.n_fft // 2 + 1
+    if magnitude.ndim != 3 or magnitude.shape[1] != bins or magnitude.shape[-1] == 0:
+        wanted = f"(batch, {bins}, frames)"
+        raise AudioError(f"The magnitudes come as {tuple(magnitude.shape)}; a tensor {wanted} is wanted.")
+    if not torch.isfinite(magnitude).all() or (magnitude < 0).any():
+        raise AudioError("The spectrogram holds values that are not finite, or negative magnitudes: nothing to invert.")

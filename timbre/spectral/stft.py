@@ -1,0 +1,54 @@
+"""The short-time Fourier transform that every front end and inverter shares."""
+
+import torch
+from torch import Tensor, nn
+
+
+class STFT(nn.Module):
+    """STFT with a periodic Hann window, centred frames and zeros beyond the ends.
+
+    Scaled so that a sine of amplitude 1 reads magnitude 1 at its bin. Frames are ``1 + samples // hop_length``.
+
+    Spectra are (batch, bins, frames) but lie in memory frame by frame, as the FFT leaves them. Frames and overlap-add are
+    written out, for on a CPU `torch.istft` takes several times as long and refuses windows that touch zero at the end.
+
+    Args:
+        n_fft: window and FFT size, samples (even).
+        hop_length: samples between frames.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        self.n_fft, self.hop_length = n_fft, hop_length
+        self.scale = 4.0 / n_fft  # a periodic Hann window sums to n_fft / 2, and a sine shares it between +f and -f
+        self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Complex spectrogram (batch, n_fft // 2 + 1, frames) of waveforms (batch, samples)."""
+        half = self.n_fft // 2
+        padded = nn.functional.pad(waveform.to(self.window.dtype), (half, half))
+        frames = padded.unfold(-1, self.n_fft, self.hop_length) * (self.window * self.scale)
+        return torch.fft.rfft(frames).mT
+
+    def inverse(self, spectrum: Tensor, length: int) -> Tensor:
+        """Waveforms (batch, length) by least-squares overlap-add (Griffin and Lim 1984); zeros where no frame reaches.
+
+        Exact for the spectrum of a waveform of that length.
+        """
+        frames = torch.fft.irfft(spectrum.mT, n=self.n_fft) * (self.window / self.scale)
+        energy = self._overlap_add(self.window.square().expand(1, frames.shape[1], -1))
+        waveform = self._overlap_add(frames) / energy.clamp(min=1e-8)
+        waveform = waveform[:, self.n_fft // 2 :][:, :length]
+        return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
+
+    def _overlap_add(self, frames: Tensor) -> Tensor:
+        """Sum of frames (batch, frames, n_fft), each `hop_length` after the last: (batch, samples)."""
+        hops = -(-self.n_fft // self.hop_length)
+        pieces = nn.functional.pad(frames, (0, hops * self.hop_length - self.n_fft)).unflatten(-1, (hops, -1))
+        batch, count = frames.shape[:2]
+        total = frames.new_zeros(batch, count + hops - 1, self.hop_length)
+        for hop in range(hops):
+            total[:, hop : hop + count] += pieces[:, :, hop]
+        return total.flatten(1)

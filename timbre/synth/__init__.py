@@ -1,0 +1,5 @@
+"""Paths to audio."""
+
+from timbre.synth.rendering import render
+
+__all__ = ["render"]

@@ -1,0 +1,1 @@
+"""The loop, its schedules, its reports."""

@@ -1,0 +1,249 @@
+"""The training loop."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from timbre.config import Config, TrainingConfig
+from timbre.data.features import Features
+from timbre.errors import DeviceError, TrainingError
+from timbre.models.checkpoint import write_folder
+from timbre.models.vae import VAE
+from timbre.spectral import Spectrogram
+from timbre.training import schedule
+from timbre.training.average import Average
+from timbre.training.batches import Batches, batch
+from timbre.training.journal import Journal, spread
+from timbre.training.measure import errors
+from timbre.training.resume import load_state, save_state
+
+MEASURE_EVERY = 100  # steps between looks at the validation notes, rounded up to whole epochs
+MEASURE_STRIDE = 4  # a look decodes every fourth frame
+DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
+SAVE_EVERY = 60.0  # s between saved states within an epoch
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and what its run found.
+
+    Attributes:
+        model: with the averaged weights that did best on the validation notes; on the CPU, in eval mode.
+        report: plain figures, units in the names.
+    """
+
+    model: VAE
+    report: dict[str, Any]
+
+
+def fit(features: Features, names: list[str], config: Config, out: Path | None, library: str, progress: bool) -> Fitted:
+    """Train a model on features, going on from the state in `out` where there is one.
+
+    Args:
+        features: of the library.
+        names: of the library's notes' files, for messages.
+        config: all settings.
+        out: the run's folder: checkpoints/best, checkpoints/last, logs, resume; None keeps all in memory.
+        library: fingerprint of the notes, so that a run is not continued on others.
+        progress: whether to show a bar.
+
+    Raises:
+        TrainingError: if the loss stops being a number; the best checkpoint so far stays in `out`.
+        CheckpointError: if `out` holds a run of other settings or notes.
+        KeyboardInterrupt: on Ctrl-C, after the state has been saved.
+    """
+    run = Run(features, names, config, out, library, progress)
+    try:
+        run.train()
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    finally:
+        run.journal.close()
+    return run.finish()
+
+
+class Run:
+    """One training run: everything that changes while it lasts."""
+
+    def __init__(
+        self, features: Features, names: list[str], config: Config, out: Path | None, library: str, progress: bool
+    ) -> None:
+        self.config, self.settings, self.features, self.names = config, config.training, features, names
+        self.out, self.library = out, library
+        if self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+        state = load_state(out / "resume", config, library) if out else None
+        self.fabric = _fabric(self.settings)
+        torch.manual_seed(self.settings.seed)
+        self.net = VAE(config)
+        self.model, self.optimizer = self.fabric.setup(self.net, _optimizer(self.net, self.settings))
+        self.model.mark_forward_method("loss")
+        self.average = Average(self.net, self.settings.ema)
+        self.front = Spectrogram(config.spectrogram).to(self.fabric.device)
+        size, seed = self.settings.batch_size, self.settings.seed
+        self.batches = Batches(features, features.rows("train", copies=True), size, seed, self.fabric.device)
+        self.held_out = {
+            part: Batches(features, features.rows(part), 64, seed, self.fabric.device) for part in ("valid", "test")
+        }
+        self.epoch, self.place, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
+        self.best: dict[str, Any] = {"valid_l1_db": float("inf"), "step": 0}
+        self.best_weights = self.average.weights
+        if state:
+            self.restore(state)
+        self.journal = Journal(out / "logs" if out else None, progress, self.done)
+
+    @property
+    def done(self) -> float:
+        """The share of the run that is done: by epochs or by minutes, whichever is further."""
+        by_epochs = (self.epoch + self.place / self.batches.count) / self.settings.epochs
+        by_time = self.elapsed / 60.0 / self.settings.max_minutes if self.settings.max_minutes else 0.0
+        return min(1.0, max(by_epochs, by_time))
+
+    def train(self) -> None:
+        """Steps until the run is done; looks at the validation notes on the way."""
+        every = -(-MEASURE_EVERY // self.batches.count)
+        saved = time.monotonic()
+        self.net.train()
+        while self.done < 1.0:
+            for spectrogram, conditions, rows in self.batches.epoch(self.epoch, self.place):
+                begun = time.monotonic()
+                self.take_step(spectrogram, conditions, rows)
+                self.elapsed += time.monotonic() - begun
+                self.place += 1
+                if self.done >= 1.0:
+                    break
+                if time.monotonic() - saved > SAVE_EVERY:
+                    self.save()
+                    saved = time.monotonic()
+            if self.place >= self.batches.count:
+                self.epoch, self.place = self.epoch + 1, 0
+            if self.epoch % every == 0 or self.done >= 1.0:
+                self.look()
+
+    def take_step(self, spectrogram: torch.Tensor, conditions: Any, rows: np.ndarray) -> None:
+        """One step of AdamW on one batch."""
+        rate, beta = schedule.learning_rate(self.settings, self.done), schedule.beta(self.settings, self.done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        free = self.settings.free_bits * self.config.model.dim
+        loss = self.model.loss(spectrogram, conditions.hide(self.settings.unknown), beta, free, DECODE_STRIDE)
+        if not torch.isfinite(loss.objective):
+            raise TrainingError(self._not_a_number(rows))
+        self.optimizer.zero_grad()
+        # Per value instead of per note, so that clipping means the same at every size; AdamW's step is unchanged.
+        self.fabric.backward(loss.objective / spectrogram[0].numel())
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.settings.grad_clip)
+        self.optimizer.step()
+        self.step += 1
+        self.average.update(self.net, self.step)
+        self.notes += len(rows)
+        self.journal.step(loss, beta, rate, self.done, self.notes / max(1.0, self.elapsed), self.step)
+
+    def look(self) -> None:
+        """Measure the averaged weights on the validation notes; keep them if they are the best so far; save."""
+        live = {name: value.clone() for name, value in self.net.state_dict().items()}
+        self.net.load_state_dict(self.average.weights)
+        self.net.eval()
+        rows = self.held_out["valid"].rows if len(self.held_out["valid"].rows) else self.batches.rows
+        found = errors(self.net, Batches(self.features, rows, 64, 0, self.fabric.device), stride=MEASURE_STRIDE)
+        self.journal.scalars("valid", {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, self.step)
+        self.journal.say(f"epoch {self.epoch}: validation error {found.l1_db:.2f} dB")
+        better = found.l1_db < self.best["valid_l1_db"]
+        if better:
+            self.best = {
+                "valid_l1_db": found.l1_db,
+                "valid_rmse_db": found.rmse_db,
+                "step": self.step,
+                "epoch": self.epoch,
+            }
+            self.best_weights = {name: value.clone() for name, value in self.average.weights.items()}
+            shown, controls, _ = batch(self.features, spread(3, rows), self.fabric.device)
+            self.journal.examples(self.net, self.front, shown, controls, self.step)
+        self.net.load_state_dict(live)
+        self.net.train()
+        self.save(better)
+
+    def save(self, better: bool = False) -> None:
+        """Write the state to go on from, and the checkpoints."""
+        if self.out is None:
+            return
+        save_state(self.out / "resume", self.state())
+        kinds = {"last": self.average.weights} | ({"best": self.best_weights} if better else {})
+        for kind, weights in kinds.items():
+            write_folder(
+                self.out / "checkpoints" / kind, self.config, {}, {"model.safetensors": weights}, step=self.step
+            )
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values from which :meth:`restore` goes on exactly."""
+        return {
+            "config": self.config.to_dict(), "library": self.library,
+            "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights, "best": self.best, "best_weights": self.best_weights,
+            "epoch": self.epoch, "place": self.place, "step": self.step, "notes": self.notes, "elapsed": self.elapsed,
+            "random": torch.get_rng_state(),
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.net.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        device = self.fabric.device
+        self.average.weights = {name: value.to(device) for name, value in state["average"].items()}
+        self.best, self.best_weights = state["best"], {k: v.to(device) for k, v in state["best_weights"].items()}
+        self.epoch, self.place, self.step = (state[key] for key in ("epoch", "place", "step"))
+        self.notes, self.elapsed = state["notes"], state["elapsed"]
+        torch.set_rng_state(state["random"])
+
+    def finish(self) -> Fitted:
+        """The best weights, measured on the notes that were never seen."""
+        self.net.load_state_dict(self.best_weights)
+        self.net.eval()
+        report = {**self.best, "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0}
+        report["notes_per_s"] = self.notes / max(1e-9, self.elapsed)
+        if len(self.held_out["test"].rows):
+            found = errors(self.net, self.held_out["test"])
+            report |= {"test_l1_db": found.l1_db, "test_rmse_db": found.rmse_db, "test_notes": found.notes}
+        return Fitted(self.net.cpu().eval(), report)
+
+    def _not_a_number(self, rows: np.ndarray) -> str:
+        files = sorted({self.names[self.features.note[row]] for row in rows})
+        kept = (
+            f" The best checkpoint so far is kept in {self.out / 'checkpoints' / 'best'}."
+            if self.out and self.best["step"]
+            else ""
+        )
+        return (
+            f"The loss is not a number at step {self.step + 1} (epoch {self.epoch + 1}); "
+            f"the batch held {', '.join(files)}.{kept} Try a lower training.learning_rate."
+        )
+
+
+def _optimizer(net: VAE, settings: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW; weight decay on matrices only, as decaying biases and gains helps nobody."""
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    others = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
+
+
+def _fabric(settings: TrainingConfig) -> Fabric:
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError("training.device is cuda, but torch finds no CUDA device; use cpu or auto.")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError("training.device is mps, but torch finds no such device; use cpu or auto.")
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if device == "cuda" else "32-true"
+    fabric = Fabric(accelerator=device, devices=1, precision=precision)
+    fabric.launch()
+    return fabric

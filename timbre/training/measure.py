@@ -1,0 +1,48 @@
+"""How well a model meets notes: errors in dB over a set of rows."""
+
+from dataclasses import dataclass
+
+import torch
+
+from timbre.models.vae import VAE
+from timbre.training.batches import Batches
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors over a set of notes, all bins and frames alike.
+
+    Attributes:
+        l1_db: mean absolute error, dB.
+        rmse_db: root mean square error, dB.
+        notes: how many notes.
+    """
+
+    l1_db: float
+    rmse_db: float
+    notes: int
+
+
+def errors(model: VAE, batches: Batches, refine: int = 0, stride: int = 1) -> Errors:
+    """Reconstruct the notes of `batches` from their points, and compare.
+
+    Args:
+        model: in eval mode; its weights are left alone.
+        batches: which notes.
+        refine: steps of :meth:`VAE.refine` on each point; 0 takes the encoder's.
+        stride: measure every stride-th frame only.
+    """
+    absolute, square, values, notes = 0.0, 0.0, 0, 0
+    for spectrogram, conditions, rows in batches.in_order():
+        with torch.no_grad():
+            z = model.posterior(spectrogram, conditions).center
+        if refine:
+            z = model.refine(spectrogram, conditions, z, refine)
+        with torch.no_grad():
+            frames = torch.arange(0, model.frames, stride, device=z.device)
+            error = (model.decode(z, conditions, frames) - spectrogram[:, :, frames]).double()
+        absolute += float(error.abs().sum())
+        square += float(error.square().sum())
+        values += error.numel()
+        notes += len(rows)
+    return Errors(absolute / values, (square / values) ** 0.5, notes)
