@@ -49,22 +49,22 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
     parser.add_argument("--out", type=Path, default=Path("runs/reconstruction"), help="where the models are kept")
     parser.add_argument("--dims", type=int, nargs="+", help="latent dimensions")
-    parser.add_argument("--minutes", type=float, help="of training for each model, on one core")
+    parser.add_argument("--epochs", type=int, help="of training for each model, on one core")
     parser.add_argument("--refine", type=int, help="steps for the refined points")
     parser.add_argument("--workers", type=int, default=2, help="models trained at a time")
     parser.add_argument("--seed", type=int, default=0)
     add_arguments(parser)
     args = parser.parse_args()
-    args.dims = args.dims or ([8] if args.quick else [8, 16, 32, 64])
-    args.minutes = args.minutes or (0.2 if args.quick else 12.0)
+    args.dims = args.dims or ([8] if args.quick else [16, 8, 32, 64])
+    args.epochs = args.epochs or (3 if args.quick else 12)
     args.refine = args.refine if args.refine is not None else (5 if args.quick else 60)
     return args
 
 
 def base_config(args: argparse.Namespace) -> Config:
     config = Config()
-    training = replace(config.training, epochs=100_000, max_minutes=args.minutes, threads=1, seed=args.seed)
-    data = replace(config.data, valid=0.1, test=0.15, transpose=0 if args.quick else 2)
+    training = replace(config.training, epochs=args.epochs, threads=1, seed=args.seed)
+    data = replace(config.data, valid=0.1, test=0.15, transpose=0 if args.quick else 2, transpose_range=2.0)
     return replace(config, training=training, data=data)
 
 

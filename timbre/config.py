@@ -139,7 +139,7 @@ class TrainingConfig:
     """Passes over the training notes."""
     max_minutes: float = 0.0
     """Stop the schedule after this many minutes of training; 0 sets no limit. The learning rate falls in time with it."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Notes per step."""
     learning_rate: float = 2e-3
     """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""

@@ -14,7 +14,7 @@ class Audio:
     """A sound. Its samples are read-only; every method returns a new sound.
 
     Attributes:
-        samples: float32 array (channels, n), n >= 1, all finite, full scale at +-1. A one-dimensional array is one channel.
+        samples: float32 array (channels, n), n >= 1, all finite, full scale at +-1. A flat array is one channel.
         sample_rate: Hz.
 
     Raises:
@@ -54,7 +54,7 @@ class Audio:
         return Audio(self.samples.mean(axis=0, dtype=np.float64).astype(np.float32), self.sample_rate)
 
     def resample(self, sample_rate: int) -> "Audio":
-        """The same sound at another rate (Hz), band-limited by soxr's high quality filter; duration within half a sample."""
+        """The same sound at another rate (Hz), band-limited by soxr's high quality filter; no delay, same duration."""
         rate = _checked_rate(sample_rate)
         if rate == self.sample_rate:
             return self
@@ -142,7 +142,8 @@ def _checked_samples(values: object) -> np.ndarray:
         raise AudioError(f"Samples of shape {array.shape} were given; (channels, n) or (n,) is wanted.")
     if array.size == 0:
         raise AudioError(f"Samples of shape {array.shape} were given: there is no sound in them.")
-    samples = np.array(np.atleast_2d(array), dtype=np.float32, order="C")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+        samples = np.array(np.atleast_2d(array), dtype=np.float32, order="C")
     bad = np.flatnonzero(~np.isfinite(samples).all(axis=0))
     if bad.size:
         raise AudioError(f"{bad.size} of {samples.shape[1]} samples are NaN or infinite, the first at sample {bad[0]}.")

@@ -54,13 +54,13 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: boo
 def probe(path: str | os.PathLike[str]) -> Probe:
     """Duration and peak of a sound file, decoded whole but never held in memory; refuses what `read` refuses."""
     path = _existing(path)
-    frames, peak, rate = 0, 0.0, 1
+    seconds, peak = 0.0, 0.0
     for samples, rate in _blocks(path):
         level = float(np.max(np.abs(samples)))
         if not np.isfinite(level):
             read(path)  # names the bad samples
-        frames, peak = frames + samples.shape[1], max(peak, level)
-    return Probe(frames / rate, peak)
+        seconds, peak = seconds + samples.shape[1] / rate, max(peak, level)
+    return Probe(seconds, peak)
 
 
 def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None) -> Path:
@@ -80,16 +80,14 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
     path = Path(path).expanduser()
     kind, subtype = _format(path, subtype)
     samples = audio.samples if subtype in ("FLOAT", "DOUBLE") else _within_full_scale(path, audio)
-    if not path.parent.is_dir():
-        raise AudioError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    partial = _reserve(path)
     try:
         with soundfile.SoundFile(partial, "w", audio.sample_rate, audio.channels, subtype, format=kind) as file:
             for start in range(0, samples.shape[1], _BLOCK):
                 file.write(samples[:, start : start + _BLOCK].T)
         os.replace(partial, path)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"{path} cannot be written: {_reason(error)}; choose a folder you may write to.") from error
+        raise AudioError(f"{path} cannot be written: {_reason(error)}.") from error
     finally:
         partial.unlink(missing_ok=True)
     return path
@@ -110,7 +108,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int]]:
-    """Pairs of samples (channels, up to _BLOCK) and rate; refuses a file that ends before its header says or holds nothing."""
+    """Pairs of samples (channels, up to _BLOCK) and rate; refuses a file that is empty or ends before it should."""
     frames = 0
     try:
         with soundfile.SoundFile(path) as file:
@@ -118,12 +116,24 @@ def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int]]:
                 frames += len(samples)
                 yield samples.T, file.samplerate
             promised, slack = file.frames, _MP3_SLACK if file.format == "MP3" else 0
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise AudioError(f"{path} is damaged or not a sound file that can be read: {_reason(error)}.") from error
+    except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:
+        raise AudioError(f"{path} is damaged or no sound file that can be read: {_reason(error)}.") from error
     if frames == 0:
         raise AudioError(f"{path} holds no samples.")
     if frames + slack < promised < _UNKNOWN:
         raise AudioError(f"{path} is damaged: it breaks off after {frames} of {promised} samples.")
+
+
+def _reserve(path: Path) -> Path:
+    """An empty file of another name beside `path`, which proves that its folder can be written to."""
+    if not path.parent.is_dir():
+        raise AudioError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
+    partial = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        partial.touch(exist_ok=False)
+    except OSError as error:
+        raise AudioError(f"{path} cannot be written: {_reason(error)}; choose a folder you may write to.") from error
+    return partial
 
 
 def _format(path: Path, subtype: str | None) -> tuple[str, str]:
@@ -151,4 +161,4 @@ def _within_full_scale(path: Path, audio: Audio) -> np.ndarray:
 
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) else getattr(error, "error_string", None)
-    return (text or str(error)).rstrip(".")
+    return (text or str(error)).removeprefix("Error : ").rstrip(".")

@@ -47,7 +47,7 @@ def demo(space: Path, library: Path, out: Path, /) -> None:
     names = [note.name for note in guides]
     print(f"""
 reconstructions/  held-out notes, which the space has never heard, beside what it makes of them
-new-sound.wav     a C4 at {coordinates}, between {" and ".join(names[:3])}
+new-sound.wav     a C4 at {coordinates}, between {", ".join(names[:3])}
 morph.wav         from {names[0]} to {names[1]}
 {_error_line(fitted)}
 Try next:

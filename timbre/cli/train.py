@@ -1,5 +1,6 @@
 """`timbre train`."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,7 +38,11 @@ def train(
     """
     notes = timbre.scan(library, progress=True)
     _print_start(notes, settings)
-    space = timbre.train(notes, settings, out)
+    try:
+        space = timbre.train(notes, settings, out)
+    except KeyboardInterrupt:
+        print("\nThe same command goes on from here.", file=sys.stderr)
+        raise
     print_figures(space)
     known = next(iter(space.atlas))
     print(f"""

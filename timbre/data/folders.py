@@ -6,14 +6,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from timbre.data.names import ARTICULATIONS, DYNAMICS, family_folder, family_of, parse_dynamics, parse_note, plain
 from timbre.data.library import Note
+from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
 from timbre.data.report import Dropped
+from timbre.errors import LibraryError
 
-_NOTE = r"[A-Ga-g](?:#|sharp|s|♯|flat|b|♭)?\d"
+_ACCIDENTAL_AND_OCTAVE = r"(?:#|sharp|s|♯|flat|b|♭)?\d"
+_NOTE = "[A-Ga-g]" + _ACCIDENTAL_AND_OCTAVE
+_RUN = re.compile(f"(?<![A-Za-z]){_NOTE}{_NOTE}(?![A-Za-z0-9])")
 _LAYER = re.compile(r"(?:v|vl|vel|velocity|layer)(\d{1,3})", re.IGNORECASE)
-_LONG_MARKS = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
+_LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
 _MOST_LAYERS = 16  # a larger number after "v" is a MIDI velocity, not a layer
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What the folders above a file say."""
+
+    family: str | None = None
+    instrument: str | None = None
+    dynamics: str | None = None
+    articulation: str | None = None
 
 
 @dataclass
@@ -21,6 +34,8 @@ class _Words:
     """What the words of a file name say, before the whole library is known."""
 
     pitch: float | None = None
+    pitch_is_name: bool = False
+    """Told by a note name; a bare number may be anything."""
     velocity: float | None = None
     dynamics: str | None = None
     layer: int | None = None
@@ -32,54 +47,59 @@ class _Words:
 def read_folders(root: Path, files: Iterable[str]) -> tuple[list[Note], list[Dropped]]:
     """The notes of a plain folder, in the order of `files` (relative to `root`), and the files that hold several notes.
 
-    Understood: note names (A#3, As3, Bb3), MIDI numbers, NSynth's `-060-127`, dynamics (pp, forte), velocity layers
-    (v1, vl2) and MIDI velocities (v100), articulations, an instrument in the nearest telling folder or before the
-    pitch, a family in a folder above. Repeats (rr2) and other words are left alone.
+    Understood: note names (A#3, As3, Bb3; C4 is 60), MIDI numbers, NSynth's `-060-127`, dynamics (pp, forte),
+    velocity layers (v1, vl2) and MIDI velocities (v100), articulations, an instrument in the nearest telling folder
+    or before the pitch, a family in a folder above. Repeats (rr2) and other words are left alone.
     """
     notes: list[Note] = []
     dropped: list[Dropped] = []
     layers: dict[tuple[str, str | None], list[tuple[int, int]]] = defaultdict(list)
     for file in files:
         path = PurePosixPath(file)
-        if run := re.search(f"(?<![A-Za-z]){_NOTE}{_NOTE}(?![A-Za-z0-9])", path.stem):
+        if run := _RUN.search(path.stem):
             dropped.append(Dropped(file, f"holds a run of notes ({run[0]}); one note in each file is wanted"))
             continue
-        family, instrument, played = _read_parents(path.parts[:-1])
-        words = _read_stem(path.stem, instrument)
-        note = _note(
-            root / file, family, instrument or plain("_".join(words.before)) or plain(root.name), played, words
-        )
+        place = _read_parents(path.parts[:-1])
+        words = _read_stem(path.stem, place.instrument)
+        notes.append(_note(root / file, place, words, plain(root.name)))
         if words.layer is not None:
-            layers[note.instrument, note.articulation].append((len(notes), words.layer))
-        notes.append(note)
+            layers[notes[-1].instrument, notes[-1].articulation].append((len(notes) - 1, words.layer))
     for group in layers.values():
         _spread_layers(notes, group)
     return notes, dropped
 
 
-def _note(path: Path, family: str | None, instrument: str, played: str | None, words: _Words) -> Note:
-    velocity = DYNAMICS[words.dynamics] / 127 if words.velocity is None and words.dynamics else words.velocity
+def _note(path: Path, place: _Place, words: _Words, otherwise: str) -> Note:
+    instrument = place.instrument or plain("_".join(words.before)) or otherwise
+    family = place.family or family_of(instrument)
+    dynamics = words.dynamics or place.dynamics
     return Note(
         file=path,
         instrument=instrument,
-        family=family or family_of(instrument),
-        pitch=None if family_of(instrument) == "percussion" and words.pitch is None else words.pitch,
-        velocity=velocity,
-        dynamics=words.dynamics,
-        articulation=played or "-".join(words.articulations) or None,
+        family=family,
+        pitch=words.pitch if words.pitch_is_name or family != "percussion" else None,
+        velocity=velocity_of(dynamics) if words.velocity is None else words.velocity,
+        dynamics=dynamics,
+        articulation=place.articulation or "-".join(words.articulations) or None,
     )
 
 
-def _read_parents(folders: tuple[str, ...]) -> tuple[str | None, str | None, str | None]:
-    """Family, instrument and articulation that the folders above a file name, from the outermost to the innermost."""
+def _read_parents(folders: tuple[str, ...]) -> _Place:
+    """The instrument is the innermost folder with a known name, else the innermost that is no manner of playing."""
     family = next((found for folder in folders if (found := family_folder(folder))), None)
     rest = [folder for folder in folders if not family_folder(folder)]
-    known = [number for number, folder in enumerate(rest) if family_of(folder)]
-    telling = [number for number, folder in enumerate(rest) if not _says_how(folder)]
-    if not telling:
-        return family, None, plain("-".join(rest)) or None
-    place = known[-1] if known else telling[-1] if not family else telling[0]
-    return family, plain(rest[place]), "-".join(plain(folder) for folder in rest[place + 1 :]) or None
+    telling = [folder for folder in rest if not _says_how(folder)]
+    known = [folder for folder in telling if family_of(folder)] or [folder for folder in rest if family_of(folder)]
+    if not known and not telling:
+        return _Place(family, None, *_manner(rest))
+    instrument = known[-1] if known else telling[0] if family else telling[-1]
+    return _Place(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
+
+
+def _manner(folders: list[str]) -> tuple[str | None, str | None]:
+    """Dynamics and articulation among folders below an instrument's."""
+    marks = [mark for folder in folders if (mark := parse_dynamics(folder))]
+    return (marks[-1] if marks else None), "-".join(plain(f) for f in folders if not parse_dynamics(f)) or None
 
 
 def _says_how(folder: str) -> bool:
@@ -88,50 +108,60 @@ def _says_how(folder: str) -> bool:
 
 
 def _read_stem(stem: str, instrument: str | None) -> _Words:
-    if nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem):
-        if int(nsynth[2]) <= 127 and int(nsynth[3]) <= 127:
-            return _Words(float(nsynth[2]), int(nsynth[3]) / 127, before=(nsynth[1],))
-    stem = _LONG_MARKS.sub(lambda match: _joined_mark(match[1], match[2]), stem)
+    if (nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
+        return _Words(float(nsynth[2]), True, int(nsynth[3]) / 127, before=(nsynth[1],))
+    stem = _LONG_MARK.sub(lambda match: _short_mark(match[1], match[2]), stem)
     words = [word for word in re.split(r"[\s_\-.,()\[\]+]+", stem) if word]
-    place, pitch = _find_pitch(words)
+    found = _Words()
+    place = _find_pitch(words, found)
     name = plain(instrument or "").split("_")
     start = len(name) if [word.lower() for word in words[: len(name)]] == name else 0
-    found = _Words(pitch)
     for number, word in enumerate(words):
         if number >= start and number != place:
             _sort_word(found, word, first=number == 0, before=place is None or number < place)
     return found
 
 
+def _find_pitch(words: list[str], found: _Words) -> int | None:
+    """Fill in the pitch and return its place; a bare number counts only if it is the only one that could be a pitch."""
+    for pattern in ("[A-G]" + _ACCIDENTAL_AND_OCTAVE, _NOTE):
+        for number, word in enumerate(words):
+            if re.fullmatch(pattern, word) and (pitch := _pitch_or_none(word)) is not None:
+                found.pitch, found.pitch_is_name = pitch, True
+                return number
+    likely = [place for place, word in enumerate(words) if re.fullmatch(r"\d{2,3}", word) and 21 <= int(word) <= 108]
+    if len(likely) != 1:
+        return None
+    found.pitch = float(words[likely[0]])
+    return likely[0]
+
+
+def _pitch_or_none(word: str) -> float | None:
+    try:
+        return parse_note(word)
+    except LibraryError:
+        return None
+
+
 def _sort_word(found: _Words, word: str, first: bool, before: bool) -> None:
-    """Add one word of a name to what is known."""
+    """Add one word of a name to what is known; the first one is never a dynamic mark, because of pianos and F horns."""
     layer = _LAYER.fullmatch(word)
-    mark = None if first or word in ("P", "F") else parse_dynamics(word)
+    mark = None if first else parse_dynamics(word)
     if layer:
         found.layer = int(layer[1])
     elif mark:
         found.dynamics = mark
     elif word.lower() in ARTICULATIONS:
         found.articulations += (word.lower(),)
-    elif before and not re.fullmatch(r"rr\d+|\d+", word.lower()):
+    elif before and not re.fullmatch(r"(rr|take)?\d+", word.lower()):
         found.before += (word,)
 
 
-def _joined_mark(first: str, second: str) -> str:
-    if first.lower() == "mezzo":
-        return "mezzo" + second
-    return "ppp" if second.lower().startswith("piano") or second.lower() == "pianissimo" else "fff"
-
-
-def _find_pitch(words: list[str]) -> tuple[int | None, float | None]:
-    """Place and MIDI pitch of the word that names a note; a number counts only if it is the only one that could."""
-    for pattern in (r"[A-G]" + _NOTE[8:], _NOTE):
-        for number, word in enumerate(words):
-            if re.fullmatch(pattern, word):
-                return number, parse_note(word)
-    numbers = [(place, float(word)) for place, word in enumerate(words) if re.fullmatch(r"\d{2,3}", word)]
-    likely = [(place, value) for place, value in numbers if 21 <= value <= 108]
-    return likely[0] if len(likely) == 1 else (None, None)
+def _short_mark(degree: str, mark: str) -> str:
+    soft = mark.lower().startswith("piani") or mark.lower() == "piano"
+    if degree.lower() == "mezzo":
+        return "mp" if soft else "mf"
+    return "ppp" if soft else "fff"
 
 
 def _spread_layers(notes: list[Note], group: list[tuple[int, int]]) -> None:
@@ -141,4 +171,4 @@ def _spread_layers(notes: list[Note], group: list[tuple[int, int]]) -> None:
         if most > _MOST_LAYERS:
             notes[place] = replace(notes[place], velocity=min(layer, 127) / 127, name="")
         elif most > 1 and notes[place].velocity is None:
-            notes[place] = replace(notes[place], velocity=max(layer - 0.5, 0.5) / most, name="")
+            notes[place] = replace(notes[place], velocity=max(layer - 0.5, 0.0) / most, name="")

@@ -92,10 +92,10 @@ class Library(Sequence[Note]):
         return tuple(sorted({note.family for note in self.notes if note.family}))
 
     def filter(self, **equals: Any) -> "Library":
-        """The notes whose fields equal the given values, such as family="strings", pitch="A4" or instrument=["oboe", "flute"].
+        """The notes whose fields equal the given values: family="strings", pitch="A4", instrument=["oboe", "flute"].
 
-        Each value is one value or a list of them; None means unknown. Words match in any case, pitches as MIDI
-        numbers or note names. The report stays that of the whole scan.
+        Each value is one value or a list of them; None means unknown. Words match in any case, pitches (MIDI numbers
+        or note names) to the semitone. The report stays that of the whole scan.
 
         Raises:
             LibraryError: if there is no such field, or a value matches nothing; it names what there is.
@@ -134,12 +134,12 @@ def _comparable(field: str, value: Any) -> Any:
     if value is None:
         return None
     if field == "pitch":
-        return parse_note(value)
+        return round(parse_note(value))
     return plain(str(value)) if field in ("instrument", "family", "dynamics", "articulation") else value
 
 
 def _shown(field: str, value: Any) -> Any:
-    return note_name(value) if field == "pitch" and value is not None and value == round(value) else value
+    return note_name(value) if field == "pitch" and value is not None else value
 
 
 def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:
@@ -153,7 +153,7 @@ def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:
 
 def _renamed(note: Note, tell_articulation: bool, taken: set[str]) -> Note:
     """The note under the first free name; `taken` is added to."""
-    stem = f"{note.name}-{note.articulation}" if tell_articulation and note.articulation else note.name
+    stem = f"{note.name}-{plain(note.articulation)}" if tell_articulation and note.articulation else note.name
     name, number = stem, 1
     while name in taken:
         number += 1

@@ -9,6 +9,11 @@ _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _SHIFTS = {"": 0, "#": 1, "s": 1, "sharp": 1, "♯": 1, "b": -1, "flat": -1, "♭": -1}
 _NOTE = re.compile(r"([a-g])(#|sharp|s|♯|flat|b|♭)?(-?\d)", re.IGNORECASE)
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 DYNAMICS = {"ppp": 12, "pp": 24, "p": 40, "mp": 56, "mf": 72, "f": 96, "ff": 120, "fff": 127}
 """MIDI velocity that each dynamic mark stands for."""
 
@@ -23,18 +28,18 @@ _DYNAMIC_WORDS = {
     "fortississimo": "fff",
 }
 
-ARTICULATIONS = frozenset(
+ARTICULATIONS = _words(
     "arco bowed col detache dry glissando harmonic harmonics hit key legato long martele muted mute natural nonvib "
     "nonvibrato normal novib ord ordinario pizz pizzicato plain pluck plucked rel release roll sfz short slap sord "
     "sordino spic spiccato stac stacc staccatissimo staccato sul sus sustain sustained susvib tenuto tongue trem "
-    "tremolo trill vib vibrato".split()
+    "tremolo trill vib vibrato"
 )
 """Words that say how a note is played; anything else in a file name is not taken for an articulation."""
 
 _FAMILIES = {
     "strings": "strings string bowed violin viola cello violoncello contrabass double_bass violin_section "
     "viola_section cello_section double_bass_section fiddle erhu gamba",
-    "brass": "brass trumpet cornet flugelhorn french_horn horn trombone bass_trombone tuba bass_tuba euphonium",
+    "brass": "brass trumpet cornet flugelhorn french_horn f_horn horn trombone bass_trombone tuba bass_tuba euphonium",
     "woodwinds": "woodwinds woodwind winds wind flute piccolo alto_flute bass_flute oboe english_horn cor_anglais "
     "clarinet bass_clarinet bassoon contrabassoon saxophone sax soprano_sax alto_sax tenor_sax baritone_sax "
     "alto_saxophone tenor_saxophone recorder ocarina",
@@ -49,9 +54,9 @@ _FAMILIES = {
     "voice": "voice vocal vocals choir soprano alto tenor baritone",
 }
 _FAMILY_OF = {word: family for family, words in _FAMILIES.items() for word in words.split()}
-_FAMILY_FOLDERS = frozenset(
+_FAMILY_FOLDERS = _words(
     "strings string brass woodwinds woodwind winds wind keyboard keyboards plucked pitched_percussion mallets "
-    "percussion drums voice vocals".split()
+    "percussion drums voice vocals"
 )
 
 
@@ -93,8 +98,14 @@ def parse_dynamics(text: str) -> str | None:
     return word if word in DYNAMICS else _DYNAMIC_WORDS.get(word)
 
 
+def velocity_of(dynamics: str | None) -> float | None:
+    """Velocity (0 to 1) that a dynamic mark stands for by the table above."""
+    return None if dynamics is None else DYNAMICS[dynamics] / 127
+
+
 def plain(text: str) -> str:
-    """A name as timbre compares it: lower case, words joined by underscores."""
+    """A name as timbre compares it: printable, lower case, words joined by underscores."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return re.sub(r"[\s_\-]+", "_", text.strip().lower()).strip("_")
 
 

@@ -52,7 +52,8 @@ class Report:
 
     def table(self) -> str:
         """The account as text: totals, a line for each instrument, and every dropped file with its reason."""
-        return "\n".join([*self._totals(), "", *self._instruments(), *self._dropped()])
+        text = "\n".join([*self._totals(), "", *self._instruments(), *self._dropped()])
+        return text.encode("utf-8", "replace").decode("utf-8")  # file names may hold bytes that cannot be printed
 
     def _totals(self) -> list[str]:
         ignored = f", {self.ignored} other files ignored" if self.ignored else ""

@@ -13,9 +13,25 @@ from timbre.data.report import Dropped, Report
 from timbre.data.table import find_table, read_table
 from timbre.errors import AudioError, LibraryError
 
-SOUND = frozenset(".wav .wave .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .au .snd .caf .w64 .rf64".split())
+SOUND = {
+    ".wav",
+    ".wave",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".au",
+    ".snd",
+    ".caf",
+    ".w64",
+    ".rf64",
+}
 """Suffixes of sound files."""
-_FOREIGN = frozenset(".m4a .aac .mp4 .wma .alac .ape .wv".split())  # sound that libsndfile does not read
+_FOREIGN = {".m4a", ".aac", ".mp4", ".wma", ".alac", ".ape", ".wv"}  # sound that libsndfile does not read
 _SHORTEST = 0.02  # seconds: less is a click, not a note
 _SILENCE = 1e-4  # peak; -80 dB, below the noise of a 16-bit recording's preamplifier
 
@@ -24,8 +40,8 @@ def scan(folder: str | os.PathLike[str], progress: bool = False) -> Library:
     """Read a folder of notes into a library.
 
     Labels come from a CSV table in the folder that has a column of files, else from the names of folders and files.
-    Every sound file is decoded once. Those that are damaged, silent, shorter than 20 ms or unlabelled by the table are left
-    out, and `library.report` says which and why. The same folder always gives the same order.
+    Every sound file is decoded once. Those that are damaged, silent, shorter than 20 ms or missing from the table are
+    left out, and `library.report` says which and why. The same folder always gives the same order.
 
     Args:
         folder: where the notes are, in any depth.

@@ -1,13 +1,14 @@
 """Reader of libraries that come with a table of their files (metadata.csv, TinySOL_metadata.csv ...)."""
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from timbre.data.library import Note
-from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain
+from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
 from timbre.data.report import Dropped
 from timbre.errors import LibraryError
 
@@ -53,7 +54,7 @@ def read_table(table: Path, files: Iterable[str]) -> tuple[list[Note], list[Drop
         files: the sound files there are, relative to that folder.
 
     Raises:
-        LibraryError: if the table is not readable as CSV in UTF-8.
+        LibraryError: if the table is not readable as CSV.
     """
     unlisted = dict.fromkeys(files)
     notes: list[Note] = []
@@ -85,7 +86,7 @@ def _problem(root: Path, file: str, seen: set[str], where: str) -> str | None:
         return f"{where} names a file outside the library"
     if file in seen:
         return f"{where} repeats a file"
-    return None if (root / file).is_file() else f"{where} names a file that is not there"
+    return None if os.path.isfile(root / file) else f"{where} names a file that is not there"
 
 
 def _note(path: Path, row: Row, scale: float) -> Note:
@@ -100,7 +101,7 @@ def _note(path: Path, row: Row, scale: float) -> Note:
         instrument=instrument,
         family=family_folder(family) or plain(family) if family else family_of(instrument),
         pitch=parse_note(row["pitch"]) if "pitch" in row else None,
-        velocity=_velocity(number, scale),
+        velocity=velocity_of(dynamics) if number is None else _velocity(number, scale),
         dynamics=dynamics,
         articulation=row.get("articulation"),
         licence=row.get("licence"),
@@ -108,9 +109,7 @@ def _note(path: Path, row: Row, scale: float) -> Note:
     )
 
 
-def _velocity(number: str | None, scale: float) -> float | None:
-    if number is None:
-        return None
+def _velocity(number: str, scale: float) -> float:
     if not _is_number(number) or not 0 <= float(number) <= scale:
         raise LibraryError(f"velocity {number!r} is not a number from 0 to 1 or from 0 to 127")
     return float(number) / scale
@@ -136,7 +135,7 @@ def _rows(table: Path) -> Iterator[tuple[int, Row]]:
     header, *lines = _cells(table)
     fields = {name: _field(name, header) for name in _COLUMNS}
     for number, cells in enumerate(lines, start=2):
-        row = {}
+        row: Row = {}
         for name, columns in fields.items():
             filled = [cells[c].strip() for c in columns if c < len(cells) and cells[c].strip().lower() not in _BLANK]
             row |= {name: filled[0]} if filled else {}
@@ -151,15 +150,18 @@ def _field(name: str, header: list[str]) -> list[int]:
 
 
 def _header(table: Path) -> list[str]:
-    return _cells(table, only_header=True)[0]
+    return _cells(table)[0]
 
 
-def _cells(table: Path, only_header: bool = False) -> list[list[str]]:
+def _cells(table: Path) -> list[list[str]]:
+    """The rows of a CSV file, at least one: in UTF-8 or else as Windows' spreadsheets write it, with , ; or tabs."""
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(",;\t", key=first.count))
-            return [next(reader, [])] if only_header else list(reader) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LibraryError(f"The table {table} cannot be read as CSV in UTF-8: {error}.") from error
+        content = table.read_bytes()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("cp1252", "replace")
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)) or [[]]
+    except (OSError, csv.Error) as error:
+        raise LibraryError(f"The table {table} cannot be read as CSV: {error}.") from error

@@ -125,7 +125,7 @@ def draw_spectrograms(path: str | os.PathLike[str], pairs: Sequence[Pair], confi
     grid[0, 0].set_yticks(places, names)
     for row, name in enumerate(("original", "decoded")):
         grid[row, 0].set_ylabel(f"{name}, Hz")
-    figure.colorbar(image, ax=grid, label="dB", fraction=0.03, pad=0.02)
+    figure.colorbar(image, ax=grid, label="dB", aspect=40)
     return _save(figure, path)
 
 

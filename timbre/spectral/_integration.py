@@ -16,6 +16,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
+def _queue(place: int, top: int, rank: np.ndarray, first: np.ndarray, following: np.ndarray) -> int:
+    """Let a bin wait in the list of its rank; the highest rank in which any waits, `top` before."""
+    level = np.int64(rank[place])
+    following[place] = first[level]
+    first[level] = place
+    rank[place] = -1
+    return max(top, level)
+
+
+@compiled
 def integrate(
     rank: np.ndarray, starts: np.ndarray, width: int, along_time: np.ndarray, along_bins: np.ndarray, phase: np.ndarray
 ) -> None:
@@ -36,11 +46,10 @@ def integrate(
     following = np.empty(rank.size, np.int32)
     half = np.float32(0.5)
     for start in starts:
-        top = rank[start]
-        if top < 0:
+        if rank[start] < 0:
             continue
         phase[start] = 0.0
-        _queue(start, top, rank, first, following)
+        top = _queue(start, -1, rank, first, following)
         while top >= 0:
             here = first[top]
             if here < 0:
@@ -48,23 +57,17 @@ def integrate(
                 continue
             first[top] = following[here]
             # Written out: a loop over the four neighbours runs at a seventh of the speed.
-            if (level := rank[here + 1]) >= 0:
-                phase[here + 1] = phase[here] + half * (along_bins[here] + along_bins[here + 1])
-                top = max(top, _queue(here + 1, level, rank, first, following))
-            if (level := rank[here - 1]) >= 0:
-                phase[here - 1] = phase[here] - half * (along_bins[here] + along_bins[here - 1])
-                top = max(top, _queue(here - 1, level, rank, first, following))
-            if (level := rank[here + width]) >= 0:
-                phase[here + width] = phase[here] + half * (along_time[here] + along_time[here + width])
-                top = max(top, _queue(here + width, level, rank, first, following))
-            if (level := rank[here - width]) >= 0:
-                phase[here - width] = phase[here] - half * (along_time[here] + along_time[here - width])
-                top = max(top, _queue(here - width, level, rank, first, following))
-
-
-@compiled
-def _queue(place: int, level: int, rank: np.ndarray, first: np.ndarray, following: np.ndarray) -> int:
-    following[place] = first[level]
-    first[level] = place
-    rank[place] = -1
-    return level
+            after, before = here + 1, here - 1
+            if rank[after] >= 0:
+                phase[after] = phase[here] + half * (along_bins[here] + along_bins[after])
+                top = _queue(after, top, rank, first, following)
+            if rank[before] >= 0:
+                phase[before] = phase[here] - half * (along_bins[here] + along_bins[before])
+                top = _queue(before, top, rank, first, following)
+            after, before = here + width, here - width
+            if rank[after] >= 0:
+                phase[after] = phase[here] + half * (along_time[here] + along_time[after])
+                top = _queue(after, top, rank, first, following)
+            if rank[before] >= 0:
+                phase[before] = phase[here] - half * (along_time[here] + along_time[before])
+                top = _queue(before, top, rank, first, following)

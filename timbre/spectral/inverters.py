@@ -68,7 +68,7 @@ def invert(
     length = natural if length is None else length
     working = max(length, natural)
     silent = max(0, 1 + working // stft.hop_length - frames)
-    framewise = torch.nn.functional.pad(magnitude, (0, silent)).mT.contiguous().mT  # the layout of the STFT
+    framewise = torch.nn.functional.pad(magnitude.float(), (0, silent)).mT.contiguous().mT  # the layout of the STFT
     return method(framewise, stft, working, seed)[:, :length]
 
 

@@ -53,18 +53,26 @@ def phase_steps(magnitude: Tensor, n_fft: int, hop: int) -> tuple[Tensor, Tensor
     With a and b the magnitudes beside a bin, above and below, a partial that lies x bins higher has, through a Hann window,
     a / b = (1 + x)(2 + x) / ((1 - x)(2 - x)), so that x = 4t / (3 + sqrt(9 - 8t^2)) with t = (a - b) / (a + b).
     With a and b the magnitudes in the next and the last frame, a click that lies y samples after the frame's centre has
-    tan(pi y / n_fft) tan(pi hop / n_fft) = (sqrt a - sqrt b) / (sqrt a + sqrt b).
+    tan(pi y / n_fft) tan(pi hop / n_fft) = (sqrt a - sqrt b) / (sqrt a + sqrt b). The first and last frame have one
+    neighbour only, whose ratio gives y as well: it matters, for the first frame of a note is where it begins.
     """
     t = torch.zeros_like(magnitude)  # at 0 Hz and Nyquist too, where the spectrum is even
     t[:, 1:-1] = _contrast(magnitude[:, 2:], magnitude[:, :-2])
     bins_above = 4.0 * t / (3.0 + torch.sqrt(9.0 - 8.0 * t * t))
     whole = (torch.arange(magnitude.shape[1]) * hop + n_fft // 2) % n_fft - n_fft // 2  # hop * bin less whole turns
     along_time = (bins_above * hop + whole) * (2.0 * math.pi / n_fft)
-    tangent = torch.zeros_like(magnitude)
-    root = magnitude.sqrt()
-    tangent[1:-1] = _contrast(root[2:], root[:-2]) / math.tan(math.pi * hop / n_fft)
-    along_bins = math.pi - 2.0 * torch.atan(tangent)  # a frame's phase counts from its start: half a turn per bin
-    return along_time, along_bins
+    along_bins = math.pi - 2.0 * torch.atan(_tangents(magnitude.sqrt(), math.pi * hop / n_fft))
+    return along_time, along_bins  # (a frame's phase counts from its start: half a turn per bin)
+
+
+def _tangents(root: Tensor, hop_angle: float) -> Tensor:
+    """tan(pi y / n_fft) of every bin, from square roots of magnitudes (frames, bins) and pi hop / n_fft."""
+    tangents = torch.zeros_like(root)
+    if len(root) > 1:
+        tangents[1:-1] = _contrast(root[2:], root[:-2]) / math.tan(hop_angle)
+        ends = root[[1, -2]] / root[[0, -1]]
+        tangents[0], tangents[-1] = (ends - math.cos(hop_angle)) / math.sin(hop_angle) * torch.tensor([[1.0], [-1.0]])
+    return tangents
 
 
 def _contrast(a: Tensor, b: Tensor) -> Tensor:

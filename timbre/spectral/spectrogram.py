@@ -71,6 +71,7 @@ class Spectrogram(nn.Module):
         if spec.ndim != 3 or spec.shape[1] != self.config.bins:
             wanted = f"(batch, {self.config.bins}, frames)"
             raise AudioError(f"The spectrogram comes as {tuple(spec.shape)}; a tensor {wanted} in dB is wanted.")
+        spec = spec.to(self.stft.window.dtype)
         bands = torch.pow(10.0, spec / 20.0)
         bands = torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
         return bands if self.filterbank is None else self._unmix(bands)

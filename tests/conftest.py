@@ -1,0 +1,57 @@
+"""What many tests share: the shipped notes, and a small space that was really trained on some of them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import timbre
+from timbre.config import Config, DataConfig, ModelConfig, TrainingConfig
+from timbre.data import Library
+from timbre.space import Space
+
+ROOT = Path(__file__).parents[1]
+ORCHESTRA = ROOT / "datasets" / "orchestra"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Features of the tests go to a folder of their own; subprocesses inherit it."""
+    os.environ["TIMBRE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def orchestra() -> Library:
+    """The shipped library."""
+    return timbre.scan(ORCHESTRA)
+
+
+@pytest.fixture(scope="session")
+def some_notes(orchestra: Library) -> Library:
+    """Forty notes of four instruments."""
+    chosen = orchestra.filter(instrument=["flute", "clarinet", "trumpet", "violin"])
+    return chosen[:40]
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Config:
+    """Settings that train in seconds."""
+    return Config(
+        data=DataConfig(duration=0.5, valid=0.1, test=0.1),
+        model=ModelConfig(dim=3, flows=2, encoder_channels=16, decoder_channels=16, decoder_blocks=1, harmonics=8),
+        training=TrainingConfig(epochs=3, batch_size=8, threads=1, device="cpu"),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(some_notes: Library, tiny_config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished small run."""
+    folder = tmp_path_factory.mktemp("run") / "space"
+    timbre.train(some_notes, tiny_config, folder, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_space(tiny_folder: Path) -> Space:
+    """The space in that folder."""
+    return timbre.load(tiny_folder)
