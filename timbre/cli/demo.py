@@ -38,8 +38,7 @@ def demo(space: Path, library: Path, out: Path, /) -> None:
     make_folder(out / "reconstructions")
     pairs = _write_reconstructions(fitted, _held_out(fitted, notes), out)
     guides = _guides(notes, set(fitted.atlas))
-    point = sum(fitted.atlas[note.name] for note in guides[:3]) / len(guides[:3])
-    coordinates = ",".join(f"{value:.2f}" for value in point)
+    coordinates = ",".join(f"{value:.2f}" for value in _middle(fitted, guides[:3]))
     _write_new_sound(fitted, coordinates, out / "new-sound.wav")
     path = fitted.path(fitted.atlas[guides[0].name], fitted.atlas[guides[1].name])
     save_sound(out / "morph.wav", _at_level(timbre.render(fitted, path, pitch=60, duration=4.0)))
@@ -92,6 +91,13 @@ def _guides(library: "Library", known: set[str]) -> list["Note"]:
     notes.sort(key=lambda note: abs((note.pitch or 0) - 60))
     first = _one_of_each(notes)[: max(2, len({note.family for note in notes}))]
     return sorted(first, key=lambda note: rank.get(note.family or "", len(rank)))
+
+
+def _middle(space: "Space", notes: list["Note"]) -> "np.ndarray":
+    """The mean of the points of some known notes."""
+    import numpy as np
+
+    return np.mean([space.atlas[note.name] for note in notes], axis=0)
 
 
 def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> list["Pair"]:

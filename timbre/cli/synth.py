@@ -1,7 +1,7 @@
 """`timbre synth`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -63,8 +63,8 @@ def synth(
     ends = _asked_for(at, from_, to, steps)
     fitted = timbre.load(space)
     points = [find_place(fitted, text) for text in ends]
-    settings = {"velocity": velocity, "duration": duration, "seed": seed, "inverter": inverter}
-    settings["pitch"] = parse_pitch(pitch)
+    settings: dict[str, Any] = {"pitch": parse_pitch(pitch), "velocity": velocity, "duration": duration}
+    settings |= {"seed": seed, "inverter": inverter}
     if len(points) == 2 and steps is None:
         save_sound(output, timbre.render(fitted, fitted.path(*points), **settings))
         return

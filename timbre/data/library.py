@@ -108,15 +108,14 @@ class Library(Sequence[Note]):
             values = wanted if isinstance(wanted, list | tuple | set | frozenset) else (wanted,)
             allowed = {self._known_value(name, value) for value in values}
             kept = tuple(note for note in kept if _comparable(name, getattr(note, name)) in allowed)
-        if not kept:
+        if equals and not kept:
             raise LibraryError(f"No note has {' and '.join(f'{k}={v!r}' for k, v in equals.items())} together.")
         return Library(kept, self.root, self.report)
 
     def _named(self, name: str) -> Note:
         if name not in self._by_name:
-            close = difflib.get_close_matches(name, self._by_name, n=3)
-            hint = f"close to it: {', '.join(close)}." if close else f"names look like {self.notes[0].name}."
-            raise LibraryError(f"There is no note {name!r} in this library; {hint}")
+            close = difflib.get_close_matches(name, self._by_name, n=3) or list(self._by_name)[:3]
+            raise LibraryError(f"There is no note {name!r} in this library; there are {', '.join(close) or 'none'}.")
         return self._by_name[name]
 
     def _known_value(self, field: str, value: Any) -> Any:

@@ -104,8 +104,8 @@ def velocity_of(dynamics: str | None) -> float | None:
 
 
 def plain(text: str) -> str:
-    """A name as timbre compares it: printable, lower case, words joined by underscores."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
+    """A name as timbre compares it: printable, lower case, words (AltoSax has two) joined by underscores."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.encode("utf-8", "replace").decode("utf-8"))
     return re.sub(r"[\s_\-]+", "_", text.strip().lower()).strip("_")
 
 

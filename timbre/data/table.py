@@ -69,7 +69,7 @@ def read_table(table: Path, files: Iterable[str]) -> tuple[list[Note], list[Drop
             try:
                 notes.append(_note(table.parent / file, row, scale))
             except LibraryError as error:
-                problem = f"row {number} of {table.name}: {error}"
+                problem = f"row {number} of {table.name}: {str(error).rstrip('.')}"
         if problem is not None:
             dropped.append(Dropped(file or f"({table.name}, row {number})", problem))
         seen.add(file)

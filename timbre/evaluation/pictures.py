@@ -82,7 +82,7 @@ def draw_space(
         _scatter(axes, plane.points[[g == group for g in groups]], group.replace("_", " "), number)
     unknown = plane.points[[not group for group in groups]]
     if len(unknown):
-        axes.scatter(*unknown.T, s=18, c=_PALE, marker=".", label="unknown")
+        axes.scatter(unknown[:, 0], unknown[:, 1], s=18, c=_PALE, marker=".", label="unknown")
     if labels is not None:
         _label_middles(axes, plane.points, labels)
     axes.set_aspect("equal", adjustable="datalim")
@@ -131,7 +131,17 @@ def draw_spectrograms(path: str | os.PathLike[str], pairs: Sequence[Pair], confi
 
 def _scatter(axes: "Axes", points: np.ndarray, name: str, number: int) -> None:
     colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    axes.scatter(*points.T, s=26, c=colour, marker=marker, alpha=0.75, edgecolors="white", linewidths=0.5, label=name)
+    axes.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=26,
+        c=colour,
+        marker=marker,
+        alpha=0.75,
+        edgecolors="white",
+        linewidths=0.5,
+        label=name,
+    )
 
 
 def _label_middles(axes: "Axes", points: np.ndarray, labels: Sequence[str]) -> None:

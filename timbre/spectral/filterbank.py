@@ -63,12 +63,12 @@ def bank_inverse(bank: np.ndarray, noise: float = 0.01) -> np.ndarray:
         noise: variance added for what is not a lobe, relative to 1.
 
     Returns:
-        (bins, bands), float32, with ``bank @ inverse @ bank == bank``.
+        (bins, bands), float32, with ``bank @ inverse @ bank == bank`` unless bands are all but the same.
     """
     weights = bank.astype(np.float64)
     covariance = toeplitz(np.r_[1.0 + noise, 2.0 / 3.0, 1.0 / 6.0, np.zeros(max(0, bank.shape[1] - 3))])
-    spread = covariance @ weights.T
-    return (spread @ np.linalg.pinv(weights @ spread, rcond=1e-7, hermitian=True)).astype(np.float32)
+    root = np.linalg.cholesky(covariance)
+    return (root @ np.linalg.pinv(weights @ root, rcond=1e-3)).astype(np.float32)
 
 
 def _edges(sample_rate: int, n_mels: int) -> np.ndarray:

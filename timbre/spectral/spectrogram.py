@@ -92,7 +92,7 @@ class Spectrogram(nn.Module):
             spec: as :meth:`forward` gives it, or as a decoder makes it; finite.
             length: samples wanted; the frames' own length, ``hop_length * (frames - 1)``, by default.
             inverter: how phases are found; see :data:`~timbre.spectral.INVERTERS`.
-            seed: of the phases that are drawn at random. Each sound of a batch comes out as it would alone.
+            seed: of the phases that are drawn at random.
 
         Raises:
             AudioError: the shape is wrong, or a value is not finite.
