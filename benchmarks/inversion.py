@@ -5,7 +5,8 @@
 Each note is cut at its onset, cut to 2 s, brought to full scale, made into a spectrogram and back. One row is one front
 end with one inverter, averaged over the notes:
 
-- sc_db: spectral convergence between the STFT magnitudes of the original and of the result (dB, mean of the notes)
+- sc_db: spectral convergence between the STFT magnitudes of the original and of the result (dB, mean of the notes);
+  sc_sustained_db: of the sustained pitched notes alone
 - log_mel_l1: mean absolute difference of their log10 mel magnitudes
 - cents_median, bad_percent: pitch error of sustained pitched notes, and how many of them are more than 5 cents off
 - x_realtime: seconds of sound per second of CPU time, from spectrogram to waveform, in one thread
@@ -117,10 +118,12 @@ def measure(front: Spectrogram, name: str, cases: list[Case]) -> dict[str, Any]:
         mel.append(log_mel_l1(waveform, result, one.audio.sample_rate))
         if one.pitch is not None:
             cents.append(pitch_error(one, result))
+    held = [value for value, one in zip(convergence, cases, strict=True) if one.pitch is not None]
     return {
         "front_end": front.config.kind,
         "inverter": name,
         "sc_db": round(float(np.mean(convergence)), 2),
+        "sc_sustained_db": round(float(np.mean(held)), 2) if held else None,
         "log_mel_l1": round(float(np.mean(mel)), 4),
         "cents_median": round(float(np.median(cents)), 2) if cents else None,
         "bad_percent": round(100.0 * float(np.mean(np.array(cents) > BAD_CENTS)), 1) if cents else None,

@@ -103,14 +103,14 @@ def test_every_misfit_of_a_table_is_named(tmp_path: Path) -> None:
     ]
     assert library[1].instrument == tmp_path.name
     assert reasons(library) == {
-        "a.wav": "row 4 of metadata.csv repeats a file",
-        "missing.wav": "row 5 of metadata.csv names a file that is not there",
-        "(metadata.csv, row 6)": "row 6 of metadata.csv names no file",
-        "../outside.wav": "row 7 of metadata.csv names a file outside the library",
-        "b.wav": "row 8 of metadata.csv: 'H4' is not a pitch; " + WANTED,
-        "c.wav": "row 9 of metadata.csv: '200' is not a pitch; " + WANTED,
-        "d.wav": "row 10 of metadata.csv: velocity 'loud' is not a number from 0 to 1 or from 0 to 127",
-        "e.wav": "row 11 of metadata.csv: velocity '128' is not a number from 0 to 1 or from 0 to 127",
+        "a.wav": "metadata.csv, row 4 repeats a file",
+        "missing.wav": "metadata.csv, row 5 names a file that is not there",
+        "(metadata.csv, row 6)": "metadata.csv, row 6 names no file",
+        "../outside.wav": "metadata.csv, row 7 names a file outside the library",
+        "b.wav": "metadata.csv, row 8: 'H4' is not a pitch; " + WANTED,
+        "c.wav": "metadata.csv, row 9: '200' is not a pitch; " + WANTED,
+        "d.wav": "metadata.csv, row 10: velocity 'loud' is not a number from 0 to 1 or from 0 to 127",
+        "e.wav": "metadata.csv, row 11: velocity '128' is not a number from 0 to 1 or from 0 to 127",
         "h.wav": "not in metadata.csv",
     }
     assert library.report.found == 12
@@ -232,7 +232,7 @@ def test_bad_folders_are_one_sentence(tmp_path: Path) -> None:
         "a/silent.wav": "is a file; the folder of a library of notes is wanted",
         "texts": "holds no sound files; a folder with WAV, FLAC, OGG, MP3 or AIFF files is wanted",
         "a": r"None of the 1 sounds in .* can be used: silent.wav: silent\.",
-        "empty": "None of the 1 sounds in .* can be used: missing.wav: row 2 of metadata.csv names a file that is not",
+        "empty": "None of the 1 sounds in .* can be used: missing.wav: metadata.csv, row 2 names a file that is not",
     }.items():
         with pytest.raises(LibraryError, match=message):
             timbre.scan(tmp_path / name)

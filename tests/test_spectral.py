@@ -142,7 +142,10 @@ def test_forty_bands_are_librosas(rate: int, n_fft: int) -> None:
 @pytest.mark.filterwarnings("ignore:Empty filters detected")  # librosa's, which ours are not
 @pytest.mark.parametrize(("rate", "n_fft", "n_mels"), [(22050, 1024, 256), (44100, 2048, 512), (22050, 1024, 128)])
 def test_bands_wider_than_a_bin_are_librosas(rate: int, n_fft: int, n_mels: int) -> None:
-    ours, theirs = mel_filterbank(rate, n_fft, n_mels), librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, norm=None)
+    ours, theirs = (
+        mel_filterbank(rate, n_fft, n_mels),
+        librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels, norm=None),
+    )
     edges = mel_to_hz(np.linspace(0, hz_to_mel(np.array(rate / 2)), n_mels + 2))
     wide = np.minimum(np.diff(edges)[:-1], np.diff(edges)[1:]) >= rate / n_fft
     assert wide.sum() >= n_mels // 2

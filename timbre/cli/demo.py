@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import timbre
 from timbre.cli._files import make_folder
 from timbre.cli._places import save_sound
+from timbre.cli.info import program
 from timbre.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SUSTAINED = ("woodwinds", "strings", "brass", "voice", "keyboard", "plucked", "pitched_percussion")
 _LEVEL = 0.5  # peak of the sounds that are meant to be compared by ear
+_TAIL = 0.2  # s decoded and cut again, so that a note is heard held for as long as its original
 _RECONSTRUCTIONS, _PICTURED = 5, 4
 
 
@@ -43,18 +45,18 @@ def demo(space: Path, library: Path, out: Path, /) -> None:
     path = fitted.path(fitted.atlas[guides[0].name], fitted.atlas[guides[1].name])
     save_sound(out / "morph.wav", _at_level(timbre.render(fitted, path, pitch=60, duration=4.0)))
     _draw(fitted, pairs, out)
-    names = [note.name for note in guides]
+    names, command = [note.name for note in guides], program()
     print(f"""
 reconstructions/  held-out notes, which the space has never heard, beside what it makes of them
 new-sound.wav     a C4 at {coordinates}, between {", ".join(names[:3])}
 morph.wav         from {names[0]} to {names[1]}
 {_error_line(fitted)}
 Try next:
-  timbre inspect {space} --names
-  timbre synth {space} --at={coordinates} --pitch A3 --duration 3 -o a3.wav
-  timbre synth {space} --from {names[1]} --to {names[-1]} --steps 5 -o steps.wav
-  timbre encode {space} YOUR-NOTE.wav
-  timbre train YOUR-FOLDER my-space""")
+  {command} inspect {space} --names
+  {command} synth {space} --at={coordinates} --pitch A3 --duration 3 -o a3.wav
+  {command} synth {space} --from {names[1]} --to {names[min(2, len(names) - 1)]} --steps 5 -o steps.wav
+  {command} encode {space} YOUR-NOTE.wav
+  {command} train YOUR-FOLDER my-space""")
 
 
 def _error_line(space: "Space") -> str:
@@ -111,7 +113,7 @@ def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> li
         original = original.trim(settings.data.trim_db, tail=False).fit(settings.data.duration)
         velocity = 0.8 if note.velocity is None else note.velocity
         point = space.atlas[note.name]
-        decoded = space.decode(point, pitch=note.pitch, velocity=velocity, duration=settings.data.duration)
+        decoded = space.decode(point, note.pitch, velocity, settings.data.duration + _TAIL).fit(settings.data.duration)
         sounds = {"original": _at_level(original), "decoded": _at_level(decoded)}
         for kind, sound in sounds.items():
             save_sound(out / "reconstructions" / f"{note.name}.{kind}.wav", sound)

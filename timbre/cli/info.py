@@ -2,7 +2,10 @@
 
 import os
 import platform
+import shutil
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import timbre
 
@@ -27,6 +30,14 @@ def info() -> None:
     }
     for name, value in lines.items():
         print(f"{name:<18}{value}")
+
+
+def program() -> str:
+    """How to call timbre again from the shell that called it."""
+    script = Path(sys.executable).with_name("timbre")
+    if shutil.which("timbre") or not script.exists():
+        return "timbre"
+    return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
 def _version(package: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.info import device_name
+from timbre.cli.info import device_name, program
 from timbre.config import Config
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def train(
         print("\nThe same command goes on from here.", file=sys.stderr)
         raise
     print_figures(space)
-    known = next(iter(space.atlas))
+    known, command = next(iter(space.atlas)), program()
     print(f"""
 Try next:
-  timbre inspect {out}
-  timbre synth {out} --at {known} --pitch A4 -o note.wav
-  timbre demo {out} {library} demo
-  tensorboard --logdir {out}/logs""")
+  {command} inspect {out}
+  {command} synth {out} --at {known} --pitch A4 -o note.wav
+  {command} demo {out} {library} demo
+  {command.removesuffix("timbre")}tensorboard --logdir {out}/logs""")
 
 
 def _print_start(notes: "Library", settings: Config) -> None:

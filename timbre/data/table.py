@@ -64,29 +64,29 @@ def read_table(table: Path, files: Iterable[str]) -> tuple[list[Note], list[Drop
     scale = _velocity_scale(rows)
     for number, row in rows:
         file = _relative(row.get("file", ""))
-        problem = _problem(table.parent, file, seen, f"row {number} of {table.name}")
-        if problem is None:
-            try:
-                notes.append(_note(table.parent / file, row, scale))
-            except LibraryError as error:
-                problem = f"row {number} of {table.name}: {str(error).rstrip('.')}"
-        if problem is not None:
-            dropped.append(Dropped(file or f"({table.name}, row {number})", problem))
-        seen.add(file)
+        outcome = _read_row(table, number, row, file, scale) if file not in seen else f"row {number} repeats a file"
+        if isinstance(outcome, Note):
+            notes.append(outcome)
+        else:
+            dropped.append(Dropped(file or f"({table.name}, row {number})", f"{table.name}, {outcome}"))
+        seen |= {file} if file else set()
         unlisted.pop(file, None)
     dropped += [Dropped(file, f"not in {table.name}") for file in unlisted]
     return notes, dropped
 
 
-def _problem(root: Path, file: str, seen: set[str], where: str) -> str | None:
-    """What keeps a row from naming a file of its own inside the library, if anything."""
+def _read_row(table: Path, number: int, row: Row, file: str, scale: float) -> Note | str:
+    """The note of a row, or why there is none."""
     if not file:
-        return f"{where} names no file"
+        return f"row {number} names no file"
     if os.path.isabs(file) or file.split("/")[0] == "..":
-        return f"{where} names a file outside the library"
-    if file in seen:
-        return f"{where} repeats a file"
-    return None if os.path.isfile(root / file) else f"{where} names a file that is not there"
+        return f"row {number} names a file outside the library"
+    if not os.path.isfile(table.parent / file):
+        return f"row {number} names a file that is not there"
+    try:
+        return _note(table.parent / file, row, scale)
+    except LibraryError as error:
+        return f"row {number}: {str(error).rstrip('.')}"
 
 
 def _note(path: Path, row: Row, scale: float) -> Note:

@@ -76,7 +76,8 @@ def draw_space(
         TimbreError: if matplotlib is missing or the file cannot be written.
     """
     plane = principal_plane(points)
-    figure = _figure(9.0, 7.0)
+    spans = np.ptp(plane.points, axis=0)
+    figure = _figure(9.0, 1.0 + 6.5 * float(np.clip(spans[1] / max(spans[0], 1e-9), 0.5, 1.2)))
     axes = figure.add_subplot()
     for number, group in enumerate(sorted({group for group in groups if group})):
         _scatter(axes, plane.points[[g == group for g in groups]], group.replace("_", " "), number)
@@ -125,7 +126,7 @@ def draw_spectrograms(path: str | os.PathLike[str], pairs: Sequence[Pair], confi
     grid[0, 0].set_yticks(places, names)
     for row, name in enumerate(("original", "decoded")):
         grid[row, 0].set_ylabel(f"{name}, Hz")
-    figure.colorbar(image, ax=grid, label="dB", aspect=40)
+    figure.colorbar(image, ax=grid, label="dB", aspect=40, pad=0.01)
     return _save(figure, path)
 
 

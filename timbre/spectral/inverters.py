@@ -41,9 +41,7 @@ def find_inverter(name: str) -> Inverter:
 
 
 @torch.no_grad()
-def invert(
-    magnitude: Tensor, stft: STFT, length: int | None = None, inverter: str = "pghi+8", seed: int = 0
-) -> Tensor:
+def invert(magnitude: Tensor, stft: STFT, length: int | None = None, inverter: str = "pghi+8", seed: int = 0) -> Tensor:
     """Waveforms whose STFT has about the given magnitudes.
 
     Args:
@@ -81,6 +79,8 @@ def _check(magnitude: Tensor, stft: STFT, length: int | None) -> None:
         wanted = f"(batch, {bins}, frames)"
         raise AudioError(f"The magnitudes come as {tuple(magnitude.shape)}; a tensor {wanted} is wanted.")
     if not torch.isfinite(magnitude).all() or (magnitude < 0).any():
-        raise AudioError("The spectrogram has values that are not finite, or negative magnitudes; mend it before inverting.")
+        raise AudioError(
+            "The spectrogram has values that are not finite, or negative magnitudes; mend it before inverting."
+        )
     if length is not None and length < 0:
         raise AudioError(f"A length of {length} samples was asked for; 0 or more is wanted.")

@@ -1,0 +1,338 @@
+"""The inverters: one contract for all, laws of each, references, real notes."""
+
+import heapq
+import math
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import timbre
+from timbre.config import SpectrogramConfig
+from timbre.data import Library
+from timbre.errors import AudioError, ConfigError
+from timbre.evaluation.metrics import pitch_error_cents, spectral_convergence_db
+from timbre.spectral import INVERTERS, STFT, Spectrogram, find_inverter, invert
+from timbre.spectral._integration import compiled, integrate
+from timbre.spectral._torchaudio import torchaudio
+from timbre.spectral.griffin_lim import griffin_lim, refine
+from timbre.spectral.pghi import find_phase, phase_steps
+
+RATE, N_FFT, HOP = 22050, 1024, 256
+TRANSFORM = STFT(N_FFT, HOP)
+NAMES = [*INVERTERS, "pghi+1"]
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def sine(hz: float, samples: int = RATE) -> torch.Tensor:
+    return 0.5 * torch.sin(2 * math.pi * hz * torch.arange(samples, dtype=torch.float64) / RATE).float()[None]
+
+
+def convergence(waveform: torch.Tensor, result: torch.Tensor) -> float:
+    return spectral_convergence_db(TRANSFORM(waveform).abs(), TRANSFORM(result).abs())
+
+
+def by(inverter: str, waveform: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    return invert(TRANSFORM(waveform).abs(), TRANSFORM, waveform.shape[1], inverter, seed)
+
+
+# --- the contract of every inverter
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    @pytest.mark.parametrize("samples", [1, 100, 256, 1000, 5000])
+    def test_gives_the_length_asked_for(self, name: str, samples: int) -> None:
+        result = by(name, noise(2, samples))
+        assert result.shape == (2, samples)
+        assert result.dtype == torch.float32
+        assert torch.isfinite(result).all()
+
+    def test_own_length_is_whole_hops(self, name: str) -> None:
+        for frames, samples in ((1, HOP), (2, HOP), (9, 8 * HOP)):
+            magnitude = torch.rand(1, N_FFT // 2 + 1, frames, generator=torch.Generator().manual_seed(0))
+            assert invert(magnitude, TRANSFORM, inverter=name).shape == (1, samples)
+
+    def test_shorter_and_longer_than_the_frames(self, name: str) -> None:
+        magnitude = TRANSFORM(noise(1, 4000)).abs()
+        assert invert(magnitude, TRANSFORM, 1000, name).shape == (1, 1000)
+        longer = invert(magnitude, TRANSFORM, 9000, name)
+        assert longer.shape == (1, 9000)
+        assert longer[:, 6000:].abs().max() < 0.01 * longer.abs().max()
+
+    def test_same_seed_same_sound_and_other_seed_another(self, name: str) -> None:
+        waveform = noise(1, 5000)
+        waveform[:, 2500:] *= 1e-8  # below the tolerance of PGHI, whose phases are drawn there alone
+        first, again, other = (by(name, waveform, seed) for seed in (3, 3, 4))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+
+    def test_a_sound_is_the_same_whatever_the_batch(self, name: str) -> None:
+        waveforms = noise(5, 6000)
+        together = by(name, waveforms)
+        for number in range(5):
+            assert torch.equal(by(name, waveforms[number : number + 1])[0], together[number])
+
+    def test_leaves_the_callers_random_numbers_alone(self, name: str) -> None:
+        torch.manual_seed(11)
+        expected = torch.rand(3)
+        torch.manual_seed(11)
+        by(name, noise(1, 3000))
+        assert torch.equal(torch.rand(3), expected)
+
+    def test_silence_stays_silent(self, name: str) -> None:
+        assert torch.count_nonzero(by(name, torch.zeros(2, 3000))) == 0
+
+    def test_gain_passes_through(self, name: str) -> None:
+        waveform = sine(1234.5, 6000)
+        torch.testing.assert_close(by(name, 0.25 * waveform), 0.25 * by(name, waveform), rtol=0, atol=1e-3)
+
+    def test_noise_comes_back_better_than_nothing(self, name: str) -> None:
+        waveform = noise(1, RATE)
+        assert convergence(waveform, by(name, waveform)) < -10.0
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
+    def test_refuses_impossible_magnitudes(self, name: str, value: float) -> None:
+        magnitude = TRANSFORM(noise(1, 3000)).abs()
+        magnitude[0, 5, 5] = value
+        with pytest.raises(AudioError, match="not finite"):
+            invert(magnitude, TRANSFORM, inverter=name)
+
+    @pytest.mark.parametrize("shape", [(513, 4), (1, 512, 4), (1, 513, 0), (0, 513, 4)])
+    def test_refuses_other_shapes(self, name: str, shape: tuple[int, ...]) -> None:
+        with pytest.raises(AudioError, match=r"\(batch, 513, frames\)"):
+            invert(torch.zeros(shape), TRANSFORM, inverter=name)
+
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    def test_works_on_a_gpu(self, name: str) -> None:
+        waveform = sine(440.0)
+        transform = STFT(N_FFT, HOP).cuda()
+        result = invert(transform(waveform.cuda()).abs(), transform, RATE, name)
+        assert result.is_cuda
+        assert convergence(waveform, result.cpu()) < -15.0
+
+
+@pytest.mark.parametrize("name", ["", "pgi", "pghi+", "pghi+-1", "pghi+8.5", "griffin_lim+8", "PGHI"])
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"pghi\+8, pghi, fast_griffin_lim, griffin_lim and pghi\+N"):
+        find_inverter(name)
+    with pytest.raises(ConfigError):
+        invert(torch.zeros(1, 513, 3), TRANSFORM, inverter=name)
+
+
+def test_a_negative_length_is_refused() -> None:
+    with pytest.raises(AudioError, match="-1 samples"):
+        invert(torch.zeros(1, 513, 3), TRANSFORM, -1)
+
+
+# --- Griffin-Lim
+
+
+def test_griffin_lim_is_torchaudios() -> None:
+    waveform = noise(1, 8 * HOP)
+    magnitude = torchaudio.transforms.Spectrogram(N_FFT, hop_length=HOP, power=1.0)(waveform)
+    transform = torchaudio.transforms.GriffinLim(N_FFT, hop_length=HOP, power=1.0, length=9 * HOP)
+    torch.manual_seed(5)
+    theirs = transform(torch.nn.functional.pad(magnitude[0], (0, 1)))
+    ours = griffin_lim(magnitude * TRANSFORM.scale, TRANSFORM, 8 * HOP, seed=5)
+    torch.testing.assert_close(ours[0], theirs[: 8 * HOP], rtol=0, atol=1e-5)
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=10, deadline=None)
+def test_the_true_spectrum_is_a_fixed_point(seed: int) -> None:
+    waveform = noise(1, 4000, seed=seed)
+    spectrum = TRANSFORM(waveform)
+    torch.testing.assert_close(refine(spectrum, spectrum.abs(), TRANSFORM, 4000, 5), spectrum, rtol=0, atol=1e-5)
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=10, deadline=None)
+def test_without_momentum_the_error_never_grows(seed: int) -> None:
+    """Griffin and Lim 1984: each iteration brings the magnitudes of a real signal nearer to those wanted."""
+    magnitude = TRANSFORM(noise(1, 4000, seed=seed)).abs()
+    spectrum, errors = torch.polar(magnitude, noise(*magnitude.shape, seed=seed) * 30), []
+    for _ in range(8):
+        consistent = TRANSFORM(TRANSFORM.inverse(spectrum, 4000))
+        errors.append(float((consistent.abs() - magnitude).norm()))
+        spectrum = refine(spectrum, magnitude, TRANSFORM, 4000, 1, momentum=0.0)
+    assert all(after <= before * (1 + 1e-4) for before, after in zip(errors, errors[1:], strict=False))
+
+
+def test_fast_griffin_lim_is_as_good_as_librosas() -> None:
+    waveform = torch.cat([sine(hz, 20000) for hz in (220.0, 555.0)]) + noise(2, 20000) / 20
+    ours = [convergence(one[None], by("fast_griffin_lim", one[None])) for one in waveform]
+    theirs = []
+    for one in waveform:
+        magnitude = TRANSFORM(one[None]).abs()[0].numpy()
+        back = librosa.griffinlim(magnitude, n_iter=32, hop_length=HOP, n_fft=N_FFT, length=20000, random_state=0)
+        theirs.append(convergence(one[None], torch.from_numpy(back / TRANSFORM.scale)[None]))
+    assert np.mean(ours) < np.mean(theirs) + 1.5
+
+
+# --- PGHI
+
+
+@given(st.floats(100.0, 10000.0), st.sampled_from([(1024, 256), (1024, 128), (2048, 512), (512, 200)]))
+@settings(max_examples=30, deadline=None)
+def test_steps_along_time_are_exact_for_a_steady_partial(hz: float, size: tuple[int, int]) -> None:
+    transform = STFT(*size)
+    spectrum = transform(sine(hz, 8000))[0].T
+    along_time, _ = phase_steps(spectrum.abs().clamp(min=1e-9), *size)
+    frame, peak = 8, round(hz * size[0] / RATE)
+    assume(4 < peak < size[0] // 2 - 4)
+    truth = torch.angle(spectrum[frame + 1] / spectrum[frame])
+    wrong = torch.remainder(along_time[frame] - truth + math.pi, 2 * math.pi) - math.pi
+    assert wrong[peak].abs() < 0.02
+
+
+@given(st.integers(3900, 4200))
+@settings(max_examples=30, deadline=None)
+def test_steps_along_bins_are_exact_for_a_click(place: int) -> None:
+    waveform = torch.zeros(1, 8192)
+    waveform[0, place] = 1.0
+    spectrum = TRANSFORM(waveform)[0].T
+    _, along_bins = phase_steps(spectrum.abs().clamp(min=1e-9), N_FFT, HOP)
+    frame = round(place / HOP)
+    truth = torch.angle(spectrum[frame, 101] / spectrum[frame, 100])
+    wrong = torch.remainder(along_bins[frame, 100] - truth + math.pi, 2 * math.pi) - math.pi
+    assert wrong.abs() < 0.01
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=20, deadline=None)
+def test_a_click_in_the_first_or_last_frame_is_placed_too(place: int) -> None:
+    for at in (place, 8192 - place):
+        waveform = torch.zeros(1, 8193)
+        waveform[0, at] = 1.0
+        spectrum = TRANSFORM(waveform)[0].T
+        _, along_bins = phase_steps(spectrum.abs().clamp(min=1e-9), N_FFT, HOP)
+        frame = 0 if at == place else -1
+        truth = torch.angle(spectrum[frame, 101] / spectrum[frame, 100])
+        wrong = torch.remainder(along_bins[frame, 100] - truth + math.pi, 2 * math.pi) - math.pi
+        assert wrong.abs() < 0.01
+
+
+@given(st.floats(100.0, 9000.0))
+@settings(max_examples=10, deadline=None)
+def test_a_steady_partial_comes_back_in_tune(hz: float) -> None:
+    result = by("pghi", sine(hz))[0, 4096:-4096].numpy()
+    power = np.square(np.abs(np.fft.rfft(result * np.hanning(result.size), 1 << 18)))
+    peak = int(np.argmax(power))
+    left, middle, right = np.log(power[peak - 1 : peak + 2])
+    found = (peak + 0.5 * (left - right) / (left - 2 * middle + right)) * RATE / (1 << 18)
+    assert abs(1200 * np.log2(found / hz)) < 0.5
+
+
+def test_a_click_comes_back_where_it_was() -> None:
+    waveform = torch.zeros(1, 8192)
+    waveform[0, 4000] = 1.0
+    result = by("pghi", waveform)
+    assert int(result.abs().argmax()) == 4000
+    assert convergence(waveform, result) < -30.0
+
+
+def integrate_by_heap(rank: np.ndarray, along_time: np.ndarray, along_bins: np.ndarray) -> np.ndarray:
+    """The paper's algorithm as it stands, for pictures (frames, bins) in which no two bins have the same rank."""
+    phase, reached = np.full(rank.shape, np.nan), rank < 0
+    for start in sorted(np.ndindex(*rank.shape), key=lambda place: -rank[place]):
+        if reached[start]:
+            continue
+        phase[start], reached[start] = 0.0, True
+        heap = [(-rank[start], start)]
+        while heap:
+            _, (frame, bin_) = heapq.heappop(heap)
+            for step_frame, step_bin, slope in (
+                (0, 1, along_bins),
+                (0, -1, along_bins),
+                (1, 0, along_time),
+                (-1, 0, along_time),
+            ):
+                there = (frame + step_frame, bin_ + step_bin)
+                if not (0 <= there[0] < rank.shape[0] and 0 <= there[1] < rank.shape[1]) or reached[there]:
+                    continue
+                mean = 0.5 * (slope[frame, bin_] + slope[there])
+                phase[there], reached[there] = phase[frame, bin_] + (step_frame + step_bin) * mean, True
+                heapq.heappush(heap, (-rank[there], there))
+    return phase
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 10**6), st.floats(0, 0.9))
+@settings(max_examples=60, deadline=None)
+def test_integration_goes_the_way_of_the_heap(frames: int, bins: int, seed: int, silent: float) -> None:
+    random = np.random.default_rng(seed)
+    rank = random.permutation(frames * bins).reshape(frames, bins).astype(np.int16)
+    rank[random.random(rank.shape) < silent] = -1
+    slopes = random.uniform(-3, 3, (2, frames, bins)).astype(np.float32)
+    expected = integrate_by_heap(rank, *slopes)
+    border = [
+        np.pad(picture, 1, constant_values=fill).ravel() for picture, fill in ((rank, -1), *((s, 0) for s in slopes))
+    ]
+    phase = np.full(border[0].size, np.nan, np.float32)
+    starts = np.flatnonzero(border[0] >= 0)
+    integrate(border[0], starts[np.argsort(-border[0][starts])], bins + 2, border[1], border[2], phase)
+    np.testing.assert_allclose(phase.reshape(frames + 2, bins + 2)[1:-1, 1:-1], expected, atol=1e-4)
+    assert (border[0] == -1).all()
+
+
+def test_only_what_lies_below_the_tolerance_is_drawn() -> None:
+    magnitude = torch.full((6, 33), 1e-7)
+    magnitude[1:3, 4:9] = 1.0
+    one, other = (find_phase(magnitude, STFT(64, 16), seed) for seed in (0, 1))
+    loud = magnitude == 1.0
+    assert torch.equal(one[loud], other[loud])
+    assert (one[~loud] != other[~loud]).all()
+
+
+def test_code_without_a_file_to_cache_beside_is_compiled_all_the_same() -> None:
+    scope: dict[str, object] = {}
+    exec("def double(x):\n    return 2 * x", scope)
+    assert compiled(scope["double"])(21) == 42  # type: ignore[arg-type]
+
+
+# --- real notes
+
+
+@pytest.fixture(scope="module")
+def notes(orchestra: Library) -> list[tuple[float, torch.Tensor]]:
+    """Pitches and waveforms of sustained notes between C3 and C6."""
+    chosen = orchestra.filter(instrument=["flute", "clarinet", "trumpet", "violin", "oboe", "cello"])
+    held = [note for note in chosen if note.pitch and 48 <= note.pitch <= 84 and note.duration > 1.0]
+    audio = [timbre.read(note.file, RATE, mono=True).trim(tail=False).fit(1.0) for note in held[::4]]
+    assert len(audio) >= 6
+    return [(n.pitch or 0.0, torch.from_numpy(a.samples / a.peak)) for n, a in zip(held[::4], audio, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "inverter", "bar"),
+    [("mel", "pghi+8", -25), ("mel", "pghi", -22), ("linear", "pghi+8", -35), ("linear", "pghi", -28)],
+)
+def test_real_notes_come_back(notes: list[tuple[float, torch.Tensor]], kind: str, inverter: str, bar: float) -> None:
+    front = Spectrogram(SpectrogramConfig(kind=kind))  # type: ignore[arg-type]
+    results = [front.inverse(front(waveform), waveform.shape[1], inverter) for _, waveform in notes]
+    assert np.mean([convergence(note[1], result) for note, result in zip(notes, results, strict=True)]) < bar
+    cents = [
+        pitch_error_cents(timbre.Audio(waveform.numpy(), RATE), timbre.Audio(result.numpy(), RATE), pitch)
+        for (pitch, waveform), result in zip(notes, results, strict=True)
+    ]
+    measured = np.abs([value for value in cents if value is not None])
+    assert len(measured) > 0.7 * len(notes)
+    assert np.median(measured) < 0.5
+
+
+def test_pghi_leaves_librosas_griffin_lim_behind(notes: list[tuple[float, torch.Tensor]]) -> None:
+    ours, theirs = [], []
+    for _, waveform in notes[:4]:
+        magnitude = TRANSFORM(waveform).abs()[0].numpy()
+        back = librosa.griffinlim(
+            magnitude, n_iter=32, hop_length=HOP, n_fft=N_FFT, length=waveform.shape[1], random_state=0
+        )
+        theirs.append(convergence(waveform, torch.from_numpy(back / TRANSFORM.scale)[None]))
+        ours.append(convergence(waveform, by("pghi", waveform)))
+    assert np.mean(ours) < np.mean(theirs) - 3.0
