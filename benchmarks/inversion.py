@@ -47,6 +47,7 @@ class Case:
 
     @property
     def waveform(self) -> torch.Tensor:
+        """(1, samples)."""
         return torch.from_numpy(self.audio.samples.copy())
 
 
@@ -125,7 +126,7 @@ def measure(front: Spectrogram, name: str, cases: list[Case]) -> dict[str, Any]:
         "sc_db": round(float(np.mean(convergence)), 2),
         "sc_sustained_db": round(float(np.mean(held)), 2) if held else None,
         "log_mel_l1": round(float(np.mean(mel)), 4),
-        "cents_median": round(float(np.median(cents)), 2) if cents else None,
+        "cents_median": round(float(np.median(cents)), 2) if np.isfinite(np.median(cents or [np.inf])) else None,
         "bad_percent": round(100.0 * float(np.mean(np.array(cents) > BAD_CENTS)), 1) if cents else None,
         "x_realtime": round(sum(one.audio.duration for one in cases) / spent, 1),
         "n_notes": len(cases),

@@ -34,7 +34,7 @@ def main() -> None:
     library = library[::stride]
     config = base_config(args)
     table = features(library, config, progress=True)
-    rows = [pca_row(table, dim, args.seed) for dim in args.dims]
+    rows = pca_rows(table, args.dims, args.seed)
     finish(rows, args, "PCA")
     jobs = [(args.folder, stride, method, dim, config, args) for dim in args.dims for method in FLOWS]
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
@@ -57,7 +57,7 @@ def parse() -> argparse.Namespace:
     args = parser.parse_args()
     args.dims = args.dims or ([8] if args.quick else [16, 8, 32, 64])
     args.epochs = args.epochs or (3 if args.quick else 12)
-    args.refine = args.refine if args.refine is not None else (5 if args.quick else 60)
+    args.refine = args.refine if args.refine is not None else (5 if args.quick else 40)
     return args
 
 
@@ -68,15 +68,19 @@ def base_config(args: argparse.Namespace) -> Config:
     return replace(config, training=training, data=data)
 
 
-def pca_row(table: Features, dim: int, seed: int) -> dict[str, Any]:
+def pca_rows(table: Features, dims: list[int], seed: int) -> list[dict[str, Any]]:
     """Principal components of the training notes' spectrograms, with what is below the floor put back on it."""
     from sklearn.decomposition import PCA
 
     flat = table.spectrograms.reshape(len(table.spectrograms), -1)
     train, test = (flat[table.rows(part)].astype(np.float32) for part in ("train", "test"))
-    pca = PCA(dim, svd_solver="full").fit(train)
-    error = np.maximum(pca.inverse_transform(pca.transform(test)), test.min()) - test
-    return row("pca", dim, "projection", float(np.abs(error).mean()), float(np.sqrt(np.square(error).mean())), seed)
+    pca = PCA(max(dims), svd_solver="full").fit(train)
+    points, rows = pca.transform(test), []
+    for dim in dims:
+        error = np.maximum(points[:, :dim] @ pca.components_[:dim] + pca.mean_, test.min()) - test
+        l1, rmse = float(np.abs(error).mean()), float(np.sqrt(np.square(error).mean()))
+        rows.append(row("pca", dim, "projection", l1, rmse, seed))
+    return rows
 
 
 def vae_rows(job: tuple[Path, int, str, int, Config, argparse.Namespace]) -> list[dict[str, Any]]:

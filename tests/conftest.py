@@ -3,12 +3,16 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import timbre
 from timbre.config import Config, DataConfig, ModelConfig, TrainingConfig
 from timbre.data import Library
 from timbre.space import Space
+
+hypothesis.settings.register_profile("timbre", deadline=None)  # machines differ; tests do not assert times
+hypothesis.settings.load_profile("timbre")
 
 ROOT = Path(__file__).parents[1]
 ORCHESTRA = ROOT / "datasets" / "orchestra"

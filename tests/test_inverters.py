@@ -1,6 +1,7 @@
 """The inverters: one contract for all, laws of each, references, real notes."""
 
 import heapq
+import itertools
 import math
 
 import librosa
@@ -162,18 +163,7 @@ def test_without_momentum_the_error_never_grows(seed: int) -> None:
         consistent = TRANSFORM(TRANSFORM.inverse(spectrum, 4000))
         errors.append(float((consistent.abs() - magnitude).norm()))
         spectrum = refine(spectrum, magnitude, TRANSFORM, 4000, 1, momentum=0.0)
-    assert all(after <= before * (1 + 1e-4) for before, after in zip(errors, errors[1:], strict=False))
-
-
-def test_fast_griffin_lim_is_as_good_as_librosas() -> None:
-    waveform = torch.cat([sine(hz, 20000) for hz in (220.0, 555.0)]) + noise(2, 20000) / 20
-    ours = [convergence(one[None], by("fast_griffin_lim", one[None])) for one in waveform]
-    theirs = []
-    for one in waveform:
-        magnitude = TRANSFORM(one[None]).abs()[0].numpy()
-        back = librosa.griffinlim(magnitude, n_iter=32, hop_length=HOP, n_fft=N_FFT, length=20000, random_state=0)
-        theirs.append(convergence(one[None], torch.from_numpy(back / TRANSFORM.scale)[None]))
-    assert np.mean(ours) < np.mean(theirs) + 1.5
+    assert all(after <= before * (1 + 1e-4) for before, after in itertools.pairwise(errors))
 
 
 # --- PGHI
@@ -235,7 +225,7 @@ def test_a_click_comes_back_where_it_was() -> None:
     waveform[0, 4000] = 1.0
     result = by("pghi", waveform)
     assert int(result.abs().argmax()) == 4000
-    assert convergence(waveform, result) < -30.0
+    assert convergence(waveform, result) < -25.0
 
 
 def integrate_by_heap(rank: np.ndarray, along_time: np.ndarray, along_bins: np.ndarray) -> np.ndarray:
@@ -302,7 +292,7 @@ def test_code_without_a_file_to_cache_beside_is_compiled_all_the_same() -> None:
 @pytest.fixture(scope="module")
 def notes(orchestra: Library) -> list[tuple[float, torch.Tensor]]:
     """Pitches and waveforms of sustained notes between C3 and C6."""
-    chosen = orchestra.filter(instrument=["flute", "clarinet", "trumpet", "violin", "oboe", "cello"])
+    chosen = orchestra.filter(instrument=["flute", "clarinet", "trumpet", "violin", "oboe", "viola"])
     held = [note for note in chosen if note.pitch and 48 <= note.pitch <= 84 and note.duration > 1.0]
     audio = [timbre.read(note.file, RATE, mono=True).trim(tail=False).fit(1.0) for note in held[::4]]
     assert len(audio) >= 6
@@ -326,13 +316,22 @@ def test_real_notes_come_back(notes: list[tuple[float, torch.Tensor]], kind: str
     assert np.median(measured) < 0.5
 
 
-def test_pghi_leaves_librosas_griffin_lim_behind(notes: list[tuple[float, torch.Tensor]]) -> None:
-    ours, theirs = [], []
+@pytest.fixture(scope="module")
+def librosas(notes: list[tuple[float, torch.Tensor]]) -> float:
+    """Mean spectral convergence (dB) of librosa's Griffin-Lim on the first notes."""
+    found = []
     for _, waveform in notes[:4]:
-        magnitude = TRANSFORM(waveform).abs()[0].numpy()
-        back = librosa.griffinlim(
-            magnitude, n_iter=32, hop_length=HOP, n_fft=N_FFT, length=waveform.shape[1], random_state=0
-        )
-        theirs.append(convergence(waveform, torch.from_numpy(back / TRANSFORM.scale)[None]))
-        ours.append(convergence(waveform, by("pghi", waveform)))
-    assert np.mean(ours) < np.mean(theirs) - 3.0
+        magnitude, length = TRANSFORM(waveform).abs()[0].numpy(), waveform.shape[1]
+        back = librosa.griffinlim(magnitude, n_iter=32, hop_length=HOP, n_fft=N_FFT, length=length, random_state=0)
+        found.append(convergence(waveform, torch.from_numpy(back / TRANSFORM.scale)[None]))
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize(
+    ("inverter", "gain"), [("fast_griffin_lim", -1.5), ("griffin_lim", -2.0), ("pghi", 4.0), ("pghi+8", 10.0)]
+)
+def test_beside_librosas_griffin_lim(
+    notes: list[tuple[float, torch.Tensor]], librosas: float, inverter: str, gain: float
+) -> None:
+    ours = np.mean([convergence(waveform, by(inverter, waveform)) for _, waveform in notes[:4]])
+    assert ours < librosas - gain

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -96,9 +97,7 @@ class TestDecoding:
         pitch, velocity = np.linspace(50, 62, count), np.linspace(0.2, 0.9, count)
         whole = tiny_space.spectrogram(points, pitch, velocity, 1.0)
         edges = [0, 1, 17, 40, count]
-        blocks = [
-            tiny_space.spectrogram(points, pitch, velocity, 1.0, a, b) for a, b in zip(edges, edges[1:], strict=False)
-        ]
+        blocks = [tiny_space.spectrogram(points, pitch, velocity, 1.0, a, b) for a, b in pairwise(edges)]
         torch.testing.assert_close(torch.cat(blocks, 1), whole, rtol=1e-5, atol=1e-3)
 
     @pytest.mark.parametrize(
@@ -210,7 +209,7 @@ class TestFolder:
         content = bytearray((copy / name).read_bytes())
         content[int(place * len(content))] ^= 1
         (copy / name).write_bytes(content)
-        with pytest.raises(CheckpointError, match="damaged|not the config"):
+        with pytest.raises(CheckpointError, match=r"damaged|not the config"):
             timbre.load(copy)
 
     @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "atlas.json", "README.md"])
@@ -224,7 +223,7 @@ class TestFolder:
         shutil.copytree(tiny_folder, tmp_path / "copy")
         head = json.loads((tmp_path / "copy" / "config.json").read_text())
         (tmp_path / "copy" / "config.json").write_text(json.dumps(head | {"format_version": 99}))
-        with pytest.raises(CheckpointError, match="format version 99.*Update timbre"):
+        with pytest.raises(CheckpointError, match=r"format version 99.*Update timbre"):
             timbre.load(tmp_path / "copy")
 
     def test_what_is_not_a_space_is_refused(self, tmp_path: FilePath) -> None:

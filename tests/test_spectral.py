@@ -180,7 +180,7 @@ def test_a_narrow_band_interpolates_between_its_two_bins() -> None:
 @pytest.mark.parametrize(("n_fft", "n_mels"), [(1024, 256), (1024, 80), (2048, 512), (256, 64)])
 def test_bank_inverse_is_a_generalised_inverse(n_fft: int, n_mels: int) -> None:
     bank = mel_filterbank(RATE, n_fft, n_mels)
-    np.testing.assert_allclose(bank @ bank_inverse(bank) @ bank, bank, atol=2e-5)
+    np.testing.assert_allclose(bank @ bank_inverse(bank) @ bank, bank, atol=1e-4)
 
 
 def test_low_bins_come_back_exactly_and_high_ones_nearer_than_by_the_pseudo_inverse(orchestra: Library) -> None:

@@ -138,7 +138,7 @@ class TrainingConfig:
     epochs: int = 100
     """Passes over the training notes."""
     max_minutes: float = 0.0
-    """Stop the schedule after this many minutes of training; 0 sets no limit. The learning rate falls in time with it."""
+    """End the run after this many minutes of training; 0 sets no limit. The learning rate falls in time with it."""
     batch_size: int = 16
     """Notes per step."""
     learning_rate: float = 2e-3
@@ -224,7 +224,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], values: Any, where: str = "") -> T:
-    """Build the dataclass `cls` from `values`, refusing unknown keys and wrong types; `where` prefixes names in errors."""
+    """The dataclass `cls` from `values`, refusing unknown keys and wrong types; `where` prefixes names in errors."""
     if not isinstance(values, dict):
         raise ConfigError(f"{where.rstrip('.') or 'The config'} is {values!r}; a table of settings is wanted.")
     hints = get_type_hints(cls)

@@ -1,12 +1,12 @@
 """The errors that timbre raises on purpose. A message says what came, what is wanted, and what to do.
 
-    TimbreError
-    ├── AudioError        a sound that cannot be read, used or written   (also ValueError)
-    ├── ConfigError       a setting that does not exist or cannot be     (also ValueError)
-    ├── LibraryError      a folder of notes that cannot be used          (also ValueError)
-    ├── CheckpointError   a saved space that is damaged or too new       (also RuntimeError)
-    ├── TrainingError     training that cannot go on                     (also RuntimeError)
-    └── DeviceError       a sound or compute device that is not there    (also RuntimeError)
+TimbreError
+├── AudioError        a sound that cannot be read, used or written   (also ValueError)
+├── ConfigError       a setting that does not exist or cannot be     (also ValueError)
+├── LibraryError      a folder of notes that cannot be used          (also ValueError)
+├── CheckpointError   a saved space that is damaged or too new       (also RuntimeError)
+├── TrainingError     training that cannot go on                     (also RuntimeError)
+└── DeviceError       a sound or compute device that is not there    (also RuntimeError)
 """
 
 

@@ -22,8 +22,8 @@ def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | Non
     """Pitch of a note around an expected one, or None where no harmonic series stands out.
 
     The spectrum of the loudest second is summed over the first twelve partials of every candidate (harmonic summation,
-    after Hermes 1988). Around each partial of the best one, the centre of gravity of the power is the mean of the
-    partial's instantaneous frequency, weighted by energy; together they give the pitch, each weighing as much as its power.
+    after Hermes 1988). Around each partial of the best one, the centre of gravity of the power is the partial's mean
+    instantaneous frequency, weighted by energy; together they give the pitch, each weighing as much as its power.
 
     Args:
         audio: the note.
@@ -70,7 +70,7 @@ def _harmonic_sum(level: np.ndarray, fundamentals: np.ndarray) -> np.ndarray:
 
 
 def _centre(power: np.ndarray, fundamental: float, lobe: float) -> tuple[float, float]:
-    """Fundamental (bins) from the power around its partials, and their share of all the power beyond chance (at most 1)."""
+    """Fundamental (bins) from the power around its partials, and their share of the power beyond chance (at most 1)."""
     moment = energy = width = 0.0
     number = 0
     while number < _PARTIALS and (number + 1.5) * fundamental < power.size:

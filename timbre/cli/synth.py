@@ -61,10 +61,10 @@ def synth(
     """
     check_target(output)
     ends = _asked_for(at, from_, to, steps)
-    fitted = timbre.load(space)
-    points = [find_place(fitted, text) for text in ends]
     settings: dict[str, Any] = {"pitch": parse_pitch(pitch), "velocity": velocity, "duration": duration}
     settings |= {"seed": seed, "inverter": inverter}
+    fitted = timbre.load(space)
+    points = [find_place(fitted, text) for text in ends]
     if len(points) == 2 and steps is None:
         save_sound(output, timbre.render(fitted, fitted.path(*points), **settings))
         return

@@ -86,8 +86,8 @@ def pitch_error_cents(reference: Audio, estimate: Audio, near: float) -> float |
 def click_db(samples: Array) -> float:
     """Crest of the second difference in dB: its largest value over its root mean square.
 
-    A steady sound reads 3 to 12 dB whatever its brightness, noise up to about 14; a jump or a kink in the waveform stands
-    far above that. An attack does too, so compare with the original.
+    A steady sound reads 3 to 12 dB whatever its brightness, noise up to about 14; a jump or a kink in the waveform
+    stands far above that. An attack does too, so compare with the original.
 
     Args:
         samples: waveform (samples,).
@@ -137,5 +137,5 @@ def _vector(samples: Array, least: int) -> np.ndarray:
     return array
 
 
-def _db(ratio: float) -> float:
+def _db(ratio: float | np.floating) -> float:
     return float(20.0 * np.log10(ratio)) if ratio > 0.0 else -np.inf

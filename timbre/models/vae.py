@@ -126,7 +126,7 @@ class VAE(nn.Module):
         return Loss(objective, reconstruction.detach(), kl.detach(), mse.detach().sqrt(), error.detach().abs().mean())
 
     def refine(
-        self, spectrogram: Tensor, conditions: Conditions, points: Tensor, steps: int, stride: int = 2
+        self, spectrogram: Tensor, conditions: Conditions, points: Tensor, steps: int, stride: int = 4
     ) -> Tensor:
         """Move points to where the decoder meets the notes best (semi-amortised inference, Kim et al. 2018).
 

@@ -18,7 +18,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @compiled
 def _queue(place: int, top: int, rank: np.ndarray, first: np.ndarray, following: np.ndarray) -> int:
     """Let a bin wait in the list of its rank; the highest rank in which any waits, `top` before."""
-    level = np.int64(rank[place])
+    level = int(rank[place])
     following[place] = first[level]
     first[level] = place
     rank[place] = -1

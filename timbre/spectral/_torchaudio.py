@@ -1,7 +1,7 @@
 """The one door to torchaudio.
 
-Its wheel is linked to one CUDA version: with a CPU build of torch, or another CUDA, the compiled extension does not load
-and neither does the package. Nothing used here needs that extension, so it is replaced by an empty one when it fails.
+Its wheel is linked to one CUDA version: with a CPU build of torch, or another CUDA, the compiled extension does not
+load and neither does the package. Nothing used here needs that extension, so an empty one takes its place then.
 """
 
 import sys

@@ -10,7 +10,7 @@ from timbre.spectral.stft import STFT
 
 
 def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32) -> Tensor:
-    """torchaudio's Griffin-Lim with its own defaults (momentum 0.99), from random phases; arguments as of an inverter."""
+    """torchaudio's Griffin-Lim with its own momentum of 0.99, from random phases; arguments as of an inverter."""
     hop = stft.hop_length
     frames = 2 + max(length, stft.n_fft) // hop  # torchaudio reflects half a window at the ends, and so needs one
     padded = torch.nn.functional.pad(magnitude / stft.scale, (0, max(0, frames - magnitude.shape[-1])))

@@ -1,8 +1,8 @@
 """Phase gradient heap integration (PGHI): phases from magnitudes alone, without iterations.
 
-Prusa, Balazs and Sondergaard 2017, "A noniterative method for reconstruction of phase from STFT magnitude". Log magnitude
-and phase of an STFT determine each other's slopes; the phase is integrated along those slopes from the loudest bins to
-the softest. Two things differ from the paper:
+Prusa, Balazs and Sondergaard 2017, "A noniterative method for reconstruction of phase from STFT magnitude". Log
+magnitude and phase of an STFT determine each other's slopes; the phase is integrated along those slopes from the
+loudest bins to the softest. Two things differ from the paper:
 
 - It reads the slopes off as for a Gaussian window. For the Hann window used here the relation can be solved exactly
   for the two cases that matter, a steady partial and a click. Phases hold together for longer: 0.5 dB of spectral
@@ -33,7 +33,7 @@ def pghi(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int 
 
 
 def find_phase(magnitude: Tensor, stft: STFT, seed: int) -> Tensor:
-    """Phases (frames, n_fft // 2 + 1), radians, of one sound's magnitudes of that shape, as :class:`STFT` makes them."""
+    """Phases (frames, n_fft // 2 + 1), radians, of one sound's magnitudes of that shape, made by :class:`STFT`."""
     from timbre.spectral._integration import integrate
 
     frames, bins = magnitude.shape
@@ -50,8 +50,8 @@ def find_phase(magnitude: Tensor, stft: STFT, seed: int) -> Tensor:
 def phase_steps(magnitude: Tensor, n_fft: int, hop: int) -> tuple[Tensor, Tensor]:
     """Phase steps from frame to frame and from bin to bin (radians) of magnitudes (frames, bins) above 0.
 
-    With a and b the magnitudes beside a bin, above and below, a partial that lies x bins higher has, through a Hann window,
-    a / b = (1 + x)(2 + x) / ((1 - x)(2 - x)), so that x = 4t / (3 + sqrt(9 - 8t^2)) with t = (a - b) / (a + b).
+    With a and b the magnitudes beside a bin, above and below, a partial that lies x bins higher has, through a Hann
+    window, a / b = (1 + x)(2 + x) / ((1 - x)(2 - x)), so that x = 4t / (3 + sqrt(9 - 8t^2)) with t = (a - b) / (a + b).
     With a and b the magnitudes in the next and the last frame, a click that lies y samples after the frame's centre has
     tan(pi y / n_fft) tan(pi hop / n_fft) = (sqrt a - sqrt b) / (sqrt a + sqrt b). The first and last frame have one
     neighbour only, whose ratio gives y as well: it matters, for the first frame of a note is where it begins.

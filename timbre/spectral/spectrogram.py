@@ -77,7 +77,8 @@ class Spectrogram(nn.Module):
         return bands if self.filterbank is None else self._unmix(bands)
 
     def _unmix(self, bands: Tensor) -> Tensor:
-        assert self.filterbank is not None and self.bank_inverse is not None
+        assert self.filterbank is not None
+        assert self.bank_inverse is not None
         magnitude = (self.bank_inverse @ bands).clamp(min=0.0)
         total = self.filterbank.sum(0)[:, None].clamp(min=1e-6)
         for _ in range(_UPDATES):

@@ -9,8 +9,8 @@ class STFT(nn.Module):
 
     Scaled so that a sine of amplitude 1 reads magnitude 1 at its bin. Frames are ``1 + samples // hop_length``.
 
-    Spectra are (batch, bins, frames) but lie in memory frame by frame, as the FFT leaves them. Frames and overlap-add are
-    written out, for on a CPU `torch.istft` takes several times as long and refuses windows that touch zero at the end.
+    Spectra are (batch, bins, frames) but lie in memory frame by frame, as the FFT leaves them. Overlap-add is written
+    out, for on a CPU `torch.istft` takes several times as long and refuses frames that end in the window's zeros.
 
     Args:
         n_fft: window and FFT size, samples (even).

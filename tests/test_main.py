@@ -1,0 +1,62 @@
+"""The `timbre` command as a whole: what it answers, and how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import timbre
+from timbre.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_help_and_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == timbre.__version__
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in ("scan", "train", "synth", "encode", "inspect", "info", "demo"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(["trian"], 'Did you mean "train"?'), (["train", "notes"], "OUT"), (["info", "--loudly"], "--loudly")],
+)
+def test_a_command_line_that_is_not_understood_is_one_line(capsys, words, sentence):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("timbre: ")
+    assert sentence in err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(timbre, "scan", broken, raising=False)
+    with pytest.raises(ZeroDivisionError):
+        main(["scan", "."])
+
+
+def test_a_reader_that_goes_away_is_no_bug():
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "timbre", "scan", "datasets/orchestra/oboe"]
+    done = subprocess.run(words, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 141
+    assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["train.py", "synthesize.py"])
+def test_the_scripts_are_doors_to_the_commands(script):
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / script, "--help"],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert f"Usage: timbre {'train' if script == 'train.py' else 'synth'}" in done.stdout

@@ -1,0 +1,181 @@
+"""Distances between sounds, and the pitch meter: definitions, laws, refusals, real notes."""
+
+import math
+
+import librosa
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import timbre
+from timbre.audio import Audio
+from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
+from timbre.data import Library
+from timbre.errors import AudioError
+from timbre.evaluation.metrics import (
+    click_db,
+    log_mel_l1,
+    log_spectral_distance,
+    onset_time,
+    pitch_error_cents,
+    spectral_convergence_db,
+)
+
+RATE = 22050
+
+
+def noise(size: int, seed: int = 0) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal(size)
+
+
+def tone(pitch: float, seconds: float = 1.0, rate: int = RATE, partials: int = 8, vibrato: float = 0.0) -> Audio:
+    """Partials of amplitude 1/k at random phases, with a vibrato of so many cents at 5 Hz."""
+    time = np.arange(round(seconds * rate)) / rate
+    hz = midi_to_hz(pitch)
+    phase = 2 * np.pi * hz * time + hz * (2 ** (vibrato / 1200) - 1) / 5 * np.sin(2 * np.pi * 5 * time)
+    numbers = [k for k in range(1, partials + 1) if k * hz < 0.49 * rate]
+    starts = np.random.default_rng(1).uniform(0, 2 * np.pi, len(numbers))
+    waveform = sum(np.sin(k * phase + start) / k for k, start in zip(numbers, starts, strict=True))
+    return Audio(0.3 * np.asarray(waveform), rate)
+
+
+# --- distances
+
+
+def test_spectral_convergence_is_what_it_says() -> None:
+    reference, estimate = np.abs(noise(600).reshape(1, 20, 30)), np.abs(noise(600, 1).reshape(1, 20, 30))
+    expected = 20 * np.log10(np.sqrt(((reference - estimate) ** 2).sum()) / np.sqrt((reference**2).sum()))
+    assert spectral_convergence_db(reference, estimate) == pytest.approx(expected)
+    assert spectral_convergence_db(torch.tensor(reference), estimate) == pytest.approx(expected)
+    assert spectral_convergence_db(reference, 0 * reference) == pytest.approx(0.0)
+    assert spectral_convergence_db(reference, reference) == -math.inf
+    assert spectral_convergence_db(reference, 0.9 * reference) == pytest.approx(-20.0)
+
+
+@given(st.floats(-20, 20))
+def test_log_distances_measure_gain(gain: float) -> None:
+    magnitude = np.full((2, 12, 7), 0.1)
+    assert log_spectral_distance(magnitude, magnitude * 10 ** (gain / 20)) == pytest.approx(abs(gain), abs=1e-9)
+
+
+def test_log_spectral_distance_stops_at_the_floor() -> None:
+    assert log_spectral_distance(np.full((3, 4), 1e-9), np.zeros((3, 4))) == 0.0
+    assert log_spectral_distance(np.full((3, 4), 1.0), np.zeros((3, 4)), floor_db=-30) == pytest.approx(30.0)
+
+
+def test_log_mel_l1_is_librosas_spectrogram_compared() -> None:
+    first, second = noise(9000), noise(9000, 1)
+    options = {"sr": RATE, "n_fft": 1024, "hop_length": 256, "n_mels": 128, "power": 1.0, "norm": None}
+    spectra = [
+        librosa.feature.melspectrogram(y=one, pad_mode="constant", **options) * 4 / 1024 for one in (first, second)
+    ]
+    expected = np.abs(np.log10(spectra[0]) - np.log10(spectra[1])).mean()
+    assert log_mel_l1(first, second, RATE) == pytest.approx(expected, rel=1e-2)
+    assert log_mel_l1(first, first / 10, RATE) == pytest.approx(1.0, rel=1e-2)
+    assert log_mel_l1(torch.tensor(first)[None], first[None], RATE) == 0.0
+
+
+def test_a_click_stands_out() -> None:
+    plain = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    clicked = plain.copy()
+    clicked[RATE // 2 :] += 0.2
+    assert click_db(plain) == pytest.approx(3.0, abs=0.1)
+    assert click_db(clicked) > click_db(plain) + 20
+    assert click_db(noise(RATE)) < 15
+    assert click_db(5 * clicked) == pytest.approx(click_db(clicked))
+    assert click_db(np.zeros(100)) == 0.0
+
+
+@given(st.integers(0, 15000), st.sampled_from([8000, 22050, 48000]))
+@settings(max_examples=20, deadline=None)
+def test_onset_is_found_where_it_is(place: int, rate: int) -> None:
+    samples = np.concatenate([np.zeros(place), np.sin(2 * np.pi * 500 * np.arange(rate) / rate)])
+    assert onset_time(samples, rate) == pytest.approx(place / rate, abs=0.002)
+    assert onset_time(np.concatenate([np.zeros(300), samples]), rate) == pytest.approx(
+        onset_time(samples, rate) + 300 / rate, abs=1e-9
+    )
+
+
+def test_silence_begins_at_once() -> None:
+    assert onset_time(np.zeros(10), RATE) == 0.0
+
+
+def test_ill_formed_input_is_refused() -> None:
+    with pytest.raises(AudioError, match="one and the same"):
+        spectral_convergence_db(np.ones((3, 4)), np.ones((3, 5)))
+    with pytest.raises(AudioError, match="one and the same"):
+        log_mel_l1(np.ones(300), np.ones(301), RATE)
+    with pytest.raises(AudioError, match="silent"):
+        spectral_convergence_db(np.zeros((3, 4)), np.ones((3, 4)))
+    with pytest.raises(AudioError, match="3 or more"):
+        click_db(np.ones(2))
+    with pytest.raises(AudioError, match="1 or more"):
+        onset_time(np.ones((1, 100)), RATE)
+
+
+# --- pitch
+
+
+@given(st.floats(28, 96), st.floats(-45, 45), st.sampled_from([1, 3, 12]), st.sampled_from([16000, 22050, 44100]))
+@settings(max_examples=40, deadline=None)
+def test_steady_tones_are_measured_to_a_tenth_of_a_cent(pitch: float, detune: float, partials: int, rate: int) -> None:
+    found = measure_pitch(tone(pitch, 1.2, rate, partials), near=pitch + detune / 100)
+    assert found is not None
+    assert 100 * abs(found - pitch) < 0.1
+
+
+@pytest.mark.parametrize("pitch", [40.3, 60.0, 81.7])
+def test_half_a_second_with_noise_under_it_is_enough(pitch: float) -> None:
+    clean = tone(pitch, 0.5)
+    found = measure_pitch(Audio(clean.samples + noise(clean.samples.size)[None] * 0.1, RATE), near=round(pitch))
+    assert found == pytest.approx(pitch, abs=0.01)
+
+
+@pytest.mark.parametrize("pitch", [50.0, 64.2, 84.0])
+def test_of_a_vibrato_the_middle_is_measured(pitch: float) -> None:
+    assert measure_pitch(tone(pitch, 1.0, vibrato=20), near=pitch) == pytest.approx(pitch, abs=0.005)
+
+
+@given(st.integers(0, 10**6), st.floats(30, 95), st.sampled_from([0.1, 0.5, 1.5]))
+@settings(max_examples=40, deadline=None)
+def test_noise_has_no_pitch(seed: int, near: float, seconds: float) -> None:
+    white = noise(round(seconds * RATE), seed)
+    fading = white * np.exp(-np.arange(white.size) / 2000)
+    assert [measure_pitch(Audio(samples, RATE), near) for samples in (white, fading)] == [None, None]
+
+
+@pytest.mark.parametrize("away", [-5.3, -3.7, -2.2, 2.4, 3.6, 5.5])
+def test_a_note_of_another_pitch_is_not_taken_for_this_one(away: float) -> None:
+    assert measure_pitch(tone(57.0, partials=12), near=57.0 + away) is None
+
+
+def test_no_pitch_in_silence_in_a_moment_or_above_nyquist() -> None:
+    assert measure_pitch(Audio(np.zeros(5000), RATE), 60) is None
+    assert measure_pitch(Audio(tone(60).samples[:, :200], RATE), 60) is None
+    assert measure_pitch(tone(100), near=130) is None
+
+
+@given(st.floats(20, 130))
+def test_midi_and_hertz(pitch: float) -> None:
+    assert midi_to_hz(pitch) == pytest.approx(librosa.midi_to_hz(pitch))
+    assert hz_to_midi(midi_to_hz(pitch)) == pytest.approx(pitch)
+
+
+@given(st.floats(-40, 40))
+@settings(max_examples=10, deadline=None)
+def test_pitch_error_has_a_sign(cents: float) -> None:
+    assert pitch_error_cents(tone(62), tone(62 + cents / 100), near=62.0) == pytest.approx(cents, abs=0.1)
+
+
+def test_pitch_error_needs_two_pitches() -> None:
+    assert pitch_error_cents(tone(62), Audio(noise(RATE), RATE), near=62.0) is None
+
+
+def test_recorded_notes_lie_near_their_labels(orchestra: Library) -> None:
+    pitched = [note for note in orchestra.filter(instrument=["flute", "oboe", "trumpet", "violin"])[::4] if note.pitch]
+    found = [measure_pitch(timbre.read(note.file), note.pitch or 0.0) for note in pitched]
+    known = [100 * (pitch - (note.pitch or 0.0)) for pitch, note in zip(found, pitched, strict=True) if pitch]
+    assert len(known) >= 0.8 * len(pitched)
+    assert np.median(np.abs(known)) < 25

@@ -1,0 +1,47 @@
+"""The plane in which spaces are drawn, against scikit-learn's."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+
+from timbre.config import SpectrogramConfig
+from timbre.errors import TimbreError
+from timbre.evaluation.pictures import Pair, draw_space, draw_spectrograms, principal_plane
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 40), dim=st.integers(2, 12))
+def test_the_plane_is_that_of_principal_component_analysis(seed, count, dim):
+    points = np.random.default_rng(seed).standard_normal((count, dim)) * np.arange(dim, 0, -1) + 5.0
+    plane, reference = principal_plane(points), PCA(2).fit(points)
+    assert np.allclose(np.abs(plane.points), np.abs(reference.transform(points)), atol=1e-6)
+    assert np.allclose(plane.shares, reference.explained_variance_ratio_, atol=1e-9)
+
+
+def test_turning_the_points_round_turns_the_picture_round():
+    points = np.random.default_rng(0).standard_normal((20, 4)) * [4, 3, 2, 1]
+    assert np.allclose(principal_plane(-points).points, -principal_plane(points).points)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1), (5, 1)])
+def test_few_points_or_dimensions_will_do(tmp_path, shape):
+    points = np.random.default_rng(0).standard_normal(shape)
+    assert principal_plane(points).points.shape == (shape[0], 2)
+    path = draw_space(tmp_path / "space.png", points, [None] * shape[0], ["oboe"] * shape[0])
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", ["mel", "linear"])
+def test_spectrograms_are_drawn_on_either_scale(tmp_path, kind):
+    config = SpectrogramConfig(kind=kind)
+    picture = np.full((config.bins, 9), -40.0)
+    path = draw_spectrograms(tmp_path / "pair.png", [Pair("oboe-A4", picture, picture)], config)
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert [file.name for file in tmp_path.iterdir()] == ["pair.png"]
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(TimbreError, match="cannot be written"):
+        draw_space(tmp_path / "none" / "space.png", np.zeros((3, 2)), ["a"] * 3)
+    assert not list(tmp_path.iterdir())
