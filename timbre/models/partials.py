@@ -1,8 +1,11 @@
 """Where the partials of a note lie in a spectrogram: pictures of unit harmonics at any pitch."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
+from timbre.config import SpectrogramConfig
 from timbre.spectral import Spectrogram
 
 GRID_HZ = 4.0  # spacing of the tabulated sinusoids; a Hann window's main lobe is many times wider
@@ -25,8 +28,9 @@ class Partials(nn.Module):
         super().__init__()
         self.harmonics = harmonics
         self.nyquist = spectrogram.config.sample_rate / 2.0
-        self.register_buffer("responses", _responses(spectrogram), persistent=False)
-        self.register_buffer("combs", self._combs(), persistent=False)
+        responses, combs = _tables(spectrogram.config)
+        self.register_buffer("responses", responses.clone(), persistent=False)
+        self.register_buffer("combs", combs.clone(), persistent=False)
 
     def comb(self, pitch: Tensor) -> Tensor:
         """Level (dB) of all harmonics at unit amplitude.
@@ -51,23 +55,28 @@ class Partials(nn.Module):
             (..., harmonics, bins), each column summing to at most 1.
         """
         numbers = torch.arange(1, self.harmonics + 1, device=pitch.device, dtype=pitch.dtype)
-        power = self._power(_hz(pitch).unsqueeze(-1) * numbers)
+        power = _power(self.responses, _hz(pitch).unsqueeze(-1) * numbers, self.nyquist)
         return power / (power.sum(-2, keepdim=True) + 1e-6)
 
-    def _power(self, frequency: Tensor) -> Tensor:
-        """Squared magnitude (..., bins) of unit sinusoids at `frequency` (..., Hz); 0 above Nyquist."""
-        place = (frequency / GRID_HZ).clamp(0, len(self.responses) - 1.001)
-        row = place.long()
-        magnitude = torch.lerp(self.responses[row], self.responses[row + 1], (place - row).unsqueeze(-1))
-        return magnitude.square() * (frequency < self.nyquist).unsqueeze(-1)
 
-    def _combs(self) -> Tensor:
-        rows = []
-        for pitch in torch.arange(LOW, HIGH, STEP):
-            base = float(_hz(pitch))
-            numbers = torch.arange(1, max(2, int(self.nyquist / base) + 1))
-            rows.append(self._power(base * numbers).sum(0))
-        return 10.0 * torch.log10(torch.stack(rows) + 10.0 ** (SILENCE_DB / 10.0))
+@lru_cache(maxsize=8)
+def _tables(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
+    """Responses (grid, bins) to sinusoids, and combs (pitches, bins) in dB; a second or so of work, done once."""
+    nyquist = config.sample_rate / 2.0
+    responses, rows = _responses(Spectrogram(config)), []
+    for pitch in torch.arange(LOW, HIGH, STEP):
+        base = float(_hz(pitch))
+        numbers = torch.arange(1, max(2, int(nyquist / base) + 1))
+        rows.append(_power(responses, base * numbers, nyquist).sum(0))
+    return responses, 10.0 * torch.log10(torch.stack(rows) + 10.0 ** (SILENCE_DB / 10.0))
+
+
+def _power(responses: Tensor, frequency: Tensor, nyquist: float) -> Tensor:
+    """Squared magnitude (..., bins) of unit sinusoids at `frequency` (..., Hz); 0 above Nyquist."""
+    place = (frequency / GRID_HZ).clamp(0, len(responses) - 1.001)
+    row = place.long()
+    magnitude = torch.lerp(responses[row], responses[row + 1], (place - row).unsqueeze(-1))
+    return magnitude.square() * (frequency < nyquist).unsqueeze(-1)
 
 
 def _hz(midi: Tensor) -> Tensor:

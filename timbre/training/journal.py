@@ -36,7 +36,7 @@ class Journal:
         if step % 10:
             return
         losses = {name: float(getattr(loss, name)) for name in ("reconstruction_nats", "kl_nats", "rmse_db", "l1_db")}
-        shown = f", error {losses['l1_db']:.2f} dB, KL {losses['kl_nats']:.0f} nats, {speed:.0f} notes/s"
+        shown = f"error {losses['l1_db']:.2f} dB, KL {losses['kl_nats']:.0f} nats, {speed:.0f} notes/s"
         self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update(0)
         scalars = {**losses, "objective": float(loss.objective.detach()), "beta": beta, "learning_rate": rate}
