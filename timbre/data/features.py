@@ -23,7 +23,7 @@ from timbre.data.split import split
 from timbre.errors import AudioError, LibraryError
 from timbre.spectral import Spectrogram
 
-FORMAT = 1  # part of the key: raise it when the features' meaning changes
+FORMAT = 2  # part of the key: raise it when the features' meaning changes
 
 
 @dataclass(frozen=True)
