@@ -168,6 +168,16 @@ def test_training_lowers_the_held_out_error(some_notes: Library, tiny_config: Co
     assert long.report["test_l1_db"] < 0.8 * short.report["test_l1_db"]
 
 
+def test_mixed_precision_trains(some_notes: Library, tiny_config: Config) -> None:
+    seen: set[torch.dtype] = set()
+    config = shorter(tiny_config, precision="bf16-mixed")
+    run = Run(features(some_notes, config), [str(n.file) for n in some_notes], config, None, "", progress=False)
+    run.net.decoder.blocks[0].inner.register_forward_hook(lambda _module, _inputs, out: seen.add(out.dtype))
+    run.train()
+    assert torch.bfloat16 in seen
+    assert run.finish().report["test_l1_db"] < 40
+
+
 def test_time_limit_ends_the_run(some_notes: Library, tiny_config: Config) -> None:
     limited = shorter(tiny_config, epochs=100_000, max_minutes=0.02)
     assert timbre.train(some_notes, limited, progress=False).report["epochs"] < 100_000

@@ -81,8 +81,11 @@ class Decoder(nn.Module):
         clock = self.time(time_features(time, conditions.release, self.longest))
         for block in self.blocks:
             hidden = block(hidden, clock)
-        envelope, noise, levels = self.head(self.norm(hidden)).split([self.bins, self.bins, self.harmonics], -1)
-        return self._mix(20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels, conditions.pitch).transpose(1, 2)
+        out = self.head(self.norm(hidden)).float()
+        envelope, noise, levels = out.split([self.bins, self.bins, self.harmonics], -1)
+        with torch.autocast(out.device.type, enabled=False):  # half precision rounds 60 dB to half a dB
+            mixed = self._mix(20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels, conditions.pitch)
+        return mixed.transpose(1, 2)
 
     def _along(self, z: Tensor, conditions: Conditions) -> Tensor:
         controls = self.embedding(conditions)
@@ -105,10 +108,8 @@ def _stepped(envelope: Tensor, shares: Tensor) -> Tensor:
     A slope across a partial's lobe would move its peak: -6 dB per octave at 300 Hz detunes it by some 4 cents.
     """
     means = shares / (shares.sum(-1, keepdim=True) + 1e-6)
-    if shares.shape[1] == 1:
-        levels = envelope @ means[:, 0].mT
-    else:
-        levels = (means @ envelope.unsqueeze(-1)).squeeze(-1)
+    constant = shares.shape[1] == 1  # one pitch for the whole note: a plain product
+    levels = envelope @ means[:, 0].mT if constant else (means @ envelope.unsqueeze(-1)).squeeze(-1)
     return _spread(levels, shares) + (1.0 - shares.sum(-2)) * envelope
 
 

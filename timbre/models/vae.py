@@ -89,7 +89,7 @@ class VAE(nn.Module):
 
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
         """q(z|x) of notes: dB (batch, bins, frames)."""
-        out = self.encoder(spectrogram, conditions)
+        out = self.encoder(spectrogram, conditions).float()
         mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)

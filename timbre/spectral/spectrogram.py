@@ -1,5 +1,7 @@
 """The front end: waveforms to log magnitudes, and back."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,13 @@ from timbre.spectral.inverters import invert
 from timbre.spectral.stft import STFT
 
 _UPDATES = 3  # each gains about .5 dB of magnitude error on real notes, the first most
+
+
+@lru_cache(maxsize=8)
+def _banks(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
+    """The filterbank of a config and its inverse; a third of a second of work, done once."""
+    weights = mel_filterbank(config.sample_rate, config.n_fft, config.n_mels)
+    return torch.from_numpy(weights), torch.from_numpy(bank_inverse(weights))
 
 
 class Spectrogram(nn.Module):
@@ -35,8 +44,7 @@ class Spectrogram(nn.Module):
         self.stft = STFT(config.n_fft, config.hop_length)
         bank = inverse = None
         if config.kind == "mel":
-            weights = mel_filterbank(config.sample_rate, config.n_fft, config.n_mels)
-            bank, inverse = torch.from_numpy(weights), torch.from_numpy(bank_inverse(weights))
+            bank, inverse = (weights.clone() for weights in _banks(config))
         self.register_buffer("filterbank", bank, persistent=False)
         self.register_buffer("bank_inverse", inverse, persistent=False)
 
@@ -74,17 +82,9 @@ class Spectrogram(nn.Module):
         spec = spec.to(self.stft.window.dtype)
         bands = torch.pow(10.0, spec / 20.0)
         bands = torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
-        return bands if self.filterbank is None else self._unmix(bands)
-
-    def _unmix(self, bands: Tensor) -> Tensor:
-        assert self.filterbank is not None
-        assert self.bank_inverse is not None
-        magnitude = (self.bank_inverse @ bands).clamp(min=0.0)
-        total = self.filterbank.sum(0)[:, None].clamp(min=1e-6)
-        for _ in range(_UPDATES):
-            ratio = bands / (self.filterbank @ magnitude).clamp(min=1e-7)
-            magnitude = magnitude * (self.filterbank.mT @ ratio) / total
-        return magnitude
+        if self.filterbank is None or self.bank_inverse is None:
+            return bands
+        return _unmix(bands, self.filterbank, self.bank_inverse)
 
     def inverse(self, spec: Tensor, length: int | None = None, inverter: str = "pghi+8", seed: int = 0) -> Tensor:
         """Waveforms (batch, length) with about the spectrogram `spec` (batch, bins, frames) in dB.
@@ -100,3 +100,12 @@ class Spectrogram(nn.Module):
             ConfigError: there is no such inverter.
         """
         return invert(self.magnitude(spec), self.stft, length, inverter, seed)
+
+
+def _unmix(bands: Tensor, bank: Tensor, inverse: Tensor) -> Tensor:
+    magnitude = (inverse @ bands).clamp(min=0.0)
+    total = bank.sum(0)[:, None].clamp(min=1e-6)
+    for _ in range(_UPDATES):
+        ratio = bands / (bank @ magnitude).clamp(min=1e-7)
+        magnitude = magnitude * (bank.mT @ ratio) / total
+    return magnitude

@@ -132,7 +132,8 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         free = self.settings.free_bits * self.config.model.dim
-        loss = self.model.loss(spectrogram, conditions.hide(self.settings.unknown), beta, free, DECODE_STRIDE)
+        with self.fabric.autocast():
+            loss = self.model.loss(spectrogram, conditions.hide(self.settings.unknown), beta, free, DECODE_STRIDE)
         if not torch.isfinite(loss.objective):
             raise TrainingError(self._not_a_number(rows))
         self.optimizer.zero_grad()
