@@ -57,7 +57,8 @@ def encode(
         try:
             rows.append(_row(fitted, file, refine, given))
         except AudioError as error:
-            print(f"timbre: left out: {error}", file=sys.stderr)
+            named = "" if str(file) in str(error) else f"{file}: "
+            print(f"timbre: left out: {named}{error}", file=sys.stderr)
     text = _as_csv(rows, fitted.dim) if form == "csv" else json.dumps(rows, indent=1) + "\n"
     if output:
         write_text(output, text)

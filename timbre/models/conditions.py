@@ -24,12 +24,6 @@ class Conditions:
     velocity: Tensor
     release: Tensor
 
-    def __getitem__(self, index: "Tensor | slice | list[int]") -> "Conditions":
-        return Conditions(self.pitch[index], self.velocity[index], self.release[index])
-
-    def __len__(self) -> int:
-        return len(self.pitch)
-
     def to(self, device: "torch.device | str") -> "Conditions":
         """The same controls on another device."""
         return Conditions(self.pitch.to(device), self.velocity.to(device), self.release.to(device))

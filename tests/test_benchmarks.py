@@ -1,0 +1,30 @@
+"""The benchmarks' quick forms, as a user calls them; on two free cores each takes a minute or less."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def rows_of(tmp_path: Path, script: str, *arguments: str) -> list[dict[str, object]]:
+    target = tmp_path / "rows.json"
+    command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments, "--quick", "--json", str(target)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return json.loads(target.read_text())  # type: ignore[no-any-return]
+
+
+@pytest.mark.slow
+def test_reconstruction(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "reconstruction.py", "--out", str(tmp_path / "runs"))
+    assert {(row["method"], row["dim"]) for row in rows} == {("pca", 8), ("vae", 8), ("vae+planar8", 8)}
+    assert all({"l1_db", "rmse_db", "seed"} <= set(row) for row in rows)
+
+
+@pytest.mark.slow
+def test_speed(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "speed.py")
+    assert {row["what"] for row in rows} >= {"train", "decode + pghi+8", "decode + librosa 32"}
