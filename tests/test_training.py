@@ -232,6 +232,14 @@ class TestFeatures:
             own = table.rows()[table.note[table.rows()] == table.note[row]][0]
             assert 0 < abs(table.pitch[row] - table.pitch[own]) <= 1.01
 
+    def test_a_cache_that_cannot_be_written_is_refused(
+        self, some_notes: Library, tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").write_text("in the way")
+        monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path / "file"))
+        with pytest.raises(LibraryError, match=r"cannot be cached in .*TIMBRE_CACHE"):
+            features(some_notes, tiny_config)
+
     def test_bad_files_are_named_and_left_out(self, some_notes: Library, tiny_config: Config, tmp_path: Path) -> None:
         timbre.write(tmp_path / "silent.wav", timbre.Audio(np.zeros(8000, np.float32), 8000))
         silent = replace(some_notes[0], file=tmp_path / "silent.wav", name="silent")

@@ -99,16 +99,22 @@ def _key(library: Library, config: Config) -> str:
 
 
 def _make(library: Library, config: Config, parts: np.ndarray, folder: Path, progress: bool) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(mkdtemp(dir=folder.parent, prefix=".making-"))
+    work = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(mkdtemp(dir=folder.parent, prefix=".making-"))
         dropped = _write(library, config, parts, work, progress)
         (work / "done.json").write_text(json.dumps({"dropped": dropped}), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(work, folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
+    except OSError as error:
+        raise LibraryError(
+            f"The features cannot be cached in {folder.parent}: {error.strerror}. "
+            "Make room there, or name another folder in the environment variable TIMBRE_CACHE."
+        ) from error
+    finally:
+        if work:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _write(library: Library, config: Config, parts: np.ndarray, work: Path, progress: bool) -> dict[str, str]:
