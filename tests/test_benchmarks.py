@@ -28,3 +28,8 @@ def test_reconstruction(tmp_path: Path) -> None:
 def test_speed(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "speed.py")
     assert {row["what"] for row in rows} >= {"train", "decode + pghi+8", "decode + librosa 32"}
+
+
+def test_decoding(tmp_path: Path, tiny_folder: Path) -> None:
+    rows = rows_of(tmp_path, "decoding.py", str(tiny_folder))
+    assert [row["inverter"] for row in rows] == ["griffin_lim", "fast_griffin_lim", "pghi", "pghi+8"]

@@ -1,4 +1,4 @@
-"""What a run tells: a progress bar, TensorBoard logs with pictures and sounds, and a line per measurement."""
+"""What a run tells: a progress bar, and TensorBoard logs with pictures and sounds."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path | None, progress: bool, done: float = 0.0) -> None:
-        self.writer = _writer(folder)
+        self.writer, self.validation = _writer(folder), ""
         interactive = sys.stderr.isatty()
         self.bar = tqdm(
             total=1.0, initial=done, desc="train", disable=not progress, mininterval=0.5 if interactive else 20.0,
@@ -36,7 +36,9 @@ class Journal:
         if step % 10:
             return
         losses = {name: float(getattr(loss, name)) for name in ("reconstruction_nats", "kl_nats", "rmse_db", "l1_db")}
-        shown = f"error {losses['l1_db']:.2f} dB, KL {losses['kl_nats']:.0f} nats, {speed:.0f} notes/s"
+        shown = (
+            f"{self.validation}training {losses['l1_db']:.2f} dB, KL {losses['kl_nats']:.0f} nats, {speed:.0f} notes/s"
+        )
         self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update(0)
         scalars = {**losses, "objective": float(loss.objective.detach()), "beta": beta, "learning_rate": rate}
@@ -48,10 +50,9 @@ class Journal:
             for name, value in values.items():
                 self.writer.add_scalar(f"{part}/{name}", value, step)
 
-    def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        if not self.bar.disable:
-            self.bar.write(line, file=sys.stderr)
+    def validation_error(self, l1_db: float) -> None:
+        """Show the latest validation error beside the bar."""
+        self.validation = f"validation {l1_db:.2f} dB, "
 
     def examples(
         self, model: VAE, front: Spectrogram, spectrogram: torch.Tensor, conditions: Conditions, step: int

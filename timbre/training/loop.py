@@ -154,7 +154,7 @@ class Run:
         rows = self.held_out["valid"].rows if len(self.held_out["valid"].rows) else self.batches.rows
         found = errors(self.net, Batches(self.features, rows, 64, 0, self.fabric.device), stride=MEASURE_STRIDE)
         self.journal.scalars("valid", {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, self.step)
-        self.journal.say(f"epoch {self.epoch}: validation error {found.l1_db:.2f} dB")
+        self.journal.validation_error(found.l1_db)
         better = found.l1_db < self.best["valid_l1_db"]
         if better:
             self.best = {
