@@ -17,7 +17,6 @@ from timbre.models.vae import VAE
 from timbre.space.atlas import Atlas
 from timbre.space.space import Space, load
 from timbre.training.batches import Batches
-from timbre.training.loop import fit
 
 
 def train(
@@ -41,6 +40,8 @@ def train(
         CheckpointError: if `out` was started with other settings or notes, or cannot be written.
         TrainingError: if the loss stops being a number.
     """
+    from timbre.training.loop import fit  # brings Lightning along: two seconds that only training needs
+
     config = config or Config()
     folder = FilePath(out).expanduser() if out is not None else None
     mark = fingerprint(library)

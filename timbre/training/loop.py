@@ -57,15 +57,16 @@ def fit(features: Features, names: list[str], config: Config, out: Path | None, 
         CheckpointError: if `out` holds a run of other settings or notes.
         KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
-    run = Run(features, names, config, out, library, progress)
-    try:
-        run.train()
-    except KeyboardInterrupt:
-        run.save()
-        raise
-    finally:
-        run.journal.close()
-    return run.finish()
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been trained
+        run = Run(features, names, config, out, library, progress)
+        try:
+            run.train()
+        except KeyboardInterrupt:
+            run.save()
+            raise
+        finally:
+            run.journal.close()
+        return run.finish()
 
 
 class Run:
@@ -182,7 +183,7 @@ class Run:
             )
 
     def state(self) -> dict[str, Any]:
-        """Tensors and plain values from which :meth:`restore` goes on exactly."""
+        """Tensors and plain values from which :meth:`restore` goes on; on a CPU, exactly."""
         return {
             "config": self.config.to_dict(), "library": self.library,
             "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
