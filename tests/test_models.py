@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from timbre.audio import Audio
+from timbre.audio.pitch import measure_pitch
 from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig
 from timbre.models.conditions import Conditions, time_features
+from timbre.models.decoder import _stepped
 from timbre.models.partials import Partials
 from timbre.models.vae import VAE, Posterior
 from timbre.spectral import Spectrogram
@@ -112,6 +115,18 @@ def test_shares_tell_the_partials_apart() -> None:
     for number in (1, 2, 5, 10):
         tone = torch.sin(2 * math.pi * hertz * number * torch.arange(8192) / 22050)[None]
         assert int(shares[number - 1].argmax()) == pytest.approx(int(front(tone)[0, :, 10].argmax()), abs=1)
+
+
+@pytest.mark.parametrize("pitch", [33.0, 45.0, 60.3, 63.0, 77.0])
+def test_a_sloping_envelope_leaves_partials_in_tune(pitch: float) -> None:
+    front = Spectrogram(SpectrogramConfig())
+    partials = Partials(front, 32)
+    slope = -20.0 - 6.0 * torch.log2(torch.arange(256.0) / 20).clamp_min(0)
+    level = _stepped(slope[None, None], partials.shares(torch.tensor([[pitch]])))[0, 0]
+    frame = (partials.comb(torch.tensor(pitch)) + level).clamp_min(-80.0)
+    sound = front.inverse(frame[None, :, None].expand(1, 256, 130))
+    measured = measure_pitch(Audio(sound.numpy(), 22050), near=pitch)
+    assert measured == pytest.approx(pitch, abs=0.006)
 
 
 def test_hidden_conditions_are_unknown_and_others_stay() -> None:

@@ -226,6 +226,10 @@ class TestFolder:
         with pytest.raises(CheckpointError, match=r"format version 99.*Update timbre"):
             timbre.load(tmp_path / "copy")
 
+    def test_a_checkpoint_of_a_run_is_not_a_space(self, tiny_folder: FilePath) -> None:
+        with pytest.raises(CheckpointError, match="folder of the finished run"):
+            timbre.load(tiny_folder / "checkpoints" / "best")
+
     def test_what_is_not_a_space_is_refused(self, tmp_path: FilePath) -> None:
         with pytest.raises(CheckpointError, match="There is no folder"):
             timbre.load(tmp_path / "nowhere")

@@ -247,3 +247,10 @@ class TestFeatures:
         assert list(table.dropped) == ["silent"]
         assert "silent" in table.dropped["silent"]
         assert len(table.rows()) == len(some_notes)
+
+    def test_a_space_says_what_was_left_out(self, some_notes: Library, tiny_config: Config, tmp_path: Path) -> None:
+        timbre.write(tmp_path / "silent.wav", timbre.Audio(np.zeros(8000, np.float32), 8000))
+        silent = replace(some_notes[0], file=tmp_path / "silent.wav", name="silent")
+        space = timbre.train(Library([*some_notes, silent], some_notes.root), tiny_config, progress=False)
+        assert "silent" in space.report["dropped"]["silent"]
+        assert "silent" not in space.atlas

@@ -12,9 +12,8 @@ import soundfile
 from timbre.audio._audio import Audio
 from timbre.errors import AudioError
 
-_BLOCK = (
-    1 << 16
-)  # frames at a time: a false length in a header costs no memory, and long Vorbis writes stay off the stack
+# Frames at a time: a false length in a header costs no memory, and long Vorbis writes stay off the stack.
+_BLOCK = 1 << 16
 _FORMATS = {".wav": ("WAV", "PCM_24"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
 _UNKNOWN = 1 << 62  # libsndfile gives about this many frames where a stream does not tell its length
 _MP3_SLACK = 3 * 1152  # an MP3's length is told in whole codec frames, encoder padding included or not

@@ -19,7 +19,7 @@ from timbre.audio import read
 from timbre.config import Config
 from timbre.data.example import Example, example
 from timbre.data.library import Library, Note
-from timbre.data.split import split
+from timbre.data.split import FEWEST, split
 from timbre.errors import AudioError, LibraryError
 from timbre.spectral import Spectrogram
 
@@ -133,11 +133,10 @@ def _write(library: Library, config: Config, parts: np.ndarray, work: Path, prog
                 out.write(row.spectrogram.astype(np.float16).tobytes())
                 labels.append((row.pitch, row.velocity, row.release, index, copy == 0))
         bar.close()
-    if len({label[3] for label in labels}) < len(library) - len(dropped) or len(library) - len(dropped) < 8:
+    if len(library) - len(dropped) < FEWEST:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(dropped.items())[:3])
         raise LibraryError(f"Only {len(library) - len(dropped)} of {len(library)} notes can be used ({reasons}).")
-    columns = [np.array(column) for column in zip(*labels, strict=True)]
-    pitch, velocity, release, note, original = columns
+    pitch, velocity, release, note, original = (np.array(column) for column in zip(*labels, strict=True))
     np.savez(
         work / "labels.npz", shape=np.array((len(labels), *shape)),
         pitch=pitch, velocity=velocity, release=release, note=note, original=original,

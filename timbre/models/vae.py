@@ -133,7 +133,7 @@ class VAE(nn.Module):
         Adam on D/2 log MSE + |z|^2 / 2 of each note by itself, from the given start; the model is left as it is.
         """
         z = points.detach().clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([z], lr=0.05)
+        optimizer = torch.optim.Adam([z])
         size = spectrogram[0].numel()
         for step in range(steps):
             for group in optimizer.param_groups:

@@ -119,4 +119,4 @@ def _origin(library: Library, table: Features) -> dict[str, Any]:
     """What the card says of the notes."""
     licences = Counter(note.licence or "not stated" for note in library)
     floor = float(np.mean(np.isnan(table.pitch[table.rows()])))
-    return {"licences": dict(licences.most_common()), "unpitched_share": floor, "dropped_notes": len(table.dropped)}
+    return {"licences": dict(licences.most_common()), "unpitched_share": floor, "dropped": table.dropped}

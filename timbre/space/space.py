@@ -11,7 +11,7 @@ import torch
 from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.example import example
-from timbre.errors import ConfigError
+from timbre.errors import CheckpointError, ConfigError
 from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
@@ -197,6 +197,10 @@ def load(folder: str | FilePath) -> Space:
     """
     place = FilePath(folder).expanduser()
     config, files, details = read_folder(place)
+    if "atlas.json" not in files:
+        raise CheckpointError(
+            f"{place} is a checkpoint of a run and has no atlas; give the folder of the finished run."
+        )
     model = VAE(config)
     load_weights(model, tensors(files, "model.safetensors", place), place)
     return Space(config, model.eval(), Atlas.from_files(files), details["report"])

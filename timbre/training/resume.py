@@ -1,5 +1,6 @@
 """The state from which a run goes on: kept apart from the space, read with weights_only, never exchanged."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ STATE = "state.pt"
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Write a run's state atomically into `folder`."""
-    import io
-
     buffer = io.BytesIO()
     torch.save(state, buffer)
     try:
