@@ -43,7 +43,7 @@ def train(
     except KeyboardInterrupt:
         print("\nThe same command goes on from here.", file=sys.stderr)
         raise
-    for name, reason in space.report["dropped"].items():
+    for name, reason in space.report.get("dropped", {}).items():
         print(f"left out: {name}: {reason}")
     print_figures(space)
     known, command = next(iter(space.atlas)), program()
