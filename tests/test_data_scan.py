@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import timbre
 from timbre.audio import Audio, write
 from timbre.data import Dropped, Library
-from timbre.data.folders import read_folders
+from timbre.data.readers.folders import read_folders
 from timbre.errors import LibraryError
 
 WANTED = "a note name such as A#3 or Bb3 or a MIDI number from 0 to 127 is wanted"

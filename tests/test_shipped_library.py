@@ -8,7 +8,7 @@ import pytest
 
 import timbre
 from timbre.audio.pitch import measure_pitch
-from timbre.data.folders import read_folders
+from timbre.data.readers.folders import read_folders
 
 FOLDER = Path(__file__).parents[1] / "datasets" / "orchestra"
 LICENCES = {"CC-BY-3.0", "CC0-1.0", "MIT", "Public-Domain"}

@@ -14,13 +14,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import timbre
 from timbre.config import Config, TrainingConfig
 from timbre.data import Library
-from timbre.data.features import Features, features
+from timbre.data.features import features
 from timbre.errors import CheckpointError, LibraryError, TimbreError, TrainingError
 from timbre.models.vae import VAE
 from timbre.space.fitting import fingerprint
 from timbre.training import schedule
 from timbre.training.average import Average
-from timbre.training.batches import Batches
+from timbre.training.batches import Batch, Batches
 from timbre.training.loop import Run
 
 
@@ -57,11 +57,11 @@ def test_average_of_constant_weights_is_those_weights_and_it_follows_others() ->
 def test_batches_of_an_epoch_are_all_rows_once_and_can_start_anywhere(some_notes: Library, tiny_config: Config) -> None:
     table = features(some_notes, tiny_config)
     batches = Batches(table, table.rows("train", copies=True), 7, 0, torch.device("cpu"))
-    rows = [rows for _, _, rows in batches.epoch(3)]
+    rows = [found.rows for found in batches.epoch(3)]
     assert sorted(np.concatenate(rows)) == sorted(table.rows("train", copies=True))
-    again = [rows for _, _, rows in batches.epoch(3, start=2)]
+    again = [found.rows for found in batches.epoch(3, start=2)]
     assert [list(r) for r in again] == [list(r) for r in rows[2:]]
-    assert [list(r) for r in rows] != [list(r) for _, _, r in batches.epoch(4)]
+    assert [list(r) for r in rows] != [list(found.rows) for found in batches.epoch(4)]
 
 
 def run_of(library: Library, config: Config, out: Path) -> Run:
@@ -76,12 +76,12 @@ def test_a_run_that_was_broken_off_ends_like_one_that_was_not(
     taken = 0
     step = Run.take_step
 
-    def interrupted(self: Run, *batch: object) -> None:
+    def interrupted(self: Run, batch: Batch) -> None:
         nonlocal taken
         taken += 1
         if taken == 8:  # in the middle of an epoch
             raise KeyboardInterrupt
-        step(self, *batch)  # type: ignore[arg-type]
+        step(self, batch)
 
     monkeypatch.setattr(Run, "take_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -137,10 +137,8 @@ def test_not_a_number_stops_with_the_step_and_the_files(
 ) -> None:
     step = Run.take_step
 
-    def poisoned(self: Run, spectrogram: torch.Tensor, conditions: object, rows: np.ndarray) -> None:
-        if self.step == 9:
-            spectrogram = spectrogram * math.nan
-        step(self, spectrogram, conditions, rows)
+    def poisoned(self: Run, batch: Batch) -> None:
+        step(self, batch._replace(spectrogram=batch.spectrogram * math.nan) if self.step == 9 else batch)
 
     monkeypatch.setattr(Run, "take_step", poisoned)
     with pytest.raises(TrainingError, match=r"not a number at step 10 .*\.ogg.*learning_rate"):
@@ -154,7 +152,7 @@ def test_the_best_checkpoint_survives_a_loss_that_is_not_a_number(
     run.train()
     batch = next(run.batches.epoch(0))
     with pytest.raises(TrainingError, match="The best checkpoint so far is kept in"):
-        run.take_step(batch[0] * math.nan, batch[1], batch[2])
+        run.take_step(batch._replace(spectrogram=batch.spectrogram * math.nan))
     from timbre.models.checkpoint import load_weights, read_folder, tensors
 
     config, files, details = read_folder(tmp_path / "checkpoints" / "best")
@@ -203,54 +201,9 @@ def test_a_folder_without_write_permission_is_refused(some_notes: Library, tiny_
         timbre.train(some_notes, tiny_config, blocked / "run", progress=False)
 
 
-class TestFeatures:
-    """Cached features."""
-
-    def test_held_out_notes_have_no_copies_and_no_file_is_in_two_parts(
-        self, some_notes: Library, tiny_config: Config
-    ) -> None:
-        table = features(some_notes, tiny_config)
-        assert set(table.split[~table.original]) == {"train"}
-        parts = ("train", "valid", "test")
-        files = {part: {some_notes[i].file for i in table.note[table.rows(part)]} for part in parts}
-        assert not files["train"] & files["test"]
-        assert not files["train"] & files["valid"]
-        assert sum(map(len, files.values())) == len(some_notes)
-
-    def test_second_call_reads_the_first_ones_files(self, some_notes: Library, tiny_config: Config) -> None:
-        first, second = features(some_notes, tiny_config), features(some_notes, tiny_config)
-        assert isinstance(first.spectrograms, np.memmap)
-        assert first.spectrograms.filename == second.spectrograms.filename
-
-    def test_other_labels_are_other_features(self, some_notes: Library, tiny_config: Config) -> None:
-        other = Library([replace(note, velocity=0.3) for note in some_notes], some_notes.root)
-        assert np.nanmax(features(other, tiny_config).velocity) == pytest.approx(0.3)
-
-    def test_copies_are_transposed(self, some_notes: Library, tiny_config: Config) -> None:
-        table: Features = features(some_notes, tiny_config)
-        for row in np.flatnonzero(~table.original)[:5]:
-            own = table.rows()[table.note[table.rows()] == table.note[row]][0]
-            assert 0 < abs(table.pitch[row] - table.pitch[own]) <= 1.01
-
-    def test_a_cache_that_cannot_be_written_is_refused(
-        self, some_notes: Library, tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "file").write_text("in the way")
-        monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path / "file"))
-        with pytest.raises(LibraryError, match=r"cannot be cached in .*TIMBRE_CACHE"):
-            features(some_notes, tiny_config)
-
-    def test_bad_files_are_named_and_left_out(self, some_notes: Library, tiny_config: Config, tmp_path: Path) -> None:
-        timbre.write(tmp_path / "silent.wav", timbre.Audio(np.zeros(8000, np.float32), 8000))
-        silent = replace(some_notes[0], file=tmp_path / "silent.wav", name="silent")
-        table = features(Library([*some_notes, silent], some_notes.root), tiny_config)
-        assert list(table.dropped) == ["silent"]
-        assert "silent" in table.dropped["silent"]
-        assert len(table.rows()) == len(some_notes)
-
-    def test_a_space_says_what_was_left_out(self, some_notes: Library, tiny_config: Config, tmp_path: Path) -> None:
-        timbre.write(tmp_path / "silent.wav", timbre.Audio(np.zeros(8000, np.float32), 8000))
-        silent = replace(some_notes[0], file=tmp_path / "silent.wav", name="silent")
-        space = timbre.train(Library([*some_notes, silent], some_notes.root), tiny_config, progress=False)
-        assert "silent" in space.report["dropped"]["silent"]
-        assert "silent" not in space.atlas
+def test_a_space_says_what_was_left_out(self, some_notes: Library, tiny_config: Config, tmp_path: Path) -> None:
+    timbre.write(tmp_path / "silent.wav", timbre.Audio(np.zeros(8000, np.float32), 8000))
+    silent = replace(some_notes[0], file=tmp_path / "silent.wav", name="silent")
+    space = timbre.train(Library([*some_notes, silent], some_notes.root), tiny_config, progress=False)
+    assert "silent" in space.report["dropped"]["silent"]
+    assert "silent" not in space.atlas

@@ -81,12 +81,21 @@ class DataConfig:
     """Share of the files held out to choose the best checkpoint."""
     test: float = 0.1
     """Share of the files never seen in training."""
+    split_by: Literal["file", "pitch", "instrument", "source"] = "file"
+    """What is held out whole, where the library has no split of its own: files, pitches of an instrument, instruments,
+    or sources."""
     split_seed: int = 0
-    """Seed of the split by file."""
+    """Seed of the split."""
     transpose: int = 1
     """Copies of each training note resampled to another pitch; 0 turns the augmentation off."""
     transpose_range: float = 1.0
     """Largest transposition of such a copy, semitones."""
+    gain_db: float = 0.0
+    """Training shows the encoder each note up to this much louder or softer (dB); 0 turns it off."""
+    offset: float = 0.0
+    """Training shows the encoder each note up to this much earlier or later (s); 0 turns it off."""
+    noise_db: float = -60.0
+    """Training shows the encoder each note behind noise of up to this level (dB of the note's own); -60 is none."""
 
     def __post_init__(self) -> None:
         _require(0.05 <= self.duration <= 60, f"data.duration is {self.duration} s; it must lie between 0.05 and 60.")
@@ -99,6 +108,12 @@ class DataConfig:
             0 < self.transpose_range <= 12,
             f"data.transpose_range is {self.transpose_range}; it must lie between 0 and 12 semitones.",
         )
+        _require(0 <= self.gain_db <= 40, f"data.gain_db is {self.gain_db}; it must lie between 0 and 40 dB.")
+        _require(
+            0 <= self.offset <= self.duration / 2,
+            f"data.offset is {self.offset} s; it must lie between 0 and half of data.duration = {self.duration / 2}.",
+        )
+        _require(-60 <= self.noise_db <= 0, f"data.noise_db is {self.noise_db}; it must lie between -60 and 0 dB.")
 
 
 @dataclass(frozen=True)
@@ -140,7 +155,7 @@ class TrainingConfig:
     max_minutes: float = 0.0
     """End the run after this many minutes of training; 0 sets no limit. The learning rate falls in time with it."""
     batch_size: int = 16
-    """Notes per step."""
+    """Notes per step, of each process where there are several."""
     learning_rate: float = 2e-3
     """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""
     weight_decay: float = 1e-2

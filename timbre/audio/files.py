@@ -1,5 +1,6 @@
 """Reading and writing sound files through libsndfile."""
 
+import io
 import os
 import secrets
 from collections.abc import Iterator
@@ -41,25 +42,48 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: boo
         AudioError: if there is no such file, it is damaged or not audio, or it holds no samples or NaN ones.
     """
     path = _existing(path)
-    blocks = list(_blocks(path))
-    try:
-        audio = Audio(np.concatenate([samples for samples, _ in blocks], axis=1), blocks[0][1])
-    except AudioError as error:
-        raise AudioError(f"{path} cannot be used: {error}") from error
+    audio = _whole(path, str(path))
     audio = audio.mono() if mono else audio
     return audio if sample_rate is None else audio.resample(sample_rate)
 
 
+def decode(content: bytes, name: str) -> Audio:
+    """The sound in the bytes of a sound file; `name` is for messages, which are those of :func:`read`."""
+    return _whole(io.BytesIO(content), name)
+
+
+def _whole(source: Path | io.BytesIO, name: str) -> Audio:
+    blocks = list(_blocks(source, name))
+    try:
+        return Audio(np.concatenate([samples for samples, _ in blocks], axis=1), blocks[0][1])
+    except AudioError as error:
+        raise AudioError(f"{name} cannot be used: {error}") from error
+
+
 def probe(path: str | os.PathLike[str]) -> Probe:
     """Duration and peak of a sound file, decoded whole but never held in memory; refuses what `read` refuses."""
+    return begin(path, 0.0)[1]
+
+
+def begin(path: str | os.PathLike[str], seconds: float) -> tuple[Audio, Probe]:
+    """The first `seconds` of a sound file (at least a sample), and duration and peak of all of it.
+
+    The file is decoded whole, so that damage is found, but no more than the beginning is held in memory.
+
+    Raises:
+        AudioError: where :func:`read` raises it.
+    """
     path = _existing(path)
-    seconds, peak = 0.0, 0.0
-    for samples, rate in _blocks(path):
+    duration, peak, rate = 0.0, 0.0, 1
+    kept: list[np.ndarray] = []
+    for samples, rate in _blocks(path, str(path)):
         level = float(np.max(np.abs(samples)))
         if not np.isfinite(level):
             read(path)  # names the bad samples
-        seconds, peak = seconds + samples.shape[1] / rate, max(peak, level)
-    return Probe(seconds, peak)
+        if duration < seconds or not kept:
+            kept.append(samples[:, : max(1, round((seconds - duration) * rate))])
+        duration, peak = duration + samples.shape[1] / rate, max(peak, level)
+    return Audio(np.concatenate(kept, axis=1), rate), Probe(duration, peak)
 
 
 def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None) -> Path:
@@ -96,6 +120,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path).expanduser()
     if path.is_dir():
         raise AudioError(f"{path} is a folder; a sound file is wanted.")
+    if path.exists() and not path.is_file():  # to open a pipe would wait for whoever writes to it
+        raise AudioError(f"{path} is a pipe, a socket or a device; a sound file is wanted.")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -106,21 +132,21 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
     """Pairs of samples (channels, up to _BLOCK) and rate; refuses a file that is empty or ends before it should."""
     frames = 0
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(source) as file:
             while (samples := file.read(_BLOCK, dtype="float32", always_2d=True)).size:
                 frames += len(samples)
                 yield samples.T, file.samplerate
             promised, slack = file.frames, _MP3_SLACK if file.format == "MP3" else 0
     except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:
-        raise AudioError(f"{path} is damaged or no sound file that can be read: {_reason(error)}.") from error
+        raise AudioError(f"{name} is damaged or no sound file that can be read: {_reason(error)}.") from error
     if frames == 0:
-        raise AudioError(f"{path} holds no samples.")
+        raise AudioError(f"{name} holds no samples.")
     if frames + slack < promised < _UNKNOWN:
-        raise AudioError(f"{path} is damaged: it breaks off after {frames} of {promised} samples.")
+        raise AudioError(f"{name} is damaged: it breaks off after {frames} of {promised} samples.")
 
 
 def _reserve(path: Path) -> Path:

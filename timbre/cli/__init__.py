@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
 
 _COMMANDS = {
+    "fetch": "Download a public library of notes, check it and unpack it.",
     "scan": "List the notes of a folder: what was kept, what was dropped and why.",
     "train": "Learn a timbre space from a folder of notes.",
     "synth": "Turn places of a space into sound: one note, or a morph between two places.",

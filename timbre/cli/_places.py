@@ -58,7 +58,7 @@ def parse_pitch(text: str) -> float | None:
 
 def labels_of(file: Path) -> "Note":
     """What the names of a file and of its folder say of its note."""
-    from timbre.data.folders import read_folders
+    from timbre.data.readers.folders import read_folders
 
     path = file.expanduser().resolve()
     notes, dropped = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])

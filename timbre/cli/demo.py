@@ -109,7 +109,7 @@ def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> li
     settings = space.config
     pairs = []
     for note in notes:
-        original = timbre.read(note.file, settings.spectrogram.sample_rate, mono=True)
+        original = note.audio().mono().resample(settings.spectrogram.sample_rate)
         original = original.trim(settings.data.trim_db, tail=False).fit(settings.data.duration)
         velocity = 0.8 if note.velocity is None else note.velocity
         point = space.atlas[note.name]

@@ -1,29 +1,37 @@
 """Cached features: spectrograms and labels of a library, memory-mapped, made once for a config and a set of files."""
 
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-import platformdirs
+import torch
 from tqdm import tqdm
 
-from timbre.audio import read
+from timbre.audio import Audio
 from timbre.config import Config
+from timbre.data.cache import cache_folder
 from timbre.data.example import Example, example
 from timbre.data.library import Library, Note
-from timbre.data.split import FEWEST, split
+from timbre.data.shards import Row, Rows, Shard, find_shard, sweep, write_shard
+from timbre.data.split import FEWEST
 from timbre.errors import AudioError, LibraryError
 from timbre.spectral import Spectrogram
 
-FORMAT = 2  # part of the key: raise it when the features' meaning changes
+FORMAT = 3  # part of the key: raise it when the features' meaning changes
+_ROWS = 1024  # of a shard, at most: 90 MB at the default settings
+_SHARDS = 16  # of a library, about, at least, so that several ranks can share a small one too
+_AHEAD = 8  # notes that are prepared before they are written, for each thread
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Features:
     """Spectrograms of a library's notes and of their transposed copies; row by row.
 
     Attributes:
-        spectrograms: dB, float16 (rows, bins, frames), memory-mapped.
+        spectrograms: dB, (rows, bins, frames), float16 on the disk: memory-mapped, and read by row numbers.
         pitch, velocity, release: float32 (rows,); NaN is unknown, an infinite release is a held note.
         note: which note of the library a row comes from, (rows,).
         original: whether a row is the note itself rather than a transposed copy, (rows,).
@@ -39,7 +47,7 @@ class Features:
         dropped: notes that could not be used, with the reason.
     """
 
-    spectrograms: np.ndarray
+    spectrograms: Rows
     pitch: np.ndarray
     velocity: np.ndarray
     release: np.ndarray
@@ -53,129 +61,200 @@ class Features:
         chosen = self.original | copies
         return np.flatnonzero(chosen if part is None else chosen & (self.split == part))
 
+    def damaged(self) -> list[Path]:
+        """Files whose checksum is no longer what it was; reads all of them. Delete them, and they are made anew."""
+        return [shard.file for shard in self.spectrograms.shards if not shard.intact()]
 
-def features(library: Library, config: Config, progress: bool = False) -> Features:
+
+def features(library: Library, config: Config, progress: bool = False, rank: int = 0, world: int = 1) -> Features:
     """The features of a library, from the cache where they are there already.
 
     The cache lies in the user's cache folder, or in the folder that the environment variable TIMBRE_CACHE names.
-    Files that cannot be used are left out and named in `dropped`.
+    Files that cannot be used are left out and named in `dropped`. The same library and settings give the same bytes.
+
+    They are made shard by shard, in threads. When a process was killed, the next one keeps the shards that were
+    finished, after checking their checksums, and makes the others. Shards that are all there are checked for their
+    size, and for their checksum if they were touched since; what is damaged is made anew.
+
+    Args:
+        library: the notes.
+        config: the settings.
+        progress: whether to show a bar on stderr.
+        rank, world: take every `world`-th shard only, from shard number `rank` on.
 
     Raises:
-        LibraryError: if fewer than 8 notes can be used.
+        LibraryError: if the library has fewer than 8 notes or fewer shards than ranks, or the cache cannot be written.
     """
-    parts = split(library, config.data.valid, config.data.test, config.data.split_seed)
-    folder = cache_folder() / "features" / _key(library, config)
-    if not (folder / "done.json").exists():
-        _make(library, config, parts, folder, progress)
-    return _open(folder, parts)
-
-
-def cache_folder() -> Path:
-    """Where features are kept."""
-    return Path(os.environ.get("TIMBRE_CACHE") or platformdirs.user_cache_dir("timbre"))
-
-
-def _key(library: Library, config: Config) -> str:
-    """A hash of all that the features depend on: settings, labels, and each file's size and time of change."""
-
-    def identity(note: Note) -> list[Any]:
-        status = note.file.stat()
-        return [
-            str(note.file),
-            status.st_size,
-            status.st_mtime_ns,
-            note.name,
-            note.instrument,
-            note.pitch,
-            note.velocity,
-        ]
-
+    work = _Work(library, config, library.parts(config.data))
+    numbers = work.shards[rank::world]
+    if world > len(work.shards):
+        raise LibraryError(
+            f"{len(library)} notes make {len(work.shards)} shards, too few for {world} processes; start fewer of them."
+        )
     try:
-        files = [identity(note) for note in library]
-    except OSError as error:
-        raise LibraryError(f"A file of the library is gone: {error}. Scan the folder again.") from error
-    content = [FORMAT, asdict(config.spectrogram), asdict(config.data), files]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def _make(library: Library, config: Config, parts: np.ndarray, folder: Path, progress: bool) -> None:
-    work = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(mkdtemp(dir=folder.parent, prefix=".making-"))
-        dropped = _write(library, config, parts, work, progress)
-        (work / "done.json").write_text(json.dumps({"dropped": dropped}), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(work, folder)
+        work.folder.mkdir(parents=True, exist_ok=True)
+        shards = _complete(work, numbers, progress)
     except OSError as error:
         raise LibraryError(
-            f"The features cannot be cached in {folder.parent}: {error.strerror}. "
+            f"The features cannot be cached in {work.folder.parent}: {error.strerror}. "
             "Make room there, or name another folder in the environment variable TIMBRE_CACHE."
         ) from error
-    finally:
-        if work:
-            shutil.rmtree(work, ignore_errors=True)
+    return _open(work, shards)
 
 
-def _write(library: Library, config: Config, parts: np.ndarray, work: Path, progress: bool) -> dict[str, str]:
-    """Compute all rows, in threads, and write them as they come; returns what was left out and why."""
-    shape = (config.spectrogram.bins, config.note_frames)
-    labels: list[tuple[float, float, float, int, bool]] = []
-    dropped: dict[str, str] = {}
-    with open(work / "spectrograms.f16", "wb") as out:
-        bar = tqdm(total=len(library), desc="features", unit="note", disable=not progress)
-        for index, result in enumerate(_computed(library, config, parts)):
-            bar.update()
-            if isinstance(result, str):
-                dropped[library[index].name] = result
-                continue
-            for copy, row in enumerate(result):
-                out.write(row.spectrogram.astype(np.float16).tobytes())
-                labels.append((row.pitch, row.velocity, row.release, index, copy == 0))
-        bar.close()
-    if len(library) - len(dropped) < FEWEST:
+def require_enough(notes: int, dropped: dict[str, str]) -> None:
+    """Refuse a library of which, after dropping some notes, fewer than 8 are left.
+
+    Raises:
+        LibraryError: naming some of the reasons.
+    """
+    if notes - len(dropped) < FEWEST:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(dropped.items())[:3])
-        raise LibraryError(f"Only {len(library) - len(dropped)} of {len(library)} notes can be used ({reasons}).")
-    pitch, velocity, release, note, original = (np.array(column) for column in zip(*labels, strict=True))
-    np.savez(
-        work / "labels.npz", shape=np.array((len(labels), *shape)),
-        pitch=pitch, velocity=velocity, release=release, note=note, original=original,
-    )  # fmt: skip
-    return dropped
+        raise LibraryError(f"Only {notes - len(dropped)} of {notes} notes can be used ({reasons}).")
 
 
-_LABELS = ("pitch", "velocity", "release", "note", "original")
+class _Work:
+    """What features are made from, and how notes are dealt to shards."""
+
+    def __init__(self, library: Library, config: Config, parts: np.ndarray) -> None:
+        self.library, self.config, self.parts = library, config, parts
+        self.shape = (config.spectrogram.bins, config.note_frames)
+        self.row_bytes = 2 * self.shape[0] * self.shape[1]
+        self.size = max(1, min(_ROWS // (1 + config.data.transpose), -(-len(library) // _SHARDS)))
+        self.shards = range(-(-len(library) // self.size))
+        self.folder = cache_folder() / "features" / _key(library, config, parts)
+
+    def file(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.rows"
+
+    def notes(self, shard: int) -> range:
+        return range(len(self.library))[shard * self.size : (shard + 1) * self.size]
+
+    def find(self, shard: int) -> Shard | None:
+        return find_shard(self.file(shard), self.row_bytes)
 
 
-def _computed(library: Library, config: Config, parts: np.ndarray) -> Iterator[list[Example] | str]:
-    front = Spectrogram(config.spectrogram)
+def _key(library: Library, config: Config, parts: np.ndarray) -> str:
+    """A hash of all that the features depend on: settings, labels, and each file's size and time of change."""
+    data = config.data
+    settings = (asdict(config.spectrogram), data.duration, data.trim_db, data.transpose, data.transpose_range)
+    digest = hashlib.sha256(repr((FORMAT, settings, data.split_seed)).encode())
+    seen: dict[Path, tuple[str, int, int]] = {}  # a SoundFont is the file of a thousand notes
 
-    def compute(index: int) -> list[Example] | str:
-        copies = config.data.transpose if parts[index] == "train" else 0
+    def identity(note: Note) -> tuple[str, int, int]:
+        if note.file not in seen:
+            path = str(note.file)
+            status = os.stat(path)
+            seen[note.file] = (path, status.st_size, status.st_mtime_ns)
+        return seen[note.file]
+
+    try:
+        for note, part in zip(library, parts.tolist(), strict=True):
+            facts = (*identity(note), note.part, note.pitch, note.velocity, part == "train")
+            digest.update(repr(facts).encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise LibraryError(f"A file of the library is gone: {error}. Scan the folder again.") from error
+    return digest.hexdigest()[:24]
+
+
+def _complete(work: _Work, numbers: range, progress: bool) -> list[Shard]:
+    """The shards of these numbers, after making those that are not there."""
+    found = {number: shard for number in numbers if (shard := work.find(number))}
+    if len(found) < len(numbers):
+        sweep(work.folder)
+        total = sum(len(work.notes(number)) for number in numbers)
+        interval = 0.5 if sys.stderr.isatty() else 20.0
+        with tqdm(total=total, desc="features", unit="note", mininterval=interval, disable=not progress) as bar:
+            found = _checked(work, found, bar)
+            found |= _make(work, [number for number in numbers if number not in found], bar)
+    return [found[number] for number in numbers]
+
+
+def _checked(work: _Work, found: dict[int, Shard], bar: tqdm) -> dict[int, Shard]:
+    """Those shards whose checksums are right."""
+    kept = {}
+    with ThreadPoolExecutor(_threads()) as pool:
+        for (number, shard), right in zip(found.items(), pool.map(Shard.intact, found.values()), strict=True):
+            if right:
+                kept[number] = shard
+                bar.update(len(work.notes(number)))
+    return kept
+
+
+def _make(work: _Work, numbers: list[int], bar: tqdm) -> dict[int, Shard]:
+    """Make shards: in threads, as decoding, resampling and transforms leave Python's lock alone."""
+    torch_threads, threads = torch.get_num_threads(), _threads()
+    # One thread of torch in each: the same bytes come out whatever the number of threads, and none waits for another.
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        indices = chain.from_iterable(work.notes(number) for number in numbers)
+        results = _counted(_in_order(pool, _maker(work), indices, _AHEAD * threads), bar)
+        return {
+            number: write_shard(work.file(number), work.notes(number)[0], islice(results, len(work.notes(number))))
+            for number in numbers
+        }
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(torch_threads)
+
+
+def _threads() -> int:
+    """Threads of this process: all cores, shared with the other processes that torchrun started on this machine."""
+    return max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+
+
+def _in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
+    """Results in the order of the items; no more than `ahead` of them wait."""
+    waiting: deque[Future[U]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _counted(results: Iterator[U], bar: tqdm) -> Iterator[U]:
+    for result in results:
+        bar.update()
+        yield result
+
+
+def _maker(work: _Work) -> Callable[[int], list[Row] | str]:
+    front, data = Spectrogram(work.config.spectrogram), work.config.data
+
+    def make(index: int) -> list[Row] | str:
+        copies = data.transpose if work.parts[index] == "train" else 0
+        random = np.random.default_rng([data.split_seed, index])  # a note's copies depend on the note alone
         try:
-            return _examples(library[index], index, front, config, copies)
+            shifts = random.uniform(-1, 1, copies) * data.transpose_range
+            rows = _examples(work.library[index], front, work.config, shifts)
         except AudioError as error:
             return str(error)
+        return [
+            (row.spectrogram.astype(np.float16), (row.pitch, row.velocity, row.release, index, copy == 0))
+            for copy, row in enumerate(rows)
+        ]
 
-    with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
-        yield from pool.map(compute, range(len(library)))
-
-
-def _examples(note: Note, index: int, front: Spectrogram, config: Config, copies: int) -> list[Example]:
-    """The note and its copies, each transposed by a random amount that depends on the note alone."""
-    audio = read(note.file)
-    shifts = np.random.default_rng([config.data.split_seed, index]).uniform(-1, 1, copies) * config.data.transpose_range
-    return [example(audio, front, config, note.pitch, note.velocity, shift) for shift in (0.0, *shifts)]
+    return make
 
 
-def _open(folder: Path, parts: np.ndarray) -> Features:
-    with np.load(folder / "labels.npz", allow_pickle=False) as file:
-        shape = tuple(file["shape"])
-        labels = {name: file[name] for name in _LABELS}
-    dropped = json.loads((folder / "done.json").read_text(encoding="utf-8"))["dropped"]
-    spectrograms = np.memmap(folder / "spectrograms.f16", dtype=np.float16, mode="r", shape=shape)
-    numbers = {name: labels[name].astype(np.float32) for name in _LABELS[:3]}
-    return Features(
-        spectrograms, **numbers, note=labels["note"], original=labels["original"].astype(bool),
-        split=parts[labels["note"]], dropped=dropped,
-    )  # fmt: skip
+def _examples(note: Note, front: Spectrogram, config: Config, shifts: Iterable[float]) -> list[Example]:
+    """The note, and a copy of it for each shift (semitones), resampled as a tape would be: its pitch is known then."""
+    audio = note.audio()
+    own = example(audio, front, config, note.pitch, note.velocity)
+    rows = [own]
+    for shift in shifts:
+        rate = round(audio.sample_rate * 2.0 ** (shift / 12.0))
+        copy = example(Audio(audio.samples, rate), front, config, None, note.velocity)
+        rows.append(replace(copy, pitch=own.pitch + 12.0 * float(np.log2(rate / audio.sample_rate))))
+    return rows
+
+
+def _open(work: _Work, shards: list[Shard]) -> Features:
+    rows = Rows(shards, work.shape)
+    labels = rows.labels()
+    dropped = {work.library[note].name: reason for shard in shards for note, reason in shard.dropped.items()}
+    pitch, velocity, release = (labels[name].copy() for name in ("pitch", "velocity", "release"))
+    note, original = labels["note"].astype(np.int64), labels["original"].copy()
+    return Features(rows, pitch, velocity, release, note, original, work.parts[note], dropped)

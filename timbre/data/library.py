@@ -7,17 +7,46 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
+
+from timbre.audio import Audio
+from timbre.config import DataConfig
 from timbre.data.names import note_name, parse_note, plain
+from timbre.data.parts import Part
 from timbre.data.report import Report
+from timbre.data.sounds import read_note
+from timbre.data.split import FEWEST, By, Division, split
 from timbre.errors import LibraryError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of a note's sound."""
+
+    duration: float
+    """Seconds."""
+    sample_rate: int
+    """Hz, of the file."""
+    peak_db: float
+    """Largest magnitude of any sample, dB of full scale."""
+    loudness_db: float
+    """RMS of the loudest 400 ms (all of a shorter sound), dB of full scale."""
+    silence: float
+    """Seconds before the sound starts."""
+    clipped: int
+    """Longest run of samples that stand at the sound's own peak."""
+    pitch: float | None
+    """MIDI, measured without looking at the label; None where no pitch stands out."""
+    digest: str
+    """Hash of the samples: equal for equal sounds, whatever the file's name or format."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """One recorded note and its labels; None where a label is not known."""
 
     file: Path
-    """The sound file, absolute."""
+    """The file that holds it, absolute: a sound file, unless `part` says otherwise."""
     instrument: str
     """In lower case with underscores, such as french_horn."""
     family: str | None = None
@@ -35,13 +64,31 @@ class Note:
     source: str | None = None
     """Where this recording comes from."""
     duration: float = 0.0
-    """Seconds of the file."""
+    """Seconds of the sound."""
     name: str = ""
     """Such as oboe-A4-mf; unique inside a library."""
+    part: Part | None = None
+    """Which part of the file it is; None is the whole."""
+    take: int | None = None
+    """Which of several recordings of the same note (round robin), from 1."""
+    flags: tuple[str, ...] = ()
+    """What is doubtful about it, each as "kind: a few words", such as "pitch: sounds A3, its label says A4"."""
+    split: str | None = None
+    """train, valid or test, where the library has been split."""
+    measured: Measured | None = None
+    """What the scan measured; None if it was told not to."""
 
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", self._own_name())
+
+    def audio(self) -> Audio:
+        """The sound, at its own rate: read, unpacked or rendered.
+
+        Raises:
+            AudioError: if it cannot be read any more.
+        """
+        return read_note(self)
 
     def _own_name(self) -> str:
         pitch = None if self.pitch is None else note_name(self.pitch)
@@ -56,11 +103,18 @@ class Library(Sequence[Note]):
         notes: the notes; those that share a name get the articulation, where it tells them apart, and a number.
         root: the library's folder.
         report: the account of the scan; by default one that says that these notes were given.
+        division: how the notes were split into train, valid and test, where they were split here.
     """
 
-    def __init__(self, notes: Iterable[Note], root: str | Path, report: Report | None = None) -> None:
+    def __init__(
+        self,
+        notes: Iterable[Note],
+        root: str | Path,
+        report: Report | None = None,
+        division: Division | None = None,
+    ) -> None:
         self.notes = _distinctly_named(list(notes))
-        self.root = Path(root)
+        self.root, self.division = Path(root), division
         self.report = report or Report(self.root, "the caller", self.notes)
         self._by_name = {note.name: note for note in self.notes}
 
@@ -76,7 +130,7 @@ class Library(Sequence[Note]):
     def __getitem__(self, key: slice) -> "Library": ...
     def __getitem__(self, key: int | str | slice) -> "Note | Library":
         if isinstance(key, slice):
-            return Library(self.notes[key], self.root, self.report)
+            return Library(self.notes[key], self.root, self.report, self.division)
         if isinstance(key, str):
             return self._named(key)
         return self.notes[key]
@@ -110,7 +164,44 @@ class Library(Sequence[Note]):
             kept = tuple(note for note in kept if _comparable(name, getattr(note, name)) in allowed)
         if equals and not kept:
             raise LibraryError(f"No note has {' and '.join(f'{k}={v!r}' for k, v in equals.items())} together.")
-        return Library(kept, self.root, self.report)
+        return Library(kept, self.root, self.report, self.division)
+
+    def divided(self, by: By = "file", valid: float = 0.1, test: float = 0.1, seed: int = 0) -> "Library":
+        """The library with every note assigned to train, valid or test; :func:`timbre.data.split.split` says how.
+
+        Raises:
+            LibraryError: if it cannot be split so.
+        """
+        parts = split(self.notes, valid, test, seed, by)
+        notes = [replace(note, split=str(part)) for note, part in zip(self.notes, parts, strict=True)]
+        return Library(notes, self.root, self.report, Division(by, valid, test, seed))
+
+    def parts(self, data: DataConfig) -> np.ndarray:
+        """ "train", "valid" or "test" for each note: the library's own split if it has one, else that of the settings.
+
+        Notes without a part in a library that has a split are for training.
+
+        Raises:
+            LibraryError: if it cannot be split so, or its own split leaves fewer than 8 notes for training.
+        """
+        own = [note.split for note in self.notes]
+        if not any(own):
+            return split(self.notes, data.valid, data.test, data.split_seed, data.split_by)
+        parts = np.array([part or "train" for part in own])
+        if np.count_nonzero(parts == "train") < FEWEST:
+            raise LibraryError(
+                f"The library's own split leaves {np.count_nonzero(parts == 'train')} notes for training; "
+                f"{FEWEST} or more are wanted. Split it anew with .divided()."
+            )
+        return parts
+
+    def held_out(self, data: DataConfig) -> str:
+        """In words, what :meth:`parts` holds out: such as "by file, 10% valid, 10% test, seed 0"."""
+        if self.division is not None:
+            return str(self.division)
+        if any(note.split for note in self.notes):
+            return f"as {self.report.labels} says"
+        return str(Division(data.split_by, data.valid, data.test, data.split_seed))
 
     def _named(self, name: str) -> Note:
         if name not in self._by_name:
@@ -146,16 +237,17 @@ def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:
     ways: dict[str, set[str | None]] = {}
     for note in notes:
         ways.setdefault(note.name, set()).add(note.articulation)
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     return tuple(_renamed(note, counts[note.name] > 1 and len(ways[note.name]) > 1, taken) for note in notes)
 
 
-def _renamed(note: Note, tell_articulation: bool, taken: set[str]) -> Note:
-    """The note under the first free name; `taken` is added to."""
+def _renamed(note: Note, tell_articulation: bool, taken: dict[str, int]) -> Note:
+    """The note under the first free name; `taken` counts how often each stem was asked for, so that none is slow."""
     stem = f"{note.name}-{plain(note.articulation)}" if tell_articulation and note.articulation else note.name
-    name, number = stem, 1
+    name, number = stem, taken.get(stem, 0)
     while name in taken:
         number += 1
         name = f"{stem}-{number}"
-    taken.add(name)
+    taken[stem] = max(number, 1)
+    taken.setdefault(name, 1)
     return note if name == note.name else replace(note, name=name)

@@ -21,11 +21,13 @@ _DYNAMIC_WORDS = {
     "pianississimo": "ppp",
     "pianissimo": "pp",
     "piano": "p",
+    "moltopianissimo": "ppp",
     "mezzopiano": "mp",
     "mezzoforte": "mf",
     "forte": "f",
     "fortissimo": "ff",
     "fortississimo": "fff",
+    "moltofortissimo": "fff",
 }
 
 ARTICULATIONS = _words(
@@ -39,24 +41,27 @@ ARTICULATIONS = _words(
 _FAMILIES = {
     "strings": "strings string bowed violin viola cello violoncello contrabass double_bass violin_section "
     "viola_section cello_section double_bass_section fiddle erhu gamba",
-    "brass": "brass trumpet cornet flugelhorn french_horn f_horn horn trombone bass_trombone tuba bass_tuba euphonium",
+    "brass": "brass trumpet cornet flugelhorn french_horn f_horn horn trombone tenor_trombone bass_trombone "
+    "tuba bass_tuba euphonium",
     "woodwinds": "woodwinds woodwind winds wind flute piccolo alto_flute bass_flute oboe english_horn cor_anglais "
-    "clarinet bass_clarinet bassoon contrabassoon saxophone sax soprano_sax alto_sax tenor_sax baritone_sax "
-    "alto_saxophone tenor_saxophone recorder ocarina",
+    "clarinet bb_clarinet eb_clarinet bass_clarinet bassoon contrabassoon saxophone sax soprano_sax alto_sax tenor_sax "
+    "baritone_sax alto_saxophone tenor_saxophone recorder ocarina",
     "keyboard": "keyboard keyboards piano upright_piano grand_piano electric_piano harpsichord clavichord organ "
     "harmonium accordion celesta",
-    "plucked": "plucked guitar guitar_nylon guitar_steel guitar_acoustic guitar_electric acoustic_guitar "
-    "electric_guitar bass_guitar banjo mandolin harp lute ukulele dulcimer sitar koto",
+    "plucked": "plucked plucked_strings guitar guitar_nylon guitar_steel guitar_acoustic guitar_electric "
+    "acoustic_guitar electric_guitar distorted_electric_guitar bass_guitar banjo mandolin harp "
+    "lute ukulele dulcimer sitar koto",
     "pitched_percussion": "pitched_percussion mallets marimba xylophone vibraphone glockenspiel tubular_bells bells "
-    "timpani crotales steel_drum kalimba",
+    "timpani crotale crotales steel_drum kalimba",
     "percussion": "percussion drums drum snare snare_drum kick bass_drum tom toms cymbal hihat hi_hat tambourine "
     "triangle woodblock claves conga bongo marching_snare marching_tenor",
-    "voice": "voice vocal vocals choir soprano alto tenor baritone",
+    "synth": "synth synthesizer synth_lead synth_pad synth_bass",
+    "voice": "voice vocal vocals singer female_singer male_singer choir soprano alto tenor baritone",
 }
 _FAMILY_OF = {word: family for family, words in _FAMILIES.items() for word in words.split()}
 _FAMILY_FOLDERS = _words(
-    "strings string brass woodwinds woodwind winds wind keyboard keyboards plucked pitched_percussion mallets "
-    "percussion drums voice vocals"
+    "strings string brass woodwinds woodwind winds wind keyboard keyboards plucked plucked_strings pitched_percussion "
+    "mallets percussion drums voice vocals"
 )
 
 

@@ -1,14 +1,19 @@
-"""What a scan found, kept and dropped, and why."""
+"""What a scan found, kept and dropped, what is doubtful, and why."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from timbre.data.names import note_name
+from timbre.errors import LibraryError
 
 if TYPE_CHECKING:
     from timbre.data.library import Note
+
+_MOST_LINES = 40  # of flagged or dropped notes in the table
 
 
 class Dropped(NamedTuple):
@@ -34,6 +39,10 @@ class Report:
     """What was left out."""
     ignored: int = 0
     """Files that are not sound (texts, pictures, hidden files)."""
+    remarks: tuple[str, ...] = ()
+    """Sentences about the library or an instrument as a whole, each as "kind: a few words"."""
+    reader: str = ""
+    """Name of the reader that understood the library."""
 
     @property
     def found(self) -> int:
@@ -46,39 +55,90 @@ class Report:
         return len(self.notes)
 
     @property
+    def flagged(self) -> tuple["Note", ...]:
+        """The kept notes that have flags."""
+        return tuple(note for note in self.notes if note.flags)
+
+    @property
     def minutes(self) -> float:
         """Length of the kept notes together, in minutes."""
         return sum(note.duration for note in self.notes) / 60
 
+    def require_no_flags(self) -> None:
+        """Refuse a library of which something is doubtful.
+
+        Raises:
+            LibraryError: if any note has a flag; it names the first three.
+        """
+        if flagged := self.flagged:
+            first = "; ".join(f"{place_of(note, self.root)}: {note.flags[0]}" for note in flagged[:3])
+            more = f"; and {len(flagged) - 3} more" if len(flagged) > 3 else ""
+            raise LibraryError(f"{len(flagged)} of {self.kept} notes in {self.root} have flags ({first}{more}).")
+
     def table(self) -> str:
-        """The account as text: totals, a line for each instrument, and every dropped file with its reason."""
-        text = "\n".join([*self._totals(), "", *self._instruments(), *self._dropped()])
+        """The account as text: totals, a line for each instrument, the flagged notes, the dropped files, remarks."""
+        remarks = ["", "remarks:", *(f"  {remark}" for remark in self.remarks)] if self.remarks else []
+        parts = (self._totals(), [""], self._instruments(), self._flagged(), self._dropped(), remarks)
+        text = "\n".join(line for lines in parts for line in lines)
         return text.encode("utf-8", "replace").decode("utf-8")  # file names may hold bytes that cannot be printed
 
     def _totals(self) -> list[str]:
+        flagged = f", {len(self.flagged)} flagged" if self.flagged else ""
         ignored = f", {self.ignored} other files ignored" if self.ignored else ""
+        reader = f"{self.reader}: " if self.reader else ""
         return [
-            f"{self.root} (labels from {self.labels})",
-            f"{self.found} found, {self.kept} kept, {len(self.dropped)} dropped{ignored}; {self.minutes:.1f} minutes",
+            f"{self.root} ({reader}labels from {self.labels})",
+            f"{self.found} found, {self.kept} kept, {len(self.dropped)} dropped{flagged}{ignored}; "
+            f"{self.minutes:.1f} minutes",
         ]
 
     def _instruments(self) -> list[str]:
-        groups: dict[str, list[Note]] = {}
+        groups: dict[str, list[Note]] = defaultdict(list)
         for note in self.notes:
-            groups.setdefault(note.instrument, []).append(note)
-        rows = [("instrument", "family", "notes", "pitches", "dynamics", "minutes")]
-        rows += [(name, *_summary(groups[name])) for name in sorted(groups)]
+            groups[note.instrument].append(note)
+        rows = [("instrument", "family", "notes", "pitches", "dynamics", "minutes", "flags")]
+        rows += [_summary(name, groups[name]) for name in sorted(groups)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
+    def _flagged(self) -> list[str]:
+        lines = [f"  {place_of(note, self.root)}: {'; '.join(note.flags)}" for note in self.flagged]
+        more = [f"  and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        return ["", "flagged:", *lines[:_MOST_LINES], *more] if lines else []
+
     def _dropped(self) -> list[str]:
-        return ["", "dropped:", *(f"  {file}: {reason}" for file, reason in self.dropped)] if self.dropped else []
+        lines = [f"  {file}: {reason}" for file, reason in self.dropped]
+        if len(lines) > _MOST_LINES:
+            lines = [f"  {line}" for line in _by_reason(self.dropped)]
+        return ["", "dropped:", *lines] if lines else []
 
 
-def _summary(notes: list["Note"]) -> tuple[str, str, str, str, str]:
-    """Cells of an instrument's line: family, notes, pitch range, dynamics, minutes."""
+def place_of(note: "Note", root: Path) -> str:
+    """Where a note is: its file, relative to the library's folder if it lies in there, and the part of it."""
+    file = note.file.relative_to(root) if note.file.is_relative_to(root) else note.file
+    return file.as_posix() + (f" ({note.part})" if note.part else "")
+
+
+def _by_reason(dropped: Iterable[Dropped]) -> list[str]:
+    """A line for each reason, whatever the numbers in it, the most frequent first."""
+    groups: dict[str, list[Dropped]] = defaultdict(list)
+    for item in dropped:
+        groups[re.sub(r"\d+", "0", item.reason)].append(item)
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    lines = [f"{len(group)} x {group[0].reason} ({group[0].file}{' ...' if group[1:] else ''})" for group in ordered]
+    more = [f"and {sum(map(len, ordered[_MOST_LINES:]))} more"] if len(lines) > _MOST_LINES else []
+    return lines[:_MOST_LINES] + more
+
+
+def _summary(name: str, notes: list["Note"]) -> tuple[str, str, str, str, str, str, str]:
+    """Cells of an instrument's line: family, notes, pitch range, dynamics, minutes, flags."""
     pitches = [note.pitch for note in notes if note.pitch is not None]
     span = f"{note_name(min(pitches))}-{note_name(max(pitches))}" if pitches else "unpitched"
     dynamics = Counter(note.dynamics for note in notes if note.dynamics)
-    marks = " ".join(f"{mark} {count}" for mark, count in dynamics.items()) or "-"
-    return notes[0].family or "-", str(len(notes)), span, marks, f"{sum(note.duration for note in notes) / 60:.1f}"
+    kinds = Counter(flag.partition(":")[0] for note in notes for flag in note.flags)
+    minutes = f"{sum(note.duration for note in notes) / 60:.1f}"
+    return name, notes[0].family or "-", str(len(notes)), span, _counts(dynamics), minutes, _counts(kinds)
+
+
+def _counts(counter: Counter[str]) -> str:
+    return " ".join(f"{name} {count}" for name, count in counter.items()) or "-"

@@ -1,50 +1,144 @@
-"""Which notes are for training, which to choose the best checkpoint, and which are never seen: split by file."""
+"""Which notes are for training, which to choose the best checkpoint, and which are never seen."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from timbre.data.library import Note
+from timbre.data.parts import Excerpt, Voice
 from timbre.errors import LibraryError
+
+if TYPE_CHECKING:
+    from timbre.data.library import Note
 
 FEWEST = 8  # notes below which holding some out leaves nothing to learn from
 
+By = Literal["file", "pitch", "instrument", "source"]
+"""What is held out whole: recordings, pitches of an instrument, instruments, or sources."""
 
-def split(notes: Sequence[Note], valid: float, test: float, seed: int) -> np.ndarray:
-    """Assign every note to "train", "valid" or "test", whole files at a time, each instrument in its share.
 
-    Files are ordered by instrument, shuffled within it, and every 1/share-th one is taken (systematic sampling), so
-    that shares hold for the library and, as nearly as whole files allow, for each instrument.
+@dataclass(frozen=True)
+class Division:
+    """How a library was split; its notes carry the outcome."""
+
+    by: By = "file"
+    """What was held out whole."""
+    valid: float = 0.1
+    """Share held out to choose the best checkpoint, 0 to below 0.5."""
+    test: float = 0.1
+    """Share never seen in training, 0 to below 0.5."""
+    seed: int = 0
+    """Of the choice."""
+
+    def __post_init__(self) -> None:
+        if self.by not in get_args(By):
+            raise LibraryError(f"A split by {self.by!r} was asked for; it can be by {', '.join(get_args(By))}.")
+        for name in ("valid", "test"):
+            share = getattr(self, name)
+            if not (isinstance(share, int | float) and 0 <= share < 0.5):
+                raise LibraryError(f"The {name} share is {share!r}; a number from 0 to below 0.5 is wanted.")
+        if not (isinstance(self.seed, int) and self.seed >= 0):
+            raise LibraryError(f"The seed of the split is {self.seed!r}; a whole number from 0 is wanted.")
+
+    def __str__(self) -> str:
+        return f"by {self.by}, {self.valid:.0%} valid, {self.test:.0%} test, seed {self.seed}"
+
+
+def split(notes: Sequence["Note"], valid: float, test: float, seed: int, by: By = "file") -> np.ndarray:
+    """Assign every note to "train", "valid" or "test", so that what is held out is held out whole.
+
+    Units are ordered by stratum (the instrument; its family when instruments are held out), shuffled within it, and
+    every 1/share-th one is taken (systematic sampling), so that shares hold for the library and, as nearly as whole
+    units allow, for each stratum. Notes that were measured to be the same sound always stay together.
 
     Args:
         notes: the library's notes.
-        valid, test: shares of the files, 0 to 0.5; a share above 0 gets one file at the least.
+        valid, test: shares of the units, 0 to 0.5; a share above 0 gets one unit at the least.
         seed: of the shuffle.
+        by: the unit. "file" is a recording: a sound file with all notes in it, or a SoundFont's sample with all its
+            transposed copies; "pitch" is a semitone of an instrument, in all dynamics and takes; "instrument";
+            "source" is where a recording comes from.
 
     Returns:
         Array of strings, (notes,).
 
     Raises:
-        LibraryError: if there are fewer than 8 notes.
+        LibraryError: if there are fewer than 8 notes, too few units, or notes without a source to split by.
     """
+    Division(by, valid, test, seed)
     if len(notes) < FEWEST:
         count = "1 note" if len(notes) == 1 else f"{len(notes)} notes"
         raise LibraryError(f"The library has {count}; a space is learned from {FEWEST} or more, in as many files.")
-    files = sorted({(note.instrument, str(note.file)) for note in notes})
+    units = _units(notes, by)
+    ordered = sorted({(_stratum(note, by), unit) for note, unit in zip(notes, units, strict=True)})
+    firsts = list({unit: stratum for stratum, unit in reversed(ordered)}.items())[::-1]
+    shares = {"test": test, "valid": valid}
+    if len(firsts) <= sum(share > 0 for share in shares.values()):
+        raise LibraryError(
+            f"The library has {len(firsts)} {by}{'s' * (len(firsts) != 1)} to split by; "
+            "more are wanted to train on and to hold out. Split it by something else."
+        )
     random = np.random.default_rng(seed)
-    order = random.permutation(len(files))
-    ranked = sorted(range(len(files)), key=lambda i: (files[i][0], order[i]))
-    parts = dict.fromkeys((file for _, file in files), "train")
-    for rank, part in _held_out(len(files), {"test": test, "valid": valid}, random):
-        parts[files[ranked[rank]][1]] = part
-    return np.array([parts[str(note.file)] for note in notes])
+    order = random.permutation(len(firsts))
+    ranked = sorted(range(len(firsts)), key=lambda i: (firsts[i][1], order[i]))
+    parts = dict.fromkeys((unit for unit, _ in firsts), "train")
+    for rank, part in _held_out(len(firsts), shares, random):
+        parts[firsts[ranked[rank]][0]] = part
+    return np.array([parts[unit] for unit in units])
+
+
+def _units(notes: Sequence["Note"], by: By) -> list[str]:
+    """The unit of each note; units that hold the same sound are one."""
+    units = [_unit(note, by) for note in notes]
+    leader: dict[str, str] = {}
+
+    def find(unit: str) -> str:
+        while (above := leader.setdefault(unit, unit)) != unit:
+            leader[unit] = unit = leader[above]
+        return unit
+
+    holds: dict[Hashable, str] = {}
+    for note, unit in zip(notes, units, strict=True):
+        if note.measured is not None:
+            first, own = find(holds.setdefault(note.measured.digest, unit)), find(unit)
+            leader[max(first, own)] = min(first, own)
+    return [find(unit) for unit in units]
+
+
+def _unit(note: "Note", by: By) -> str:
+    if by == "instrument":
+        return note.instrument
+    if by == "source":
+        if note.source is None:
+            raise LibraryError(f"{note.name} has no source; to split by source, all notes need one.")
+        return note.source
+    if by == "pitch" and note.pitch is not None:
+        return f"{note.instrument} {round(note.pitch)}"
+    return _recording(note)
+
+
+def _recording(note: "Note") -> str:
+    if isinstance(note.part, Voice):
+        return f"{note.file} {note.part.sample or note.part}"
+    member = note.part.member if isinstance(note.part, Excerpt) else None
+    return str(note.file) if member is None else f"{note.file} {member}"
+
+
+def _stratum(note: "Note", by: By) -> str:
+    return {"instrument": note.family or "", "source": ""}.get(by, note.instrument)
 
 
 def _held_out(count: int, shares: dict[str, float], random: np.random.Generator) -> list[tuple[int, str]]:
     free, taken = list(range(count)), []
     for part, share in shares.items():
         wanted = max(1, round(share * count)) if share > 0 else 0
-        places = {int((k + random.uniform()) * len(free) / wanted) for k in range(wanted)}
+        places: set[int] = set()
+        for k in range(wanted):  # one from each of as many stretches; where two meet at a border, the next one
+            place = int((k + random.uniform()) * len(free) / wanted)
+            while place in places:
+                place = (place + 1) % len(free)
+            places.add(place)
         taken += [(free[place], part) for place in places]
         free = [rank for place, rank in enumerate(free) if place not in places]
     return taken

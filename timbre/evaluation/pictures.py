@@ -10,7 +10,6 @@ import numpy as np
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
-from timbre.spectral.filterbank import hz_to_mel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,6 +155,8 @@ def _label_middles(axes: "Axes", points: np.ndarray, labels: Sequence[str]) -> N
 
 def _frequency_ticks(config: SpectrogramConfig) -> tuple[list[float], list[str]]:
     """Places of round frequencies on the axis of bins, and their names."""
+    from timbre.spectral.filterbank import hz_to_mel  # brings torch, which pictures of libraries do without
+
     nyquist = config.sample_rate / 2
     hertz = np.array([hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz < nyquist], dtype=np.float64)
     place = hertz / nyquist

@@ -99,8 +99,9 @@ class VAE(nn.Module):
         return self.decoder(z, conditions, self.clock if frames is None else self.clock[frames])
 
     def loss(
-        self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1
-    ) -> Loss:
+        self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1,
+        seen: Tensor | None = None,
+    ) -> Loss:  # fmt: skip
         """The objective for a batch of notes: -log p(x|z) + beta KL.
 
         The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021), so
@@ -112,8 +113,10 @@ class VAE(nn.Module):
             beta: weight of the KL divergence.
             free_nats: KL below this many nats per note costs nothing.
             stride: decode every stride-th frame only, from a random start: an unbiased estimate of the error.
+            seen: what the encoder sees instead, of the same shape: disturbed notes, behind which the clean ones are to
+                be found (denoising criterion, Im et al. 2017). None is the notes themselves.
         """
-        z, log_q = self.posterior(spectrogram, conditions).sample()
+        z, log_q = self.posterior(spectrogram if seen is None else seen, conditions).sample()
         start = int(torch.randint(stride, ()))
         frames = torch.arange(start, self.frames, stride, device=z.device)
         error = self.decode(z, conditions, frames) - spectrogram[:, :, frames]

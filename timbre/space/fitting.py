@@ -4,25 +4,32 @@ import hashlib
 import json
 from collections import Counter
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from timbre.config import Config
-from timbre.data import Library
-from timbre.data.features import Features, features
+from timbre.data import Library, Note
+from timbre.data.features import Features, features, require_enough
+from timbre.data.parts import to_dict
 from timbre.errors import CheckpointError
 from timbre.models.vae import VAE
 from timbre.space.atlas import Atlas
 from timbre.space.space import Space, load
 from timbre.training.batches import Batches
 
+if TYPE_CHECKING:
+    from timbre.training.ranks import Ranks
+
 
 def train(
     library: Library, config: Config | None = None, out: str | FilePath | None = None, *, progress: bool = True
 ) -> Space:
     """Learn a timbre space from a library.
+
+    Under `torchrun` the processes train one space together. Each makes and reads only its own shards of the features,
+    in a cache that need not be shared; the library must be the same for all, and `out` a folder that all see.
 
     Args:
         library: the notes, as :func:`timbre.scan` finds them.
@@ -41,6 +48,7 @@ def train(
         TrainingError: if the loss stops being a number.
     """
     from timbre.training.loop import fit  # brings Lightning along: two seconds that only training needs
+    from timbre.training.ranks import join
 
     config = config or Config()
     folder = FilePath(out).expanduser() if out is not None else None
@@ -49,20 +57,33 @@ def train(
         _check_writable(folder)
         if (folder / "config.json").exists():
             return _finished(folder, config, mark)
-    table = features(library, config, progress)
+    ranks = join(config.training)
+    ranks.require_same(mark, "libraries")
+    table = features(library, config, progress and ranks.first, ranks.rank, ranks.world)
+    dropped = ranks.merge(table.dropped)
+    require_enough(len(library), dropped)
     files = [str(note.file) for note in library]
-    fitted = fit(table, files, config, folder, mark, progress)
-    report = fitted.report | _origin(library, table) | {"library_fingerprint": mark}
-    space = Space(config, fitted.model, _atlas(library, table, fitted.model), report)
-    if folder is not None:
+    fitted = fit(table, files, config, folder, mark, progress, ranks)
+    atlas = _atlas(library, library.parts(config.data), table, fitted.model, ranks)
+    report = fitted.report | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
+    space = Space(config, fitted.model, atlas, report)
+    if folder is not None and ranks.first:
         space.save(folder)
+    ranks.wait()
     return space
 
 
 def fingerprint(library: Library) -> str:
-    """A hash of a library's notes: their files and labels."""
-    notes = [[note.name, note.instrument, note.pitch, note.velocity, note.file.name] for note in library]
+    """A hash of a library's notes: their files, their labels, and what is held out where the library says so."""
+    notes = [
+        [note.name, note.instrument, note.pitch, note.velocity, note.file.name, *_further(note)] for note in library
+    ]
     return hashlib.sha256(json.dumps(notes).encode()).hexdigest()[:16]
+
+
+def _further(note: Note) -> list[Any]:
+    """What only some notes have: without it, a fingerprint is that of versions that did not know of it."""
+    return [] if note.part is None and note.split is None else [to_dict(note.part), note.split]
 
 
 def _finished(folder: FilePath, config: Config, mark: str) -> Space:
@@ -85,29 +106,32 @@ def _check_writable(folder: FilePath) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable.tmp"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may have been here at the same time
     except OSError as error:
         raise CheckpointError(
             f"The folder {folder} cannot be written: {error.strerror}. Choose another one."
         ) from error
 
 
-def _atlas(library: Library, table: Features, model: VAE) -> Atlas:
-    """Points of the notes themselves, transposed copies left out."""
+def _atlas(library: Library, parts: np.ndarray, table: Features, model: VAE, ranks: "Ranks") -> Atlas:
+    """Points of the notes themselves, transposed copies left out: of all ranks, in the library's order."""
     rows = table.rows()
     batches = Batches(table, rows, 64, 0, torch.device("cpu")).in_order()
     with torch.no_grad():
-        points = [model.posterior(spectrogram, conditions).center for spectrogram, conditions, _ in batches]
-    notes = [library[int(index)] for index in table.note[rows]]
+        points = [model.posterior(found.spectrogram, found.conditions).center.numpy() for found in batches]
+    columns = (table.note[rows], np.concatenate(points), table.pitch[rows], table.velocity[rows])
+    number, point, pitch, velocity = (np.concatenate(ranks.gather(column)) for column in columns)
+    order = np.argsort(number)
+    notes = [library[int(index)] for index in number[order]]
     return Atlas(
-        points=torch.cat(points).numpy(),
-        pitches=table.pitch[rows],
-        velocities=table.velocity[rows],
+        points=point[order],
+        pitches=pitch[order],
+        velocities=velocity[order],
         names=tuple(note.name for note in notes),
         instruments=tuple(note.instrument for note in notes),
         families=tuple(note.family or "other" for note in notes),
         files=tuple(_relative(note.file, library.root) for note in notes),
-        splits=tuple(str(part) for part in table.split[rows]),
+        splits=tuple(str(part) for part in parts[number[order]]),
     )
 
 
@@ -115,8 +139,12 @@ def _relative(file: FilePath, root: FilePath) -> str:
     return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
 
 
-def _origin(library: Library, table: Features) -> dict[str, Any]:
+def _origin(library: Library, config: Config, atlas: Atlas, dropped: dict[str, str]) -> dict[str, Any]:
     """What the card says of the notes."""
     licences = Counter(note.licence or "not stated" for note in library)
-    floor = float(np.mean(np.isnan(table.pitch[table.rows()])))
-    return {"licences": dict(licences.most_common()), "unpitched_share": floor, "dropped": table.dropped}
+    return {
+        "licences": dict(licences.most_common()),
+        "unpitched_share": float(np.mean(np.isnan(atlas.pitches))),
+        "held_out": library.held_out(config.data),
+        "dropped": dropped,
+    }

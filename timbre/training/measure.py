@@ -1,11 +1,15 @@
 """How well a model meets notes: errors in dB over a set of rows."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from timbre.models.vae import VAE
 from timbre.training.batches import Batches
+
+if TYPE_CHECKING:  # it brings Lightning along
+    from timbre.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Errors:
     notes: int
 
 
-def errors(model: VAE, batches: Batches, refine: int = 0, stride: int = 1) -> Errors:
+def errors(model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks: "Ranks | None" = None) -> Errors:
     """Reconstruct the notes of `batches` from their points, and compare.
 
     Args:
@@ -31,18 +35,21 @@ def errors(model: VAE, batches: Batches, refine: int = 0, stride: int = 1) -> Er
         batches: which notes.
         refine: steps of :meth:`VAE.refine` on each point; 0 takes the encoder's.
         stride: measure every stride-th frame only.
+        ranks: take the notes of all of these together.
     """
-    absolute, square, values, notes = 0.0, 0.0, 0, 0
-    for spectrogram, conditions, rows in batches.in_order():
+    absolute, square, values, notes = 0.0, 0.0, 0.0, 0.0
+    for found in batches.in_order():
         with torch.no_grad():
-            z = model.posterior(spectrogram, conditions).center
+            z = model.posterior(found.spectrogram, found.conditions).center
         if refine:
-            z = model.refine(spectrogram, conditions, z, refine)
+            z = model.refine(found.spectrogram, found.conditions, z, refine)
         with torch.no_grad():
             frames = torch.arange(0, model.frames, stride, device=z.device)
-            error = (model.decode(z, conditions, frames) - spectrogram[:, :, frames]).double()
+            error = (model.decode(z, found.conditions, frames) - found.spectrogram[:, :, frames]).double()
         absolute += float(error.abs().sum())
         square += float(error.square().sum())
         values += error.numel()
-        notes += len(rows)
-    return Errors(absolute / values, (square / values) ** 0.5, notes)
+        notes += len(found.rows)
+    if ranks is not None:
+        absolute, square, values, notes = ranks.sum(absolute, square, values, notes)
+    return Errors(absolute / values, (square / values) ** 0.5, int(notes))

@@ -1,0 +1,196 @@
+"""Several processes train one space: two ranks under torchrun, on gloo."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import timbre
+from timbre.config import Config, DataConfig, ModelConfig, TrainingConfig
+from timbre.data import Library, Note
+from timbre.errors import TrainingError
+from timbre.training.loop import Run
+from timbre.training.ranks import Ranks, join
+
+NOTES = 26
+CONFIG = Config(
+    data=DataConfig(duration=0.25),
+    model=ModelConfig(dim=3, flows=2, encoder_channels=16, decoder_channels=16, decoder_blocks=1, harmonics=8),
+    training=TrainingConfig(epochs=3, batch_size=4, threads=1, device="cpu"),
+)
+
+
+def a_few_notes() -> Library:
+    root = Path(__file__).parents[1] / "datasets" / "orchestra"
+    files = sorted(root.glob("**/*.ogg"))[:NOTES]
+    return Library([Note(file, "some", pitch=60.0, licence="CC0") for file in files], root)
+
+
+def with_training(**values: Any) -> Config:
+    return replace(CONFIG, training=replace(CONFIG.training, **values))
+
+
+def agreed(ranks: Ranks, rank: int) -> dict[str, Any]:
+    gathered = [part.tolist() for part in ranks.gather(np.arange(6 * rank).reshape(-1, 2))]
+    added = ranks.sum(rank, 1.25)
+    with pytest.raises(TrainingError) as refusal:
+        ranks.require_same("ab"[rank], "libraries")
+    return {"gathered": gathered, "added": added, "different": str(refusal.value)}
+
+
+def rank_main(folder: Path) -> None:
+    """What each rank does; it leaves what it saw in rank0.json or rank1.json."""
+    rank, seen = int(os.environ["RANK"]), {}
+    step = Run.take_step
+    trouble: Any = None
+
+    def recorded(self: Run, found: Any) -> None:
+        rows.append([[int(self.features.note[row]), bool(self.features.original[row])] for row in found.rows])
+        if trouble is not None:
+            found = trouble(self, found)
+        step(self, found)
+        weights.append(float(sum(value.double().abs().sum() for value in self.net.state_dict().values())))
+
+    def interrupted(self: Run, found: Any) -> Any:
+        if self.step == 7:
+            raise KeyboardInterrupt
+        return found
+
+    def poisoned(self: Run, found: Any) -> Any:
+        return found._replace(spectrogram=found.spectrogram * math.nan) if rank == 1 and self.step == 2 else found
+
+    def slow(_self: Run, found: Any) -> Any:
+        time.sleep(0.05 * rank)
+        return found
+
+    Run.take_step = recorded  # type: ignore[method-assign]
+    library = a_few_notes()
+
+    def tried(name: str, what: Any, config: Config = CONFIG) -> None:
+        nonlocal trouble, rows, weights
+        rows, weights, trouble = [], [], what
+        try:
+            space = timbre.train(library, config, folder / name.split()[0], progress=False)
+            end: Any = [space.report, space.atlas.points.tolist()]
+        except (KeyboardInterrupt, TrainingError) as error:
+            end = [type(error).__name__, str(error)]
+        seen[name] = {"rows": rows, "weights": weights, "end": end}
+
+    rows, weights = [], []
+    tried("whole", None)
+    tried("broken", interrupted)
+    tried("broken again", None)
+    tried("poisoned", poisoned)
+    tried("limited", slow, with_training(epochs=100_000, max_minutes=0.01))
+    tried("mixed", None, with_training(precision="bf16-mixed", epochs=1))
+    seen |= agreed(join(CONFIG.training), rank)
+    (folder / f"rank{rank}.json").write_text(json.dumps(seen))
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, Any]]:
+    """The folder of the runs, and what each rank saw of them."""
+    folder = tmp_path_factory.mktemp("ranks")
+    here = Path(__file__)
+    script = folder / "script.py"
+    script.write_text(
+        f"import sys; sys.path[:0] = {[str(here.parent), str(here.parents[1])]!r}\n"
+        f"from pathlib import Path\nimport test_ranks\ntest_ranks.rank_main(Path({str(folder)!r}))\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    environment = os.environ | {"TIMBRE_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, "\n".join(line for line in done.stderr.splitlines() if line.startswith("[rank"))
+    first, second = (json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    return folder, first, second
+
+
+def test_ranks_read_different_rows_and_all_of_them(ranks: Any) -> None:
+    _, first, second = ranks
+    parts = a_few_notes().parts(CONFIG.data)
+    wanted = sorted(
+        [note, original] for note in np.flatnonzero(parts == "train").tolist() for original in (False, True)
+    )
+    steps = len(first["whole"]["rows"]) // CONFIG.training.epochs
+    for epoch in range(CONFIG.training.epochs):
+        own, other = (
+            [row for batch in one["whole"]["rows"][epoch * steps : (epoch + 1) * steps] for row in batch]
+            for one in (first, second)
+        )
+        assert own
+        assert other
+        assert sorted(own + other) == wanted
+        assert not {note for note, _ in own} & {note for note, _ in other}
+
+
+def test_ranks_take_the_same_steps_to_the_same_weights(ranks: Any) -> None:
+    _, first, second = ranks
+    for name in ("whole", "broken again", "limited", "mixed"):
+        assert len(first[name]["weights"]) == len(second[name]["weights"]) > 0
+        assert first[name]["weights"] == second[name]["weights"]
+        assert first[name]["end"] == second[name]["end"]
+    assert len(set(first["whole"]["weights"])) == len(first["whole"]["weights"])
+
+
+def test_the_space_holds_all_notes_in_the_library_s_order_and_loads(ranks: Any) -> None:
+    folder, first, _ = ranks
+    space = timbre.load(folder / "whole")
+    assert space.atlas.names == tuple(note.name for note in a_few_notes())
+    assert list(space.atlas.splits) == a_few_notes().parts(CONFIG.data).tolist()
+    np.testing.assert_array_equal(space.atlas.points, np.array(first["whole"]["end"][1], np.float32))
+    assert space.report["test_notes"] == np.count_nonzero(a_few_notes().parts(CONFIG.data) == "test")
+    assert space.encode(a_few_notes()[0].audio(), pitch=60.0).shape == (3,)
+
+
+def test_only_the_first_rank_writes_logs(ranks: Any) -> None:
+    folder, _, _ = ranks
+    assert len(list((folder / "whole" / "logs").iterdir())) == 1
+
+
+def test_a_run_of_ranks_that_was_broken_off_ends_like_one_that_was_not(ranks: Any) -> None:
+    _, first, _ = ranks
+    assert first["broken"]["end"][0] == "KeyboardInterrupt"
+    assert first["broken"]["weights"] + first["broken again"]["weights"] == first["whole"]["weights"]
+    assert first["broken again"]["end"][1] == first["whole"]["end"][1]
+
+
+def test_a_loss_that_is_not_a_number_on_one_rank_stops_all_and_names_its_files(ranks: Any) -> None:
+    _, first, second = ranks
+    for one in (first, second):
+        kind, message = one["poisoned"]["end"]
+        assert kind == "TrainingError"
+        assert "not a number at step 3" in message
+    named = {str(a_few_notes()[note].file) for note, _ in second["poisoned"]["rows"][2]}
+    assert f"the batch held {', '.join(sorted(named))}." in first["poisoned"]["end"][1]
+
+
+def test_a_time_limit_ends_all_ranks_together(ranks: Any) -> None:
+    _, first, _ = ranks
+    assert first["limited"]["end"][0]["epochs"] < 100_000
+
+
+def test_ranks_with_different_libraries_stop(ranks: Any) -> None:
+    _, first, second = ranks
+    for one in (first, second):
+        assert one["different"] == "The processes have different libraries; all of them must be given the same."
+
+
+def test_ranks_gather_and_add_up_what_each_has(ranks: Any) -> None:
+    _, first, second = ranks
+    assert first["gathered"] == second["gathered"] == [[], [[0, 1], [2, 3], [4, 5]]]
+    assert first["added"] == second["added"] == [1.0, 2.5]
+
+
+def test_one_process_needs_no_others() -> None:
+    alone = join(CONFIG.training)
+    assert (alone.rank, alone.world, alone.sum(2.0, math.inf)) == (0, 1, [2.0, math.inf])
+    assert alone.merge({"a": "b"}) == {"a": "b"}
+    alone.require_same("a", "libraries")

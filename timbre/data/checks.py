@@ -1,0 +1,66 @@
+"""Measuring one note."""
+
+import hashlib
+
+import numpy as np
+
+from timbre.audio import Audio
+from timbre.audio.files import Probe
+from timbre.audio.pitch import estimate_pitch
+from timbre.data.library import Measured
+
+MEASURED_SECONDS = 30.0
+"""What is measured of a longer sound: its beginning."""
+_LOUDEST = 0.4  # s, the window of momentary loudness in EBU R 128
+_STEP = 2.0**-15  # of 16-bit samples
+_NOTHING = 1e-10  # stands for 0, whose level has no number
+
+
+def measure(audio: Audio, whole: Probe | None = None) -> Measured:
+    """What can be said of a note by measuring it.
+
+    Args:
+        audio: the note; of more than 30 seconds, the first 30 are measured.
+        whole: duration and peak of the note, where `audio` is only its beginning.
+    """
+    duration, peak = (audio.duration, audio.peak) if whole is None else (whole.duration, whole.peak)
+    part = Audio(audio.samples[:, : round(MEASURED_SECONDS * audio.sample_rate)], audio.sample_rate)
+    pitch = estimate_pitch(part)
+    return Measured(
+        duration=duration,
+        sample_rate=audio.sample_rate,
+        peak_db=round(_db(peak), 2),
+        loudness_db=round(_db(_loudest_rms(part)), 2),
+        silence=round(part.duration - part.trim(tail=False).duration, 3),
+        clipped=_longest_plateau(part.samples),
+        pitch=None if pitch is None else round(pitch, 3),
+        digest=_digest(part, duration),
+    )
+
+
+def _db(level: float) -> float:
+    return float(20.0 * np.log10(max(level, _NOTHING)))
+
+
+def _loudest_rms(audio: Audio) -> float:
+    power = np.square(audio.samples, dtype=np.float64).mean(axis=0)
+    window = min(power.size, round(_LOUDEST * audio.sample_rate))
+    energy = np.concatenate([[0.0], np.cumsum(power)])
+    return float(np.sqrt((energy[window:] - energy[:-window]).max() / window))
+
+
+def _longest_plateau(samples: np.ndarray) -> int:
+    """Longest run of samples, in any channel, that lie within a 16-bit step of the largest magnitude."""
+    level = np.abs(samples)
+    longest = 0
+    for at_peak in level >= level.max() - _STEP:
+        breaks = np.flatnonzero(~at_peak)
+        longest = max(longest, int(np.diff(breaks, prepend=-1, append=at_peak.size).max()) - 1)
+    return longest
+
+
+def _digest(audio: Audio, duration: float) -> str:
+    """Hash of the samples in 16 bits, all channels together, so that lossless copies in any format are told."""
+    samples = np.rint(np.clip(audio.mono().samples[0], -1.0, 1.0) / _STEP).astype("<i4")
+    head = f"{audio.sample_rate} {round(duration * audio.sample_rate)} "
+    return hashlib.blake2b(head.encode() + samples.tobytes(), digest_size=16).hexdigest()

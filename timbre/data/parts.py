@@ -1,0 +1,59 @@
+"""Which part of a file a note is, where it is not the whole of a sound file."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A stretch of a sound file, of a file inside an archive, or of a sample inside a SoundFont."""
+
+    start: float = 0.0
+    """Seconds from the beginning."""
+    end: float | None = None
+    """Seconds from the beginning; None is the end of the file."""
+    member: str | None = None
+    """Name of the file inside an archive, or number of the sample in a SoundFont; None is the file itself."""
+
+    def __str__(self) -> str:
+        until = "" if self.end is None else f"{self.end:.3f}"
+        span = f"{self.start:.3f}-{until} s" if self.start or until else ""
+        return " ".join(part for part in (self.member, span) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """One key of a SoundFont's preset, to be rendered by a synthesizer."""
+
+    bank: int
+    """MIDI bank; 128 holds the drum kits."""
+    program: int
+    """MIDI program, 0 to 127."""
+    key: int
+    """MIDI key, 0 to 127."""
+    velocity: int
+    """MIDI velocity, 1 to 127."""
+    sample: str = ""
+    """The recording that sounds there: notes that share it are transposed copies of one another."""
+
+    def __str__(self) -> str:
+        return f"{self.bank}:{self.program} key {self.key} velocity {self.velocity}"
+
+
+Part = Excerpt | Voice
+
+
+def to_dict(part: Part | None) -> dict[str, Any] | None:
+    """A part as plain values, without those that are as usual."""
+    return None if part is None else {name: value for name, value in asdict(part).items() if value not in (None, "")}
+
+
+def from_dict(values: dict[str, Any] | None) -> Part | None:
+    """Read back what :func:`to_dict` made.
+
+    Raises:
+        TypeError: if they are the values of no part.
+    """
+    if values is None:
+        return None
+    return Voice(**values) if "program" in values else Excerpt(**values)

@@ -1,0 +1,149 @@
+"""Notes from the zones of keys and velocities that a sampler's preset lays out."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from timbre.data.library import Note
+from timbre.data.names import parse_note, velocity_of
+from timbre.data.parts import Excerpt
+from timbre.data.readers._preset import Preset, family_around, known_in, manner_in, mark_in
+from timbre.data.report import Dropped
+from timbre.data.sounds import extent
+from timbre.errors import LibraryError
+
+_SAME = 0.1  # seconds: presets trim the start of one recording differently; notes lie further apart
+_LONGEST_LABEL = 200
+LARGEST = 1e9
+"""What numbers in presets are limited to."""
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(?![A-Za-z#\d.])", re.ASCII)
+
+Opcodes = Mapping[str, str]
+"""What a preset says of a zone, by name."""
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A recording as a preset spreads it over keys and velocities."""
+
+    preset: Preset
+    file: str
+    """The sound, or the archive around it, relative to the library's folder."""
+    member: str | None
+    """The sound inside the archive."""
+    pitch: float | None
+    """MIDI pitch of the recording itself."""
+    central: bool
+    """Whether the key at which it sounds as recorded is one of those that play it."""
+    softest: float
+    hardest: float
+    """MIDI velocities."""
+    first: float
+    last: float
+    """Frames of the sound, both included; LARGEST is its end."""
+    take: int | None
+    labels: tuple[str, ...]
+    """Names of the groups around it, the narrowest first."""
+    switch: str
+    """Name of the key switch that turns it on, or empty."""
+    problem: str | None
+    """Why it is no note, if it is none."""
+
+
+def notes_of(zones: Iterable[Zone], root: Path) -> tuple[list[Note], list[Dropped]]:
+    """One note for each stretch of a recording that a zone plays, named by the first preset that plays it.
+
+    Among zones of one preset the one counts whose keys hold the recording's own. Recordings that no zone plays as a
+    note are dropped, for the reason of their first zone. The headers of sounds that start late or end early are read.
+    """
+    zones = list(zones)
+    header = cache(lambda file, member: extent(root / file, member))
+    order = {preset: number for number, preset in enumerate(dict.fromkeys(zone.preset.file for zone in zones))}
+    notes: dict[int, Note] = {}
+    taken: dict[tuple[str, str | None], set[tuple[int, int]]] = {}
+    problems: dict[tuple[str, str | None], str] = {}
+    for number, zone in sorted(enumerate(zones), key=lambda pair: (order[pair[1].preset.file], not pair[1].central)):
+        sound = (zone.file, zone.member)
+        part = zone.problem or _part(zone, header)
+        if isinstance(part, str):
+            problems.setdefault(sound, part)
+        elif _is_new(part, taken.setdefault(sound, set())):
+            notes[number] = _note(zone, part, root)
+    dropped = [Dropped("/".join(filter(None, sound)), why) for sound, why in problems.items() if not taken.get(sound)]
+    return [notes[number] for number in sorted(notes)], dropped
+
+
+def velocity(zone: Zone) -> float | None:
+    """Middle of the velocities that play a zone, 0 to 1; None where it is played at all of them."""
+    if zone.softest <= 1 and zone.hardest >= 127:
+        return None
+    return min(max((zone.softest + zone.hardest) / 254, 0.0), 1.0)
+
+
+def number_in(opcodes: Opcodes, name: str, otherwise: float) -> float:
+    """The number at the beginning of a value, within a thousand million either way, as samplers read it."""
+    match = _NUMBER.match(opcodes.get(name, "")[:64])
+    return max(-LARGEST, min(LARGEST, float(match[0]))) if match else otherwise
+
+
+def key_in(opcodes: Opcodes, name: str, otherwise: float) -> float:
+    """The MIDI key of a value that is a number or a note name (C4 is 60); -1 is no key."""
+    text = opcodes.get(name, "")
+    if _NUMBER.match(text[:64]):
+        return number_in(opcodes, name, otherwise)
+    try:
+        return parse_note(text)
+    except LibraryError:
+        return otherwise
+
+
+def _note(zone: Zone, part: Excerpt | None, root: Path) -> Note:
+    preset = zone.preset
+    instrument, family = preset.instrument, preset.family
+    switch, *labels = (label[:_LONGEST_LABEL] for label in (zone.switch, *zone.labels))
+    known = next(filter(None, map(known_in, labels)), None)
+    if known and family in (None, "percussion"):  # of banks and drum kits, the groups say more than the preset
+        instrument, family = known
+    family = family or family_around(str(PurePosixPath(zone.member or zone.file).parent))
+    dynamics = _first(*map(mark_in, labels), preset.dynamics)
+    played = velocity(zone)
+    return Note(
+        file=root / zone.file,
+        instrument=instrument,
+        family=family,
+        pitch=None if family == "percussion" else zone.pitch,
+        velocity=velocity_of(dynamics) if played is None else played,
+        dynamics=dynamics,
+        articulation=_first(manner_in(switch, certain=True), *map(manner_in, labels), preset.articulation),
+        part=part,
+        take=zone.take,
+    )
+
+
+def _first(*values: str | None) -> str | None:
+    return next(filter(None, values), None)
+
+
+def _part(zone: Zone, header: Callable[[str, str | None], tuple[int, int] | None]) -> Excerpt | str | None:
+    """The stretch that a zone plays, None for a whole file, or why it plays nothing."""
+    start, end = 0.0, None
+    if zone.first > 0 or zone.last < LARGEST:
+        rate, frames = header(zone.file, zone.member) or (0, 0)
+        if rate and (zone.first >= frames or zone.last < zone.first):
+            return f"{zone.preset.file} plays it from frame {zone.first:.0f} on, where nothing is left of it"
+        if rate:
+            start = max(0.0, zone.first) / rate
+            end = None if zone.last + 1 >= frames else (zone.last + 1) / rate
+    return Excerpt(start, end, zone.member) if start or end is not None or zone.member else None
+
+
+def _is_new(part: Excerpt | None, taken: set[tuple[int, int]]) -> bool:
+    """Whether no stretch was taken that starts and ends about there; now it is."""
+    start = int((part.start if part else 0.0) / _SAME)
+    end = -2 if part is None or part.end is None else int(part.end / _SAME)
+    near = {(start + early, end + late) for early in (-1, 0, 1) for late in (-1, 0, 1)}
+    new = taken.isdisjoint(near)
+    taken.add((start, end))
+    return new

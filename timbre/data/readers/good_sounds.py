@@ -1,0 +1,110 @@
+"""Reader of good-sounds (Romani Picas et al. 2015): notes played well and badly on purpose, and an SQLite database."""
+
+import math
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from timbre.data.library import Note
+from timbre.data.names import family_of, parse_dynamics, plain, velocity_of
+from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.report import Dropped
+from timbre.data.tree import Tree
+from timbre.errors import LibraryError
+
+_DATABASE = "database.sqlite"
+_QUERY = (
+    "SELECT takes.id, takes.filename, takes.microphone, sounds.instrument, sounds.semitone, sounds.pitch_reference, "
+    "sounds.dynamics, sounds.klass, packs.name FROM takes LEFT JOIN sounds ON sounds.id = takes.sound_id "
+    "LEFT JOIN packs ON packs.id = sounds.pack_id LIMIT 1000000"
+)
+_OCTAVE = 12  # semitones: the database writes 48 for C4
+_MOST_STEPS = 20_000_000  # of SQLite's machine: a database may hold a query that never ends
+_INSTRUMENTS = {
+    "bass": "double_bass",
+    "sax_alto": "alto_sax",
+    "sax_baritone": "baritone_sax",
+    "sax_soprano": "soprano_sax",
+    "sax_tenor": "tenor_sax",
+}
+
+
+def _databases(tree: Tree) -> list[str]:
+    return tree.named(_DATABASE if tree.chosen is None else ".sqlite")
+
+
+def _suits(tree: Tree) -> bool:
+    """Good-sounds' database stands beside a folder called sound_files."""
+    starts = tuple(f"{file.rpartition('/')[0]}/sound_files/".lstrip("/") for file in _databases(tree))
+    return bool(starts) and any(file.startswith(starts) for file in tree.files)
+
+
+def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
+    """All takes with what is known of their sounds; the database is opened for reading, and stopped if it runs wild."""
+    path = tree.root / database
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            connection.text_factory = lambda content: content.decode("utf-8", "replace")
+            connection.set_progress_handler(lambda: 1, _MOST_STEPS)
+            return sorted(connection.execute(_QUERY).fetchall(), key=lambda row: str(row[:2]))
+    except sqlite3.Error as error:
+        raise LibraryError(f"{path} cannot be read as the database of good-sounds: {error}.") from error
+
+
+def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | str:
+    """The note of a take, or why it is none."""
+    _, _, microphone, instrument, semitone, reference, loudness, klass, pack = row
+    quality, name = str(klass or ""), plain(str(instrument or ""))
+    if not name:
+        return "its take has no sound"
+    if "scale" in quality:
+        return f"a scale, not a note ({quality})"
+    name = _INSTRUMENTS.get(name, name)
+    dynamics = parse_dynamics(str(loudness or ""))
+    return Note(
+        file=tree.root / file,
+        instrument=name,
+        family=family_of(name),
+        pitch=_pitch(semitone, reference),
+        velocity=velocity_of(dynamics),
+        dynamics=dynamics,
+        licence="CC-BY-SA-4.0",
+        source=", ".join(str(part) for part in ("good-sounds", pack, microphone) if part),
+        flags=(f"quality: {quality}",) if quality and not quality.startswith("good") else (),
+    )
+
+
+def _pitch(semitone: Any, reference: Any) -> float | None:
+    """MIDI pitch, at the tuning that the players were given (442 Hz for many)."""
+    if not isinstance(semitone, int) or not 0 <= semitone + _OCTAVE <= 127:
+        return None
+    tuned = isinstance(reference, int | float) and 400 <= reference <= 480
+    return semitone + _OCTAVE + (12 * math.log2(reference / 440) if tuned else 0.0)
+
+
+def _read(tree: Tree, options: Options) -> Reading:
+    databases = _databases(tree)
+    if not databases:
+        raise LibraryError(f"{tree.root} holds no {_DATABASE}; it comes with good-sounds and is wanted.")
+    database = databases[0]
+    unlisted = dict.fromkeys(tree.sounds)
+    notes: list[Note] = []
+    dropped: list[Dropped] = []
+    for row in _rows(tree, database):
+        reference = str(row[1] or "")
+        file = tree.find(reference, database.rpartition("/")[0])
+        if file is None or file not in unlisted:
+            why = "names a file that is not there" if file is None else "names a file of another take, or no sound"
+            dropped.append(Dropped(reference or f"({database}, take {row[0]})", f"{database}, take {row[0]} {why}"))
+            continue
+        del unlisted[file]
+        outcome = _note(tree, file, row)
+        if isinstance(outcome, Note):
+            notes.append(outcome)
+        else:
+            dropped.append(Dropped(file, outcome))
+    dropped += [Dropped(file, f"not in {database}") for file in unlisted] if tree.chosen is None else []
+    return Reading(notes, dropped, database)
+
+
+READER = Reader("good-sounds", "good-sounds, by its database.sqlite", _suits, _read)

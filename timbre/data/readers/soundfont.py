@@ -1,0 +1,245 @@
+"""Reader of SoundFonts: their presets, rendered at the pitches and velocities asked for, or their recordings.
+
+Of the melodic presets those of bank 0 are read (of all banks where there is none), of the drum kits the first. In a
+SoundFont that follows General MIDI, sound effects (programs 120 to 127) are left out.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from timbre.data.library import Note
+from timbre.data.names import ARTICULATIONS, family_of, plain
+from timbre.data.parts import Excerpt, Part, Voice
+from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.report import Dropped
+from timbre.data.soundfont import Preset, SoundFont, Zone, read_soundfont
+from timbre.data.tree import Tree
+from timbre.errors import LibraryError
+
+_SUFFIXES = (".sf2", ".sf3")
+_DRUMS = 128  # the bank of the drum kits
+_EFFECTS = range(120, 128)
+_HITS = range(115, 120)  # woodblock, taiko, tom, synth drum, reverse cymbal: struck once, at their own pitch
+_GENERAL = 96  # programs in bank 0 from which on a SoundFont is taken to follow General MIDI
+_KEYS = (21, 108)  # a piano's
+_STRETCH = 12  # semitones that a recording is transposed at most; twice as many where there are no more than two
+_STEP = 2  # semitones between rendered notes
+_LICENCE = re.compile(r"\b(licen[cs]ed?|MIT|BSD|CC0|CC[ -]BY|GPL|LGPL|PD|public domain|royalty)\b", re.IGNORECASE)
+_LONGEST_LICENCE = 200  # characters
+
+# First program of each group, and its family; synthesizers that imitate strings or brass are none.
+_FAMILIES = {
+    0: "keyboard", 8: "pitched_percussion", 15: "plucked", 16: "keyboard", 22: "woodwinds", 23: "keyboard",
+    24: "plucked", 38: "synth", 40: "strings", 46: "plucked", 47: "pitched_percussion", 48: "strings", 50: "synth",
+    52: "voice", 54: "synth", 56: "brass", 62: "synth", 64: "woodwinds", 80: "synth", 104: "plucked",
+    108: "pitched_percussion", 109: "woodwinds", 110: "strings", 111: "woodwinds", 112: "pitched_percussion",
+    115: "percussion",
+}  # fmt: skip
+_DRUM_WORDS = (
+    "acoustic_bass_drum bass_drum side_stick acoustic_snare hand_clap electric_snare low_floor_tom closed_hi_hat "
+    "high_floor_tom pedal_hi_hat low_tom open_hi_hat low_mid_tom high_mid_tom crash_cymbal high_tom ride_cymbal "
+    "chinese_cymbal ride_bell tambourine splash_cymbal cowbell crash_cymbal_2 vibraslap ride_cymbal_2 high_bongo "
+    "low_bongo mute_high_conga open_high_conga low_conga high_timbale low_timbale high_agogo low_agogo cabasa maracas "
+    "short_whistle long_whistle short_guiro long_guiro claves high_wood_block low_wood_block mute_cuica open_cuica "
+    "mute_triangle open_triangle"
+)
+_DRUM_NAMES = dict(enumerate(_DRUM_WORDS.split(), start=35))  # by key
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A SoundFont and what holds for all of its notes."""
+
+    font: SoundFont
+    file: str
+    """Relative to the library's folder."""
+
+    @cached_property
+    def general(self) -> bool:
+        """Whether its programs are those of General MIDI."""
+        return len({preset.program for preset in self.font.presets if preset.bank == 0}) >= _GENERAL
+
+    @cached_property
+    def main(self) -> list[Preset]:
+        """The presets that are read."""
+        found = {(preset.bank, preset.program): preset for preset in reversed(self.font.presets) if preset.zones}
+        presets = sorted(found.values(), key=lambda preset: (preset.bank, preset.program))
+        melodic = [preset for preset in presets if preset.bank != _DRUMS]
+        melodic = [preset for preset in melodic if preset.bank == 0] or melodic
+        kits = [preset for preset in presets if preset.bank == _DRUMS]
+        return [preset for preset in melodic if not self.is_effect(preset)] + kits[:1]
+
+    def is_effect(self, preset: Preset) -> bool:
+        return self.general and preset.bank != _DRUMS and preset.program in _EFFECTS
+
+    def why_not(self, preset: Preset) -> str:
+        """Why a preset is not read."""
+        if not preset.zones:
+            return "has no sound"
+        if self.is_effect(preset):
+            return "a sound effect"
+        if preset.bank == _DRUMS:
+            return "another drum kit; the first is taken"
+        return "a variation; the presets of bank 0 are taken"
+
+    def is_pitched(self, preset: Preset) -> bool:
+        return preset.bank != _DRUMS and not (self.general and preset.program in _HITS)
+
+    def family(self, preset: Preset) -> str | None:
+        """By the preset's name, by General MIDI, or by a word of the name."""
+        if preset.bank == _DRUMS:
+            return "percussion"
+        if self.general:
+            group = max(first for first in _FAMILIES if first <= preset.program)
+            return family_of(preset.name) or _FAMILIES[group]
+        words = plain(preset.name).split("_")
+        return family_of(preset.name) or next(filter(None, map(family_of, reversed(words))), None)
+
+    def drum(self, preset: Preset, zone: Zone, key: int) -> str:
+        """Name of a drum: by General MIDI, or as the SoundFont calls it."""
+        if self.general and key in _DRUM_NAMES:
+            return _DRUM_NAMES[key]
+        places = {other.keys for other in preset.zones if other.instrument == zone.instrument}
+        name = zone.instrument if len(places) == 1 else self.font.samples[zone.sample].name
+        return plain(re.sub(r"\W*\b[LR]\b\W*$", "", name)) or "drum"
+
+    def note(
+        self, preset: Preset, zone: Zone, key: int, pitch: float | None, velocity: float | None, part: Part
+    ) -> Note:
+        is_drum = preset.bank == _DRUMS
+        words = plain(preset.name).split("_")
+        return Note(
+            file=self.font.file,
+            instrument=self.drum(preset, zone, key) if is_drum else plain(preset.name) or f"program_{preset.program}",
+            family=self.family(preset),
+            pitch=pitch,
+            velocity=velocity,
+            articulation=None if is_drum else "-".join(word for word in words if word in ARTICULATIONS) or None,
+            licence=_licence(self.font),
+            source=self.font.name,
+            part=part,
+        )
+
+
+def _licence(font: SoundFont) -> str | None:
+    """What the copyright says, and before it the beginning of the comment if that names a licence."""
+    head = re.split(r"[:.]", font.comment, maxsplit=1)[0].strip()
+    texts = [head if _LICENCE.search(head) else "", font.copyright]
+    return "; ".join(text for text in texts if text)[:_LONGEST_LICENCE].strip() or None
+
+
+def _voices(source: _Source, options: Options) -> Iterator[Note | Dropped]:
+    """The notes of the presets that are read, to be rendered, and the other presets."""
+    for preset in source.main:
+        notes: list[Note | Dropped] = list(_voices_of(source, preset, options))
+        yield from notes or [_left_out(source, preset, "sounds at none of the pitches and velocities asked for")]
+    taken = {id(preset) for preset in source.main}
+    for preset in source.font.presets:
+        if id(preset) not in taken:
+            yield _left_out(source, preset, source.why_not(preset))
+
+
+def _voices_of(source: _Source, preset: Preset, options: Options) -> Iterator[Note]:
+    pitched = source.is_pitched(preset)
+    for key in _keys(source, preset, options):
+        for velocity in options.velocities:
+            if zones := preset.sounding(key, velocity):
+                # Of recordings that sound together, the one that is transposed least stands for all.
+                zone = min(zones, key=lambda zone: (abs(zone.pitch - key), zone.sample))
+                number = source.font.pair(zone.sample)[0]
+                sample = f"{number} {source.font.samples[number].name}"
+                voice = Voice(preset.bank, preset.program, key, velocity, sample)
+                yield source.note(preset, zone, key, float(key) if pitched else None, velocity / 127, voice)
+
+
+def _keys(source: _Source, preset: Preset, options: Options) -> list[int]:
+    """The keys at which to render a preset: those asked for within an octave of its recordings."""
+    if preset.bank == _DRUMS:
+        return sorted({key for zone in preset.zones for key in range(zone.keys.low, zone.keys.high + 1)})
+    if not source.is_pitched(preset):
+        return [min(range(128), key=lambda key: min(abs(zone.pitch - key) for zone in preset.zones))]
+    natural = {zone.pitch for zone in preset.zones}
+    stretch = _STRETCH if len(natural) > 2 else 2 * _STRETCH
+    low = max(_KEYS[0], math.ceil(min(natural)) - stretch, min(zone.keys.low for zone in preset.zones))
+    high = min(_KEYS[1], math.floor(max(natural)) + stretch, max(zone.keys.high for zone in preset.zones))
+    wanted = range(low, high + 1, _STEP) if options.pitches is None else sorted(set(options.pitches))
+    return [key for key in wanted if low <= key <= high]
+
+
+def _left_out(source: _Source, preset: Preset, reason: str) -> Dropped:
+    return Dropped(f"{source.file}, preset {preset.bank}:{preset.program} {preset.name}", reason)
+
+
+def _recordings(source: _Source) -> Iterator[Note | Dropped]:
+    """The recordings as they are, a stereo one once, and those that no instrument uses."""
+    uses: dict[int, list[tuple[Preset, Zone]]] = {}
+    for preset in (*source.main, *source.font.presets):  # the presets that are read name them
+        for zone in preset.zones:
+            uses.setdefault(source.font.pair(zone.sample)[0], []).append((preset, zone))
+    for number, sample in enumerate(source.font.samples):
+        if source.font.pair(number)[0] != number:
+            continue
+        played = [(preset, zone) for preset, zone in uses.get(number, []) if not source.is_effect(preset)]
+        if played:
+            yield _recording(source, number, played)
+        else:
+            why = "a sound effect" if number in uses else "no preset plays it"
+            yield Dropped(f"{source.file}, sample {number} {sample.name}", why)
+
+
+def _recording(source: _Source, number: int, uses: list[tuple[Preset, Zone]]) -> Note:
+    """A recording under the name of the first preset that plays it, at the pitch that most of them give it."""
+    preset, zone = uses[0]
+    pitch = Counter(zone.pitch for _, zone in uses).most_common(1)[0][0]
+    layers = [zone.velocities for user, zone in uses if user is preset]
+    softest, loudest = min(layer.low for layer in layers), max(layer.high for layer in layers)
+    velocity = (softest + loudest) / 254 if loudest - softest < 126 else None
+    pitched = source.is_pitched(preset) and 0 <= pitch <= 127
+    part = Excerpt(member=str(number))
+    return source.note(preset, zone, zone.keys.low, pitch if pitched else None, velocity, part)
+
+
+def _read(tree: Tree, options: Options) -> Reading:
+    _check(options)
+    files = tree.named(*_SUFFIXES)
+    if not files:
+        raise LibraryError(f"{tree.root} holds no SoundFont; an .sf2 or .sf3 file is wanted.")
+    found: list[Note | Dropped] = []
+    first: dict[Path, str] = {}
+    for file in files:
+        path = tree.root / file
+        same = first.setdefault(path.resolve(), file)
+        if same != file:
+            found.append(Dropped(file, f"the same file as {same}"))
+            continue
+        try:
+            source = _Source(read_soundfont(path), file)
+        except LibraryError as error:
+            if tree.chosen:
+                raise
+            found.append(Dropped(file, str(error).removeprefix(f"{path} ").rstrip(".")))
+        else:
+            found += _recordings(source) if options.raw else _voices(source, options)
+    sounds = [] if tree.chosen else [Dropped(file, "not in a SoundFont") for file in tree.sounds]
+    notes = [entry for entry in found if isinstance(entry, Note)]
+    return Reading(notes, [entry for entry in found if isinstance(entry, Dropped)] + sounds, ", ".join(first.values()))
+
+
+def _check(options: Options) -> None:
+    for name, values, least in (("pitch", options.pitches or (), 0), ("velocity", options.velocities, 1)):
+        for value in values:
+            if not least <= value <= 127:
+                raise LibraryError(f"A {name} of {value} was asked for; a MIDI number from {least} to 127 is wanted.")
+
+
+def _suits(tree: Tree) -> bool:
+    """Whether a SoundFont was chosen, or lies in a folder without other sounds."""
+    return bool(tree.named(*_SUFFIXES)) and (tree.chosen is not None or not tree.sounds)
+
+
+READER = Reader("soundfont", "SoundFonts (sf2, sf3), rendered or raw", _suits, _read)

@@ -1,0 +1,146 @@
+"""The library file: notes, what was measured, what was dropped, and the split, as JSON that people can read."""
+
+import json
+import os
+import secrets
+from dataclasses import asdict, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from timbre.data import parts
+from timbre.data.library import Library, Measured, Note
+from timbre.data.report import Dropped, Report
+from timbre.data.split import Division
+from timbre.errors import LibraryError
+
+FORMAT = "timbre library"
+VERSION = 1
+_HEAD = f'{{"format": "{FORMAT}"'
+_ALWAYS = ("file", "instrument", "pitch", "velocity", "dynamics", "articulation", "flags")
+_TEXTS = ("instrument", "family", "dynamics", "articulation", "licence", "source", "name", "split")
+_NUMBERS = ("pitch", "velocity", "duration", "take")
+
+
+def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
+    """Write a library to a JSON file, one note a line; it appears whole or not at all.
+
+    The keys are format, version, root, labels, remarks, found, kept, ignored, split, notes, dropped. Files are
+    relative to `root`, which is relative to the library file where one of them lies inside the other.
+
+    Raises:
+        LibraryError: if the file cannot be written.
+    """
+    file = Path(os.path.abspath(Path(file).expanduser()))
+    report = library.report
+    head = {
+        "format": FORMAT, "version": VERSION, "root": _root(library.root, file.parent),
+        "reader": report.reader, "labels": report.labels, "remarks": list(report.remarks),
+        "found": len(library) + len(report.dropped), "kept": len(library), "ignored": report.ignored,
+        "split": library.division and asdict(library.division),
+    }  # fmt: skip
+    lists = {
+        "notes": [_to_dict(note, library.root) for note in library],
+        "dropped": [item._asdict() for item in report.dropped],
+    }
+    lines = [json.dumps(head)[:-1]]
+    for name, items in lists.items():
+        lines.append(f', "{name}": [')
+        lines += [json.dumps(item) + "," for item in items[:-1]] + [json.dumps(item) for item in items[-1:]] + ["]"]
+    _write(file, "\n".join([*lines, "}", ""]))
+    return file
+
+
+def load_library(file: str | os.PathLike[str]) -> Library:
+    """Read back what :func:`save_library` wrote.
+
+    Raises:
+        LibraryError: if it is damaged or of another version, or files of its notes are gone.
+    """
+    path = Path(os.path.abspath(Path(file).expanduser()))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["version"] != VERSION:
+            raise LibraryError(
+                f"{path} is a library file of version {values['version']}; this timbre reads version {VERSION}. "
+                "Scan the folder again."
+            )
+        root = Path(os.path.normpath(path.parent / values["root"]))
+        notes = [_from_dict(note, root) for note in values["notes"]]
+        dropped = tuple(Dropped(**item) for item in values["dropped"])
+        division = Division(**values["split"]) if values["split"] else None
+        report = Report(
+            root, str(values["labels"]), (), dropped, int(values["ignored"]),
+            remarks=tuple(values["remarks"]), reader=str(values["reader"]),
+        )  # fmt: skip
+    except OSError as error:
+        raise LibraryError(f"The library file {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, LibraryError):
+            raise
+        raise LibraryError(f"The library file {path} is damaged ({error!r}); scan the folder again.") from error
+    _refuse_missing(notes, path)
+    library = Library(notes, root, report, division)
+    library.report = replace(report, notes=library.notes)
+    return library
+
+
+def is_library_file(file: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as :func:`save_library` begins it."""
+    path = Path(file).expanduser()
+    try:
+        with path.open(encoding="utf-8") as text:
+            return text.read(len(_HEAD)) == _HEAD
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _root(root: Path, base: Path) -> str:
+    """The library's folder as seen from the library file's; absolute where they have nothing to do with each other."""
+    if root.is_relative_to(base) or base.is_relative_to(root):
+        return Path(os.path.relpath(root, base)).as_posix()
+    return root.as_posix()
+
+
+def _to_dict(note: Note, root: Path) -> dict[str, Any]:
+    """A note's values; those that are not known are left out, but for the seven that everybody asks for."""
+    values: dict[str, Any] = {name: getattr(note, name) for name in (*_ALWAYS, *_TEXTS, *_NUMBERS)}
+    values["file"] = note.file.relative_to(root).as_posix() if note.file.is_relative_to(root) else str(note.file)
+    values["flags"] = list(note.flags)
+    values["part"] = parts.to_dict(note.part)
+    values["measured"] = note.measured and asdict(note.measured)
+    return {name: value for name, value in values.items() if name in _ALWAYS or value is not None}
+
+
+def _from_dict(values: dict[str, Any], root: Path) -> Note:
+    file = PurePosixPath(values["file"])
+    if ".." in file.parts:
+        raise LibraryError(f"The library file names {file}, which lies outside of its folder {root}.")
+    texts = {name: _typed(values, name, str) for name in _TEXTS if values.get(name) is not None}
+    numbers = {name: _typed(values, name, int, float) for name in _NUMBERS if values.get(name) is not None}
+    measured = Measured(**values["measured"]) if values.get("measured") else None
+    part = parts.from_dict(values.get("part"))
+    return Note(root / file, **texts, **numbers, part=part, flags=tuple(values["flags"]), measured=measured)
+
+
+def _typed(values: dict[str, Any], name: str, *kinds: type) -> Any:
+    if type(values[name]) not in kinds:
+        raise TypeError(f"{name} is {values[name]!r}")
+    return values[name]
+
+
+def _refuse_missing(notes: list[Note], path: Path) -> None:
+    missing = [file for file in dict.fromkeys(note.file for note in notes) if not file.is_file()]
+    if missing:
+        count = "A file" if len(missing) == 1 else f"{len(missing)} files"
+        raise LibraryError(f"{count} of the library {path} cannot be found (such as {missing[0]}); scan it again.")
+
+
+def _write(file: Path, text: str) -> None:
+    partial = file.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, file)
+    except OSError as error:
+        raise LibraryError(f"{file} cannot be written: {error.strerror}; choose a folder you may write to.") from error
+    finally:
+        partial.unlink(missing_ok=True)
