@@ -18,6 +18,7 @@ import pytest
 
 import timbre
 from timbre.__main__ import main
+from timbre.data.split import Division
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -109,11 +110,24 @@ def refused(run):
 
 
 class TestScan:
-    def test_it_lists_the_instruments(self, run, few_notes):
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+
+    def test_it_lists_the_instruments_and_writes_what_it_found(self, run, few_notes, tmp_path):
         status, out, _ = run("scan", few_notes)
         assert status == 0
         assert "20 found, 20 kept, 0 dropped" in out
         assert re.search(r"^oboe +woodwinds +4 ", out, re.MULTILINE)
+        assert "split by file, 10% valid, 10% test, seed 0: 16 train, 2 valid, 2 test" in out
+        written = tmp_path / "here" / f"{few_notes.name}-scan"
+        assert sorted(path.name for path in written.iterdir()) == ["library.json", "report.html"]
+        library = timbre.scan(written / "library.json")
+        assert library.notes == timbre.scan(few_notes).divided().notes
+        run("scan", few_notes, "--page", "md", "--split-by", "instrument", "--split-seed", "3")
+        assert (written / "report.md").is_file()
+        assert timbre.scan(written / "library.json").division == Division("instrument", 0.1, 0.1, 3)
 
     def test_json_holds_every_note_and_every_dropped_file(self, run, few_notes, tmp_path):
         shutil.copytree(few_notes, tmp_path / "notes")
@@ -122,20 +136,56 @@ class TestScan:
         found = json.loads((tmp_path / "notes.json").read_text(encoding="utf-8"))
         assert status == 0
         assert "20 kept, 1 dropped" in out
+        assert (found["found"], found["kept"], found["reader"]) == (21, 20, "folders")
         assert [item["file"] for item in found["dropped"]] == ["oboe/oboe_C4.wav"]
         assert {note["name"] for note in found["notes"]} == {note.name for note in timbre.scan(few_notes)}
         assert all((tmp_path / "notes" / note["file"]).is_file() for note in found["notes"])
+        keys = {"file", "instrument", "pitch", "velocity", "dynamics", "articulation", "flags"}
+        assert all(keys <= set(note) for note in found["notes"])
+        assert not list((tmp_path / "here").iterdir())
+
+    def test_names_are_read_as_told(self, run, few_notes, tmp_path):
+        for file in sorted((few_notes / "oboe").iterdir()):
+            shutil.copy(file, tmp_path / "here" / f"{file.stem.split('_')[1]}+x{file.suffix}")
+        run("scan", ".", "--pattern", "{note}+{instrument}", "--octave", "C3", "--json", "a.json", "--no-measure")
+        library = timbre.scan("a.json")
+        truth = sorted(note.pitch for note in timbre.scan(few_notes / "oboe"))
+        assert library.instruments == ("x",)
+        assert sorted(note.pitch for note in library) == [pitch + 12 for pitch in truth]
+        assert all(note.measured is None for note in library)
+        assert "octaves: C3 = 60, as told" in library.report.remarks
+
+    def test_strict_makes_flags_errors_after_the_account(self, run, refused, few_notes, tmp_path):
+        notes = tmp_path / "notes"
+        shutil.copytree(few_notes, notes)
+        first, second = sorted((notes / "oboe").iterdir())[:2]
+        shutil.copy(first, second)
+        assert run("scan", few_notes, "--strict")[0] == 0
+        line = refused("scan", notes, "--strict", "--out", tmp_path / "found")
+        assert "flag" in line
+        assert (tmp_path / "found" / "library.json").is_file()
+        assert run("scan", notes)[0] == 0
 
     def test_refusals(self, refused, tmp_path, few_notes):
-        assert "holds no sound files" in refused("scan", tmp_path)
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "file").touch()
+        assert "holds no sound files" in refused("scan", tmp_path / "empty")
         assert "There is no folder" in refused("scan", tmp_path / "none")
         assert "there is no folder" in refused("scan", few_notes, "--json", tmp_path / "none" / "notes.json")
+        assert "there is no folder" in refused("scan", few_notes, "--out", tmp_path / "none" / "x")
+        assert "There is no format 'zither'; known: " in refused("scan", few_notes, "--format", "zither")
+        assert "give one of them" in refused("scan", few_notes, "--format", "sfz", "--pattern", "{note}")
+        assert "first:last:step" in refused("scan", few_notes, "--pitches", "60:50:1")
+        assert "'x' is not a pitch" in refused("scan", few_notes, "--velocities", "x")
+        assert "valid share is 0.7" in refused("scan", few_notes, "--valid", "0.7")
+        assert not list((tmp_path / "here").iterdir())
 
 
 class TestTrain:
     def test_it_says_what_it_learns_from_and_what_came_of_it(self, trained):
         assert "20 notes kept, 0 dropped, 5 instruments" in trained.printed
         assert "16 to learn from, 2 to choose the best checkpoint, 2 never seen" in trained.printed
+        assert "(held out by file, 10% valid, 10% test, seed 0)" in trained.printed
         assert re.search(r"^device (cpu|cuda)", trained.printed, re.MULTILINE)
         assert re.search(r"^  test_l1_db +\d+\.\d+$", trained.printed, re.MULTILINE)
         assert f"timbre synth {trained.folder} --at " in trained.printed

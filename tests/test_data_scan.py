@@ -188,7 +188,7 @@ def test_velocities_from_names() -> None:
 
 def test_runs_of_notes_are_dropped_with_their_reason(tmp_path: Path) -> None:
     put(tmp_path, "Horn.ff.Bb1B1.wav", "Horn.ff.C2.wav")
-    assert timbre.scan(tmp_path).report.dropped == (
+    assert timbre.scan(tmp_path, "folders").report.dropped == (
         Dropped("Horn.ff.Bb1B1.wav", "holds a run of notes (Bb1B1); one note in each file is wanted"),
     )
 

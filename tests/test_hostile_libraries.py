@@ -10,7 +10,6 @@ import subprocess
 import sys
 import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +32,7 @@ from timbre.data.sounds import excerpt, extent, root_key, unpacked
 from timbre.data.tree import Tree, open_tree
 from timbre.errors import AudioError, LibraryError
 
-fuzzed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+fuzzed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 _OPENED: list[str] = []
 _LISTENING = False
 
@@ -67,7 +66,8 @@ def scan(place: Path, name: str | None = None, measure: bool = False) -> Library
     try:
         library = timbre.scan(place, name, measure=measure)
     except LibraryError as error:
-        assert str(error).endswith(".")
+        refusal = str(error)
+        assert refusal.endswith(".")
         return None
     report = library.report
     root = library.root
@@ -75,7 +75,8 @@ def scan(place: Path, name: str | None = None, measure: bool = False) -> Library
     assert all(reason.strip() and "\n" not in reason for _, reason in report.dropped)
     if place.is_dir():
         told = {found.file.relative_to(root).as_posix() for found in library} | {file for file, _ in report.dropped}
-        assert set(open_tree(place).sounds) <= told
+        lost = set(open_tree(place).sounds) - told
+        assert all(any(dropped.startswith(f"{file} ") for dropped in told) for file in lost)  # a stretch of it
     report.table().encode()
     assert all(found.duration > 0 and found.file.is_relative_to(root) for found in library)
     return library
@@ -121,10 +122,14 @@ FILES = st.sampled_from(
     ["a.wav", "b c.wav", "sub\\D.WAV", "../outside/secret.wav", "/etc/passwd", "C:\\x.wav", "\\\\host\\x.wav", "*sine",
      "sub", ".", "..", "~/a.wav", "a.wav/", "//a.wav", "\0a.wav", "x" * 300, "sub/../a.wav", "fuzz.sfz", "$A.wav", "💥"]
 )  # fmt: skip
-OPCODES = st.sampled_from(
-    "key lokey hikey pitch_keycenter lovel hivel tune transpose offset end seq_position seq_length lorand hirand trigger "
-    "pitch_keytrack note_offset octave_offset xfin_lovel xfout_hivel on_locc1 sw_label group_label $A".split()  # noqa: SIM905
-)
+_NAMES = """
+    key lokey hikey pitch_keycenter lovel hivel tune transpose offset end seq_position seq_length lorand hirand trigger
+    pitch_keytrack note_offset octave_offset xfin_lovel xfout_hivel on_locc1 sw_label group_label $A
+"""
+OPCODES = st.sampled_from(_NAMES.split())
+_NAMES = "path rootNote loNote hiVel start end tuning seqMode seqPosition trigger name x:y &"
+ATTRIBUTES = st.sampled_from(_NAMES.split())
+TAGS = ["<groups {}>", "<group {}>", "</group>", "</groups>", "<sample {}/>", "{}", "<!--"]
 SFZ = st.lists(
     st.one_of(
         st.sampled_from(
@@ -152,12 +157,10 @@ class TestFuzz:
 
     @fuzzed
     @given(
-        tags=st.lists(st.sampled_from(["<groups {}>", "<group {}>", "</group>", "</groups>", "<sample {}/>", "{}", "<!--"])),
-        attributes=st.lists(
-            st.tuples(st.sampled_from("path rootNote loNote hiVel start end tuning seqMode trigger x:y &".split()),  # noqa: SIM905
-                      st.one_of(FILES, NUMBERS)), max_size=6),
+        tags=st.lists(st.sampled_from(TAGS)),
+        attributes=st.lists(st.tuples(ATTRIBUTES, st.one_of(FILES, NUMBERS)), max_size=6),
         raw=ANYTHING,
-    )  # fmt: skip
+    )
     def test_dspreset(self, tags: list[str], attributes: list[tuple[str, str]], raw: bytes, shelf: Path) -> None:
         inside = " ".join(f'{name}="{value}"' for name, value in dict(attributes).items())
         text = "<DecentSampler>" + "".join(tag.format(inside) for tag in tags) + "</DecentSampler>"
@@ -217,9 +220,9 @@ class TestFuzz:
     @given(
         key=st.one_of(st.just("a"), FILES, st.text(max_size=9)),
         field=st.sampled_from(sorted(nsynth_entry("a", "b", "c", "d", 1, 2, []))),
-        value=st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.text(max_size=3), max_size=2)),
+        value=st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.text(max_size=3))),
         raw=ANYTHING,
-    )  # fmt: skip
+    )
     def test_nsynth(self, key: str, field: str, value: Any, raw: bytes, shelf: Path) -> None:
         (shelf / "nsynth-test/audio").mkdir(parents=True, exist_ok=True)
         shutil.copy(shelf / "a.wav", shelf / "nsynth-test/audio/a.wav")
@@ -235,7 +238,7 @@ class TestFuzz:
     def test_sounds_that_break_off(self, cut: int, tmp_path: Path) -> None:
         note(tmp_path / "a.wav", 60)
         for name in ("b.wav", "c.aiff", "d.flac", "e.ogg", "f.mp3"):
-            note(tmp_path / name, 60)
+            put(tmp_path / name, tone(60, 44100, 0.4), 44100, "VORBIS" if name == "e.ogg" else "PCM_16")
             (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:cut])
             extent(tmp_path / name)
         root_key(tmp_path / "b.wav")
@@ -292,7 +295,7 @@ class TestNames:
             assert library.report.found >= made - len(library.report.remarks)
         library.save(tmp_path / "library.json") if hasattr(library, "save") else None
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
     @given(names=st.sets(st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=60), max_size=5))
     def test_any_names(self, names: set[str], shelf: Path, tmp_path: Path) -> None:
         folder = tmp_path / "names"
@@ -314,8 +317,9 @@ class TestFolders:
     def test_links(self, tmp_path: Path) -> None:
         note(tmp_path / "elsewhere/x.wav", 60)
         note(tmp_path / "library/z/C4.wav", 60)
-        links = {"a": "z", "z/self": ".", "z/up": "..", "z/root": "../..", "all": "/", "e1": "../elsewhere", "e2": "../elsewhere",
-                 "z/1": "2", "z/2": "1", "dangling.wav": "gone", "loop.wav": "loop.wav", "z/D4.wav": "C4.wav"}  # fmt: skip
+        links = {"a": "z", "z/self": ".", "z/up": "..", "z/root": "../..", "all": "/", "e1": "../elsewhere",
+                 "e2": "../elsewhere", "z/1": "2", "z/2": "1", "dangling.wav": "gone", "loop.wav": "loop.wav",
+                 "z/D4.wav": "C4.wav"}  # fmt: skip
         for name, target in links.items():
             (tmp_path / "library" / name).symlink_to(target)
         (tmp_path / "elsewhere/back").symlink_to(tmp_path / "library")
@@ -340,42 +344,32 @@ class TestFolders:
         assert open_tree(tmp_path / "0").files == ["a/" * 40 + "C4.wav"]
         assert open_tree(tmp_path).files == ["40/C4.wav"]
 
-    def test_deeper_than_a_path_may_be_long(self, tmp_path: Path) -> None:
+    def test_deeper_than_calls_or_paths_may_be(self, tmp_path: Path) -> None:
         note(tmp_path / "C4.wav", 60)
-        here, name = Path.cwd(), "d" * 200
+        here = Path.cwd()
         os.chdir(tmp_path)
         try:
-            for _ in range(25):
-                os.mkdir(name)
-                os.chdir(name)
-            tree = open_tree(tmp_path)
-            library = scan(tmp_path)
+            for _ in range(1100):
+                os.mkdir("ddd")
+                os.chdir("ddd")
+            os.link(tmp_path / "C4.wav", "D4.wav")
+            assert scan(tmp_path) is not None
+            (closed,) = open_tree(tmp_path).closed.items()
         finally:
             os.chdir(here)
-            subprocess.run(["rm", "-rf", str(tmp_path / name)], check=True)
-        assert library is not None
-        assert (
-            [file.count("/") for file in tree.closed] == [tree.closed.popitem()[0].count("/")] if tree.closed else True
-        )
-
-    def test_a_thousand_folders_deep(self, tmp_path: Path) -> None:
-        folder = tmp_path.joinpath(*"d" * 1200)
-        folder.mkdir(parents=True)
-        note(folder / "C4.wav", 60)
-        assert scan(tmp_path) is not None
+            subprocess.run(["rm", "-rf", str(tmp_path / "ddd")], check=True)
+        assert len(f"{tmp_path}/{closed[0]}") > 4000
+        assert closed[1] == "File name too long"
 
     def test_ten_thousand_files(self, tmp_path: Path) -> None:
-        put(tmp_path / "first.wav", tone(60, 8000, 0.03), 8000)
-        for number in range(9999):
-            os.link(tmp_path / "first.wav", tmp_path / f"{number} Oboe.wav")
+        put(tmp_path / "Oboe 0.wav", tone(60, 8000, 0.03), 8000)
+        (tmp_path / "Oboe 1.wav").touch()
+        for number in range(2, 10_000):
+            os.link(tmp_path / f"Oboe {number > 500:d}.wav", tmp_path / f"Oboe {number}.wav")
+        write(tmp_path / "Oboe.sfz", "".join(f"<region> sample=OBOE {number}.WAV\n" for number in range(9998)))
         library = scan(tmp_path)
         assert library is not None
-        assert library.report.found == 10_000
-        write(tmp_path / "a.sfz", "".join(f"<region> sample={number} OBOE.WAV key=60\n" for number in range(9999)))
-        tree = open_tree(tmp_path)
-        assert len(tree.sounds) == 10_000
-        reading = timbre.data.readers.READERS["sfz"].read(tree, timbre.data.readers.Options())
-        assert (len(reading.notes), len(reading.dropped)) == (9999, 1)
+        assert (library.report.found, library.report.kept) == (10_000, 500)
 
     def test_pipes_sockets_and_devices_are_not_opened(self, tmp_path: Path) -> None:
         """In a process of its own, which would wait for ever."""
@@ -393,16 +387,18 @@ class TestFolders:
         )
         code = (
             "import sys, timbre, timbre.data.readers as readers\n"
-            "from timbre.data.tree import open_tree\n"
             "from timbre.audio import read\n"
+            "from timbre.data.tree import open_tree\n"
             "from timbre.errors import LibraryError, AudioError\n"
+            "def attempt(action, *arguments):\n"
+            "    try: return action(*arguments)\n"
+            "    except (LibraryError, AudioError) as error: assert str(error).endswith('.')\n"
             "for name in [None, *readers.READERS]:\n"
-            "    try: print(name, *sorted(timbre.scan(sys.argv[1], name, measure=False).report.dropped), sep='|')\n"
-            "    except LibraryError as error: assert str(error).endswith('.')\n"
+            "    library = attempt(lambda: timbre.scan(sys.argv[1], name, measure=False))\n"
+            "    if library: print(name, *sorted(library.report.dropped), sep='|')\n"
             "for name in sys.argv[2:]:\n"
-            "    for action in (timbre.scan, read):\n"
-            "        try: action(sys.argv[1] + '/' + name)\n"
-            "        except (LibraryError, AudioError) as error: assert str(error).endswith('.')\n"
+            "    assert attempt(open_tree, f'{sys.argv[1]}/{name}') is None\n"
+            "    assert attempt(read, f'{sys.argv[1]}/{name}') is None\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path), *pipes, "s.wav", "zero.wav"],
@@ -421,9 +417,11 @@ class TestFolders:
 
 OUTWARD = [
     "../outside/secret.wav", "..\\outside\\secret.wav", "sub/../../outside/secret.wav", "./../outside/secret.wav",
-    "{outside}/secret.wav", "C:\\outside\\secret.wav", "c:secret.wav", "\\\\host\\share\\secret.wav", "//host/secret.wav",
-    "file://{outside}/secret.wav", "~/secret.wav", "$HOME/secret.wav", "link/../../outside/secret.wav", "\0", "../library",
+    "{outside}/secret.wav", "C:\\outside\\secret.wav", "c:secret.wav", "\\\\host\\share\\secret.wav",
+    "//host/secret.wav", "file://{outside}/secret.wav", "~/secret.wav", "$HOME/secret.wav",
+    "link/../../outside/secret.wav", "\0", "../library",
 ]  # fmt: skip
+WAYS = ["sample", "default_path", "include", "define", "dspreset", "csv", "json", "dslibrary"]
 
 
 class TestPathsThatLeadOut:
@@ -438,9 +436,7 @@ class TestPathsThatLeadOut:
         return tmp_path / "library"
 
     @pytest.mark.parametrize("reference", OUTWARD)
-    @pytest.mark.parametrize(
-        "way", ["sample", "default_path", "include", "define", "dspreset", "csv", "json", "dslibrary"]
-    )
+    @pytest.mark.parametrize("way", WAYS)
     def test_they_are_refused(self, way: str, reference: str, place: Path) -> None:
         reference = reference.format(outside=place.parent / "outside")
         folder, _, name = reference.replace("\\", "/").rpartition("/")
@@ -450,11 +446,11 @@ class TestPathsThatLeadOut:
                 "a.sfz",
                 f"<region> sample=good.wav <control> default_path={folder}/ <region> sample={name}",
             ),
-            "include": ("a.sfz", f'<region> sample=good.wav #include "{reference[:-3] + "txt"}"'),
+            "include": ("a.sfz", f'<region> sample=good.wav\n#include "{reference[:-3] + "txt"}"'),
             "define": ("a.sfz", f"#define $A {reference}\n<region> sample=good.wav <region> sample=$A"),
             "dspreset": (
                 "a.dspreset",
-                PRESET.replace("OUTSIDE", reference.replace("\0", "&#1;")).replace("Samples/knock", "good"),
+                PRESET.replace("OUTSIDE", reference.replace("\0", "")).replace("Samples/knock", "good"),
             ),
             "csv": ("metadata.csv", f"file,instrument\ngood.wav,oboe\n{reference},oboe\n"),
             "json": ("metadata.json", json.dumps([{"file": "good.wav"}, {"file": reference}])),
@@ -470,7 +466,7 @@ class TestPathsThatLeadOut:
             library = scan(place)
         outside = str(place.parent / "outside")
         assert str(place / "good.wav") in names or way == "dslibrary"
-        assert not any(name.startswith((outside, str(place.parent / "deep/folder/"))) for name in names)
+        assert [name for name in names if name.startswith((outside, f"{place.parent}/deep/folder/"))] == []
         if library is not None:
             assert not any(name.startswith(outside) for name in (str(found.file) for found in library))
 
@@ -574,22 +570,21 @@ def test_presets_that_are_too_much(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [
     "a=" + " " * 1_000_000, "$" * 1_000_000, "<region>sample=" + "a " * 500_000, "<" * 1_000_000, "/*" * 500_000,
     "#define " * 200_000, "#define $A " + "b" * 1_000_000, "<region> key=" + "1" * 1_000_000, '#include "' * 100_000,
-    "<global> " + "sample=x " * 100_000 + "<region>" * 50_000, "<control> default_path=" + "../" * 300_000 + "<region> sample=a ",
+    "<global> " + "sample=x " * 100_000 + "<region>" * 20_000,
+    "<control> default_path=" + "../" * 100_000 + "<region> sample=a ",
 ])  # fmt: skip
 def test_long_lines_do_not_hang(text: str, shelf: Path) -> None:
     with described(shelf, "fuzz.sfz", text.encode()) as file:
         scan(file)
 
 
-@pytest.mark.parametrize(
-    "part", [Excerpt(float("inf")), Excerpt(float("nan")), Excerpt(-1e308, -1), Excerpt(0, 1e308), Excerpt(9)]
-)
-def test_stretches_of_nothing(part: Excerpt, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", [float("inf"), float("nan"), -float("inf"), 1e308, 9.0])
+def test_stretches_of_nothing(start: float, tmp_path: Path) -> None:
     audio = Audio(np.zeros((1, 100), np.float32), 100)
-    try:
-        assert excerpt(audio, part, tmp_path).duration > 0
-    except AudioError as error:
-        assert str(tmp_path) in str(error)
+    for part in (Excerpt(start), Excerpt(0.5, -1.0)):
+        with pytest.raises(AudioError, match=str(tmp_path)):
+            excerpt(audio, part, tmp_path)
+    assert excerpt(audio, Excerpt(-1e300, 1e300), tmp_path).duration == 1
 
 
 @pytest.mark.parametrize("name", sorted({**NAMED, **TREES}))
@@ -615,4 +610,3 @@ def test_empty_and_huge_fields_of_every_format(name: str, tmp_path: Path) -> Non
 def test_a_tree_that_cannot_be_listed(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="cannot be listed"):
         Tree(tmp_path / "none")
-    assert zlib.crc32(b"") == 0

@@ -17,7 +17,7 @@ from trees_named import TREES, BuiltTree, nsynth_entry, write_table
 
 from timbre.audio import Audio
 from timbre.data import Library, Note
-from timbre.data.readers import READERS, Options, Reading
+from timbre.data.readers import READERS, Options, Reading, choose
 from timbre.data.readers.folders import read_folders
 from timbre.data.readers.iowa import find_notes
 from timbre.data.readers.pattern import compile_pattern, match
@@ -111,6 +111,15 @@ def test_a_chosen_table_speaks_for_its_own_files_only(tmp_path: Path) -> None:
     assert READERS["table"].suits(tree)
     reading = READERS["table"].read(tree, Options())
     assert ([n.file.name for n in reading.notes], reading.dropped) == (["a.wav"], [])
+
+
+def test_a_chosen_file_that_lists_nothing_is_not_passed_over(tmp_path: Path) -> None:
+    trees_named.note(tmp_path / "oboe" / "A4.wav", 69, 8000)
+    (tmp_path / "colours.csv").write_text("colour,size\nred,3\n")
+    for name in ("table", "philharmonia", "iowa", "folders"):
+        assert not READERS[name].suits(open_tree(tmp_path / "colours.csv")), name
+    with pytest.raises(LibraryError, match=r"colours\.csv"):
+        choose(open_tree(tmp_path / "colours.csv"))
 
 
 JSON = st.recursive(

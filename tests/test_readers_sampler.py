@@ -15,7 +15,7 @@ from trees_sampler import RATE, wav, with_root_key, write
 import timbre
 from timbre.data import Note
 from timbre.data.names import note_name
-from timbre.data.readers import READERS, Options
+from timbre.data.readers import READERS, Options, _sfz_text
 from timbre.data.readers._preset import preset_of
 from timbre.data.readers._sfz_text import parse_sfz
 from timbre.data.tree import open_tree
@@ -123,15 +123,19 @@ class TestLanguage:
         with pytest.raises(LibraryError, match=r"^a\.sfz.*\.$"):
             regions(tmp_path, text)
 
-    def test_inclusions_that_multiply_are_refused(self, tmp_path: Path) -> None:
+    def test_inclusions_that_multiply_are_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(15):
             write(tmp_path / f"{number}.txt", f'#include "{number + 1}.txt"\n' * 9)
         write(tmp_path / "15.txt", "\n")
         with pytest.raises(LibraryError, match="more than 5000 files"):
             regions(tmp_path, '#include "0.txt"')
-        write(tmp_path / "15.txt", " " * (1 << 20))
+        write(tmp_path / "15.txt", " " * (1 << 15))
+        monkeypatch.setattr(_sfz_text, "_LARGEST", 1 << 20)
         with pytest.raises(LibraryError, match="with all that it includes"):
             regions(tmp_path, '#include "13.txt"')
+        write(tmp_path / "15.txt", " " * (1 << 21))
+        with pytest.raises(LibraryError, match="at most 1048576"):
+            regions(tmp_path, '#include "14.txt"')
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
     @given(data=st.data())

@@ -95,9 +95,9 @@ def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) 
     """The library file and the report to write, refused before any work if they could not be written."""
     target = out or Path(f"{_stem(folder)}-scan")
     report = target / f"report.{page}" if page != "none" and (out or not json_file) else None
-    if folder.expanduser().exists() and (report or not json_file):
-        make_folder(target)
-        check_target(report or target / "library.json")
+    if report or not json_file:
+        for file in (target / "library.json", target / f"report.{page}") if target.is_dir() else (target,):
+            check_target(file)
     if json_file:
         check_target(json_file)
     return json_file or target / "library.json", report
@@ -157,6 +157,8 @@ def _print_split(library: "Library") -> None:
 def _write(library: "Library", file: Path, report: Path | None) -> None:
     from timbre.data.storage import save_library
 
+    if file.name == "library.json":
+        make_folder(file.parent)
     print(f"\n{save_library(library, file)}  {len(library)} notes")
     if report:
         from timbre.evaluation.library_page import write_page

@@ -29,7 +29,8 @@ def train(
     Parameters
     ----------
     library
-        Folder of notes; `timbre scan` shows how it is read.
+        Folder of notes, a file that describes or holds some (.sfz, .sf2 ...), or the library.json that `timbre scan`
+        wrote.
     out
         Folder of the space and of its run. The same command again continues a run that was stopped, or uses a
         finished one.
@@ -57,12 +58,13 @@ Try next:
 
 def _print_start(notes: "Library", settings: Config) -> None:
     """What is about to be learned from, and where."""
-    from timbre.data.split import split
-
-    parts = Counter(split(notes, settings.data.valid, settings.data.test, settings.data.split_seed))
+    parts = Counter(notes.parts(settings.data).tolist())
     kept, dropped = len(notes), len(notes.report.dropped)
     print(f"{notes.root}: {kept} notes kept, {dropped} dropped, {len(notes.instruments)} instruments")
-    print(f"{parts['train']} to learn from, {parts['valid']} to choose the best checkpoint, {parts['test']} never seen")
+    print(
+        f"{parts['train']} to learn from, {parts['valid']} to choose the best checkpoint, {parts['test']} never seen "
+        f"(held out {notes.held_out(settings.data)})"
+    )
     device = settings.training.device
     print(f"device {device_name() if device == 'auto' else device}", flush=True)
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
@@ -139,18 +140,15 @@ def _key(library: Library, config: Config, parts: np.ndarray) -> str:
     data = config.data
     settings = (asdict(config.spectrogram), data.duration, data.trim_db, data.transpose, data.transpose_range)
     digest = hashlib.sha256(repr((FORMAT, settings, data.split_seed)).encode())
-    seen: dict[Path, tuple[str, int, int]] = {}  # a SoundFont is the file of a thousand notes
 
-    def identity(note: Note) -> tuple[str, int, int]:
-        if note.file not in seen:
-            path = str(note.file)
-            status = os.stat(path)
-            seen[note.file] = (path, status.st_size, status.st_mtime_ns)
-        return seen[note.file]
+    @lru_cache(256)  # a SoundFont is the file of a thousand notes
+    def identity(file: Path) -> tuple[str, int, int]:
+        status = os.stat(path := str(file))
+        return path, status.st_size, status.st_mtime_ns
 
     try:
-        for note, part in zip(library, parts.tolist(), strict=True):
-            facts = (*identity(note), note.part, note.pitch, note.velocity, part == "train")
+        for note, part in zip(library.notes, parts.tolist(), strict=True):
+            facts = (*identity(note.file), note.part, note.pitch, note.velocity, part == "train")
             digest.update(repr(facts).encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise LibraryError(f"A file of the library is gone: {error}. Scan the folder again.") from error

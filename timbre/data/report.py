@@ -71,7 +71,7 @@ class Report:
             LibraryError: if any note has a flag; it names the first three.
         """
         if flagged := self.flagged:
-            first = "; ".join(f"{place_of(note, self.root)}: {note.flags[0]}" for note in flagged[:3])
+            first = "; ".join(f"{note.name}: {note.flags[0]}" for note in flagged[:3])
             more = f"; and {len(flagged) - 3} more" if len(flagged) > 3 else ""
             raise LibraryError(f"{len(flagged)} of {self.kept} notes in {self.root} have flags ({first}{more}).")
 
@@ -98,11 +98,12 @@ class Report:
             groups[note.instrument].append(note)
         rows = [("instrument", "family", "notes", "pitches", "dynamics", "minutes", "flags")]
         rows += [_summary(name, groups[name]) for name in sorted(groups)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        shown = rows if self.flagged else [row[:-1] for row in rows]
+        widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
 
     def _flagged(self) -> list[str]:
-        lines = [f"  {place_of(note, self.root)}: {'; '.join(note.flags)}" for note in self.flagged]
+        lines = [f"  {note.name} ({place_of(note, self.root)}): {'; '.join(note.flags)}" for note in self.flagged]
         more = [f"  and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
         return ["", "flagged:", *lines[:_MOST_LINES], *more] if lines else []
 
@@ -116,7 +117,7 @@ class Report:
 def place_of(note: "Note", root: Path) -> str:
     """Where a note is: its file, relative to the library's folder if it lies in there, and the part of it."""
     file = note.file.relative_to(root) if note.file.is_relative_to(root) else note.file
-    return file.as_posix() + (f" ({note.part})" if note.part else "")
+    return file.as_posix() + (f", {note.part}" if note.part else "")
 
 
 def _by_reason(dropped: Iterable[Dropped]) -> list[str]:

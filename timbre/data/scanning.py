@@ -8,14 +8,13 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from threading import Lock
 
 from timbre.audio import Audio, read
 from timbre.audio.files import Probe, begin, probe
 from timbre.data.checks import MEASURED_SECONDS, measure
 from timbre.data.facts import Facts
 from timbre.data.library import Library, Measured, Note
-from timbre.data.parts import Excerpt, Voice
+from timbre.data.parts import Excerpt
 from timbre.data.readers import Options, choose
 from timbre.data.report import Dropped, Report, place_of
 from timbre.data.sounds import excerpt
@@ -28,7 +27,6 @@ _SHORTEST = 0.02  # seconds: less is a click, not a note
 _SILENCE = 1e-4  # peak; -80 dB, below the noise of a 16-bit recording's preamplifier
 _THREADS = 8
 _AHEAD = 4  # files under way for each thread
-_SYNTHESIZER = Lock()
 
 Outcome = Measured | Probe | str
 Group = tuple[Note, ...]
@@ -74,7 +72,7 @@ def scan(
 
 def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, measure: bool, bar: bool) -> Library:
     tree = open_tree(folder)
-    reader = choose(tree, name)
+    reader = choose(tree, name, options)
     reading = reader.read(tree, options)
     kept, unusable = _examined(tree.root, reading.notes, measure, bar)
     remarks = list(reading.remarks)
@@ -82,7 +80,7 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
         kept, said = settle_octaves(kept, options.octave)
         remarks += said
     library = Library(kept, tree.root)
-    judged, said = judge(library.notes, tree.root)
+    judged, said = judge(library.notes)
     ignored = len(tree.files) - len(tree.sounds) + tree.hidden
     dropped = (*reading.dropped, *unusable)
     report = Report(tree.root, reading.labels, (), dropped, ignored, (*remarks, *said), reader.name)
@@ -178,19 +176,11 @@ def _whole(file: Path, measured: bool) -> Outcome:
 
 def _part(note: Note, whole: Audio | None, measured: bool) -> Outcome:
     try:
-        audio = _sound(note, whole)
+        part = note.part
+        audio = excerpt(whole, part, note.file) if whole and isinstance(part, Excerpt) else note.audio()
     except AudioError as error:
         return _reason(error, note.file)
     return measure(audio) if measured else Probe(audio.duration, audio.peak)
-
-
-def _sound(note: Note, whole: Audio | None) -> Audio:
-    if whole is not None and isinstance(note.part, Excerpt):
-        return excerpt(whole, note.part, note.file)
-    if not isinstance(note.part, Voice):
-        return note.audio()
-    with _SYNTHESIZER:
-        return note.audio()
 
 
 def _reason(error: AudioError, file: Path) -> str:

@@ -7,7 +7,6 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ import numpy as np
 from timbre.audio.pitch import midi_to_hz
 from timbre.data.library import Measured, Note
 from timbre.data.names import note_name, plain
-from timbre.data.report import place_of
 from timbre.errors import LibraryError
 
 CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
@@ -88,16 +86,15 @@ def settle_octaves(notes: list[Note], told: str | None = None) -> tuple[list[Not
     return [_shifted(note, shift) for note in notes], [remark]
 
 
-def judge(notes: Sequence[Note], root: Path) -> tuple[list[Note], list[str]]:
+def judge(notes: Sequence[Note]) -> tuple[list[Note], list[str]]:
     """The notes with flags for all that is doubtful about them, and remarks on whole instruments.
 
     Args:
         notes: with what was measured of them; those that were not measured get no flags.
-        root: the library's folder, for naming files.
     """
     flags: dict[int, list[str]] = defaultdict(list)
     found, remarks = _pitches(notes)
-    for index, flag in (*found, *_sounds(notes), *_rates(notes), *_duplicates(notes, root)):
+    for index, flag in (*found, *_sounds(notes), *_rates(notes), *_duplicates(notes)):
         flags[index].append(flag)
     judged = [replace(note, flags=(*note.flags, *flags[i])) if i in flags else note for i, note in enumerate(notes)]
     return judged, remarks + _levels(notes)
@@ -201,34 +198,44 @@ def _rates(notes: Sequence[Note]) -> Flags:
             yield index, f"rate: {note.measured.sample_rate} Hz, others have {usual}"
 
 
-def _duplicates(notes: Sequence[Note], root: Path) -> Flags:
+def _duplicates(notes: Sequence[Note]) -> Flags:
     first: dict[str, Note] = {}
     for index, note in enumerate(notes):
         if note.measured is None:
             continue
         other = first.setdefault(note.measured.digest, note)
         if other is not note:
-            yield index, f"duplicate: same sound as {place_of(other, root)}"
+            yield index, f"duplicate: same sound as {other.name}"
 
 
 def _levels(notes: Sequence[Note]) -> list[str]:
     """Remarks on instruments whose levels tell nothing of dynamics."""
-    unheard, normalised = [], []
-    for name, members in _by_instrument(notes).items():
-        levels: dict[object, list[float]] = defaultdict(list)
-        for measured, note in ((notes[i].measured, notes[i]) for i in members):
-            if measured:
-                levels[note.dynamics or note.velocity].append(measured.loudness_db)
-        medians = [np.median(group) for mark, group in levels.items() if mark is not None and len(group) > 2]
-        if len(medians) > 1 and max(medians) - min(medians) < _SAME_LEVEL:
-            unheard.append(name)
-        peaks = [measured.peak_db for i in members if (measured := notes[i].measured)]
-        if len(peaks) > _FEW and np.subtract(*np.percentile(peaks, [75, 25])) < _NORMALISED:
-            normalised.append(name)
-    remarks = [f"dynamics: no difference of level between them in {_listed(unheard)}"] if unheard else []
-    if normalised:
-        remarks.append(f"levels: every note has the same peak, whatever its dynamics, in {_listed(normalised)}")
+    instruments = {
+        name: [(notes[i], found) for i in members if (found := notes[i].measured)]
+        for name, members in _by_instrument(notes).items()
+    }
+    remarks = []
+    if unheard := [name for name, group in instruments.items() if not _dynamics_differ(group)]:
+        remarks.append(f"dynamics: no difference of level between them in {_listed(unheard)}")
+    if equal := [name for name, group in instruments.items() if _peaks_are_equal([found for _, found in group])]:
+        remarks.append(f"levels: all notes have the same peak, and so tell nothing of dynamics, in {_listed(equal)}")
     return remarks
+
+
+def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
+    """Whether an instrument's dynamics (or velocities) differ in level; so they do where there is only one."""
+    levels: dict[object, list[float]] = defaultdict(list)
+    for note, found in group:
+        levels[note.dynamics or note.velocity].append(found.loudness_db)
+    medians = [float(np.median(values)) for mark, values in levels.items() if mark is not None and len(values) > 2]
+    return len(medians) < 2 or max(medians) - min(medians) >= _SAME_LEVEL
+
+
+def _peaks_are_equal(group: list[Measured]) -> bool:
+    if len(group) <= _FEW:
+        return False
+    low, high = np.percentile([found.peak_db for found in group], [25, 75])
+    return bool(high - low < _NORMALISED)
 
 
 def _by_instrument(notes: Sequence[Note]) -> dict[str, list[int]]:

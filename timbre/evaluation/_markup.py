@@ -48,11 +48,11 @@ _STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
 h1, h2 { line-height: 1.2; }
 h2 { margin-top: 2.5rem; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-style: italic; padding-bottom: 0.4rem; }
 th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.8rem 0.25rem 0; border-bottom: 1px solid #8886; }
-th, td { overflow-wrap: normal; white-space: pre-wrap; max-width: 36rem; }
+th, td { overflow-wrap: break-word; white-space: pre-wrap; max-width: 36rem; }
 thead th { white-space: nowrap; }
 tbody th { font-weight: normal; }
 .n { text-align: right; }

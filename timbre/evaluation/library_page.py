@@ -1,6 +1,5 @@
 """The report of a library as a page: what was found, kept, dropped and doubted, with pictures."""
 
-import importlib.util
 import os
 import re
 import secrets
@@ -67,7 +66,7 @@ def _blocks(library: Library, picture: Pictures) -> Iterator[Block]:
     yield Heading("Instruments")
     headers = ["instrument", "family", "notes", "pitches", "dynamics", "minutes", "flags"]
     yield Table("By instrument", headers, [_instrument(name, group) for name, group in groups.items()])
-    if importlib.util.find_spec("matplotlib") is None:
+    if not _can_draw():
         yield Text("There are no pictures: they need matplotlib (pip install 'timbre[plots]').")
     elif notes:
         yield from _pictures(groups, notes, picture)
@@ -94,7 +93,7 @@ def _summary(library: Library) -> Table:
 
 def _instrument(name: str, notes: list[Note]) -> list[str]:
     pitches = [note.pitch for note in notes if note.pitch is not None]
-    span = f"{note_name(min(pitches))} to {note_name(max(pitches))}" if pitches else "unpitched"
+    span = f"{note_name(min(pitches))}\N{EN DASH}{note_name(max(pitches))}" if pitches else "unpitched"
     marks = Counter(note.dynamics for note in notes if note.dynamics)
     kinds = Counter(_kind(flag) for note in notes for flag in note.flags)
     dynamics = {mark: marks[mark] for mark in sorted(marks, key=_softness)}
@@ -234,6 +233,14 @@ def _write(path: Path, text: str) -> None:
         raise ConfigError(f"{path} cannot be written: {error.strerror}; choose a folder you may write to.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _can_draw() -> bool:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _kind(flag: str) -> str:

@@ -40,12 +40,16 @@ READERS: dict[str, Reader] = {module.READER.name: module.READER for module in _M
 """By name; the first that suits a tree reads it, so formats that are told by certain signs stand first."""
 
 
-def choose(tree: Tree, name: str | None = None) -> Reader:
-    """The reader called `name`, or the first that suits the tree.
+def choose(tree: Tree, name: str | None = None, options: Options = Options()) -> Reader:  # noqa: B008  (frozen)
+    """The reader called `name`, else that of patterns if the options hold one, else the first that suits the tree.
 
     Raises:
         LibraryError: if there is no such reader, or none suits; it names what there is.
     """
+    if options.pattern is not None:
+        if name not in (None, "pattern"):
+            raise LibraryError(f"A pattern of names was given together with the format {name!r}; give one of them.")
+        name = "pattern"
     if name is not None:
         if name not in READERS:
             raise LibraryError(f"There is no format {name!r}; known: {', '.join(READERS)}.")

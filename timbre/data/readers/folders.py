@@ -227,9 +227,14 @@ def _short_mark(degree: str, mark: str) -> str:
     return "ppp" if soft else "fff"
 
 
+def _suits(tree: Tree) -> bool:
+    """Whatever holds sounds, unless a file was chosen to tell of them."""
+    return tree.chosen is None and bool(tree.sounds)
+
+
 def _read(tree: Tree, options: Options) -> Reading:
     notes, dropped, named = _read_names(tree.root, tree.sounds)
     return Reading(notes, dropped, "folder and file names", octaves_vary=named)
 
 
-READER = Reader("folders", "plain folders, by the names of folders and files", lambda tree: bool(tree.sounds), _read)
+READER = Reader("folders", "plain folders, by the names of folders and files", _suits, _read)

@@ -46,9 +46,14 @@ def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             connection.text_factory = lambda content: content.decode("utf-8", "replace")
             connection.set_progress_handler(lambda: 1, _MOST_STEPS)
-            return sorted(connection.execute(_QUERY).fetchall(), key=lambda row: str(row[:2]))
+            return sorted(connection.execute(_QUERY).fetchall(), key=_order)
     except sqlite3.Error as error:
         raise LibraryError(f"{path} cannot be read as the database of good-sounds: {error}.") from error
+
+
+def _order(row: tuple[Any, ...]) -> tuple[int, str]:
+    """By the number of the take; other databases may hold anything there."""
+    return (row[0] if isinstance(row[0], int) else -1), str(row[1])
 
 
 def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | str:

@@ -104,7 +104,7 @@ def _parse(file: str) -> _Name | None:
 
 def _suits(tree: Tree) -> bool:
     """Most names are words between dots, a note and a dynamic mark among them."""
-    sounds = tree.sounds
+    sounds = [] if tree.chosen else tree.sounds
     some = [_parse(file) for file in sounds[:: max(1, len(sounds) // _LOOK)]]
     return bool(some) and 2 * sum(name is not None and name.dynamics is not None for name in some) > len(some)
 

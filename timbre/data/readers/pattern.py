@@ -55,18 +55,23 @@ def compile_pattern(pattern: str) -> tuple[list[Part], str | None]:
         parsed = list(string.Formatter().parse(text))
     except ValueError as error:
         raise _refusal(pattern, f"is malformed ({error})") from error
+    if fault := _fault(parsed):
+        raise _refusal(pattern, fault)
+    return [(literal, field or "") for literal, field, _, _ in parsed], suffix if named else None
+
+
+def _fault(parsed: list[tuple[str, str | None, str | None, str | None]]) -> str | None:
+    """What is wrong with the fields of a pattern."""
     fields = [field for _, field, _, _ in parsed if field is not None]
     if unknown := [field for field in fields if field not in _FIELDS]:
-        raise _refusal(pattern, f"has the unknown field {{{unknown[0]}}}")
+        return f"has the unknown field {{{unknown[0]}}}"
     if any(kind or conversion for _, _, kind, conversion in parsed):
-        raise _refusal(pattern, "says more in a field than its name")
+        return "says more in a field than its name"
     if repeated := [field for field in fields if field != "any" and fields.count(field) > 1]:
-        raise _refusal(pattern, f"has {{{repeated[0]}}} twice")
+        return f"has {{{repeated[0]}}} twice"
     if len(parsed) > _MOST:
-        raise _refusal(pattern, f"has more than {_MOST} fields")
-    if not any(field in _PITCHES for field in fields):
-        raise _refusal(pattern, "tells no pitch")
-    return [(literal, field or "") for literal, field, _, _ in parsed], suffix if named else None
+        return f"has more than {_MOST} fields"
+    return None if any(field in _PITCHES for field in fields) else "tells no pitch"
 
 
 def match(parts: list[Part], text: str) -> dict[str, str] | None:

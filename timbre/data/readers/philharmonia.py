@@ -20,7 +20,7 @@ def _match(file: str) -> re.Match[str] | None:
 
 def _suits(tree: Tree) -> bool:
     """Most names have the five parts, in order."""
-    sounds = tree.sounds
+    sounds = [] if tree.chosen else tree.sounds
     some = sounds[:: max(1, len(sounds) // _LOOK)]
     return bool(some) and 2 * sum(_match(file) is not None for file in some) > len(some)
 

@@ -67,7 +67,8 @@ class _Source:
     @cached_property
     def main(self) -> list[Preset]:
         """The presets that are read."""
-        found = {(preset.bank, preset.program): preset for preset in reversed(self.font.presets) if preset.zones}
+        playable = [preset for preset in self.font.presets if preset.zones and preset.program <= 127]
+        found = {(preset.bank, preset.program): preset for preset in reversed(playable)}
         presets = sorted(found.values(), key=lambda preset: (preset.bank, preset.program))
         melodic = [preset for preset in presets if preset.bank != _DRUMS]
         melodic = [preset for preset in melodic if preset.bank == 0] or melodic
@@ -81,11 +82,13 @@ class _Source:
         """Why a preset is not read."""
         if not preset.zones:
             return "has no sound"
+        if preset.program > 127:
+            return f"program {preset.program} is none of MIDI"
         if self.is_effect(preset):
             return "a sound effect"
         if preset.bank == _DRUMS:
             return "another drum kit; the first is taken"
-        return "a variation; the presets of bank 0 are taken"
+        return "a variation; another preset of that program is taken"
 
     def is_pitched(self, preset: Preset) -> bool:
         return preset.bank != _DRUMS and not (self.general and preset.program in _HITS)

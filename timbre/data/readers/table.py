@@ -8,9 +8,8 @@ from timbre.errors import LibraryError
 
 def _find_tables(tree: Tree) -> list[str]:
     """Tables in the library's own folder that list files; JSON only by name, or where it was chosen."""
-    own = [file for file in tree.named(".csv", ".tsv", ".json") if "/" not in file]
-    found = [file for file in own if not file.lower().endswith(".json") and lists_files(tree, file)]
-    return found or [file for file in own if file.lower() == "metadata.json" or file == tree.chosen]
+    found = [file for file in tree.named(".csv", ".tsv") if "/" not in file and lists_files(tree, file)]
+    return found or [file for file in tree.named(".json") if file == tree.chosen or file.lower() == "metadata.json"]
 
 
 def _read(tree: Tree, options: Options) -> Reading:
