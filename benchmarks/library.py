@@ -308,9 +308,9 @@ def timed(work: Callable[[], Any], clock: Callable[[], float] = time.process_tim
 
 
 def memory(kind: str) -> float:
-    """MiB of this process: "Rss", or "Anonymous", which is what it holds itself; not a number where Linux is not."""
+    """MiB of this process: "Rss", or "Anonymous", which is what it holds itself; 0 where there is no Linux to ask."""
     if sys.platform != "linux":
-        return float("nan")
+        return 0.0
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:")) / 1024
 

@@ -353,6 +353,7 @@ def test_good_sounds_fields(tmp_path: Path) -> None:
     assert labels(flute)[:2] == ("flute", "woodwinds")
     assert flute.source == "good-sounds, flute_almudena_reference, akg"
     assert other.source == "good-sounds, flute_almudena_reference, neumann"
+    assert flute.recording == other.recording != sax.recording
     assert flute.pitch == other.pitch == pytest.approx(60 + 12 * np.log2(442 / 440))
     assert (sax.instrument, sax.pitch, sax.dynamics) == ("alto_sax", 57.0, None)
     assert sax.flags == ("quality: bad-dynamics-stability-tremolo",)

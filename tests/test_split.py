@@ -90,9 +90,12 @@ def test_equal_sounds_stay_together(by: str) -> None:
     chain = [replace(note, measured=replace(SOUND, digest=str(k))) for k, note in enumerate(notes)]
     for one, other in twins:
         chain[other] = replace(chain[other], measured=chain[one].measured)
+    microphones = [replace(note, recording="take 1" if k in (3, 17, 33) else f"{k}") for k, note in enumerate(notes)]
     for seed in range(20):
         parts = split(chain, 0.3, 0.3, seed, by)
         assert all(parts[one] == parts[other] for one, other in twins)
+        parts = split(microphones, 0.3, 0.3, seed, by)
+        assert parts[3] == parts[17] == parts[33]
 
 
 def test_what_cannot_be_split_is_one_sentence() -> None:

@@ -35,7 +35,7 @@ NOTES = st.lists(
     st.builds(
         lambda measured, part, flags, take, split, pitch, source: Note(
             Path("a.wav"), "oboe", "woodwinds", pitch, 0.5, "mf", "arco", None, source, 1.5, "", part, take, flags,
-            split, measured,
+            split, measured, source,
         ),
         st.none() | MEASURED,
         PART,

@@ -121,6 +121,31 @@ def test_of_a_long_file_the_beginning_is_measured_and_all_of_it_counts(tmp_path:
     assert found.digest != measure(Audio(samples[: 30 * 8000], 8000)).digest
 
 
+SHAPES = {
+    "noise": lambda n: np.random.default_rng(n).normal(size=n),
+    "square": lambda n: np.sign(np.sin(np.arange(n) * 0.1 + 0.01)),
+    "constant": np.ones,
+    "click": lambda n: np.eye(1, n, n // 2)[0],
+    "late": lambda n: np.where(np.arange(n) < n // 2, 0.0, 1.0),
+}
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(sorted(SHAPES)),
+    st.integers(1, 5000),
+    st.sampled_from([1, 7, 100, 4000, 44100, 192000]),
+    st.floats(-12, 3),
+)
+def test_anything_can_be_measured(shape: str, length: int, rate: int, level: float) -> None:
+    found = measure(Audio(SHAPES[shape](length) * 10.0**level, rate))
+    assert found.duration == length / rate
+    assert found.loudness_db <= found.peak_db + 0.1
+    assert 0 <= found.silence <= found.duration
+    assert 1 <= found.clipped <= length
+    assert found.pitch is None or 19 < found.pitch < 111
+
+
 # --- octaves
 
 
@@ -166,8 +191,8 @@ def test_the_octave_can_be_told() -> None:
         settled, remarks = settle_octaves(notes, told)
         assert [new.pitch for new in settled] == [(old.pitch or 0.0) + shift for old in notes]
         assert remarks == [f"octaves: {told} = 60, as told"]
-    with pytest.raises(LibraryError, match="The octave convention is 'D4'; C3, C4 or C5, the name of MIDI note 60"):
-        settle_octaves(notes, "D4")
+    with pytest.raises(LibraryError, match="The octave is 'D4'; C3, C4 or C5, the name of MIDI note 60, is wanted"):
+        Options(octave="D4")
     assert settle_octaves([replace(one, pitch=None) for one in notes], "C3")[1] == []
 
 
@@ -181,6 +206,10 @@ def test_a_library_with_c3_as_60_is_read_right(tmp_path: Path) -> None:
     assert {note.pitch for note in forced} == {p - 12.0 for p in range(55, 75, 2)}
     assert all(note.flags[0].startswith("octave: sounds ") for note in forced)
     assert "transposed: oboe sounds an octave above its labels (10 of 10 notes)" in forced.report.remarks
+    (tmp_path / "metadata.csv").write_text("file,pitch\noboe/G2.wav,G2\n")
+    remarks = timbre.scan(tmp_path, options=Options(octave="C3")).report.remarks
+    assert remarks == ("octaves: this format tells them, so that C3 = 60 was not applied",)
+    (tmp_path / "metadata.csv").unlink()
     unmeasured = timbre.scan(tmp_path, measure=False)
     assert {note.pitch for note in unmeasured} == {p - 12.0 for p in range(55, 75, 2)}
     assert {note.measured for note in unmeasured} == {None}

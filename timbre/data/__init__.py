@@ -1,7 +1,9 @@
 """Libraries of notes: reading what people have, and saying what was kept and why."""
 
 from timbre.data.library import Library, Measured, Note
+from timbre.data.readers import Options
 from timbre.data.report import Dropped, Report
 from timbre.data.scanning import scan
+from timbre.data.storage import load_library, save_library
 
-__all__ = ["Dropped", "Library", "Measured", "Note", "Report", "scan"]
+__all__ = ["Dropped", "Library", "Measured", "Note", "Options", "Report", "load_library", "save_library", "scan"]

@@ -44,7 +44,7 @@ def _db(level: float) -> float:
 
 def _loudest_rms(audio: Audio) -> float:
     power = np.square(audio.samples, dtype=np.float64).mean(axis=0)
-    window = min(power.size, round(_LOUDEST * audio.sample_rate))
+    window = min(power.size, max(1, round(_LOUDEST * audio.sample_rate)))
     energy = np.concatenate([[0.0], np.cumsum(power)])
     return float(np.sqrt((energy[window:] - energy[:-window]).max() / window))
 

@@ -85,7 +85,8 @@ class Facts:
         except sqlite3.DatabaseError:
             self._base.close()
             self._base = None
-            self._file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._file.unlink()
             return None
 
 

@@ -77,6 +77,8 @@ class Note:
     """train, valid or test, where the library has been split."""
     measured: Measured | None = None
     """What the scan measured; None if it was told not to."""
+    recording: str | None = None
+    """What was recorded, where several files hold the same performance (microphones, cuts): a split never parts them."""
 
     def __post_init__(self) -> None:
         if not self.name:

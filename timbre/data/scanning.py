@@ -79,6 +79,8 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
     if reading.octaves_vary:
         kept, said = settle_octaves(kept, options.octave)
         remarks += said
+    elif options.octave:
+        remarks.append(f"octaves: this format tells them, so that {options.octave} = 60 was not applied")
     library = Library(kept, tree.root)
     judged, said = judge(library.notes)
     ignored = len(tree.files) - len(tree.sounds) + tree.hidden

@@ -50,7 +50,8 @@ def split(notes: Sequence["Note"], valid: float, test: float, seed: int, by: By 
 
     Units are ordered by stratum (the instrument; its family when instruments are held out), shuffled within it, and
     every 1/share-th one is taken (systematic sampling), so that shares hold for the library and, as nearly as whole
-    units allow, for each stratum. Notes that were measured to be the same sound always stay together.
+    units allow, for each stratum. Notes that were measured to be the same sound, and those of one performance, always
+    stay together.
 
     Args:
         notes: the library's notes.
@@ -89,7 +90,7 @@ def split(notes: Sequence["Note"], valid: float, test: float, seed: int, by: By 
 
 
 def _units(notes: Sequence["Note"], by: By) -> list[str]:
-    """The unit of each note; units that hold the same sound are one."""
+    """The unit of each note; units that hold the same sound or performance are one."""
     units = [_unit(note, by) for note in notes]
     leader: dict[str, str] = {}
 
@@ -100,9 +101,10 @@ def _units(notes: Sequence["Note"], by: By) -> list[str]:
 
     holds: dict[Hashable, str] = {}
     for note, unit in zip(notes, units, strict=True):
-        if note.measured is not None:
-            first, own = find(holds.setdefault(note.measured.digest, unit)), find(unit)
-            leader[max(first, own)] = min(first, own)
+        for mark in (note.measured and note.measured.digest, note.recording and (note.recording,)):
+            if mark:
+                first, own = find(holds.setdefault(mark, unit)), find(unit)
+                leader[max(first, own)] = min(first, own)
     return [find(unit) for unit in units]
 
 

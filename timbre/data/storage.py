@@ -17,7 +17,7 @@ FORMAT = "timbre library"
 VERSION = 1
 _HEAD = f'{{"format": "{FORMAT}"'
 _ALWAYS = ("file", "instrument", "pitch", "velocity", "dynamics", "articulation", "flags")
-_TEXTS = ("instrument", "family", "dynamics", "articulation", "licence", "source", "name", "split")
+_TEXTS = ("instrument", "family", "dynamics", "articulation", "licence", "source", "name", "split", "recording")
 _NUMBERS = ("pitch", "velocity", "duration", "take")
 
 

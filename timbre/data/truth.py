@@ -14,7 +14,6 @@ import numpy as np
 from timbre.audio.pitch import midi_to_hz
 from timbre.data.library import Measured, Note
 from timbre.data.names import note_name, plain
-from timbre.errors import LibraryError
 
 CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
 """Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
@@ -72,13 +71,7 @@ def is_harmonic(note: Note) -> bool:
 
 
 def settle_octaves(notes: list[Note], told: str | None = None) -> tuple[list[Note], list[str]]:
-    """The notes with their labels in the octaves that were told or, if none were, voted; and remarks.
-
-    Raises:
-        LibraryError: if `told` is not "C3", "C4" or "C5".
-    """
-    if told is not None and told not in CONVENTIONS:
-        raise LibraryError(f"The octave convention is {told!r}; C3, C4 or C5, the name of MIDI note 60, is wanted.")
+    """The notes with their labels in the octaves that were told (C3, C4, C5) or, if none were, voted; and remarks."""
     if all(note.pitch is None for note in notes):
         return notes, []
     voted = vote(notes)

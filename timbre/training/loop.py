@@ -114,7 +114,7 @@ class Run:
         """Batches to learn from, to choose the best checkpoint by, and never seen in training."""
         device, size = self.fabric.device, self.settings.batch_size
         train, valid, test = (self.features.rows(part, copies=True) for part in ("train", "valid", "test"))
-        fewest = min(len(rows) for rows in self.ranks.gather(train))
+        fewest = int(min(np.concatenate(self.ranks.gather(np.array([len(train)])))))
         every, held_out = self.ranks.sum(len(train), len(valid))
         if fewest == 0:
             raise LibraryError(f"One of {self.ranks.world} processes has no notes to learn from; start fewer of them.")
@@ -270,6 +270,8 @@ class _Objective(nn.Module):
     def __init__(self, net: VAE) -> None:
         super().__init__()
         self.net = net
+        for parameter in net.parameters():  # DDP waits for every gradient, and those of no flows never come
+            parameter.requires_grad_(parameter.numel() > 0)
 
     def forward(self, compute: Callable[[VAE], Loss]) -> tuple[Tensor, ...]:
         """The fields of a Loss."""

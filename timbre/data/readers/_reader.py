@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
+from timbre.errors import LibraryError
 
 if TYPE_CHECKING:
     from timbre.data.library import Note
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may tell a reader."""
+    """What a user may tell a reader. Raises LibraryError for an octave that is none of those named."""
 
     pattern: str | None = None
     """Names of files, such as "{instrument}/{note}_{dynamics}_rr{take}.wav"."""
@@ -25,6 +26,10 @@ class Options:
     """MIDI velocities at which to render them."""
     raw: bool = False
     """Take the samples of SoundFonts as they are instead of rendering presets."""
+
+    def __post_init__(self) -> None:
+        if self.octave not in (None, "C3", "C4", "C5"):
+            raise LibraryError(f"The octave is {self.octave!r}; C3, C4 or C5, the name of MIDI note 60, is wanted.")
 
 
 @dataclass(frozen=True)

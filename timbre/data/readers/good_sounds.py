@@ -15,7 +15,7 @@ from timbre.errors import LibraryError
 _DATABASE = "database.sqlite"
 _QUERY = (
     "SELECT takes.id, takes.filename, takes.microphone, sounds.instrument, sounds.semitone, sounds.pitch_reference, "
-    "sounds.dynamics, sounds.klass, packs.name FROM takes LEFT JOIN sounds ON sounds.id = takes.sound_id "
+    "sounds.dynamics, sounds.klass, packs.name, takes.sound_id FROM takes LEFT JOIN sounds ON sounds.id = takes.sound_id "
     "LEFT JOIN packs ON packs.id = sounds.pack_id LIMIT 1000000"
 )
 _OCTAVE = 12  # semitones: the database writes 48 for C4
@@ -58,7 +58,7 @@ def _order(row: tuple[Any, ...]) -> tuple[int, str]:
 
 def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | str:
     """The note of a take, or why it is none."""
-    _, _, microphone, instrument, semitone, reference, loudness, klass, pack = row
+    _, _, microphone, instrument, semitone, reference, loudness, klass, pack, sound = row
     quality, name = str(klass or ""), plain(str(instrument or ""))
     if not name:
         return "its take has no sound"
@@ -75,6 +75,7 @@ def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | str:
         dynamics=dynamics,
         licence="CC-BY-SA-4.0",
         source=", ".join(str(part) for part in ("good-sounds", pack, microphone) if part),
+        recording=f"sound {sound}",
         flags=(f"quality: {quality}",) if quality and not quality.startswith("good") else (),
     )
 
