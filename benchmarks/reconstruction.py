@@ -72,8 +72,9 @@ def pca_rows(table: Features, dims: list[int], seed: int) -> list[dict[str, Any]
     """Principal components of the training notes' spectrograms, with what is below the floor put back on it."""
     from sklearn.decomposition import PCA
 
-    flat = table.spectrograms.reshape(len(table.spectrograms), -1)
-    train, test = (flat[table.rows(part)].astype(np.float32) for part in ("train", "test"))
+    train, test = (
+        table.spectrograms[rows].reshape(len(rows), -1).astype(np.float32) for rows in map(table.rows, ("train", "test"))
+    )
     pca = PCA(max(dims), svd_solver="full").fit(train)
     points, rows = pca.transform(test), []
     for dim in dims:

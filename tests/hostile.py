@@ -55,7 +55,7 @@ def scan(place: Path, name: str | None = None, measure: bool = False) -> Library
     if place.is_dir():
         told = {found.file.relative_to(root).as_posix() for found in library} | {file for file, _ in report.dropped}
         lost = set(open_tree(place).sounds) - told
-        assert all(any(dropped.startswith(f"{file} ") for dropped in told) for file in lost)  # a stretch of it
+        assert all(any(dropped.startswith(file) for dropped in told) for file in lost)  # a stretch of it
     report.table().encode()
     assert all(found.duration > 0 and found.file.is_relative_to(root) for found in library)
     return library

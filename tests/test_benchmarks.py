@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from timbre.data.readers import READERS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -28,6 +30,18 @@ def test_reconstruction(tmp_path: Path) -> None:
 def test_speed(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "speed.py")
     assert {row["what"] for row in rows} >= {"train", "decode + pghi+8", "decode + librosa 32"}
+
+
+@pytest.mark.slow
+def test_readers(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "readers.py")
+    assert {row["reader"] for row in rows if "(exact)" in str(row["library"])} == set(READERS)
+
+
+@pytest.mark.slow
+def test_library(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "library.py")
+    assert len({row["what"] for row in rows}) == len(rows) > 8
 
 
 def test_decoding(tmp_path: Path, tiny_folder: Path) -> None:

@@ -1,5 +1,6 @@
 """`timbre train`."""
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -37,13 +38,21 @@ def train(
     config
         TOML file of settings, with tables [spectrogram], [data], [model] and [training]. Options decide over it.
     """
-    notes = timbre.scan(library, progress=True)
-    _print_start(notes, settings)
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
+    notes = timbre.scan(library, progress=first)
+    if first:
+        _print_start(notes, settings)
     try:
         space = timbre.train(notes, settings, out)
     except KeyboardInterrupt:
         print("\nThe same command goes on from here.", file=sys.stderr)
         raise
+    if first:
+        _print_end(space, library, out)
+
+
+def _print_end(space: "Space", library: Path, out: Path) -> None:
+    """What was learned, and what to do with it."""
     for name, reason in space.report.get("dropped", {}).items():
         print(f"left out: {name}: {reason}")
     print_figures(space)
@@ -61,6 +70,8 @@ def _print_start(notes: "Library", settings: Config) -> None:
     parts = Counter(notes.parts(settings.data).tolist())
     kept, dropped = len(notes), len(notes.report.dropped)
     print(f"{notes.root}: {kept} notes kept, {dropped} dropped, {len(notes.instruments)} instruments")
+    if notes.report.flagged:
+        print(f"{len(notes.report.flagged)} notes are doubtful; timbre scan says why")
     print(
         f"{parts['train']} to learn from, {parts['valid']} to choose the best checkpoint, {parts['test']} never seen "
         f"(held out {notes.held_out(settings.data)})"

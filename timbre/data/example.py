@@ -39,7 +39,6 @@ def example(
     config: Config,
     pitch: float | None = None,
     velocity: float | None = None,
-    transpose: float = 0.0,
 ) -> Example:
     """Prepare a note: mono, resampled, cut at its onset, brought to a standard level, transformed.
 
@@ -49,18 +48,15 @@ def example(
         config: the settings.
         pitch: labelled pitch, MIDI; the pitch measured within 60 cents of it is used, where one can be measured.
         velocity: 0..1.
-        transpose: semitones by which to resample the note first, as a tape would (augmentation).
 
     Raises:
         AudioError: if the sound is silent or shorter than 20 ms.
     """
     rate = config.spectrogram.sample_rate
     measured = None if pitch is None else measure_pitch(audio, near=pitch)
-    played = Audio(audio.samples, round(audio.sample_rate * 2.0 ** (transpose / 12.0)))
-    sound = played.mono().resample(rate).trim(config.data.trim_db, tail=False)
+    sound = audio.mono().resample(rate).trim(config.data.trim_db, tail=False)
     spectrogram = _spectrogram(_levelled(sound).samples[0], front, config.note_frames)
-    shift = 12.0 * np.log2(played.sample_rate / audio.sample_rate)
-    true_pitch = np.nan if pitch is None else (pitch if measured is None else measured) + shift
+    true_pitch = np.nan if pitch is None else (pitch if measured is None else measured)
     return Example(
         spectrogram,
         float(true_pitch),
