@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import timbre
 from timbre.audio import Audio, write
-from timbre.data import Dropped, Library
+from timbre.data import Dropped, Library, save_library
 from timbre.data.readers.folders import read_folders
 from timbre.errors import LibraryError
 
@@ -155,7 +155,7 @@ def test_which_table_counts(tmp_path: Path) -> None:
         ("drums/Kick/kick_42.wav", ("kick", "percussion", None, None, None)),
         ("drums/snare/C1.wav", ("snare", "percussion", 24, None, None)),
         ("bowl_A9.wav", ("bowl_a9", None, None, None, None)),
-        ("gong_21_22.wav", ("gong", None, None, None, None)),
+        ("gong_21_22.wav", ("gong", "percussion", None, None, None)),
         ("A4.wav", ("my_library", None, 69, None, None)),
         ("legato/A4.wav", ("my_library", None, 69, None, "legato")),
         ("ヴァイオリン/A4.wav", ("ヴァイオリン", None, 69, None, None)),
@@ -251,12 +251,14 @@ def test_links_are_followed_once_and_order_never_changes(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX file names may be bytes that are no text")
-def test_names_that_are_no_text_are_reported_not_fatal(tmp_path: Path) -> None:
+def test_names_that_are_no_text_are_read(tmp_path: Path) -> None:
     put(tmp_path, "oboe/A4.wav")
     (tmp_path / os.fsdecode(b"oboe/\xff.wav")).write_bytes((tmp_path / "oboe/A4.wav").read_bytes())
     library = timbre.scan(tmp_path)
-    assert (len(library), library.report.found) == (1, 2)
+    assert (len(library), library.report.found) == (2, 2)
+    assert library[1].audio().samples.shape == library[0].audio().samples.shape
     library.report.table().encode("utf-8")
+    assert timbre.scan(save_library(library, tmp_path / "library.json")).notes == library.notes
 
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.sampled_from(

@@ -201,7 +201,7 @@ def sf2(root: Path) -> BuiltTree:
 def sf3(root: Path) -> BuiltTree:
     """The same with compressed samples in a chunk of odd size that is not padded."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "tiny.sf3").write_bytes(build(replace(TINY, compressed=True, padded=False)))
+    (root / "tiny.sf3").write_bytes(build(COMPRESSED))
     kept = [("tiny.sf3", pitch) for pitch in _VIOLIN_FIRST]
     return BuiltTree(root, "soundfont", kept, dropped=3, options=_OPTIONS, description="tiny.sf3")
 
@@ -210,7 +210,7 @@ def raw(root: Path) -> BuiltTree:
     """The recordings of both, one of which no preset plays."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "a.sf2").write_bytes(build(TINY))
-    (root / "b.sf3").write_bytes(build(replace(TINY, compressed=True, padded=False)))
+    (root / "b.sf3").write_bytes(build(COMPRESSED))
     pitches = [72.0, 72.0, 66.7, None, None]
     kept = [(file, pitch) for file in ("a.sf2", "b.sf3") for pitch in pitches]
     return BuiltTree(root, "soundfont", kept, dropped=2, options=Options(raw=True), description="a.sf2")
@@ -218,3 +218,19 @@ def raw(root: Path) -> BuiltTree:
 
 TREES: dict[str, Callable[[Path], BuiltTree]] = {"soundfont_sf2": sf2, "soundfont_sf3": sf3, "soundfont_raw": raw}
 """By name; each makes its tree in an empty folder."""
+
+COMPRESSED = replace(TINY, compressed=True, padded=False)
+"""TINY as an sf3 file."""
+
+
+def write(folder: Path, contents: Contents | bytes = TINY, name: str = "made.sf2") -> Path:
+    """Write a SoundFont into a folder."""
+    path = folder / name
+    path.write_bytes(contents if isinstance(contents, bytes) else build(contents))
+    return path
+
+
+FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+MUSESCORE = Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3")
+DEBIAN = (FLUID, MUSESCORE, FLUID.with_name("TimGM6mb.sf2"))
+"""SoundFonts that Debian has, which may be installed."""

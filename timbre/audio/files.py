@@ -136,7 +136,7 @@ def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, 
     """Pairs of samples (channels, up to _BLOCK) and rate; refuses a file that is empty or ends before it should."""
     frames = 0
     try:
-        with soundfile.SoundFile(source) as file:
+        with soundfile.SoundFile(openable(source)) as file:
             while (samples := file.read(_BLOCK, dtype="float32", always_2d=True)).size:
                 frames += len(samples)
                 yield samples.T, file.samplerate
@@ -147,6 +147,13 @@ def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, 
         raise AudioError(f"{name} holds no samples.")
     if frames + slack < promised < _UNKNOWN:
         raise AudioError(f"{name} is damaged: it breaks off after {frames} of {promised} samples.")
+
+
+def openable(source: Path | io.BytesIO) -> bytes | str | io.BytesIO:
+    """What soundfile takes: on POSIX the bytes of a name, which may be no text (archives from other systems)."""
+    if isinstance(source, io.BytesIO):
+        return source
+    return os.fsencode(source) if os.name == "posix" else str(source)
 
 
 def _reserve(path: Path) -> Path:

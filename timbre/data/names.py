@@ -54,7 +54,9 @@ _FAMILIES = {
     "pitched_percussion": "pitched_percussion mallets marimba xylophone vibraphone glockenspiel tubular_bells bells "
     "timpani crotale crotales steel_drum kalimba",
     "percussion": "percussion drums drum snare snare_drum kick bass_drum tom toms cymbal hihat hi_hat tambourine "
-    "triangle woodblock claves conga bongo marching_snare marching_tenor",
+    "triangle woodblock claves conga bongo marching_snare marching_tenor agogo anvil bell_tree cabasa cajon castanets "
+    "claps cowbell darbuka djembe finger_cymbal gong guiro maracas mark_tree ratchet shaker slapstick sleigh_bells "
+    "vibraslap",
     "synth": "synth synthesizer synth_lead synth_pad synth_bass",
     "voice": "voice vocal vocals singer female_singer male_singer choir soprano alto tenor baritone",
 }

@@ -84,7 +84,8 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
     library = Library(kept, tree.root)
     judged, said = judge(library.notes)
     ignored = len(tree.files) - len(tree.sounds) + tree.hidden
-    dropped = (*reading.dropped, *unusable)
+    closed = (Dropped(folder, f"the folder cannot be listed: {why}") for folder, why in tree.closed.items())
+    dropped = (*reading.dropped, *unusable, *closed)
     report = Report(tree.root, reading.labels, (), dropped, ignored, (*remarks, *said), reader.name)
     if not kept:
         raise LibraryError(_nothing_left(report))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import soundfile
 
 from timbre.audio import Audio, read
-from timbre.audio.files import decode
+from timbre.audio.files import decode, openable
 from timbre.data.parts import Excerpt, Voice
 from timbre.errors import AudioError
 
@@ -99,7 +99,7 @@ def unpacked(file: Path, member: str, largest: int = LARGEST_MEMBER) -> bytes:
 def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
     """Sample rate (Hz) and number of frames, from the header of a sound file; None if it cannot be read."""
     try:
-        header = soundfile.info(str(file) if member is None else io.BytesIO(unpacked(file, member)))
+        header = soundfile.info(openable(file if member is None else io.BytesIO(unpacked(file, member))))
     except (AudioError, soundfile.LibsndfileError, OSError, TypeError, UnicodeError):
         return None
     return (header.samplerate, header.frames) if header.samplerate > 0 else None

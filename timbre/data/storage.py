@@ -86,11 +86,13 @@ def load_library(file: str | os.PathLike[str]) -> Library:
 
 def is_library_file(file: str | os.PathLike[str]) -> bool:
     """Whether a file begins as :func:`save_library` begins it."""
-    path = Path(file).expanduser()
     try:
+        path = Path(file).expanduser()
+        if not path.is_file():
+            return False
         with path.open(encoding="utf-8") as text:
             return text.read(len(_HEAD)) == _HEAD
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError, RuntimeError):  # no text, a NUL in the name, no such user
         return False
 
 
