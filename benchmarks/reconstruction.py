@@ -73,7 +73,8 @@ def pca_rows(table: Features, dims: list[int], seed: int) -> list[dict[str, Any]
     from sklearn.decomposition import PCA
 
     train, test = (
-        table.spectrograms[rows].reshape(len(rows), -1).astype(np.float32) for rows in map(table.rows, ("train", "test"))
+        table.spectrograms[rows].reshape(len(rows), -1).astype(np.float32)
+        for rows in map(table.rows, ("train", "test"))
     )
     pca = PCA(max(dims), svd_solver="full").fit(train)
     points, rows = pca.transform(test), []

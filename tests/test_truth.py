@@ -410,3 +410,17 @@ def test_without_a_memory_everything_is_measured(tmp_path: Path, monkeypatch: py
     put(tmp_path / "notes", oboe__A4=tone(69))
     for _ in range(2):
         assert timbre.scan(tmp_path / "notes")[0].measured is not None
+
+
+def test_names_in_tables_are_voted_on_and_numbers_are_not(tmp_path: Path) -> None:
+    put(tmp_path, **{str(number): tone(number) for number in range(60, 72)})
+    lines = {
+        "names": [f"{number}.wav,oboe,{note_name(number - 12)}" for number in range(60, 72)],
+        "numbers": [f"{number}.wav,oboe,{number - 12}" for number in range(60, 72)],
+    }
+    for kind, rows in lines.items():
+        (tmp_path / "metadata.csv").write_text("\n".join(["file,instrument,pitch", *rows]))
+        library = timbre.scan(tmp_path)
+        assert [note.pitch for note in library] == [n if kind == "names" else n - 12 for n in range(60, 72)]
+        remark = {"names": "octaves: C3 = 60, voted by 12 of 12", "numbers": "transposed: oboe sounds an octave above"}
+        assert any(text.startswith(remark[kind]) for text in library.report.remarks)

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import timbre
+from timbre.errors import DeviceError
 
 _PACKAGES = ("numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts")
 
@@ -27,6 +28,7 @@ def info() -> None:
         "device": device_name() + (", mps" if torch.backends.mps.is_available() else ""),
         "threads": f"{torch.get_num_threads()} of torch, {os.cpu_count()} processors",
         "sound": _sound(),
+        "fluidsynth": _fluidsynth(),
     }
     for name, value in lines.items():
         print(f"{name:<18}{value}")
@@ -64,3 +66,13 @@ def _sound() -> str:
         return "PortAudio is missing (Debian: apt-get install libportaudio2)"
     outputs = [device["name"] for device in sounddevice.query_devices() if device["max_output_channels"]]
     return ", ".join(outputs) or "no output device"
+
+
+def _fluidsynth() -> str:
+    """The synthesizer that renders SoundFonts, or what it wants."""
+    from timbre.data.synthesizer import library_version
+
+    try:
+        return library_version()
+    except DeviceError as error:
+        return str(error)

@@ -78,7 +78,7 @@ class Note:
     measured: Measured | None = None
     """What the scan measured; None if it was told not to."""
     recording: str | None = None
-    """What was recorded, where several files hold the same performance (microphones, cuts): a split never parts them."""
+    """What was recorded, where files share a performance (several microphones): a split never parts those."""
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -73,6 +73,17 @@ def render_voice(file: Path, voice: Voice, hold: float = HOLD, tail: float = TAI
     return Audio(samples[:1] if np.array_equal(samples[0], samples[1]) else samples, SAMPLE_RATE)
 
 
+def library_version() -> str:
+    """Version of the FluidSynth that is installed.
+
+    Raises:
+        DeviceError: if it, or its Python package, is missing.
+    """
+    numbers = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    _fluidsynth()[0].fluid_version(*numbers)
+    return ".".join(str(number.value) for number in numbers)
+
+
 def _synthesizer(file: Path) -> "_Synthesizer":
     """The synthesizer that has loaded a file; those unused for longest are given up."""
     try:

@@ -195,6 +195,12 @@ def velocity_scale(listed: list[Entry]) -> float:
     return 1.0 if values and max(values) <= 1 else 127.0
 
 
+def names_pitches(listed: list[Entry]) -> bool:
+    """Whether some pitches are note names, whose octaves depend on a convention, and not numbers."""
+    cells = [column(row, "pitch") for _, row in listed if row]
+    return any(cell and not _is_number(cell) for cell in cells)
+
+
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"[0-9]+(\.[0-9]*)?", text) is not None
 

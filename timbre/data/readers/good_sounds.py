@@ -15,8 +15,8 @@ from timbre.errors import LibraryError
 _DATABASE = "database.sqlite"
 _QUERY = (
     "SELECT takes.id, takes.filename, takes.microphone, sounds.instrument, sounds.semitone, sounds.pitch_reference, "
-    "sounds.dynamics, sounds.klass, packs.name, takes.sound_id FROM takes LEFT JOIN sounds ON sounds.id = takes.sound_id "
-    "LEFT JOIN packs ON packs.id = sounds.pack_id LIMIT 1000000"
+    "sounds.dynamics, sounds.klass, packs.name, takes.sound_id FROM takes "
+    "LEFT JOIN sounds ON sounds.id = takes.sound_id LEFT JOIN packs ON packs.id = sounds.pack_id LIMIT 1000000"
 )
 _OCTAVE = 12  # semitones: the database writes 48 for C4
 _MOST_STEPS = 20_000_000  # of SQLite's machine: a database may hold a query that never ends

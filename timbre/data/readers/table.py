@@ -1,6 +1,13 @@
 """Reader of libraries that come with a table of their files: metadata.csv, metadata.json, any CSV of files."""
 
-from timbre.data.readers._entries import entries, lists_files, note_of_row, read_entries, velocity_scale
+from timbre.data.readers._entries import (
+    entries,
+    lists_files,
+    names_pitches,
+    note_of_row,
+    read_entries,
+    velocity_scale,
+)
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -22,7 +29,7 @@ def _read(tree: Tree, options: Options) -> Reading:
     listed = entries(tree, named[0])
     scale = velocity_scale(listed)
     notes, dropped = read_entries(tree, named[0], listed, lambda path, row: note_of_row(path, row, scale))
-    return Reading(notes, dropped, named[0])
+    return Reading(notes, dropped, named[0], octaves_vary=names_pitches(listed))
 
 
 READER = Reader("table", "a CSV or JSON table of files and labels", lambda tree: bool(_find_tables(tree)), _read)
