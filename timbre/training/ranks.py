@@ -1,5 +1,6 @@
 """The processes of a run: one, or those that `torchrun` started, each with its own shards of the notes."""
 
+import atexit
 import inspect
 import json
 import os
@@ -91,7 +92,16 @@ def join(settings: TrainingConfig) -> Ranks:
         precision = "bf16-mixed" if device == "cuda" else "32-true"
     fabric = Fabric(accelerator=device, precision=precision, **_placement())
     fabric.launch()
+    if fabric.world_size > 1:
+        atexit.unregister(_leave)
+        atexit.register(_leave)
     return Ranks(fabric)
+
+
+def _leave() -> None:
+    """End the connections before the interpreter does: threads that lose them while it ends may abort."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _placement() -> dict[str, Any]:
