@@ -159,7 +159,8 @@ def _write(library: "Library", file: Path, report: Path | None) -> None:
 
     if file.name == "library.json":
         make_folder(file.parent)
-    print(f"\n{save_library(library, file)}  {len(library)} notes")
+    save_library(library, file)
+    print(f"\n{file}  {len(library)} note{'s' * (len(library) != 1)}")
     if report:
         from timbre.evaluation.library_page import write_page
 

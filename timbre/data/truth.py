@@ -48,8 +48,12 @@ class Vote(NamedTuple):
     def __str__(self) -> str:
         convention = next(name for name, shift in CONVENTIONS.items() if shift == self.shift)
         if self.voting < _VOTERS:
-            return f"octaves: C4 = 60 is assumed, since only {self.voting} notes could vote"
+            return f"octaves: C4 = 60 is assumed, since {_few(self.voting)} could vote"
         return f"octaves: {convention} = 60, voted by {self.agreeing} of {self.voting} notes"
+
+
+def _few(count: int) -> str:
+    return "no note" if count == 0 else "only 1 note" if count == 1 else f"only {count} notes"
 
 
 def vote(notes: Iterable[Note]) -> Vote:
