@@ -59,3 +59,19 @@ def tiny_folder(some_notes: Library, tiny_config: Config, tmp_path_factory: pyte
 def tiny_space(tiny_folder: Path) -> Space:
     """The space in that folder."""
     return timbre.load(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def soundfonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny SoundFont in both forms."""
+    from trees_soundfont import COMPRESSED, TINY, write
+
+    folder = tmp_path_factory.mktemp("soundfonts")
+    write(folder, TINY, "tiny.sf2")
+    write(folder, COMPRESSED, "tiny.sf3")
+    return folder
+
+
+@pytest.fixture(params=["tiny.sf2", "tiny.sf3"])
+def tiny_soundfont(request: pytest.FixtureRequest, soundfonts: Path) -> Path:
+    return soundfonts / request.param

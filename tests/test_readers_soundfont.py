@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from trees_named import note
 from trees_soundfont import (
-    COMPRESSED,
-    DEBIAN,
     INSTRUMENT,
     TINY,
+    installed,
     write,
 )
 
@@ -20,25 +19,6 @@ from timbre.data.parts import Excerpt, Voice
 from timbre.data.readers import Options, Reading, choose
 from timbre.data.tree import open_tree
 from timbre.errors import LibraryError
-
-REAL = [
-    pytest.param(path, id=path.name, marks=pytest.mark.skipif(not path.exists(), reason=f"{path} is not installed"))
-    for path in DEBIAN
-]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny SoundFont in both forms."""
-    folder = tmp_path_factory.mktemp("soundfonts")
-    write(folder, TINY, "tiny.sf2")
-    write(folder, COMPRESSED, "tiny.sf3")
-    return folder
-
-
-@pytest.fixture(params=["tiny.sf2", "tiny.sf3"])
-def tiny(request: pytest.FixtureRequest, place: Path) -> Path:
-    return place / request.param
 
 
 def reading(path: Path, **options: Any) -> Reading:
@@ -53,8 +33,8 @@ def by_instrument(found: Reading) -> dict[str, list[Note]]:
     return groups
 
 
-def test_presets_become_notes(place: Path) -> None:
-    found = reading(place / "tiny.sf2", velocities=(30, 64, 110))
+def test_presets_become_notes(soundfonts: Path) -> None:
+    found = reading(soundfonts / "tiny.sf2", velocities=(30, 64, 110))
     groups = by_instrument(found)
     assert {name: notes[0].family for name, notes in groups.items()} == {
         "violin": "strings",
@@ -78,20 +58,20 @@ def test_presets_become_notes(place: Path) -> None:
     assert found.labels == "tiny.sf2"
 
 
-def test_pitches_asked_for_are_those_within_reach(place: Path) -> None:
-    found = by_instrument(reading(place / "tiny.sf2", pitches=(100, 40, 60, 61, 60), velocities=(64,)))
+def test_pitches_asked_for_are_those_within_reach(soundfonts: Path) -> None:
+    found = by_instrument(reading(soundfonts / "tiny.sf2", pitches=(100, 40, 60, 61, 60), velocities=(64,)))
     assert [entry.pitch for entry in found["violin"]] == [60, 61]
     assert len(found["kick"]) == 1
-    none = reading(place / "tiny.sf2", pitches=(20,))
+    none = reading(soundfonts / "tiny.sf2", pitches=(20,))
     assert "violin" not in by_instrument(none)
     reasons = [entry.reason for entry in none.dropped if "0:40 Violin" in entry.file]
     assert reasons == ["sounds at none of the pitches and velocities asked for"]
 
 
 @pytest.mark.parametrize("wrong", [{"pitches": (60, 128)}, {"pitches": (-1,)}, {"velocities": (0,)}])
-def test_pitches_and_velocities_that_midi_does_not_have_are_refused(place: Path, wrong: dict[str, Any]) -> None:
+def test_pitches_and_velocities_that_midi_does_not_have_are_refused(soundfonts: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(LibraryError, match=r"was asked for; a MIDI number from [01] to 127 is wanted\."):
-        reading(place / "tiny.sf2", **wrong)
+        reading(soundfonts / "tiny.sf2", **wrong)
 
 
 def test_variations_are_read_where_there_is_nothing_else(tmp_path: Path) -> None:
@@ -134,8 +114,8 @@ def test_names_tell_how_it_is_played(tmp_path: Path) -> None:
     assert (found["program_46"][0].source, found["program_46"][0].licence) == ("made", None)
 
 
-def test_recordings_become_notes(tiny: Path) -> None:
-    found = reading(tiny, raw=True)
+def test_recordings_become_notes(tiny_soundfont: Path) -> None:
+    found = reading(tiny_soundfont, raw=True)
     told = [(entry.instrument, entry.pitch, entry.velocity, entry.part) for entry in found.notes]
     assert told == [
         ("flute", 72, 31.5 / 127, Excerpt(member="0")),
@@ -145,7 +125,7 @@ def test_recordings_become_notes(tiny: Path) -> None:
         ("snare", None, None, Excerpt(member="5")),
     ]
     assert [(entry.file, entry.reason) for entry in found.dropped] == [
-        (f"{tiny.name}, sample 6 In ROM", "no preset plays it")
+        (f"{tiny_soundfont.name}, sample 6 In ROM", "no preset plays it")
     ]
     for entry in found.notes[:3]:
         measured = measure_pitch(entry.audio(), near=entry.pitch)
@@ -173,7 +153,7 @@ def test_a_folder_may_hold_several_files_and_other_sounds(tmp_path: Path) -> Non
         reading(tmp_path / "a.sf3")
 
 
-@pytest.mark.parametrize("path", REAL)
+@pytest.mark.parametrize("path", installed())
 def test_real_files_are_read_whole(path: Path) -> None:
     found = reading(path, pitches=(60, 72), velocities=(100,))
     assert len({entry.instrument for entry in found.notes}) > 120

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from trees_soundfont import (
     COARSE,
     COMPRESSED,
-    DEBIAN,
     INSTRUMENT,
     KEYS,
     LEFT,
@@ -31,6 +30,7 @@ from trees_soundfont import (
     Recorded,
     build,
     chunk,
+    installed,
     periodic,
     span,
     write,
@@ -41,31 +41,11 @@ from timbre.data.soundfont import Range, SoundFont, read_sample, read_soundfont
 from timbre.data.synthesizer import render_voice
 from timbre.errors import AudioError, LibraryError
 
-REAL = [
-    pytest.param(path, id=path.name, marks=pytest.mark.skipif(not path.exists(), reason=f"{path} is not installed"))
-    for path in DEBIAN
-]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny SoundFont in both forms."""
-    folder = tmp_path_factory.mktemp("soundfonts")
-    write(folder, TINY, "tiny.sf2")
-    write(folder, COMPRESSED, "tiny.sf3")
-    return folder
-
-
-@pytest.fixture(params=["tiny.sf2", "tiny.sf3"])
-def tiny(request: pytest.FixtureRequest, place: Path) -> Path:
-    return place / request.param
-
-
 # What the file says
 
 
-def test_presets_join_what_their_zones_and_those_of_their_instruments_say(tiny: Path) -> None:
-    font = read_soundfont(tiny)
+def test_presets_join_what_their_zones_and_those_of_their_instruments_say(tiny_soundfont: Path) -> None:
+    font = read_soundfont(tiny_soundfont)
     assert (font.name, font.copyright, font.comment) == ("Tiny Test", "2026 nobody", "Public domain. For tests.")
     numbers = [(preset.bank, preset.program, preset.name) for preset in font.presets]
     assert numbers == [
@@ -86,8 +66,8 @@ def test_presets_join_what_their_zones_and_those_of_their_instruments_say(tiny: 
     assert zone.pitch == pytest.approx(60 + 6 + 1 + 0.50 - 0.50 - 0.30)  # both zones' tunings and the correction
 
 
-def test_notes_start_the_zones_in_whose_ranges_they_lie(place: Path) -> None:
-    flute = read_soundfont(place / "tiny.sf2").presets[2]
+def test_notes_start_the_zones_in_whose_ranges_they_lie(soundfonts: Path) -> None:
+    flute = read_soundfont(soundfonts / "tiny.sf2").presets[2]
     assert [zone.sample for zone in flute.sounding(48, 63)] == [0]
     assert [zone.sample for zone in flute.sounding(96, 64)] == [1, 2]
     assert flute.sounding(47, 64) == flute.sounding(97, 64) == []
@@ -113,8 +93,8 @@ def test_the_pitch_of_a_recording(tmp_path: Path, key: int, generators: list, pi
     assert read_soundfont(write(tmp_path, font)).presets[0].zones[0].pitch == pitch
 
 
-def test_sides_of_stereo_recordings_are_found_by_links_or_by_names(place: Path, tmp_path: Path) -> None:
-    font = read_soundfont(place / "tiny.sf2")
+def test_sides_of_stereo_recordings_are_found_by_links_or_by_names(soundfonts: Path, tmp_path: Path) -> None:
+    font = read_soundfont(soundfonts / "tiny.sf2")
     assert [font.pair(number) for number in range(4)] == [(0,), (1, 2), (1, 2), (3,)]
     tone, rate = periodic(60)
     linked = [Recorded("a", tone, rate, kind=RIGHT, link=1), Recorded("b", tone, rate, kind=LEFT)]
@@ -126,23 +106,23 @@ def test_sides_of_stereo_recordings_are_found_by_links_or_by_names(place: Path, 
 # Recordings
 
 
-def test_recordings_are_exact_in_sf2_and_near_in_sf3(place: Path) -> None:
+def test_recordings_are_exact_in_sf2_and_near_in_sf3(soundfonts: Path) -> None:
     for number in (0, 3, 4):
         wanted = TINY.samples[number]
-        sound = read_sample(place / "tiny.sf2", number)
+        sound = read_sample(soundfonts / "tiny.sf2", number)
         assert (sound.sample_rate, sound.channels) == (wanted.rate, 1)
         np.testing.assert_array_equal(sound.samples[0], (32767 * wanted.frames).astype("<i2") / np.float32(32768))
-        near = read_sample(place / "tiny.sf3", number)
+        near = read_sample(soundfonts / "tiny.sf3", number)
         assert (near.sample_rate, near.samples.shape) == (wanted.rate, sound.samples.shape)
         assert np.corrcoef(near.samples[0], sound.samples[0])[0, 1] > (0.8 if number == 4 else 0.99)  # 4 is noise
 
 
-def test_both_sides_of_a_recording_come_together(tiny: Path) -> None:
-    sound = read_sample(tiny, 1)
+def test_both_sides_of_a_recording_come_together(tiny_soundfont: Path) -> None:
+    sound = read_sample(tiny_soundfont, 1)
     assert sound.channels == 2
     levels = np.sqrt(np.mean(np.square(sound.samples), axis=1))
     assert levels[1] / levels[0] == pytest.approx(0.8, rel=0.02)
-    np.testing.assert_array_equal(read_sample(tiny, 2).samples, sound.samples)
+    np.testing.assert_array_equal(read_sample(tiny_soundfont, 2).samples, sound.samples)
 
 
 @pytest.mark.parametrize(
@@ -166,13 +146,13 @@ def test_damaged_headers_of_recordings_are_refused(tmp_path: Path, change: dict[
     assert read_sample(path, 3).duration > 0.4
 
 
-def test_recordings_that_are_not_there_are_refused(place: Path, tmp_path: Path) -> None:
+def test_recordings_that_are_not_there_are_refused(soundfonts: Path, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match=r"tiny.sf2 has no sample 7; it has 7, counted from 0\."):
-        read_sample(place / "tiny.sf2", 7)
+        read_sample(soundfonts / "tiny.sf2", 7)
     with pytest.raises(AudioError, match="no sample -1"):
-        read_sample(place / "tiny.sf2", -1)
+        read_sample(soundfonts / "tiny.sf2", -1)
     with pytest.raises(AudioError, match=r"sample 6 .In ROM. is in the ROM of a sound card"):
-        read_sample(place / "tiny.sf2", 6)
+        read_sample(soundfonts / "tiny.sf2", 6)
     with pytest.raises(AudioError, match="cannot be read: No such file"):
         read_sample(tmp_path / "gone.sf2", 0)
     content = build(COMPRESSED)
@@ -339,10 +319,12 @@ def same_as_reference(path: Path, font: SoundFont, tries: int) -> None:
         reference.synth.delete()
 
 
-def test_fluidsynth_finds_the_same_presets_and_zones(tiny: Path) -> None:
-    same_as_reference(tiny, read_soundfont(tiny), 500)
+def test_fluidsynth_finds_the_same_presets_and_zones(tiny_soundfont: Path) -> None:
+    same_as_reference(tiny_soundfont, read_soundfont(tiny_soundfont), 500)
 
 
-@pytest.mark.parametrize("path", [p for p in REAL if p.id != MUSESCORE.name])  # whole, that one takes ten seconds
+@pytest.mark.parametrize(
+    "path", [p for p in installed() if p.id != MUSESCORE.name]
+)  # that one takes ten seconds
 def test_fluidsynth_finds_the_same_in_real_files(path: Path) -> None:
     same_as_reference(path, read_soundfont(path), 3000)

@@ -14,7 +14,7 @@ from timbre.data import Dropped, Library, Measured, Note, Report
 from timbre.data.parts import Excerpt, Voice
 from timbre.data.split import Division
 from timbre.data.storage import is_library_file, load_library, save_library
-from timbre.errors import LibraryError
+from timbre.errors import ConfigError, LibraryError
 
 MEASURED = st.builds(
     Measured,
@@ -130,5 +130,5 @@ def test_bad_library_files_are_one_sentence(tmp_path: Path) -> None:
             load_library(file)
     with pytest.raises(LibraryError, match="cannot be read: No such file"):
         load_library(tmp_path / "missing.json")
-    with pytest.raises(LibraryError, match="cannot be written: No such file or directory; choose a folder"):
+    with pytest.raises(ConfigError, match="cannot be written: No such file or directory; choose a folder"):
         save_library(a_library(tmp_path / "z"), tmp_path / "nowhere" / "library.json")

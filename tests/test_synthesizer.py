@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from trees_soundfont import (
     COARSE,
-    COMPRESSED,
-    DEBIAN,
     INSTRUMENT,
     MUSESCORE,
     TINY,
+    installed,
     write,
 )
 
@@ -25,62 +24,43 @@ from timbre.data.soundfont import read_soundfont
 from timbre.data.synthesizer import HOLD, SAMPLE_RATE, TAIL, render_voice
 from timbre.errors import AudioError, DeviceError
 
-REAL = [
-    pytest.param(path, id=path.name, marks=pytest.mark.skipif(not path.exists(), reason=f"{path} is not installed"))
-    for path in DEBIAN
-]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny SoundFont in both forms."""
-    folder = tmp_path_factory.mktemp("soundfonts")
-    write(folder, TINY, "tiny.sf2")
-    write(folder, COMPRESSED, "tiny.sf3")
-    return folder
-
-
-@pytest.fixture(params=["tiny.sf2", "tiny.sf3"])
-def tiny(request: pytest.FixtureRequest, place: Path) -> Path:
-    return place / request.param
-
 
 @pytest.mark.parametrize("velocity", [40, 100])
 @pytest.mark.parametrize("key", [57, 64, 72, 79, 88])
 @pytest.mark.parametrize("program", [40, 73])
-def test_notes_are_in_tune(tiny: Path, program: int, key: int, velocity: int) -> None:
-    sound = render_voice(tiny, Voice(0, program, key, velocity))
+def test_notes_are_in_tune(tiny_soundfont: Path, program: int, key: int, velocity: int) -> None:
+    sound = render_voice(tiny_soundfont, Voice(0, program, key, velocity))
     measured = measure_pitch(sound, near=key)
     assert measured is not None
     assert abs(measured - key) < 0.01  # the tones are exact to 0.01 cents, FluidSynth is to a cent
 
 
-def test_notes_are_held_and_released(tiny: Path) -> None:
-    sound = render_voice(tiny, Voice(0, 40, 60, 100))
+def test_notes_are_held_and_released(tiny_soundfont: Path) -> None:
+    sound = render_voice(tiny_soundfont, Voice(0, 40, 60, 100))
     assert sound.sample_rate == SAMPLE_RATE
     assert HOLD < sound.duration <= HOLD + TAIL
     held = sound.samples[0, : round(HOLD * SAMPLE_RATE) - 4096]
     levels = [np.sqrt(np.mean(part**2)) for part in np.array_split(held[4096:], 8)]
     assert max(levels) / min(levels) < 1.02
     assert np.max(np.abs(sound.samples[0, -400:])) < 0.002 * sound.peak
-    drum = render_voice(tiny, Voice(128, 0, 36, 100))
+    drum = render_voice(tiny_soundfont, Voice(128, 0, 36, 100))
     assert drum.duration < 0.5  # it ends by itself
-    longer = render_voice(tiny, Voice(0, 40, 60, 100), hold=3.0)
+    longer = render_voice(tiny_soundfont, Voice(0, 40, 60, 100), hold=3.0)
     assert longer.duration - sound.duration == pytest.approx(1.0, abs=0.06)
 
 
-def test_harder_is_louder_and_nothing_clips(tiny: Path) -> None:
+def test_harder_is_louder_and_nothing_clips(tiny_soundfont: Path) -> None:
     for program in (40, 73):
-        levels = [render_voice(tiny, Voice(0, program, 72, v)).peak for v in (1, 20, 40, 60, 80, 100, 127)]
+        levels = [render_voice(tiny_soundfont, Voice(0, program, 72, v)).peak for v in (1, 20, 40, 60, 80, 100, 127)]
         assert levels == sorted(levels)
         assert levels[-1] > 20 * levels[1]
         assert 0.05 < levels[-1] < 1
 
 
-def test_channels_are_those_of_the_soundfont(tiny: Path) -> None:
+def test_channels_are_those_of_the_soundfont(tiny_soundfont: Path) -> None:
     """No reverb or chorus makes a mono recording wide, and panning is kept."""
-    assert render_voice(tiny, Voice(0, 40, 72, 100)).channels == 1
-    flute = render_voice(tiny, Voice(0, 73, 72, 100))
+    assert render_voice(tiny_soundfont, Voice(0, 40, 72, 100)).channels == 1
+    flute = render_voice(tiny_soundfont, Voice(0, 73, 72, 100))
     levels = np.sqrt(np.mean(np.square(flute.samples), axis=1))
     assert levels[1] / levels[0] == pytest.approx(0.8, rel=0.02)
 
@@ -97,11 +77,11 @@ def many(path: Path) -> list[Voice]:
     return random.Random(1).sample(voices, len(voices))
 
 
-def test_a_voice_always_gives_the_same_samples_in_any_order_and_thread(tiny: Path) -> None:
-    voices = many(tiny)
-    first = {voice: render_voice(tiny, voice, hold=0.2).samples for voice in voices}
+def test_a_voice_always_gives_the_same_samples_in_any_order_and_thread(tiny_soundfont: Path) -> None:
+    voices = many(tiny_soundfont)
+    first = {voice: render_voice(tiny_soundfont, voice, hold=0.2).samples for voice in voices}
     with ThreadPoolExecutor(4) as pool:
-        again = list(pool.map(lambda voice: render_voice(tiny, voice, hold=0.2).samples, voices[::-1]))
+        again = list(pool.map(lambda voice: render_voice(tiny_soundfont, voice, hold=0.2).samples, voices[::-1]))
     for voice, samples in zip(voices[::-1], again, strict=True):
         np.testing.assert_array_equal(samples, first[voice])
 
@@ -131,9 +111,9 @@ def test_many_files_and_presets_take_turns(tmp_path: Path) -> None:
         (Voice(1, 40, 60, 100), "has no preset 1:40"),
     ],
 )
-def test_voices_that_are_not_there_are_refused(place: Path, voice: Voice, message: str) -> None:
+def test_voices_that_are_not_there_are_refused(soundfonts: Path, voice: Voice, message: str) -> None:
     with pytest.raises(AudioError, match=message):
-        render_voice(place / "tiny.sf2", voice)
+        render_voice(soundfonts / "tiny.sf2", voice)
 
 
 def test_files_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
@@ -158,7 +138,7 @@ def test_a_missing_synthesizer_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     assert render_voice(path, Voice(0, 40, 60, 100)).duration > HOLD
 
 
-@pytest.mark.parametrize("path", REAL)
+@pytest.mark.parametrize("path", installed())
 def test_real_instruments_are_in_tune(path: Path) -> None:
     """Sustained instruments of the real files, whose samples are themselves tuned to a few cents only."""
     off = []

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -234,3 +235,13 @@ FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 MUSESCORE = Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3")
 DEBIAN = (FLUID, MUSESCORE, FLUID.with_name("TimGM6mb.sf2"))
 """SoundFonts that Debian has, which may be installed."""
+
+
+def installed() -> list[Any]:
+    """Debian's SoundFonts as parameters of a test, which skips those that are not there."""
+    import pytest
+
+    return [
+        pytest.param(path, id=path.name, marks=pytest.mark.skipif(not path.exists(), reason=f"{path} is not installed"))
+        for path in DEBIAN
+    ]

@@ -1,7 +1,6 @@
 """What commands write: checked before the work, whole or not at all."""
 
 import os
-import secrets
 from pathlib import Path
 
 from timbre.errors import ConfigError
@@ -16,19 +15,6 @@ def check_target(path: Path) -> None:
         raise ConfigError(f"{path} cannot be written: there is no folder {folder}; make it first.")
     if not os.access(folder, os.W_OK):
         raise ConfigError(f"{path} cannot be written: {folder} does not let you; choose a folder you may write to.")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file under another name and rename it, so that it appears whole or not at all."""
-    path = path.expanduser()
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose a folder you may write to.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli._files import check_target, write_text
+from timbre.cli._files import check_target
 from timbre.cli._places import labels_of, parse_pitch
 from timbre.errors import AudioError, ConfigError
 
@@ -61,6 +61,8 @@ def encode(
             print(f"timbre: left out: {named}{error}", file=sys.stderr)
     text = _as_csv(rows, fitted.dim) if form == "csv" else json.dumps(rows, indent=1) + "\n"
     if output:
+        from timbre.data.text import write_text
+
         write_text(output, text)
     else:
         print(text, end="")

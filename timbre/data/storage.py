@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +10,7 @@ from timbre.data import parts
 from timbre.data.library import Library, Measured, Note
 from timbre.data.report import Dropped, Report
 from timbre.data.split import Division
+from timbre.data.text import write_text
 from timbre.errors import LibraryError
 
 FORMAT = "timbre library"
@@ -28,7 +28,7 @@ def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
     relative to `root`, which is relative to the library file where one of them lies inside the other.
 
     Raises:
-        LibraryError: if the file cannot be written.
+        ConfigError: if the file cannot be written.
     """
     file = Path(os.path.abspath(Path(file).expanduser()))
     report = library.report
@@ -46,7 +46,7 @@ def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
     for name, items in lists.items():
         lines.append(f', "{name}": [')
         lines += [json.dumps(item) + "," for item in items[:-1]] + [json.dumps(item) for item in items[-1:]] + ["]"]
-    _write(file, "\n".join([*lines, "}", ""]))
+    write_text(file, "\n".join([*lines, "}", ""]))
     return file
 
 
@@ -135,14 +135,3 @@ def _refuse_missing(notes: list[Note], path: Path) -> None:
     if missing:
         count = "A file" if len(missing) == 1 else f"{len(missing)} files"
         raise LibraryError(f"{count} of the library {path} cannot be found (such as {missing[0]}); scan it again.")
-
-
-def _write(file: Path, text: str) -> None:
-    partial = file.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, file)
-    except OSError as error:
-        raise LibraryError(f"{file} cannot be written: {error.strerror}; choose a folder you may write to.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from timbre.data.library import Library, Note
 from timbre.data.names import DYNAMICS, note_name
 from timbre.data.report import Dropped, place_of
+from timbre.data.text import write_text
 from timbre.errors import ConfigError
 from timbre.evaluation._markup import Block, Heading, Picture, Table, Text, to_html, to_markdown
 
@@ -50,7 +50,7 @@ def write_page(library: Library, file: str | os.PathLike[str]) -> Path:
     html = path.suffix.lower() == ".html"
     title = f"Library {library.root.name or library.root}"
     blocks = list(_blocks(library, _inline if html else _beside(path)))
-    _write(path, to_html(title, blocks) if html else to_markdown(title, blocks))
+    write_text(path, to_html(title, blocks) if html else to_markdown(title, blocks))
     return path
 
 
@@ -222,17 +222,6 @@ def _beside(page: Path) -> Pictures:
         return Picture(quote(f"{folder.name}/{file.name}"), alt, caption)
 
     return write
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose a folder you may write to.") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _can_draw() -> bool:
