@@ -323,8 +323,6 @@ def test_fluidsynth_finds_the_same_presets_and_zones(tiny_soundfont: Path) -> No
     same_as_reference(tiny_soundfont, read_soundfont(tiny_soundfont), 500)
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in installed() if p.id != MUSESCORE.name]
-)  # that one takes ten seconds
+@pytest.mark.parametrize("path", [p for p in installed() if p.id != MUSESCORE.name])  # that one takes ten seconds
 def test_fluidsynth_finds_the_same_in_real_files(path: Path) -> None:
     same_as_reference(path, read_soundfont(path), 3000)
