@@ -165,6 +165,8 @@ class TestScan:
         assert "flag" in line
         assert (tmp_path / "found" / "library.json").is_file()
         assert run("scan", notes)[0] == 0
+        assert run("scan", notes, "--strict", "--leave-out", "pitch,octave,duplicate")[0] == 0
+        assert "no flags of the kind 'colour'" in refused("scan", notes, "--leave-out", "colour")
 
     def test_refusals(self, refused, tmp_path, few_notes):
         (tmp_path / "empty").mkdir()

@@ -424,3 +424,25 @@ def test_names_in_tables_are_voted_on_and_numbers_are_not(tmp_path: Path) -> Non
         assert [note.pitch for note in library] == [n if kind == "names" else n - 12 for n in range(60, 72)]
         remark = {"names": "octaves: C3 = 60, voted by 12 of 12", "numbers": "transposed: oboe sounds an octave above"}
         assert any(text.startswith(remark[kind]) for text in library.report.remarks)
+
+
+def test_doubtful_notes_are_left_out_on_request(tmp_path: Path) -> None:
+    put(tmp_path, **{f"oboe__{note_name(p)}": tone(p) for p in range(60, 71)}, oboe__B5=tone(77), oboe__C6=tone(60))
+    library = timbre.scan(tmp_path)
+    assert {name: [flag.split(":")[0] for flag in kinds] for name, kinds in flags(library).items()} == {
+        "oboe-B5": ["pitch"],
+        "oboe-C6": ["octave", "duplicate"],
+    }
+    clean = library.leave_out("pitch", "duplicate")
+    assert {note.name for note in clean} == {note.name for note in library} - {"oboe-B5", "oboe-C6"}
+    assert clean.report.found == library.report.found
+    assert clean.report.dropped == (
+        ("oboe/B5.wav", "left out: pitch: sounds F5, its label says B5 (-6.00 semitones)"),
+        ("oboe/C6.wav", "left out: duplicate: same sound as oboe-C4"),
+    )
+    assert clean.report.notes == clean.notes
+    assert len(library.leave_out("level")) == len(library)
+    with pytest.raises(LibraryError, match="no flags of the kind 'colour'; there are pitch, octave, clipping"):
+        library.leave_out("colour")
+    with pytest.raises(LibraryError, match="All 1 notes have a flag of pitch; nothing is left"):
+        library.filter(pitch="B5").leave_out("pitch")

@@ -28,6 +28,7 @@ def scan(
     pitches: str | None = None,
     velocities: str = "40,80,120",
     raw: bool = False,
+    leave_out: str | None = None,
     split_by: By | None = None,
     valid: float = 0.1,
     test: float = 0.1,
@@ -60,6 +61,8 @@ def scan(
         MIDI velocities at which SoundFonts are rendered.
     raw
         Take the samples of SoundFonts as they are instead of rendering them.
+    leave_out
+        Kinds of flags, such as "pitch,octave,duplicate": notes that have one are dropped.
     split_by
         What is held out whole: files (recordings), pitches, instruments or sources. By file unless given, or as the
         library itself says.
@@ -83,6 +86,8 @@ def scan(
     options = _options(pattern, octave, pitches, velocities, raw)
     targets = _targets(folder, out, page, json_file)
     library = timbre.scan(folder, format, options, measure=measure, progress=True)
+    if leave_out:
+        library = library.leave_out(*(kind.strip() for kind in leave_out.split(",")))
     library = _divided(library, split_by, valid, test, split_seed)
     print(library.report.table())
     _print_split(library)

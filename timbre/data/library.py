@@ -13,10 +13,13 @@ from timbre.audio import Audio
 from timbre.config import DataConfig
 from timbre.data.names import note_name, parse_note, plain
 from timbre.data.parts import Part
-from timbre.data.report import Report
+from timbre.data.report import Dropped, Report, place_of
 from timbre.data.sounds import read_note
 from timbre.data.split import FEWEST, By, Division, split
 from timbre.errors import LibraryError
+
+FLAGS = ("pitch", "octave", "clipping", "silence", "duplicate", "rate", "level", "quality")
+"""Kinds of flags; a flag begins with its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,24 @@ class Library(Sequence[Note]):
         if equals and not kept:
             raise LibraryError(f"No note has {' and '.join(f'{k}={v!r}' for k, v in equals.items())} together.")
         return Library(kept, self.root, self.report, self.division)
+
+    def leave_out(self, *kinds: str) -> "Library":
+        """The library without the notes that have a flag of one of these kinds; its report names them as dropped.
+
+        Raises:
+            LibraryError: if there is no such kind, or no note is left.
+        """
+        for kind in kinds:
+            if kind not in FLAGS:
+                raise LibraryError(f"There are no flags of the kind {kind!r}; there are {', '.join(FLAGS)}.")
+        why = {note: [flag for flag in note.flags if flag.partition(":")[0] in kinds] for note in self.notes}
+        kept = [note for note in self.notes if not why[note]]
+        if not kept:
+            raise LibraryError(f"All {len(self)} notes have a flag of {', '.join(kinds)}; nothing is left.")
+        out = (Dropped(place_of(note, self.root), f"left out: {flags[0]}") for note, flags in why.items() if flags)
+        library = Library(kept, self.root, None, self.division)
+        library.report = replace(self.report, notes=library.notes, dropped=(*self.report.dropped, *out))
+        return library
 
     def divided(self, by: By = "file", valid: float = 0.1, test: float = 0.1, seed: int = 0) -> "Library":
         """The library with every note assigned to train, valid or test; :func:`timbre.data.split.split` says how.
