@@ -374,6 +374,7 @@ def test_inspect_tells_the_parts_of_a_space(run, trained):
     assert "3 dimensions, 20 known sounds" in out
     assert "oboe 4" in out
     assert "n_mels 64" in out
+    assert "held out by file, 10% valid, 10% test, seed 0" in out
     assert re.search(r"^  test_l1_db +\d", out, re.MULTILINE)
     assert "model.safetensors" in out
     names = list(timbre.load(trained.folder).atlas)

@@ -1,5 +1,6 @@
 """`timbre inspect`."""
 
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,5 +39,9 @@ def inspect(space: Path, /, *, names: bool = False) -> None:
 def _print_sounds(space: "Space") -> None:
     """How many sounds of each instrument and of each part of the split."""
     instruments = Counter(space.atlas.instruments)
-    print("  " + ", ".join(f"{name} {count}" for name, count in sorted(instruments.items())))
+    listed = ", ".join(f"{name}\N{NO-BREAK SPACE}{count}" for name, count in sorted(instruments.items()))
+    lines = textwrap.fill(listed, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    print(lines.replace("\N{NO-BREAK SPACE}", " "))
     print("  " + ", ".join(f"{name} {count}" for name, count in Counter(space.atlas.splits).items()))
+    if "held_out" in space.report:
+        print(f"  held out {space.report['held_out']}")
