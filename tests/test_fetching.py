@@ -1,36 +1,25 @@
 """Fetching, against a real server that does what servers do: break off, lie, forget ranges, take their time."""
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import tarfile
 import threading
 import time
-import tomllib
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from archives import ARCHIVE, LIBRARY, MD5, SHA256, TEXTS, tar, tree, zipped
 
 import timbre
 from timbre.__main__ import main
 from timbre.data import fetching
 from timbre.data.fetching import RECORD, fetch
-from timbre.data.readers import READERS
-from timbre.data.recipes import Recipe, Source, all_recipes, find_recipe, load_recipe
-from timbre.data.unpacking import unpack
+from timbre.data.recipes import Recipe, Source, all_recipes, find_recipe
 from timbre.errors import ConfigError, LibraryError
 
 ROOT = Path(__file__).parents[1]
@@ -103,38 +92,6 @@ def server(monkeypatch):
         thread.join()
 
 
-def tone(pitch):
-    """A note with some noise, which does not compress, as the bytes of a WAV file."""
-    file = io.BytesIO()
-    phase = 2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * np.arange(16000) / 16000
-    noise = np.random.default_rng(pitch).normal(0, 0.01, phase.size)
-    soundfile.write(file, 0.3 * np.sin(phase) + noise, 16000, format="WAV")
-    return file.getvalue()
-
-
-def tar(members, mode="w:gz"):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=mode) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return file.getvalue()
-
-
-def zipped(members):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-LIBRARY = {f"notes/flute/flute_{name}.wav": tone(pitch) for name, pitch in {"A4": 69, "C5": 72, "E5": 76}.items()}
-ARCHIVE = tar(LIBRARY)
-MD5, SHA256 = hashlib.md5(ARCHIVE).hexdigest(), hashlib.sha256(ARCHIVE).hexdigest()
-
-
 def recipe(*files, **other):
     texts = {key: key for key in ("title", "homepage", "licence", "citation", "format", "size", "checked")}
     return Recipe("flutes", **(texts | other), files=files)
@@ -145,10 +102,6 @@ def flutes(server):
     """A library of one archive, served properly."""
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
     return recipe(Source(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", f"md5:{MD5}", unpack=True))
-
-
-def tree(folder):
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_library_is_fetched_checked_unpacked_and_scanned(tmp_path, flutes, server):
@@ -317,17 +270,6 @@ def test_a_stopped_command_leaves_a_part_and_goes_on(tmp_path, server, stop, cap
 # The command
 
 
-TEXTS = """
-title = "Flutes"
-homepage = "https://example.org/flutes"
-licence = "CC0 1.0"
-citation = "A. Flutist: Flutes, 2020."
-format = "folders"
-size = "12 kB"
-checked = "all of it"
-"""
-
-
 def write_recipe(folder, url, more="", name="flutes.toml"):
     path = folder / name
     path.write_text(f'{TEXTS}[[files]]\nurl = "{url}/flutes.tar.gz"\nunpack = true\n{more}', encoding="utf-8")
@@ -379,185 +321,3 @@ def test_the_list_names_every_library(capsys):
     assert main(["fetch", "--list"]) == 0
     printed = capsys.readouterr().out
     assert all(f"{name} " in printed for name in all_recipes())
-
-
-# Recipes
-
-
-def test_the_shipped_recipes_can_be_used():
-    known = all_recipes()
-    assert {"nsynth", "tinysol", "orchideasol", "good-sounds", "philharmonia", "iowa", "vcsl", "fluidr3"} <= set(known)
-    for one in known.values():
-        assert one.format in READERS
-        assert bool(one.manual) != bool(one.files)
-        for source in one.files:
-            assert source.unpack == source.name.endswith((".zip", ".tar.gz"))
-
-
-def test_the_recipes_go_into_the_wheel():
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    files = {f"datasets/{name}.toml" for name in all_recipes()}
-    assert build["targets"]["wheel"]["force-include"] == {file: f"timbre/data/{file}" for file in files}
-
-
-FILE = '[[files]]\nurl = "https://example.org/a.zip"\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        (TEXTS, "wants either a list of files or the key manual"),
-        (f'{TEXTS}manual = "go there"\n{FILE}', "either"),
-        (f"{TEXTS.replace('licence', 'license')}{FILE}", "unknown key 'license'"),
-        (f"{TEXTS.replace('licence', '# licence')}{FILE}", "lacks the key 'licence'"),
-        (f"{TEXTS.replace('CC0 1.0', '')}{FILE}", "licence is ''"),
-        (f"{TEXTS}{FILE}checksum = ''", "file 1 has the unknown key 'checksum'"),
-        (f"{TEXTS}{FILE}md5 = ''", "md5 is ''"),
-        (f"{TEXTS}{FILE}md5 = '12'", "32 hexadecimal digits"),
-        (f"{TEXTS}{FILE}md5 = '{MD5}'\nsha256 = '{SHA256}'", "both"),
-        (f"{TEXTS}{FILE}unpack = 1", "unpack is 1"),
-        (f"{TEXTS}{FILE}bytes = true", "bytes is True"),
-        (f"{TEXTS}{FILE}bytes = 0", "bytes is 0"),
-        (f"{TEXTS}{FILE}into = '../there'", "into is '../there'"),
-        (f"{TEXTS}{FILE}into = '/there'", "into is '/there'"),
-        (f"{TEXTS}{FILE}name = 'a/b'", "'a/b' is not the name of a file"),
-        (f"{TEXTS}{FILE}{FILE}", "two files are called 'a.zip'"),
-        (f"{TEXTS}[[files]]\nurl = 'https://example.org/'", "'' is not the name of a file"),
-        (f"{TEXTS}[[files]]\nurl = 'file:///etc/passwd'", "is not an address"),
-        (f"{TEXTS}[[files]]\nunpack = true", "lacks the key 'url'"),
-        (f"files = [1]\n{TEXTS}", "a table is wanted"),
-        ("title = ", "is not a TOML file"),
-    ],
-)
-def test_a_recipe_that_cannot_be_is_refused_by_name(tmp_path, text, wanted):
-    path = tmp_path / "mine.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"mine\.toml") as caught:
-        load_recipe(path)
-    assert wanted in str(caught.value)
-
-
-# Archives of strangers
-
-
-PATHS = ["../x", "a/../../x", "/tmp/x", "..\\x", "C:\\x", "C:x", "\\\\host\\x", "a/" * 100 + "x"]
-
-
-def refused(folder, content, wanted):
-    """Try to unpack; nothing may be written anywhere near."""
-    (folder / "inside").mkdir()
-    archive = folder / "archive"
-    archive.write_bytes(content)
-    before = sorted(folder.rglob("*"))
-    with pytest.raises(LibraryError, match=wanted):
-        unpack(archive, folder / "inside", "archive")
-    assert sorted(folder.rglob("*")) == before
-
-
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("pack", [tar, zipped])
-def test_paths_that_lead_out_are_refused(tmp_path, path, pack):
-    refused(tmp_path, pack({"good.wav": b"1", path: b"2"}), "leads out of the folder")
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
-def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("good.wav"))
-        odd = tarfile.TarInfo("odd.wav")
-        odd.type, odd.linkname = kind, "good.wav"
-        archive.addfile(odd)
-    refused(tmp_path, file.getvalue(), r"holds a (link|device) \(odd.wav\)")
-
-
-@pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
-def test_links_and_devices_in_a_zip_are_refused(tmp_path, mode):
-    odd = zipfile.ZipInfo("odd.wav")
-    odd.create_system, odd.external_attr = 3, (mode | 0o777) << 16
-    refused(tmp_path, zipped({"good.wav": b"1", odd: b"/etc/passwd"}), r"holds a (link|device) \(odd.wav\)")
-
-
-def test_an_encrypted_zip_is_refused(tmp_path):
-    content = bytearray(zipped({"a.wav": b"1"}))
-    content[content.index(b"PK\1\2") + 8] |= 1
-    refused(tmp_path, bytes(content), "an encrypted file")
-
-
-def test_a_bomb_is_refused_by_what_it_declares(tmp_path):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("bomb.wav", b"0")
-        archive.filelist[0].file_size = 10**17
-    refused(tmp_path, file.getvalue(), r"unpacks to 100000000\.00 GB, but there are [\d.]+ GB free")
-
-
-def test_a_bomb_that_declares_too_little_is_cut_off(tmp_path):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("bomb.wav", bytes(10**7))
-        archive.filelist[0].file_size = 10
-    refused(tmp_path, file.getvalue(), "damaged")
-
-
-@pytest.mark.parametrize("cut", [0, 3, 30, -30])
-@pytest.mark.parametrize("pack", [tar, zipped])
-def test_a_damaged_archive_is_refused(tmp_path, cut, pack):
-    refused(tmp_path, pack({"a.wav": os.urandom(5000), "b.wav": b"2"})[:cut], "archive cannot be unpacked: ")
-
-
-def test_what_was_there_under_the_same_name_is_replaced_and_the_rest_stays(tmp_path):
-    (tmp_path / "to" / "x").mkdir(parents=True)
-    (tmp_path / "to" / "x" / "a.wav").write_bytes(b"old")
-    (tmp_path / "to" / "x" / "mine.wav").write_bytes(b"mine")
-    (tmp_path / "to" / ".timbre-unpacking").mkdir()  # of a run that was killed
-    (tmp_path / "archive").write_bytes(tar({"x/a.wav": b"new", "./y/b.wav": b"b"}))
-    assert unpack(tmp_path / "archive", tmp_path / "to", "archive") == 2
-    assert tree(tmp_path / "to") == {"x/a.wav", "x/mine.wav", "y/b.wav"}
-    assert (tmp_path / "to" / "x" / "a.wav").read_bytes() == b"new"
-
-
-def test_permissions_in_an_archive_do_not_count(tmp_path):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w") as archive:
-        odd = tarfile.TarInfo("odd.wav")
-        odd.mode = 0o6777
-        archive.addfile(odd)
-    (tmp_path / "archive").write_bytes(file.getvalue())
-    unpack(tmp_path / "archive", tmp_path, "archive")
-    assert (tmp_path / "odd.wav").stat().st_mode & 0o6111 == 0
-
-
-NAMES = st.text(
-    st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters='/\\:.<>"|?*'), min_size=1, max_size=9
-)
-
-
-@settings(max_examples=40)
-@given(
-    files=st.dictionaries(st.tuples(st.sampled_from(["", "a/", "a/b/"]), NAMES), st.binary(max_size=99), max_size=6),
-    mode=st.sampled_from(["w", "w:gz", "w:bz2", "w:xz", "zip"]),
-)
-def test_archives_come_out_as_they_went_in(tmp_path_factory, files, mode):
-    folder = tmp_path_factory.mktemp("archive")
-    members = {place + "-" + name: content for (place, name), content in files.items()}
-    (folder / "archive").write_bytes(zipped(members) if mode == "zip" else tar(members, mode))
-    assert unpack(folder / "archive", folder / "to", "archive") == len(members)
-    assert {name: (folder / "to" / name).read_bytes() for name in members} == members
-    assert len(tree(folder / "to")) == len(members)
-
-
-@settings(max_examples=150)
-@given(data=st.data(), pack=st.sampled_from(["zip", "w", "w:gz"]))
-def test_a_spoiled_archive_is_unpacked_inside_or_refused(tmp_path_factory, data, pack):
-    members = {"a/one.wav": bytes(600), "a/two.wav": b"2" * 300, "b.csv": b"file"}
-    content = bytearray(zipped(members) if pack == "zip" else tar(members, pack))
-    for _ in range(data.draw(st.integers(1, 6))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place] = data.draw(st.integers(0, 255))
-    folder = tmp_path_factory.mktemp("spoiled")
-    (folder / "archive").write_bytes(bytes(content))
-    with contextlib.suppress(LibraryError):
-        unpack(folder / "archive", folder / "to", "archive")
-    assert set(os.listdir(folder)) <= {"archive", "to"}
-    assert not (folder / "to" / ".timbre-unpacking").exists()

@@ -1,0 +1,66 @@
+"""Recipes of public libraries."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from archives import MD5, SHA256, TEXTS
+
+from timbre.data.readers import READERS
+from timbre.data.recipes import all_recipes, load_recipe
+from timbre.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_shipped_recipes_can_be_used():
+    known = all_recipes()
+    assert {"nsynth", "tinysol", "orchideasol", "good-sounds", "philharmonia", "iowa", "vcsl", "fluidr3"} <= set(known)
+    for one in known.values():
+        assert one.format in READERS
+        assert bool(one.manual) != bool(one.files)
+        for source in one.files:
+            assert source.unpack == source.name.endswith((".zip", ".tar.gz"))
+
+
+def test_the_recipes_go_into_the_wheel():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    files = {f"datasets/{name}.toml" for name in all_recipes()}
+    assert build["targets"]["wheel"]["force-include"] == {file: f"timbre/data/{file}" for file in files}
+
+
+FILE = '[[files]]\nurl = "https://example.org/a.zip"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (TEXTS, "wants either a list of files or the key manual"),
+        (f'{TEXTS}manual = "go there"\n{FILE}', "either"),
+        (f"{TEXTS.replace('licence', 'license')}{FILE}", "unknown key 'license'"),
+        (f"{TEXTS.replace('licence', '# licence')}{FILE}", "lacks the key 'licence'"),
+        (f"{TEXTS.replace('CC0 1.0', '')}{FILE}", "licence is ''"),
+        (f"{TEXTS}{FILE}checksum = ''", "file 1 has the unknown key 'checksum'"),
+        (f"{TEXTS}{FILE}md5 = ''", "md5 is ''"),
+        (f"{TEXTS}{FILE}md5 = '12'", "32 hexadecimal digits"),
+        (f"{TEXTS}{FILE}md5 = '{MD5}'\nsha256 = '{SHA256}'", "both"),
+        (f"{TEXTS}{FILE}unpack = 1", "unpack is 1"),
+        (f"{TEXTS}{FILE}bytes = true", "bytes is True"),
+        (f"{TEXTS}{FILE}bytes = 0", "bytes is 0"),
+        (f"{TEXTS}{FILE}into = '../there'", "into is '../there'"),
+        (f"{TEXTS}{FILE}into = '/there'", "into is '/there'"),
+        (f"{TEXTS}{FILE}name = 'a/b'", "'a/b' is not the name of a file"),
+        (f"{TEXTS}{FILE}{FILE}", "two files are called 'a.zip'"),
+        (f"{TEXTS}[[files]]\nurl = 'https://example.org/'", "'' is not the name of a file"),
+        (f"{TEXTS}[[files]]\nurl = 'file:///etc/passwd'", "is not an address"),
+        (f"{TEXTS}[[files]]\nunpack = true", "lacks the key 'url'"),
+        (f"files = [1]\n{TEXTS}", "a table is wanted"),
+        ("title = ", "is not a TOML file"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_by_name(tmp_path, text, wanted):
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.toml") as caught:
+        load_recipe(path)
+    assert wanted in str(caught.value)
