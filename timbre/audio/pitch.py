@@ -38,7 +38,8 @@ def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | Non
 
     Returns:
         MIDI pitch: within 0.1 cent on steady notes, the middle of a vibrato. None for noise, drums, silence, sounds of
-        fewer than 256 samples and notes of another pitch: where the partials do not hold the better part of the power.
+        fewer than 256 samples or six periods, and notes of another pitch: where the partials do not hold the better
+        part of the power.
     """
     samples = _loudest(audio.mono().samples[0], audio.sample_rate)
     if samples.size < 256 or not np.any(samples):
@@ -52,9 +53,12 @@ def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | Non
         return None
     fundamental = midi_to_hz(float(grid[best])) * size / audio.sample_rate
     lobe = 3.0 * size / samples.size  # the window's main lobe, and half as much again, on either side
+    wanted = max(
+        _HARMONIC, 2.0 * lobe / fundamental
+    )  # of few periods, partials and the gaps between them hardly differ
     for _ in range(2):
         fundamental, harmonicity = _centre(power, fundamental, lobe)
-    return hz_to_midi(fundamental * audio.sample_rate / size) if harmonicity > _HARMONIC else None
+    return hz_to_midi(fundamental * audio.sample_rate / size) if harmonicity > wanted else None
 
 
 def estimate_pitch(audio: Audio) -> float | None:
