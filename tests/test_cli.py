@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from trees_named import put
+from trees_named import run as chromatic
 
 import timbre
 from timbre.__main__ import main
@@ -143,6 +145,19 @@ class TestScan:
         keys = {"file", "instrument", "pitch", "velocity", "dynamics", "articulation", "flags"}
         assert all(keys <= set(note) for note in found["notes"])
         assert not list((tmp_path / "here").iterdir())
+
+    def test_a_report_may_go_to_a_new_folder_and_the_library_elsewhere(self, run, few_notes, tmp_path):
+        assert run("scan", few_notes, "--json", "notes.json", "--out", "new")[0] == 0
+        assert sorted(path.name for path in (tmp_path / "here").glob("**/*.*")) == ["notes.json", "report.html"]
+
+    def test_one_recording_of_many_notes_is_scanned_without_a_split(self, run, refused, tmp_path):
+        put(tmp_path / "runs" / "Cello.arco.ff.sulA.C4B4.aiff", chromatic(60, 12, 44100))
+        status, out, _ = run("scan", tmp_path / "runs")
+        assert (status, "12 kept" in out) == (0, True)
+        assert "not split: The library has 1 file to split by" in out
+        assert not any(note.split for note in timbre.scan("runs-scan/library.json"))
+        assert "1 file to split by" in refused("scan", tmp_path / "runs", "--split-by", "file")
+        assert "valid share is 0.7" in refused("scan", tmp_path / "runs", "--valid", "0.7")
 
     def test_names_are_read_as_told(self, run, few_notes, tmp_path):
         for file in sorted((few_notes / "oboe").iterdir()):

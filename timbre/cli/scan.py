@@ -145,11 +145,18 @@ def _stem(folder: Path) -> str:
 
 def _divided(library: "Library", by: By | None, valid: float, test: float, seed: int) -> "Library":
     """The library with a split: the one asked for, else its own, else by file if it has enough notes."""
-    from timbre.data.split import FEWEST
+    from timbre.data.split import FEWEST, Division
 
+    Division(by or "file", valid, test, seed)
     if by is None and (any(note.split for note in library) or len(library) < FEWEST):
         return library
-    return library.divided(by or "file", valid, test, seed)
+    try:
+        return library.divided(by or "file", valid, test, seed)
+    except LibraryError as error:
+        if by is not None:
+            raise
+        print(f"not split: {error}")  # a single file of many notes can be scanned all the same
+        return library
 
 
 def _print_split(library: "Library") -> None:
@@ -162,8 +169,8 @@ def _print_split(library: "Library") -> None:
 def _write(library: "Library", file: Path, report: Path | None) -> None:
     from timbre.data.storage import save_library
 
-    if file.name == "library.json":
-        make_folder(file.parent)
+    for target in filter(None, (file, report)):
+        make_folder(target.parent)
     save_library(library, file)
     print(f"\n{file}  {len(library)} note{'s' * (len(library) != 1)}")
     if report:

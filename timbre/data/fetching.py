@@ -7,7 +7,6 @@ stopped while it checks, so the transfer itself is done here, with the library t
 import json
 import os
 import re
-import secrets
 import shutil
 import socket
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from timbre.data.recipes import Recipe, Source
+from timbre.data.text import write_text
 from timbre.data.unpacking import unpack
 from timbre.errors import ConfigError, LibraryError
 
@@ -252,9 +252,4 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write_record(folder: Path, record: dict[str, Any]) -> None:
-    partial = folder / f"{RECORD}.{secrets.token_hex(4)}.part"
-    try:
-        partial.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, folder / RECORD)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_text(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
