@@ -8,7 +8,7 @@ _PARTIALS = 12
 _HARMONIC = 0.25  # of 800 recorded notes the pitched ones reach 0.3 to 1, drums and 90 samples of noise 0.12 at most
 _LOWEST, _HIGHEST = 26.0, 4700.0  # Hz that `estimate_pitch` looks for: MIDI 20 to 110
 _BAND = 20.0, 8000.0  # Hz: rumble below it and breath above it only blur the period
-_LAG_RATE = 40000  # Hz, at least: the finest lag is a ninth of the shortest period
+_LAG_RATE = 80000  # Hz, at least: some 17 lags in the shortest period
 _TALLEST = 0.95  # a first peak this close to the tallest is the period, later ones its multiples
 _CLEAR = 0.7  # of 1,500 notes of melodic instruments 1 % lie below it, of drums, shakers and cymbals half
 _SILENCE = 1e-4  # peak; what lies below is the noise of a recording
@@ -113,11 +113,13 @@ def _period_pitch(samples: np.ndarray, rate: int, power: float) -> float | None:
     peaks = peaks[peaks > max(negative[0] if negative.size else similarity.size, lag_rate / _HIGHEST)]
     if peaks.size == 0:
         return None
-    best = int(peaks[np.argmax(similarity[peaks] >= _TALLEST * similarity[peaks].max())])
-    before, here, after = similarity[best - 1 : best + 2]
-    if power == 2.0 and here < _CLEAR:
+    before, here, after = similarity[peaks - 1], similarity[peaks], similarity[peaks + 1]
+    shift = 0.5 * (before - after) / (before - 2.0 * here + after)  # of the parabola through the three
+    height = here - 0.25 * (before - after) * shift
+    first = int(np.argmax(height >= _TALLEST * height.max()))
+    if power == 2.0 and height[first] < _CLEAR:
         return None
-    return hz_to_midi(lag_rate / (best + 0.5 * (before - after) / (before - 2.0 * here + after)))
+    return hz_to_midi(lag_rate / float(peaks[first] + shift[first]))
 
 
 def _similarity(samples: np.ndarray, rate: int, power: float) -> tuple[np.ndarray, float]:
