@@ -1,159 +1,222 @@
-"""How well spectrograms turn back into sound: every front end with every inverter, beside librosa's Griffin-Lim.
+"""How well spectrograms turn back into sound: every front end with every inverter, beside those of other packages.
 
-    python benchmarks/inversion.py FOLDER --json inversion.json
+    python benchmarks/inversion.py [FOLDER] [--rendered SOUNDFONT] [--space SPACE] [--quick] [--json FILE]
 
-Each note is cut at its onset, cut to 2 s, brought to full scale, made into a spectrogram and back. One row is one front
-end with one inverter, averaged over the notes:
+Each note of FOLDER is cut at its onset, cut to 2 s, brought to full scale behind a short silence, made into a
+spectrogram and back. One row is one front end with one inverter, averaged over the notes. `source` is "notes"; with
+--rendered also "rendered", 12 instruments of General MIDI at 4 pitches; with --space also "decoded", held-out notes of
+a space that was trained on FOLDER: what its decoder makes of their points at their pitch.
 
+- front_end: kind of SpectrogramConfig. "linear" gives the STFT's magnitudes as they are, without the floor of a
+  spectrogram; all others go through dB. All inverters get the same magnitudes, but pghipy, which knows its own
+  Gaussian window alone and gets those of the same sound through that
 - sc_db: spectral convergence between the STFT magnitudes of the original and of the result (dB, mean of the notes);
-  sc_sustained_db: of the sustained pitched notes alone
-- log_mel_l1: mean absolute difference of their log10 mel magnitudes
-- cents_median, bad_percent: pitch error of sustained pitched notes, and how many of them are more than 5 cents off
-- x_realtime: seconds of sound per second of CPU time, from spectrogram to waveform, in one thread
+  sc_sustained_db: of the sustained pitched notes alone. Decoded: against the magnitudes that the decoder asked for
+- log_mel_l1: mean absolute difference of their log10 mel magnitudes. Decoded: against the decoded spectrogram, on its
+  own bands
+- mr_stft: multi-resolution STFT distance to the original
+- cents_median, cents_p95, bad_percent: pitch error of sustained pitched notes, over those whose pitch can be measured,
+  and how many are more than 5 cents off or have lost their pitch. Decoded: against the pitch that was asked for
+- onset_ms, texture_db, level_db: smear of the attack, distance of modulation spectra, level above the original's
+- click_db: by how much the crest of the second difference stands above the original's (where it does; mean)
+- x_realtime: seconds of sound per second of CPU time in one thread, from the spectrogram (linear: from magnitudes) to
+  the waveform; x_librosa: the same over that of librosa.griffinlim 32
+- latency_ms: from a sample's arrival in the transform to its return; empty where the whole sound must be known
+- n_notes: notes of the row; n_pitched: those whose pitch counts
 """
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import get_args, get_type_hints
 
 import numpy as np
 import torch
-from _table import add_arguments, finish
+from _methods import FULL, SHORT, Method, methods
+from _sounds import Case, decoded, recorded, rendered
+from _table import Row, add_arguments, finish, format_table
+from tqdm import tqdm
 
 import timbre
 from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
-from timbre.errors import AudioError
-from timbre.evaluation.metrics import log_mel_l1, spectral_convergence_db
-from timbre.spectral import Spectrogram
+from timbre.evaluation import metrics
+from timbre.spectral import STFT, Spectrogram
 
-SECONDS = 2.0
 BAD_CENTS = 5.0
-INVERTERS = ("griffin_lim", "fast_griffin_lim", "pghi", "pghi+8", "librosa.griffinlim")
-
-Back = Callable[[torch.Tensor, int], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A note as it goes into the front end; `pitch` is None unless it is sustained and pitched."""
-
-    audio: Audio
-    pitch: float | None
-
-    @property
-    def waveform(self) -> torch.Tensor:
-        """(1, samples)."""
-        return torch.from_numpy(self.audio.samples.copy())
+REFERENCE = "librosa.griffinlim 32"
+MEANS = {"log_mel_l1": 4, "mr_stft": 4, "onset_ms": 2, "texture_db": 3, "level_db": 2, "click_db": 2}
+BARS = (
+    ("linear", "pghi", "sc_db", -30.0),
+    ("linear", "pghi+8", "sc_db", -37.0),
+    ("linear", "rtpghi", "sc_db", -27.5),
+    ("mel", "pghi+8", "sc_db", -29.5),
+    *(("linear", name, "cents_median", 0.5) for name in ("pghi", "pghi+8", "rtpghi")),
+    ("linear", "pghi", "x_librosa", 5.0),
+    ("linear", "pghi+8", "x_librosa", 2.5),
+    ("linear", "rtpghi", "x_realtime", 100.0),
+    ("linear", "pghi", "x_realtime", 300.0),
+)
+"""What is aimed at: front end, inverter, column, and its value at worst."""
 
 
 def main() -> None:
     args = parse()
     torch.set_num_threads(1)
-    cases = read_cases(args.folder, args.notes)
-    rows = []
-    for kind in ("linear", "mel"):
+    config = SpectrogramConfig()
+    cases = recorded(args.folder, args.notes, config)
+    if args.rendered:
+        cases += rendered(args.rendered, args.notes, config)
+    ways = methods(args.inverters, STFT(config.n_fft, config.hop_length))
+    each: list[Row] = []
+    for kind in args.front_ends:
         front = Spectrogram(SpectrogramConfig(kind=kind))
-        for name in INVERTERS:
-            rows.append(measure(front, name, cases))
-            print(f"{kind}, {name}: {rows[-1]['sc_db']} dB", flush=True)
-    finish(rows, args, f"{len(cases)} notes of {args.folder}, {sum(c.pitch is not None for c in cases)} sustained")
+        each += measure(front, cases, [way for way in ways if is_of_use(way, kind, args)])
+    if args.space:
+        space = timbre.load(args.space)
+        notes = decoded(space, timbre.scan(args.folder), args.notes)
+        each += measure(space.front, notes, [way for way in methods(args.inverters, space.front.stft) if not way.own])
+    rows = averages(each)
+    finish(rows, args, f"{len(cases)} notes of {args.folder}; see --help for the columns")
+    print(f"\nWhat is aimed at\n{format_table(verdicts(rows))}")
 
 
 def parse() -> argparse.Namespace:
+    kinds = get_args(get_type_hints(SpectrogramConfig)["kind"])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
-    parser.add_argument("--notes", type=int, help="how many notes, spread evenly over the folder")
+    parser.add_argument("--notes", type=int, help="how many notes of each source, spread evenly")
+    parser.add_argument("--rendered", type=Path, metavar="SOUNDFONT", help="a General MIDI SoundFont")
+    parser.add_argument("--space", type=Path, help="a space trained on FOLDER")
+    parser.add_argument("--front-ends", nargs="+", choices=kinds, metavar="KIND", help=f"of {', '.join(kinds)}")
+    parser.add_argument("--inverters", nargs="+", metavar="NAME", help=f"of {', '.join(FULL)}, pghi+N")
     add_arguments(parser)
     args = parser.parse_args()
-    args.notes = args.notes or (12 if args.quick else 96)
+    args.notes = args.notes or (3 if args.quick else 96)
+    args.all = args.inverters is not None
+    args.inverters = args.inverters or [name for name in FULL if not (args.quick and name == "pghipy")]  # compiles 20 s
+    args.front_ends = args.front_ends or sorted(kinds, key=lambda kind: (kind != "linear", kind != "mel"))
     return args
 
 
-def read_cases(folder: Path, count: int) -> list[Case]:
-    """Notes spread over the library, without those that are silent."""
-    library = timbre.scan(folder)
-    cases = []
-    for place in np.unique(np.linspace(0, len(library) - 1, count).round().astype(int)):
-        note = library[int(place)]
-        try:
-            cases.append(case(timbre.read(note.file, SpectrogramConfig().sample_rate, mono=True), note.pitch))
-        except AudioError as error:
-            print(f"left out {note.name}: {error}")
-    return cases
+def is_of_use(way: Method, kind: str, args: argparse.Namespace) -> bool:
+    """Whether a method has a row with a front end: all that were asked for by name, else fewer with the rarer ones."""
+    if way.own:
+        return bool(kind == "linear")
+    return bool(args.all or kind in ("linear", "mel") or way.name in SHORT)
 
 
-def case(audio: Audio, pitch: float | None) -> Case:
-    audio = audio.trim(-50.0, tail=False)
-    audio = audio.fit(min(SECONDS, audio.duration))
-    audio = audio.gain(-20.0 * np.log10(audio.peak))
-    known = pitch is not None and is_sustained(audio) and measure_pitch(audio, pitch) is not None
-    return Case(audio, pitch if known else None)
+def measure(front: Spectrogram, cases: list[Case], ways: list[Method]) -> list[Row]:
+    """Figures of each note through each method. The methods take turns, so that a busy machine slows all alike."""
+    kind, rows = front.config.kind, []
+    for number, one in enumerate(tqdm(cases, kind, disable=None)):
+        magnitude, spent = given(front, one)
+        for way in ways:
+            own = magnitude if way.own is None else way.own(one.waveform)
+            if number == 0:
+                way.invert(own, one.waveform.shape[1])  # compiled, cached, planned
+            begun = time.process_time()
+            result = way.invert(own, one.waveform.shape[1])
+            seconds = spent + time.process_time() - begun
+            figures = compare(front, one, magnitude, result) | {"seconds": one.seconds, "cpu": seconds}
+            latency = None if way.latency is None else round(1000.0 * way.latency / one.rate, 1)
+            rows.append({"source": one.source, "front_end": kind, "inverter": way.name, "note": one.name} | figures)
+            rows[-1]["latency_ms"] = latency
+    return rows
 
 
-def is_sustained(audio: Audio) -> bool:
-    """Whether the sound falls by less than 6 dB over half a second."""
-    quarter = audio.sample_rate // 4
-    if audio.duration < 1.0:
-        return False
-    first, last = (np.square(audio.samples[0, n * quarter : (n + 1) * quarter]).mean() for n in (1, 3))
-    return bool(last > 0.25 * first)
+def given(front: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
+    """The magnitudes that all methods get, and the CPU time from the spectrogram to them."""
+    if case.decoded is None and front.config.kind == "linear":
+        return front.stft(case.waveform).abs(), 0.0
+    spectrogram = front(case.waveform) if case.decoded is None else case.decoded
+    front.magnitude(spectrogram[..., :1])
+    begun = time.process_time()
+    return front.magnitude(spectrogram), time.process_time() - begun
 
 
-def measure(front: Spectrogram, name: str, cases: list[Case]) -> dict[str, Any]:
-    """One row of the table."""
-    back = inversion(front, name)
-    back(front(cases[0].waveform), cases[0].waveform.shape[1])  # compiled, cached, planned
-    convergence, mel, cents, spent = [], [], [], 0.0
-    for one in cases:
-        waveform = one.waveform
-        spec = front(waveform)
-        begun = time.process_time()
-        result = back(spec, waveform.shape[1])
-        spent += time.process_time() - begun
-        convergence.append(spectral_convergence_db(front.stft(waveform).abs(), front.stft(result).abs()))
-        mel.append(log_mel_l1(waveform, result, one.audio.sample_rate))
-        if one.pitch is not None:
-            cents.append(pitch_error(one, result))
-    held = [value for value, one in zip(convergence, cases, strict=True) if one.pitch is not None]
+def compare(front: Spectrogram, case: Case, magnitude: torch.Tensor, result: torch.Tensor) -> Row:
+    """Figures of one result."""
+    if case.decoded is None:
+        wanted = front.stft(case.waveform).abs()
+        log_mel = metrics.log_mel_l1(case.waveform, result, case.rate)
+    else:
+        wanted = magnitude
+        log_mel = float((front(result) - case.decoded).abs().mean()) / 20.0
+    original, sound = case.waveform[0], result[0]
     return {
-        "front_end": front.config.kind,
-        "inverter": name,
-        "sc_db": round(float(np.mean(convergence)), 2),
-        "sc_sustained_db": round(float(np.mean(held)), 2) if held else None,
-        "log_mel_l1": round(float(np.mean(mel)), 4),
-        "cents_median": round(float(np.median(cents)), 2) if np.isfinite(np.median(cents or [np.inf])) else None,
-        "bad_percent": round(100.0 * float(np.mean(np.array(cents) > BAD_CENTS)), 1) if cents else None,
-        "x_realtime": round(sum(one.audio.duration for one in cases) / spent, 1),
-        "n_notes": len(cases),
+        "sc_db": metrics.spectral_convergence_db(wanted, front.stft(result).abs()),
+        "log_mel_l1": log_mel,
+        "mr_stft": metrics.multi_resolution_stft(original, sound),
+        "cents": cents(case, sound),
+        "onset_ms": metrics.onset_smear_ms(original, sound, case.rate),
+        "texture_db": metrics.texture_db(original, sound, case.rate),
+        "level_db": metrics.level_difference_db(original, sound),
+        "click_db": max(0.0, metrics.click_db(sound) - metrics.click_db(original)),
     }
 
 
-def inversion(front: Spectrogram, name: str) -> Back:
-    """From spectrogram and length to waveform."""
-    if name == "librosa.griffinlim":
-        return lambda spec, length: librosa_griffin_lim(front, spec, length)
-    return lambda spec, length: front.inverse(spec, length, name)
+def cents(case: Case, sound: torch.Tensor) -> float | None:
+    """How far the result's pitch is off; infinite where it has lost it, None where it does not count."""
+    if case.pitch is None:
+        return None
+    heard = sound if case.decoded is not None else sound[case.loudest : case.loudest + case.rate]
+    measured = measure_pitch(Audio(heard.numpy(), case.rate), case.pitch)
+    return np.inf if measured is None else 100.0 * abs(measured - case.pitch)
 
 
-def librosa_griffin_lim(front: Spectrogram, spec: torch.Tensor, length: int) -> torch.Tensor:
-    import librosa
+def averages(each: list[Row]) -> list[Row]:
+    """One row for each source, front end and inverter."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in each:
+        groups.setdefault((row["source"], row["front_end"], row["inverter"]), []).append(row)
+    rows = {key: average(key, group) for key, group in groups.items()}
+    for (source, front_end, _), row in rows.items():
+        if reference := rows.get((source, front_end, REFERENCE)):
+            row["x_librosa"] = round(row["x_realtime"] / reference["x_realtime"], 2)
+    return sorted(rows.values(), key=lambda row: ("notes", "rendered", "decoded").index(row["source"]))
 
-    magnitude = front.magnitude(spec)[0].numpy() / front.stft.scale
-    shape = {"n_fft": front.config.n_fft, "hop_length": front.config.hop_length}
-    return torch.from_numpy(librosa.griffinlim(magnitude, n_iter=32, length=length, random_state=0, **shape))[None]
+
+def average(key: tuple[str, str, str], group: list[Row]) -> Row:
+    """One row of the table."""
+    off = np.array([row["cents"] for row in group if row["cents"] is not None])
+    heard = off[np.isfinite(off)]
+    held = [row["sc_db"] for row in group if row["cents"] is not None]
+    row = dict(zip(("source", "front_end", "inverter"), key, strict=True)) | {
+        "sc_db": round(float(np.mean([row["sc_db"] for row in group])), 2),
+        "sc_sustained_db": round(float(np.mean(held)), 2) if held else None,
+        "cents_median": round(float(np.median(heard)), 2) if heard.size else None,
+        "cents_p95": round(float(np.percentile(heard, 95)), 2) if heard.size else None,
+        "bad_percent": round(100.0 * float(np.mean(off > BAD_CENTS)), 1) if off.size else None,
+    }
+    row |= {name: round(float(np.mean([one[name] for one in group])), digits) for name, digits in MEANS.items()}
+    row["x_realtime"] = round(sum(one["seconds"] for one in group) / sum(one["cpu"] for one in group), 1)
+    return row | {
+        "x_librosa": None,
+        "latency_ms": group[0]["latency_ms"],
+        "n_notes": len(group),
+        "n_pitched": len(off),
+    }
 
 
-def pitch_error(one: Case, result: torch.Tensor) -> float:
-    """Cents between the original's pitch and the result's; infinite where the result has lost it."""
-    assert one.pitch is not None
-    before = measure_pitch(one.audio, one.pitch)
-    after = measure_pitch(Audio(result.numpy(), one.audio.sample_rate), one.pitch)
-    return np.inf if before is None or after is None else 100.0 * abs(after - before)
+def verdicts(rows: list[Row]) -> list[Row]:
+    """The bars with their figures, those of recorded and of rendered notes."""
+    table = []
+    for source in ("notes", "rendered"):
+        for front_end, inverter, column, wanted in BARS:
+            for row in rows:
+                figure, speed = row[column], column.startswith("x_")
+                here = (row["source"], row["front_end"], row["inverter"]) == (source, front_end, inverter)
+                if here and not (speed and figure is None):  # no librosa beside it
+                    held = figure is not None and (figure >= wanted if speed else figure <= wanted)
+                    table.append(
+                        {"source": source, "front_end": front_end, "inverter": inverter, "column": column}
+                        | {"wanted": f"{'>=' if speed else '<='} {wanted:g}", "measured": figure}
+                        | {"sustained": row["sc_sustained_db"] if column == "sc_db" else None}
+                        | {"holds": "yes" if held else "no"}
+                    )
+    return table
 
 
 if __name__ == "__main__":

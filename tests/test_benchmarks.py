@@ -42,8 +42,3 @@ def test_readers(tmp_path: Path) -> None:
 def test_library(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "library.py")
     assert len({row["what"] for row in rows}) == len(rows) > 8
-
-
-def test_decoding(tmp_path: Path, tiny_folder: Path) -> None:
-    rows = rows_of(tmp_path, "decoding.py", str(tiny_folder))
-    assert [row["inverter"] for row in rows] == ["griffin_lim", "fast_griffin_lim", "pghi", "pghi+8"]

@@ -1,6 +1,7 @@
 """Distances between sounds, and the pitch meter: definitions, laws, refusals, real notes."""
 
 import math
+from collections.abc import Callable
 
 import librosa
 import numpy as np
@@ -16,12 +17,17 @@ from timbre.data import Library
 from timbre.errors import AudioError
 from timbre.evaluation.metrics import (
     click_db,
+    level_difference_db,
     log_mel_l1,
     log_spectral_distance,
+    multi_resolution_stft,
+    onset_smear_ms,
     onset_time,
     pitch_error_cents,
     spectral_convergence_db,
+    texture_db,
 )
+from timbre.spectral import STFT, invert
 
 RATE = 22050
 
@@ -102,6 +108,107 @@ def test_silence_begins_at_once() -> None:
     assert onset_time(np.zeros(10), RATE) == 0.0
 
 
+def test_multi_resolution_stft_is_what_it_says() -> None:
+    first, second = noise(6000), noise(6000, 1)
+    parts = []
+    for size in (512, 1024, 2048):
+        options = {"n_fft": size, "hop_length": size // 4, "pad_mode": "constant"}
+        one, other = (np.abs(librosa.stft(samples, **options)) * 4 / size for samples in (first, second))
+        logs = np.log(np.maximum(one, 1e-4)) - np.log(np.maximum(other, 1e-4))
+        parts.append(np.linalg.norm(one - other) / np.linalg.norm(one) + np.abs(logs).mean())
+    assert multi_resolution_stft(first, second) == pytest.approx(np.mean(parts), rel=1e-3)
+    assert multi_resolution_stft(torch.tensor(first), second, sizes=(512,)) == pytest.approx(parts[0], rel=1e-3)
+    assert multi_resolution_stft(first, first) == 0.0
+
+
+@given(st.floats(-12, 12))
+@settings(max_examples=10)
+def test_multi_resolution_stft_measures_gain(gain: float) -> None:
+    factor, loud = 10 ** (gain / 20), 10 * noise(4096)
+    expected = abs(1 - factor) + abs(math.log(factor))
+    assert multi_resolution_stft(loud, factor * loud, floor_db=-200) == pytest.approx(expected, abs=1e-6)
+
+
+def struck(place: int = 3000, size: int = RATE, hz: float = 500.0, fall: float = 0.2) -> np.ndarray:
+    """Silence, then a tone that begins at once and dies away (`fall`: seconds to 1/e)."""
+    time = np.arange(size - place) / RATE
+    return np.concatenate([np.zeros(place), np.sin(2 * np.pi * hz * time) * np.exp(-time / fall)])
+
+
+@given(st.integers(-1500, 1500), st.floats(-60, 20), st.sampled_from([60.0, 500.0, 4000.0]))
+@settings(max_examples=20)
+def test_the_smear_of_a_delayed_attack_is_its_delay(delay: int, gain: float, hz: float) -> None:
+    moved = struck(3000 + delay, hz=hz) * 10 ** (gain / 20)
+    assert onset_smear_ms(struck(hz=hz), moved, RATE) == pytest.approx(abs(delay) * 1000 / RATE, abs=0.05)
+    assert onset_smear_ms(moved, moved, RATE) == 0.0
+
+
+def test_smear_grows_with_pre_echo_and_with_bluntness() -> None:
+    note = struck()
+
+    def before(seconds: float, db: float) -> float:
+        early, count = note.copy(), round(seconds * RATE)
+        early[3000 - count : 3000] += 10 ** (db / 20) * np.sin(2 * np.pi * 700 * np.arange(count) / RATE)
+        return onset_smear_ms(note, early, RATE)
+
+    def blunt(seconds: float) -> float:
+        rise = np.clip((np.arange(RATE) - 3000) / (seconds * RATE), 0, 1)
+        return onset_smear_ms(note, note * rise, RATE)
+
+    levels = [before(0.02, db) for db in (-60, -35, -30, -20, -10)]
+    assert levels[0] == 0.0
+    assert levels == sorted(set(levels))
+    assert before(0.02, -30) == pytest.approx(20 * 10 / 34, rel=0.1)  # 20 ms early over 10 of the 34 dB
+    assert [before(t, -20) for t in (0.005, 0.01, 0.04)] == sorted(before(t, -20) for t in (0.005, 0.01, 0.04))
+    assert 0 < blunt(0.005) < blunt(0.02) < blunt(0.05) < 100
+
+
+def test_silence_never_arrives() -> None:
+    assert onset_smear_ms(struck(), 0 * struck(), RATE) > 90
+
+
+def flutter(depth: float, hz: float = 12.0, seed: int = 0) -> np.ndarray:
+    time = np.arange(2 * RATE) / RATE
+    return noise(time.size, seed) * (1 + depth * np.sin(2 * np.pi * hz * time))
+
+
+def test_texture_is_what_modulates_the_bands() -> None:
+    same_kind = texture_db(flutter(0.0), flutter(0.0, seed=1), RATE)
+    assert 0.5 < same_kind < 2.0
+    depths = [texture_db(flutter(0.0), flutter(depth), RATE) for depth in (0.0, 0.2, 0.5, 0.9)]
+    assert depths[0] == 0.0
+    assert depths == sorted(set(depths))
+    assert depths[-1] > same_kind
+    assert texture_db(flutter(0.5), 0.01 * flutter(0.5), RATE) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_steady_tone_has_no_grain_and_noise_smoothed_to_tones_has_lost_it() -> None:
+    steady = tone(60.0, 2.0).samples[0]
+    assert texture_db(steady, 0.9 * tone(60.1, 2.0).samples[0], RATE) < 0.2
+    assert texture_db(flutter(0.0), tone(60.0, 2.0, partials=40).samples[0], RATE) > 5
+    assert texture_db(flutter(0.0)[:2000], flutter(0.0, seed=1)[:2000], RATE) > 0  # shorter than a segment
+
+
+@given(st.floats(-40, 40))
+def test_level_difference_is_gain(gain: float) -> None:
+    assert level_difference_db(noise(500), noise(500) * 10 ** (gain / 20)) == pytest.approx(gain, abs=1e-9)
+    assert level_difference_db(noise(500), np.zeros(500)) == -math.inf
+
+
+def test_on_real_notes_a_better_inverter_is_nearer_by_every_metric(orchestra: Library) -> None:
+    stft = STFT(1024, 256)
+    far: dict[str, list[list[float]]] = {"pghi": [], "pghi+32": []}
+    for note in orchestra[::60]:
+        samples = torch.nn.functional.pad(torch.tensor(note.audio().mono().resample(RATE).fit(1.0).samples), (1024, 0))
+        for name, found in far.items():
+            again = invert(stft(samples).abs(), stft, samples.shape[1], name)[0]
+            found.append([metric(samples[0], again, RATE) for metric in (onset_smear_ms, texture_db)])
+            found[-1].append(multi_resolution_stft(samples[0], again))
+    first, second = (np.mean(found, axis=0) for found in far.values())
+    assert (second > 0).all()
+    assert (second < first).all()
+
+
 def test_ill_formed_input_is_refused() -> None:
     with pytest.raises(AudioError, match="one and the same"):
         spectral_convergence_db(np.ones((3, 4)), np.ones((3, 5)))
@@ -113,6 +220,26 @@ def test_ill_formed_input_is_refused() -> None:
         click_db(np.ones(2))
     with pytest.raises(AudioError, match="1 or more"):
         onset_time(np.ones((1, 100)), RATE)
+    with pytest.raises(AudioError, match="8000 or more"):
+        texture_db(np.ones(100), np.ones(100), 4000)
+
+
+@pytest.mark.parametrize("metric", [onset_smear_ms, texture_db])
+def test_sounds_that_cannot_be_compared_are_refused(metric: Callable[..., float]) -> None:
+    with pytest.raises(AudioError, match="one and the same"):
+        metric(np.ones(300), np.ones(301), RATE)
+    with pytest.raises(AudioError, match="silent"):
+        metric(np.zeros(300), np.ones(300), RATE)
+    with pytest.raises(AudioError, match="2 or more"):
+        metric(np.ones((2, 300)), np.ones((2, 300)), RATE)
+
+
+@pytest.mark.parametrize("metric", [multi_resolution_stft, level_difference_db])
+def test_silence_has_no_distances(metric: Callable[..., float]) -> None:
+    with pytest.raises(AudioError, match="silent"):
+        metric(np.zeros(300), np.ones(300))
+    with pytest.raises(AudioError, match="one and the same"):
+        metric(np.ones(300), np.ones(301))
 
 
 # --- pitch

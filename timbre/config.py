@@ -5,6 +5,7 @@ unknown key, a wrong type or an impossible value is a :class:`~timbre.errors.Con
 """
 
 import difflib
+import math
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -25,18 +26,24 @@ def _require(condition: bool, message: str) -> None:
 class SpectrogramConfig:
     """The front end: what the model sees of a sound."""
 
-    kind: Literal["mel", "linear"] = "mel"
-    """Log magnitudes on a mel filterbank, or of the STFT itself."""
+    kind: Literal["mel", "linear", "erb", "nsgt_cq", "nsgt_mel", "nsgt_erb", "dct", "mdct"] = "mel"
+    """Log magnitudes on a mel or ERB filterbank or of the STFT itself; of a non-stationary Gabor transform on a
+    constant-Q, mel or ERB scale; or of the coefficients of a windowed DCT or an MDCT."""
     sample_rate: int = 22050
     """Hz; every sound is resampled to it."""
     n_fft: int = 1024
-    """STFT window, samples."""
+    """STFT window, samples, through which every kind goes back to sound. For nsgt_* also the longest window of a band;
+    for dct the frame and its coefficients."""
     hop_length: int = 256
-    """Samples between frames."""
+    """Samples between frames; for mdct also the coefficients of a frame."""
     n_mels: int = 256
-    """Mel bands; half of n_fft / 2 or more keeps the inverse near transparent."""
+    """Bands of mel, erb, nsgt_mel and nsgt_erb; half of n_fft / 2 or more keeps the inverse near transparent."""
     floor_db: float = -80.0
     """Magnitudes below this level (dB; a full-scale sine is 0) read as this level."""
+    bins_per_octave: int = 24
+    """Bands of nsgt_cq in each octave above fmin."""
+    fmin: float = 32.7
+    """Lowest constant-Q band of nsgt_cq, Hz; one more band takes what lies below."""
 
     def __post_init__(self) -> None:
         _require(self.sample_rate > 0, f"spectrogram.sample_rate is {self.sample_rate} Hz; it must be positive.")
@@ -52,12 +59,34 @@ class SpectrogramConfig:
             0 < self.n_mels <= self.n_fft // 2,
             f"spectrogram.n_mels is {self.n_mels}; it must lie between 1 and n_fft / 2 = {self.n_fft // 2}.",
         )
+        _require(
+            self.n_mels > 1 or not self.kind.startswith("nsgt"),
+            f"spectrogram.n_mels is 1; {self.kind} has a band at 0 Hz and one at half the sample rate, and needs 2.",
+        )
         _require(self.floor_db < 0, f"spectrogram.floor_db is {self.floor_db} dB; it must be below 0.")
+        _require(
+            1 <= self.bins_per_octave <= 96,
+            f"spectrogram.bins_per_octave is {self.bins_per_octave}; it must lie between 1 and 96.",
+        )
+        _require(
+            self.kind != "nsgt_cq" or 1 <= self.fmin <= self.sample_rate / 4,
+            f"spectrogram.fmin is {self.fmin} Hz; it must lie between 1 and sample_rate / 4 = {self.sample_rate / 4}.",
+        )
 
     @property
     def bins(self) -> int:
-        """Rows of the spectrogram: mel bands, or n_fft / 2 + 1."""
-        return self.n_mels if self.kind == "mel" else self.n_fft // 2 + 1
+        """Rows of the spectrogram: bands, STFT bins, or coefficients."""
+        if self.kind == "linear":
+            return self.n_fft // 2 + 1
+        if self.kind == "nsgt_cq":
+            return self.cq_bands + 2
+        return {"dct": self.n_fft, "mdct": self.hop_length}.get(self.kind, self.n_mels)
+
+    @property
+    def cq_bands(self) -> int:
+        """Constant-Q bands of nsgt_cq, up to half a step or less below half of the sample rate."""
+        octaves = math.log2(self.sample_rate / 2 / self.fmin)
+        return max(1, math.ceil(self.bins_per_octave * octaves - 0.5))
 
     @property
     def frame_rate(self) -> float:

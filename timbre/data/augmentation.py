@@ -15,7 +15,6 @@ from torch import Tensor
 from timbre.config import Config, DataConfig, SpectrogramConfig
 from timbre.data.example import LEVEL_DB
 from timbre.spectral import Spectrogram
-from timbre.spectral.filterbank import mel_centers
 
 NO_NOISE = -60.0  # dB of the note: below the floor in every band
 _STRETCH = 4  # noise is made this many times as long as a note, and cut at a random place
@@ -119,5 +118,5 @@ class Noise:
 def _frequencies(front: SpectrogramConfig) -> tuple[np.ndarray, np.ndarray]:
     """Hz of the bands, and of the STFT's bins; none is 0, where pink noise would be infinite."""
     bins = np.arange(front.n_fft // 2 + 1) * front.sample_rate / front.n_fft
-    centers = bins if front.kind == "linear" else mel_centers(front.sample_rate, front.n_mels)
+    centers = Spectrogram(front).centers.double().numpy()
     return np.maximum(centers, bins[1]), np.maximum(bins, bins[1])

@@ -1,7 +1,5 @@
 """How far one sound, or its spectrogram, lies from another. Arrays or tensors in, floats out."""
 
-from typing import TypeAlias
-
 import numpy as np
 import torch
 
@@ -9,11 +7,22 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
-from timbre.spectral import Spectrogram
+from timbre.evaluation._arrays import Array, decibels, pair, vectors
+from timbre.evaluation._over_time import click_db, level_difference_db, onset_smear_ms, onset_time, texture_db
+from timbre.spectral import STFT, Spectrogram
 
-Array: TypeAlias = np.ndarray | torch.Tensor
-
-_ENVELOPE = 0.005  # seconds: short beside any attack, long beside the periods of all but the lowest notes
+__all__ = [
+    "click_db",
+    "level_difference_db",
+    "log_mel_l1",
+    "log_spectral_distance",
+    "multi_resolution_stft",
+    "onset_smear_ms",
+    "onset_time",
+    "pitch_error_cents",
+    "spectral_convergence_db",
+    "texture_db",
+]
 
 
 def spectral_convergence_db(reference: Array, estimate: Array) -> float:
@@ -29,11 +38,11 @@ def spectral_convergence_db(reference: Array, estimate: Array) -> float:
     Raises:
         AudioError: the shapes differ, or the reference is silent.
     """
-    reference, estimate = _pair(reference, estimate)
+    reference, estimate = pair(reference, estimate)
     norm = np.linalg.norm(reference)
     if norm == 0.0:
         raise AudioError("The reference spectrogram is silent: there is no level to measure an error against.")
-    return _db(np.linalg.norm(reference - estimate) / norm)
+    return decibels(np.linalg.norm(reference - estimate) / norm)
 
 
 def log_spectral_distance(reference: Array, estimate: Array, floor_db: float = -80.0) -> float:
@@ -47,8 +56,8 @@ def log_spectral_distance(reference: Array, estimate: Array, floor_db: float = -
     Raises:
         AudioError: the shapes differ.
     """
-    pair = np.maximum(_pair(reference, estimate), 10.0 ** (floor_db / 20.0))
-    difference = 20.0 * np.log10(pair[0] / pair[1])
+    both = np.maximum(pair(reference, estimate), 10.0 ** (floor_db / 20.0))
+    difference = 20.0 * np.log10(both[0] / both[1])
     return float(np.sqrt(np.square(difference).mean(axis=-2)).mean())
 
 
@@ -65,10 +74,39 @@ def log_mel_l1(reference: Array, estimate: Array, sample_rate: int, n_mels: int 
         AudioError: the shapes differ.
     """
     front = Spectrogram(SpectrogramConfig(sample_rate=sample_rate, n_mels=n_mels, floor_db=-80.0))
-    waveforms = [torch.from_numpy(np.atleast_2d(one).astype(np.float32)) for one in _pair(reference, estimate)]
+    waveforms = [torch.from_numpy(np.atleast_2d(one).astype(np.float32)) for one in pair(reference, estimate)]
     with torch.no_grad():
         first, second = (front(waveform) for waveform in waveforms)
     return float((first - second).abs().mean()) / 20.0
+
+
+def multi_resolution_stft(
+    reference: Array, estimate: Array, sizes: tuple[int, ...] = (512, 1024, 2048), floor_db: float = -80.0
+) -> float:
+    """Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): the mean over window sizes of two parts, added.
+
+    One is the spectral convergence as a ratio of norms, || |X| - |Y| || / || |X| ||; the other the mean over all bins
+    of | ln |X| - ln |Y| |. Windows are Hann, hops a quarter of them, and a full-scale sine has magnitude 1.
+
+    Args:
+        reference: waveform (samples,), full scale 1.
+        estimate: of the same length.
+        sizes: window and FFT sizes, samples.
+        floor_db: magnitudes softer than this count as this soft in the second part; 0.115 in it is a decibel.
+
+    Returns:
+        0 for equal sounds; 1 or more for one that has nothing in common with the reference.
+
+    Raises:
+        AudioError: the lengths differ, or the reference is silent.
+    """
+    both = torch.from_numpy(vectors(reference, estimate, least=1))
+    floor, parts = 10.0 ** (floor_db / 20.0), []
+    for size in sizes:
+        first, second = STFT(size, size // 4).double()(both).abs()
+        convergence = torch.linalg.norm(first - second) / torch.linalg.norm(first)
+        parts.append(convergence + (first.clamp(min=floor).log() - second.clamp(min=floor).log()).abs().mean())
+    return float(torch.stack(parts).mean())
 
 
 def pitch_error_cents(reference: Audio, estimate: Audio, near: float) -> float | None:
@@ -81,61 +119,3 @@ def pitch_error_cents(reference: Audio, estimate: Audio, near: float) -> float |
     """
     first, second = measure_pitch(reference, near), measure_pitch(estimate, near)
     return None if first is None or second is None else 100.0 * (second - first)
-
-
-def click_db(samples: Array) -> float:
-    """Crest of the second difference in dB: its largest value over its root mean square.
-
-    A steady sound reads 3 to 12 dB whatever its brightness, noise up to about 14; a jump or a kink in the waveform
-    stands far above that. An attack does too, so compare with the original.
-
-    Args:
-        samples: waveform (samples,).
-
-    Raises:
-        AudioError: fewer than 3 samples.
-    """
-    samples = _vector(samples, least=3)
-    bend = np.abs(np.diff(samples, 2))
-    level = np.sqrt(np.mean(np.square(bend)))
-    return _db(bend.max() / level) if level > 0.0 else 0.0
-
-
-def onset_time(samples: Array, sample_rate: int, threshold_db: float = -20.0) -> float:
-    """Seconds until the level over 5 ms first comes within `threshold_db` of its maximum; 0 for silence.
-
-    Args:
-        samples: waveform (samples,).
-        sample_rate: Hz.
-        threshold_db: below 0.
-
-    Raises:
-        AudioError: no samples.
-    """
-    samples = _vector(samples, least=1)
-    width = max(1, round(_ENVELOPE * sample_rate))
-    power = np.convolve(np.square(samples), np.ones(width), mode="full")[: samples.size]
-    return float(np.argmax(power >= power.max() * 10.0 ** (threshold_db / 10.0)) / sample_rate)
-
-
-def _array(values: Array) -> np.ndarray:
-    return values.detach().cpu().double().numpy() if isinstance(values, torch.Tensor) else np.asarray(values, float)
-
-
-def _pair(reference: Array, estimate: Array) -> np.ndarray:
-    """Both in one array (2, ...)."""
-    first, second = _array(reference), _array(estimate)
-    if first.shape != second.shape:
-        raise AudioError(f"Shapes {first.shape} and {second.shape} were given; one and the same is wanted.")
-    return np.stack([first, second])
-
-
-def _vector(samples: Array, least: int) -> np.ndarray:
-    array = _array(samples)
-    if array.ndim != 1 or array.size < least:
-        raise AudioError(f"Samples of shape {array.shape} were given; (n,) with n of {least} or more is wanted.")
-    return array
-
-
-def _db(ratio: float | np.floating) -> float:
-    return float(20.0 * np.log10(ratio)) if ratio > 0.0 else -np.inf

@@ -155,14 +155,11 @@ def _label_middles(axes: "Axes", points: np.ndarray, labels: Sequence[str]) -> N
 
 def _frequency_ticks(config: SpectrogramConfig) -> tuple[list[float], list[str]]:
     """Places of round frequencies on the axis of bins, and their names."""
-    from timbre.spectral.filterbank import hz_to_mel  # brings torch, which pictures of libraries do without
+    from timbre.spectral import Spectrogram  # brings torch, which pictures of libraries do without
 
-    nyquist = config.sample_rate / 2
-    hertz = np.array([hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz < nyquist], dtype=np.float64)
-    place = hertz / nyquist
-    if config.kind == "mel":
-        place = hz_to_mel(hertz) / float(hz_to_mel(np.array(nyquist)))
-    return list(place * config.bins), [f"{hz:.0f}" for hz in hertz]
+    centers = Spectrogram(config).centers.numpy()
+    hertz = np.array([hz for hz in (250, 500, 1000, 2000, 4000, 8000, 16000) if hz < centers[-1]])
+    return list(np.interp(hertz, centers, np.arange(len(centers)) + 0.5)), [f"{hz}" for hz in hertz]
 
 
 def _figure(width: float, height: float) -> "Figure":

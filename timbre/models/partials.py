@@ -63,7 +63,8 @@ class Partials(nn.Module):
 def _tables(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
     """Responses (grid, bins) to sinusoids, and combs (pitches, bins) in dB; a second or so of work, done once."""
     nyquist = config.sample_rate / 2.0
-    responses, rows = _responses(Spectrogram(config)), []
+    grid = torch.arange(0.0, nyquist + 2 * GRID_HZ, GRID_HZ, dtype=torch.float64)
+    responses, rows = Spectrogram(config).response(grid), []
     for pitch in torch.arange(LOW, HIGH, STEP):
         base = float(_hz(pitch))
         numbers = torch.arange(1, max(2, int(nyquist / base) + 1))
@@ -81,19 +82,3 @@ def _power(responses: Tensor, frequency: Tensor, nyquist: float) -> Tensor:
 
 def _hz(midi: Tensor) -> Tensor:
     return 440.0 * torch.exp2((midi - 69.0) / 12.0)
-
-
-def _responses(spectrogram: Spectrogram) -> Tensor:
-    """Magnitudes (grid, bins) of steady unit sinusoids on a grid of frequencies, in the bands of `spectrogram`.
-
-    A Hann window's transform at x bins off its centre is sinc(x) / (1 - x^2); the main lobe ends at |x| = 2, and the
-    lobes beyond it (-31 dB and falling) are left out, since an analysis of a real note buries them in its noise.
-    """
-    config = spectrogram.config
-    grid = torch.arange(0.0, config.sample_rate / 2 + 2 * GRID_HZ, GRID_HZ, dtype=torch.float64)
-    bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64)
-    off = grid[:, None] * config.n_fft / config.sample_rate - bins
-    off = torch.where((off.abs() - 1).abs() < 1e-6, off + 1e-5, off)
-    lobe = torch.sinc(off) / (1.0 - off.square()) * (off.abs() < 2)
-    magnitude = lobe.abs().float()
-    return magnitude if spectrogram.filterbank is None else magnitude @ spectrogram.filterbank.T

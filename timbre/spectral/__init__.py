@@ -2,6 +2,9 @@
 
 from timbre.spectral.inverters import INVERTERS, find_inverter, invert
 from timbre.spectral.spectrogram import Spectrogram
+from timbre.spectral.lapped import DCT, MDCT
+from timbre.spectral.nsgt import NSGT
 from timbre.spectral.stft import STFT
+from timbre.spectral.streaming import StreamingInverter
 
-__all__ = ["INVERTERS", "STFT", "Spectrogram", "find_inverter", "invert"]
+__all__ = ["DCT", "INVERTERS", "MDCT", "NSGT", "STFT", "Spectrogram", "StreamingInverter", "find_inverter", "invert"]

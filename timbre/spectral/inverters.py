@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from timbre.errors import AudioError, ConfigError
+from timbre.spectral.admm import admm
 from timbre.spectral.griffin_lim import fast_griffin_lim, griffin_lim
 from timbre.spectral.pghi import pghi
+from timbre.spectral.spsi import spsi
 from timbre.spectral.stft import STFT
+from timbre.spectral.streaming import STREAMS, rtisi, rtpghi
 
 Inverter = Callable[[Tensor, STFT, int, int], Tensor]
 """(magnitude (batch, n_fft // 2 + 1, frames), stft, length, seed) -> waveforms (batch, length)."""
@@ -19,10 +22,20 @@ Inverter = Callable[[Tensor, STFT, int, int], Tensor]
 INVERTERS: dict[str, Inverter] = {
     "pghi+8": partial(pghi, iterations=8),
     "pghi": pghi,
+    "pghi-formula": partial(pghi, learned=False),
+    "rtpghi": rtpghi,
+    "rtpghi-1": partial(rtpghi, look_ahead=1),
+    "rtisi": rtisi,
+    "spsi": spsi,
+    "admm": admm,
     "fast_griffin_lim": fast_griffin_lim,
     "griffin_lim": griffin_lim,
 }
-"""The inverters by name, the default first. ``pghi+N`` with any other N is known too."""
+"""The inverters by name, the default first.
+
+``pghi+N`` with any other N is known too, and so are the frames of look-ahead of the causal ones: ``rtpghi-0`` (that is
+``rtpghi``), ``rtpghi-1``, ``rtisi-0`` to ``rtisi-3`` (``rtisi``).
+"""
 
 
 def find_inverter(name: str) -> Inverter:
@@ -35,9 +48,14 @@ def find_inverter(name: str) -> Inverter:
         return INVERTERS[name]
     if match := re.fullmatch(r"pghi\+(\d{1,4})", name):
         return partial(pghi, iterations=int(match[1]))
+    if name in STREAMS:
+        method, look_ahead = STREAMS[name]
+        return partial(rtisi if method == "rtisi" else rtpghi, look_ahead=look_ahead)
     close = difflib.get_close_matches(name, INVERTERS, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    raise ConfigError(f"No inverter is called {name!r}: there are {', '.join(INVERTERS)} and pghi+N{hint}")
+    raise ConfigError(
+        f"No inverter is called {name!r}: there are {', '.join(INVERTERS)}, pghi+N, rtpghi-N and rtisi-N{hint}"
+    )
 
 
 @torch.no_grad()

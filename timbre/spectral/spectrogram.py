@@ -1,40 +1,38 @@
 """The front end: waveforms to log magnitudes, and back."""
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor, nn
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
-from timbre.spectral.filterbank import bank_inverse, mel_filterbank
+from timbre.spectral.front_ends import envelope, make_design, make_transform, read_nsgt, respond, stft_response
 from timbre.spectral.inverters import invert
+from timbre.spectral.nsgt import NSGT
 from timbre.spectral.stft import STFT
 
 _UPDATES = 3  # each gains about .5 dB of magnitude error on real notes, the first most
 
 
-@lru_cache(maxsize=8)
-def _banks(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
-    """The filterbank of a config and its inverse; a third of a second of work, done once."""
-    weights = mel_filterbank(config.sample_rate, config.n_fft, config.n_mels)
-    return torch.from_numpy(weights), torch.from_numpy(bank_inverse(weights))
-
-
 class Spectrogram(nn.Module):
-    """Log-magnitude spectrogram in dB (a full-scale sine reads about 0 dB), on a mel filterbank or on linear bins.
+    """Log-magnitude spectrogram in dB (a full-scale sine reads about 0 dB), of the kind that the config names.
 
     Differentiable, batched, on any device. Buffers follow the module and are not saved: the config makes them.
+
+    Whatever the kind, the way back to sound leads through magnitudes of the STFT. The transform beneath has an exact
+    inverse of its own, for who keeps its phases or signs.
 
     Args:
         config: front-end settings.
 
     Attributes:
-        stft: the complex transform beneath.
-        filterbank: weights (bins, n_fft // 2 + 1) from STFT magnitudes to bands; None for ``kind="linear"``.
-        bank_inverse: the way back (n_fft // 2 + 1, bins), or None.
+        stft: the STFT that spectrograms are inverted through.
+        transform: the transform beneath: :class:`STFT` itself, :class:`NSGT`, :class:`DCT` or :class:`MDCT`.
+        centers: frequencies of the rows (bins,), Hz.
+        filterbank: weights (bins, n_fft // 2 + 1) from STFT magnitudes to the bands of mel and erb; None for others.
+        bank_inverse: from the rows to STFT magnitudes (n_fft // 2 + 1, bins); None for ``kind="linear"``.
     """
 
+    centers: Tensor
     filterbank: Tensor | None
     bank_inverse: Tensor | None
 
@@ -42,11 +40,9 @@ class Spectrogram(nn.Module):
         super().__init__()
         self.config = config
         self.stft = STFT(config.n_fft, config.hop_length)
-        bank = inverse = None
-        if config.kind == "mel":
-            bank, inverse = (weights.clone() for weights in _banks(config))
-        self.register_buffer("filterbank", bank, persistent=False)
-        self.register_buffer("bank_inverse", inverse, persistent=False)
+        self.transform = make_transform(config) or self.stft
+        for name, value in make_design(config)._asdict().items():
+            self.register_buffer(name, None if value is None else value.clone(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Spectrogram of `waveform`.
@@ -62,16 +58,14 @@ class Spectrogram(nn.Module):
         """
         if waveform.ndim != 2 or waveform.shape[-1] == 0:
             raise AudioError(f"Waveforms come as {tuple(waveform.shape)}; a tensor (batch, samples) is wanted.")
-        magnitude = self.stft(waveform).abs()
-        if self.filterbank is not None:
-            magnitude = self.filterbank @ magnitude
+        magnitude = self._read(waveform)
         return 20.0 * torch.log10(magnitude.clamp(min=10.0 ** (self.config.floor_db / 20.0)))
 
     def magnitude(self, spec: Tensor) -> Tensor:
         """Linear STFT magnitudes (batch, n_fft // 2 + 1, frames) of a spectrogram in dB (batch, bins, frames).
 
-        Values at the floor or below are silence. Mel bands are spread over the bins by the clipped inverse of the
-        filterbank and sharpened by a few multiplicative updates (Lee and Seung 2001, Kullback-Leibler divergence).
+        Values at the floor or below are silence. Bands are spread over the bins by a clipped linear inverse; those of
+        a filterbank are sharpened by a few multiplicative updates (Lee and Seung 2001, Kullback-Leibler divergence).
 
         Raises:
             AudioError: the shape is not (batch, bins, frames).
@@ -82,9 +76,28 @@ class Spectrogram(nn.Module):
         spec = spec.to(self.stft.window.dtype)
         bands = torch.pow(10.0, spec / 20.0)
         bands = torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
-        if self.filterbank is None or self.bank_inverse is None:
+        if self.bank_inverse is None:
             return bands
+        if self.filterbank is None:
+            return (self.bank_inverse @ envelope(bands, self.config.kind)).clamp(min=0.0)
         return _unmix(bands, self.filterbank, self.bank_inverse)
+
+    def response(self, hz: Tensor) -> Tensor:
+        """Magnitudes (n, bins) that steady sines of amplitude 1 at `hz` (n,) read: the main lobes of the windows.
+
+        For dct and mdct at the phase that suits each coefficient best.
+        """
+        hz = hz.to(torch.float64)
+        if self.transform is not self.stft:
+            return respond(self.config, self.centers.double(), hz).to(self.centers)
+        lobes = stft_response(self.config, hz).to(self.centers)
+        return lobes if self.filterbank is None else lobes @ self.filterbank.T
+
+    def _read(self, waveform: Tensor) -> Tensor:
+        if isinstance(self.transform, NSGT):
+            return read_nsgt(waveform, self.transform, self.config)
+        magnitude = self.transform(waveform).abs()[..., : self.config.frames(waveform.shape[-1])]
+        return magnitude if self.filterbank is None else self.filterbank @ magnitude
 
     def inverse(self, spec: Tensor, length: int | None = None, inverter: str = "pghi+8", seed: int = 0) -> Tensor:
         """Waveforms (batch, length) with about the spectrogram `spec` (batch, bins, frames) in dB.

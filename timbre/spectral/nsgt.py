@@ -1,0 +1,131 @@
+"""The non-stationary Gabor transform: bands on any scale of frequency, exactly invertible.
+
+Balazs, Doerfler, Jaillet, Holighaus and Velasco 2011, "Theory, implementation and applications of nonstationary Gabor
+frames"; Velasco, Holighaus, Doerfler and Grill 2011 for the constant-Q scale; Holighaus, Doerfler, Velasco and Grill
+2013. Here in matrix form: all bands have the same number of coefficients, one every `hop_length` samples.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor, nn
+
+from timbre.errors import AudioError, ConfigError
+
+
+class NSGT(nn.Module):
+    """Non-stationary Gabor transform of whole signals, in the painless case.
+
+    A band is the part of the spectrum under a raised cosine that falls to zero at the centres of its neighbours, as an
+    analytic signal sampled every `hop_length` samples. No band is wider than those samples can tell apart, so that the
+    frame operator is diagonal over frequency and the dual windows are the windows over the sum of their squares. The
+    inverse is exact for the coefficients of a signal, and the least-squares one for any others.
+
+    The signal counts as periodic, after zeros up to a length that suits the FFT (others lose speed and, in single
+    precision, 20 dB): pad it further where its end must not reach its start.
+
+    Args:
+        centers: frequencies of the bands (bands,), Hz, rising from 0 to `sample_rate` / 2.
+        sample_rate: Hz.
+        hop_length: samples between coefficients, at most; see the attribute.
+        min_width: Hz from a band's centre to its edges at least, beyond its neighbours if need be. It bounds the
+            length of the windows in time, about 4 / `min_width` seconds from zero to zero.
+
+    Attributes:
+        centers: (bands,), Hz.
+        hop_length: samples between coefficients: the largest divisor of the one asked for that keeps the frame
+            painless: less than `sample_rate` over the width of the widest band.
+
+    Raises:
+        ConfigError: the centres do not rise from 0 to half of the sample rate.
+    """
+
+    centers: Tensor
+
+    def __init__(self, centers: np.ndarray, sample_rate: int, hop_length: int, min_width: float = 0.0) -> None:
+        super().__init__()
+        nyquist, spacing = sample_rate / 2.0, np.diff(centers)
+        if len(centers) < 2 or (spacing <= 0).any() or not np.allclose(centers[[0, -1]], [0.0, nyquist], atol=1e-6):
+            raise ConfigError(f"The centres of an NSGT's bands must rise from 0 to {nyquist:g} Hz, the first and last.")
+        below, above = np.maximum([np.r_[spacing[0], spacing], np.r_[spacing, spacing[-1]]], min_width)
+        widest = float((np.minimum(centers + above, nyquist) - np.maximum(centers - below, 0.0)).max())
+        self.hop_length = max(
+            n for n in range(1, hop_length + 1) if hop_length % n == 0 and (n == 1 or n * widest < sample_rate)
+        )
+        self._bands = _Bands(tuple(centers.tolist()), tuple(below.tolist()), tuple(above.tolist()), sample_rate)
+        self.register_buffer("centers", torch.from_numpy(centers).float(), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Complex coefficients (batch, bands, frames) of waveforms (batch, samples).
+
+        There are ceil(samples / hop_length) frames, and more up to the next number whose prime factors are 2, 3 and 5.
+        A sine of amplitude 1 at a band's centre has magnitude 1 there.
+
+        Raises:
+            AudioError: the shape is not (batch, samples), or there are no samples.
+        """
+        if waveform.ndim != 2 or waveform.shape[-1] == 0:
+            raise AudioError(f"Waveforms come as {tuple(waveform.shape)}; a tensor (batch, samples) is wanted.")
+        frames = next_fast_len(-(-waveform.shape[-1] // self.hop_length), real=True)
+        plan = self._plan(frames)
+        spectrum = torch.fft.rfft(waveform.to(self.centers.dtype), n=frames * self.hop_length)
+        return torch.fft.ifft(spectrum[:, plan.place] * plan.window)
+
+    def inverse(self, coefficients: Tensor, length: int) -> Tensor:
+        """Waveforms (batch, length) from coefficients (batch, bands, frames); zeros beyond the frames."""
+        frames = coefficients.shape[-1]
+        plan, samples = self._plan(frames), frames * self.hop_length
+        parts = (torch.fft.fft(coefficients) * plan.dual).flatten(1)
+        spectrum = parts.new_zeros(len(parts), samples // 2 + 1).index_add(1, plan.place.flatten(), parts)
+        waveform = torch.fft.irfft(spectrum, n=samples)[:, :length]
+        return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
+
+    def response(self, hz: Tensor) -> Tensor:
+        """Magnitudes (n, bands) of steady sines of amplitude 1 at `hz` (n,), 0 to half of the sample rate."""
+        return torch.from_numpy(_windows(self._bands, hz.double().cpu().numpy()).T.copy()).to(self.centers)
+
+    def _plan(self, frames: int) -> "_Plan":
+        return _make_plan(self._bands, self.hop_length, frames, self.centers.dtype, self.centers.device)
+
+
+class _Bands(NamedTuple):
+    centers: tuple[float, ...]
+    below: tuple[float, ...]
+    above: tuple[float, ...]
+    sample_rate: int
+
+
+class _Plan(NamedTuple):
+    """(bands, frames) each: bins of the spectrum, in the order in which sampling folds them, and weights for them."""
+
+    place: Tensor
+    window: Tensor
+    dual: Tensor
+
+
+def _windows(bands: _Bands, hz: np.ndarray) -> np.ndarray:
+    """Raised cosines (bands, n) at frequencies (n,) or (bands, n)."""
+    offset = hz - np.array(bands.centers)[:, None]
+    width = np.where(offset < 0.0, np.array(bands.below)[:, None], np.array(bands.above)[:, None])
+    return 0.5 + 0.5 * np.cos(np.pi * np.minimum(np.abs(offset) / width, 1.0))
+
+
+@lru_cache(maxsize=8)
+def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device: torch.device) -> _Plan:
+    """Designed in double precision, whatever the transform's. Of a band's bins no two are the same modulo `frames`."""
+    samples = frames * hop
+    step = bands.sample_rate / samples
+    lowest = np.floor((np.array(bands.centers) - np.array(bands.below)) / step).astype(np.int64)
+    first = np.maximum(lowest + 1, 0)[:, None]
+    place = first + (np.arange(frames) - first) % frames
+    window = _windows(bands, place * step) * (place <= samples // 2)
+    place = np.minimum(place, samples // 2)
+    power = np.zeros(samples // 2 + 1)
+    np.add.at(power, place, window**2)
+    scale = 2.0 / hop  # half of a sine's amplitude is at its positive frequency, and sampling divides it by `hop`
+    dual = window / power[place] / scale
+    weights = (torch.from_numpy(weight).to(device, dtype) for weight in (window * scale, dual))
+    return _Plan(torch.from_numpy(place).to(device), *weights)
