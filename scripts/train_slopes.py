@@ -35,6 +35,7 @@ HELD_OUT = 50_000  # samples that show how training goes
 
 
 def main() -> None:
+    """Gather samples, train, write the weights."""
     args = parse()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
@@ -52,6 +53,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="library of recorded notes")
     parser.add_argument("--out", type=Path, default=Path("timbre/spectral/_slopes"), help="folder of the weights")
@@ -65,6 +67,7 @@ def parse() -> argparse.Namespace:
 
 
 def training_notes(library: Library, licences: list[str]) -> list[Note]:
+    """Notes that the benchmark does not measure on, of those licences."""
     measured = set(np.linspace(0, len(library) - 1, MEASURED).round().astype(int).tolist())
     return [note for i, note in enumerate(library) if i not in measured and note.licence in licences]
 
@@ -89,6 +92,7 @@ def samples(notes: list[Note], args: argparse.Namespace, rng: np.random.Generato
 
 
 def waveform(note: Note) -> Tensor:
+    """Two seconds of a note (1, samples), from its onset, at full scale."""
     audio: Audio = note.audio().mono().resample(RATE).trim(-50.0, tail=False)
     audio = audio.fit(min(2.0, audio.duration))
     if audio.duration < 0.15:
@@ -109,6 +113,7 @@ def made(rng: np.random.Generator) -> Tensor:
 
 
 def of_sound(sound: Tensor, look_ahead: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Patches, true steps less the steady ones, and weights of some loud bins of a sound (1, samples)."""
     n_fft = int(rng.choice([512, 1024, 1024, 1024, 2048]))
     spectrum = STFT(n_fft, n_fft // 4)(sound)[0].mT
     phase, size = spectrum.angle(), spectrum.abs() / spectrum.abs().max()

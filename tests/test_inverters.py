@@ -20,7 +20,7 @@ from timbre.spectral import INVERTERS, STFT, Spectrogram, find_inverter, invert
 from timbre.spectral._integration import compiled, integrate
 from timbre.spectral._torchaudio import torchaudio
 from timbre.spectral.griffin_lim import griffin_lim, refine
-from timbre.spectral.pghi import click_steps, find_phase, pghi
+from timbre.spectral.pghi import click_steps, find_phase
 from timbre.spectral.slopes import steady_steps
 
 RATE, N_FFT, HOP = 22050, 1024, 256
@@ -98,8 +98,7 @@ class TestContract:
     def test_noise_comes_back_better_than_nothing(self, name: str) -> None:
         waveform = noise(1, RATE)
         # spsi takes every frame for a sum of steady partials: of noise that leaves little.
-
-    assert convergence(waveform, by(name, waveform)) < (-4.0 if name == "spsi" else -10.0)
+        assert convergence(waveform, by(name, waveform)) < (-4.0 if name == "spsi" else -10.0)
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -1.0])
     def test_refuses_impossible_magnitudes(self, name: str, value: float) -> None:

@@ -1,9 +1,9 @@
 """Transforms between waveforms and spectrograms (torch)."""
 
 from timbre.spectral.inverters import INVERTERS, find_inverter, invert
-from timbre.spectral.spectrogram import Spectrogram
 from timbre.spectral.lapped import DCT, MDCT
 from timbre.spectral.nsgt import NSGT
+from timbre.spectral.spectrogram import Spectrogram
 from timbre.spectral.stft import STFT
 from timbre.spectral.streaming import StreamingInverter
 

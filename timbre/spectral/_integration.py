@@ -16,7 +16,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @compiled
-def integrate(
+def integrate(  # noqa: C901 (calls to smaller functions cost a quarter of the speed)
     rank: np.ndarray,
     width: int,
     to_frame: np.ndarray,

@@ -11,29 +11,36 @@ from timbre.spectral._integration import compiled
 
 _ZERO, _HALF = np.float32(0.0), np.float32(0.5)
 _LOWEST, _HIGHEST = np.float32(-6.0), np.float32(3.0)  # nepers: as in `_integration.patches`
-_LEAST = np.float32(0.01)
 
 
 @compiled
-def remember(magnitude: np.ndarray, floor: np.float32, fresh: bool, levels: np.ndarray) -> None:
-    """Move rows of log magnitudes (frames, bins) up by one, the new ones last; the first frame fills all of them."""
-    last = levels.shape[0] - 1
-    for k in range(magnitude.size):
-        value = np.float32(math.log(max(magnitude[k], floor)))
+def remember(magnitude: np.ndarray, floor: np.float32, fresh: bool, below: int, levels: np.ndarray) -> None:
+    """Move rows of log magnitudes (frames, bins and a border) up by one, the new ones last.
+
+    The border, `below` bins and what is left above, repeats the outermost bins; the first frame fills all rows.
+    """
+    last, bins = levels.shape[0] - 1, magnitude.size
+    for row in range(last):
+        levels[row] = levels[row + 1]
+    new = levels[last]
+    for k in range(bins):
+        new[below + k] = math.log(max(magnitude[k], floor))
+    new[:below] = new[below]
+    new[below + bins :] = new[below + bins - 1]
+    if fresh:
         for row in range(last):
-            levels[row, k] = value if fresh else levels[row + 1, k]
-        levels[last, k] = value
+            levels[row] = new
 
 
 @compiled
 def _patch(levels: np.ndarray, now: int, k: int, below: int, out: np.ndarray) -> None:
     """The surroundings of bin k of row `now`; see `_integration.patches`."""
-    top = levels.shape[1] - 1
-    centre = max(max(levels[now, k], levels[now, k + 1]), max(levels[now - 1, k], levels[now - 1, k + 1]))
+    here = k + below
+    centre = max(max(levels[now, here], levels[now, here + 1]), max(levels[now - 1, here], levels[now - 1, here + 1]))
     width = out.size // levels.shape[0]
     for row in range(levels.shape[0]):
         for column in range(width):
-            value = levels[row, min(max(k - below + column, 0), top)] - centre
+            value = levels[row, k + column] - centre
             out[row * width + column] = _HALF * min(max(value, _LOWEST), _HIGHEST)
 
 
@@ -69,8 +76,8 @@ def _apply(
             if kind == 0:
                 step *= 1.0 - math.exp(-((step / trusted) ** 2))
             steps[kind, k] += np.float32(step)
-            size = math.sqrt(cosine * cosine + sine * sine)
-            doubt[kind, k] = int(-ranks * math.log(min(max(size, _LEAST), 1.0)))
+            size = min(max(math.sqrt(cosine * cosine + sine * sine), 0.01), 1.0)
+            doubt[kind, k] = int(-ranks * math.log(size))
 
 
 @compiled
@@ -88,7 +95,7 @@ def correct(
     """Correct the steps of a frame's loud bins, and say in ranks how much to doubt each.
 
     Args:
-        levels: log magnitudes (frames, bins).
+        levels: log magnitudes (frames, bins and a border).
         geometry: row of the frame whose steps these are, and how many bins of a patch lie below its own.
         loud: bins above this level are the network's.
         layers: weights (inputs, outputs) and biases of two hidden layers and the last.
@@ -101,8 +108,8 @@ def correct(
     """
     now, below = geometry
     count = 0
-    for k in range(levels.shape[1] - 1):
-        if levels[now, k] > loud:
+    for k in range(steps.shape[1] - 1):
+        if levels[now, k + below] > loud:
             _patch(levels, now, k, below, work[0][count])
             places[count] = k
             count += 1

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timbre.spectral.griffin_lim import random_phase, refine
 from timbre.spectral import slopes
+from timbre.spectral.griffin_lim import random_phase, refine
 from timbre.spectral.stft import STFT
 
 TOLERANCE = 1e-6

@@ -83,7 +83,7 @@ class Learned:
         look_ahead: frames that it sees after the one in question.
 
     Attributes:
-        levels: log magnitudes (frames, bins) of the last frames; changed as they come.
+        levels: log magnitudes (frames, bins and a border) of the last frames; changed as they come.
     """
 
     def __init__(self, bins: int, look_ahead: int) -> None:
@@ -93,7 +93,7 @@ class Learned:
         ranks = 2.0 * _causal.RANKS_PER_NEPER
         self._geometry, self._settings = (slopes.Border.of(look_ahead).before, slopes.BELOW), (ranks, slopes.TRUSTED)
         self._unsure = int(-ranks * np.log(slopes.UNSURE))
-        self.levels = np.zeros((slopes.FRAMES, bins), np.float32)
+        self.levels = np.zeros((slopes.FRAMES, bins + slopes.BELOW + slopes.ABOVE), np.float32)
         self._layers = slopes.layers(look_ahead)
         sizes = (slopes.FRAMES * slopes.BINS, *(bias.size for bias in self._layers[1::2]))
         self._work = tuple(np.zeros((_AT_A_TIME, size), np.float32) for size in sizes)
@@ -102,7 +102,7 @@ class Learned:
 
     def take(self, magnitude: np.ndarray, first: bool) -> None:
         """The magnitudes (bins,) of one more frame; after the last one, those again."""
-        self._remember(magnitude, self._floor, first, self.levels)
+        self._remember(magnitude, self._floor, first, slopes.BELOW, self.levels)
 
     def correct(self, peak: np.ndarray, steps: np.ndarray, doubt: np.ndarray) -> None:
         """Correct steps (2, bins) and set doubts (2, bins) of the frame in question; `peak` is the loudest so far."""

@@ -10,6 +10,7 @@ level and no frequency is named, so one network serves every sample rate and win
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,8 +68,8 @@ class Border(NamedTuple):
 def network(sizes: list[int]) -> nn.Sequential:
     """Linear layers of the given sizes with rectifiers between; at first it says that all formulas are right."""
     layers: list[nn.Module] = []
-    for before, after in zip(sizes[:-2], sizes[1:-1], strict=True):
-        layers += [nn.Linear(before, after), nn.ReLU()]
+    for inputs, outputs in pairwise(sizes[:-1]):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     last = nn.Linear(sizes[-2], sizes[-1])
     with torch.no_grad():
         last.weight.mul_(0.1)
