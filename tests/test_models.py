@@ -126,7 +126,7 @@ def test_a_sloping_envelope_leaves_partials_in_tune(pitch: float) -> None:
     frame = (partials.comb(torch.tensor(pitch)) + level).clamp_min(-80.0)
     sound = front.inverse(frame[None, :, None].expand(1, 256, 130))
     measured = measure_pitch(Audio(sound.numpy(), 22050), near=pitch)
-    assert measured == pytest.approx(pitch, abs=0.006)
+    assert measured == pytest.approx(pitch, abs=0.008)
 
 
 def test_hidden_conditions_are_unknown_and_others_stay() -> None:

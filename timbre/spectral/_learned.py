@@ -58,7 +58,7 @@ def _apply(
     places: np.ndarray,
     layers: tuple[np.ndarray, ...],
     work: tuple[np.ndarray, ...],
-    settings: tuple[float, float],
+    settings: tuple[float, tuple[float, float]],
     steps: np.ndarray,
     doubt: np.ndarray,
 ) -> None:
@@ -73,9 +73,10 @@ def _apply(
         for kind in range(2):
             cosine, sine = out[i, 2 * kind] + layers[5][2 * kind], out[i, 2 * kind + 1] + layers[5][2 * kind + 1]
             step = math.atan2(sine, cosine)
-            if kind == 0:
-                step *= 1.0 - math.exp(-((step / trusted) ** 2))
-            steps[kind, k] += np.float32(step)
+            if kind == 1:
+                step += math.pi - steps[1, k]
+                step -= 2.0 * math.pi * np.rint(step / (2.0 * math.pi))
+            steps[kind, k] += np.float32(step * (1.0 - math.exp(-((step / trusted[kind]) ** 2))))
             size = min(max(math.sqrt(cosine * cosine + sine * sine), 0.01), 1.0)
             doubt[kind, k] = int(-ranks * math.log(size))
 
@@ -88,7 +89,7 @@ def correct(
     layers: tuple[np.ndarray, ...],
     work: tuple[np.ndarray, ...],
     places: np.ndarray,
-    settings: tuple[float, float],
+    settings: tuple[float, tuple[float, float]],
     steps: np.ndarray,
     doubt: np.ndarray,
 ) -> None:
@@ -102,13 +103,13 @@ def correct(
         work: patches, two layers of hidden units, and outputs of some bins at a time; small enough that a matrix
             product stays in the caller's thread.
         places: (as many,) int64, to work in.
-        settings: ranks by which a certainty of 1 / e puts a step back; see `slopes.TRUSTED`.
+        settings: ranks by which a certainty of 1 / e puts a step back, and `slopes.TRUSTED` for either kind of step.
         steps: from the last frame, and to the next bin (2, bins), radians; changed.
         doubt: (2, bins) int32, changed.
     """
     now, below = geometry
     count = 0
-    for k in range(steps.shape[1] - 1):
+    for k in range(1, steps.shape[1] - 1):  # 0 Hz and Nyquist are real
         if levels[now, k + below] > loud:
             _patch(levels, now, k, below, work[0][count])
             places[count] = k

@@ -49,7 +49,7 @@ def find_phase(magnitude: Tensor, stft: STFT, seed: int, learned: bool = True) -
     clipped = np.maximum(magnitude.numpy(), floor)
     level = np.log(clipped / floor)
     learned = learned and 4 * stft.hop_length == stft.n_fft
-    steps = _by_formula(clipped, stft, clicks=not learned)
+    steps = _by_formula(clipped, stft)
     doubt = np.zeros((2, *RIM.around(level.shape)), np.int16)
     if learned:
         _learn(level, steps, doubt)
@@ -62,29 +62,27 @@ def find_phase(magnitude: Tensor, stft: STFT, seed: int, learned: bool = True) -
     return torch.from_numpy(np.ascontiguousarray(phase[RIM.inside(level.shape)]))
 
 
-def _by_formula(magnitude: np.ndarray, stft: STFT, clicks: bool) -> np.ndarray:
+def _by_formula(magnitude: np.ndarray, stft: STFT) -> np.ndarray:
     """Steps (2, frames, bins) with the rim around: from the last frame, and to the next bin."""
     steps = np.zeros((2, *RIM.around(magnitude.shape)), np.float32)
     to_frame, to_bin = (step[RIM.inside(magnitude.shape)] for step in steps)
     steady = slopes.steady_steps(magnitude, stft.n_fft, stft.hop_length)
     to_frame[1:] = 0.5 * (steady[1:] + steady[:-1])
-    to_bin[:] = math.pi  # (a frame's phase counts from its start: half a turn per bin)
-    if clicks:
-        across = click_steps(magnitude, stft.n_fft, stft.hop_length)
-        to_bin[:, :-1] = 0.5 * (across[:, 1:] + across[:, :-1])
+    across = click_steps(magnitude, stft.n_fft, stft.hop_length)
+    to_bin[:, :-1] = 0.5 * (across[:, 1:] + across[:, :-1])
     return steps
 
 
 def _learn(level: np.ndarray, steps: np.ndarray, doubt: np.ndarray) -> None:
     """Correct the steps of loud bins by the network, and note in ranks how much every step is to be doubted."""
     width = steps.shape[2]
-    frame, bin_ = np.nonzero(level > level.max() + math.log(slopes.LOUD))
-    places = (frame + RIM.before) * width + bin_ + RIM.below
+    frame, bin_ = np.nonzero(level[:, 1:-1] > level.max() + math.log(slopes.LOUD))  # 0 Hz and Nyquist are real
+    places = (frame + RIM.before) * width + bin_ + 1 + RIM.below
     rim = ((RIM.before, RIM.after), (RIM.below, RIM.above))
     found = slopes.read(np.pad(level, rim, mode="edge").reshape(-1), width, places, RIM.after)
     to_frame, to_bin = (step.reshape(-1) for step in steps)
-    to_frame[places] += found.to_frame
-    to_bin[places] += found.to_bin
+    to_frame[places] += slopes.settle(found.to_frame)
+    to_bin[places] += slopes.settle(found.to_bin + math.pi - to_bin[places])
     doubt[:] = _doubt(np.array(slopes.UNSURE))
     for picture, certainty in zip(doubt, found.certainty.T, strict=True):
         picture.reshape(-1)[places] = _doubt(certainty)
@@ -109,4 +107,4 @@ def click_steps(magnitude: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
         tangents[1:-1] = (after - before) / (after + before) / math.tan(angle)
         ends = root[[1, -2]] / root[[0, -1]]
         tangents[[0, -1]] = (ends - math.cos(angle)) / math.sin(angle) * np.array([[1.0], [-1.0]])
-    return math.pi - 2.0 * np.arctan(tangents)
+    return math.pi - 2.0 * np.arctan(tangents)  # (a frame's phase counts from its start: half a turn per bin)

@@ -65,7 +65,7 @@ class RTPGHI:
             self._learned.take(self._rows[-1 if magnitude is not None else 2], frame + self._look_ahead == 0)
         if frame < 0:
             return
-        ends, formula = (known, frame == 0), self._learned is None
+        ends, formula = (known, frame == 0), self._learned is None or self._look_ahead > 0
         self._find_steps(self._rows, self._steady, self._peak, self._whole, self._hop_ratio, ends, formula, self._steps)
         if self._learned:
             self._learned.correct(self._peak, self._steps, self._doubt)
@@ -91,7 +91,9 @@ class Learned:
 
         self._remember, self._correct = _learned.remember, _learned.correct
         ranks = 2.0 * _causal.RANKS_PER_NEPER
-        self._geometry, self._settings = (slopes.Border.of(look_ahead).before, slopes.BELOW), (ranks, slopes.TRUSTED)
+        self._geometry = slopes.Border.of(look_ahead).before, slopes.BELOW
+        # Without the frame that comes there is no formula for clicks to fall back on.
+        self._settings = ranks, (slopes.TRUSTED, slopes.TRUSTED if look_ahead else 1e-6)
         self._unsure = int(-ranks * np.log(slopes.UNSURE))
         self.levels = np.zeros((slopes.FRAMES, bins + slopes.BELOW + slopes.ABOVE), np.float32)
         self._layers = slopes.layers(look_ahead)

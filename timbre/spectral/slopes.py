@@ -27,8 +27,8 @@ LOUD = 10.0**-2.5
 UNSURE = 0.3
 """Certainty of a step by formula, among learned ones."""
 TRUSTED = 0.2
-"""Corrections along time smaller than this (radians) are made smaller still. The formula is exact for steady partials;
-a bias of a hundredth there, frame after frame, is a cent."""
+"""Where network and formula differ by less than about this (radians), the formula is nearly right, and exact for steady
+partials and clicks. A bias of a hundredth there, frame after frame, is a cent."""
 _WEIGHTS = Path(__file__).with_name("_slopes")
 
 
@@ -123,8 +123,13 @@ def read(level: np.ndarray, width: int, places: np.ndarray, look_ahead: int) -> 
     with torch.no_grad():
         out = torch.cat([net(part) for part in parts]).numpy().reshape(-1, 2, 2)
     angle = np.arctan2(out[..., 1], out[..., 0])
-    along_time = angle[:, 0] * -np.expm1(-np.square(angle[:, 0] / TRUSTED))
-    return Slopes(along_time, angle[:, 1], np.minimum(np.hypot(out[..., 0], out[..., 1]), 1.0))
+    return Slopes(angle[:, 0], angle[:, 1], np.minimum(np.hypot(out[..., 0], out[..., 1]), 1.0))
+
+
+def settle(difference: np.ndarray) -> np.ndarray:
+    """How far to follow the network away from the formula, of their difference (radians)."""
+    difference = difference - 2.0 * math.pi * np.rint(difference / (2.0 * math.pi))
+    return difference * -np.expm1(-np.square(difference / TRUSTED))
 
 
 def steady_steps(magnitude: np.ndarray, n_fft: int, hop: int) -> np.ndarray:

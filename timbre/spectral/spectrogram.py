@@ -10,7 +10,7 @@ from timbre.spectral.inverters import invert
 from timbre.spectral.nsgt import NSGT
 from timbre.spectral.stft import STFT
 
-_UPDATES = 3  # each gains about .5 dB of magnitude error on real notes, the first most
+_UPDATES, _STRIDE = 6, 1.8  # of these, steps longer than by the book gain as much as 30 by the book
 
 
 class Spectrogram(nn.Module):
@@ -120,5 +120,5 @@ def _unmix(bands: Tensor, bank: Tensor, inverse: Tensor) -> Tensor:
     total = bank.sum(0)[:, None].clamp(min=1e-6)
     for _ in range(_UPDATES):
         ratio = bands / (bank @ magnitude).clamp(min=1e-7)
-        magnitude = magnitude * (bank.mT @ ratio) / total
+        magnitude = magnitude * (bank.mT @ ratio / total).pow(_STRIDE)
     return magnitude
