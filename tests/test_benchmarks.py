@@ -42,3 +42,10 @@ def test_readers(tmp_path: Path) -> None:
 def test_library(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "library.py")
     assert len({row["what"] for row in rows}) == len(rows) > 8
+
+
+@pytest.mark.slow
+def test_front_ends(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "front_ends.py", "--out", str(tmp_path / "runs"))
+    assert {row["front_end"] for row in rows} == {"mel", "nsgt_erb"}
+    assert all(float(str(row["error_db"])) > float(str(row["front_db"])) for row in rows)
