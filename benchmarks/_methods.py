@@ -15,7 +15,7 @@ from timbre.spectral._torchaudio import torchaudio
 from timbre.spectral.streaming import STREAMS, StreamingInverter
 
 OURS = (
-    *("griffin_lim", "fast_griffin_lim", "admm", "spsi", "pghi", "pghi+8", "pghi+32"),
+    *("griffin_lim", "fast_griffin_lim", "admm", "spsi", "pghi-formula", "pghi", "pghi+8", "pghi+32"),
     *("rtpghi", "rtpghi-1", "rtisi-0", "rtisi-1", "rtisi-2", "rtisi-3"),
 )
 SHORT = ("fast_griffin_lim", "pghi", "pghi+8", "rtpghi", "librosa.griffinlim 32")

@@ -55,7 +55,7 @@ def synth(
     seed
         Of the noise in the sound; the same seed gives the same file.
     inverter
-        How the spectrogram becomes a waveform.
+        How the spectrogram becomes a waveform: pghi+8, pghi, rtpghi, rtisi, spsi, admm, fast_griffin_lim, griffin_lim.
     output
         WAV, FLAC or OGG file.
     """

@@ -1,6 +1,7 @@
 """Griffin-Lim phase reconstruction: torchaudio's, the fast one, and the accelerated one that refines a first guess."""
 
 import math
+from threading import Lock
 
 import numpy as np
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from timbre.spectral._torchaudio import torchaudio
 from timbre.spectral.stft import STFT
+
+_GENERATOR = Lock()  # torchaudio draws from the generator that all threads share
 
 
 def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32) -> Tensor:
@@ -21,7 +24,7 @@ def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iteration
     devices = [magnitude.device] if magnitude.is_cuda else []
     sounds = []
     for one in padded:  # one by one, each from the same seed: a sound does not depend on the batch around it
-        with torch.random.fork_rng(devices):
+        with _GENERATOR, torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             sounds.append(transform(one))
     return torch.stack(sounds)[:, :length]

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import torch
@@ -88,7 +89,22 @@ def invert(magnitude: Tensor, stft: STFT, length: int | None = None, inverter: s
     framewise = torch.nn.functional.pad(magnitude.float(), (0, silent)).mT.contiguous().mT  # the layout of the STFT
     # On a CPU one by one: it is faster, and the last bit of a result would depend on how the batch falls into vectors.
     parts = framewise.split(1) if framewise.device.type == "cpu" else (framewise,)
-    return torch.cat([method(part, stft, working, seed)[:, :length] for part in parts])
+    return torch.cat(_side_by_side(lambda part: method(part, stft, working, seed)[:, :length], parts))
+
+
+def _side_by_side(method: Callable[[Tensor], Tensor], parts: tuple[Tensor, ...]) -> list[Tensor]:
+    """What `method` makes of each part, in as many threads as torch may use: loops and FFTs let go of the GIL."""
+    threads = torch.get_num_threads()
+    if threads == 1 or len(parts) == 1:
+        return [method(part) for part in parts]
+
+    def one(part: Tensor) -> Tensor:
+        with torch.no_grad():  # which holds for a thread
+            return method(part)
+
+    # A thread starts with its own count of torch's threads, on which the last bit of a product may depend.
+    with ThreadPoolExecutor(min(threads, len(parts)), initializer=torch.set_num_threads, initargs=(threads,)) as pool:
+        return list(pool.map(one, parts))
 
 
 def _check(magnitude: Tensor, stft: STFT, length: int | None) -> None:
