@@ -30,7 +30,9 @@ RIM = slopes.Border.of(look_ahead=2)
 
 
 def pghi(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 0, learned: bool = True) -> Tensor:
-    """PGHI, then `iterations` of accelerated Griffin-Lim; other arguments as of an inverter. Phases are found on the CPU.
+    """PGHI, then `iterations` of accelerated Griffin-Lim; other arguments as of an inverter.
+
+    Phases are found on the CPU.
 
     Args:
         learned: let the network correct the slopes, where frames lie a quarter of a window apart.
