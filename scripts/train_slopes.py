@@ -3,8 +3,8 @@
 
     .venv/bin/python scripts/train_slopes.py FOLDER --look-ahead 2 --out timbre/spectral/_slopes/
 
-FOLDER is a library of recorded notes. The notes that benchmarks/inversion.py measures on (96, evenly spread) are left
-out, and so is every note whose licence is not among --licences. Magnitudes are seen as they are, through a mel
+FOLDER is a library of recorded notes. The 96 notes, evenly spread, that benchmarks/inversion.py measures on by default
+are left out, and so is every note whose licence is not among --licences. Magnitudes are seen as they are, through a mel
 filterbank and back, and with an error of some decibels: a decoder's magnitudes are not those of any sound. About ten
 minutes for each network on one core.
 """
