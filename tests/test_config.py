@@ -69,7 +69,7 @@ def test_settings_cannot_be_changed():
     [
         ({"modell": {}}, r"modell; did you mean model\?"),
         ({"model": {"dims": 3}}, r"model\.dims; did you mean model\.dim\?"),
-        ({"model": {"xyzzy": 3}}, r"model\.xyzzy; known here: dim, flows"),
+        ({"model": {"xyzzy": 3}}, r"model\.xyzzy; known here: dim, flow, flows"),
         ({"model": {"dim": 16.0}}, r"model\.dim is 16\.0; a value of type int is wanted"),
         ({"model": {"dim": True}}, r"model\.dim is True; a value of type int"),
         ({"model": {"dim": "16"}}, r"model\.dim is '16'; a value of type int"),

@@ -151,8 +151,10 @@ class ModelConfig:
 
     dim: int = 16
     """Dimensions of the latent space."""
+    flow: Literal["planar", "radial", "coupling", "autoregressive", "spline"] = "planar"
+    """Kind of the posterior's flows."""
     flows: int = 8
-    """Planar flows on the posterior, K; 0 is the plain VAE."""
+    """Flows on the posterior, K; 0 is the plain VAE."""
     amortised: bool = False
     """Flow parameters from the encoder, one set per note, instead of one set for all."""
     encoder_channels: int = 128
@@ -176,9 +178,51 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class RegularizationConfig:
+    """What orders the space, beside the evidence bound."""
+
+    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric"] = "none"
+    """How distances are made to follow listeners' ratings: the four forms of Esling et al. 2018; the order of the
+    distances (rank); or the distances of a listener model for every pair of notes (metric)."""
+    perceptual_weight: float = 1.0
+    """Weight of that term."""
+    perceptual_dims: int = 0
+    """Dimensions that it sees, from the first; 0 is all."""
+    schedule: Literal["joint", "two_stage"] = "joint"
+    """Whether it acts from the start, or after a first stage without it, as in the paper."""
+    stage: float = 0.5
+    """Share of the run that the first stage takes."""
+    axes: tuple[str, ...] = ()
+    """Descriptors that the first dimensions mean, in this order: named axes with a fixed sign and scale."""
+    axes_weight: float = 10.0
+    """Weight of that term."""
+    pitch: Literal["none", "pair", "adversary"] = "none"
+    """How pitch is kept out of the space: same sounds at two pitches are drawn together, or an adversary that reads
+    pitch from the points is foiled."""
+    pitch_weight: float = 1.0
+    """Weight of that term."""
+
+    def __post_init__(self) -> None:
+        for name in ("perceptual_weight", "axes_weight", "pitch_weight"):
+            value = getattr(self, name)
+            _require(value >= 0, f"regularization.{name} is {value}; it must be 0 or more.")
+        _require(0 <= self.stage < 1, f"regularization.stage is {self.stage}; it must lie between 0 and below 1.")
+        _require(
+            self.perceptual_dims >= 0,
+            f"regularization.perceptual_dims is {self.perceptual_dims}; it must be 0 or more.",
+        )
+        _require(
+            len(set(self.axes)) == len(self.axes), f"regularization.axes names an axis twice: {', '.join(self.axes)}."
+        )
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """The training run."""
 
+    objective: Literal["vae", "wae", "ae"] = "vae"
+    """Evidence bound; Wasserstein autoencoder with a maximum mean discrepancy (Tolstikhin et al. 2018); or the error
+    alone."""
     epochs: int = 100
     """Passes over the training notes."""
     max_minutes: float = 0.0
@@ -226,7 +270,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a timbre space: `spectrogram`, `data`, `model`, `training`."""
+    """All settings of a timbre space: `spectrogram`, `data`, `model`, `regularization`, `training`."""
 
     spectrogram: SpectrogramConfig = field(default_factory=SpectrogramConfig)
     """The front end."""
@@ -234,8 +278,20 @@ class Config:
     """Cutting and splitting."""
     model: ModelConfig = field(default_factory=ModelConfig)
     """The network."""
+    regularization: RegularizationConfig = field(default_factory=RegularizationConfig)
+    """What orders the space."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The run."""
+
+    def __post_init__(self) -> None:
+        for name, used in (
+            ("axes", len(self.regularization.axes)),
+            ("perceptual_dims", self.regularization.perceptual_dims),
+        ):
+            _require(
+                used <= self.model.dim,
+                f"regularization.{name} takes {used} dimensions; model.dim is {self.model.dim}.",
+            )
 
     @property
     def note_frames(self) -> int:
@@ -253,7 +309,7 @@ class Config:
 
     @classmethod
     def from_toml(cls, path: str | Path) -> "Config":
-        """A config from a TOML file with tables [spectrogram], [data], [model] and [training]."""
+        """A config from a TOML file with tables [spectrogram], [data], [model], [regularization] and [training]."""
         return cls.from_dict(read_toml(path))
 
 
@@ -291,6 +347,9 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
     if get_origin(kind) is Literal:
         _require(value in get_args(kind), f"{name} is {value!r}; it must be one of {', '.join(get_args(kind))}.")
         return value
+    if get_origin(kind) is tuple:
+        _require(isinstance(value, list | tuple), f"{name} is {value!r}; a list is wanted.")
+        return tuple(_convert(item, get_args(kind)[0], name) for item in value)
     allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
