@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timbre.cli import app
-from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig, TrainingConfig
+from timbre.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    RegularizationConfig,
+    SpectrogramConfig,
+    TrainingConfig,
+)
 from timbre.errors import ConfigError
 
 shares = st.floats(0, 0.49)
@@ -24,7 +31,14 @@ configs = st.builds(
         floor_db=st.floats(-120, -1),
     ),
     data=st.builds(DataConfig, duration=st.floats(0.05, 60), valid=shares, test=shares, transpose=st.integers(0, 16)),
-    model=st.builds(ModelConfig, dim=st.integers(1, 1024), flows=st.integers(0, 256), amortised=st.booleans()),
+    model=st.builds(ModelConfig, dim=st.integers(2, 1024), flows=st.integers(0, 256), amortised=st.booleans()),
+    regularization=st.builds(
+        RegularizationConfig,
+        perceptual=st.sampled_from(["none", "student", "rank"]),
+        schedule=st.sampled_from(["joint", "two_stage"]),
+        stage=shares,
+        axes=st.sampled_from([(), ("brightness",), ("brightness", "attack")]),
+    ),
     training=st.builds(
         TrainingConfig,
         epochs=st.integers(1, 10**6),
@@ -170,7 +184,11 @@ def test_every_setting_is_an_option_under_its_own_name(config):
     options = []
     for table, values in config.to_dict().items():
         for key, value in values.items():
-            options += (
-                [f"--{table}.{key}"] * (value is True) if isinstance(value, bool) else [f"--{table}.{key}", str(value)]
-            )
+            name = f"--{table}.{key}"
+            if isinstance(value, bool):
+                options += [name] * value
+            else:
+                options += [
+                    word for each in (value if isinstance(value, tuple) else [value]) for word in (name, str(each))
+                ]
     assert settings_of(*options) == config

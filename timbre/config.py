@@ -119,6 +119,8 @@ class DataConfig:
     """Copies of each training note resampled to another pitch; 0 turns the augmentation off."""
     transpose_range: float = 1.0
     """Largest transposition of such a copy, semitones."""
+    shorten: float = 0.0
+    """Training cuts this share of the notes short, at a random time."""
     gain_db: float = 0.0
     """Training shows the encoder each note up to this much louder or softer (dB); 0 turns it off."""
     offset: float = 0.0
@@ -137,6 +139,7 @@ class DataConfig:
             0 < self.transpose_range <= 12,
             f"data.transpose_range is {self.transpose_range}; it must lie between 0 and 12 semitones.",
         )
+        _require(0 <= self.shorten <= 1, f"data.shorten is {self.shorten}; it is a share of the notes, from 0 to 1.")
         _require(0 <= self.gain_db <= 40, f"data.gain_db is {self.gain_db}; it must lie between 0 and 40 dB.")
         _require(
             0 <= self.offset <= self.duration / 2,

@@ -2,8 +2,8 @@
 
 Loudness, the exact onset and the noise of a room are no places in a timbre space: a note must get the same point with
 and without them, so the model is trained to find the clean note behind a disturbed one (denoising criterion for VAEs,
-Im et al. 2017). The target stays as it is, and so every label stays true. Transposed copies, which change the target
-and its pitch label, are made with the features.
+Im et al. 2017). The target stays as it is, and so every label stays true. Only notes that are cut short are other notes:
+both see them, with another time of release. Transposed copies, which change the pitch label, are made with the features.
 """
 
 import math
@@ -17,6 +17,8 @@ from timbre.data.example import LEVEL_DB
 from timbre.spectral import Spectrogram
 
 NO_NOISE = -60.0  # dB of the note: below the floor in every band
+DAMPING = 2500.0  # dB/s of a note that is cut short: over two frames
+SHORTEST = 0.15  # s of it
 _STRETCH = 4  # noise is made this many times as long as a note, and cut at a random place
 
 
@@ -41,8 +43,15 @@ def add_noise(spectrogram: Tensor, noise: Tensor, floor_db: float) -> Tensor:
     return torch.where(spectrogram > floor_db, both, noise.clamp_min(floor_db))
 
 
+def shorten(spectrogram: Tensor, seconds: Tensor, frame_rate: float, floor_db: float) -> Tensor:
+    """Notes that are damped after `seconds` (batch,): their level falls by 2.5 dB per ms; infinity leaves a note."""
+    time = torch.arange(spectrogram.shape[-1], device=spectrogram.device) / frame_rate
+    fall = DAMPING * (time - seconds[:, None]).clamp_min(0.0)
+    return (spectrogram - fall[:, None]).clamp_min(floor_db)
+
+
 class Augmentation:
-    """Random gain, offset and noise, as `data.gain_db`, `data.offset` and `data.noise_db` allow.
+    """Random cuts, gain, offset and noise, as `data.shorten`, `gain_db`, `offset` and `noise_db` allow.
 
     Args:
         config: the settings.
@@ -58,6 +67,20 @@ class Augmentation:
         self.floor = config.spectrogram.floor_db
         self.active = data.gain_db > 0 or data.offset > 0 or data.noise_db > NO_NOISE
         self.noise = Noise(config, device) if data.noise_db > NO_NOISE else None
+
+    def cut(self, spectrogram: Tensor, release: Tensor, epoch: int, place: int) -> tuple[Tensor, Tensor]:
+        """The notes of a batch, dB (batch, bins, frames), and their releases (batch,) after cutting some short.
+
+        Lengths are even on a logarithmic scale from 0.15 s to `data.duration`; random numbers as in :meth:`__call__`.
+        """
+        data, count = self.config.data, len(spectrogram)
+        if not data.shorten:
+            return spectrogram, release
+        random = np.random.default_rng([self.config.training.seed, self.rank, epoch, place, 1])
+        lengths = SHORTEST * (max(data.duration, SHORTEST) / SHORTEST) ** random.uniform(0, 1, count)
+        seconds = self._tensor(np.where(random.uniform(0, 1, count) < data.shorten, lengths, np.inf))
+        cut = shorten(spectrogram, seconds, self.config.spectrogram.frame_rate, self.floor)
+        return cut, torch.minimum(release, seconds)
 
     def __call__(self, spectrogram: Tensor, epoch: int, place: int) -> Tensor:
         """Disturbed copies of the notes of a batch, dB (batch, bins, frames).

@@ -1,8 +1,8 @@
-"""What changes over a run: learning rate and beta, as functions of the share of the run that is done."""
+"""What changes over a run: learning rate, beta and the regularizers' weights, by the share of the run that is done."""
 
 import math
 
-from timbre.config import TrainingConfig
+from timbre.config import RegularizationConfig, TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, done: float) -> float:
@@ -16,3 +16,14 @@ def learning_rate(config: TrainingConfig, done: float) -> float:
 def beta(config: TrainingConfig, done: float) -> float:
     """The weight of the KL divergence: a linear rise over the first `beta_warmup`, then `config.beta`."""
     return config.beta * (min(1.0, done / config.beta_warmup) if config.beta_warmup > 0 else 1.0)
+
+
+def stage(config: RegularizationConfig, done: float) -> int:
+    """1, or 2 in the second stage of a run in two stages."""
+    return 2 if config.schedule == "two_stage" and config.perceptual != "none" and done >= config.stage else 1
+
+
+def regularization(config: RegularizationConfig, term: str, done: float) -> float:
+    """The weight of a term ("perceptual", "axes", "pitch"): constant; in two stages, the perceptual one begins late."""
+    waiting = term == "perceptual" and config.schedule == "two_stage" and stage(config, done) == 1
+    return 0.0 if waiting else float(getattr(config, f"{term}_weight"))
