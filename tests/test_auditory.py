@@ -29,11 +29,10 @@ def picture(*waves, kind="mel"):
 
 
 @pytest.mark.parametrize("kind", FRONTS)
-def test_pictures_have_unit_norm_and_know_no_gain(kind):
+def test_gain_changes_nothing_but_what_sinks_below_the_floor(kind):
     wave = tone()
     loud, soft, duller = picture(wave, 0.25 * wave, tone(12.0), kind=kind)
-    torch.testing.assert_close(torch.stack([loud, soft, duller]).norm(dim=1), torch.ones(3))
-    assert (loud - soft).norm() < 0.2 * (loud - duller).norm()  # only what falls below the floor makes a difference
+    assert (loud - soft).norm() < 0.2 * (loud - duller).norm()
 
 
 def test_a_batch_is_its_notes():

@@ -1,5 +1,7 @@
 """The auditory picture of a note: what a listener may compare, as far as distances between pictures tell."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -8,33 +10,49 @@ from timbre.spectral.filterbank import hz_to_erb
 from timbre.spectral.spectrogram import Spectrogram
 
 BANDS = 32  # about one in each equivalent rectangular bandwidth
-EXPONENT = 0.15  # of power; loudness would be .23 to .3 (Zwicker and Fastl 1999)
-_FIRST = 0.02  # s, the first cell of time
-_CELLS = 13
+FIRST, CELLS = 0.02, 13  # s, the first cell of time; and their number
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Three constants, chosen on listeners' ratings: on any four of five groups of studies much the same are best."""
+
+    exponent: float = 0.1
+    """Of power; that of loudness would be .23 to .3 (Zwicker and Fastl 1999), 0 is the logarithm."""
+    onset: float = 0.3
+    """Cells of time count by their number to the power of minus this: the first ones count most."""
+    treble: float = 0.5
+    """Bands count by the exponential of this, from the lowest to the highest."""
 
 
 class AuditoryPicture(nn.Module):
-    """Compressed power in ERB bands by cells of time that widen from the onset on, at unit norm.
+    """Compressed power in ERB bands by cells of time that widen from the onset on.
 
     Distances between such pictures follow listeners' dissimilarity ratings better than descriptors or spectrograms do
     (`benchmarks/ratings.py`). What matters is time on a logarithmic scale: listeners hear an attack in milliseconds and
-    a decay in seconds. Power is compressed as in the ear (Glasberg and Moore 1990 for the bands).
+    a decay in seconds. Bands are those of Glasberg and Moore (1990). A picture is brought to unit norm before its parts
+    are weighted, so that gain changes nothing but what sinks below the floor.
 
     Args:
         front: the front end whose spectrograms are looked at.
         seconds: length of a note.
-        bands, exponent: of the picture.
+        listener: the constants.
     """
 
     bands: Tensor
     cells: Tensor
 
-    def __init__(self, front: Spectrogram, seconds: float, bands: int = BANDS, exponent: float = EXPONENT) -> None:
+    weights: Tensor
+
+    def __init__(self, front: Spectrogram, seconds: float, listener: Listener = Listener()) -> None:
         super().__init__()
-        self.exponent = exponent
+        self.exponent = listener.exponent
         frames = front.config.frames(round(seconds * front.config.sample_rate))
-        self.register_buffer("bands", _triangles(front.centers.double(), bands), persistent=False)
+        self.register_buffer("bands", _triangles(front.centers.double(), BANDS), persistent=False)
         self.register_buffer("cells", _cells(frames, front.config.frame_rate), persistent=False)
+        time = torch.linspace(1.0 / CELLS, 1.0, CELLS) ** -listener.onset
+        frequency = torch.exp(listener.treble * torch.linspace(-0.5, 0.5, BANDS))
+        self.register_buffer("weights", frequency[:, None] * time, persistent=False)
 
     @property
     def size(self) -> int:
@@ -42,10 +60,11 @@ class AuditoryPicture(nn.Module):
         return len(self.bands) * self.cells.shape[1]
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Pictures (batch, size) of notes, dB (batch, bins, frames); each of Euclidean norm 1, so gain is nothing."""
+        """Pictures (batch, size) of notes, dB (batch, bins, frames)."""
         power = self.bands @ torch.pow(10.0, spectrogram / 10.0)
-        picture = (power.clamp_min(1e-12) ** self.exponent @ self.cells).flatten(1)
-        return picture / picture.norm(dim=1, keepdim=True)
+        picture = power.clamp_min(1e-12) ** self.exponent @ self.cells
+        norm = picture.flatten(1).norm(dim=1)
+        return (self.weights * picture / norm[:, None, None]).flatten(1)
 
 
 def _triangles(centers: Tensor, count: int) -> Tensor:
@@ -59,7 +78,7 @@ def _triangles(centers: Tensor, count: int) -> Tensor:
 def _cells(frames: int, frame_rate: float) -> Tensor:
     """Means (frames, cells) over stretches of time; a stretch without a frame takes the nearest one."""
     time = np.arange(frames) / frame_rate
-    edges = np.concatenate([[0.0], np.geomspace(_FIRST, max(time[-1], 2 * _FIRST) + 1e-6, _CELLS)])
+    edges = np.concatenate([[0.0], np.geomspace(FIRST, max(time[-1], 2 * FIRST) + 1e-6, CELLS)])
     inside = (time >= edges[:-1, None]) & (time < edges[1:, None])
     for row, middle in zip(inside, 0.5 * (edges[:-1] + edges[1:]), strict=True):
         row[np.argmin(np.abs(time - middle))] |= not row.any()
