@@ -38,6 +38,10 @@ def with_training(**values: Any) -> Config:
     return replace(CONFIG, training=replace(CONFIG.training, **values))
 
 
+ALIKE = {"plain": with_training(epochs=20)}
+"""Settings with which two ranks must come to where one process comes."""
+
+
 def agreed(ranks: Ranks, rank: int) -> dict[str, Any]:
     gathered = [part.tolist() for part in ranks.gather(np.arange(6 * rank).reshape(-1, 2))]
     added = ranks.sum(rank, 1.25)
@@ -92,6 +96,8 @@ def rank_main(folder: Path) -> None:
     tried("limited", slow, with_training(epochs=100_000, max_minutes=0.01))
     mixed = with_training(precision="bf16-mixed", epochs=1)
     tried("mixed", None, replace(mixed, model=replace(mixed.model, flows=0)))
+    for kind, config in ALIKE.items():
+        tried(f"alike-{kind}", None, config)
     seen |= agreed(join(CONFIG.training), rank)
     (folder / f"rank{rank}.json").write_text(json.dumps(seen))
 
@@ -149,6 +155,18 @@ def test_the_space_holds_all_notes_in_the_library_s_order_and_loads(ranks: Any) 
     np.testing.assert_array_equal(space.atlas.points, np.array(first["whole"]["end"][1], np.float32))
     assert space.report["test_notes"] == np.count_nonzero(a_few_notes().parts(CONFIG.data) == "test")
     assert space.encode(a_few_notes()[0].audio(), pitch=60.0).shape == (3,)
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_two_ranks_come_to_the_error_of_one_process(ranks: Any, kind: str) -> None:
+    _, first, _ = ranks
+    both, config = first[f"alike-{kind}"]["end"][0], ALIKE[kind]
+    as_many = replace(config, training=replace(config.training, batch_size=2 * config.training.batch_size))
+    alone = timbre.train(a_few_notes(), as_many, progress=False).report
+    assert both["steps"] == alone["steps"]
+    for name in ("valid_l1_db", "test_l1_db"):  # over seeds, that of one process has a standard deviation of 1.7%
+        assert both[name] == pytest.approx(alone[name], rel=0.08)
+        assert both[name] < 0.9 * first["whole"]["end"][0][name]
 
 
 def test_only_the_first_rank_writes_logs(ranks: Any) -> None:

@@ -2,8 +2,9 @@
 
 Loudness, the exact onset and the noise of a room are no places in a timbre space: a note must get the same point with
 and without them, so the model is trained to find the clean note behind a disturbed one (denoising criterion for VAEs,
-Im et al. 2017). The target stays as it is, and so every label stays true. Only notes that are cut short are other notes:
-both see them, with another time of release. Transposed copies, which change the pitch label, are made with the features.
+Im et al. 2017). The target stays as it is, and so every label stays true. Only notes that are cut short are other
+notes: both see them, with another time of release. Transposed copies, which change the pitch label, are made with the
+features.
 """
 
 import math

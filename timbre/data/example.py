@@ -1,5 +1,6 @@
 """From a sound to what the model sees of it: the one way, for training and for encoding alike."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,22 @@ class Example:
     release: float
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """One note before its transform.
+
+    Attributes:
+        samples: float32 (samples,), as many as :func:`transform` wants; from the onset on, at the standard level.
+        duration: s of sound after the onset, before it was cut or padded.
+        pitch, velocity: as in :class:`Example`.
+    """
+
+    samples: np.ndarray
+    duration: float
+    pitch: float
+    velocity: float
+
+
 def example(
     audio: Audio,
     front: Spectrogram,
@@ -52,17 +69,35 @@ def example(
     Raises:
         AudioError: if the sound is silent or shorter than 20 ms.
     """
+    note = prepare(audio, config, pitch, velocity)
+    return complete(note, transform([note], front, config)[0], config)
+
+
+def prepare(audio: Audio, config: Config, pitch: float | None = None, velocity: float | None = None) -> Prepared:
+    """The first step of :func:`example`, of one note on the CPU; its arguments and errors are the same."""
     rate = config.spectrogram.sample_rate
     measured = None if pitch is None else measure_pitch(audio, near=pitch)
     sound = audio.mono().resample(rate).trim(config.data.trim_db, tail=False)
-    spectrogram = _spectrogram(_levelled(sound).samples[0], front, config.note_frames)
     true_pitch = np.nan if pitch is None else (pitch if measured is None else measured)
-    return Example(
-        spectrogram,
+    return Prepared(
+        _fitted(_levelled(sound).samples[0], config),
+        sound.duration,
         float(true_pitch),
         np.nan if velocity is None else float(velocity),
-        _release(spectrogram, sound.duration, config),
     )
+
+
+def transform(notes: Sequence[Prepared], front: Spectrogram, config: Config) -> np.ndarray:
+    """The second step, of any number of notes at once where the front end is: dB, float32 (notes, bins, frames)."""
+    samples = torch.from_numpy(np.stack([note.samples for note in notes]))
+    with torch.no_grad():
+        return front(samples.to(front.centers.device))[:, :, : config.note_frames].cpu().numpy()
+
+
+def complete(note: Prepared, spectrogram: np.ndarray, config: Config) -> Example:
+    """The last step: what only the spectrogram (bins, frames) tells of the note."""
+    release = _release(spectrogram, note.duration, config)
+    return Example(spectrogram, note.pitch, note.velocity, release)
 
 
 def _levelled(sound: Audio) -> Audio:
@@ -79,15 +114,13 @@ def _levelled(sound: Audio) -> Audio:
     return sound.gain(LEVEL_DB - 10.0 * np.log10(power))
 
 
-def _spectrogram(samples: np.ndarray, front: Spectrogram, frames: int) -> np.ndarray:
-    """The first frames, (bins, frames); padded with silence, never cut inside a window."""
-    config = front.config
-    length = (frames - 1) * config.hop_length + config.n_fft
+def _fitted(samples: np.ndarray, config: Config) -> np.ndarray:
+    """As many samples as the frames that are kept see; padded with silence, never cut inside a window."""
+    length = (config.note_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
     padded = np.zeros(length, np.float32)
     kept = min(length, samples.size)
     padded[:kept] = samples[:kept]
-    with torch.no_grad():
-        return front(torch.from_numpy(padded)[None])[0, :, :frames].numpy()
+    return padded
 
 
 def _release(spectrogram: np.ndarray, duration: float, config: Config) -> float:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.cache import cache_folder
-from timbre.data.example import Example, example
+from timbre.data.example import Example, Prepared, complete, prepare, transform
 from timbre.data.library import Library, Note
 from timbre.data.shards import Row, Rows, Shard, find_shard, sweep, write_shard
 from timbre.data.split import FEWEST
@@ -30,6 +30,7 @@ FORMAT = 3  # part of the key: raise it when the features' meaning changes
 _ROWS = 1024  # of a shard, at most: 90 MB at the default settings
 _SHARDS = 16  # of a library, about, at least, so that several ranks can share a small one too
 _AHEAD = 8  # notes that are prepared before they are written, for each thread
+_BATCH = 32  # notes that a GPU transforms at a time, with their copies
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -77,6 +78,9 @@ def features(library: Library, config: Config, progress: bool = False, rank: int
     finished, after checking their checksums, and makes the others. Shards that are all there are checked for their
     size, and for their checksum if they were touched since; what is damaged is made anew.
 
+    Where training uses a GPU and there is one, it transforms the notes, in batches, while threads prepare the next
+    ones. Its results may differ from a CPU's in the last digit, so they are kept apart.
+
     Args:
         library: the notes.
         config: the settings.
@@ -119,11 +123,12 @@ class _Work:
 
     def __init__(self, library: Library, config: Config, parts: np.ndarray) -> None:
         self.library, self.config, self.parts = library, config, parts
+        self.device, self.gpu = _place(config)
         self.shape = (config.spectrogram.bins, config.note_frames)
         self.row_bytes = 2 * self.shape[0] * self.shape[1]
         self.size = max(1, min(_ROWS // (1 + config.data.transpose), -(-len(library) // _SHARDS)))
         self.shards = range(-(-len(library) // self.size))
-        self.folder = cache_folder() / "features" / _key(library, config, parts)
+        self.folder = cache_folder() / "features" / _key(library, config, parts, self.gpu)
 
     def file(self, shard: int) -> Path:
         return self.folder / f"{shard:05d}.rows"
@@ -135,11 +140,19 @@ class _Work:
         return find_shard(self.file(shard), self.row_bytes)
 
 
-def _key(library: Library, config: Config, parts: np.ndarray) -> str:
+def _place(config: Config) -> tuple[torch.device, str]:
+    """Where notes are transformed, and the name of the GPU if that is one."""
+    if config.training.device in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda"), torch.cuda.get_device_name()
+    return torch.device("cpu"), ""
+
+
+def _key(library: Library, config: Config, parts: np.ndarray, gpu: str) -> str:
     """A hash of all that the features depend on: settings, labels, and each file's size and time of change."""
     data = config.data
     settings = (asdict(config.spectrogram), data.duration, data.trim_db, data.transpose, data.transpose_range)
-    digest = hashlib.sha256(repr((FORMAT, settings, data.split_seed)).encode())
+    made_by = (gpu,) if gpu else ()
+    digest = hashlib.sha256(repr((FORMAT, settings, data.split_seed, *made_by)).encode())
 
     @lru_cache(256)  # a SoundFont is the file of a thousand notes
     def identity(file: Path) -> tuple[str, int, int]:
@@ -186,7 +199,7 @@ def _make(work: _Work, numbers: list[int], bar: tqdm) -> dict[int, Shard]:
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         indices = chain.from_iterable(work.notes(number) for number in numbers)
-        results = _counted(_in_order(pool, _maker(work), indices, _AHEAD * threads), bar)
+        results = _counted(_Maker(work).results(pool, indices, _AHEAD * threads), bar)
         return {
             number: write_shard(work.file(number), work.notes(number)[0], islice(results, len(work.notes(number))))
             for number in numbers
@@ -218,33 +231,78 @@ def _counted(results: Iterator[U], bar: tqdm) -> Iterator[U]:
         yield result
 
 
-def _maker(work: _Work) -> Callable[[int], list[Row] | str]:
-    front, data = Spectrogram(work.config.spectrogram), work.config.data
+class _Maker:
+    """From notes to rows."""
 
-    def make(index: int) -> list[Row] | str:
-        copies = data.transpose if work.parts[index] == "train" else 0
-        random = np.random.default_rng([data.split_seed, index])  # a note's copies depend on the note alone
+    def __init__(self, work: _Work) -> None:
+        self.work, self.config = work, work.config
+        self.front = Spectrogram(work.config.spectrogram).to(work.device)
+
+    def results(self, pool: ThreadPoolExecutor, indices: Iterable[int], ahead: int) -> Iterator[list[Row] | str]:
+        """The rows of each note, in order, or why it was left out."""
+        if not self.work.gpu:
+            yield from _in_order(pool, self.whole, indices, ahead)
+            return
+        # Batches end with shards, so that which ones are made together, and their bytes, do not depend on the others.
+        for _, batch in groupby(_in_order(pool, self.prepared, indices, ahead), self.batch):
+            yield from self.together(list(batch))
+
+    def whole(self, index: int) -> list[Row] | str:
+        """A note's rows, all in one thread."""
         try:
-            shifts = random.uniform(-1, 1, copies) * data.transpose_range
-            rows = _examples(work.library[index], front, work.config, shifts)
+            return _rows(index, _examples(self.work.library[index], self.front, self.config, self.shifts(index)))
         except AudioError as error:
             return str(error)
-        return [
-            (row.spectrogram.astype(np.float16), (row.pitch, row.velocity, row.release, index, copy == 0))
-            for copy, row in enumerate(rows)
-        ]
 
-    return make
+    def prepared(self, index: int) -> tuple[int, list[Prepared] | str]:
+        """A note's number, and it and its copies, or why it is left out."""
+        try:
+            return index, _prepared(self.work.library[index], self.config, self.shifts(index))
+        except AudioError as error:
+            return index, str(error)
+
+    def together(self, notes: list[tuple[int, list[Prepared] | str]]) -> Iterator[list[Row] | str]:
+        """The rows of notes that are transformed at once."""
+        flat = [note for _, found in notes if not isinstance(found, str) for note in found]
+        spectrograms = iter(transform(flat, self.front, self.config) if flat else ())
+        for index, found in notes:
+            if isinstance(found, str):
+                yield found
+            else:
+                yield _rows(index, [complete(note, next(spectrograms), self.config) for note in found])
+
+    def batch(self, found: tuple[int, Any]) -> tuple[int, int]:
+        """The shard of a note, and which of its batches it is in."""
+        return found[0] // self.work.size, found[0] % self.work.size // _BATCH
+
+    def shifts(self, index: int) -> np.ndarray:
+        """Semitones by which a note's copies are transposed; they depend on the note alone."""
+        data = self.config.data
+        copies = data.transpose if self.work.parts[index] == "train" else 0
+        return np.random.default_rng([data.split_seed, index]).uniform(-1, 1, copies) * data.transpose_range
+
+
+def _rows(index: int, examples: list[Example]) -> list[Row]:
+    return [
+        (row.spectrogram.astype(np.float16), (row.pitch, row.velocity, row.release, index, copy == 0))
+        for copy, row in enumerate(examples)
+    ]
 
 
 def _examples(note: Note, front: Spectrogram, config: Config, shifts: Iterable[float]) -> list[Example]:
+    """The note and its copies, transformed one by one: their bytes depend on nothing else."""
+    prepared = _prepared(note, config, shifts)
+    return [complete(one, transform([one], front, config)[0], config) for one in prepared]
+
+
+def _prepared(note: Note, config: Config, shifts: Iterable[float]) -> list[Prepared]:
     """The note, and a copy of it for each shift (semitones), resampled as a tape would be: its pitch is known then."""
     audio = note.audio()
-    own = example(audio, front, config, note.pitch, note.velocity)
+    own = prepare(audio, config, note.pitch, note.velocity)
     rows = [own]
     for shift in shifts:
         rate = round(audio.sample_rate * 2.0 ** (shift / 12.0))
-        copy = example(Audio(audio.samples, rate), front, config, None, note.velocity)
+        copy = prepare(Audio(audio.samples, rate), config, None, note.velocity)
         rows.append(replace(copy, pitch=own.pitch + 12.0 * float(np.log2(rate / audio.sample_rate))))
     return rows
 

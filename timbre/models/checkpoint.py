@@ -20,7 +20,7 @@ from timbre import __version__
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
 
-FORMAT, VERSION = "timbre-space", 1
+FORMAT, VERSION = "timbre-space", 2
 CONFIG = "config.json"
 
 
@@ -139,6 +139,11 @@ def _read_head(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{folder} is of format version {version}, made by timbre {head.get('timbre_version')}; "
             f"this is timbre {__version__}, which reads up to version {VERSION}. Update timbre."
+        )
+    if version != VERSION:
+        raise CheckpointError(
+            f"{folder} is of format version {version}, made by timbre {head.get('timbre_version')}, whose network was "
+            "another one. Train the space anew."
         )
     if _digest({key: value for key, value in head.items() if key != "self_sha256"}) != head.get("self_sha256"):
         raise CheckpointError(

@@ -5,6 +5,9 @@ from torch import Tensor, nn
 
 from timbre.models.conditions import Conditions, Embedding
 from timbre.models.partials import Partials
+from timbre.spectral.auditory import AuditoryPicture
+
+PICTURE_SCALE = 20.0  # a picture has norm 1 and some 400 values: they come to about 1
 
 
 class Residual(nn.Module):
@@ -30,12 +33,15 @@ class Encoder(nn.Module):
     """Convolutions over time with bands as channels, pooled over the whole note.
 
     Beside the bands it sees the levels of the first partials at the note's pitch, so that a timbre looks alike at
-    every pitch. Pooling takes the mean, the maximum and a learned weighting (attention) of the frames.
+    every pitch. Pooling takes the mean, the maximum and a learned weighting (attention) of the frames. The note's
+    auditory picture has a straight way to the outputs: linear, so that what it says of unheard sounds is no surprise.
     """
 
-    def __init__(self, bins: int, outputs: int, channels: int, partials: Partials, dropout: float) -> None:
+    def __init__(
+        self, bins: int, outputs: int, channels: int, partials: Partials, listener: AuditoryPicture, dropout: float
+    ) -> None:
         super().__init__()
-        self.partials = partials
+        self.partials, self.listener = partials, listener
         self.entry = nn.Conv1d(bins + partials.harmonics, channels, 8, stride=4, padding=4)
         self.embedding = Embedding(channels)
         self.body = nn.Sequential(
@@ -51,6 +57,8 @@ class Encoder(nn.Module):
         self.head = nn.Linear(2 * channels, outputs)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        self.straight = nn.Linear(listener.size, outputs, bias=False)
+        nn.init.normal_(self.straight.weight, std=0.02)
 
     def forward(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
         """Encode notes: dB (batch, bins, frames) to (batch, outputs)."""
@@ -59,7 +67,9 @@ class Encoder(nn.Module):
         h = self.body(self.entry(torch.cat([x, self._levels(x, conditions.pitch)], 1)) + controls.unsqueeze(-1))
         weights = self.attention(h).softmax(-1)
         pooled = torch.cat([h.mean(-1), h.amax(-1), (weights * h).sum(-1), controls], -1)
-        return self.head(self.exit(pooled))
+        with torch.autocast(spectrogram.device.type, enabled=False):  # powers of half precision overflow
+            picture = PICTURE_SCALE * self.listener(spectrogram.float()) - 1.0
+        return self.head(self.exit(pooled)) + self.straight(picture)
 
     def _levels(self, x: Tensor, pitch: Tensor) -> Tensor:
         """Mean level of the bands around each partial, (batch, harmonics, frames); 0 where no pitch is known."""

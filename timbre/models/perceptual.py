@@ -14,11 +14,12 @@ from torch.nn import functional as F
 from timbre.errors import ConfigError
 from timbre.models.labels import Labels
 
-NATS = 300.0  # of a term at weight 1, for an error of 1; a note's likelihood is some 10,000
-KEPT = 512  # recent notes with which those of a batch are compared
+NATS = 3000.0  # of a form of ratings at weight 1, for an error of 1; a note's likelihood is some 100,000
+METRIC_NATS = 60000.0  # likewise; the error comes down to .01, distances within a tenth, and costs no reconstruction
+KEPT = 1024  # recent notes with which those of a batch are compared
 SOFTENING = 0.1  # of a mean distance: below it, logarithms of distances would ask for too much
 TEMPERATURE = 0.1  # of the ranks, in mean distances
-PITCH_WIDTH = 4.0  # semitones: how near two notes' pitches are for their spectra to be compared
+PITCH_WIDTH = 3.0  # semitones: how near two notes' pitches are for their spectra to be compared
 
 
 class Places(nn.Module):
@@ -40,10 +41,9 @@ class Places(nn.Module):
     @torch.no_grad()
     def update(self, z: Tensor, item: Tensor) -> None:
         """Take in points (batch, dim) of items (batch,), -1 for none."""
-        known = item >= 0
-        share = F.one_hot(item[known], len(self.points)).to(z.dtype)
+        share = F.one_hot(item.clamp_min(0), len(self.points)).to(z.dtype) * (item >= 0).to(z.dtype).unsqueeze(-1)
         count = share.sum(0)
-        means = (share.T @ z[known].detach()) / count.clamp_min(1.0).unsqueeze(-1)
+        means = (share.T @ z.detach()) / count.clamp_min(1.0).unsqueeze(-1)
         keep = torch.where(self.fresh > 0, self.keep, 0.0).unsqueeze(-1)
         self.points = torch.where((count > 0).unsqueeze(-1), keep * self.points + (1.0 - keep) * means, self.points)
         self.fresh = torch.maximum(self.fresh, (count > 0).to(self.fresh))
@@ -51,7 +51,7 @@ class Places(nn.Module):
 
 def l2(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Weighted mean of squared differences of distances, both in units of their weighted means (paper: Euclidean)."""
-    error = distance / _mean(distance, weight) - target / _mean(target, weight)
+    error = _scaled(distance, weight) - _scaled(target, weight)
     return _mean(error.square(), weight)
 
 
@@ -62,7 +62,7 @@ def gaussian(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def student(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """sum_j KL(D^z_j || D^T_j) with D^z Gaussian and D^T Student-t of one degree of freedom (the paper's choice)."""
-    heavy = -torch.log1p((target / _mean(target, weight)).square())
+    heavy = -torch.log1p(_scaled(target, weight).square())
     return _divergence(_gaussian(distance, weight), heavy, weight)
 
 
@@ -74,7 +74,7 @@ def rank(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """
     gap = target.unsqueeze(1) - target.unsqueeze(2)  # of c over b: (n, b, c)
     counts = gap.clamp_min(0.0) * weight.unsqueeze(1) * weight.unsqueeze(2)
-    scaled = distance / _mean(distance, weight)
+    scaled = _scaled(distance, weight)
     loss = F.softplus((scaled.unsqueeze(2) - scaled.unsqueeze(1)) / TEMPERATURE) * TEMPERATURE
     return _mean(loss, counts)
 
@@ -114,15 +114,13 @@ class RatingsTerm(nn.Module):
         self.places = Places(len(dissimilarity), self.dims)
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
-        """Nats per note for points (batch, dim); 0 where no two rated items are known yet."""
+        """Nats per note for points (batch, dim); 0 where no two rated items are known yet. Nothing waits for a GPU."""
         z = z[:, : self.dims]
-        known = labels.item >= 0
-        points, item = z[known], labels.item[known]
-        self.places.update(points, item)
-        weight = self.weight[item] * self.places.fresh
-        weight = weight * (weight.sum(1, keepdim=True) > 0)
-        value = self.form(distances(points, self.places.points), self.target[item], weight)
-        return NATS * value * known.float().mean() if float(weight.sum()) > 0 else 0.0 * z.sum()
+        known, item = labels.item >= 0, labels.item.clamp_min(0)
+        self.places.update(z, labels.item)
+        weight = self.weight[item] * self.places.fresh * known.unsqueeze(-1)
+        value = self.form(distances(z, self.places.points), self.target[item], weight)
+        return NATS * value * known.float().mean()
 
 
 class PriorTerm(nn.Module):
@@ -152,7 +150,7 @@ class MetricTerm(nn.Module):
     """Distances in the space follow those of a listener model between the sounds themselves, for every pair of notes.
 
     The notes of a batch are compared with the latest ones of earlier batches, near in pitch, since the model hears
-    spectra: pairs count by exp(-(pitch difference)^2 / 2 (4 semitones)^2), and a half where neither has a pitch. The
+    spectra: pairs count by exp(-(pitch difference)^2 / 2 (3 semitones)^2), and a half where neither has a pitch. The
     term is the weighted variance of log(d / D), d in the space and D of the model: near pairs count as much as far
     ones (after Sammon 1969), and the unit of the space is left free, to which reconstruction owes a good deal.
 
@@ -185,7 +183,7 @@ class MetricTerm(nn.Module):
         error = _logarithm(distances(z, self.points), weight) - _logarithm(target, weight)
         value = _mean((error - _mean(error, weight)).square(), weight)
         self._keep(z.detach(), labels.picture, labels.pitch)
-        return NATS * value
+        return METRIC_NATS * value
 
     def _nearness(self, pitch: Tensor) -> Tensor:
         apart = pitch.unsqueeze(1) - self.pitches
@@ -213,9 +211,14 @@ def _mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp_min(1e-9)
 
 
+def _scaled(distance: Tensor, weight: Tensor) -> Tensor:
+    """Distances in units of their weighted mean."""
+    return distance / _mean(distance, weight).clamp_min(1e-6)
+
+
 def _gaussian(distance: Tensor, weight: Tensor) -> Tensor:
     """Exponents of Gaussian neighbourhoods with s^2 = 1/2 in units of the mean distance (the paper's s = 1/sqrt 2)."""
-    return -(distance / _mean(distance, weight)).square()
+    return -_scaled(distance, weight).square()
 
 
 def _divergence(own: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:

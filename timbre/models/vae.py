@@ -1,6 +1,7 @@
-"""The variational autoencoder: posterior through planar flows, calibrated Gaussian likelihood, the ELBO."""
+"""The variational autoencoder: posterior through flows, calibrated Gaussian likelihood, the objectives."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,12 +10,16 @@ from torch import Tensor, nn
 from timbre.config import Config
 from timbre.models.conditions import Conditions
 from timbre.models.decoder import Decoder
+from timbre.models.discrepancy import discrepancy
 from timbre.models.encoder import Encoder
-from timbre.models.flows import PlanarFlow
+from timbre.models.flows import Flow, make_flow
 from timbre.models.partials import Partials
 from timbre.spectral import Spectrogram
+from timbre.spectral.auditory import AuditoryPicture
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
+NARROWEST = -5.5  # log of the smallest standard deviation of the base distribution
+DISCREPANCY_WEIGHT = 1000.0  # nats per note for a discrepancy of 1, in the objective "wae"
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Posterior:
 
     mean: Tensor
     log_std: Tensor
-    flow: PlanarFlow
+    flow: Flow
     parameters: Tensor | None
 
     @property
@@ -52,8 +57,10 @@ class Loss:
     Attributes:
         objective: what is minimised, per note.
         reconstruction_nats: -log p(x|z) per note, at the optimal noise level.
-        kl_nats: KL(q(z|x) || p(z)) per note, one-sample estimate; the -ELBO is the sum of the two.
+        kl_nats: KL(q(z|x) || p(z)) per note, one-sample estimate; the -ELBO is the sum of the two. 0 where there is no
+            distribution, in the objective "ae".
         rmse_db, l1_db: root mean square and mean absolute error of the spectrogram, dB.
+        regularization_nats: what the regularizer adds, per note; 0 without one.
     """
 
     objective: Tensor
@@ -61,13 +68,15 @@ class Loss:
     kl_nats: Tensor
     rmse_db: Tensor
     l1_db: Tensor
+    regularization_nats: Tensor
 
 
 class VAE(nn.Module):
     """The convolutional VAE of a timbre space.
 
     Args:
-        config: the settings; `spectrogram`, `data.duration` and `model` decide the shapes.
+        config: the settings; `spectrogram`, `data.duration` and `model` decide the shapes, `training.objective` what
+            the encoder learns.
     """
 
     clock: Tensor
@@ -76,10 +85,13 @@ class VAE(nn.Module):
         super().__init__()
         model, front = config.model, config.spectrogram
         self.dim, self.frames = model.dim, config.note_frames
-        partials = Partials(Spectrogram(front), model.harmonics)
-        self.flow = PlanarFlow(model.dim, model.flows, model.amortised)
+        spectrogram = Spectrogram(front)
+        partials = Partials(spectrogram, model.harmonics)
+        listener = AuditoryPicture(spectrogram, config.data.duration)
+        self.objective = config.training.objective
+        self.flow = make_flow(model.flow, model.dim, model.flows, model.amortised)
         outputs = 2 * model.dim + (self.flow.size if model.amortised else 0)
-        self.encoder = Encoder(front.bins, outputs, model.encoder_channels, partials, model.dropout)
+        self.encoder = Encoder(front.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
         self.decoder = Decoder(
             model.dim, front.bins, model.decoder_channels, model.decoder_blocks, partials,
             config.data.duration, front.floor_db, model.dropout,
@@ -88,10 +100,12 @@ class VAE(nn.Module):
         self.floor_db = front.floor_db
 
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
-        """q(z|x) of notes: dB (batch, bins, frames)."""
+        """q(z|x) of notes: dB (batch, bins, frames). That of an "ae", which learns no width, is as narrow as can be."""
         out = self.encoder(spectrogram, conditions).float()
         mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
+        if self.objective == "ae":
+            log_std = torch.full_like(mean, NARROWEST)
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
 
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
@@ -100,33 +114,47 @@ class VAE(nn.Module):
 
     def loss(
         self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1,
-        seen: Tensor | None = None,
+        seen: Tensor | None = None, regularizer: Callable[[Tensor], Tensor] | None = None,
     ) -> Loss:  # fmt: skip
-        """The objective for a batch of notes: -log p(x|z) + beta KL.
+        """The objective for a batch of notes: -log p(x|z) + beta divergence + regularizer(center).
 
         The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021), so
-        that with beta = 1 the objective is the negative ELBO: D/2 (log(2 pi e) + log MSE) + KL.
+        that with beta = 1 the objective "vae" is the negative ELBO: D/2 (log(2 pi e) + log MSE) + KL. The divergence
+        of "wae" is 1000 times the discrepancy between its samples and the prior (Tolstikhin et al. 2018); 100 leaves
+        the batches of 16 notes too spread, 10,000 costs error. "ae" decodes the point itself, and has none.
 
         Args:
             spectrogram: dB, (batch, bins, frames).
             conditions: the controls, of which some may be unknown.
-            beta: weight of the KL divergence.
+            beta: weight of the divergence.
             free_nats: KL below this many nats per note costs nothing.
             stride: decode every stride-th frame only, from a random start: an unbiased estimate of the error.
             seen: what the encoder sees instead, of the same shape: disturbed notes, behind which the clean ones are to
                 be found (denoising criterion, Im et al. 2017). None is the notes themselves.
+            regularizer: nats per note, (), from the notes' points (batch, dim).
         """
-        z, log_q = self.posterior(spectrogram if seen is None else seen, conditions).sample()
+        posterior = self.posterior(spectrogram if seen is None else seen, conditions)
+        z, divergence, kl = self._drawn(posterior, free_nats)
         start = int(torch.randint(stride, ()))
         frames = torch.arange(start, self.frames, stride, device=z.device)
         error = self.decode(z, conditions, frames) - spectrogram[:, :, frames]
         mse = error.square().mean()
-        size = spectrogram[0].numel()
-        reconstruction = 0.5 * size * (LOG_TWO_PI + 1.0 + torch.log(mse))
-        log_prior = -0.5 * (z.square() + LOG_TWO_PI).sum(-1)
-        kl = (log_q - log_prior).mean()
-        objective = reconstruction + beta * (kl.clamp_min(free_nats) if free_nats else kl)
-        return Loss(objective, reconstruction.detach(), kl.detach(), mse.detach().sqrt(), error.detach().abs().mean())
+        reconstruction = 0.5 * spectrogram[0].numel() * (LOG_TWO_PI + 1.0 + torch.log(mse))
+        extra = regularizer(posterior.center) if regularizer else mse.new_zeros(())
+        objective = reconstruction + beta * divergence + extra
+        figures = (reconstruction, kl, mse.sqrt(), error.abs().mean(), extra)
+        return Loss(objective, *(figure.detach() for figure in figures))
+
+    def _drawn(self, posterior: Posterior, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Points to decode (batch, dim), what the objective has against them, and their KL; nats per note."""
+        if self.objective == "ae":
+            none = posterior.mean.new_zeros(())
+            return posterior.center, none, none
+        z, log_q = posterior.sample()
+        kl = (log_q - log_prior(z)).mean()
+        if self.objective == "wae":
+            return z, DISCREPANCY_WEIGHT * discrepancy(z), kl
+        return z, kl.clamp_min(free_nats) if free_nats else kl, kl
 
     def refine(
         self, spectrogram: Tensor, conditions: Conditions, points: Tensor, steps: int, stride: int = 4
@@ -148,3 +176,8 @@ class VAE(nn.Module):
             z.grad = gradient
             optimizer.step()
         return z.detach()
+
+
+def log_prior(z: Tensor) -> Tensor:
+    """log p(z) of points (..., dim) under the standard normal prior, nats (...)."""
+    return -0.5 * (z.square() + LOG_TWO_PI).sum(-1)

@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from timbre import __version__
 from timbre.config import Config
+from timbre.models.axes import describe_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from timbre.models.axes import Axis
     from timbre.space.atlas import Atlas
 
 
-def card(config: Config, report: dict[str, Any], atlas: "Atlas") -> str:
+def card(config: Config, report: dict[str, Any], atlas: "Atlas", axes: "Sequence[Axis]" = ()) -> str:
     """The README.md of a space: what it is, what it was made of, its figures, how to use it."""
     counts, parts, front = Counter(atlas.instruments), Counter(atlas.splits), config.spectrogram
     instruments = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
@@ -19,8 +23,11 @@ def card(config: Config, report: dict[str, Any], atlas: "Atlas") -> str:
     )
     return f"""# A timbre space
 
-Made by timbre {__version__}: a convolutional VAE with {config.model.flows} planar flows, {config.model.dim} dimensions,
-{front.sample_rate} Hz, {front.bins} {front.kind} bands. Pitch and velocity are controls, not places.
+Made by timbre {__version__}: a convolutional VAE with {config.model.flows} {config.model.flow} flows,
+{config.model.dim} dimensions, {front.sample_rate} Hz, {front.bins} {front.kind} bands. Pitch and velocity are controls, not places.
+
+## Axes
+{describe_axes(axes) if axes else "None of its dimensions has a name."}
 
 ## What it was trained on
 {len(atlas)} notes, split by file with seed {config.data.split_seed}: {parts["train"]} for training,

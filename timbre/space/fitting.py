@@ -13,18 +13,29 @@ from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.data.features import Features, features, require_enough
 from timbre.data.parts import to_dict
-from timbre.errors import CheckpointError
+from timbre.data.text import write_text
+from timbre.errors import CheckpointError, ConfigError
+from timbre.models.axes import find_axes
 from timbre.models.vae import VAE
 from timbre.space.atlas import Atlas
 from timbre.space.space import Space, load
 from timbre.training.batches import Batches
 
+RUN = "run.json"
+"""Beside a space: where its notes are on this machine."""
+
 if TYPE_CHECKING:
+    from timbre.data.ratings import Ratings
     from timbre.training.ranks import Ranks
 
 
 def train(
-    library: Library, config: Config | None = None, out: str | FilePath | None = None, *, progress: bool = True
+    library: Library,
+    config: Config | None = None,
+    out: str | FilePath | None = None,
+    *,
+    ratings: "Ratings | str | FilePath | None" = None,
+    progress: bool = True,
 ) -> Space:
     """Learn a timbre space from a library.
 
@@ -36,6 +47,8 @@ def train(
         config: settings; the defaults if None.
         out: folder of the run. A run that was broken off there goes on; one that is finished is loaded. None keeps
             everything in memory.
+        ratings: listeners' dissimilarities, or where :func:`~timbre.data.ratings.read_ratings` finds some; for the
+            forms of `regularization.perceptual` that need them.
         progress: whether to show progress on stderr.
 
     Returns:
@@ -49,10 +62,12 @@ def train(
     """
     from timbre.training.loop import fit  # brings Lightning along: two seconds that only training needs
     from timbre.training.ranks import join
+    from timbre.training.regularization import note_labels
 
     config = config or Config()
     folder = FilePath(out).expanduser() if out is not None else None
-    mark = fingerprint(library)
+    found = _ratings(ratings, config)
+    mark = fingerprint(library) + (f"-{found.digest}" if found else "")
     if folder is not None:
         _check_writable(folder)
         if (folder / "config.json").exists():
@@ -63,14 +78,34 @@ def train(
     dropped = ranks.merge(table.dropped)
     require_enough(len(library), dropped)
     files = [str(note.file) for note in library]
-    fitted = fit(table, files, config, folder, mark, progress, ranks)
-    atlas = _atlas(library, library.parts(config.data), table, fitted.model, ranks)
+    parts = library.parts(config.data)
+    labels = note_labels(library, parts, found)
+    fitted = fit(table, files, config, folder, mark, progress, ranks, labels)
+    atlas = _atlas(library, parts, table, fitted.model, ranks)
     report = fitted.report | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
-    space = Space(config, fitted.model, atlas, report)
+    if found:
+        items = sorted({name for study in found.parts for name in study.instruments if name})
+        report["ratings"] = {"studies": list(found.studies), "items": items}
+    space = Space(config, fitted.model, atlas, report, find_axes(config.regularization.axes))
     if folder is not None and ranks.first:
         space.save(folder)
+        write_text(folder / RUN, json.dumps({"library": str(library.root)}))  # of this machine: no part of the space
     ranks.wait()
     return space
+
+
+def _ratings(ratings: "Ratings | str | FilePath | None", config: Config) -> "Ratings | None":
+    form = config.regularization.perceptual
+    if ratings is None:
+        return None
+    if form in ("none", "metric"):
+        raise ConfigError(
+            f"Ratings came, but regularization.perceptual is {form}, which reads none; choose rank, l2, gaussian, "
+            "student or prior."
+        )
+    from timbre.data.ratings import Ratings, read_ratings
+
+    return ratings if isinstance(ratings, Ratings) else read_ratings(ratings)
 
 
 def fingerprint(library: Library) -> str:

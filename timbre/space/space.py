@@ -12,6 +12,7 @@ from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.example import example
 from timbre.errors import CheckpointError, ConfigError
+from timbre.models.axes import Axis
 from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
@@ -33,10 +34,13 @@ class Space:
         model: the trained network, in eval mode.
         atlas: the known sounds.
         report: plain figures of the training.
+        axes: what its first dimensions mean, in their order, as they were when it was trained.
     """
 
-    def __init__(self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any]) -> None:
-        self.config, self.model, self.atlas, self.report = config, model, atlas, report
+    def __init__(
+        self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any], axes: Sequence[Axis] = ()
+    ) -> None:
+        self.config, self.model, self.atlas, self.report, self.axes = config, model, atlas, report, tuple(axes)
         self.front = Spectrogram(config.spectrogram)
 
     def __repr__(self) -> str:
@@ -157,6 +161,23 @@ class Space:
         with torch.no_grad():
             return self.model.decoder(along, conditions, clock)[0]
 
+    def move(self, z: np.ndarray | Sequence[float], **steps: float) -> np.ndarray:
+        """The point moved along named axes: ``space.move(z, brightness=1.0)`` is brighter by 1.
+
+        A step of 1 means the same in every space: the axes' signs and scales are constants (see :attr:`axes`).
+
+        Raises:
+            ConfigError: if the space has no axis of that name.
+        """
+        names, point = [axis.name for axis in self.axes], self.check_point(z).copy()
+        for name, step in steps.items():
+            if name not in names:
+                raise ConfigError(
+                    f"This space has no axis {name!r}; " + (f"it has {', '.join(names)}." if names else "it has none.")
+                )
+            point[names.index(name)] += step
+        return point
+
     def path(self, *points: np.ndarray | Sequence[float], kind: str = "line") -> Path:
         """A path through points (dim,), evenly spaced in time; `kind` is "line" or "slerp"."""
         if not points:
@@ -183,9 +204,12 @@ class Space:
             CheckpointError: if the folder cannot be written.
         """
         target = FilePath(folder).expanduser()
-        page = card(self.config, self.report, self.atlas)
+        page = card(self.config, self.report, self.atlas, self.axes)
         files = {**self.atlas.to_files(), "README.md": page.encode()}
-        write_folder(target, self.config, files, {"model.safetensors": self.model.state_dict()}, report=self.report)
+        write_folder(
+            target, self.config, files, {"model.safetensors": self.model.state_dict()}, report=self.report,
+            axes=[axis.to_dict() for axis in self.axes],
+        )  # fmt: skip
         return target
 
 
@@ -203,7 +227,8 @@ def load(folder: str | FilePath) -> Space:
         )
     model = VAE(config)
     load_weights(model, tensors(files, "model.safetensors", place), place)
-    return Space(config, model.eval(), Atlas.from_files(files), details["report"])
+    axes = [Axis.from_dict(values) for values in details["axes"]]
+    return Space(config, model.eval(), Atlas.from_files(files), details["report"], axes)
 
 
 def _constant(pitch: float, velocity: float, release: float) -> Conditions:

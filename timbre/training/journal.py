@@ -30,8 +30,13 @@ class Journal:
             bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed} < {remaining}{postfix}",
         )  # fmt: skip
 
-    def step(self, loss: Loss, beta: float, rate: float, done: float, speed: float, step: int) -> None:
-        """Take in one step: the losses in nats and dB, and where the run stands; `speed` is notes per second."""
+    def step(
+        self, loss: Loss, terms: dict[str, torch.Tensor], beta: float, rate: float, done: float, speed: float, step: int
+    ) -> None:
+        """Take in one step: the losses in nats and dB, the regularizers' terms, and where the run stands.
+
+        `speed` is notes per second.
+        """
         self.bar.n = min(1.0, done)
         if step % 10:
             return
@@ -42,7 +47,7 @@ class Journal:
         self.bar.set_postfix_str(shown, refresh=False)
         self.bar.update(0)
         scalars = {**losses, "objective": float(loss.objective.detach()), "beta": beta, "learning_rate": rate}
-        self.scalars("train", scalars, step)
+        self.scalars("train", scalars | {f"{name}_nats": float(value) for name, value in terms.items()}, step)
 
     def scalars(self, part: str, values: dict[str, float], step: int) -> None:
         """Log numbers under "part/name"."""

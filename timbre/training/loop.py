@@ -24,6 +24,7 @@ from timbre.training.batches import Batch, Batches, batch
 from timbre.training.journal import Journal, spread
 from timbre.training.measure import errors
 from timbre.training.ranks import Ranks, join
+from timbre.training.regularization import NoteLabels, Regularizers
 from timbre.training.resume import load_state, save_state
 
 MEASURE_EVERY = 100  # steps between looks at the validation notes, rounded up to whole epochs
@@ -48,7 +49,7 @@ class Fitted:
 
 def fit(
     features: Features, names: list[str], config: Config, out: Path | None, library: str, progress: bool,
-    ranks: Ranks | None = None,
+    ranks: Ranks | None = None, labels: NoteLabels | None = None,
 ) -> Fitted:  # fmt: skip
     """Train a model on features, going on from the state in `out` where there is one.
 
@@ -63,14 +64,16 @@ def fit(
         library: fingerprint of the notes, so that a run is not continued on others.
         progress: whether to show a bar.
         ranks: the processes of the run; by default those that the environment tells of.
+        labels: of the library's notes, which the terms of `config.regularization` read.
 
     Raises:
+        ConfigError: if a term needs ratings and there are none.
         TrainingError: if the loss stops being a number; the best checkpoint so far stays in `out`.
         CheckpointError: if `out` holds a run of other settings or notes.
         KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been trained
-        run = Run(features, names, config, out, library, progress, ranks)
+        run = Run(features, names, config, out, library, progress, ranks, labels)
         try:
             run.train()
         except KeyboardInterrupt:
@@ -86,7 +89,7 @@ class Run:
 
     def __init__(
         self, features: Features, names: list[str], config: Config, out: Path | None, library: str, progress: bool,
-        ranks: Ranks | None = None,
+        ranks: Ranks | None = None, labels: NoteLabels | None = None,
     ) -> None:  # fmt: skip
         self.config, self.settings, self.features, self.names = config, config.training, features, names
         self.out, self.library = out, library
@@ -100,9 +103,10 @@ class Run:
         self.model, self.optimizer = self.fabric.setup(_Objective(self.net), _optimizer(self.net, self.settings))
         self.average = Average(self.net, self.settings.ema)
         self.front = Spectrogram(config.spectrogram).to(self.fabric.device)
+        self.regularizers = Regularizers(config, labels, features, self.front, self.fabric.device)
         self.batches, self.valid, self.test = self.all_batches()
         self.epoch, self.place, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
-        self.best: dict[str, Any] = {"valid_l1_db": float("inf"), "step": 0}
+        self.best: dict[str, Any] = {"valid_l1_db": float("inf"), "step": 0, "stage": 1}
         self.best_weights = self.average.weights
         if state:
             self.restore(state)
@@ -165,19 +169,29 @@ class Run:
             group["lr"] = rate
         free = self.settings.free_bits * self.config.model.dim
         known = found.conditions.hide(self.settings.unknown)
-        loss = Loss(*self.model(lambda net: net.loss(found.spectrogram, known, beta, free, DECODE_STRIDE, found.seen)))
+        term = self.regularizers.term(found, self.done)
+        loss = Loss(
+            *self.model(
+                lambda net: net.loss(found.spectrogram, known, beta, free, DECODE_STRIDE, found.seen, regularizer=term)
+            )
+        )
         objective, notes = self.ranks.sum(float(loss.objective.detach()), len(found.rows))
         if not math.isfinite(objective):
             raise TrainingError(self._not_a_number(found, loss))
         self.optimizer.zero_grad()
         # Per value instead of per note, so that clipping means the same at every size; AdamW's step is unchanged.
         self.fabric.backward(loss.objective / found.spectrogram[0].numel())
-        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.settings.grad_clip)
+        # The loss is known to be finite; asking again would wait for the GPU.
+        self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=self.settings.grad_clip, error_if_nonfinite=False
+        )
         self.optimizer.step()
         self.step += 1
         self.average.update(self.net, self.step)
         self.notes += int(notes)
-        self.journal.step(loss, beta, rate, self.done, self.notes / max(1.0, self.elapsed), self.step)
+        self.journal.step(
+            loss, self.regularizers.values, beta, rate, self.done, self.notes / max(1.0, self.elapsed), self.step
+        )
 
     def look(self) -> None:
         """Measure the averaged weights on the validation notes; keep them if they are the best so far; save."""
@@ -187,13 +201,16 @@ class Run:
         found = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
         self.journal.scalars("valid", {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, self.step)
         self.journal.validation_error(found.l1_db)
-        better = found.l1_db < self.best["valid_l1_db"]
+        stage = schedule.stage(self.config.regularization, self.done)
+        # What a second stage is for is no part of the error: its latest weights count, as those of the first do not.
+        better = stage == 2 or found.l1_db < self.best["valid_l1_db"]
         if better:
             self.best = {
                 "valid_l1_db": found.l1_db,
                 "valid_rmse_db": found.rmse_db,
                 "step": self.step,
                 "epoch": self.epoch,
+                "stage": stage,
             }
             self.best_weights = {name: value.clone() for name, value in self.average.weights.items()}
             if len(self.valid.rows):
@@ -221,13 +238,14 @@ class Run:
             "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
             "average": self.average.weights, "best": self.best, "best_weights": self.best_weights,
             "epoch": self.epoch, "place": self.place, "count": self.batches.count, "step": self.step,
-            "notes": self.notes, "elapsed": self.elapsed,
+            "notes": self.notes, "elapsed": self.elapsed, "regularizers": self.regularizers.terms.state_dict(),
         }  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state; with another number of ranks, from about the same place in the epoch."""
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.regularizers.terms.load_state_dict(state.get("regularizers", {}))
         device = self.fabric.device
         self.average.weights = {name: value.to(device) for name, value in state["average"].items()}
         self.best, self.best_weights = state["best"], {k: v.to(device) for k, v in state["best_weights"].items()}
@@ -288,4 +306,5 @@ def _optimizer(net: VAE, settings: TrainingConfig) -> torch.optim.Optimizer:
     matrices = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
+    fused = all(p.is_cuda for p in net.parameters())
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=fused or None)

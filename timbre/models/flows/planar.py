@@ -1,10 +1,12 @@
-"""Normalizing flows that enrich the posterior: planar flows, invertible by construction."""
+"""Planar flows, invertible by construction."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from timbre.models.flows.flow import Flow
 
 EPSILON = 1e-3  # w.u_hat stays at least this far above -1
 
@@ -28,21 +30,17 @@ def constrained_u(u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     return u + ((wanted - product) / square).unsqueeze(-1) * w, wanted
 
 
-class PlanarFlow(nn.Module):
+class PlanarFlow(Flow):
     """K planar maps f(z) = z + u_hat tanh(w.z + b) in a row (Rezende and Mohamed 2015, arXiv 1505.05770).
-
-    The parameters are global (one set, learned) or amortised: given with every call, one set for each note.
 
     Args:
         dim: dimensions of z.
-        layers: K, 0 or more; with 0 the flow is the identity.
-        amortised: whether `parameters` are passed to every call.
+        layers: K.
+        amortised: whether u, w and b come with every call.
     """
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
-        super().__init__()
-        self.dim, self.layers, self.amortised = dim, layers, amortised
-        self.size = layers * (2 * dim + 1)
+        super().__init__(dim, layers, amortised, layers * (2 * dim + 1))
         if not amortised:
             scale = 1.0 / math.sqrt(dim)
             self.u = nn.Parameter(torch.randn(layers, dim) * 0.1 * scale)
@@ -50,15 +48,7 @@ class PlanarFlow(nn.Module):
             self.b = nn.Parameter(torch.zeros(layers))
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map (batch, dim) through all layers.
-
-        Args:
-            z: (batch, dim).
-            parameters: (batch, `size`), for an amortised flow only.
-
-        Returns:
-            The mapped points (batch, dim) and log |det df/dz| (batch,).
-        """
+        """See :meth:`Flow.forward`."""
         log_abs_det = z.new_zeros(z.shape[:-1])
         for u, w, b in self._maps(parameters):
             u_hat, product = constrained_u(u, w)
@@ -68,7 +58,7 @@ class PlanarFlow(nn.Module):
         return z, log_abs_det
 
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """The points that `forward` maps to z (batch, dim), exact to rounding; computed in float64."""
+        """See :meth:`Flow.inverse`."""
         dtype, z = z.dtype, z.double()
         for u, w, b in reversed(list(self._maps(parameters))):
             u, w, b = u.double(), w.double(), b.double()
@@ -77,12 +67,11 @@ class PlanarFlow(nn.Module):
             z = z - u_hat * torch.tanh(along + b).unsqueeze(-1)
         return z.to(dtype)
 
-    def _maps(self, parameters: Tensor | None) -> "list[tuple[Tensor, Tensor, Tensor]]":
-        if not self.amortised:
+    def _maps(self, parameters: Tensor | None) -> list[tuple[Tensor, Tensor, Tensor]]:
+        own = self.given(parameters)
+        if own is None:
             return list(zip(self.u, self.w, self.b, strict=True))
-        if parameters is None:
-            raise ValueError("An amortised flow needs its parameters with every call.")
-        sets = parameters.unflatten(-1, (self.layers, 2 * self.dim + 1)).unbind(-2)
+        sets = own.unflatten(-1, (self.layers, 2 * self.dim + 1)).unbind(-2)
         return [(s[..., : self.dim], s[..., self.dim : -1], s[..., -1]) for s in sets]
 
 

@@ -1,0 +1,41 @@
+"""Rated sounds as the models see them: what `ratings.py` and `ablation.py` share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import timbre
+from timbre.audio.pitch import estimate_pitch
+from timbre.config import Config
+from timbre.data.example import Example, example
+from timbre.data.ratings import read_ratings
+from timbre.spectral import Spectrogram
+
+
+@dataclass(frozen=True)
+class Study:
+    """Sounds of a study and how unlike listeners found them.
+
+    Attributes:
+        name: of the study.
+        sounds: their names.
+        examples: what the models see of them.
+        dissimilarities: (sounds, sounds).
+    """
+
+    name: str
+    sounds: tuple[str, ...]
+    examples: list[Example]
+    dissimilarities: np.ndarray
+
+
+def studies(folder: Path, config: Config) -> list[Study]:
+    """All studies of a folder of ratings whose sounds are there."""
+    every, front, out = read_ratings(folder), Spectrogram(config.spectrogram), []
+    for name in every.studies:
+        sounds, dissimilarities = every.matrix(name)
+        audio = [timbre.read(every.file(name, sound)).mono() for sound in sounds]
+        examples = [example(sound, front, config, estimate_pitch(sound)) for sound in audio]
+        out.append(Study(name, tuple(sounds), examples, dissimilarities))
+    return out

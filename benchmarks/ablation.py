@@ -1,0 +1,293 @@
+"""What each part of a timbre space brings: one table from PCA to the whole, three seeds, one command that goes on.
+
+    python benchmarks/ablation.py FOLDER --soundfont FluidR3_GM.sf2 --ratings RATINGS --json ablation.json
+
+Every row is a model of 16 dimensions trained on the same notes (those of FOLDER with a pitch, and a SoundFont's) and
+measured on notes that no model has heard (split by file):
+
+- l1_db: mean absolute error from the encoder's point; iwae_nats: -log p(x) per note at most (100 samples and more)
+- active: units that vary; r2_linear, r2_mlp: how much within-instrument pitch a probe reads from the points;
+  instrument: how often a held-out note's nearest training note is of its instrument
+- spearman, triplets: agreement with listeners, mean over all studies of RATINGS; *_held_out over those that took no
+  part in training. Forms that are fitted to ratings (prior, l2, gaussian, student, rank) have learned from the studies
+  named by --fit, at the level of instruments; all others from none
+- *_sd: standard deviation over the seeds
+
+A model and its figures are kept under --out: run again, it goes on where it was, and the table so far is printed after
+each. The first seed of all rows comes first.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _table import add_arguments, finish, write_json
+
+import timbre
+from timbre.config import Config
+from timbre.data import Library
+from timbre.data.readers import Options
+
+PLAIN = {"flows": 0}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "pca": {},
+    "dafx18": {},
+    "dafx18+ratings": {},
+    "ae": PLAIN | {"objective": "ae"},
+    "wae": PLAIN | {"objective": "wae"},
+    "beta-vae (4)": PLAIN | {"beta": 4.0},
+    "vae": PLAIN,
+    "vae+planar 4": {"flows": 4},
+    "vae+planar 8": {"flows": 8},
+    "vae+planar 16": {"flows": 16},
+    "vae+planar 32": {"flows": 32},
+    "vae+planar 8 amortised": {"flows": 8, "amortised": True},
+    "vae+radial 8": {"flows": 8, "flow": "radial"},
+    "vae+coupling 4": {"flows": 4, "flow": "coupling"},
+    "vae+autoregressive 4": {"flows": 4, "flow": "autoregressive"},
+    "vae+spline 4": {"flows": 4, "flow": "spline"},
+    **{f"vae+{form}": PLAIN | {"perceptual": form} for form in ("prior", "l2", "gaussian", "student", "rank")},
+    "vae+l2, two stages": PLAIN | {"perceptual": "l2", "schedule": "two_stage"},
+    "vae+metric": PLAIN | {"perceptual": "metric"},
+    "vae+axes": PLAIN | {"axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even")},
+    "vae+pair": PLAIN | {"pitch": "pair"},
+    "vae+adversary": PLAIN | {"pitch": "adversary"},
+    "vae+metric+adversary": PLAIN | {"perceptual": "metric", "pitch": "adversary"},
+    "all": PLAIN
+    | {
+        "perceptual": "metric",
+        "pitch": "adversary",
+        "axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even"),
+    },
+}
+FITTED = ("prior", "l2", "gaussian", "student", "rank")
+FIGURES = {
+    "l1_db": 3, "rmse_db": 3, "iwae_nats": 0, "kl_nats": 1, "active": 1, "r2_linear": 3, "r2_mlp": 3, "instrument": 3,
+    "spearman": 3, "triplets": 3, "spearman_held_out": 3, "triplets_held_out": 3, "train_minutes": 1,
+}  # fmt: skip
+
+
+def main() -> None:
+    args = parse()
+    jobs = [(name, seed, args) for seed in range(args.seeds) for name in args.variants]
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        for row in pool.map(one, jobs):
+            rows.append(row)
+            finish(summaries(rows), argparse.Namespace(json=None), f"so far, {len(rows)} of {len(jobs)}")
+    finish(summaries(rows), args, f"{args.seeds} seeds")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
+    parser.add_argument("--soundfont", type=Path, help="SoundFont whose presets are rendered at six pitches")
+    parser.add_argument("--ratings", type=Path, help="folder of studies, with a sounds.csv that names their files")
+    parser.add_argument("--fit", nargs="+", default=[], metavar="STUDY", help="studies to learn from; see above")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="where the models are kept")
+    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), help="rows; all by default")
+    parser.add_argument("--seeds", type=int, help="models for each row")
+    parser.add_argument("--epochs", type=int, help="of training for each model, on one core")
+    parser.add_argument("--workers", type=int, default=2, help="models trained at a time")
+    add_arguments(parser)
+    args = parser.parse_args()
+    fitted = [name for name in VARIANTS if VARIANTS[name].get("perceptual") in FITTED or name == "dafx18+ratings"]
+    quick = ["pca", "vae", "all"]
+    args.variants = args.variants or (quick if args.quick else [n for n in VARIANTS if args.fit or n not in fitted])
+    args.seeds = args.seeds or (1 if args.quick else 3)
+    args.epochs = args.epochs or (2 if args.quick else 10)
+    args.samples, args.bound_notes = (8, 16) if args.quick else (128, 64)
+    return args
+
+
+def settings(name: str, seed: int, args: argparse.Namespace) -> Config:
+    """The config of a row: a small front end and network, so that the table is done in hours on two cores."""
+    config, values = Config(), VARIANTS[name]
+    tables = {
+        "spectrogram": replace(config.spectrogram, n_mels=128),
+        "data": replace(config.data, valid=0.1, test=0.15, transpose=0, shorten=0.5),
+        "model": replace(config.model, encoder_channels=96, decoder_channels=128, decoder_blocks=2),
+        "regularization": replace(config.regularization, perceptual="none", axes=(), pitch="none"),
+        "training": replace(
+            config.training, epochs=args.epochs, batch_size=32, learning_rate=3e-3, threads=1, seed=seed
+        ),
+    }
+    for table, old in tables.items():
+        own = {key: value for key, value in values.items() if hasattr(old, key)}
+        tables[table] = replace(old, **own)
+    return replace(config, **tables)
+
+
+def library(args: argparse.Namespace) -> Library:
+    """Notes with a pitch: of the folder, and of the SoundFont."""
+    notes = [note for note in timbre.scan(args.folder) if note.pitch is not None]
+    if args.quick:
+        notes = notes[:: max(1, len(notes) // 60)]
+    if args.soundfont:
+        options = Options(pitches=(38, 46, 54, 62, 70, 78), velocities=(60, 110))
+        notes += [note for note in timbre.scan(args.soundfont, options=options) if note.pitch is not None]
+    return Library(notes, args.folder)
+
+
+def one(job: tuple[str, int, argparse.Namespace]) -> dict[str, Any]:
+    """The figures of a row and a seed, from its file if it is done."""
+    import torch
+
+    name, seed, args = job
+    torch.set_num_threads(1)
+    place = args.out / f"{'quick' if args.quick else 'full'}-{name.replace(' ', '_')}-seed{seed}"
+    done = place / "figures.json"
+    if done.exists():
+        return dict(json.loads(done.read_text()))
+    notes, config = library(args), settings(name, seed, args)
+    found = (baseline_row if name.split("+")[0] in ("pca", "dafx18") else space_row)(name, notes, config, place, args)
+    row = {"variant": name, "seed": seed} | found
+    write_json(done, row)
+    return row
+
+
+def space_row(name: str, notes: Library, config: Config, place: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Train one of our models, or take it from its folder, and measure it."""
+    import torch
+
+    from timbre.data.features import features
+    from timbre.evaluation.latent import active_units
+    from timbre.evaluation.likelihood import iwae, noise_level
+    from timbre.training.batches import Batches
+    from timbre.training.measure import errors
+
+    fitted = VARIANTS[name].get("perceptual") in FITTED
+    space = timbre.train(notes, config, place, ratings=learned(args) if fitted else None, progress=False)
+    table, cpu = features(notes, config), torch.device("cpu")
+    valid, test = (Batches(table, table.rows(part), 64, 0, cpu) for part in ("valid", "test"))
+    found = errors(space.model, test)
+    row = {"l1_db": found.l1_db, "rmse_db": found.rmse_db, "active": active_units(space.atlas.points)}
+    if config.training.objective == "vae":
+        torch.manual_seed(0)
+        some = Batches(table, test.rows[:: max(1, len(test.rows) // args.bound_notes)], 16, 0, cpu)
+        row["iwae_nats"] = iwae(space.model, some, noise_level(space.model, valid), args.samples)
+    row |= probes(space.atlas.points, space.atlas) | {"train_minutes": space.report["train_minutes"]}
+
+    def points(examples: list[Any]) -> np.ndarray:
+        from timbre.models.conditions import Conditions
+
+        columns = ("pitch", "velocity", "release")
+        known = Conditions(*(torch.tensor([getattr(e, name) for e in examples]) for name in columns))
+        with torch.no_grad():
+            seen = torch.from_numpy(np.stack([e.spectrogram for e in examples]))
+            return np.asarray(space.model.posterior(seen, known).center)
+
+    return row | listeners(points, config, args)
+
+
+def baseline_row(name: str, notes: Library, config: Config, place: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Fit principal components or the published model, and measure it."""
+    from _baselines import PCA, Dafx18, notes_of
+
+    from timbre.data.features import features
+
+    table = features(notes, config)
+    rows = table.rows()
+    if name == "pca":
+        model: Any = PCA.fit(table, config)
+        scale = model.deviations
+    else:
+        target = places(notes, args) if name.endswith("ratings") else None
+        model = Dafx18.fit(table, config, config.training.seed, target, 1 if args.quick else 20)
+        scale = 1.0
+    test = notes_of(table, "test")
+    error = model.reconstruct(test) - test
+    row = {"l1_db": float(np.abs(error).mean()), "rmse_db": float(np.sqrt(np.square(error).mean()))}
+    if name == "pca":
+        row["iwae_nats"] = float(model.nats(test).mean())
+    points = model.encode(table.spectrograms[rows].astype(np.float32)) / scale
+    row |= probes(points, Known(notes, table, rows))
+    return row | listeners(lambda found: model.encode(np.stack([e.spectrogram for e in found])) / scale, config, args)
+
+
+class Known:
+    """Labels of rows of features, named as those of an atlas."""
+
+    def __init__(self, notes: Library, table: Any, rows: np.ndarray) -> None:
+        self.pitches, self.splits = table.pitch[rows], table.split[rows]
+        self.instruments = [notes[int(number)].instrument for number in table.note[rows]]
+
+
+def probes(points: np.ndarray, known: Any) -> dict[str, float]:
+    """What the points of the training notes tell of those of the held-out ones: pitch, which they should not; and what
+    they should."""
+    from timbre.evaluation.latent import neighbour_accuracy, probe_r2, residual_pitch
+
+    splits, instruments = np.array(known.splits), np.array(known.instruments)
+    residual = residual_pitch(known.pitches, instruments, splits == "train")
+    train, test = ((splits == part) & np.isfinite(residual) for part in ("train", "test"))
+    parts = points[train], residual[train], points[test], residual[test]
+    accuracy = neighbour_accuracy(points[test], instruments[test], points[train], instruments[train])
+    return {f"r2_{kind}": probe_r2(*parts, kind=kind) for kind in ("linear", "mlp")} | {"instrument": accuracy}
+
+
+def learned(args: argparse.Namespace) -> Any:
+    """The ratings of the studies to learn from, pooled by instrument."""
+    from timbre.data.ratings import match_instruments, merged, read_ratings
+
+    every = read_ratings(args.ratings)
+    pooled = merged(every.without(studies=[study for study in every.studies if study not in args.fit]))
+    names = {note.instrument for note in library(args)}
+    there = match_instruments(pooled.parts[0].items, names, drop=True)
+    return pooled.without(instruments=set(pooled.parts[0].items) - set(there))
+
+
+def places(notes: Library, args: argparse.Namespace) -> np.ndarray:
+    """Where scaling puts each note's instrument by the ratings to learn from, (notes, 3); NaN for unrated ones."""
+    from timbre.data.ratings import match_instruments, mds
+
+    study = learned(args).parts[0]
+    names, found = np.array([note.instrument for note in notes]), np.full((len(notes), 3), np.nan)
+    matched = match_instruments(study.items, sorted(set(names.tolist())), drop=True)
+    for item, place in zip(study.items, mds(study.dissimilarities, 3).points, strict=True):
+        found[np.isin(names, matched.get(item, ()))] = place
+    return found
+
+
+def listeners(points: Callable[[list[Any]], np.ndarray], config: Config, args: argparse.Namespace) -> dict[str, float]:
+    """Agreement of distances with listeners: mean over all studies, and over those not learned from."""
+    if args.ratings is None:
+        return {}
+    from _listening import studies
+
+    from timbre.evaluation.agreement import agreement, euclidean
+
+    found = {}
+    for study in studies(args.ratings, config):
+        found[study.name] = agreement(euclidean(points(study.examples)), study.dissimilarities)
+    row = {}
+    for ending, names in (("", list(found)), ("_held_out", [name for name in found if name not in args.fit])):
+        row |= {
+            f"{measure}{ending}": float(np.mean([getattr(found[name], attribute) for name in names]))
+            for measure, attribute in (("spearman", "spearman"), ("triplets", "triplet_agreement"))
+        }
+    return row | {f"spearman_{name}": value.spearman for name, value in found.items()}
+
+
+def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Means over the seeds of each variant, with standard deviations."""
+    out = []
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        found = [row for row in rows if row["variant"] == name]
+        line: dict[str, Any] = {"variant": name, "n_seeds": len(found)}
+        for figure, digits in FIGURES.items():
+            values = [row[figure] for row in found if row.get(figure) is not None]
+            line[figure] = round(float(np.mean(values)), digits) if values else None
+            line[f"{figure}_sd"] = round(float(np.std(values, ddof=1)), digits + 1) if len(values) > 1 else None
+        out.append(line)
+    return out
+
+
+if __name__ == "__main__":
+    main()

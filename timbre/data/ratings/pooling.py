@@ -1,0 +1,100 @@
+"""Studies on one scale, and pooled by instrument."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from timbre.data.ratings.studies import Ratings, Study
+from timbre.errors import LibraryError
+
+ROUNDS = 50  # of alternating least squares; the scales settle in ten
+
+
+def normalised(ratings: Ratings) -> Ratings:
+    """Every study from 0, its smallest dissimilarity, to 1, its largest.
+
+    Raises:
+        LibraryError: if all dissimilarities of a study are the same.
+    """
+    parts = []
+    for study in ratings.parts:
+        _, _, values = study.pairs()
+        low, high = float(values.min()), float(values.max())
+        if high - low < 1e-9:
+            raise LibraryError(f"All dissimilarities of {study.name} are {low:g}; they say nothing.")
+        scaled = (study.dissimilarities - low) / (high - low)
+        np.fill_diagonal(scaled, 0.0)
+        parts.append(replace(study, dissimilarities=scaled))
+    return replace(ratings, parts=tuple(parts))
+
+
+def merged(ratings: Ratings, name: str = "merged") -> Ratings:
+    """One study of instruments, pooled from all studies after each one's offset and slope have been removed.
+
+    Sounds of one instrument count as one (the mean of their pairs); those without an instrument are left out, and
+    named in `notes`. A study's ratings r are slope * t + offset + error of a common dissimilarity t: slopes and offsets
+    are found by alternating least squares on the pairs that studies share, from min-max scales, with the mean slope 1
+    and the mean offset 0. The weight of a pair is its summed reliability over the studies that rated it, divided by one
+    plus the variance of their aligned values in units of that of all values.
+
+    Raises:
+        LibraryError: if no study has two instruments.
+    """
+    tables = [_by_instrument(study) for study in normalised(ratings).parts]
+    names = sorted({name for table in tables for pair in table for name in pair})
+    if len(names) < 2:
+        raise LibraryError("The ratings have no pairs of instruments; sounds.csv says which instrument a sound is.")
+    number = {item: index for index, item in enumerate(names)}
+    values = np.full((len(tables), len(names), len(names)), np.nan)
+    counts = np.zeros_like(values)
+    for own, count, table in zip(values, counts, tables, strict=True):
+        for (a, b), (value, weight) in table.items():
+            for i, j in ((number[a], number[b]), (number[b], number[a])):
+                own[i, j], count[i, j] = value, weight
+    pooled, weights = _aligned(values, counts)
+    study = Study(name, tuple(names), pooled, weights, tuple(names))
+    out = [item for part in ratings.parts for item, own in zip(part.items, part.instruments, strict=True) if not own]
+    notes = (f"Left out, as they are no ordinary tones of an instrument: {', '.join(sorted(set(out)))}.",) * bool(out)
+    return Ratings((study,), ratings.notes + notes)
+
+
+def _by_instrument(study: Study) -> dict[tuple[str, str], tuple[float, float]]:
+    """Mean dissimilarity and summed weight of each pair of instruments."""
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for a, b, value in zip(*study.pairs(), strict=True):
+        first, second = sorted((study.instruments[a], study.instruments[b]))
+        if first and second and first != second:
+            found.setdefault((first, second), []).append((value, study.weights[a, b]))
+    return {pair: _pooled(np.array(rows)) for pair, rows in found.items()}
+
+
+def _pooled(rows: np.ndarray) -> tuple[float, float]:
+    """Weighted mean of values, and mean weight, of (values, weights) (n, 2)."""
+    values, weights = rows.T
+    return float(np.average(values, weights=np.maximum(weights, 1e-9))), float(weights.mean())
+
+
+def _aligned(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The common dissimilarity (n, n) and its weight, of values and reliabilities (studies, n, n), NaN if unrated."""
+    slope, offset = np.ones(len(values)), np.zeros(len(values))
+    rated = np.isfinite(values) & (counts > 0)
+    for _ in range(ROUNDS):
+        common = _mean((values - offset[:, None, None]) / slope[:, None, None], counts * rated)
+        for k, own in enumerate(values):
+            shared = rated[k] & ((rated.sum(0) - rated[k]) > 0)
+            if shared.sum() >= 6 and np.std(common[shared]) > 1e-6:
+                slope[k], offset[k] = np.polyfit(common[shared], own[shared], 1)
+        slope = np.maximum(slope, 0.2) / np.maximum(slope, 0.2).mean()
+        offset -= offset.mean()
+    aligned = (values - offset[:, None, None]) / slope[:, None, None]
+    common = _mean(aligned, counts * rated)
+    spread = _mean((aligned - common) ** 2, counts * rated) / max(float(np.nanvar(aligned)), 1e-9)
+    weight = np.where(rated, counts, 0.0).sum(0) / (1.0 + np.nan_to_num(spread))
+    common = np.maximum(common, 0.0)
+    np.fill_diagonal(common, 0.0)
+    return common, np.where(np.isfinite(common), weight, 0.0)
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    total = weights.sum(0)
+    return np.where(total > 0, np.nansum(np.nan_to_num(values) * weights, 0) / np.maximum(total, 1e-12), np.nan)

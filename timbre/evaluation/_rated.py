@@ -1,0 +1,141 @@
+"""Distances in a space beside listeners' dissimilarities, study by study."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbre.audio import read
+from timbre.audio.pitch import estimate_pitch
+from timbre.data.names import plain
+from timbre.data.ratings import Study, match_instruments, read_ratings
+from timbre.errors import LibraryError
+from timbre.evaluation.agreement import Agreement, agreement, euclidean, permutation_p
+from timbre.evaluation.figures import plain_key
+from timbre.space import Space
+
+_SHORT = {"triplet_agreement": "triplets"}  # as the figures are called
+
+
+@dataclass(frozen=True)
+class Rated:
+    """One study.
+
+    Attributes:
+        name: of the study.
+        sounds: names of the rated sounds or instruments, (n,).
+        distances: in the space, (n, n).
+        dissimilarities: by listeners, (n, n); NaN where a pair was not rated.
+        agreement: of the two.
+        p: share of random relabellings of the sounds that agree as well.
+        trained: whether the space was trained on the ratings of this study.
+        shared: how many of the sounds or instruments took part in training ratings.
+    """
+
+    name: str
+    sounds: tuple[str, ...]
+    distances: np.ndarray
+    dissimilarities: np.ndarray
+    agreement: Agreement
+    p: float
+    trained: bool
+    shared: int
+
+    @property
+    def key(self) -> str:
+        """The name as a part of the figures' names."""
+        return plain_key(self.name)
+
+    @property
+    def part(self) -> str:
+        """In words, what of it took part in training."""
+        if self.trained:
+            return "yes"
+        return f"{self.shared} of {len(self.sounds)} instruments" if self.shared else "no"
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Dissimilarities and distances of the rated pairs, (pairs,) each."""
+        first, second = np.triu_indices(len(self.sounds), 1)
+        rated = np.isfinite(self.dissimilarities[first, second])
+        return self.dissimilarities[first, second][rated], self.distances[first, second][rated]
+
+
+def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> list[Rated]:
+    """Hold distances in a space against every study of some ratings.
+
+    Rated sounds are encoded at their pitch, the one that is told or the one that is measured; rated instruments lie at
+    the means of their notes in the atlas, and those that it does not have are left out. Distances are those that the
+    space was taught to mean: Euclidean over its perceptual dimensions, all unless `regularization.perceptual_dims` says
+    otherwise.
+
+    Args:
+        space: the space.
+        source: what :func:`timbre.data.ratings.read_ratings` takes.
+        remarks: takes in what was left out.
+
+    Raises:
+        TimbreError: if the ratings or their sounds cannot be read, or fewer than four instruments are in the atlas.
+    """
+    ratings = read_ratings(source)
+    remarks += ratings.notes
+    return [_rated(space, study, remarks) for study in ratings.parts]
+
+
+def _rated(space: Space, study: Study, remarks: list[str]) -> Rated:
+    if set(study.items) <= set(study.files):
+        points = np.stack([_point(space, study, sound) for sound in study.items])
+    else:
+        study, points = _centroids(space, study, remarks)
+    distances = euclidean(points, space.config.regularization.perceptual_dims)
+    known = space.report.get("ratings") or {}
+    items = {plain(str(item)) for item in known.get("items", ())}
+    return Rated(
+        study.name,
+        study.items,
+        distances,
+        study.dissimilarities,
+        agreement(distances, study.dissimilarities),
+        permutation_p(distances, study.dissimilarities),
+        study.name in known.get("studies", ()),
+        sum(plain(name) in items for name in study.instruments),
+    )
+
+
+def _point(space: Space, study: Study, sound: str) -> np.ndarray:
+    audio, pitch = read(study.files[sound]), study.pitches.get(sound)
+    return space.encode(audio, pitch=estimate_pitch(audio) if pitch is None else pitch)
+
+
+def _centroids(space: Space, study: Study, remarks: list[str]) -> tuple[Study, np.ndarray]:
+    """The study of the instruments that the atlas has, and the means of their notes, (n, dim)."""
+    own = np.array(space.atlas.instruments)
+    try:
+        found = match_instruments(study.items, sorted(set(own.tolist())), drop=True)
+    except LibraryError as error:
+        raise LibraryError(
+            f"The study {study.name} rates {', '.join(study.items[:3])} ...: its sounds have no files in a sounds.csv, "
+            "and they are no instruments of the space; give one or the other."
+        ) from error
+    missing = [item for item in study.items if item not in found]
+    if missing:
+        remarks.append(f"{study.name}: left out, as the space does not know them: {', '.join(missing)}")
+    kept = study.pick(found)
+    return kept, np.stack([space.atlas.points[np.isin(own, found[item])].mean(0) for item in kept.items])
+
+
+def combined(studies: Sequence[Rated]) -> dict[str, float | int | None]:
+    """Figures of all studies, and their means over those whose ratings took no part in training."""
+    unseen = [study.agreement for study in studies if not study.trained]
+    seen = [study.agreement.spearman for study in studies if study.trained]
+    found: dict[str, float | int | None] = {}
+    for name in ("spearman", "triplet_agreement", "pearson", "kendall", "ndcg"):
+        values = [getattr(one, name) for one in unseen]
+        found[f"rating_{_SHORT.get(name, name)}"] = float(np.mean(values)) if unseen else None
+    found["rating_studies"] = len(unseen) if studies else None
+    found["rating_spearman_trained"] = float(np.mean(seen)) if seen else None
+    for study in studies:
+        found[f"rating_spearman_{study.key}"] = study.agreement.spearman
+        found[f"rating_triplets_{study.key}"] = study.agreement.triplet_agreement
+        found[f"rating_p_{study.key}"] = study.p
+    return found

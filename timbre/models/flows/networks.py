@@ -1,0 +1,94 @@
+"""Flows whose parameters small networks make from the point itself: coupling, autoregressive and spline, by zuko."""
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from timbre.errors import ConfigError
+from timbre.models.flows.flow import Flow
+
+HIDDEN = (64, 64)  # units of each layer's network
+CONTEXT = 32  # numbers per note that amortised networks see beside the point
+STEEPEST = 10.0  # an affine layer stretches or shrinks a dimension at most so much: float32 must find the way back
+BINS = 8  # of a spline
+BOUND = 8.0  # a spline is the identity beyond; the points of notes lie within 5
+
+
+class NetworkFlow(Flow):
+    """K layers in which each dimension is mapped by a function that others decide through a network.
+
+    Layers take the dimensions in turns: coupling masks alternate, autoregressive orders go to and fro. A new flow is
+    near the identity. `forward` is one pass through each network, for every kind: autoregressive layers run as inverse
+    autoregressive flows do (Kingma et al. 2016); their inverse takes `dim` passes.
+
+    Args:
+        kind: "coupling", affine (RealNVP, Dinh et al. 2017); "autoregressive", affine (Papamakarios et al. 2017); or
+            "spline", autoregressive with monotonic rational-quadratic splines (Durkan et al. 2019).
+        dim: dimensions of z.
+        layers: K.
+        amortised: whether the networks also see a vector of the note, of 32 numbers.
+
+    Raises:
+        ConfigError: if a point of one dimension is to be coupled.
+    """
+
+    def __init__(self, kind: str, dim: int, layers: int, amortised: bool = False) -> None:
+        if kind == "coupling" and dim == 1 and layers:
+            raise ConfigError("Coupling flows need 2 dimensions or more, and model.dim is 1; take another model.flow.")
+        super().__init__(dim, layers, amortised, CONTEXT if layers else 0)
+        context = CONTEXT if amortised else 0
+        self.stack = _Stack(_layer(kind, dim, context, number % 2 == 1) for number in range(layers))
+
+    def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See :meth:`Flow.forward`."""
+        with torch.autocast(z.device.type, enabled=False):  # a determinant of half precision is no determinant
+            return self.stack(z, self.given(parameters))
+
+    def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
+        """See :meth:`Flow.inverse`."""
+        own = self.given(parameters)
+        weights = {name: value.double() for name, value in self.stack.named_parameters()}
+        args = (z.double(), None if own is None else own.double(), True)
+        with torch.autocast(z.device.type, enabled=False):
+            return torch.func.functional_call(self.stack, weights, args)[0].to(z.dtype)
+
+
+class _Stack(nn.ModuleList):
+    """The layers in a row."""
+
+    def forward(self, z: Tensor, context: Tensor | None, back: bool = False) -> tuple[Tensor, Tensor]:
+        log_abs_det = z.new_zeros(z.shape[:-1])
+        for layer in reversed(self) if back else self:
+            transform = layer(context)
+            z, change = (transform.inv(z), 0.0) if back else transform.call_and_ladj(z)
+            log_abs_det = log_abs_det + change
+        return z, log_abs_det
+
+
+def _layer(kind: str, dim: int, context: int, odd: bool) -> nn.Module:
+    from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
+    from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
+
+    settings: dict[str, Any] = {"univariate": partial(MonotonicAffineTransform, slope=1.0 / STEEPEST)}
+    if kind == "spline":
+        settings = {
+            "univariate": partial(MonotonicRQSTransform, bound=BOUND),
+            "shapes": ((BINS,), (BINS,), (BINS - 1,)),
+        }
+    order = torch.arange(dim)
+    if kind == "coupling":
+        layer = GeneralCouplingTransform(dim, context, order % 2 == int(odd), hidden_features=HIDDEN, **settings)
+    else:
+        settings |= {"hidden_features": HIDDEN} if dim > 1 or context else {}
+        layer = MaskedAutoregressiveTransform(dim, context, order=order.flip(0) if odd else order, **settings)
+    return _near_identity(layer)
+
+
+def _near_identity(layer: nn.Module) -> nn.Module:
+    """Scale down what decides the functions: all-zero parameters are the identity for every kind."""
+    hyper = getattr(layer, "hyper", None)  # one dimension without a context has none, but plain parameters
+    for parameter in (hyper[-1] if isinstance(hyper, nn.Sequential) else layer).parameters():
+        parameter.data *= 0.01
+    return layer

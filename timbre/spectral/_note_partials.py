@@ -1,0 +1,185 @@
+"""Descriptors of a note's partials, and of what lies between them."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from timbre.spectral._note_picture import TINY, NotePicture
+from timbre.spectral._note_spectrum import flatness
+
+PARTIALS = 32
+_WEAKEST = 50.0  # dB below the strongest partial: weaker ones count as such
+_SAFE = 60.0  # MIDI, in place of an unknown pitch, so that gradients stay finite
+_RIDGE = 1e-3
+_LEFT = 0.05  # of a band's power, at least, may be noise
+_QUIETEST = 1e-4  # noise's share of a note: less is masked
+
+
+class PartialLevels:
+    """Power of the partials and of the noise between them, from a note's mean spectrum after its onset.
+
+    Windows as wide as the fundamental (raised cosines) gather the power around each partial; what neighbours leak into
+    them is taken out by solving for all partials at once. The noise is the power mean with exponent -2, near a minimum,
+    of the bands from one partial to the next, after the partials' own pictures have been taken off.
+
+    Args:
+        note: the notes.
+    """
+
+    def __init__(self, note: NotePicture) -> None:
+        self.note, self.layout = note, note.layout
+        self.nyquist = note.config.sample_rate / 2.0
+        pitch = torch.where(note.pitch.isnan(), note.pitch.new_tensor(_SAFE), note.pitch)
+        self.base = (440.0 * torch.exp2((pitch - 69.0) / 12.0))[:, None]
+        self.number = torch.arange(1, PARTIALS + 1, dtype=pitch.dtype, device=pitch.device)
+        self.present = (self.base * (self.number + 0.5) < self.nyquist).to(pitch.dtype)
+
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """Mean power (batch, bins) over time, by amplitude, of windows that lie within the note."""
+        weight = self.note.weight * self.note.ringing
+        mean = (self.note.magnitude.square() @ (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)).squeeze(-1)
+        return mean / mean.amax(1, keepdim=True).clamp_min(TINY)
+
+    @cached_property
+    def pictures(self) -> Tensor:
+        """What each partial at amplitude 1 would read (batch, partials, bins)."""
+        place = (self.base * self.number / self.layout.step).clamp(0, len(self.layout.pictures) - 1.001)
+        row = place.detach().long()
+        table = self.layout.pictures
+        return torch.lerp(table[row], table[row + 1], (place - row).unsqueeze(-1)) * self.present.unsqueeze(-1)
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """Variance of noise (batch, partials) that would read as the gaps above each partial do."""
+        partials = self._solved(self._without(self._lowest(self.spectrum)))
+        predicted = (partials.unsqueeze(1) @ self._leakage()).squeeze(1)
+        return self._lowest(torch.maximum(self.spectrum - predicted, _LEFT * self.spectrum))
+
+    def _lowest(self, spectrum: Tensor) -> Tensor:
+        density = spectrum / self.layout.noise + TINY
+        window = self._windows(self.number + 0.5) * self.layout.hz_width
+        inverse = (window @ density.unsqueeze(-1).square().reciprocal()).squeeze(-1) / (window.sum(-1) + TINY)
+        return (inverse + TINY).rsqrt() * self.present
+
+    def _without(self, noise: Tensor) -> Tensor:
+        return self.reading - noise * (self.window @ self.layout.noise)
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Squared amplitudes (batch, partials), without the noise."""
+        return self._solved(self._without(self.noise))
+
+    @cached_property
+    def window(self) -> Tensor:
+        """Weights (batch, partials, bins) that gather the power around each partial."""
+        return self._windows(self.number) * self.layout.power
+
+    @cached_property
+    def reading(self) -> Tensor:
+        """What they gather (batch, partials)."""
+        return (self.window @ self.spectrum.unsqueeze(-1)).squeeze(-1)
+
+    @cached_property
+    def mixing(self) -> Tensor:
+        """How much of each partial each of the windows gathers (batch, partials, partials)."""
+        mixing = self.window @ self.pictures.mT
+        size = mixing.diagonal(dim1=1, dim2=2).amax(1)[:, None, None].clamp_min(TINY)
+        return mixing + _RIDGE * size * torch.eye(PARTIALS, dtype=mixing.dtype, device=mixing.device)
+
+    def _solved(self, reading: Tensor) -> Tensor:
+        found = torch.linalg.solve(self.mixing, reading.unsqueeze(-1)).squeeze(-1)
+        return found.clamp_min(0.0) * self.present
+
+    def _windows(self, number: Tensor) -> Tensor:
+        away = (self.layout.hz - (self.base * number).unsqueeze(-1)) / self.base.unsqueeze(-1)
+        return 0.5 * (1.0 + torch.cos(2.0 * torch.pi * away.clamp(-0.5, 0.5))) * self.present.unsqueeze(-1)
+
+    def _leakage(self) -> Tensor:
+        """Pictures with the side lobes of a Hann window, which fall off with the cube of the distance."""
+        config = self.note.config
+        away = (self.layout.hz - (self.base * self.number).unsqueeze(-1)) * (config.n_fft / config.sample_rate)
+        far = away.abs().clamp_min(2.0)
+        lobes = 0.5 / (torch.pi * far * (far.square() - 1.0)).square() * (away.abs() > 2.0)
+        return self.pictures + lobes * self.present.unsqueeze(-1)
+
+    @cached_property
+    def decibels(self) -> Tensor:
+        """Levels (batch, partials) below the strongest, dB, no lower than -50."""
+        relative = self.power / self.power.amax(1, keepdim=True).clamp_min(TINY)
+        return 10.0 * torch.log10(relative + 10.0 ** (-_WEAKEST / 10.0))
+
+    def defined(self, values: Tensor, least: int) -> Tensor:
+        """`values` (batch,), NaN where the pitch is unknown or so high that fewer than `least` partials exist."""
+        missing = self.note.pitch.isnan() | (self.present.sum(1) < least)
+        return torch.where(missing, torch.nan, values)
+
+
+class Note(NotePicture):
+    """Notes, with their partials."""
+
+    @cached_property
+    def partials(self) -> PartialLevels:
+        """The levels of the partials, and the noise."""
+        return PartialLevels(self)
+
+
+def odd_even(note: Note) -> Tensor:
+    """Level of the odd partials above the even ones, dB: each against the mean of its two neighbours, 2 to 9.
+
+    The usual ratio of sums follows the slope of the spectrum and the fundamental, hence pitch; this does not.
+    """
+    found = note.partials
+    level, there = found.decibels[:, :10], found.present[:, 2:10]
+    bend = level[:, 1:-1] - 0.5 * (level[:, :-2] + level[:, 2:])
+    sign = 2.0 * (found.number[1:9] % 2) - 1.0
+    return found.defined((sign * bend * there).sum(1) / there.sum(1).clamp_min(1.0), 4)
+
+
+def tristimulus_1(note: Note) -> Tensor:
+    """Share of the first partial's amplitude."""
+    return _tristimulus(note, 0, 1)
+
+
+def tristimulus_2(note: Note) -> Tensor:
+    """Share of the amplitudes of partials 2 to 4."""
+    return _tristimulus(note, 1, 4)
+
+
+def tristimulus_3(note: Note) -> Tensor:
+    """Share of the amplitudes of partials 5 and higher."""
+    return _tristimulus(note, 4, PARTIALS)
+
+
+def _tristimulus(note: Note, first: int, last: int) -> Tensor:
+    amplitude = (note.partials.power + TINY).sqrt()
+    return note.partials.defined(amplitude[:, first:last].sum(1) / amplitude.sum(1), 1)
+
+
+def irregularity(note: Note) -> Tensor:
+    """Mean distance of a partial's level from the mean of itself and its two neighbours, partials 2 to 13, dB."""
+    found = note.partials
+    level, there = found.decibels[:, :14], found.present[:, 2:14]
+    away = (level[:, 1:-1] - (level[:, :-2] + level[:, 1:-1] + level[:, 2:]) / 3.0).abs()
+    return found.defined((away * there).sum(1) / there.sum(1).clamp_min(1.0), 3)
+
+
+def partial_slope(note: Note) -> Tensor:
+    """Slope of the partials' levels over octaves, dB per octave; a least-squares line."""
+    found = note.partials
+    octave, there = torch.log2(found.number), found.present / found.number
+    total = there.sum(1, keepdim=True).clamp_min(1e-3)
+    octave = octave - (there * octave).sum(1, keepdim=True) / total
+    level = found.decibels - (there * found.decibels).sum(1, keepdim=True) / total
+    slope = (there * octave * level).sum(1) / (there * octave.square()).sum(1).clamp_min(1e-3)
+    return found.defined(slope, 3)
+
+
+def noisiness(note: Note) -> Tensor:
+    """Noise's share of the power in the range of the partials, dB; for unpitched notes their flatness."""
+    found = note.partials
+    noise = (found.noise * found.base / found.nyquist).sum(1)
+    share = noise / (noise + 0.5 * found.power.sum(1) + TINY)
+    pitched = 10.0 * torch.log10(share + _QUIETEST)
+    return torch.where(note.pitch.isnan() | (found.present.sum(1) < 1), flatness(note), pitched)

@@ -1,0 +1,35 @@
+"""Natural scales of descriptors: where equal steps sound about equally large and notes spread evenly."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_STEADY = 5.0  # dB/s: slopes below it are heard as steady
+_AUDIBLE = 0.3  # dB of level: about the modulation that can just be heard (Viemeister 1979)
+
+
+class Scale(NamedTuple):
+    """A natural scale.
+
+    Attributes:
+        natural: from public values.
+        public: back.
+    """
+
+    natural: Callable[[Tensor], Tensor]
+    public: Callable[[Tensor], Tensor]
+
+
+def _same(value: Tensor) -> Tensor:
+    return value
+
+
+LINEAR = Scale(_same, _same)
+LOG2 = Scale(torch.log2, torch.exp2)
+ASINH = Scale(torch.asinh, torch.sinh)
+KURTOSIS = Scale(lambda x: torch.log2(x + 1.0), lambda x: torch.exp2(x) - 1.0)
+LENGTH = Scale(torch.log10, lambda x: torch.pow(10.0, x))
+DECAY = Scale(lambda x: torch.asinh(x / _STEADY), lambda x: _STEADY * torch.sinh(x))
+FLUCTUATION = Scale(lambda x: torch.log10(x + _AUDIBLE), lambda x: (torch.pow(10.0, x) - _AUDIBLE).clamp_min(0.0))
