@@ -254,6 +254,14 @@ class TestElsewhere:
         assert found.elsewhere[1].family_accuracy is None
         assert found.figures["generalisation_family_accuracy"] == found.elsewhere[0].family_accuracy
 
+    def test_notes_that_took_part_in_training_are_left_out(self, space, some_notes, others):
+        mixed = Library([*some_notes, *others], ORCHESTRA)
+        with pytest.raises(LibraryError, match="All 2 notes of orchestra took part in training"):
+            evaluate(space, some_notes, held_out=[others, some_notes[2:5:2]], quick=True, progress=False)
+        found = evaluate(space, some_notes, held_out=[mixed], quick=True, progress=False)
+        assert found.elsewhere[0].notes == 16 + 8
+        assert found.remarks == ["orchestra: 24 of its 48 notes took part in training; left out"]
+
 
 class TestLibrary:
     def test_another_library_is_refused_by_name(self, space, others):
@@ -390,7 +398,9 @@ class TestCommand:
         from timbre.data import save_library
 
         monkeypatch.chdir(tmp_path)
-        shutil.copytree(tiny_folder, tmp_path / "mine", ignore=shutil.ignore_patterns("logs", "resume", "checkpoints"))
+        shutil.copytree(
+            tiny_folder, tmp_path / "mine", ignore=shutil.ignore_patterns("logs", "resume", "checkpoints", "run.json")
+        )
         save_library(some_notes, tmp_path / "notes.json")
         return tmp_path / "mine"
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import timbre
-from timbre.config import Config, DataConfig, ModelConfig, TrainingConfig
+from timbre.config import Config, DataConfig, ModelConfig, RegularizationConfig, TrainingConfig
 from timbre.data import Library, Note
 from timbre.errors import TrainingError
 from timbre.training.loop import Run
@@ -38,7 +38,8 @@ def with_training(**values: Any) -> Config:
     return replace(CONFIG, training=replace(CONFIG.training, **values))
 
 
-ALIKE = {"plain": with_training(epochs=20)}
+TERMS = RegularizationConfig(perceptual="metric", axes=("brightness",), pitch="pair")
+ALIKE = {"plain": with_training(epochs=20), "terms": replace(with_training(epochs=20), regularization=TERMS)}
 """Settings with which two ranks must come to where one process comes."""
 
 

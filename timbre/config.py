@@ -184,7 +184,7 @@ class ModelConfig:
 class RegularizationConfig:
     """What orders the space, beside the evidence bound."""
 
-    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric"] = "none"
+    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric"] = "metric"
     """How distances are made to follow listeners' ratings: the four forms of Esling et al. 2018; the order of the
     distances (rank); or the distances of a listener model for every pair of notes (metric)."""
     perceptual_weight: float = 1.0

@@ -15,6 +15,8 @@ _COMMANDS = {
     "train": "Learn a timbre space from a folder of notes.",
     "synth": "Turn places of a space into sound: one note, or a morph between two places.",
     "encode": "Print the coordinates of sounds.",
+    "evaluate": "Measure a space: reconstruction, listeners, pitch, named axes; a page with pictures.",
+    "ratings": "Describe and check listeners' dissimilarity ratings.",
     "inspect": "Describe a saved space: its known sounds, settings, figures and files.",
     "info": "Describe this installation, for bug reports.",
     "demo": "Write sounds and pictures that show what a space has learned.",

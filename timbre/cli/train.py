@@ -14,6 +14,7 @@ from timbre.config import Config
 
 if TYPE_CHECKING:
     from timbre.data import Library
+    from timbre.data.ratings import Ratings
     from timbre.space import Space
 
 
@@ -23,6 +24,8 @@ def train(
     /,
     *,
     config: Path | None = None,
+    ratings: str | None = None,
+    without: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     settings: Annotated[Config, Parameter(name="*")] = Config(),  # noqa: B008  (frozen)
 ) -> None:
     """Learn a timbre space from a folder of notes.
@@ -36,19 +39,33 @@ def train(
         Folder of the space and of its run. The same command again continues a run that was stopped, or uses a
         finished one.
     config
-        TOML file of settings, with tables [spectrogram], [data], [model] and [training]. Options decide over it.
+        TOML file of settings, with tables [spectrogram], [data], [model], [regularization] and [training]. Options
+        decide over it.
+    ratings
+        Listeners' dissimilarity ratings to follow: a CSV file, a folder of studies, or "orchestra" for those that
+        timbre brings along. `timbre ratings` describes them; --regularization.perceptual says how they are followed.
+    without
+        Rated instruments to leave out, such as those that the library does not have.
     """
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
     notes = timbre.scan(library, progress=first)
     if first:
         _print_start(notes, settings)
     try:
-        space = timbre.train(notes, settings, out)
+        space = timbre.train(notes, settings, out, ratings=_rated(ratings, without))
     except KeyboardInterrupt:
         print("\nThe same command goes on from here.", file=sys.stderr)
         raise
     if first:
         _print_end(space, library, out)
+
+
+def _rated(source: str | None, without: tuple[str, ...]) -> "Ratings | None":
+    if source is None:
+        return None
+    from timbre.data.ratings import read_ratings
+
+    return read_ratings(source).without(instruments=without)
 
 
 def _print_end(space: "Space", library: Path, out: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from timbre.data import Library, Note, scan
+from timbre.errors import LibraryError
 from timbre.evaluation import _notes
 from timbre.evaluation._geometry import UNTOLD, geometry, known, nearest
 from timbre.evaluation._likelihood import kl_nats, likelihood
@@ -118,14 +119,14 @@ def evaluate(
         torch.manual_seed(seed)
         case = _case(space, home, _notes.QUICK if quick else _notes.FULL, seed)
         found = _started(case, home)
-        steps: list[tuple[str, Callable[[], None]]] = [
+        steps: list[tuple[str, Callable[[], None]]] = [  # first those that may refuse what they are given
+            ("listeners", lambda: _ask(case, found, ratings)),
+            ("elsewhere", lambda: _generalise(case, found, held_out)),
             ("reconstruction", lambda: _reconstruct(case, found)),
             ("likelihood", lambda: _bound(case, found)),
             ("order", lambda: found.add(geometry(space.atlas, case.effort, seed))),
             ("sounds", lambda: _hear(case, found)),
             ("movement", lambda: _move(case, found)),
-            ("listeners", lambda: _ask(case, found, ratings)),
-            ("elsewhere", lambda: _generalise(case, found, held_out)),
         ]
         with tqdm(steps, disable=not progress, bar_format="{desc:<16}{bar:24} {elapsed}") as bar:
             for name, step in bar:
@@ -243,8 +244,9 @@ def _generalise(case: _Case, found: Evaluation, sources: Sequence[Source]) -> No
 
 def _elsewhere(case: _Case, library: Library, remarks: list[str]) -> Elsewhere:
     atlas, name = case.space.atlas, library.root.name or str(library.root)
-    chosen = _notes.sample(np.arange(len(library)), case.effort.held_out, case.seed)
-    heard = _notes.hear(case.space, [library[int(number)] for number in chosen])
+    new = _new(case, library, name, remarks)
+    chosen = _notes.sample(np.arange(len(new)), case.effort.held_out, case.seed)
+    heard = _notes.hear(case.space, [new[number] for number in chosen])
     remarks += [f"{name}: {note} was left out: {why}" for note, why in heard.dropped.items()]
     train = known(atlas, np.flatnonzero(np.array(atlas.splits) == "train"))
     points, families = heard.points(case.space), np.array([note.family or "" for note in heard.notes], dtype=str)
@@ -255,6 +257,18 @@ def _elsewhere(case: _Case, library: Library, remarks: list[str]) -> Elsewhere:
         errors(case.space, heard, points).figures().get("reconstruction_l1_db"),
         nearest(points, families, train.points, train.families, UNTOLD),
     )
+
+
+def _new(case: _Case, library: Library, name: str, remarks: list[str]) -> list[Note]:
+    """The notes of a library whose files took no part in training, of which there must be some."""
+    atlas = case.space.atlas
+    seen = {case.notes[n].file.resolve() for n, part in zip(atlas, atlas.splits, strict=True) if part != case.part}
+    new = [note for note in library if note.file.resolve() not in seen]
+    if not new:
+        raise LibraryError(f"All {len(library)} notes of {name} took part in training; give notes that did not.")
+    if len(new) < len(library):
+        remarks.append(f"{name}: {len(library) - len(new)} of its {len(library)} notes took part in training; left out")
+    return new
 
 
 def _alarm(found: Evaluation) -> str | None:

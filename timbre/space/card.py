@@ -24,7 +24,8 @@ def card(config: Config, report: dict[str, Any], atlas: "Atlas", axes: "Sequence
     return f"""# A timbre space
 
 Made by timbre {__version__}: a convolutional VAE with {config.model.flows} {config.model.flow} flows,
-{config.model.dim} dimensions, {front.sample_rate} Hz, {front.bins} {front.kind} bands. Pitch and velocity are controls, not places.
+{config.model.dim} dimensions, {front.sample_rate} Hz, {front.bins} {front.kind} bands. Pitch and velocity are
+controls, not places.
 
 ## Axes
 {describe_axes(axes) if axes else "None of its dimensions has a name."}

@@ -47,7 +47,7 @@ class Regularizers:
 
     Args:
         config: the settings.
-        notes: labels of the library's notes; None where no term needs them.
+        notes: labels of the library's notes; None where nothing is known of them.
         features: of these notes.
         front: the front end, on `device`.
         device: where the notes are.
@@ -66,11 +66,9 @@ class Regularizers:
         self.settings, self.front, self.features, self.device = config.regularization, front, features, device
         self.terms = nn.ModuleDict(_terms(config, notes, front)).to(device)
         self.values: dict[str, Tensor] = {}
-        if len(self.terms) and notes is None:
-            raise ConfigError("The terms of regularization need the labels of the notes; give some.")
-        if notes is not None:
-            self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
-            self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
+        notes = notes or _unknown(features)
+        self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
+        self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
         pictures = self.settings.perceptual == "metric"
         self.listener = AuditoryPicture(front, config.data.duration).to(device) if pictures else None
         self.axes = find_axes(self.settings.axes)
@@ -129,6 +127,12 @@ class Regularizers:
         return self.axis_values[send(found.rows, self.device)].where(uncut.unsqueeze(-1), torch.nan)
 
 
+def _unknown(features: Features) -> NoteLabels:
+    """Labels of notes of which nothing is known."""
+    count = int(features.note.max()) + 1
+    return NoteLabels(np.full(count, -1), np.full(count, np.nan), np.full(count, -1))
+
+
 def _terms(config: Config, notes: NoteLabels | None, front: Spectrogram) -> dict[str, nn.Module]:
     settings, dim, terms = config.regularization, config.model.dim, {}
     if settings.perceptual != "none" and settings.perceptual_weight > 0:
@@ -136,6 +140,10 @@ def _terms(config: Config, notes: NoteLabels | None, front: Spectrogram) -> dict
     if settings.axes and settings.axes_weight > 0:
         terms["axes"] = AxesTerm(settings.axes)
     if settings.pitch != "none" and settings.pitch_weight > 0:
+        if notes is None:
+            raise ConfigError(
+                f"regularization.pitch is {settings.pitch}, which needs the notes' instruments; give labels."
+            )
         terms["pitch"] = PairTerm(dim) if settings.pitch == "pair" else AdversaryTerm(dim)
     return terms
 

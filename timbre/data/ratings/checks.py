@@ -52,12 +52,12 @@ def _geometry(study: Study, seed: int) -> Finding | None:
     if len(study.items) < 6:
         return None
     dim, random = min(3, len(study.items) - 2), np.random.default_rng(seed)
-    own = mds(study.dissimilarities, dim, seed).stress
+    own = mds(study.dissimilarities, dim).stress
     others = []
     for _ in range(SHUFFLES):
         shuffled = study.dissimilarities.copy()
         shuffled[first, second] = shuffled[second, first] = random.permutation(values)
-        others.append(mds(shuffled, dim, seed).stress)
+        others.append(mds(shuffled, dim).stress)
     z = (own - float(np.mean(others))) / max(float(np.std(others)), 1e-9)
     fits = f"its scaling has stress {own:.3f}, shuffled entries {np.mean(others):.3f} (z {z:.1f})"
     if z > -3.0:

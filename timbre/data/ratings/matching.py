@@ -101,5 +101,6 @@ def _names(item: str) -> set[str]:
 
 
 def _near(item: str, own: dict[str, str]) -> str:
-    close = difflib.get_close_matches(plain(item), own, n=2, cutoff=0.6)
+    name = plain(item)
+    close = [other for other in own if name in other] or difflib.get_close_matches(name, own, n=2)
     return f" (it has {', '.join(own[name] for name in close)})" if close else ""

@@ -7,7 +7,6 @@ import numpy as np
 
 from timbre.errors import LibraryError
 
-STARTS = 8  # random ones; the best is kept
 _FOLDS = 5
 _GAIN = 0.05  # share of the error that one more dimension has to take away to be worth it
 
@@ -25,15 +24,16 @@ class Scaling:
     stress: float
 
 
-def mds(dissimilarities: np.ndarray, dim: int, seed: int = 0) -> Scaling:
+def mds(dissimilarities: np.ndarray, dim: int) -> Scaling:
     """Metric multidimensional scaling by majorisation (SMACOF; de Leeuw 1977, through scikit-learn).
+
+    It starts from classical scaling (Torgerson 1952), and so needs no luck.
 
     Pairs that were not rated take, in a first step, their shortest way over rated ones.
 
     Args:
         dissimilarities: (n, n), symmetric; NaN where unrated.
         dim: 1 to n - 1.
-        seed: of the random starts.
 
     Raises:
         LibraryError: if there are fewer than three items, or not dim < n, or items that no ratings connect.
@@ -48,7 +48,9 @@ def mds(dissimilarities: np.ndarray, dim: int, seed: int = 0) -> Scaling:
     full = _completed(dissimilarities)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of the next version's defaults; all are given
-        points, _ = smacof(full, n_components=dim, n_init=STARTS, random_state=seed, normalized_stress=False)
+        points, _ = smacof(
+            full, n_components=dim, init=_classical(full, dim), n_init=1, eps=1e-8, normalized_stress=False
+        )
     points = points - points.mean(0)
     return Scaling(points, _stress(points, dissimilarities))
 
@@ -63,7 +65,7 @@ def choose_dim(dissimilarities: np.ndarray, most: int = 6, seed: int = 0) -> tup
         The number; stress-1 for 1, 2, ... dimensions; and the root mean square error of hidden pairs, likewise.
     """
     most = min(most, len(dissimilarities) - 1)
-    stress = [mds(dissimilarities, dim, seed).stress for dim in range(1, most + 1)]
+    stress = [mds(dissimilarities, dim).stress for dim in range(1, most + 1)]
     errors = [_prediction_error(dissimilarities, dim, seed) for dim in range(1, most + 1)]
     chosen = 1
     while chosen < most and errors[chosen] < (1.0 - _GAIN) * errors[chosen - 1]:
@@ -78,10 +80,17 @@ def _prediction_error(dissimilarities: np.ndarray, dim: int, seed: int) -> float
     for fold in np.array_split(order, _FOLDS):
         hidden = dissimilarities.copy()
         hidden[first[fold], second[fold]] = hidden[second[fold], first[fold]] = np.nan
-        points = mds(hidden, dim, seed).points
+        points = mds(hidden, dim).points
         found = np.linalg.norm(points[first[fold]] - points[second[fold]], axis=1)
         squares.append((found - dissimilarities[first[fold], second[fold]]) ** 2)
     return float(np.sqrt(np.concatenate(squares).mean()))
+
+
+def _classical(full: np.ndarray, dim: int) -> np.ndarray:
+    """Coordinates (n, dim) whose scalar products are nearest to those of the dissimilarities."""
+    centring = np.eye(len(full)) - 1.0 / len(full)
+    values, vectors = np.linalg.eigh(-0.5 * centring @ full**2 @ centring)
+    return vectors[:, : -dim - 1 : -1] * np.sqrt(np.maximum(values[: -dim - 1 : -1], 1e-12))
 
 
 def _completed(dissimilarities: np.ndarray) -> np.ndarray:
