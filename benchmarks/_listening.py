@@ -36,6 +36,16 @@ def studies(folder: Path, config: Config) -> list[Study]:
     for name in every.studies:
         sounds, dissimilarities = every.matrix(name)
         audio = [timbre.read(every.file(name, sound)).mono() for sound in sounds]
-        examples = [example(sound, front, config, estimate_pitch(sound)) for sound in audio]
+        pitches = common([estimate_pitch(sound) for sound in audio])
+        examples = [example(sound, front, config, pitch) for sound, pitch in zip(audio, pitches, strict=True)]
         out.append(Study(name, tuple(sounds), examples, dissimilarities))
     return out
+
+
+def common(pitches: list[float | None]) -> list[float | None]:
+    """Pitches of the sounds of a study: all the same, where most were measured within a semitone of their median."""
+    known = np.array([np.nan if pitch is None else pitch for pitch in pitches])
+    middle = float(np.nanmedian(known)) if np.isfinite(known).any() else np.nan
+    if np.mean(np.abs(known - middle) < 1.0) > 0.5:
+        return [middle] * len(pitches)
+    return pitches

@@ -28,7 +28,7 @@ SHOWN = ("clarinet", "violin_section", "harpsichord", "tuba", "flute", "glockens
 def labels(values):
     unknown = torch.full((len(values),), torch.nan)
     none = torch.full((len(values),), -1)
-    return Labels(none, none, unknown, unknown, unknown, torch.as_tensor(values))
+    return Labels(none, none, unknown, unknown, unknown, unknown, torch.as_tensor(values))
 
 
 def sound(pitch=60.0, slope=1.0, seconds=1.0):

@@ -14,11 +14,12 @@ from timbre.models.perceptual import FORMS, KEPT, MetricTerm, Places, PriorTerm,
 ITEMS, DIM = 7, 5
 
 
-def labels(item, picture=None, pitch=None):
+def labels(item, picture=None, pitch=None, duration=2.0):
     item = torch.as_tensor(item)
     unknown = torch.full((len(item),), torch.nan)
     pitch = unknown if pitch is None else torch.as_tensor(pitch, dtype=torch.float32)
-    return Labels(item, item, pitch, unknown, unknown, torch.zeros(len(item), 0), picture)
+    duration = torch.zeros(len(item)) + torch.as_tensor(duration)
+    return Labels(item, item, pitch, unknown, unknown, duration, torch.zeros(len(item), 0), picture)
 
 
 def ratings(seed=0, items=ITEMS, dim=3):
@@ -185,13 +186,15 @@ def test_metric_descent_makes_distances_follow_the_listener_model():
     assert ratio.std() / ratio.mean() < 0.1  # proportional, whatever the unit
 
 
-def test_metric_compares_notes_near_in_pitch_only():
+def test_metric_compares_notes_near_in_pitch_and_duration_only():
     torch.manual_seed(0)
     pictures, z = torch.randn(8, 10), torch.randn(8, 4, requires_grad=True)
-    for pitch, compared in (([20.0 * k for k in range(8)], False), ([60.0 + k for k in range(8)], True)):
+    far, near, long = [20.0 * k for k in range(8)], [60.0 + k for k in range(8)], [2.0] * 8
+    shorter = [0.01 * 16.0**k for k in range(8)]
+    for pitch, duration, compared in ((far, long, False), (near, long, True), (near, shorter, False)):
         term = MetricTerm(4, 10)
-        term(z.detach(), labels(range(8), pictures, pitch))
-        value = term(z, labels(range(8), pictures, pitch))
+        term(z.detach(), labels(range(8), pictures, pitch, duration))
+        value = term(z, labels(range(8), pictures, pitch, duration))
         (gradient,) = torch.autograd.grad(value, z)
         assert bool(gradient.abs().max() > 1e-3) == compared
 

@@ -24,7 +24,9 @@ TERMS = [PairTerm, AdversaryTerm]
 def labelled(instrument: Tensor, residual: Tensor) -> Labels:
     size, pitch = len(instrument), 48.0 + 4.0 * instrument + residual
     nothing = torch.full((size,), -1)
-    return Labels(instrument, nothing, pitch, residual, torch.full((size,), 0.5), torch.zeros(size, 0))
+    return Labels(
+        instrument, nothing, pitch, residual, torch.full((size,), 0.5), torch.ones(size), torch.zeros(size, 0)
+    )
 
 
 def planted(seed: int, plant: str) -> tuple[Tensor, Labels]:

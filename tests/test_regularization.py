@@ -55,7 +55,7 @@ def test_a_broken_run_goes_on_exactly_with_all_terms(some_notes, tiny_config, tm
 
 
 def test_named_axes_are_learned_and_stored(some_notes, tiny_config, tmp_path):
-    config = with_terms(tiny_config, axes=("brightness",), axes_weight=100.0)
+    config = with_terms(tiny_config, perceptual="none", axes=("brightness",), axes_weight=100.0)
     config = replace(config, training=replace(config.training, epochs=25))
     space = timbre.train(some_notes, config, tmp_path / "space", progress=False)
     again = timbre.load(tmp_path / "space")

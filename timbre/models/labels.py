@@ -18,6 +18,8 @@ class Labels(NamedTuple):
     """Pitch minus the mean pitch of the instrument's training notes, semitones, (batch,); NaN where unpitched."""
     velocity: Tensor
     """0..1, (batch,); NaN is unknown."""
+    duration: Tensor
+    """Seconds until the note was let go, at most those that the model sees, (batch,)."""
     descriptors: Tensor
     """Values of the named axes, (batch, axes); NaN where not defined."""
     picture: Tensor | None = None

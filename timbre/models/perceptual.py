@@ -19,6 +19,7 @@ METRIC_NATS = 60000.0  # likewise; the error comes down to .01, distances within
 KEPT = 1024  # recent notes with which those of a batch are compared
 SOFTENING = 0.1  # of a mean distance: below it, logarithms of distances would ask for too much
 TEMPERATURE = 0.1  # of the ranks, in mean distances
+DURATION_WIDTH = 0.5  # octaves, likewise for durations
 PITCH_WIDTH = 3.0  # semitones: how near two notes' pitches are for their spectra to be compared
 
 
@@ -150,7 +151,8 @@ class MetricTerm(nn.Module):
     """Distances in the space follow those of a listener model between the sounds themselves, for every pair of notes.
 
     The notes of a batch are compared with the latest ones of earlier batches, near in pitch, since the model hears
-    spectra: pairs count by exp(-(pitch difference)^2 / 2 (3 semitones)^2), and a half where neither has a pitch. The
+    spectra: pairs count by exp(-(pitch difference)^2 / 2 (3 semitones)^2), and a half where neither has a pitch. They
+    count by exp(-(octaves between their durations)^2 / 2 (1/2)^2) too, as else lengths would make the distances. The
     term is the weighted variance of log(d / D), d in the space and D of the model: near pairs count as much as far
     ones (after Sammon 1969), and the unit of the space is left free, to which reconstruction owes a good deal.
 
@@ -163,6 +165,7 @@ class MetricTerm(nn.Module):
     points: Tensor
     pictures: Tensor
     pitches: Tensor
+    durations: Tensor
     filled: Tensor
 
     def __init__(self, dim: int, size: int, dims: int = 0) -> None:
@@ -171,6 +174,7 @@ class MetricTerm(nn.Module):
         self.register_buffer("points", torch.zeros(KEPT, self.dims))
         self.register_buffer("pictures", torch.zeros(KEPT, size))
         self.register_buffer("pitches", torch.full((KEPT,), torch.nan))
+        self.register_buffer("durations", torch.ones(KEPT))
         self.register_buffer("filled", torch.zeros(KEPT))
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
@@ -179,22 +183,27 @@ class MetricTerm(nn.Module):
             raise ConfigError("The metric form needs the pictures of a listener model in its labels.")
         z = z[:, : self.dims]
         target = torch.cdist(labels.picture, self.pictures)
-        weight = self._nearness(labels.pitch) * self.filled * (target > 1e-4)
+        weight = self._nearness(labels) * self.filled * (target > 1e-4)
         error = _logarithm(distances(z, self.points), weight) - _logarithm(target, weight)
         value = _mean((error - _mean(error, weight)).square(), weight)
-        self._keep(z.detach(), labels.picture, labels.pitch)
+        self._keep(z.detach(), labels.picture, labels)
         return METRIC_NATS * value
 
-    def _nearness(self, pitch: Tensor) -> Tensor:
-        apart = pitch.unsqueeze(1) - self.pitches
-        neither = pitch.isnan().unsqueeze(1) & self.pitches.isnan()
-        return torch.where(neither, 0.5, torch.exp(-0.5 * (apart / PITCH_WIDTH).square()).nan_to_num(0.0))
+    def _nearness(self, labels: Labels) -> Tensor:
+        apart = labels.pitch.unsqueeze(1) - self.pitches
+        neither = labels.pitch.isnan().unsqueeze(1) & self.pitches.isnan()
+        in_pitch = torch.where(neither, 0.5, torch.exp(-0.5 * (apart / PITCH_WIDTH).square()).nan_to_num(0.0))
+        octaves = torch.log2(labels.duration.clamp_min(0.01)).unsqueeze(1) - torch.log2(self.durations)
+        return in_pitch * torch.exp(-0.5 * (octaves / DURATION_WIDTH).square())
 
     @torch.no_grad()
-    def _keep(self, z: Tensor, picture: Tensor, pitch: Tensor) -> None:
+    def _keep(self, z: Tensor, picture: Tensor, labels: Labels) -> None:
         """The latest notes first, the oldest drop out."""
-        for name, new in (("points", z), ("pictures", picture), ("pitches", pitch), ("filled", torch.ones_like(pitch))):
-            setattr(self, name, torch.cat([new.to(getattr(self, name)), getattr(self, name)])[:KEPT])
+        duration, filled = labels.duration.clamp_min(0.01), torch.ones_like(labels.pitch)
+        latest = {"points": z, "pictures": picture, "pitches": labels.pitch, "durations": duration}
+        for name, new in {**latest, "filled": filled}.items():
+            old = getattr(self, name)
+            setattr(self, name, torch.cat([new.to(old), old])[:KEPT])
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:

@@ -64,6 +64,7 @@ class Regularizers:
         self, config: Config, notes: NoteLabels | None, features: Features, front: Spectrogram, device: torch.device
     ) -> None:
         self.settings, self.front, self.features, self.device = config.regularization, front, features, device
+        self.seconds = config.data.duration
         self.terms = nn.ModuleDict(_terms(config, notes, front)).to(device)
         self.values: dict[str, Tensor] = {}
         notes = notes or _unknown(features)
@@ -108,6 +109,7 @@ class Regularizers:
             pitch=pitch,
             residual=pitch - self.mean_pitch[index],
             velocity=found.conditions.velocity,
+            duration=found.conditions.release.clamp_max(self.seconds),
             descriptors=self._descriptors(found),
             picture=self.listener(found.spectrogram) if self.listener else None,
         )
