@@ -47,7 +47,7 @@ app = App(
     config=fill_from_toml,
     result_action="return_value",
     suppress_keyboard_interrupt=False,
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), consume_multiple=True),
 )
 
 for _order, (_name, _help) in enumerate(_COMMANDS.items()):

@@ -74,19 +74,19 @@ def train(
             return _finished(folder, config, mark)
     ranks = join(config.training)
     ranks.require_same(mark, "libraries")
+    axes, parts = find_axes(config.regularization.axes), library.parts(config.data)
+    labels = note_labels(library, parts, found)  # refuses what it cannot match before any work is done
     table = features(library, config, progress and ranks.first, ranks.rank, ranks.world)
     dropped = ranks.merge(table.dropped)
     require_enough(len(library), dropped)
     files = [str(note.file) for note in library]
-    parts = library.parts(config.data)
-    labels = note_labels(library, parts, found)
     fitted = fit(table, files, config, folder, mark, progress, ranks, labels)
     atlas = _atlas(library, parts, table, fitted.model, ranks)
     report = fitted.report | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
     if found:
         items = sorted({name for study in found.parts for name in study.instruments if name})
         report["ratings"] = {"studies": list(found.studies), "items": items}
-    space = Space(config, fitted.model, atlas, report, find_axes(config.regularization.axes))
+    space = Space(config, fitted.model, atlas, report, axes)
     if folder is not None and ranks.first:
         space.save(folder)
         write_text(folder / RUN, json.dumps({"library": str(library.root)}))  # of this machine: no part of the space
@@ -97,6 +97,11 @@ def train(
 def _ratings(ratings: "Ratings | str | FilePath | None", config: Config) -> "Ratings | None":
     form = config.regularization.perceptual
     if ratings is None:
+        if form not in ("none", "metric"):
+            raise ConfigError(
+                f"regularization.perceptual is {form}, which needs listeners' ratings; give some, or take metric, "
+                "which needs none."
+            )
         return None
     if form in ("none", "metric"):
         raise ConfigError(
