@@ -49,3 +49,10 @@ def test_front_ends(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "front_ends.py", "--out", str(tmp_path / "runs"))
     assert {row["front_end"] for row in rows} == {"mel", "nsgt_erb"}
     assert all(float(str(row["error_db"])) > float(str(row["front_db"])) for row in rows)
+
+
+@pytest.mark.slow
+def test_ablation(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "ablation.py", "--out", str(tmp_path / "runs"))
+    assert {row["variant"] for row in rows} == {"pca", "vae", "all"}
+    assert all({"l1_db", "iwae_nats", "r2_linear", "r2_mlp", "instrument"} <= set(row) for row in rows)
