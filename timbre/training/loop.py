@@ -221,8 +221,15 @@ class Run:
         self.save(better)
 
     def save(self, better: bool = False) -> None:
-        """Write the state to go on from, and the checkpoints. Only the first rank does, without asking the others."""
-        if self.out is None or not self.ranks.first:
+        """Write the state to go on from, and the checkpoints: the first rank, without asking the others.
+
+        Those keep only what the terms remember of their own notes.
+        """
+        if self.out is None:
+            return
+        if not self.ranks.first:
+            own = {"config": self.config.to_dict(), "library": self.library, "step": self.step}
+            save_state(self._own_state(), own | {"regularizers": self.regularizers.terms.state_dict()})
             return
         save_state(self.out / "resume", self.state())
         kinds = {"last": self.average.weights} | ({"best": self.best_weights} if better else {})
@@ -245,13 +252,18 @@ class Run:
         """Go on from a state; with another number of ranks, from about the same place in the epoch."""
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.regularizers.terms.load_state_dict(state.get("regularizers", {}))
+        own = state if self.ranks.first else load_state(self._own_state(), self.config, self.library)
+        if own and own["step"] == state["step"]:  # else the terms begin anew with what they remember
+            self.regularizers.terms.load_state_dict(own["regularizers"])
         device = self.fabric.device
         self.average.weights = {name: value.to(device) for name, value in state["average"].items()}
         self.best, self.best_weights = state["best"], {k: v.to(device) for k, v in state["best_weights"].items()}
         self.epoch, self.place, self.step = (state[key] for key in ("epoch", "place", "step"))
         self.place = self.place * self.batches.count // state.get("count", self.batches.count)
         self.notes, self.elapsed = state["notes"], state["elapsed"]
+
+    def _own_state(self) -> Path:
+        return Path(self.out or "") / "resume" / f"rank{self.ranks.rank}"
 
     def finish(self) -> Fitted:
         """The best weights, measured on the notes that were never seen."""
