@@ -102,7 +102,7 @@ def _decode(space: Space, number: int, release: float) -> torch.Tensor:
     controls = ([atlas.pitches[number]], [atlas.velocities[number]], [release])
     conditions = Conditions(*(torch.tensor(np.asarray(control, np.float32)) for control in controls))
     with torch.no_grad():
-        return space.model.decode(
+        return space.model.decode_points(
             torch.from_numpy(atlas.points[number : number + 1].copy()), conditions, torch.arange(space.model.frames)
         )
 

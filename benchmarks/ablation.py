@@ -58,11 +58,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vae+axes": PLAIN | {"axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even")},
     "vae+pair": PLAIN | {"pitch": "pair"},
     "vae+adversary": PLAIN | {"pitch": "adversary"},
-    "vae+metric+adversary": PLAIN | {"perceptual": "metric", "pitch": "adversary"},
+    "vae+pitch flow": PLAIN | {"pitch": "flow"},
+    "vae+metric+pitch flow": PLAIN | {"perceptual": "metric", "pitch": "flow"},
     "all": PLAIN
     | {
         "perceptual": "metric",
-        "pitch": "adversary",
+        "pitch": "flow",
         "axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even"),
     },
 }
@@ -181,7 +182,7 @@ def space_row(name: str, notes: Library, config: Config, place: Path, args: argp
         known = Conditions(*(torch.tensor([getattr(e, name) for e in examples]) for name in columns))
         with torch.no_grad():
             seen = torch.from_numpy(np.stack([e.spectrogram for e in examples]))
-            return np.asarray(space.model.posterior(seen, known).center)
+            return np.asarray(space.model.points(seen, known))
 
     return row | listeners(points, config, args)
 

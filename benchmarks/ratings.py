@@ -119,7 +119,7 @@ def places(space: timbre.Space, study: Study) -> np.ndarray:
     columns = ("pitch", "velocity", "release")
     known = Conditions(*(torch.tensor([getattr(e, name) for e in study.examples]) for name in columns))
     with torch.no_grad():
-        return np.asarray(space.model.posterior(spectrograms(study), known).center)
+        return np.asarray(space.model.points(spectrograms(study), known))
 
 
 if __name__ == "__main__":

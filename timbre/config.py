@@ -199,9 +199,10 @@ class RegularizationConfig:
     """Descriptors that the first dimensions mean, in this order: named axes with a fixed sign and scale."""
     axes_weight: float = 10.0
     """Weight of that term."""
-    pitch: Literal["none", "pair", "adversary"] = "none"
-    """How pitch is kept out of the space: same sounds at two pitches are drawn together, or an adversary that reads
-    pitch from the points is foiled."""
+    pitch: Literal["none", "pair", "adversary", "flow"] = "flow"
+    """How pitch is kept out of the space: same sounds at two pitches are drawn together (pair); an adversary that reads
+    pitch from the points is foiled as well (adversary); or pairs, and after the training a flow that knows the pitch
+    carries every point to where its instrument has middle C, and back before it is decoded (flow)."""
     pitch_weight: float = 1.0
     """Weight of that term."""
 

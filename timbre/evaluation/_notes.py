@@ -77,7 +77,7 @@ class Heard:
     @torch.no_grad()
     def points(self, space: Space) -> np.ndarray:
         """Their points, (notes, dim)."""
-        found = [space.model.posterior(b.spectrogram, b.conditions).center.numpy() for b in self.in_order()]
+        found = [space.model.points(b.spectrogram, b.conditions).numpy() for b in self.in_order()]
         return np.concatenate([np.zeros((0, space.dim), np.float32), *found])
 
 

@@ -46,7 +46,8 @@ def errors(space: Space, heard: Heard, points: np.ndarray) -> Errors:
     """Errors of notes decoded from points (notes, dim), over all bins and frames; as in training's report."""
     absolute, square = [np.zeros(0)], [np.zeros(0)]
     for batch in heard.in_order():
-        difference = space.model.decode(torch.from_numpy(points[batch.rows]), batch.conditions) - batch.spectrogram
+        decoded = space.model.decode_points(torch.from_numpy(points[batch.rows]), batch.conditions)
+        difference = decoded - batch.spectrogram
         absolute.append(difference.double().abs().mean((1, 2)).numpy())
         square.append(difference.double().square().mean((1, 2)).numpy())
     return Errors(np.concatenate(absolute), np.concatenate(square))
@@ -94,7 +95,7 @@ def _picture(space: Space, samples: np.ndarray) -> np.ndarray:
 
 def _sound(space: Space, heard: Heard, points: np.ndarray, number: int, length: int, seed: int) -> np.ndarray:
     conditions = heard.take(np.array([number])).conditions
-    spectrogram = space.model.decode(torch.from_numpy(points[[number]]), conditions)
+    spectrogram = space.model.decode_points(torch.from_numpy(points[[number]]), conditions)
     return np.asarray(space.front.inverse(spectrogram, length=length, inverter="pghi+8", seed=seed)[0].numpy())
 
 

@@ -79,8 +79,8 @@ def _there_and_back(space: Space, line: np.ndarray, pitch: float) -> tuple[Tenso
     """Decoded spectrograms (steps, bins, frames) of points (steps, dim), and the points that they are encoded to."""
     controls = (torch.full((len(line),), value) for value in (pitch, float("nan"), float("inf")))
     conditions = Conditions(*controls)
-    spectrogram = space.model.decode(torch.from_numpy(line.astype(np.float32)), conditions)
-    return spectrogram, space.model.posterior(spectrogram, conditions).center.double().numpy()
+    spectrogram = space.model.decode_points(torch.from_numpy(line.astype(np.float32)), conditions)
+    return spectrogram, space.model.points(spectrogram, conditions).double().numpy()
 
 
 @torch.no_grad()
@@ -107,6 +107,6 @@ def _measured(space: Space, places: np.ndarray, conditions: Conditions, axis: st
     """Values of an axis, (notes, steps), of what is decoded at places (notes, steps, dim)."""
     columns = []
     for step in range(places.shape[1]):
-        spectrogram = space.model.decode(torch.from_numpy(places[:, step]), conditions)
+        spectrogram = space.model.decode_points(torch.from_numpy(places[:, step]), conditions)
         columns.append(axis_values(spectrogram, space.front, conditions.pitch, (axis,))[:, 0].double().numpy())
     return np.stack(columns, 1)

@@ -5,6 +5,8 @@ instruments have ranges, and that a tuba plays low is a part of its timbre. Batc
 their notes with a memory of recent points, which are constants for the gradient.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,13 +65,35 @@ class Recent(nn.Module):
         return min(int(self.written), len(self.points))
 
 
-class PairTerm(nn.Module):
-    """Notes of one instrument at different pitches are drawn together, nearer than other instruments at the same pitch.
+class Sources(NamedTuple):
+    """Points of notes, (n, dim), with what plays them and how high."""
 
-    For each note i, softplus(2 + log mean_n exp(-d_in^2 / 2 s^2) - log mean_p exp(-d_ip^2 / 2 s^2)): p are the notes
+    points: Tensor
+    instrument: Tensor
+    """Numbers, (n,)."""
+    pitch: Tensor
+    """MIDI, (n,)."""
+
+
+def contrast(notes: Sources, others: Sources) -> Tensor:
+    """How much nearer notes are to their own instrument at other pitches than to other instruments at their own, ().
+
+    For each note i, softplus(2 + log mean_n exp(-d_in^2 / 2 s^2) - log mean_p exp(-d_ip^2 / 2 s^2)): p are the others
     of its instrument two semitones or more away, n those of other instruments within a fifth, d the distance of points
     and s^2 the mean variance of a dimension, so that shrinking the space gains nothing. A contrastive loss (after
     Khosla et al. 2020, Supervised contrastive learning) whose positives differ in pitch and whose negatives do not.
+    """
+    gap = (notes.pitch.unsqueeze(1) - others.pitch).abs()
+    same = notes.instrument.unsqueeze(1) == others.instrument
+    own, rivals = same & (gap >= APART), ~same & (gap <= NEAR)
+    nearness = -squares(notes.points, others.points) / (2.0 * others.points.var(0).mean() + 1e-12)
+    lead = _log_mean_exp(nearness, own) - _log_mean_exp(nearness, rivals)
+    compared = own.any(1) & rivals.any(1)
+    return (F.softplus(MARGIN - lead) * compared).sum() / compared.sum().clamp_min(1)
+
+
+class PairTerm(nn.Module):
+    """Notes of one instrument at different pitches are drawn together: :func:`contrast` with a memory of recent notes.
 
     Args:
         dim: dimensions of the points.
@@ -86,20 +110,12 @@ class PairTerm(nn.Module):
         count = self.recent.count
         value = 0.0 * z.sum()
         if len(points) > 1 and count + len(points) >= FEWEST:
-            value = NATS * self._contrast(points, known, count) * (len(points) / len(z))
+            own, memory = Sources(points, known.instrument, known.pitch), self.recent
+            kept = (memory.points[:count], memory.instrument[:count], memory.pitch[:count])
+            others = Sources(*(torch.cat(pair) for pair in zip(own, kept, strict=True)))
+            value = NATS * contrast(own, others) * (len(points) / len(z))
         self.recent.write(points, known)
         return value
-
-    def _contrast(self, z: Tensor, labels: Labels, count: int) -> Tensor:
-        others = torch.cat([z, self.recent.points[:count]])
-        instrument = torch.cat([labels.instrument, self.recent.instrument[:count]])
-        gap = (labels.pitch.unsqueeze(1) - torch.cat([labels.pitch, self.recent.pitch[:count]])).abs()
-        same = labels.instrument.unsqueeze(1) == instrument
-        own, rivals = same & (gap >= APART), ~same & (gap <= NEAR)
-        nearness = -_squares(z, others) / (2.0 * others.var(0).mean() + 1e-12)
-        lead = _log_mean_exp(nearness, own) - _log_mean_exp(nearness, rivals)
-        compared = own.any(1) & rivals.any(1)
-        return (F.softplus(MARGIN - lead) * compared).sum() / compared.sum().clamp_min(1)
 
 
 class AdversaryTerm(nn.Module):
@@ -172,10 +188,10 @@ def _kernel(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]) 
     dim = z.shape[1]
     linear = u @ u_b.T / dim
     shared = linear * (1.0 + (of.unsqueeze(1) == of_b).to(z.dtype))
-    return (shared + torch.exp(-_squares(u, u_b) / dim) + torch.exp(-_squares(z, z_b) / dim)) / 4.0
+    return (shared + torch.exp(-squares(u, u_b) / dim) + torch.exp(-squares(z, z_b) / dim)) / 4.0
 
 
-def _squares(a: Tensor, b: Tensor) -> Tensor:
+def squares(a: Tensor, b: Tensor) -> Tensor:
     """Squared distances (n, m) of points (n, dim) and (m, dim)."""
     return (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.T).clamp_min(0.0)
 

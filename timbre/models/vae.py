@@ -14,6 +14,7 @@ from timbre.models.discrepancy import discrepancy
 from timbre.models.encoder import Encoder
 from timbre.models.flows import Flow, make_flow
 from timbre.models.partials import Partials
+from timbre.models.pitch_flow import PitchFlow
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryPicture
 
@@ -98,6 +99,8 @@ class VAE(nn.Module):
         )  # fmt: skip
         self.register_buffer("clock", torch.arange(self.frames) / front.frame_rate, persistent=False)
         self.floor_db = front.floor_db
+        taken_out, named = config.regularization.pitch == "flow", len(config.regularization.axes)
+        self.pitch_flow = PitchFlow(model.dim, named) if taken_out else None
 
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
         """q(z|x) of notes: dB (batch, bins, frames). That of an "ae", which learns no width, is as narrow as can be."""
@@ -108,8 +111,27 @@ class VAE(nn.Module):
             log_std = torch.full_like(mean, NARROWEST)
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
 
+    def points(self, spectrogram: Tensor, conditions: Conditions, refine: int = 0) -> Tensor:
+        """The places of notes in the space (batch, dim): the posterior's centers, with their pitch taken out where the
+        settings say so. `refine` is a number of steps of :meth:`refine`."""
+        z = self.posterior(spectrogram, conditions).center
+        if refine:
+            z = self.refine(spectrogram, conditions, z, refine)
+        return self.pitch_flow(z, conditions.pitch) if self.pitch_flow else z
+
+    def decode_points(self, points: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
+        """As :meth:`decode`, of places (batch, dim) of the space."""
+        return self.decode(self.latent(points, conditions.pitch), conditions, frames)
+
+    def latent(self, points: Tensor, pitch: Tensor) -> Tensor:
+        """What the decoder takes, (..., dim), for places (..., dim) of the space at a pitch (...), MIDI."""
+        return self.pitch_flow.inverse(points, pitch) if self.pitch_flow else points
+
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
-        """Spectrograms in dB (batch, bins, frames) of points (batch, dim): all frames, or those of given numbers."""
+        """Spectrograms in dB (batch, bins, frames) of latent points (batch, dim): all frames, or those given.
+
+        For places of the space see :meth:`decode_points`.
+        """
         return self.decoder(z, conditions, self.clock if frames is None else self.clock[frames])
 
     def loss(
@@ -157,6 +179,7 @@ class VAE(nn.Module):
             return z, DISCREPANCY_WEIGHT * discrepancy(z), kl
         return z, kl.clamp_min(free_nats) if free_nats else kl, kl
 
+    @torch.enable_grad()
     def refine(
         self, spectrogram: Tensor, conditions: Conditions, points: Tensor, steps: int, stride: int = 4
     ) -> Tensor:

@@ -81,8 +81,8 @@ def train(
     require_enough(len(library), dropped)
     files = [str(note.file) for note in library]
     fitted = fit(table, files, config, folder, mark, progress, ranks, labels)
-    atlas = _atlas(library, parts, table, fitted.model, ranks)
-    report = fitted.report | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
+    atlas, pitch_flow = _atlas(library, parts, table, fitted.model, ranks, config)
+    report = fitted.report | pitch_flow | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
     if found:
         items = sorted({name for study in found.parts for name in study.instruments if name})
         report["ratings"] = {"studies": list(found.studies), "items": items}
@@ -153,8 +153,13 @@ def _check_writable(folder: FilePath) -> None:
         ) from error
 
 
-def _atlas(library: Library, parts: np.ndarray, table: Features, model: VAE, ranks: "Ranks") -> Atlas:
-    """Points of the notes themselves, transposed copies left out: of all ranks, in the library's order."""
+def _atlas(
+    library: Library, parts: np.ndarray, table: Features, model: VAE, ranks: "Ranks", config: Config
+) -> tuple[Atlas, dict[str, Any]]:
+    """Points of the notes themselves, transposed copies left out: of all ranks, in the library's order.
+
+    Where pitch is to be taken out of them, that is learned first; also what there is to report of it.
+    """
     rows = table.rows()
     batches = Batches(table, rows, 64, 0, torch.device("cpu")).in_order()
     with torch.no_grad():
@@ -163,8 +168,9 @@ def _atlas(library: Library, parts: np.ndarray, table: Features, model: VAE, ran
     number, point, pitch, velocity = (np.concatenate(ranks.gather(column)) for column in columns)
     order = np.argsort(number)
     notes = [library[int(index)] for index in number[order]]
-    return Atlas(
-        points=point[order],
+    point, report = _without_pitch(model, config, point[order], pitch[order], notes, parts[number[order]])
+    atlas = Atlas(
+        points=point,
         pitches=pitch[order],
         velocities=velocity[order],
         names=tuple(note.name for note in notes),
@@ -173,6 +179,27 @@ def _atlas(library: Library, parts: np.ndarray, table: Features, model: VAE, ran
         files=tuple(_relative(note.file, library.root) for note in notes),
         splits=tuple(str(part) for part in parts[number[order]]),
     )
+    return atlas, report
+
+
+def _without_pitch(
+    model: VAE, config: Config, points: np.ndarray, pitches: np.ndarray, notes: list[Note], parts: np.ndarray
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Points (notes, dim) whose pitch the model's flow has taken out, once it has learned to; and what to report.
+
+    Every rank learns the same from the same points.
+    """
+    if model.pitch_flow is None:
+        return points, {}
+    from timbre.training.pitch_flow import fit_pitch_flow
+
+    known = parts == "train"
+    instrument = np.array([note.instrument for note in notes])
+    weight, seed = config.regularization.pitch_weight, config.training.seed
+    report = fit_pitch_flow(model.pitch_flow, points[known], instrument[known], pitches[known], weight, seed)
+    with torch.no_grad():
+        placed = model.pitch_flow(torch.from_numpy(points), torch.from_numpy(pitches.astype(np.float32)))
+    return placed.numpy(), report
 
 
 def _relative(file: FilePath, root: FilePath) -> str:

@@ -54,7 +54,8 @@ class Space:
     def encode(
         self, audio: Audio, pitch: float | None = None, velocity: float | None = None, refine: int = 0
     ) -> np.ndarray:
-        """The point of a sound: the flow of the posterior's base mean (which is not E[z]).
+        """The point of a sound: the flow of the posterior's base mean (which is not E[z]), its pitch taken out where
+        `regularization.pitch` is "flow".
 
         Args:
             audio: a note; mixed to mono, resampled, cut at its onset and levelled as in training.
@@ -72,9 +73,7 @@ class Space:
         conditions = _constant(note.pitch, note.velocity, note.release)
         spectrogram = torch.from_numpy(note.spectrogram)[None]
         with torch.no_grad():
-            z = self.model.posterior(spectrogram, conditions).center
-        if refine:
-            z = self.model.refine(spectrogram, conditions, z, refine)
+            z = self.model.points(spectrogram, conditions, refine)
         return np.asarray(z[0].numpy())
 
     def decode(
@@ -159,7 +158,7 @@ class Space:
             )
         along = tensor(points if len(points) == 1 else points[part])[None].expand(1, len(clock), -1)
         with torch.no_grad():
-            return self.model.decoder(along, conditions, clock)[0]
+            return self.model.decoder(self.model.latent(along, conditions.pitch), conditions, clock)[0]
 
     def move(self, z: np.ndarray | Sequence[float], **steps: float) -> np.ndarray:
         """The point moved along named axes: ``space.move(z, brightness=1.0)`` is brighter by 1.

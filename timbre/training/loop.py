@@ -301,7 +301,7 @@ class _Objective(nn.Module):
         super().__init__()
         self.net = net
         for parameter in net.parameters():  # DDP waits for every gradient, and those of no flows never come
-            parameter.requires_grad_(parameter.numel() > 0)
+            parameter.requires_grad_(parameter.requires_grad and parameter.numel() > 0)
 
     def forward(self, compute: Callable[[VAE], Loss]) -> tuple[Tensor, ...]:
         """The fields of a Loss."""

@@ -146,7 +146,7 @@ def _terms(config: Config, notes: NoteLabels | None, front: Spectrogram) -> dict
             raise ConfigError(
                 f"regularization.pitch is {settings.pitch}, which needs the notes' instruments; give labels."
             )
-        terms["pitch"] = PairTerm(dim) if settings.pitch == "pair" else AdversaryTerm(dim)
+        terms["pitch"] = AdversaryTerm(dim) if settings.pitch == "adversary" else PairTerm(dim)
     return terms
 
 

@@ -1,0 +1,182 @@
+"""The flow that takes pitch out of a space: laws, and what it learns from points of which all is known."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+import timbre
+from timbre.config import Config
+from timbre.data import Library
+from timbre.evaluation.latent import neighbour_accuracy, probe_r2, residual_pitch
+from timbre.models.pitch_flow import MIDDLE_C, PitchFlow
+from timbre.models.vae import VAE
+from timbre.space import Space
+from timbre.training import pitch_flow
+from timbre.training.pitch_flow import FEWEST, fit_pitch_flow
+
+DIM = 5
+
+
+def disturbed(dim: int = DIM, fixed: int = 0, seed: int = 0, size: float = 0.15) -> PitchFlow:
+    """A flow far from the identity."""
+    torch.manual_seed(seed)
+    flow = PitchFlow(dim, fixed)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += size * torch.randn_like(parameter)
+    return flow.requires_grad_(False)
+
+
+def planted(seed: int = 0, notes: int = 600) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Notes of 20 instruments, each strung out along pitch, in a direction that depends on where it lies: points,
+    instruments, pitches."""
+    random = np.random.default_rng(seed)
+    place = 1.5 * random.normal(size=(20, DIM))
+    way = 0.6 + 0.5 * np.sin(np.roll(place, 1, axis=1))
+    instrument, octaves = random.integers(20, size=notes), random.uniform(-1.5, 1.5, notes)
+    points = (
+        place[instrument] + octaves[:, None] * way[instrument] + 0.2 * random.normal(size=(notes, DIM))
+    )
+    return points, instrument, 60.0 + 12.0 * octaves
+
+
+@given(st.integers(0, 10_000), st.integers(1, 6), st.floats(12.0, 120.0))
+def test_the_inverse_undoes_it_at_every_pitch(seed: int, dim: int, pitch: float) -> None:
+    flow, z = disturbed(dim, seed=seed), torch.randn(7, dim, dtype=torch.float64)
+    flow.double()
+    at = torch.full((7,), pitch, dtype=torch.float64)
+    torch.testing.assert_close(flow.inverse(flow(z, at), at), z, rtol=0, atol=1e-6)
+    torch.testing.assert_close(flow(flow.inverse(z, at), at), z, rtol=0, atol=1e-6)
+
+
+def test_it_begins_as_the_identity_and_is_one_at_middle_c_and_where_the_pitch_is_unknown() -> None:
+    z, every = torch.randn(4, DIM), torch.tensor([20.0, 60.0, 100.0, torch.nan])
+    torch.testing.assert_close(PitchFlow(DIM)(z, every), z)
+    moved = (disturbed()(z, every) - z).abs().amax(1)
+    assert moved[[0, 2]].min() > 1e-2
+    assert moved[[1, 3]].max() < 1e-6
+    assert MIDDLE_C == 60.0
+
+
+def test_named_axes_never_move() -> None:
+    z, pitch = torch.randn(50, DIM), torch.full((50,), 84.0)
+    flow = disturbed(fixed=2)
+    change = (flow(z, pitch) - z).abs().amax(0)
+    assert change[:2].max() == 0
+    assert change[2:].min() > 1e-2
+    back = (flow.inverse(z, pitch) - z).abs().amax(0)
+    assert back[:2].max() == 0
+
+
+def test_a_place_is_carried_along_a_line_of_pitches_frame_by_frame() -> None:
+    flow, place, line = disturbed(), torch.randn(1, 1, DIM), torch.linspace(40, 80, 9)[None]
+    whole = flow.inverse(place, line)
+    assert whole.shape == (1, 9, DIM)
+    for frame in range(9):
+        torch.testing.assert_close(whole[:, frame], flow.inverse(place[:, 0], line[:, frame]))
+
+
+def test_it_does_not_change_what_else_is_drawn_by_chance() -> None:
+    flowing = Config()
+    plain = replace(flowing, regularization=replace(flowing.regularization, pitch="none"))
+    torch.manual_seed(3)
+    one, then = VAE(plain), torch.rand(1)
+    torch.manual_seed(3)
+    other, also = VAE(flowing), torch.rand(1)
+    assert torch.equal(then, also)
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name])
+
+
+def test_what_it_learns_takes_pitch_out_and_keeps_instruments_and_distances_at_one_pitch() -> None:
+    points, instrument, pitch = planted()
+    residual, train = residual_pitch(pitch, instrument.astype(str)), np.arange(600) % 3 > 0
+    flow = PitchFlow(DIM)
+    report = fit_pitch_flow(flow, points[train], instrument[train], pitch[train])
+    assert report == {"pitch_flow_notes": int(train.sum())}
+    placed = flow(torch.from_numpy(points).float(), torch.from_numpy(pitch).float()).numpy()
+
+    def figures(x: np.ndarray) -> tuple[float, float, float]:
+        r2 = [probe_r2(x[train], residual[train], x[~train], residual[~train], kind=k) for k in ("linear", "mlp")]
+        return *r2, neighbour_accuracy(x[~train], instrument[~train], x[train], instrument[train])
+
+    (linear, mlp, before), (linear_after, mlp_after, after) = figures(points), figures(placed)
+    assert min(linear, mlp) > 0.4
+    assert max(linear_after, mlp_after) < 0.15
+    assert after >= before - 0.03
+    high = np.flatnonzero(pitch > 72)
+    apart = [
+        np.linalg.norm(x[high][:, None] - x[high], axis=-1)[np.triu_indices(len(high), 1)] for x in (points, placed)
+    ]
+    assert np.corrcoef(np.log(apart[0] + 0.1), np.log(apart[1] + 0.1))[0, 1] > 0.7
+
+
+def test_learning_is_the_same_every_time_and_leaves_the_callers_chance_alone() -> None:
+    points, instrument, pitch = planted(notes=200)
+    found: list[Tensor] = []
+    for _ in range(2):
+        flow = PitchFlow(DIM)
+        torch.manual_seed(5)
+        fit_pitch_flow(flow, points, instrument, pitch, seed=1)
+        found += [flow.inverse(torch.ones(1, DIM), torch.tensor([72.0])), torch.rand(1)]
+    assert torch.equal(found[0], found[2])
+    assert torch.equal(found[1], found[3])
+
+
+@pytest.mark.parametrize("spoilt", ["few", "no pitch", "one of each"])
+def test_with_too_little_to_learn_from_it_stays_the_identity(spoilt: str) -> None:
+    points, instrument, pitch = planted(notes=FEWEST - 1 if spoilt == "few" else 300)
+    if spoilt == "no pitch":
+        pitch[:] = np.nan
+    if spoilt == "one of each":
+        instrument = np.arange(300)
+    flow = PitchFlow(DIM)
+    assert fit_pitch_flow(flow, points, instrument, pitch) == {"pitch_flow_notes": 0}
+    z = torch.randn(3, DIM)
+    assert torch.equal(flow(z, torch.full((3,), 80.0)), z)
+
+
+def with_flow(space: Space) -> Space:
+    """The same space, its pitch taken out by some flow."""
+    config = replace(space.config, regularization=replace(space.config.regularization, pitch="flow"))
+    model = VAE(config)
+    weights = {f"pitch_flow.{name}": value for name, value in disturbed(space.dim).state_dict().items()}
+    model.load_state_dict({**space.model.state_dict(), **weights})
+    return Space(config, model.eval(), space.atlas, space.report, space.axes)
+
+
+def test_a_space_places_notes_elsewhere_and_decodes_them_as_before(
+    tiny_space: Space, some_notes: Library, tmp_path: Path
+) -> None:
+    other = with_flow(tiny_space)
+    again = timbre.load(other.save(tmp_path / "space"))
+    for note in [note for note in some_notes if note.pitch is not None and abs(note.pitch - 60) > 6][:3]:
+        audio, pitch = timbre.read(note.file), note.pitch
+        before, after = tiny_space.encode(audio, pitch), other.encode(audio, pitch)
+        assert np.abs(before - after).max() > 0.05
+        np.testing.assert_array_equal(after, again.encode(audio, pitch))
+        wanted, found = (
+            space.spectrogram(point[None], pitch, 0.8, 1.0) for space, point in ((tiny_space, before), (again, after))
+        )
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)  # dB
+
+
+def test_training_learns_it_and_the_atlas_holds_what_encoding_gives(
+    some_notes: Library, tiny_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pitch_flow, "FEWEST", 10)
+    monkeypatch.setattr(pitch_flow, "STEPS", 30)
+    assert tiny_config.regularization.pitch == "flow"
+    space = timbre.train(some_notes, tiny_config, progress=False)
+    assert space.report["pitch_flow_notes"] >= 10
+    for note in some_notes[:4]:
+        point = space.encode(timbre.read(note.file), note.pitch, note.velocity)
+        np.testing.assert_allclose(point, space.atlas[note.name], atol=0.03)
+    z, pitch = torch.zeros(2, space.dim), torch.tensor([48.0, 72.0])
+    assert (space.model.latent(z, pitch) - z).abs().min() > 1e-4

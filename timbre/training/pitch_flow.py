@@ -1,0 +1,129 @@
+"""Learning where each place lies at another pitch, from the points of a trained space."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from timbre.models.pitch_flow import PitchFlow
+from timbre.models.pitch_free import Sources, contrast, squares
+
+FEWEST = 128  # pitched notes of the training set, each with its instrument at another pitch; with fewer nothing is done
+STEPS = 500
+RATE, DECAY = 5e-3, 0.1  # AdamW's
+NOISE = 0.1  # on the points, in units of their spread
+POOL = 2048  # notes that a step knows of
+MOVED = 384  # of them, whose gradient is taken
+READ = 900  # others, from which pitch is read
+FOILED = 30.0  # weight of what is read, beside the contrast
+RIDGE = 0.05  # of the reader, whose kernel is about 1 for a note with itself
+TRUE = 5.0  # weight of distances at one pitch
+ALIKE = 2.0  # semitones: notes of one pitch
+TYPICAL = 10.0  # semitones: the unit of residuals
+
+
+def fit_pitch_flow(
+    flow: PitchFlow, points: np.ndarray, instrument: np.ndarray, pitch: np.ndarray, weight: float = 1.0, seed: int = 0
+) -> dict[str, Any]:
+    """Fit the flow to the latent points of training notes, so that its points do not tell the pitch.
+
+    Three things are asked of it. Notes of one instrument are to lie together whatever their pitch
+    (:func:`~timbre.models.pitch_free.contrast`). The best reader of pitch within the instrument, a ridge regression in
+    closed form with linear and Gaussian kernels on other notes, is to find nothing, in points and in their deviations
+    from the instrument's mean. And distances between notes of nearly one pitch are to stay in proportion to what they
+    were, since these are what listeners judge.
+
+    Args:
+        flow: as it was made; its parameters are changed.
+        points: (notes, dim).
+        instrument: number of each note's (notes,).
+        pitch: MIDI (notes,), NaN where unpitched.
+        weight: of what is read.
+        seed: of the steps' choices.
+
+    Returns:
+        "pitch_flow_notes", the notes from which it was learned: 0 if there were fewer than 128 with a pitch and a
+        second note of their instrument, when the flow stays the identity.
+    """
+    chosen = np.flatnonzero(np.isfinite(pitch))
+    _, number, count = np.unique(instrument[chosen], return_inverse=True, return_counts=True)
+    chosen, number = chosen[count[number] > 1], number[count[number] > 1]
+    if len(chosen) < FEWEST:
+        return {"pitch_flow_notes": 0}
+    places, heights = (torch.from_numpy(x[chosen].astype(np.float32)) for x in (points, pitch))
+    notes = Sources(places, torch.from_numpy(number), heights)
+    flow.center.copy_(notes.points.mean(0))
+    flow.scale.copy_(notes.points.std(0).clamp_min(1e-3))
+    flow.requires_grad_(True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        optimizer = torch.optim.AdamW(flow.parameters(), lr=RATE, weight_decay=DECAY)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            _objective(flow, notes, weight).backward()
+            torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
+            optimizer.step()
+            rate.step()
+    flow.requires_grad_(False)
+    return {"pitch_flow_notes": len(chosen)}
+
+
+def _objective(flow: PitchFlow, notes: Sources, weight: float) -> Tensor:
+    """For notes that are chosen, and disturbed, by chance."""
+    order = torch.randperm(len(notes.pitch))[:POOL]
+    z, instrument, pitch = (column[order] for column in notes)
+    z = z + NOISE * flow.scale * torch.randn_like(z)
+    with torch.no_grad():
+        others = Sources((flow(z, pitch) - flow.center) / flow.scale, instrument, pitch)
+    count = min(MOVED, len(order) // 2)
+    own = Sources((flow(z[:count], pitch[:count]) - flow.center) / flow.scale, instrument[:count], pitch[:count])
+    read, stretched = _read(own, others), _stretched(own, others, flow.scale, z)
+    return contrast(own, others) + 0.5 * FOILED * weight * read + TRUE * stretched
+
+
+def _read(own: Sources, others: Sources) -> Tensor:
+    """Which share of the variance of pitch within instruments can be read from points, ().
+
+    Args:
+        own: the notes whose gradient is wanted.
+        others: all notes, `own` first; what follows them is what the reader learns from.
+    """
+    count, end = len(own.points), len(own.points) + READ
+    means = _means(others.instrument, others.points)
+    residual = (others.pitch - _means(others.instrument, others.pitch.unsqueeze(-1))[:, 0]) / TYPICAL
+    away, known = others.points - means, others.points[count:end]
+    center, spread, wide = known.mean(0), known.std(0) + 1e-6, away.std(0) + 1e-6
+    seen = (known - center) / spread, away[count:end] / wide
+    asked = (own.points - center) / spread, (own.points - means[:count]) / wide
+    gram = _kernel(seen, seen) + RIDGE * torch.eye(len(known))
+    solved = torch.linalg.solve(gram, residual[count:end])
+    return (_kernel(asked, seen) @ solved).square().mean() / residual.square().mean().clamp_min(1e-6)
+
+
+def _kernel(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
+    """Mean of four kernels of points and of their deviations from the instruments' means."""
+    dim, apart = a[0].shape[1], squares(a[0], b[0]) / a[0].shape[1]
+    return ((a[0] @ b[0].T + a[1] @ b[1].T) / dim + torch.exp(-0.5 * apart) + torch.exp(-2.0 * apart)) / 4.0
+
+
+def _stretched(own: Sources, others: Sources, scale: Tensor, z: Tensor) -> Tensor:
+    """How far from one factor squared distances at one pitch have changed, ().
+
+    The variance of the logarithm of what they were multiplied by; `z` are the latent points of the same notes.
+    """
+    near = (own.pitch.unsqueeze(1) - others.pitch).abs() <= ALIKE
+    near &= own.instrument.unsqueeze(1) != others.instrument
+    if near.sum() < 2:
+        return 0.0 * own.points.sum()
+    now = squares(own.points * scale, others.points * scale)[near]
+    before = squares(z[: len(own.points)], z)[near]
+    return (torch.log(now + 1e-3) - torch.log(before + 1e-3)).var(unbiased=False)
+
+
+def _means(instrument: Tensor, values: Tensor) -> Tensor:
+    """For each note the mean of values (notes, size) over its instrument."""
+    member = F.one_hot(instrument).to(values.dtype)
+    return (member @ (member.T @ values)) / (member @ member.sum(0)).unsqueeze(-1)
