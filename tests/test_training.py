@@ -22,6 +22,7 @@ from timbre.training import schedule
 from timbre.training.average import Average
 from timbre.training.batches import Batch, Batches
 from timbre.training.loop import Run
+from timbre.training.regularization import note_labels
 
 
 def shorter(config: Config, **training: object) -> Config:
@@ -64,9 +65,10 @@ def test_batches_of_an_epoch_are_all_rows_once_and_can_start_anywhere(some_notes
     assert [list(r) for r in rows] != [list(found.rows) for found in batches.epoch(4)]
 
 
-def run_of(library: Library, config: Config, out: Path) -> Run:
-    table = features(library, config)
-    return Run(table, [str(n.file) for n in library], config, out, fingerprint(library), progress=False)
+def run_of(library: Library, config: Config, out: Path | None) -> Run:
+    table, labels = features(library, config), note_labels(library, library.parts(config.data))
+    names = [str(note.file) for note in library]
+    return Run(table, names, config, out, fingerprint(library), progress=False, labels=labels)
 
 
 def test_a_run_that_was_broken_off_ends_like_one_that_was_not(
@@ -178,7 +180,7 @@ def test_training_lowers_the_held_out_error(some_notes: Library, tiny_config: Co
 def test_mixed_precision_trains(some_notes: Library, tiny_config: Config) -> None:
     seen: set[torch.dtype] = set()
     config = shorter(tiny_config, precision="bf16-mixed")
-    run = Run(features(some_notes, config), [str(n.file) for n in some_notes], config, None, "", progress=False)
+    run = run_of(some_notes, config, None)
     run.net.decoder.blocks[0].inner.register_forward_hook(lambda _module, _inputs, out: seen.add(out.dtype))
     run.train()
     assert torch.bfloat16 in seen

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from timbre.evaluation._notes import Heard
 from timbre.evaluation.latent import monotonicity, smoothness, straightness
-from timbre.models.axes import axis_values
+from timbre.models.axes import Axis, axis_values
 from timbre.models.conditions import Conditions
 from timbre.space import Space
 
@@ -87,11 +87,11 @@ def _there_and_back(space: Space, line: np.ndarray, pitch: float) -> tuple[Tenso
 def sweeps(space: Space, heard: Heard, points: np.ndarray) -> list[Sweep]:
     """Move notes along each named axis, decode, and measure its descriptor; notes where it has no value are left out.
 
-    Of the axes of `regularization.axes`, each is the dimension of its place in that list.
+    The axes are those that the space was trained with, each the dimension of its place among them.
     """
     shifts = np.linspace(-REACH, REACH, STEPS)
     found = []
-    for number, axis in enumerate(space.config.regularization.axes):
+    for number, axis in enumerate(space.axes):
         values = [np.zeros((0, STEPS))]
         for batch in heard.in_order():
             moved = np.repeat(points[batch.rows, None], STEPS, axis=1)
@@ -99,11 +99,11 @@ def sweeps(space: Space, heard: Heard, points: np.ndarray) -> list[Sweep]:
             values.append(_measured(space, moved, batch.conditions, axis))
         table = np.concatenate(values)
         table = table[np.isfinite(table).all(1)]
-        found.append(Sweep(axis, shifts, table - table[:, STEPS // 2, None]))
+        found.append(Sweep(axis.name, shifts, table - table[:, STEPS // 2, None]))
     return found
 
 
-def _measured(space: Space, places: np.ndarray, conditions: Conditions, axis: str) -> np.ndarray:
+def _measured(space: Space, places: np.ndarray, conditions: Conditions, axis: Axis) -> np.ndarray:
     """Values of an axis, (notes, steps), of what is decoded at places (notes, steps, dim)."""
     columns = []
     for step in range(places.shape[1]):
