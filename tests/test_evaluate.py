@@ -25,6 +25,7 @@ from timbre.evaluation.agreement import euclidean
 from timbre.evaluation.evaluate import evaluate
 from timbre.evaluation.figures import ALWAYS, FIGURES, describe, shown
 from timbre.evaluation.space_page import write_figures, write_page
+from timbre.models.axes import find_axes
 from timbre.space import Atlas, Space
 
 PITCHES = {"flute": 72, "clarinet": 67, "trumpet": 69, "violin": 64, "oboe": 70}
@@ -312,8 +313,7 @@ class TestSweep:
 
     def test_the_notes_of_a_space_move_along_their_axes(self, space, some_notes):
         """The axis of a space that was not taught any: what counts is that each is measured, in its own dimension."""
-        settings = replace(space.config.regularization, axes=("brightness", "attack"))
-        told = Space(replace(space.config, regularization=settings), space.model, space.atlas, space.report)
+        told = Space(space.config, space.model, space.atlas, space.report, find_axes(["brightness", "attack"]))
         heard = hear(told, some_notes[:3])
         first, second = sweeps(told, heard, heard.points(told))
         assert (first.axis, second.axis) == ("brightness", "attack")

@@ -40,9 +40,7 @@ def planted(seed: int = 0, notes: int = 600) -> tuple[np.ndarray, np.ndarray, np
     place = 1.5 * random.normal(size=(20, DIM))
     way = 0.6 + 0.5 * np.sin(np.roll(place, 1, axis=1))
     instrument, octaves = random.integers(20, size=notes), random.uniform(-1.5, 1.5, notes)
-    points = (
-        place[instrument] + octaves[:, None] * way[instrument] + 0.2 * random.normal(size=(notes, DIM))
-    )
+    points = place[instrument] + octaves[:, None] * way[instrument] + 0.2 * random.normal(size=(notes, DIM))
     return points, instrument, 60.0 + 12.0 * octaves
 
 
