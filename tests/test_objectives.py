@@ -38,7 +38,8 @@ def test_every_kind_learns_under_every_objective(objective: str, kind: str, amor
     net = model(objective, kind, 2, amortised)
     x, conditions = some(net)
     net.loss(x, conditions, beta=1.0, stride=3).objective.backward()
-    missing = [name for name, p in net.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    learned = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
+    missing = [name for name, p in learned if p.grad is None or not torch.isfinite(p.grad).all()]
     assert missing == []
 
 
