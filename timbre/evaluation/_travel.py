@@ -95,7 +95,7 @@ def sweeps(space: Space, heard: Heard, points: np.ndarray) -> list[Sweep]:
         values = [np.zeros((0, STEPS))]
         for batch in heard.in_order():
             moved = np.repeat(points[batch.rows, None], STEPS, axis=1)
-            moved[..., number] += shifts.astype(np.float32)
+            moved += shifts.astype(np.float32)[:, None] * space.directions[number]
             values.append(_measured(space, moved, batch.conditions, axis))
         table = np.concatenate(values)
         table = table[np.isfinite(table).all(1)]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -24,6 +25,7 @@ from timbre.spectral import Spectrogram
 DEFAULT_INVERTER = "pghi+8"
 RELEASE = 0.15  # s before the end of a decoded note at which it is let go
 _FADE = 0.02  # s
+_RIDGE = 1.0  # notes that lie at the middle of all axes, beside the known ones
 
 
 class Space:
@@ -163,7 +165,8 @@ class Space:
     def move(self, z: np.ndarray | Sequence[float], **steps: float) -> np.ndarray:
         """The point moved along named axes: ``space.move(z, brightness=1.0)`` is brighter by 1.
 
-        A step of 1 means the same in every space: the axes' signs and scales are constants (see :attr:`axes`).
+        A step of 1 means the same in every space: the axes' signs and scales are constants (see :attr:`axes`). Other
+        named axes stay where they are; the dimensions without a name come along (see :attr:`directions`).
 
         Raises:
             ConfigError: if the space has no axis of that name.
@@ -174,8 +177,24 @@ class Space:
                 raise ConfigError(
                     f"This space has no axis {name!r}; " + (f"it has {', '.join(names)}." if names else "it has none.")
                 )
-            point[names.index(name)] += step
+            point += np.float32(step) * self.directions[names.index(name)]
         return point
+
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """How a point moves for a step of 1 along each named axis, (axes, dim): in its own dimension by 1, in those of
+        the other axes not at all, and in the rest as the known sounds do.
+
+        The last is a ridge regression of the atlas's training notes on their named dimensions. Sounds that differ in
+        brightness differ in the rest as well, and a decoder that always saw both change together follows either only a
+        part of the way.
+        """
+        count = len(self.axes)
+        known = self.atlas.points[np.array(self.atlas.splits) == "train"].astype(np.float64)
+        known = known - known.mean(0) if len(known) else known
+        named, rest = known[:, :count], known[:, count:]
+        gram = named.T @ named + _RIDGE * np.eye(count)
+        return np.concatenate([np.eye(count), np.linalg.solve(gram, named.T @ rest)], 1).astype(np.float32)
 
     def path(self, *points: np.ndarray | Sequence[float], kind: str = "line") -> Path:
         """A path through points (dim,), evenly spaced in time; `kind` is "line" or "slerp"."""
