@@ -123,7 +123,8 @@ class Regularizers:
         if len(new):
             whole = batch(self.features, new, self.device)
             values = axis_values(whole.spectrogram, self.front, whole.conditions.pitch, self.axes)
-            self.axis_values[send(new, self.device)] = values
+            # Rounded, as the last bits depend on what else was in the batch, and a run that goes on has other batches.
+            self.axis_values[send(new, self.device)] = values.round(decimals=3)
             self.measured[new] = True
         uncut = found.conditions.release == send(self.features.release[found.rows], self.device)
         return self.axis_values[send(found.rows, self.device)].where(uncut.unsqueeze(-1), torch.nan)
