@@ -185,7 +185,9 @@ def test_a_collapsed_space_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("measure", RANKED)
-@pytest.mark.parametrize("change", [np.sqrt, np.square, np.log1p, lambda d: 7 * d + 2], ids=["sqrt", "square", "log1p", "affine"])
+@pytest.mark.parametrize(
+    "change", [np.sqrt, np.square, np.log1p, lambda d: 7 * d + 2], ids=["sqrt", "square", "log1p", "affine"]
+)
 @given(study=studies)
 @settings(max_examples=15)
 def test_order_alone_counts(
