@@ -16,13 +16,14 @@ from timbre.data.example import example
 from timbre.errors import AudioError, ConfigError
 from timbre.spectral import Spectrogram
 from timbre.spectral._note_spectrum import flatness_db, moments, rolloff_hz, shape
-from timbre.spectral.descriptors import DESCRIPTORS, describe
+from timbre.spectral.descriptors import DESCRIPTORS, TIMBRE, describe
 
 RATE, SECONDS = 22050, 1.5
 FRONTS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}
 DEEP = Spectrogram(SpectrogramConfig(floor_db=-160.0))
 NAMES = tuple(DESCRIPTORS)
 PITCHED = ("odd_even", "tristimulus_1", "tristimulus_2", "tristimulus_3", "irregularity", "partial_slope")
+PLACED = ("harmonic_energy", "inharmonicity", "roughness")
 TIME = np.arange(round(SECONDS * RATE)) / RATE
 
 
@@ -194,6 +195,21 @@ def test_durations():
     assert value(tone(60, SAW[:8], np.exp(-8.0 * TIME)), "temporal_balance") < 0.3
 
 
+def test_what_is_described_by_default_stays():
+    assert len(TIMBRE) == 22
+    assert not {"bandwidth", "loudness", *PLACED} & set(TIMBRE)
+    spec, pitch = spectrogram(tone(60, SAW)), torch.tensor([60.0])
+    torch.testing.assert_close(describe(spec, FRONTS["mel"], pitch), describe(spec, FRONTS["mel"], pitch, TIMBRE))
+
+
+@pytest.mark.parametrize("kind", FRONTS)
+def test_the_bandwidth_of_a_note_is_librosas(kind):
+    samples = tone(57, SAW)
+    magnitude = np.abs(librosa.stft(samples.astype(np.float32), n_fft=1024, hop_length=256)[:, 5:-5])
+    theirs = librosa.feature.spectral_bandwidth(S=magnitude, sr=RATE).mean()
+    assert value(samples, "bandwidth", 57.0, kind) == pytest.approx(theirs, rel=0.05)
+
+
 AWKWARD = {
     "silence": np.zeros(10),
     "click": 0.5 * np.eye(1, 10)[0],
@@ -211,20 +227,20 @@ AWKWARD = {
 @pytest.mark.parametrize("sound", AWKWARD)
 def test_every_descriptor_of_every_note_is_finite(sound, kind):
     spec = spectrogram(AWKWARD[sound], kind).requires_grad_()
-    found = describe(spec, FRONTS[kind], torch.tensor([60.0]))
+    found = describe(spec, FRONTS[kind], torch.tensor([60.0]), NAMES)
     assert found.isfinite().all()
     for name, column in zip(NAMES, found[0], strict=True):
         assert DESCRIPTORS[name].low <= column <= DESCRIPTORS[name].high, name
-    describe(spec, FRONTS[kind], torch.tensor([60.0]), natural=True).sum().backward()
+    describe(spec, FRONTS[kind], torch.tensor([60.0]), NAMES, natural=True).sum().backward()
     assert spec.grad.isfinite().all()
 
 
 def test_without_pitch_only_partials_are_undefined():
     spec = torch.cat([spectrogram(tone(60, SAW)), spectrogram(noise())]).requires_grad_()
-    found = describe(spec, FRONTS["mel"], torch.tensor([60.0, np.nan]))
+    found = describe(spec, FRONTS["mel"], torch.tensor([60.0, np.nan]), NAMES)
     assert found[0].isfinite().all()
     undefined = {name for name, missing in zip(NAMES, found[1].isnan(), strict=True) if missing}
-    assert undefined == set(PITCHED)
+    assert undefined == {*PITCHED, *PLACED}
     found.nan_to_num().sum().backward()
     assert spec.grad.isfinite().all()
 
@@ -238,8 +254,8 @@ def test_too_few_partials_are_undefined():
 def test_a_batch_is_its_notes():
     spec = torch.cat([spectrogram(sound) for sound in AWKWARD.values()])
     pitch = torch.linspace(40, 80, len(spec))
-    together = describe(spec, FRONTS["mel"], pitch)
-    alone = torch.cat([describe(x[None], FRONTS["mel"], p[None]) for x, p in zip(spec, pitch, strict=True)])
+    together = describe(spec, FRONTS["mel"], pitch, NAMES)
+    alone = torch.cat([describe(x[None], FRONTS["mel"], p[None], NAMES) for x, p in zip(spec, pitch, strict=True)])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3)
 
 
@@ -263,15 +279,15 @@ def test_gradients_are_those_of_finite_differences():
     pitch = torch.tensor([69.3], dtype=torch.float64, requires_grad=True)  # tables have their corners elsewhere
 
     def natural(x, p):
-        return describe(x, front, p, natural=True)
+        return describe(x, front, p, NAMES, natural=True)
 
     assert torch.autograd.gradcheck(natural, (spec, pitch), eps=1e-5, atol=1e-3, rtol=1e-2, fast_mode=True)
 
 
 def test_refusals():
     spec, pitch = spectrogram(tone(60)), torch.tensor([60.0])
-    with pytest.raises(ConfigError, match="no descriptor 'loudness'"):
-        describe(spec, FRONTS["mel"], pitch, ["loudness"])
+    with pytest.raises(ConfigError, match="no descriptor 'warmth'"):
+        describe(spec, FRONTS["mel"], pitch, ["warmth"])
     for wrong in (spec[0], spec[:, :7], spec[..., :0]):
         with pytest.raises(AudioError, match="spectrograms come as"):
             describe(wrong, FRONTS["mel"], pitch)
@@ -309,7 +325,7 @@ def real_notes():
         spec, pitch = torch.from_numpy(np.stack([x.spectrogram for x in made])), torch.tensor([x.pitch for x in made])
         values = describe(spec, FRONTS["mel"], pitch.float())
         assert values.isfinite().all() or instrument == "xylophone"
-        found[instrument] = dict(zip(NAMES, values.nanmedian(0).values.tolist(), strict=True))
+        found[instrument] = dict(zip(TIMBRE, values.nanmedian(0).values.tolist(), strict=True))
     return found
 
 

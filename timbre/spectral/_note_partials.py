@@ -7,6 +7,7 @@ from torch import Tensor
 
 from timbre.spectral._note_picture import TINY, NotePicture
 from timbre.spectral._note_spectrum import flatness
+from timbre.spectral.spectrogram import Spectrogram
 
 PARTIALS = 32
 _WEAKEST = 50.0  # dB below the strongest partial: weaker ones count as such
@@ -14,6 +15,7 @@ _SAFE = 60.0  # MIDI, in place of an unknown pitch, so that gradients stay finit
 _RIDGE = 1e-3
 _LEFT = 0.05  # of a band's power, at least, may be noise
 _QUIETEST = 1e-4  # noise's share of a note: less is masked
+_SILENT = 1e-8  # of a full-scale sine's power: less is silence
 
 
 class PartialLevels:
@@ -25,22 +27,34 @@ class PartialLevels:
 
     Args:
         note: the notes.
+        alike: whether all of them have one pitch, so that what depends on it is worked out once: (1, ...) instead of
+            (batch, ...).
     """
 
-    def __init__(self, note: NotePicture) -> None:
-        self.note, self.layout = note, note.layout
+    def __init__(self, note: NotePicture, alike: bool = False) -> None:
+        self.note, self.layout, self.alike = note, note.layout, alike
         self.nyquist = note.config.sample_rate / 2.0
-        pitch = torch.where(note.pitch.isnan(), note.pitch.new_tensor(_SAFE), note.pitch)
+        pitch = note.pitch[:1] if alike else note.pitch
+        pitch = torch.where(pitch.isnan(), pitch.new_tensor(_SAFE), pitch)
         self.base = (440.0 * torch.exp2((pitch - 69.0) / 12.0))[:, None]
         self.number = torch.arange(1, PARTIALS + 1, dtype=pitch.dtype, device=pitch.device)
         self.present = (self.base * (self.number + 0.5) < self.nyquist).to(pitch.dtype)
 
     @cached_property
-    def spectrum(self) -> Tensor:
+    def mean_power(self) -> Tensor:
         """Mean power (batch, bins) over time, by amplitude, of windows that lie within the note."""
         weight = self.note.weight * self.note.ringing
-        mean = (self.note.magnitude.square() @ (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)).squeeze(-1)
-        return mean / mean.amax(1, keepdim=True).clamp_min(TINY)
+        return (self.note.magnitude.square() @ (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)).squeeze(-1)
+
+    @cached_property
+    def strongest(self) -> Tensor:
+        """Mean power (batch, 1) of the strongest band, to which the spectrum is referred."""
+        return self.mean_power.amax(1, keepdim=True).clamp_min(TINY)
+
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """The mean power (batch, bins) relative to the strongest band's."""
+        return self.mean_power / self.strongest
 
     @cached_property
     def pictures(self) -> Tensor:
@@ -54,13 +68,14 @@ class PartialLevels:
     def noise(self) -> Tensor:
         """Variance of noise (batch, partials) that would read as the gaps above each partial do."""
         partials = self._solved(self._without(self._lowest(self.spectrum)))
-        predicted = (partials.unsqueeze(1) @ self._leakage()).squeeze(1)
+        predicted = self._gathered(self._leakage().mT, partials)
         return self._lowest(torch.maximum(self.spectrum - predicted, _LEFT * self.spectrum))
 
     def _lowest(self, spectrum: Tensor) -> Tensor:
         density = spectrum / self.layout.noise + TINY
         window = self._windows(self.number + 0.5) * self.layout.hz_width
-        inverse = (window @ density.unsqueeze(-1).square().reciprocal()).squeeze(-1) / (window.sum(-1) + TINY)
+        # In this order, lest the gradient overflow where a band is silent.
+        inverse = self._gathered(window, density.reciprocal().square()) / (window.sum(-1) + TINY)
         return (inverse + TINY).rsqrt() * self.present
 
     def _without(self, noise: Tensor) -> Tensor:
@@ -79,7 +94,7 @@ class PartialLevels:
     @cached_property
     def reading(self) -> Tensor:
         """What they gather (batch, partials)."""
-        return (self.window @ self.spectrum.unsqueeze(-1)).squeeze(-1)
+        return self._gathered(self.window, self.spectrum)
 
     @cached_property
     def mixing(self) -> Tensor:
@@ -89,8 +104,15 @@ class PartialLevels:
         return mixing + _RIDGE * size * torch.eye(PARTIALS, dtype=mixing.dtype, device=mixing.device)
 
     def _solved(self, reading: Tensor) -> Tensor:
-        found = torch.linalg.solve(self.mixing, reading.unsqueeze(-1)).squeeze(-1)
+        if self.alike:
+            found = torch.linalg.solve(self.mixing[0], reading.mT).mT
+        else:
+            found = torch.linalg.solve(self.mixing, reading.unsqueeze(-1)).squeeze(-1)
         return found.clamp_min(0.0) * self.present
+
+    def _gathered(self, weights: Tensor, values: Tensor) -> Tensor:
+        """Sums (batch, n) of `values` (batch, m) by weights (batch or 1, n, m)."""
+        return values @ weights[0].mT if self.alike else (weights @ values.unsqueeze(-1)).squeeze(-1)
 
     def _windows(self, number: Tensor) -> Tensor:
         away = (self.layout.hz - (self.base * number).unsqueeze(-1)) / self.base.unsqueeze(-1)
@@ -117,12 +139,16 @@ class PartialLevels:
 
 
 class Note(NotePicture):
-    """Notes, with their partials."""
+    """Notes, with their partials; arguments as of :class:`NotePicture` and :class:`PartialLevels`."""
+
+    def __init__(self, decibels: Tensor, front: Spectrogram, pitch: Tensor, alike: bool = False) -> None:
+        super().__init__(decibels, front, pitch)
+        self.alike = alike
 
     @cached_property
     def partials(self) -> PartialLevels:
         """The levels of the partials, and the noise."""
-        return PartialLevels(self)
+        return PartialLevels(self, self.alike)
 
 
 def odd_even(note: Note) -> Tensor:
@@ -183,3 +209,10 @@ def noisiness(note: Note) -> Tensor:
     share = noise / (noise + 0.5 * found.power.sum(1) + TINY)
     pitched = 10.0 * torch.log10(share + _QUIETEST)
     return torch.where(note.pitch.isnan() | (found.present.sum(1) < 1), flatness(note), pitched)
+
+
+def harmonic_energy(note: Note) -> Tensor:
+    """Power of all partials together, dB against a full-scale sine, from -80 up: what of a note is no noise."""
+    found = note.partials
+    total = found.power.sum(1) * found.strongest[:, 0]
+    return found.defined(10.0 * torch.log10(total + _SILENT), 1)

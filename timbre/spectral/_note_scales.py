@@ -8,6 +8,8 @@ from torch import Tensor
 
 _STEADY = 5.0  # dB/s: slopes below it are heard as steady
 _AUDIBLE = 0.3  # dB of level: about the modulation that can just be heard (Viemeister 1979)
+_SMOOTH = 0.1  # of Vassilakis's unit: less is heard as smooth
+_IN_TUNE = 1e-3  # of the fundamental: partials that are nearer to their places are heard as harmonic
 
 
 class Scale(NamedTuple):
@@ -33,3 +35,5 @@ KURTOSIS = Scale(lambda x: torch.log2(x + 1.0), lambda x: torch.exp2(x) - 1.0)
 LENGTH = Scale(torch.log10, lambda x: torch.pow(10.0, x))
 DECAY = Scale(lambda x: torch.asinh(x / _STEADY), lambda x: _STEADY * torch.sinh(x))
 FLUCTUATION = Scale(lambda x: torch.log10(x + _AUDIBLE), lambda x: (torch.pow(10.0, x) - _AUDIBLE).clamp_min(0.0))
+ROUGHNESS = Scale(lambda x: torch.log2(x + _SMOOTH), lambda x: (torch.exp2(x) - _SMOOTH).clamp_min(0.0))
+STRETCH = Scale(lambda x: torch.log10(x + _IN_TUNE), lambda x: (torch.pow(10.0, x) - _IN_TUNE).clamp_min(0.0))

@@ -66,6 +66,12 @@ def centroid(note: NotePicture) -> Tensor:
     return note.mean(_log_centroid(note))
 
 
+def bandwidth(note: NotePicture) -> Tensor:
+    """Standard deviation on the scale of Hz, by magnitude, log2 Hz."""
+    deviation = root(moments(note.magnitude, note.layout.hz, note.layout.amplitude)[1])
+    return note.mean(torch.log2(deviation.clamp_min(1.0)))
+
+
 def spread(note: NotePicture) -> Tensor:
     """Standard deviation on the scale of ERB numbers, by magnitude: how much of the ear's range a note takes."""
     return note.mean(root(moments(note.magnitude, note.layout.erb, note.layout.amplitude)[1]))

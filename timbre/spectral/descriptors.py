@@ -13,10 +13,23 @@ from torch import Tensor
 
 from timbre.errors import ConfigError
 from timbre.spectral import _note_envelope as envelope
+from timbre.spectral import _note_intervals as intervals
+from timbre.spectral import _note_loudness as loud
 from timbre.spectral import _note_partials as partials
 from timbre.spectral import _note_spectrum as spectrum
 from timbre.spectral._note_partials import Note
-from timbre.spectral._note_scales import ASINH, DECAY, FLUCTUATION, KURTOSIS, LENGTH, LINEAR, LOG2, Scale
+from timbre.spectral._note_scales import (
+    ASINH,
+    DECAY,
+    FLUCTUATION,
+    KURTOSIS,
+    LENGTH,
+    LINEAR,
+    LOG2,
+    ROUGHNESS,
+    STRETCH,
+    Scale,
+)
 from timbre.spectral.spectrogram import Spectrogram
 
 _TOOLBOX = "Peeters et al. 2011, The Timbre Toolbox"
@@ -68,15 +81,25 @@ DESCRIPTORS: dict[str, Descriptor] = {
     "irregularity": Descriptor(partials.irregularity, "dB", 0.0, 34.0, LINEAR, "Krimphoff et al. 1994"),
     "partial_slope": Descriptor(partials.partial_slope, "dB/octave", -_INF, _INF, LINEAR, "after " + _TOOLBOX),
     "noisiness": Descriptor(partials.noisiness, "dB", -_INF, 0.0, LINEAR, "after " + _TOOLBOX + ", in dB"),
+    "bandwidth": Descriptor(spectrum.bandwidth, "Hz", 0.0, _INF, LOG2, _TOOLBOX),
+    "loudness": Descriptor(loud.loudness, "sone", 0.0, _INF, LOG2, "Moore, Glasberg and Baer 1997, simplified"),
+    "harmonic_energy": Descriptor(partials.harmonic_energy, "dB", -80.0, _INF, LINEAR, _TOOLBOX),
+    "inharmonicity": Descriptor(
+        intervals.inharmonicity, "", 0.0, _INF, STRETCH, _TOOLBOX + ", of partials placed after Fletcher 1964"
+    ),
+    "roughness": Descriptor(intervals.roughness, "", 0.0, _INF, ROUGHNESS, "Vassilakis 2001"),
 }
 """Descriptors by name."""
+
+TIMBRE: tuple[str, ...] = tuple(DESCRIPTORS)[:22]
+"""Those that tell timbres apart and do not repeat each other: what is described where nothing is asked for."""
 
 
 def describe(
     decibels: Tensor,
     front: Spectrogram,
     pitch: Tensor,
-    names: Sequence[str] = tuple(DESCRIPTORS),
+    names: Sequence[str] = TIMBRE,
     natural: bool = False,
 ) -> Tensor:
     """Descriptors of notes.
@@ -85,7 +108,7 @@ def describe(
         decibels: spectrograms (batch, bins, frames), dB, as `front` makes them; a note starts at its onset.
         front: the front end.
         pitch: MIDI (batch,), NaN where unpitched.
-        names: which, of :data:`DESCRIPTORS`.
+        names: which, of :data:`DESCRIPTORS`; by default those of :data:`TIMBRE`.
         natural: give each on its natural scale (log2 Hz for Hz and so on), as distances and averages want it.
 
     Returns:
@@ -100,9 +123,13 @@ def describe(
     unknown = [name for name in names if name not in DESCRIPTORS]
     if unknown:
         raise ConfigError(f"There is no descriptor {unknown[0]!r}; known here: {', '.join(DESCRIPTORS)}.")
-    note = Note(decibels, front, pitch)
+    return described(Note(decibels, front, pitch), names, natural)
+
+
+def described(note: Note, names: Sequence[str], natural: bool = False) -> Tensor:
+    """As :func:`describe`, of notes that were looked at already."""
     columns = [_value(DESCRIPTORS[name], note, natural) for name in names]
-    return torch.stack(columns, 1) if columns else decibels.new_zeros(len(decibels), 0)
+    return torch.stack(columns, 1) if columns else note.decibels.new_zeros(len(note.decibels), 0)
 
 
 def _value(descriptor: Descriptor, note: Note, natural: bool) -> Tensor:
