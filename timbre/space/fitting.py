@@ -16,13 +16,16 @@ from timbre.data.parts import to_dict
 from timbre.data.text import write_text
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models.axes import find_axes
-from timbre.models.vae import VAE
+from timbre.models.conditions import Conditions
+from timbre.models.vae import VAE, Posterior
 from timbre.space.atlas import Atlas
+from timbre.space.refinement import spread
 from timbre.space.space import Space, load
 from timbre.training.batches import Batches
 
 RUN = "run.json"
 """Beside a space: where its notes are on this machine."""
+_CONTROLS = ("pitch", "velocity", "release")
 
 if TYPE_CHECKING:
     from timbre.data.ratings import Ratings
@@ -161,14 +164,13 @@ def _atlas(
     Where pitch is to be taken out of them, that is learned first; also what there is to report of it.
     """
     rows = table.rows()
-    batches = Batches(table, rows, 64, 0, torch.device("cpu")).in_order()
-    with torch.no_grad():
-        points = [model.posterior(found.spectrogram, found.conditions).center.numpy() for found in batches]
-    columns = (table.note[rows], np.concatenate(points), table.pitch[rows], table.velocity[rows])
-    number, point, pitch, velocity = (np.concatenate(ranks.gather(column)) for column in columns)
+    posteriors, points, errors = _posteriors(model, table, rows)
+    columns = (table.note[rows], points, table.pitch[rows], table.velocity[rows], errors)
+    number, point, pitch, velocity, error = (np.concatenate(ranks.gather(column)) for column in columns)
     order = np.argsort(number)
     notes = [library[int(index)] for index in number[order]]
     point, report = _without_pitch(model, config, point[order], pitch[order], notes, parts[number[order]])
+    spreads = _spreads(model, posteriors, table.pitch[rows])  # of the pitch flow as it now is
     atlas = Atlas(
         points=point,
         pitches=pitch[order],
@@ -178,8 +180,34 @@ def _atlas(
         families=tuple(note.family or "other" for note in notes),
         files=tuple(_relative(note.file, library.root) for note in notes),
         splits=tuple(str(part) for part in parts[number[order]]),
+        spreads=np.concatenate(ranks.gather(spreads))[order],
+        errors=error[order],
     )
     return atlas, report
+
+
+@torch.no_grad()
+def _posteriors(model: VAE, table: Features, rows: np.ndarray) -> tuple[list[Posterior], np.ndarray, np.ndarray]:
+    """Posteriors of rows, batch by batch; their centers (rows, dim); and mean absolute errors, dB, of held-out ones.
+
+    Errors of training notes are NaN: they say nothing of notes to come.
+    """
+    posteriors, errors = [], np.full(len(rows), np.nan, np.float32)
+    for found in Batches(table, rows, 64, 0, torch.device("cpu")).in_order():
+        posterior = model.posterior(found.spectrogram, found.conditions)
+        posteriors.append(posterior)
+        held = table.split[found.rows] != "train"
+        if held.any():
+            own = Conditions(*(getattr(found.conditions, name)[held] for name in _CONTROLS))
+            error = model.decode(posterior.center[held], own) - found.spectrogram[held]
+            errors[np.searchsorted(rows, found.rows[held])] = error.abs().mean((1, 2)).numpy()
+    return posteriors, torch.cat([posterior.center for posterior in posteriors]).numpy(), errors
+
+
+def _spreads(model: VAE, posteriors: list[Posterior], pitches: np.ndarray) -> np.ndarray:
+    """Spreads (rows, dim) of posteriors that come in batches."""
+    pitch = torch.from_numpy(pitches.astype(np.float32)).split([len(posterior.mean) for posterior in posteriors])
+    return torch.cat([spread(model, *pair) for pair in zip(posteriors, pitch, strict=True)]).numpy()
 
 
 def _without_pitch(
