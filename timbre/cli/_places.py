@@ -19,11 +19,14 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
 def find_place(space: "Space", text: str) -> "np.ndarray":
-    """The point that `text` means: coordinates, a name of the atlas, or a sound file (encoded with its labels).
+    """The point that `text` means: coordinates, a name of the atlas, an instrument (the mean of its sounds), a sound
+    file (encoded with its labels), or a sum of these, such as "flute - oboe + clarinet".
 
     Raises:
         ConfigError: if it is none of them, or has another number of coordinates than the space.
     """
+    from timbre.space.arithmetic import combined, is_sum, known_place
+
     if "," in text or re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
         return parse_point(text, space.dim)
     if text in space.atlas:
@@ -31,9 +34,13 @@ def find_place(space: "Space", text: str) -> "np.ndarray":
     if Path(text).expanduser().is_file():
         note = labels_of(Path(text))
         return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
-    close = difflib.get_close_matches(text, space.atlas, n=3)
+    if is_sum(text):
+        return combined(space, text, find_place)
+    if text in space.atlas.instruments:
+        return known_place(space, text)
+    close = difflib.get_close_matches(text, [*dict.fromkeys(space.atlas.instruments), *space.atlas], n=3)
     hint = f"close to it: {', '.join(close)}." if close else f"known sounds look like {next(iter(space.atlas))}."
-    raise ConfigError(f"{text!r} is neither a known sound of this space nor a file; {hint}")
+    raise ConfigError(f"{text!r} is neither a known sound or instrument of this space nor a file; {hint}")
 
 
 def parse_point(text: str, dim: int) -> "np.ndarray":

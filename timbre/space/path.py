@@ -6,7 +6,8 @@ import numpy as np
 
 from timbre.errors import ConfigError
 
-KINDS = ("line", "slerp")
+KINDS = ("line", "slerp", "spline")
+"""How a path runs between its points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,8 +17,9 @@ class Path:
     Attributes:
         points: (times, dim), float64.
         times: (times,), rising from 0 to 1: shares of the sound's duration. A single point has the time 0.
-        kind: "line", or "slerp": spherical interpolation (Shoemake 1985), which keeps the distance from the origin
-            between those of its ends, as suits points of a Gaussian prior.
+        kind: "line"; "slerp": spherical interpolation (Shoemake 1985), which keeps the distance from the origin
+            between those of its ends, as suits points of a Gaussian prior; or "spline": the natural cubic spline
+            through all points, whose direction and curvature do not jump.
     """
 
     points: np.ndarray
@@ -36,15 +38,39 @@ class Path:
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "times", times)
 
+    @property
+    def dim(self) -> int:
+        """Dimensions of its points."""
+        return self.points.shape[1]
+
     def at(self, times: np.ndarray) -> np.ndarray:
-        """Points (n, dim) at times (n,) in 0..1; before the first and after the last the path stands still."""
+        """Points (n, dim) at times (n,) in 0..1; before the first and after the last the path stands still.
+
+        At its own times it gives its own points to the bit.
+        """
         times = np.clip(np.asarray(times, dtype=np.float64), self.times[0], self.times[-1])
         left = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, max(0, len(self.times) - 2))
         right = np.minimum(left + 1, len(self.times) - 1)
         span = np.where(right > left, self.times[right] - self.times[left], 1.0)
         share = ((times - self.times[left]) / span)[:, None]
-        between = _slerp if self.kind == "slerp" else _line
-        return between(self.points[left], self.points[right], share)
+        a, b = self.points[left], self.points[right]
+        if self.kind == "spline" and len(self.points) > 2:
+            between = self._spline(times)
+        else:
+            between = (_slerp if self.kind == "slerp" else _line)(a, b, share)
+        return np.where(share == 0.0, a, np.where(share == 1.0, b, between))
+
+    def _spline(self, times: np.ndarray) -> np.ndarray:
+        from scipy.interpolate import CubicSpline
+
+        return np.asarray(CubicSpline(self.times, self.points, bc_type="natural")(times))
+
+    def sampled(self, steps: int) -> "Path":
+        """The path as one of straight pieces: its own points, and those at `steps` + 1 even times between its ends."""
+        if len(self.points) == 1:
+            return Path(self.points, self.times)
+        times = np.union1d(np.linspace(self.times[0], self.times[-1], steps + 1), self.times)
+        return Path(self.at(times), times)
 
 
 def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -1,0 +1,147 @@
+"""Evenness of each kind of path, over pairs of known notes of different instruments; the same pairs for each.
+
+    python benchmarks/paths.py SPACE [--pairs 50] [--quick] [--json FILE]
+
+A path is judged by the auditory pictures of held notes decoded at 41 even times, every frame of them, at the mean
+pitch of its two notes; `log_mel_unevenness` is the same of the mean absolute difference of decoded spectrograms, which
+no kind was made for. Splines, and circles, go by way of the known sound that is nearest to the middle of the line.
+Lengths are heard length and length in the space, both against the line's; `nearest_known` is how far places of the path
+lie from the nearest known sound, which says how much the model knows of them.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path as FilePath
+
+import numpy as np
+import torch
+from _table import Row, add_arguments, finish
+from scipy.spatial import KDTree
+
+import timbre
+from timbre.space import Path, Space
+from timbre.space.evenness import even, evenness, variation
+from timbre.space.listening import Listening
+from timbre.space.shapes import circle_through, extended, orthonormal, spiral, walk
+
+STEPS, SEED = 40, 0
+
+Make = Callable[[np.ndarray, np.ndarray, np.ndarray, float], Path]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", type=FilePath, help="folder of a trained space")
+    parser.add_argument("--pairs", type=int, default=50)
+    add_arguments(parser)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    space = timbre.load(args.space)
+    rows = measure(space, pairs_of(space, 2 if args.quick else args.pairs))
+    finish(rows, args, f"{args.space}: {rows[0]['pairs']} pairs, {STEPS} steps")
+
+
+def kinds(space: Space) -> dict[str, Make]:
+    """How each kind of path is made of two notes, a third between them, and the pitch at which it is heard."""
+    made: dict[str, Make] = {
+        "line": lambda a, b, _, pitch: space.path(a, b),
+        "slerp": lambda a, b, _, pitch: space.path(a, b, kind="slerp"),
+        "spline": lambda a, b, by, pitch: space.path(a, by, b, kind="spline"),
+        "base": lambda a, b, _, pitch: space.path(a, b, kind="base"),
+        "geodesic": lambda a, b, _, pitch: space.path(a, b, kind="geodesic", pitch=pitch),
+        "circle": lambda a, b, by, pitch: circle_through(a, by, b),
+        "spiral": lambda a, b, by, pitch: spiral(a, orthonormal(np.stack([b - a, by - a])), _far(a, b), 0.0, 2.0),
+        "walk": lambda a, b, _, pitch: walk(space, a),
+        "extended": lambda a, b, _, pitch: extended(space.path(a, b), 0.25, 0.25),
+    }
+    if not space.config.model.flows or space.model.flow.amortised:
+        del made["base"]
+    for kind in ("line", "slerp", "spline", "base", "circle", "walk"):
+        if kind in made:
+            made[f"{kind}, even"] = _evened(space, made[kind])
+    return made
+
+
+def _evened(space: Space, make: Make) -> Make:
+    return lambda a, b, by, pitch: even(space, make(a, b, by, pitch), pitch)
+
+
+def _far(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(b - a))
+
+
+def pairs_of(space: Space, count: int) -> list[tuple[int, int, int]]:
+    """Notes of two instruments that have a pitch, and the known sound that is nearest to the middle between them.
+
+    The first note is one at which a walk may begin: those that lie nearer to another one than the farthest 5% do.
+    """
+    random, atlas = np.random.default_rng(SEED), space.atlas
+    points = atlas.points.astype(np.float64)
+    tree = KDTree(points)
+    alone = tree.query(points, k=2)[0][:, 1]
+    usable = np.flatnonzero(np.isfinite(atlas.pitches) & (alone <= np.quantile(alone, 0.95)))
+    found: dict[tuple[int, int], int] = {}
+    while len(found) < count:
+        a, b = random.choice(usable, 2, replace=False).tolist()
+        near = [int(i) for i in tree.query(0.5 * (points[a] + points[b]), k=3)[1] if i not in (a, b)]
+        if atlas.instruments[a] != atlas.instruments[b]:
+            found[a, b] = near[0]
+    return [(a, b, by) for (a, b), by in found.items()]
+
+
+def measure(space: Space, pairs: list[tuple[int, int, int]]) -> list[Row]:
+    """A row for each kind: means over the pairs."""
+    tree = KDTree(space.atlas.points.astype(np.float64))
+    results: dict[str, list[list[float]]] = {}
+    for number, (a, b, by) in enumerate(pairs):
+        pitch = float(np.mean(space.atlas.pitches[[a, b]]))
+        points = space.atlas.points[[a, b, by]].astype(np.float64)
+        for kind, make in kinds(space).items():
+            if number == 0:
+                make(points[0], points[1], points[2], pitch)  # the first call pays for imports
+            results.setdefault(kind, []).append(_judged(space, make, points, pitch, tree))
+    means = {kind: np.mean(values, 0) for kind, values in results.items()}
+    line = np.array(results["line"])
+    return [
+        _row(kind, mean, means["line"], np.mean(np.array(results[kind])[:, 4:6] / line[:, 4:6], 0), len(pairs))
+        for kind, mean in means.items()
+    ]
+
+
+def _judged(space: Space, make: Make, points: np.ndarray, pitch: float, tree: KDTree) -> list[float]:
+    start = time.perf_counter()
+    path = make(points[0], points[1], points[2], pitch)
+    spent = 1000.0 * (time.perf_counter() - start)
+    heard = evenness(space, path, STEPS, pitch)
+    along = path.at(np.linspace(0.0, 1.0, STEPS + 1))
+    length = float(np.linalg.norm(np.diff(path.sampled(256).points, axis=0), axis=1).sum())
+    far = float(tree.query(along)[0].mean())
+    return [heard.unevenness, heard.monotonic_fraction, spent, _log_mel(space, along, pitch), heard.length, length, far]
+
+
+@torch.no_grad()
+def _log_mel(space: Space, points: np.ndarray, pitch: float) -> float:
+    """Unevenness of the plain difference of spectrograms, which nothing was made even for."""
+    listening = Listening(space, pitch, per_cell=None)
+    spectrograms = listening.spectrograms(torch.from_numpy(points.astype(np.float32)))
+    return variation(spectrograms.diff(dim=0).abs().mean((1, 2)).double().numpy())
+
+
+def _row(kind: str, mean: np.ndarray, line: np.ndarray, ratios: np.ndarray, pairs: int) -> Row:
+    return {
+        "kind": kind,
+        "unevenness": float(mean[0]),
+        "more_even_percent": float(100.0 * (1.0 - mean[0] / line[0])),
+        "monotonic_fraction": float(mean[1]),
+        "ms": float(mean[2]),
+        "log_mel_unevenness": float(mean[3]),
+        "heard_length_ratio": float(ratios[0]),
+        "space_length_ratio": float(ratios[1]),
+        "nearest_known": float(mean[6]),
+        "pairs": pairs,
+    }
+
+
+if __name__ == "__main__":
+    main()
