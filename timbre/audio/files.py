@@ -3,7 +3,7 @@
 import io
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,11 +103,31 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
     path = Path(path).expanduser()
     kind, subtype = _format(path, subtype)
     samples = audio.samples if subtype in ("FLOAT", "DOUBLE") else _within_full_scale(path, audio)
+    parts = (samples[:, start : start + _BLOCK].T for start in range(0, samples.shape[1], _BLOCK))
+    return _store(path, parts, audio.sample_rate, audio.channels, kind, subtype)
+
+
+def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sample_rate: int) -> Path:
+    """Write a mono sound of any length as it comes, in the manner of :func:`write`, and return its path.
+
+    Args:
+        path: the file; its folder must exist.
+        blocks: samples (n,), within full scale.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError: as of :func:`write`; the file is then not there.
+    """
+    path = Path(path).expanduser()
+    return _store(path, blocks, sample_rate, 1, *_format(path, None))
+
+
+def _store(path: Path, blocks: Iterable[np.ndarray], sample_rate: int, channels: int, kind: str, subtype: str) -> Path:
     partial = _reserve(path)
     try:
-        with soundfile.SoundFile(partial, "w", audio.sample_rate, audio.channels, subtype, format=kind) as file:
-            for start in range(0, samples.shape[1], _BLOCK):
-                file.write(samples[:, start : start + _BLOCK].T)
+        with soundfile.SoundFile(partial, "w", sample_rate, channels, subtype, format=kind) as file:
+            for block in blocks:
+                file.write(block)
         os.replace(partial, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise AudioError(f"{path} cannot be written: {_reason(error)}.") from error

@@ -1,5 +1,6 @@
 """`Space`: a trained model with its atlas; sounds to points, and points to sounds."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,12 +20,13 @@ from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
 from timbre.space.atlas import Atlas, tensor
 from timbre.space.card import card
+from timbre.space.finishing import Finish
 from timbre.space.path import Path
 from timbre.spectral import Spectrogram
 
 DEFAULT_INVERTER = "pghi+8"
+DECODED = 64  # frames at a time
 RELEASE = 0.15  # s before the end of a decoded note at which it is let go
-_FADE = 0.02  # s
 _RIDGE = 1.0  # notes that lie at the middle of all axes, beside the known ones
 
 
@@ -111,6 +113,8 @@ class Space:
         duration: float,
         seed: int = 0,
         inverter: str = DEFAULT_INVERTER,
+        gain: "float | np.ndarray" = 1.0,
+        hold: float | None = None,
     ) -> Audio:
         """The one way from points to sound; decoding and rendering both end here.
 
@@ -121,11 +125,15 @@ class Space:
             duration: s.
             seed: of the phase of noise.
             inverter: name of an inverter.
+            gain: amplitude beside that of the velocity, one or (frames,).
+            hold: as of :meth:`spectrogram`.
         """
-        spectrogram = self.spectrogram(points, pitch, velocity, duration)
-        length = round(duration * self.config.spectrogram.sample_rate)
+        spectrogram = self.spectrogram(points, pitch, velocity, duration, hold=hold)
+        rate = self.config.spectrogram.sample_rate
+        length = round(duration * rate)
         waveform = self.front.inverse(spectrogram[None], length=length, inverter=inverter, seed=seed)[0].numpy()
-        return _finished(waveform, np.asarray(velocity, dtype=np.float64), self.config.spectrogram.sample_rate)
+        finish = Finish(length, np.square(velocity) * gain, rate)
+        return Audio(np.concatenate([finish.push(waveform), finish.flush()]), rate)
 
     def frames(self, duration: float) -> int:
         """Spectrogram frames of a sound of `duration` seconds."""
@@ -142,10 +150,12 @@ class Space:
         duration: float,
         start: int = 0,
         stop: int | None = None,
+        hold: float | None = None,
     ) -> torch.Tensor:
         """Decoded frames start to stop (all by default) of a sound, dB (bins, frames); blocks equal the whole.
 
-        Arguments as in :meth:`sound`; arrays always cover the whole sound.
+        Arguments as in :meth:`sound`; arrays always cover the whole sound. With `hold`, the sound stays as it is so
+        many seconds after its onset until it is let go, instead of decaying on.
         """
         count = self.frames(duration)
         part = slice(start, count if stop is None else stop)
@@ -153,14 +163,26 @@ class Space:
         pitches = _line(_check_pitch(pitch), count, "pitch")[part]
         velocities = _line(_check_velocity(velocity), count, "velocity")[part]
         release = max(duration - RELEASE, 0.5 * duration)
+        if hold is not None and _check_hold(hold) < release:
+            clock, release = torch.where(clock < hold, clock, (clock - (release - hold)).clamp_min(hold)), hold
         conditions = Conditions(tensor(pitches)[None], tensor(velocities)[None], torch.tensor([release]))
         if len(points) not in (1, count) or points.ndim != 2 or points.shape[1] != self.dim:
             raise ConfigError(
                 f"Points of shape {points.shape} came; (1, {self.dim}) or ({count}, {self.dim}) is wanted."
             )
         along = tensor(points if len(points) == 1 else points[part])[None].expand(1, len(clock), -1)
-        with torch.no_grad():
-            return self.model.decoder(self.model.latent(along, conditions.pitch), conditions, clock)[0]
+        return self._decoded(along, conditions, clock, start)
+
+    @torch.no_grad()
+    def _decoded(self, along: torch.Tensor, conditions: Conditions, clock: torch.Tensor, start: int) -> torch.Tensor:
+        """Frames (bins, frames), decoded in pieces that begin at multiples of DECODED whatever is asked for: how sums
+        are rounded depends on the size of a piece, and phases that are integrated make more of it."""
+        edges = [0, *range(DECODED - start % DECODED, len(clock), DECODED), len(clock)]
+        pieces = []
+        for a, b in itertools.pairwise(edges):
+            part = Conditions(conditions.pitch[:, a:b], conditions.velocity[:, a:b], conditions.release)
+            pieces.append(self.model.decoder(self.model.latent(along[:, a:b], part.pitch), part, clock[a:b])[0])
+        return torch.cat(pieces, 1)
 
     def move(self, z: np.ndarray | Sequence[float], **steps: float) -> np.ndarray:
         """The point moved along named axes: ``space.move(z, brightness=1.0)`` is brighter by 1.
@@ -196,12 +218,31 @@ class Space:
         gram = named.T @ named + _RIDGE * np.eye(count)
         return np.concatenate([np.eye(count), np.linalg.solve(gram, named.T @ rest)], 1).astype(np.float32)
 
-    def path(self, *points: np.ndarray | Sequence[float], kind: str = "line") -> Path:
-        """A path through points (dim,), evenly spaced in time; `kind` is "line" or "slerp"."""
+    def path(
+        self,
+        *points: np.ndarray | Sequence[float],
+        kind: str = "line",
+        even: bool = False,
+        pitch: float | None = 60,
+    ) -> Path:
+        """A path through points (dim,), which it hits to the bit.
+
+        Args:
+            points: one or more, evenly spaced in time.
+            kind: "line"; "slerp", which turns about the origin; "spline", smooth through all points; "base", lines in
+                the base space of the flow; "geodesic", the shortest way for the ear, evenly run through (Arvanitidis et
+                al. 2018; see :func:`~timbre.space.geodesic.geodesic`).
+            even: spread the times so that equal steps sound equally far; a geodesic is even as it is.
+            pitch: MIDI at which evenness is heard; None is without pitch.
+
+        Raises:
+            ConfigError: for no point, or one of another dimension; for an unknown kind, or "base" without flows.
+        """
+        from timbre.space.routes import route  # which need a space
+
         if not points:
             raise ConfigError("A path needs one point at least.")
-        stacked = np.stack([self.check_point(point) for point in points])
-        return Path(stacked, np.linspace(0.0, 1.0, len(stacked)), kind)
+        return route(self, np.stack([self.check_point(point) for point in points]), kind, even, pitch)
 
     def check_point(self, z: np.ndarray | Sequence[float]) -> np.ndarray:
         """A point as float32 (dim,); a ConfigError if it has another dimension or is not finite."""
@@ -246,7 +287,12 @@ def load(folder: str | FilePath) -> Space:
     model = VAE(config)
     load_weights(model, tensors(files, "model.safetensors", place), place)
     axes = [Axis.from_dict(values) for values in details["axes"]]
-    return Space(config, model.eval(), Atlas.from_files(files), details["report"], axes)
+    atlas = Atlas.from_files(files)
+    if atlas.points.shape[1] != config.model.dim:
+        raise CheckpointError(
+            f"{place} is damaged: its atlas has {atlas.points.shape[1]} dimensions and its model {config.model.dim}."
+        )
+    return Space(config, model.eval(), atlas, details["report"], axes)
 
 
 def _constant(pitch: float, velocity: float, release: float) -> Conditions:
@@ -275,14 +321,7 @@ def _check_velocity(velocity: Any) -> Any:
     return velocity
 
 
-def _finished(waveform: np.ndarray, velocity: np.ndarray, sample_rate: int) -> Audio:
-    """The waveform with the gain of its velocity and soft ends; scaled down only where it would clip."""
-    gain = (
-        velocity
-        if velocity.ndim == 0
-        else np.interp(np.linspace(0, 1, len(waveform)), np.linspace(0, 1, len(velocity)), velocity)
-    )
-    sound = waveform * gain**2
-    fade = min(round(_FADE * sample_rate), len(sound))
-    sound[len(sound) - fade :] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, fade + 1) / fade)
-    return Audio((sound / max(1.0, np.abs(sound).max() / 0.99)).astype(np.float32), sample_rate)
+def _check_hold(hold: float) -> float:
+    if not (math.isfinite(hold) and hold > 0):
+        raise ConfigError(f"hold is {hold}; a time above 0 s, or None, is wanted.")
+    return hold

@@ -1,5 +1,5 @@
 """Paths to audio."""
 
-from timbre.synth.rendering import render
+from timbre.synth.rendering import render, render_blocks
 
-__all__ = ["render"]
+__all__ = ["render", "render_blocks"]

@@ -1,0 +1,99 @@
+"""Rendering on one core: how many times faster than it sounds, and how steady the loudness of a morph is.
+
+    benchmarks/rendering.py SPACE [--quick] [--json FILE]
+
+Speed: a morph of 4 s (8 s streamed in blocks), decoder and inverter together, the median of several; and librosa's
+Griffin-Lim with 32 iterations on the same spectrograms. Steadiness: random pairs of known sounds, morphed with a held
+course and the gain of `steady` or without; the loudness of every frame of the sound as it was rendered, in doublings
+(descriptor `loudness`), times 10 dB; how far the tenth of it that is furthest from the median lies.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _table import Row, add_arguments, finish
+
+import timbre
+from timbre.space import Space
+from timbre.spectral.frame_descriptors import describe_frames
+from timbre.synth import render, render_blocks
+
+
+def pairs(space: Space, count: int) -> Iterator[tuple[timbre.Path, float]]:
+    """Lines between random known sounds of two instruments, and a pitch that both may have."""
+    generator, atlas = np.random.default_rng(0), space.atlas
+    pitched = np.flatnonzero(np.isfinite(atlas.pitches))
+    while count:
+        a, b = generator.choice(pitched, 2, replace=False)
+        if atlas.instruments[a] != atlas.instruments[b]:
+            count -= 1
+            yield space.path(atlas.points[a], atlas.points[b]), float(np.clip(atlas.pitches[a], 48, 72))
+
+
+def speeds(space: Space, count: int) -> list[Row]:
+    from librosa import griffinlim
+
+    front, settings = space.config.spectrogram, {"duration": 4.0, "hold": 0.5}
+
+    def librosa_32(path: timbre.Path, pitch: float) -> Any:
+        points = path.at(np.linspace(0, 1, space.frames(4.0)))
+        spectrogram = space.spectrogram(points, pitch, 0.8, 4.0, hold=0.5)
+        magnitude = space.front.magnitude(spectrogram[None])[0].numpy()
+        return griffinlim(magnitude, n_iter=32, hop_length=front.hop_length, n_fft=front.n_fft, random_state=0)
+
+    def streamed(path: timbre.Path, pitch: float) -> Any:
+        return list(render_blocks(space, path, pitch, **(settings | {"duration": 8.0})))
+
+    def whole(inverter: str) -> Callable[..., Any]:
+        return lambda path, pitch: render(space, path, pitch, inverter=inverter, **settings)
+
+    methods = {name: (whole(name), 4.0) for name in ("pghi+8", "pghi", "rtpghi")}
+    methods |= {"rtpghi in blocks": (streamed, 8.0), "librosa-32": (librosa_32, 4.0)}
+    rows = []
+    for name, (method, seconds) in methods.items():
+        took = [timed(method, *pair) for pair in pairs(space, count + 1)][1:]  # the first one compiles
+        rows.append({"inverter": name, "x_real_time": seconds / float(np.median(took)), "sounds": count})
+    return [row | {"x_librosa_32": row["x_real_time"] / rows[-1]["x_real_time"]} for row in rows]
+
+
+def timed(method: Callable[..., Any], *arguments: Any) -> float:
+    start = time.perf_counter()
+    method(*arguments)
+    return time.perf_counter() - start
+
+
+def steadiness(space: Space, count: int) -> list[Row]:
+    rows = []
+    for steady in (False, True):
+        away = []
+        for path, pitch in pairs(space, count):
+            sound = render(space, path, pitch, 0.8, 4.0, steady=steady, hold=0.5).samples[0]
+            decibels = space.front(torch.from_numpy(sound.copy())[None])
+            heard = describe_frames(decibels, space.front, torch.tensor([pitch]), ["loudness"], natural=True)[0, 0]
+            level = 10.0 * heard.numpy()[int(0.5 * space.config.spectrogram.frame_rate) : -20]
+            away.append(float(np.quantile(np.abs(level - np.median(level)), 0.9)))
+        rows.append({
+            "steady": "yes" if steady else "no", "deviation_db": float(np.median(away)),
+            "worst_deviation_db": float(np.max(away)), "morphs": count,
+        })  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("space", type=Path, help="folder of a trained space")
+    add_arguments(parser)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    space = timbre.load(args.space)
+    fast, even = speeds(space, 2 if args.quick else 9), steadiness(space, 3 if args.quick else 30)
+    finish(fast + even, args, "Speed, and steadiness of loudness along morphs")
+
+
+if __name__ == "__main__":
+    main()
