@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import timbre
+from timbre.config import Config, TrainingConfig
 from timbre.data.readers import READERS
 
 ROOT = Path(__file__).parents[1]
@@ -56,3 +58,51 @@ def test_ablation(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "ablation.py", "--out", str(tmp_path / "runs"))
     assert {row["variant"] for row in rows} == {"pca", "vae", "all"}
     assert all({"l1_db", "iwae_nats", "r2_linear", "r2_mlp", "instrument"} <= set(row) for row in rows)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A space of all shipped notes, trained for a minute."""
+    config = Config(training=TrainingConfig(max_minutes=1.0, threads=2))
+    folder = tmp_path_factory.mktemp("space") / "small"
+    timbre.train(timbre.scan(ROOT / "datasets" / "orchestra"), config, folder, progress=False)
+    return folder
+
+
+@pytest.mark.slow
+def test_paths(tmp_path: Path, small: Path) -> None:
+    rows = {row["kind"]: row for row in rows_of(tmp_path, "paths.py", str(small))}
+    assert {"line", "slerp", "base", "geodesic", "line, even"} <= set(rows)
+    assert float(str(rows["geodesic"]["unevenness"])) < 0.7 * float(str(rows["line"]["unevenness"]))
+
+
+@pytest.mark.slow
+def test_steering(tmp_path: Path, small: Path) -> None:
+    rows = rows_of(tmp_path, "steering.py", str(small))
+    assert {row["method"] for row in rows} == {"walk", "ours"}
+    error = {way: sum(float(str(r["tracking_steps"])) for r in rows if r["method"] == way) for way in ("walk", "ours")}
+    assert error["ours"] < error["walk"] / 3
+
+
+@pytest.mark.slow
+def test_rendering(tmp_path: Path, small: Path) -> None:
+    rows = rows_of(tmp_path, "rendering.py", str(small))
+    strayed = {row["steady"]: float(str(row["deviation_db"])) for row in rows if "steady" in row}
+    assert strayed["yes"] < strayed["no"]
+
+
+@pytest.mark.slow
+def test_maps(tmp_path: Path, small: Path) -> None:
+    assert rows_of(tmp_path, "maps.py", str(small))
+
+
+@pytest.mark.slow
+def test_neighbours(tmp_path: Path, small: Path) -> None:
+    rows = rows_of(tmp_path, "neighbours.py", str(small))
+    assert all(row["same"] == 1 for row in rows if row["method"] in ("timbre", "scipy cKDTree", "sklearn BallTree"))
+
+
+@pytest.mark.slow
+def test_placing(tmp_path: Path) -> None:
+    rows = {str(row["sounds"]): row for row in rows_of(tmp_path, "placing.py")}
+    assert rows

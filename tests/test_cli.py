@@ -307,7 +307,7 @@ class TestSynth:
             ("--at 1", "'1' has 1 coordinates; this space has 3"),
             ("--at 1,,3", "'' in '1,,3' is not a number"),
             ("--at 1,nan,3", "'nan' in '1,nan,3' is not a number"),
-            ("--at obbo-A4", "'obbo-A4' is neither a known sound of this space nor a file; close to it: oboe"),
+            ("--at obbo-A4", "'obbo-A4' is neither a known sound or instrument of this space nor a file; close to"),
             ("--at 1,2,3 --pitch H4", "'H4' is not a pitch"),
             ("--at 1,2,3 --pitch 300", "'300' is not a pitch"),
             ("--at 1,2,3 --velocity 80", "velocity is 80"),
