@@ -1,12 +1,12 @@
 """Control lines in words and files: "C4", "C4 E4 G4", "C4:G4 C4", or the CSV file of a curve."""
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from timbre.errors import ConfigError
+from timbre.space.path_files import read_rows
 
 
 def read_line(text: str, number: Callable[[str], float], duration: float, count: int) -> "float | np.ndarray":
@@ -50,11 +50,7 @@ def _ends(word: str, number: Callable[[str], float]) -> tuple[float, float]:
 
 
 def _rows(file: Path, number: Callable[[str], float]) -> tuple[list[float], list[float]]:
-    try:
-        rows = list(csv.reader(file.expanduser().read_text(encoding="utf-8-sig").splitlines(), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{file} cannot be read as CSV: {reason}.") from error
+    rows = read_rows(file)
     if not rows or [name.strip() for name in rows[0]] != ["time", "value"] or any(len(row) != 2 for row in rows):
         raise ConfigError(f"{file} is no control line; a row 'time,value' and rows of two numbers are wanted.")
     try:
