@@ -8,9 +8,9 @@ from timbre.space import Space
 from timbre.space.atlas import tensor
 from timbre.spectral.descriptors import describe
 
-_PLACES = 65  # of a sound at which it is listened to, at most
+_A_SECOND, _FEWEST, _PLACES = 6, 9, 65  # places of a sound at which it is listened to: a second, at least, at most
 _HEARD = 0.5  # s after the onset
-_EVERY = 2  # frames
+_EVERY = 4  # frames
 _PHON = 10.0  # dB that make twice the loudness, above some 40 phon (Stevens 1955)
 _MOST = 12.0  # dB
 _BATCH = 16
@@ -26,7 +26,7 @@ def steady_gain(
 ) -> "float | np.ndarray":
     """Amplitudes (frames,) that even out how loud the places along a sound are.
 
-    At up to 65 places of the sound the note that would begin there is decoded, and its loudness found (Moore, Glasberg
+    At six places a second (9 to 65) the note that would begin there is decoded, and its loudness found (Moore, Glasberg
     and Baer 1997; descriptor `loudness`): in its first half second, or at the time at which the sound is held. The gain
     leads from it to their mean, at 10 dB a doubling and by 12 dB at most. A note's own attack and decay stay as they
     are, and what does not move has gain 1.
@@ -42,7 +42,8 @@ def steady_gain(
     values = [np.asarray(np.nan if pitch is None else pitch, np.float64), np.asarray(velocity, np.float64)]
     if all(value.ndim == 0 for value in values) and (len(points) == 1 or not np.ptp(points, axis=0).any()):
         return 1.0
-    places = np.unique(np.linspace(0, count - 1, _PLACES).astype(int))
+    listened = min(max(round(_A_SECOND * duration), _FEWEST), _PLACES)
+    places = np.unique(np.linspace(0, count - 1, listened).astype(int))
     lines = [np.broadcast_to(value, (count,))[places] for value in values]
     along = np.broadcast_to(points, (count, points.shape[1]))[places]
     doublings = loudness_of(space, along, lines[0], lines[1], hold)
