@@ -213,4 +213,5 @@ def _within_full_scale(path: Path, audio: Audio) -> np.ndarray:
 
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) else getattr(error, "error_string", None)
-    return (text or str(error)).removeprefix("Error : ").rstrip(".")
+    text = (text or str(error)).removeprefix("Error : ").rstrip(".")
+    return "the disk may be full" if text == "System error" else text  # libsndfile's word for a write that failed
