@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 def rows_of(tmp_path: Path, script: str, *arguments: str) -> list[dict[str, object]]:
     target = tmp_path / "rows.json"
     command = [sys.executable, str(ROOT / "benchmarks" / script), *arguments, "--quick", "--json", str(target)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return json.loads(target.read_text())  # type: ignore[no-any-return]
 
 
@@ -62,8 +63,8 @@ def test_ablation(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A space of all shipped notes, trained for a minute."""
-    config = Config(training=TrainingConfig(max_minutes=1.0, threads=2))
+    """A space of all shipped notes, trained for a minute or two."""
+    config = Config(training=TrainingConfig(epochs=10, threads=2))
     folder = tmp_path_factory.mktemp("space") / "small"
     timbre.train(timbre.scan(ROOT / "datasets" / "orchestra"), config, folder, progress=False)
     return folder
@@ -93,7 +94,8 @@ def test_rendering(tmp_path: Path, small: Path) -> None:
 
 @pytest.mark.slow
 def test_maps(tmp_path: Path, small: Path) -> None:
-    assert rows_of(tmp_path, "maps.py", str(small))
+    rows = {row["what"]: row for row in rows_of(tmp_path, "maps.py", str(small))}
+    assert all(0 < float(str(rows[name]["geary"])) < 1 for name in ("centroid", "bandwidth", "flatness", "attack"))
 
 
 @pytest.mark.slow
@@ -104,5 +106,5 @@ def test_neighbours(tmp_path: Path, small: Path) -> None:
 
 @pytest.mark.slow
 def test_placing(tmp_path: Path) -> None:
-    rows = {str(row["sounds"]): row for row in rows_of(tmp_path, "placing.py")}
-    assert rows
+    rows = {str(row["group"]): row for row in rows_of(tmp_path, "placing.py")}
+    assert rows["noise"]["stranger"] > rows["held-out notes"]["stranger"]  # type: ignore[operator]
