@@ -41,7 +41,7 @@ class Partials(nn.Module):
         Returns:
             (..., bins); -200 dB or so between the partials.
         """
-        place = ((pitch - LOW) / STEP).clamp(0, len(self.combs) - 1.001)
+        place = ((pitch - LOW) / STEP).clamp(0.0, len(self.combs) - 1.001)
         row = place.long()
         return torch.lerp(self.combs[row], self.combs[row + 1], (place - row).unsqueeze(-1))
 
@@ -74,7 +74,7 @@ def _tables(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
 
 def _power(responses: Tensor, frequency: Tensor, nyquist: float) -> Tensor:
     """Squared magnitude (..., bins) of unit sinusoids at `frequency` (..., Hz); 0 above Nyquist."""
-    place = (frequency / GRID_HZ).clamp(0, len(responses) - 1.001)
+    place = (frequency / GRID_HZ).clamp(0.0, len(responses) - 1.001)
     row = place.long()
     magnitude = torch.lerp(responses[row], responses[row + 1], (place - row).unsqueeze(-1))
     return magnitude.square() * (frequency < nyquist).unsqueeze(-1)
