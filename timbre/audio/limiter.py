@@ -4,26 +4,28 @@ import numpy as np
 
 CEILING = 0.99  # of full scale
 _LOOK_AHEAD, _RELEASE = 0.005, 0.1  # s
+_INAUDIBLE = 1e-7  # what of a gain's reduction is left when it has recovered
 _CHUNK = 1 << 12  # samples: the release's scale stays within float64
 
 
 class Limiter:
     """Keeps every sample within the ceiling; what never comes near it passes unchanged.
 
-    The gain falls evenly over the 5 ms before a peak, reaches what the peak needs when it comes, and recovers
+    The gain falls evenly over the 5 ms (or the look-ahead given) before a peak, reaches what the peak needs when it comes, and recovers
     exponentially with a time constant of 0.1 s. The output is `latency` samples late; blocks of any size give what the
     whole gives.
 
     Args:
         sample_rate: Hz.
         ceiling: largest magnitude that comes out.
+        look_ahead: s.
 
     Attributes:
         latency: samples.
     """
 
-    def __init__(self, sample_rate: int, ceiling: float = CEILING) -> None:
-        self.ceiling, self.latency = ceiling, max(1, round(_LOOK_AHEAD * sample_rate))
+    def __init__(self, sample_rate: int, ceiling: float = CEILING, look_ahead: float = _LOOK_AHEAD) -> None:
+        self.ceiling, self.latency = ceiling, max(1, round(look_ahead * sample_rate))
         self._leak = np.exp(-1.0 / (_RELEASE * sample_rate))
         self._waiting, self._needed, self._cut = (np.zeros(self.latency) for _ in range(3))
 
@@ -40,10 +42,12 @@ class Limiter:
 
     def _limit(self, samples: np.ndarray) -> np.ndarray:
         """Each of the gains that are averaged for a sample is low enough for it, hence so is their mean."""
+        late, self._waiting = self._after(self._waiting, samples.astype(np.float64))
+        if not self._cut.any() and not self._needed.any() and np.abs(samples).max(initial=0.0) <= self.ceiling:
+            return late[: len(samples)]  # the same, sooner
         needed = 1.0 - self.ceiling / np.maximum(np.abs(samples.astype(np.float64)), self.ceiling)
         seen, self._needed = self._after(self._needed, needed)
         cut, self._cut = self._after(self._cut, self._recovering(_windows(seen, self.latency).max(-1)))
-        late, self._waiting = self._after(self._waiting, samples.astype(np.float64))
         return late[: len(samples)] * (1.0 - _windows(cut, self.latency).mean(-1))
 
     def _after(self, before: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +58,8 @@ class Limiter:
         """max(cut[n], leak * result[n - 1]), all at once."""
         scale = self._leak ** np.arange(len(cut) + 1)
         peaks = np.maximum.accumulate(np.concatenate([self._cut[-1:], cut]) / scale)
-        return (peaks * scale)[1:]
+        recovering = (peaks * scale)[1:]
+        return np.where(recovering < _INAUDIBLE, 0.0, recovering)
 
 
 def _windows(values: np.ndarray, latency: int) -> np.ndarray:

@@ -1,0 +1,136 @@
+"""One decoded frame for each of several voices: the decoder as a live engine calls it, by onnxruntime or by torch.
+
+Both run one and the same module. What onnxruntime reads is exported from it once for each space (some 15 s) and kept in
+timbre's cache; it takes about a third of torch's time, whose many small steps cost more than their arithmetic.
+"""
+
+import hashlib
+import logging
+import os
+import secrets
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from timbre.data.cache import cache_folder
+from timbre.errors import ConfigError
+from timbre.models.conditions import Conditions
+from timbre.space import Space
+
+RUNTIMES = ("onnxruntime", "torch")
+HELD = 1e9  # s: the release of a note that is held; infinity less infinity is no number
+_INPUTS = ("points", "pitch", "velocity", "time", "release")
+_VERSION = 1  # of what is exported; part of its name
+
+Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,), to STFT
+magnitudes (n, bins) of one frame each."""
+
+
+class FrameDecoder(nn.Module):
+    """Decodes frames that have nothing to do with each other: of several voices, or several times of one."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.model, self.front = space.model, space.front
+
+    def forward(self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor) -> Tensor:
+        """As :data:`Frames`, with tensors."""
+        latent = self.model.latent(points, pitch)
+        decibels = self.model.decoder(latent, Conditions(pitch, velocity, release), time[:, None])
+        # All frames side by side, as if they were those of one sound: one matrix product instead of n.
+        return self.front.magnitude(decibels[..., 0].T[None])[0].T
+
+
+def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
+    """A space's decoder for single frames, on one thread, and what runs it.
+
+    Args:
+        space: the space.
+        runtime: "onnxruntime" or "torch"; None takes the first that is installed.
+
+    Raises:
+        ConfigError: there is no such runtime, or it is not installed.
+    """
+    if runtime not in (None, *RUNTIMES):
+        raise ConfigError(f"The runtime {runtime!r} is not known; there are {' and '.join(RUNTIMES)}.")
+    if runtime != "torch":
+        try:
+            import onnxruntime
+            import onnxscript  # noqa: F401  (the exporter wants it)
+        except ImportError as error:
+            if runtime:
+                raise ConfigError("onnxruntime or onnxscript is missing: pip install 'timbre[play]'.") from error
+        else:
+            return _by_onnxruntime(onnxruntime, exported(space)), "onnxruntime"
+    return _by_torch(space), "torch"
+
+
+def exported(space: Space) -> Path:
+    """The space's frame decoder as an ONNX file in timbre's cache, made if it is not there."""
+    file = cache_folder() / "live" / f"{_digest(space)}.onnx"
+    if not file.exists():
+        _export(space, file)
+    return file
+
+
+def _export(space: Space, file: Path) -> None:
+    example = [torch.zeros(5, space.dim), *(torch.full((5,), value) for value in (60.0, 0.8, 0.1, HELD))]
+    levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the exporter's own
+            any_number = [{0: torch.export.Dim.DYNAMIC}] * len(_INPUTS)
+            program = torch.onnx.export(
+                FrameDecoder(space).eval(), tuple(example), dynamo=True, verbose=False, input_names=list(_INPUTS),
+                output_names=["magnitude"], dynamic_shapes=any_number,
+            )  # fmt: skip
+            assert program is not None  # it is None only where a file was asked for
+            program.save(partial)
+        os.replace(partial, file)
+    finally:
+        partial.unlink(missing_ok=True)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _by_onnxruntime(onnxruntime: Any, file: Path) -> Frames:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+    def decode(*values: np.ndarray) -> np.ndarray:
+        return np.asarray(session.run(None, dict(zip(_INPUTS, values, strict=True)))[0])
+
+    return decode
+
+
+def _by_torch(space: Space) -> Frames:
+    decoder = FrameDecoder(space).eval()
+
+    def decode(*values: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return np.asarray(decoder(*(torch.from_numpy(value) for value in values)).numpy())
+
+    return decode
+
+
+def _digest(space: Space) -> str:
+    """What the exported file depends on."""
+    from timbre.config import Config
+
+    config: Config = space.config
+    digest = hashlib.sha256(f"{_VERSION} {torch.__version__} {config.to_dict()}".encode())
+    for name, value in sorted(space.model.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()[:32]
