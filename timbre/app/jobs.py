@@ -77,4 +77,3 @@ def _bounded(file: FilePath, name: str) -> Audio:
     if probe.duration > LONGEST:
         raise TooLong(f"{name} lasts {probe.duration:.1f} s; a note of at most {LONGEST:g} s is wanted.")
     return audio
-

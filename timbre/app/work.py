@@ -16,7 +16,7 @@ _WAITING = 8  # jobs that may wait for their turn
 _START = 120.0  # s that the process may take to load the space
 
 
-class Busy(Exception):  # noqa: N818, it is no fault
+class Busy(Exception):
     """There is too much to do, or one job took too long."""
 
 
@@ -63,13 +63,13 @@ class Worker:
         self._end()
 
     def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-        if self._pipe is not None:
-            self._pipe.close()
-        self._process = self._pipe = None
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if process is not None:
+            process.kill()
+            process.join()
+        if pipe is not None:
+            pipe.close()
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")

@@ -15,6 +15,7 @@ MOST_VOICES = 64
 LOWEST, HIGHEST = 12.0, 127.0  # MIDI: what a space can be asked for
 WIDEST_BEND = 48.0  # semitones
 LOUDEST = 24.0  # dB
+_PIECES = 512  # straight ones, that a path is followed in
 
 Key = int | float | str
 """What a note is let go by: its pitch, or any number or word that it was given."""
@@ -173,9 +174,11 @@ class Controls:
         if path.dim != self.space.dim:
             raise ConfigError(f"The path has {path.dim} dimensions and this space has {self.space.dim}.")
         duration = _number("duration", duration, 0.01, 3600.0, " s")
-        straight = path.sampled(min(4096, math.ceil(100 * duration))) if path.kind != "line" else path
-        times, points = straight.times.tolist(), straight.points.tolist()
-        self._send("path", points=points, times=times, duration=duration, loop=bool(loop))
+        times = path.times
+        if (path.kind != "line" and len(times) > 1) or len(times) > _PIECES:
+            times = np.linspace(times[0], times[-1], _PIECES)
+        points = path.at(times).astype(np.float32).round(5).tolist()
+        self._send("path", points=points, times=times.tolist(), duration=duration, loop=bool(loop))
 
     def hold(self, seconds: float | None) -> None:
         """Let notes stay as they are so long after their onset, s, until they are let go; None lets them live on."""

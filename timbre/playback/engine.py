@@ -44,7 +44,9 @@ class Engine(Controls):
         runtime: "onnxruntime" or "torch"; the first that is installed by default.
 
     Attributes:
+        voices: sounding and free.
         limit: voices in use at most; lower than `voices` while the machine cannot keep up.
+        load: share of the time that rendering takes, of late.
         sample_rate: Hz.
         step: samples of the space's rate that are made at a time.
 
@@ -72,7 +74,7 @@ class Engine(Controls):
         if not 8000 <= self.sample_rate <= 192000:
             raise ConfigError(f"A sample rate of {self.sample_rate} Hz was asked for; 8000 to 192000 Hz is wanted.")
         self._frames, self.runtime = frames_of(space, runtime)
-        self._voices = [Voice(space.front.stft, inverter, front.frame_rate) for _ in range(voices)]
+        self.voices = [Voice(space.front.stft, inverter, front.frame_rate) for _ in range(voices)]
         self.limit, self._frame_rate, self._rate = voices, front.frame_rate, front.sample_rate
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if front.hop_length % parts == 0)
         self.step = front.hop_length // self._steps_per_hop
@@ -85,13 +87,18 @@ class Engine(Controls):
         self._ready: deque[np.ndarray] = deque()
         self._waiting = self._count = self._made = self._notes = 0
         self.shed_notes = self.stolen_notes = 0
-        self._peak, self._load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
-        self._decode([(self._voices[0], 0.0, 1.0)] * self._voices[0].burst)  # the first time takes longer
+        self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
+        self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first time takes longer
 
     @property
     def look_ahead(self) -> float:
         """s by which its output is late, whatever happens."""
         return self._limiter.latency / self._rate + (self._resampler.delay if self._resampler else 0.0)
+
+    @property
+    def sounding(self) -> int:
+        """Voices that have a note."""
+        return sum(not voice.free for voice in self.voices)
 
     def render(self, frames: int) -> np.ndarray:
         """The next samples (frames,), float32, within full scale."""
@@ -103,18 +110,18 @@ class Engine(Controls):
                 self._waiting += len(block)
             out = self._taken(frames)
         share = min(1.0, frames / (_LOAD_SMOOTHING * self.sample_rate))
-        self._load += share * ((time.perf_counter() - begun) * self.sample_rate / max(frames, 1) - self._load)
+        self.load += share * ((time.perf_counter() - begun) * self.sample_rate / max(frames, 1) - self.load)
         self._made += frames
         return out
 
     def state(self) -> State:
         """See :class:`Controls`; an engine alone has no device, and buffers nothing."""
         with self._lock:
-            sounding = [voice for voice in self._voices if not voice.free]
+            sounding = [voice for voice in self.voices if not voice.free]
             held = tuple(sorted(voice.pitch for voice in sounding if not voice.let_go))
-            late = (self._voices[0].burst - 1) * 1000.0 / self._frame_rate
+            late = (self.voices[0].burst - 1) * 1000.0 / self._frame_rate
             return State(
-                self._follower.point, held, len(sounding), self.limit, self._load, 0, self.shed_notes,
+                self._follower.point, held, len(sounding), self.limit, self.load, 0, self.shed_notes,
                 self.stolen_notes, Latency(0.0, 1000.0 * self.look_ahead, 0.0), late, self._peak,
                 self._made / self.sample_rate, self.sample_rate, 0, self.runtime,
             )  # fmt: skip
@@ -127,9 +134,8 @@ class Engine(Controls):
     def shed(self) -> None:
         """Let one voice less sound than do now, down to one: the machine cannot keep up."""
         with self._lock:
-            sounding = sum(not voice.free for voice in self._voices)
-            self.limit = max(1, min(self.limit, sounding) - 1)
-            while sum(not voice.free for voice in self._voices) > self.limit:
+            self.limit = max(1, min(self.limit, self.sounding) - 1)
+            while self.sounding > self.limit:
                 self._cut(self._least())
                 self.shed_notes += 1
 
@@ -138,11 +144,11 @@ class Engine(Controls):
 
     def _do_note_on(self, key: Key, pitch: float | None, velocity: float) -> None:
         self._let_go(key)
-        if sum(not voice.free for voice in self._voices) >= self.limit:
+        if self.sounding >= self.limit:
             self._cut(self._least())
             self.stolen_notes += 1
         self._notes += 1
-        voice = next(voice for voice in self._voices if voice.free)
+        voice = next(voice for voice in self.voices if voice.free)
         voice.begin(key, np.nan if pitch is None else pitch, velocity, self._seed + self._notes, self._notes)
 
     def _do_note_off(self, key: Key) -> None:
@@ -154,7 +160,7 @@ class Engine(Controls):
 
     def _do_sustain(self, down: bool) -> None:
         self._pedal = down
-        for voice in self._voices:
+        for voice in self.voices:
             if voice.kept and not down:
                 voice.let_go, voice.kept = True, False
 
@@ -177,13 +183,13 @@ class Engine(Controls):
         self._gain_to = _ROOM * 10.0 ** (decibels / 20.0)
 
     def _do_panic(self) -> None:
-        for voice in self._voices:
+        for voice in self.voices:
             if not voice.free:
                 self._cut(voice)
         self._pedal, self._bend_to = False, 0.0
 
     def _of(self, key: Key) -> list[Voice]:
-        return [voice for voice in self._voices if not voice.free and voice.key == key and not voice.let_go]
+        return [voice for voice in self.voices if not voice.free and voice.key == key and not voice.let_go]
 
     def _let_go(self, key: Key) -> None:
         for voice in self._of(key):
@@ -191,7 +197,7 @@ class Engine(Controls):
 
     def _least(self) -> Voice:
         """The voice that is missed least."""
-        sounding = [voice for voice in self._voices if not voice.free]
+        sounding = [voice for voice in self.voices if not voice.free]
         return min(sounding, key=lambda voice: (not voice.let_go, voice.level if voice.let_go else 0.0, voice.age))
 
     def _cut(self, voice: Voice) -> None:
@@ -205,7 +211,7 @@ class Engine(Controls):
         self._count += 1
         self._begin()
         mix = np.zeros(self.step)
-        for voice in self._voices:
+        for voice in self.voices:
             if not voice.free and not voice.fresh:
                 mix += voice.take(self.step)
         mix += self._fading[: self.step]
@@ -218,10 +224,10 @@ class Engine(Controls):
 
     def _tick(self) -> None:
         """Once a hop: move on, free what has died away, and decode the next frame of every voice."""
-        for voice in self._voices:
+        for voice in self.voices:
             if not voice.free and voice.over:
                 voice.end(0)
-        sounding = [voice for voice in self._voices if not voice.free and not voice.fresh]
+        sounding = [voice for voice in self.voices if not voice.free and not voice.fresh]
         self._follower.advance(at_once=not sounding)
         share = 1.0 - np.exp(-1.0 / (_BEND_SMOOTHING * self._frame_rate)) if sounding else 1.0
         self._bend += share * (self._bend_to - self._bend)
@@ -232,7 +238,7 @@ class Engine(Controls):
 
     def _begin(self) -> None:
         """Give the notes that are to begin their first frames."""
-        fresh = sorted((voice for voice in self._voices if voice.fresh), key=lambda voice: voice.age)[:_STARTS]
+        fresh = sorted((voice for voice in self.voices if voice.fresh), key=lambda voice: voice.age)[:_STARTS]
         if not fresh:
             return
         asked = [(voice, *voice.times(self._hold)) for voice in fresh for _ in range(voice.burst)]

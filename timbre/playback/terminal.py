@@ -20,7 +20,7 @@ from timbre.space import Path
 from timbre.space.presets import Preset, write_presets
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.live import Live
 
     from timbre.playback.player import Player
@@ -29,9 +29,10 @@ _REDRAW, _TICK = 0.1, 0.04  # s
 _FLOOR = -60.0  # dB, of the peak meter
 _BAR = 24  # signs
 _KEYS = (
-    "Z S X D C … and Q 2 W 3 E …  notes     - =  octave     PgUp PgDn  velocity     Tab  latch     Space  silence",
-    "↑ ↓  axis     ← →  move along it (Shift: further)     F1 … F12, [ ]  presets     P  keep this place     Esc  leave",
-)
+    "Z S X D C … and Q 2 W 3 E …  notes", "- =  octave", "PgUp PgDn  velocity", "Tab  latch", "Space  silence",
+    "↑ ↓  axis", "← →  move along it (Shift: further)", "F1 … F12, [ ]  presets", "P  keep this place", "Esc  leave",
+)  # fmt: skip
+_TALL = 20  # rows: screens that are lower leave the keys out
 
 
 def session(
@@ -57,7 +58,7 @@ def session(
     keyboard = Keyboard(player, None if folder is None else lambda point: keep(player, FilePath(folder), point))
     try:
         with ExitStack() as stack:
-            stack.enter_context(_leaving_on_signals())
+            stack.enter_context(leaving_on_signals())
             live = stack.enter_context(_screen()) if _draws() else None
             keys = _reader(stack)
             if live is None:
@@ -96,12 +97,12 @@ def view(state: State, keyboard: Keyboard, title: str, width: int, height: int) 
     """The screen: what sounds, how the machine fares, where in the space, and what the keys do."""
     from rich.text import Text
 
-    lines = [*_sounding(state, title), *_faring(state), *_choices(keyboard)]
-    room = max(1, height - len(lines) - len(_KEYS) - 2)
-    lines += ["", *_axes(state.point, keyboard, room), *_KEYS]
+    lines, keys = [*_sounding(state, title), *_faring(state), *_choices(keyboard)], _help(width, height)
+    room = max(1, height - len(lines) - len(keys) - 1)
+    lines += [*_axes(state.point, keyboard, room), *keys]
     screen = Text(no_wrap=True, overflow="ellipsis")
     for number, line in enumerate(lines[: height - 1]):
-        style = "bold" if number == 0 or line.startswith("▸") else "dim" if line in _KEYS else ""
+        style = "bold" if number == 0 or line.startswith("▸") else "dim" if line in keys else ""
         screen.append(line[:width] + "\n", style)
     return screen
 
@@ -120,21 +121,32 @@ def _sounding(state: State, title: str) -> list[str]:
 def _faring(state: State) -> list[str]:
     latency = state.latency
     return [
-        f"load     {bar(state.load)}  {state.load:4.0%}   underruns {state.underruns}   cut short: {state.stolen} stolen,"
-        f" {state.shed} shed",
+        f"load     {bar(state.load)}  {state.load:4.0%}   underruns {state.underruns}"
+        f"   notes stolen {state.stolen}, shed {state.shed}",
         f"latency  {latency.total:.1f} ms = {latency.buffering:.1f} buffering + {latency.look_ahead:.1f} look-ahead"
-        f" + {latency.device:.1f} device; place, bend and gain {state.control_delay:.1f} ms more",
+        f" + {latency.device:.1f} device; place +{state.control_delay:.1f}",
     ]
 
 
 def _choices(keyboard: Keyboard) -> list[str]:
     names = list(keyboard.controls.presets)
     presets = "   ".join(f"F{number} {name}" for number, name in enumerate(names[:12], 1))
+    latch = "on" if keyboard.latch else "off"
     return [
-        f"keys     octave {keyboard.octave}   velocity {keyboard.velocity:.1f}   latch {'on' if keyboard.latch else 'off'}",
+        f"keys     octave {keyboard.octave}   velocity {keyboard.velocity:.1f}   latch {latch}",
         f"presets  {presets or '-'}{'   …' if len(names) > 12 else ''}",
         f"         {keyboard.message}",
     ]
+
+
+def _help(width: int, height: int) -> list[str]:
+    """What the keys do, in lines as long as the screen is wide."""
+    lines = [""]
+    for entry in _KEYS if height >= _TALL else ():
+        if lines[-1] and len(lines[-1]) + 3 + len(entry) > width:
+            lines.append("")
+        lines[-1] += "   " * bool(lines[-1]) + entry
+    return [line for line in lines if line]
 
 
 def _axes(point: np.ndarray, keyboard: Keyboard, room: int) -> list[str]:
@@ -214,8 +226,7 @@ def _screen() -> "Iterator[Live]":
     from rich.console import Console
     from rich.live import Live
 
-    console: Console = Console(highlight=False)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    with Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live:
         yield live
 
 
@@ -232,7 +243,7 @@ def _reader(stack: ExitStack) -> KeyReader | None:
 
 
 @contextmanager
-def _leaving_on_signals() -> Iterator[None]:
+def leaving_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the stack, so that the terminal is mended and a recording completed."""
     before = {}
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from timbre.playback.controls import Key
 from timbre.playback.frames import HELD
-from timbre.spectral.streaming import StreamingInverter
 from timbre.spectral.stft import STFT
+from timbre.spectral.streaming import StreamingInverter
 
 _SILENT = 3e-5  # amplitude below which a hop counts as silent: -90 dB
 _PATIENCE = 6  # silent hops after which a note is over
@@ -124,5 +124,6 @@ class Voice:
 
     def _fading(self) -> np.ndarray:
         """Gains of a hop of a note that will not die by itself, down to 0."""
-        edges = (self._since - _DYING + np.array([-1.0, 0.0]) / self._frame_rate) / _FADE
-        return np.cos(0.5 * np.pi * np.clip(np.linspace(*edges, self._hop), 0.0, 1.0)).astype(np.float32)
+        end = self._since - _DYING
+        edges = np.linspace(end - 1.0 / self._frame_rate, end, self._hop) / _FADE
+        return np.cos(0.5 * np.pi * np.clip(edges, 0.0, 1.0)).astype(np.float32)
