@@ -33,7 +33,10 @@ class Source(Protocol):
     """What makes the sound: a :class:`~timbre.playback.Player` with output="ring"."""
 
     sample_rate: int
-    ring: Ring
+
+    @property
+    def ring(self) -> Ring:
+        """Where the sound comes out."""
 
     def check(self) -> None:
         """Raise a DeviceError if it can make no more."""
@@ -124,8 +127,7 @@ class _Guest:
             self._played, self._ahead = int(values["played"]), int(values["ahead"])
             self._credit.set()
         else:
-            name = values.pop("name", None)
-            getattr(self.controls, message["do"])(*([] if name is None else [name]), **values)
+            getattr(self.controls, message["do"])(**values)
 
     async def _feed(self) -> None:
         most = int(_DEEPEST * self.source.sample_rate)
@@ -170,7 +172,5 @@ _DOES: dict[str, dict[str, Field]] = {
     "path": {"path": Field(lambda name, value: value and path(name, value)), "duration": Field(number, 4.0)}
     | {"loop": Field(flag, False)},
     "hold": {"seconds": Field(lambda name, value: None if value is None else number(name, value))},
-    "gain": {"decibels": Field(number)},
-    "preset": {"name": Field(text)},
     "panic": {},
 }

@@ -27,6 +27,7 @@ def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool)
     if notes is not None and not notes.expanduser().is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     listening = listen(host, port)
+    warn_of(host)
     with listening:
         folder, port = folder.expanduser(), listening.getsockname()[1]
         space = timbre.load(folder)
@@ -36,7 +37,7 @@ def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool)
             worker = Worker(folder)
             try:
                 stage = Stage(space, folder, notes and notes.expanduser(), Seat(player, player), worker)
-                server = _server(make_site(stage, Hosts(host, port)))
+                server = make_server(make_site(stage, Hosts(host, port)))
                 print(f"{folder.resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
                 if open_page:
                     threading.Thread(target=_open, args=(server, address), daemon=True).start()
@@ -56,7 +57,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"The port is {port}; a number from 0, for a free one, to 65535 is wanted.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=64)
+        return socket.createmake_server(found[0][4][:2], family=found[0][0], backlog=64)
     except socket.gaierror as error:
         raise DeviceError(f"{host} is no address of this machine ({error.strerror}); 127.0.0.1 is itself.") from error
     except OSError as error:
@@ -86,7 +87,8 @@ def _authority(host: str, port: int) -> str:
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
-def _server(site: object) -> uvicorn.Server:
+def make_server(site: object) -> uvicorn.Server:
+    """A server for an application; bounded, and silent but for faults."""
     config = uvicorn.Config(
         site, log_level="warning", access_log=False, server_header=False, ws="websockets-sansio",
         ws_max_size=MESSAGE, limit_concurrency=64, timeout_graceful_shutdown=_LEAVING, lifespan="off",

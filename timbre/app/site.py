@@ -141,6 +141,7 @@ class _Pages:
         answer = {
             "name": self.stage.folder.resolve().name,
             "dim": space.dim,
+            "sample_rate": self.stage.seat.source.sample_rate,
             "axes": [axis.name for axis in space.axes],
             "directions": space.directions.tolist() if space.axes else [],
             "ranges": np.stack([low, high], 1).round(3).tolist(),

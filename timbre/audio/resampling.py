@@ -39,6 +39,8 @@ class Resampler:
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """What the next samples (n,) bring out: some n * target / source samples, float64."""
+        if not len(samples):
+            return np.zeros(0)
         joined = np.concatenate([self._waiting, samples])
         width = self._taps.shape[1]
         self._waiting = joined[len(joined) - width + 1 :]

@@ -1,6 +1,5 @@
 """`timbre play`."""
 
-import socket
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +9,13 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli._files import check_target
 from timbre.cli._places import find_place, parse_pitch
-from timbre.errors import ConfigError, DeviceError
+from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
-    from timbre.playback.controls import Controls
-    from timbre.playback.mapping import Mapping
+    from timbre.playback import Controls, Player
+    from timbre.playback.midi import MidiInput
+    from timbre.playback.osc import OscServer
     from timbre.space import Path as Way
-    from timbre.space import Space
 
 
 def play(
@@ -69,11 +68,11 @@ def play(
     voices
         Notes that may sound at a time, 1 to 64.
     midi
-        Play from this MIDI port: its number, or a part of its name.
+        Play from this MIDI input: its number, a part of its name, or "virtual" for one that others connect to.
     mapping
-        File that says which MIDI controllers move which axes.
+        File that says which MIDI controllers move which axes; what is learned goes there as well.
     osc
-        Listen to OSC messages on this UDP port of this computer.
+        Listen to OSC messages on this UDP port of this computer; they may name path files of this folder.
     device
         Sound device: its number, or a part of its name; the system's default unless said.
     block
@@ -97,26 +96,24 @@ def play(
     if space is None:
         raise ConfigError("Say which space is to be played: timbre play SPACE.")
     _check(at=at, preset=preset, path=path, duration=duration, loop=loop, mapping=mapping, midi=midi)
-    _check_ends(no_audio, device, osc, record, seconds)
+    _check_ends(no_audio, device, record, seconds)
     notes = [parse_pitch(word) for word in chord or []]
     if midi is not None:
         from timbre.playback.midi import find_port
 
         find_port(midi)
-
-    from timbre.playback import Player
-    from timbre.playback.osc import OscServer
-    from timbre.playback.terminal import leaving_on_signals, session
+    from timbre.playback import Controls, Player
+    from timbre.playback.terminal import leaving_on_signals
     from timbre.space.path_files import read_path
     from timbre.space.presets import read_presets
 
     fitted = timbre.load(space)
-    presets = read_presets(space, fitted)
+    presets, way = read_presets(space, fitted), read_path(path, fitted) if path else None
+    point = find_place(fitted, at) if at else None
     if preset is not None:
         presets[preset]
-    way = read_path(path, fitted) if path else None
-    point = find_place(fitted, at) if at else None
-    mapped = _mapping(mapping, fitted)
+    with ExitStack() as trial:  # what would refuse to work does so before the engine is started
+        _adapters(trial, Controls(fitted), midi, mapping, osc)
     with ExitStack() as stack:
         stack.enter_context(leaving_on_signals())
         player = stack.enter_context(
@@ -125,25 +122,64 @@ def play(
                 output="clock" if no_audio else "device", record=record, seed=seed,
             )
         )  # fmt: skip
-        if midi is not None:
-            from timbre.playback.midi import MidiInput
-
-            stack.enter_context(MidiInput(player, midi, mapped))
-        if osc is not None:
-            stack.enter_context(OscServer(player, osc))
+        adapters = _adapters(stack, player, midi, mapping, osc)
         _start(player, hold, preset, way, 4.0 if duration is None else duration, loop, notes)
-        session(player, seconds, space, space.expanduser().resolve().name)
+        _session(player, adapters, seconds, space, mapping)
+
+
+def _adapters(
+    stack: ExitStack, controls: "Controls", midi: str | None, mapping: Path | None, osc: int | None
+) -> "dict[str, MidiInput | OscServer]":
+    """What else plays, until the stack unwinds."""
+    from timbre.playback.mapping import read_mapping
+    from timbre.playback.midi import MidiInput
+    from timbre.playback.osc import OscServer
+
+    adapters: dict[str, MidiInput | OscServer] = {}
+    if midi is not None:
+        # A file that is not there yet is for what will be learned.
+        known = read_mapping(mapping, controls.space) if mapping and mapping.expanduser().exists() else None
+        adapters["MIDI"] = stack.enter_context(MidiInput(controls, midi, known))
+    if osc is not None:
+        adapters["OSC"] = stack.enter_context(OscServer(controls, osc, files=Path.cwd()))
+    return adapters
+
+
+def _session(
+    player: "Player", adapters: "dict[str, MidiInput | OscServer]", seconds: float | None, folder: Path,
+    mapping: Path | None,
+) -> None:  # fmt: skip
+    """Play, and keep what was learned of MIDI controllers."""
+    from timbre.playback.mapping import write_mapping
+    from timbre.playback.midi import MidiInput
+    from timbre.playback.terminal import session
+
+    midi = adapters.get("MIDI")
+    learned = midi.mapping if isinstance(midi, MidiInput) else None
+    try:
+        session(player, seconds, folder, folder.expanduser().resolve().name, adapters)
+    finally:
+        if isinstance(midi, MidiInput) and midi.mapping is not learned:
+            if mapping is not None:
+                write_mapping(mapping, midi.mapping)
+            else:
+                print("What was learned of MIDI controllers is not kept; --mapping FILE would have kept it.")
 
 
 def _list(devices: bool, midi: bool) -> None:
     if devices:
         from timbre.cli.nearest import table
 
-        print(table(_outputs()) or "There is no sound device here; timbre play SPACE --no-audio needs none.\n", end="")
+        found = _outputs()
+        print(
+            table(found) if found else "There is no sound device here; timbre play SPACE --no-audio needs none.\n",
+            end="",
+        )
     if midi:
-        from timbre.playback.midi import ports
+        from timbre.playback.midi import list_ports
 
-        print("\n".join(f"{number}  {name}" for number, name in enumerate(ports())) or "There is no MIDI port here.")
+        names = [f"{number}  {name}" for number, name in enumerate(list_ports())]
+        print("\n".join(names) or "There is no MIDI input here; --midi virtual opens one that others connect to.")
 
 
 def _outputs() -> list[dict[str, object]]:
@@ -175,9 +211,7 @@ def _check(**given: object) -> None:
         raise ConfigError("--mapping says what MIDI controllers do; give their port with --midi.")
 
 
-def _check_ends(
-    no_audio: bool, device: str | None, osc: int | None, record: Path | None, seconds: float | None
-) -> None:
+def _check_ends(no_audio: bool, device: str | None, record: Path | None, seconds: float | None) -> None:
     """Refuse what could not be opened, before the space is loaded."""
     if seconds is not None and not 0 < seconds < float("inf"):
         raise ConfigError(f"--seconds is {seconds}; a time above 0 s is wanted.")
@@ -185,8 +219,6 @@ def _check_ends(
         check_target(record)
         if record.suffix.lower() != ".wav":
             raise ConfigError(f"{record} ends in {record.suffix or 'nothing'}; .wav is wanted.")
-    if osc is not None:
-        _check_free(osc)
     if no_audio and device is not None:
         raise ConfigError("--no-audio uses no device, and --device names one; give one of them.")
     if not no_audio:
@@ -195,26 +227,8 @@ def _check_ends(
         find_device(_number(device))
 
 
-def _check_free(port: int) -> None:
-    if not 0 < port < 65536:
-        raise ConfigError(f"The OSC port is {port}; a number from 1 to 65535 is wanted.")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-        try:
-            trial.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise DeviceError(f"The OSC port {port} cannot be used ({error.strerror}); choose another.") from error
-
-
 def _number(device: str | None) -> int | str | None:
     return int(device) if device is not None and device.isdecimal() else device
-
-
-def _mapping(file: Path | None, space: "Space") -> "Mapping | None":
-    if file is None:
-        return None
-    from timbre.playback.mapping import read_mapping
-
-    return read_mapping(file, space)
 
 
 def _start(

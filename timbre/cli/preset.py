@@ -78,8 +78,10 @@ def _made(space: "Space", name: str, at: str | None, path: Path | None, duration
 def _listed(space: "Space", presets: "Presets") -> str:
     from timbre.cli.nearest import table
 
+    if not presets:
+        return "There are no presets yet; make one with --add NAME --at PLACE.\n"
     rows = [_row(space, number, preset) for number, preset in enumerate(presets.values())]
-    return table(rows) or "There are no presets yet; make one with --add NAME --at PLACE.\n"
+    return table(rows)
 
 
 def _row(space: "Space", number: int, preset: "Preset") -> dict[str, Any]:

@@ -4,13 +4,12 @@ import codecs
 import os
 import re
 import select
-import time
 from types import TracebackType
 from typing import Any, NamedTuple
 
 _SEQUENCE = re.compile(
-    r"\x1b\[(?P<numbers>[\d;:]*)(?P<final>[A-Za-z~])|\x1bO(?P<short>[A-Z])|\x1b\[\?[\d;]*[a-z]"
-    r"|(?P<alt>\x1b[^\[O\x1b])|(?P<plain>[^\x1b])|(?P<escape>\x1b)(?=\x1b)",
+    r"\x1b\[\[(?P<console>[A-Z])|\x1b\[(?P<numbers>[\d;:]{0,40})(?P<final>[A-Za-z~])|\x1b\[[0-?]*[ -/]*[@-Z\\-~]"
+    r"|\x1bO(?P<short>[A-Z])|\x1b[^\[O\x1b]|(?P<plain>[^\x1b]|\x1b(?=\x1b))",
     re.DOTALL,
 )
 _LETTERS = {"A": "up", "B": "down", "C": "right", "D": "left", "P": "f1", "Q": "f2", "R": "f3", "S": "f4"}
@@ -33,7 +32,7 @@ class Key(NamedTuple):
 
 
 def parse(text: str) -> tuple[list[Key], str]:
-    """The keys in what a terminal sent, and the beginning of a further one.
+    """The keys in what a terminal sent, and what may be the beginning of a further one.
 
     Plain signs and the sequences of xterm are understood, and kitty's keyboard protocol, which tells when a key is let
     go; whatever else comes is passed over.
@@ -48,11 +47,12 @@ def parse(text: str) -> tuple[list[Key], str]:
 
 
 def _key(found: "re.Match[str]") -> Key:
-    if found["plain"] or found["escape"]:
-        sign = found["plain"] or found["escape"]
+    if sign := found["plain"]:
         return Key(_CONTROLS.get(sign, sign.lower()))
-    if found["short"]:
-        return Key(_LETTERS.get(found["short"], ""))
+    if letter := found["console"]:  # of Linux without a desktop
+        return Key(f"f{ord(letter) - 64}" if letter <= "E" else "")
+    if letter := found["short"]:
+        return Key(_LETTERS.get(letter, ""))
     return _sequence(found["numbers"], found["final"]) if found["final"] else Key("")
 
 
@@ -117,15 +117,13 @@ class KeyReader:
 
     def read(self, timeout: float) -> list[Key]:
         """The keys that came, after `timeout` s at most; escape when the terminal is gone."""
-        end = time.monotonic() + timeout
         if not self._ready(timeout):
             return []
         keys = self._more()
-        while not keys and (left := end - time.monotonic()) > 0 and self._rest and self._ready(min(left, _PATIENCE)):
-            keys = self._more()
-        if self._rest == "\x1b" and not self._ready(_PATIENCE):
-            keys, self._rest = [*keys, Key("escape")], ""
-        return keys
+        while self._rest and self._ready(_PATIENCE):
+            keys += self._more()
+        rest, self._rest = self._rest, ""
+        return [*keys, Key("escape")] if rest == "\x1b" else keys
 
     def _ready(self, timeout: float) -> bool:
         return bool(select.select([self._file], [], [], max(0.0, timeout))[0])
@@ -138,7 +136,6 @@ class KeyReader:
         if not content:
             return [Key("escape")]
         keys, self._rest = parse(self._rest + self._decoder.decode(content))
-        self._rest = self._rest[-64:]
         return keys
 
     def _say(self, sequence: bytes) -> None:

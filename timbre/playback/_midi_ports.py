@@ -95,7 +95,7 @@ def _found(wanted: str | None, known: list[str]) -> str:
         return known[int(wanted)]
     meant = [name for name in known if name == wanted] or [name for name in known if wanted.lower() in name.lower()]
     if len(meant) != 1:
-        raise DeviceError(f'{len(meant)} MIDI inputs are called {wanted!r}; {there}, or open "{VIRTUAL}".')
+        raise DeviceError(f'{len(meant) or "No"} MIDI inputs are called {wanted!r}; {there}, or open "{VIRTUAL}".')
     return meant[0]
 
 

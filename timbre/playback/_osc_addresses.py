@@ -1,5 +1,6 @@
 """What OSC addresses mean: from a message to controls, and to the messages that answer it."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -14,7 +15,8 @@ Reply = tuple[str, list[Any]]
 """An address and its arguments."""
 
 _FARTHEST = 100.0  # of a coordinate
-_NOTHING = ("", "none", "nil")
+_UNPITCHED = ("none", "nil", "unknown")
+_LONGEST = 20  # letters of a number
 
 
 class Addresses:
@@ -50,8 +52,7 @@ class Addresses:
     def _note(self, first: Any, *rest: Any) -> None:
         velocity = _number("velocity", rest[-1] if rest else 0.8, 0.0, 1.0)
         key, pitch = (_key(first), rest[0]) if len(rest) == 2 else (None, first)
-        if pitch is None or (isinstance(pitch, str) and pitch.lower() in _NOTHING):
-            pitch = None
+        pitch = None if isinstance(pitch, str) and pitch.lower() in _UNPITCHED else pitch
         if velocity > 0.0:
             self.controls.note_on(pitch, velocity, key)
         else:
@@ -84,13 +85,20 @@ class Addresses:
         if name in self.controls.presets:
             preset = self.controls.presets[name]
             return preset.path, preset.duration, preset.loop
-        if self.files is None or "\0" in name:
-            known = ", ".join(self.controls.presets) or "there are none"
-            raise ConfigError(f"There is no preset {name!r} (known: {known}), and no folder was given for path files.")
-        file = (self.files / name).resolve()
-        if not (file.is_relative_to(self.files) and file.is_file()):
-            raise ConfigError(f"{name!r} is neither a preset nor a path file in the folder that was given for them.")
-        return read_path(file, self.controls.space), 4.0, False
+        return read_path(self._file(name), self.controls.space), 4.0, False
+
+    def _file(self, name: str) -> FilePath:
+        """The path file of a name, which lies in the folder of files, links followed."""
+        if self.files is None:
+            raise ConfigError(f"There is no preset {name[:60]!r}, and no folder was given for path files.")
+        try:
+            file = (self.files / name).resolve()
+            inside = file.is_relative_to(self.files) and file.is_file()
+        except (OSError, ValueError, RuntimeError):  # a name too long or with a zero in it, links in a circle
+            inside = False
+        if not inside:
+            raise ConfigError(f"{name[:60]!r} is no preset, nor a path file in the folder that was given for them.")
+        return file
 
     def _preset(self, which: Any, pressed: Any = 1.0) -> None:
         if _number("second argument of /preset", pressed, 0.0, 1.0) > 0.0:
@@ -113,7 +121,7 @@ class Addresses:
 
     def _query(self) -> list[Reply]:
         """All there is to know, for a surface to show."""
-        state, space, latency = self.controls.state(), self.controls.space, self.controls.state().latency
+        state, space = self.controls.state(), self.controls.space
         point = [float(value) for value in state.point]
         names: list[Any] = [axis.name for axis in space.axes]
         axes = [*names, *range(len(names), space.dim)]
@@ -123,7 +131,7 @@ class Addresses:
             ("/state/voices", [state.voices, state.limit, state.stolen, state.shed]),
             ("/state/load", [float(state.load)]),
             ("/state/underruns", [state.underruns]),
-            ("/state/latency", [float(value) for value in (latency.total, *latency, state.control_delay)]),
+            ("/state/latency", [float(value) for value in (state.latency.total, *state.latency, state.control_delay)]),
             *(("/axes", [n, str(to), point[n], *span(space, to)]) for n, to in enumerate(axes)),
             ("/presets", list(self.controls.presets)),
         ]
@@ -156,11 +164,9 @@ _FORMS = {
 
 def _word(text: str) -> int | float | str:
     """A word of an address as an argument."""
-    for kind in (int, float):
-        try:
+    for kind in (int, float) if len(text) <= _LONGEST else ():
+        with contextlib.suppress(ValueError):
             return kind(text)
-        except ValueError:
-            continue
     return text
 
 

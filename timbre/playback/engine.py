@@ -16,10 +16,11 @@ from timbre.audio.resampling import Resampler
 from timbre.errors import ConfigError
 from timbre.playback.controls import HIGHEST, LOWEST, MOST_VOICES, Controls, Key, Latency, State
 from timbre.playback.follower import Follower
-from timbre.playback.frames import frames_of
+from timbre.playback.frames import RUNTIMES, frames_of
 from timbre.playback.voice import Voice
 from timbre.space import Path, Space
 from timbre.space.presets import Presets
+from timbre.spectral.streaming import STREAMS
 
 _STARTS = 2  # notes that begin in one step; those of a larger chord follow within milliseconds
 _LOOK_AHEAD, _ROOM = 0.0015, 0.5  # s of the limiter; gain that leaves room for several voices
@@ -67,12 +68,9 @@ class Engine(Controls):
         runtime: str | None = None,
     ) -> None:
         super().__init__(space, presets, point)
+        check_settings(voices, sample_rate, inverter, runtime)
         front = space.config.spectrogram
-        if not 1 <= voices <= MOST_VOICES:
-            raise ConfigError(f"{voices} voices were asked for; 1 to {MOST_VOICES} are wanted.")
         self.sample_rate = sample_rate or front.sample_rate
-        if not 8000 <= self.sample_rate <= 192000:
-            raise ConfigError(f"A sample rate of {self.sample_rate} Hz was asked for; 8000 to 192000 Hz is wanted.")
         self._frames, self.runtime = frames_of(space, runtime)
         self.voices = [Voice(space.front.stft, inverter, front.frame_rate) for _ in range(voices)]
         self.limit, self._frame_rate, self._rate = voices, front.frame_rate, front.sample_rate
@@ -253,7 +251,7 @@ class Engine(Controls):
         velocity = [voice.velocity for voice in voices]
         points = np.broadcast_to(self._follower.point, (len(asked), self.space.dim))
         rows = (points, pitch, velocity, times, releases)
-        return self._frames(*(np.ascontiguousarray(row, np.float32) for row in rows))
+        return self._frames(*(np.array(row, np.float32) for row in rows))
 
     def _taken(self, frames: int) -> np.ndarray:
         out, filled = np.zeros(frames, np.float32), 0
@@ -266,3 +264,15 @@ class Engine(Controls):
                 self._ready.appendleft(block[len(part) :])
         self._waiting -= frames
         return out
+
+
+def check_settings(voices: int, sample_rate: int | None, inverter: str, runtime: str | None) -> None:
+    """Raise a ConfigError if an engine cannot have such settings."""
+    if not 1 <= voices <= MOST_VOICES:
+        raise ConfigError(f"{voices} voices were asked for; 1 to {MOST_VOICES} are wanted.")
+    if sample_rate is not None and not 8000 <= sample_rate <= 192000:
+        raise ConfigError(f"A sample rate of {sample_rate} Hz was asked for; 8000 to 192000 Hz is wanted.")
+    if inverter not in STREAMS:
+        raise ConfigError(f"No causal inverter is called {inverter!r}: there are {', '.join(STREAMS)}.")
+    if runtime not in (None, *RUNTIMES):
+        raise ConfigError(f"The runtime {runtime!r} is not known; there are {' and '.join(RUNTIMES)}.")

@@ -52,13 +52,11 @@ def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
 
     Args:
         space: the space.
-        runtime: "onnxruntime" or "torch"; None takes the first that is installed.
+        runtime: one of :data:`RUNTIMES`; None takes the first that is installed.
 
     Raises:
-        ConfigError: there is no such runtime, or it is not installed.
+        ConfigError: the runtime is not installed.
     """
-    if runtime not in (None, *RUNTIMES):
-        raise ConfigError(f"The runtime {runtime!r} is not known; there are {' and '.join(RUNTIMES)}.")
     if runtime != "torch":
         try:
             import onnxruntime

@@ -42,6 +42,7 @@ class Keyboard:
     Args:
         controls: what is played.
         keep: takes a point (dim,), stores it, and says under which name; None keeps nothing.
+        learn: takes an axis, and lets the next MIDI controller that moves move it; None without MIDI.
 
     Attributes:
         octave: of the lower row; 4 begins at C4, MIDI 60.
@@ -51,9 +52,14 @@ class Keyboard:
         message: what there is to say about the last key.
     """
 
-    def __init__(self, controls: Controls, keep: Callable[[np.ndarray], str] | None = None) -> None:
+    def __init__(
+        self,
+        controls: Controls,
+        keep: Callable[[np.ndarray], str] | None = None,
+        learn: Callable[[str | int], None] | None = None,
+    ) -> None:
         self.controls, self.octave, self.velocity, self.axis, self.latch, self.message = controls, 4, 0.8, 0, False, ""
-        self._keep, self._preset, self._nudged = keep, -1, -math.inf
+        self._keep, self._learn, self._preset, self._nudged = keep, learn, -1, -math.inf
         self._until: dict[str, float] = {}  # notes that sound, and when they end
         self._maybe: dict[str, float] = {}  # keys that repeat or were struck again, and when that is decided
         self._arrivals: dict[str, _Arrivals] = {}
@@ -148,6 +154,8 @@ class Keyboard:
             self._nudge(step if plain == "right" else -step, now)
         elif name == "p":
             self._remember()
+        elif name == "a":
+            self._assign()
         else:
             self._choose(name, now)
         return True
@@ -173,9 +181,18 @@ class Keyboard:
             if np.abs(here - controls.point).max() > 0.1 * _NUDGE:
                 controls.at(here)
         self._nudged = now
-        named = controls.space.axes
-        which = named[self.axis].name if self.axis < len(named) else self.axis
-        controls.axis(which, float(np.float32(controls.point[self.axis] + np.float32(step))))
+        controls.axis(self._axis(), float(np.float32(controls.point[self.axis] + np.float32(step))))
+
+    def _axis(self) -> str | int:
+        named = self.controls.space.axes
+        return named[self.axis].name if self.axis < len(named) else self.axis
+
+    def _assign(self) -> None:
+        if self._learn is None:
+            self.message = "There is no MIDI in this session."
+        else:
+            self._learn(self._axis())
+            self.message = f"The next MIDI controller that moves will move {self._axis()}."
 
     def _silence(self) -> None:
         self._until.clear()

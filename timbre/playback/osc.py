@@ -19,6 +19,7 @@ from timbre.playback.controls import Controls
 PORT, HOST = 9000, "127.0.0.1"
 AHEAD = 10.0  # s: how far ahead a bundle may be due
 _WAITING = 1024  # messages that are not due yet
+_ROOM = 1 << 20  # bytes of packets that have come and were not looked at yet; the system may give less
 _SENDERS = 64  # whose wish for another port is remembered
 _LONGEST = 500  # letters of an answer
 _ANSWERS = frozenset({"error", "state", "axes", "presets"})
@@ -71,10 +72,6 @@ class OscServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the port back."""
         self._stopper.close()
         self._thread.join()
         self._socket.close()
@@ -85,11 +82,12 @@ class OscServer:
         opened = socket.socket(family, socket.SOCK_DGRAM)
         try:
             opened.bind((self.host, self.port))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             opened.close()
-            raise DeviceError(
-                f"The OSC port {self.port} of {self.host} does not open ({error.strerror}); choose another port."
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise DeviceError(f"The OSC port {self.port} of {self.host} does not open: {reason}.") from error
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
         return opened
 
     def _listen(self) -> None:
@@ -110,7 +108,7 @@ class OscServer:
     def _receive(self) -> None:
         try:
             packet, sender = self._socket.recvfrom(65536)
-        except OSError:  # Windows says here that an earlier answer found nobody
+        except OSError:  # a packet that is damaged; Windows says here that an earlier answer found nobody
             return
         with self.problems.kept():
             for message in messages(packet):
@@ -143,16 +141,16 @@ class OscServer:
 
     def _heed_port(self, sender: _Sender, message: Message) -> list[Any]:
         """The arguments but for the port to which a sender of /query wants its answers, from then on."""
-        if message.address != "/query" or not message.values:
+        if message.address != "/query" or len(message.values) != 1:
             return message.values
-        port, *rest = message.values
+        port = message.values[0]
         if not (isinstance(port, int) and 0 < port <= 65535):
             raise ConfigError(f"/query came with the port {port!r}; a whole number from 1 to 65535 is wanted.")
         self._ports.pop(sender, None)
         self._ports[sender] = port
         if len(self._ports) > _SENDERS:
             del self._ports[next(iter(self._ports))]
-        return rest
+        return []
 
     def _refuse(self, sender: _Sender, text: str) -> None:
         self.problems.add(text)

@@ -14,7 +14,8 @@ from timbre.audio import Audio
 from timbre.audio.files import write_blocks
 from timbre.errors import AudioError, ConfigError
 from timbre.playback import facts
-from timbre.playback.controls import MOST_VOICES, Controls, State
+from timbre.playback.controls import Controls, State
+from timbre.playback.engine import check_settings
 from timbre.playback.output import Output, play_samples
 from timbre.playback.processes import Helper
 from timbre.playback.ring import Ring
@@ -77,8 +78,7 @@ class Player(Controls):
         super().__init__(space, presets, point)
         if output not in OUTPUTS:
             raise ConfigError(f"The output {output!r} is not known; there are {', '.join(OUTPUTS)}.")
-        if not 1 <= voices <= MOST_VOICES:
-            raise ConfigError(f"{voices} voices were asked for; 1 to {MOST_VOICES} are wanted.")
+        check_settings(voices, sample_rate, inverter, runtime)
         own = space.config.spectrogram.sample_rate
         self._output: Output | None = None
         if output == "ring":

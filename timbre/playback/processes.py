@@ -50,8 +50,9 @@ class Helper:
                 raise DeviceError(f"{self._module} has not answered for {_STARTING:.0f} s; is the machine very busy?")
         line = self._process.stdout.readline()
         if not line:
-            self.check()
-            raise DeviceError(f"{self._module} has stopped. {self._last_words()}")
+            words = self._last_words()
+            self.close()
+            raise DeviceError(f"{self._module} has stopped. {words}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             self.close()
@@ -97,11 +98,11 @@ class Helper:
             self._process.wait()
         if self._process.stdout:
             self._process.stdout.close()
+        self._complaints.close()
 
     def _last_words(self) -> str:
-        try:
+        words: list[str] = []
+        if not self._complaints.closed:
             self._complaints.seek(0)
             words = self._complaints.read().decode(errors="replace").strip().splitlines()
-        except ValueError:
-            words = []
         return f"Its last words: {words[-1]}" if words else "It left no word."

@@ -137,7 +137,7 @@ class Feed:
         self._ring = ring
         self._decay = np.exp(-1.0 / (0.0008 * sample_rate))
         self._rise = np.sin(0.5 * np.pi * (np.arange(round(0.003 * sample_rate)) + 1) / round(0.003 * sample_rate)) ** 2
-        self._last, self._risen = 0.0, 0
+        self._last, self._risen = 0.0, len(self._rise)
 
     def fill(self, out: np.ndarray) -> None:
         """Write the next samples into `out` (n,), float32."""

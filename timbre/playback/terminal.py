@@ -5,38 +5,38 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbre.data.names import note_name
 from timbre.playback._keys import KeyReader
 from timbre.playback.controls import State
 from timbre.playback.keyboard import Keyboard
+from timbre.playback.midi import MidiInput
+from timbre.playback.view import view
 from timbre.space import Path
-from timbre.space.presets import Preset, write_presets
+from timbre.space.presets import Preset, read_presets, write_presets
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
     from rich.live import Live
 
+    from timbre.playback.osc import OscServer
     from timbre.playback.player import Player
 
 _REDRAW, _TICK = 0.1, 0.04  # s
-_FLOOR = -60.0  # dB, of the peak meter
-_BAR = 24  # signs
-_KEYS = (
-    "Z S X D C … and Q 2 W 3 E …  notes", "- =  octave", "PgUp PgDn  velocity", "Tab  latch", "Space  silence",
-    "↑ ↓  axis", "← →  move along it (Shift: further)", "F1 … F12, [ ]  presets", "P  keep this place", "Esc  leave",
-)  # fmt: skip
-_TALL = 20  # rows: screens that are lower leave the keys out
 
 
 def session(
-    player: "Player", seconds: float | None = None, folder: "str | FilePath | None" = None, title: str = ""
+    player: "Player",
+    seconds: float | None = None,
+    folder: "str | FilePath | None" = None,
+    title: str = "",
+    adapters: "Mapping[str, MidiInput | OscServer] | None" = None,
 ) -> State:
     """Play until Esc or Ctrl-C is pressed, or the time is over; in a terminal with a view and the computer's keyboard.
 
@@ -47,6 +47,7 @@ def session(
         seconds: after which to end; None is never.
         folder: of the space, for presets that are kept; None keeps none.
         title: what is played, in words.
+        adapters: what else plays it, already open, by name; for learning controllers, and to tell what is wrong.
 
     Returns:
         What the player was doing at the end.
@@ -55,7 +56,13 @@ def session(
         DeviceError: the player broke down.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    keyboard = Keyboard(player, None if folder is None else lambda point: keep(player, FilePath(folder), point))
+    others = dict(adapters or {})
+    midi = others.get("MIDI")
+    keyboard = Keyboard(
+        player,
+        None if folder is None else lambda point: keep(player, FilePath(folder), point),
+        midi.learn if isinstance(midi, MidiInput) else None,
+    )
     try:
         with ExitStack() as stack:
             stack.enter_context(leaving_on_signals())
@@ -63,9 +70,9 @@ def session(
             keys = _reader(stack)
             if live is None:
                 print(_begin(player, title, keys is not None), flush=True)
-            _play(player, seconds, keyboard, keys, live, title)
+            _play(player, seconds, keyboard, keys, _Screen(live, keyboard, title, others))
     finally:
-        print(summary(player.state()), flush=True)
+        print(" ".join([summary(player.state()), *_wrong(others)]), flush=True)
     return player.state()
 
 
@@ -75,11 +82,9 @@ def keep(player: "Player", folder: FilePath, point: np.ndarray) -> str:
     Raises:
         ConfigError: the file cannot be written, or there is no room for another.
     """
-    number = len(player.presets) + 1
-    while f"place {number}" in player.presets:
-        number += 1
-    name = f"place {number}"
-    presets = player.presets.adding(Preset(name, Path(point[None], np.zeros(1))))
+    presets = read_presets(folder, player.space)  # others may have added to them meanwhile
+    name = next(name for number in count(1) if (name := f"place {number}") not in presets)
+    presets = presets.adding(Preset(name, Path(point[None], np.zeros(1))))
     write_presets(folder, presets, player.space)
     player.presets = presets
     return name
@@ -93,110 +98,41 @@ def summary(state: State) -> str:
     )
 
 
-def view(state: State, keyboard: Keyboard, title: str, width: int, height: int) -> "RenderableType":
-    """The screen: what sounds, how the machine fares, where in the space, and what the keys do."""
-    from rich.text import Text
+@dataclass
+class _Screen:
+    """What is drawn, some ten times a second; nothing where there is no terminal."""
 
-    lines, keys = [*_sounding(state, title), *_faring(state), *_choices(keyboard)], _help(width, height)
-    room = max(1, height - len(lines) - len(keys) - 1)
-    lines += [*_axes(state.point, keyboard, room), *keys]
-    screen = Text(no_wrap=True, overflow="ellipsis")
-    for number, line in enumerate(lines[: height - 1]):
-        style = "bold" if number == 0 or line.startswith("▸") else "dim" if line in keys else ""
-        screen.append(line[:width] + "\n", style)
-    return screen
+    live: "Live | None"
+    keyboard: Keyboard
+    title: str
+    others: "dict[str, MidiInput | OscServer]"
+    drawn: float = -math.inf
+
+    def draw(self, player: "Player", now: float) -> None:
+        if self.live is not None and now - self.drawn >= _REDRAW:
+            size = self.live.console.size
+            notes = [f"         {text}" for text in _wrong(self.others)]
+            screen = view(player.state(), self.keyboard, self.title, size.width, size.height, notes)
+            self.live.update(screen, refresh=True)
+            self.drawn = now
 
 
-def _sounding(state: State, title: str) -> list[str]:
-    pitched = [_named(pitch) for pitch in state.notes]
-    level = 20 * math.log10(max(state.peak, 1e-9))
+def _wrong(others: "dict[str, MidiInput | OscServer]") -> list[str]:
+    """What went wrong with messages from elsewhere, a sentence for each."""
     return [
-        f"{title or 'timbre'}  ·  {state.sample_rate} Hz, block {state.block}, {state.runtime}",
-        f"peak     {bar(1 - max(level, _FLOOR) / _FLOOR)}  {max(level, _FLOOR):6.1f} dB",
-        f"voices   {bar(state.voices / max(1, state.limit))}  {state.voices} of {state.limit}",
-        f"notes    {'  '.join(pitched) or '-'}",
+        f"{name} refused {other.problems.count}, the last: {other.problems.last}"
+        for name, other in others.items()
+        if other.problems.count
     ]
 
 
-def _faring(state: State) -> list[str]:
-    latency = state.latency
-    return [
-        f"load     {bar(state.load)}  {state.load:4.0%}   underruns {state.underruns}"
-        f"   notes stolen {state.stolen}, shed {state.shed}",
-        f"latency  {latency.total:.1f} ms = {latency.buffering:.1f} buffering + {latency.look_ahead:.1f} look-ahead"
-        f" + {latency.device:.1f} device; place +{state.control_delay:.1f}",
-    ]
-
-
-def _choices(keyboard: Keyboard) -> list[str]:
-    names = list(keyboard.controls.presets)
-    presets = "   ".join(f"F{number} {name}" for number, name in enumerate(names[:12], 1))
-    latch = "on" if keyboard.latch else "off"
-    return [
-        f"keys     octave {keyboard.octave}   velocity {keyboard.velocity:.1f}   latch {latch}",
-        f"presets  {presets or '-'}{'   …' if len(names) > 12 else ''}",
-        f"         {keyboard.message}",
-    ]
-
-
-def _help(width: int, height: int) -> list[str]:
-    """What the keys do, in lines as long as the screen is wide."""
-    lines = [""]
-    for entry in _KEYS if height >= _TALL else ():
-        if lines[-1] and len(lines[-1]) + 3 + len(entry) > width:
-            lines.append("")
-        lines[-1] += "   " * bool(lines[-1]) + entry
-    return [line for line in lines if line]
-
-
-def _axes(point: np.ndarray, keyboard: Keyboard, room: int) -> list[str]:
-    """A bar for each dimension, within what the known sounds span; those around the chosen one where room is short."""
-    space = keyboard.controls.space
-    known = space.atlas.points if len(space.atlas) else np.array([[-3.0], [3.0]]).repeat(space.dim, 1)
-    low, high = known.min(0), known.max(0)
-    names = [axis.name for axis in space.axes] + [f"z{number}" for number in range(len(space.axes), space.dim)]
-    widest = max(map(len, names))
-    first = min(max(0, keyboard.axis - room // 2), max(0, space.dim - room))
-    lines = []
-    for number in range(first, min(space.dim, first + room)):
-        share = (point[number] - low[number]) / max(float(high[number] - low[number]), 1e-9)
-        mark = "▸" if number == keyboard.axis else " "
-        lines.append(f"{mark} {names[number].ljust(widest)}  {pointer(float(share))}  {point[number]:+7.2f}")
-    return lines
-
-
-def bar(share: float) -> str:
-    """A bar that is filled by a share of 0 to 1."""
-    filled = round(_BAR * min(1.0, max(0.0, share)))
-    return "█" * filled + "░" * (_BAR - filled)
-
-
-def pointer(share: float) -> str:
-    """A line with a mark at a share of 0 to 1; arrows where it lies beyond."""
-    place = "◀" if share < 0 else "▶" if share > 1 else "●"
-    before = round((_BAR - 1) * min(1.0, max(0.0, share)))
-    return "─" * before + place + "─" * (_BAR - 1 - before)
-
-
-def _named(pitch: float) -> str:
-    if math.isnan(pitch):
-        return "noise"
-    cents = round(100 * (pitch - round(pitch)))
-    return note_name(pitch) + (f"{cents:+d}" if cents else "")
-
-
-def _play(
-    player: "Player", seconds: float | None, keyboard: Keyboard, keys: KeyReader | None, live: "Live | None", title: str
-) -> None:
+def _play(player: "Player", seconds: float | None, keyboard: Keyboard, keys: KeyReader | None, screen: _Screen) -> None:
     """Keys to notes, and the state to the screen, until it ends."""
     now = time.monotonic()
-    end, drawn = now + (math.inf if seconds is None else seconds), -math.inf
+    end = now + (math.inf if seconds is None else seconds)
     while now < end:
         player.check()
-        if live is not None and now - drawn >= _REDRAW:
-            size = live.console.size
-            live.update(view(player.state(), keyboard, title, size.width, size.height), refresh=True)
-            drawn = now
+        screen.draw(player, now)
         for key in _wait(keys, min(_TICK, end - now)):
             if not keyboard.press(key, time.monotonic()):
                 return

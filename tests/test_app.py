@@ -1,0 +1,586 @@
+"""The page's server: every address on a small space that really plays, and everything that it refuses."""
+
+import contextlib
+import io
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+import timbre
+from timbre.app.guard import Hosts
+from timbre.app.live import TAKEN, Seat
+from timbre.app.server import listen, make_server
+from timbre.app.site import Stage, make_site
+from timbre.app.work import Busy, Worker
+from timbre.audio.pitch import estimate_pitch
+from timbre.errors import ConfigError, DeviceError
+from timbre.playback.engine import Engine
+from timbre.space.path_files import read_path
+
+ROOT = Path(__file__).parents[1]
+RATE = 22050
+
+
+class Near:
+    """An engine in this process, as a source: whoever reads makes it render."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.sample_rate, self.ring, self._engine, self.dry = engine.sample_rate, self, engine, False
+
+    def read(self, count: int) -> np.ndarray:
+        return np.zeros(0, np.float32) if count > RATE or self.dry else self._engine.render(count)
+
+    def check(self) -> None:
+        if self.dry:
+            raise DeviceError("The player has ended.")
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small space in a folder of its own, which gets presets."""
+    return Path(shutil.copytree(tiny_folder, tmp_path_factory.mktemp("app") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def stage(folder: Path) -> Iterator[Stage]:
+    space = timbre.load(folder)
+    engine = Engine(space, runtime="torch")
+    worker = Worker(folder)
+    yield Stage(space, folder, ROOT / "datasets" / "orchestra", Seat(engine, Near(engine)), worker)
+    worker.close()
+
+
+@contextlib.contextmanager
+def serving(stage: Stage) -> Iterator[httpx.Client]:
+    """A client of a server that really listens."""
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        server = make_server(make_site(stage, Hosts("127.0.0.1", port)))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def client(stage: Stage) -> Iterator[httpx.Client]:
+    with serving(stage) as client:
+        yield client
+
+
+def own(client: httpx.Client) -> str:
+    """The origin of a server's own page."""
+    return str(client.base_url).rstrip("/")
+
+
+def refused(answer: Any, status: int = 400) -> str:
+    """The one sentence of a refusal."""
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"error"}
+    sentence = str(answer.json()["error"])
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+    return sentence
+
+
+def middle(stage: Stage) -> str:
+    return ",".join(map(str, stage.space.atlas.points[0].tolist()))
+
+
+def sound(content: bytes) -> timbre.Audio:
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    return timbre.Audio(samples.T, rate)
+
+
+def test_the_page_and_its_parts_are_there_and_closed_to_others(client: httpx.Client):
+    page = client.get("/")
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert "set-cookie" not in page.headers
+    assert "style=" not in page.text
+    assert "//" not in page.text
+    for word in (
+        "main.js",
+        "map.js",
+        "keys.js",
+        "panels.js",
+        "sound.js",
+        "worklet.js",
+        "socket.js",
+        "net.js",
+        "colors.js",
+    ):
+        part = client.get(f"/static/{word}")
+        assert part.headers["content-type"].startswith("text/javascript")
+        assert "http" not in part.text
+
+
+def test_no_way_leads_out_of_the_static_folder(client: httpx.Client):
+    for path in (
+        "/static/../site.py",
+        "/static/%2e%2e/site.py",
+        "/static/..%2fsite.py",
+        "/static//etc/passwd",
+        "/etc/passwd",
+    ):
+        refused(client.get(path), 404)
+    refused(client.post("/"), 405)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:PORT"}, 200),
+        ({"host": "[::1]:PORT"}, 200),
+        ({"host": "evil.example:PORT"}, 403),
+        ({"host": "127.0.0.1:1"}, 403),
+        ({"host": "127.0.0.1"}, 403),
+        ({"host": "127.0.0.1:PORT@evil.example"}, 403),
+        ({"host": "localhost.evil.example:PORT"}, 403),
+        ({"origin": "http://127.0.0.1:PORT"}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://localhost:PORT"}, 403),
+        ({"origin": "https://127.0.0.1:PORT"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+    ],
+)
+def test_only_the_own_page_may_ask(client: httpx.Client, headers: dict[str, str], status: int):
+    port = str(client.base_url.port)
+    answer = client.get("/api/presets", headers={name: value.replace("PORT", port) for name, value in headers.items()})
+    assert answer.status_code == status
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_link_from_elsewhere_opens_the_page_and_nothing_else(client: httpx.Client):
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=link).status_code == 200
+    assert client.get("/api/space", headers=link).status_code == 403
+
+
+def test_hosts_of_a_server_that_is_bound_to_all_addresses_are_numbers_and_its_own_name():
+    hosts = Hosts("0.0.0.0", 80)
+    assert all(name in hosts for name in ("192.168.0.7", "192.168.0.7:80", "[fe80::1]", socket.gethostname()))
+    assert not any(
+        name in hosts for name in ("evil.example", "1.2.3.4.evil.example", "192.168.0.7:81", "", "a b", "[", 7)
+    )
+    assert "192.168.0.7:9" in Hosts("192.168.0.7", 9)
+    assert "192.168.0.8:9" not in Hosts("192.168.0.7", 9)
+
+
+def test_the_space_as_the_page_sees_it(client: httpx.Client, stage: Stage):
+    import base64
+
+    found = client.get("/api/space").json()
+    points = np.frombuffer(base64.b64decode(found["points"]), "<f4").reshape(-1, found["dim"])
+    np.testing.assert_array_equal(points, stage.space.atlas.points)
+    assert found["notes"] == list(stage.space.atlas.names)
+    assert (found["dim"], found["sample_rate"], found["count"], found["originals"]) == (3, RATE, len(points), True)
+
+
+def test_a_plane_leads_there_and_back(client: httpx.Client, stage: Stage):
+    for axes in ("", "z0,z2"):
+        found = client.get("/api/plane", params={"axes": axes}).json()
+        origin, directions, readout = (np.array(found[name]) for name in ("origin", "directions", "readout"))
+        np.testing.assert_allclose(readout @ directions.T, np.eye(2), atol=1e-9)
+        seen = (stage.space.atlas.points - origin) @ readout.T
+        assert (seen >= np.array(found["extent"])[:, 0]).all()
+        assert (seen <= np.array(found["extent"])[:, 1]).all()
+    refused(client.get("/api/plane?axes=z0,z0"))
+    refused(client.get("/api/plane?axes=z0,wind"))
+    refused(client.get("/api/plane?plain=z0"))
+
+
+def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage: Stage):
+    from timbre.space.maps import topology
+    from timbre.space.planes import plane
+
+    first = client.get("/api/heat", params={"pitch": 60}).json()
+    begun = time.perf_counter()
+    assert client.get("/api/heat", params={"pitch": 60}).json() == first
+    assert time.perf_counter() - begun < 60  # else the second one would have run into the job's own limit
+    wanted = topology(stage.space, plane(stage.space), ["centroid"], 40, 60, progress=False)
+    got = np.array(first["maps"]["centroid"]["values"])
+    np.testing.assert_allclose(got, np.log2(wanted.values["centroid"]), atol=1e-3)
+    assert first["maps"]["centroid"]["unit"] == "Hz"
+    refused(client.get("/api/heat?pitch=high"))
+    refused(client.get("/api/heat?pitch=900"))
+
+
+def test_nearest_are_those_of_the_atlas(client: httpx.Client, stage: Stage):
+    found = client.get("/api/nearest", params={"z": middle(stage)}).json()
+    names = [stage.space.atlas.names[n] for n in stage.space.atlas.nearest(stage.space.atlas.points[0]).numbers[0]]
+    assert [note["name"] for note in found] == names
+    assert found[0]["distance"] == 0
+    for z in ("", "1,2", "1,2,nan", "1,2,x", "1,2,1e999", ",".join(["0"] * 5000)):
+        refused(client.get("/api/nearest", params={"z": z}))
+
+
+def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, stage: Stage):
+    answer = client.get("/api/sound", params={"z": middle(stage), "pitch": 69, "duration": 0.5})
+    wanted = stage.space.decode(stage.space.atlas.points[0], 69, duration=0.5)
+    np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=2e-4)
+    assert answer.headers["content-type"] == "audio/wav"
+    for wrong in ({"pitch": 400}, {"velocity": 2}, {"duration": 1e6}, {"duration": "nan"}, {"pitch": "a"}, {"x": 1}):
+        refused(client.get("/api/sound", params={"z": middle(stage), **wrong}))
+
+
+def test_an_original_is_the_note_of_the_library(client: httpx.Client, stage: Stage):
+    atlas = stage.space.atlas
+    answer = client.get("/api/original", params={"name": atlas.names[3]})
+    wanted = timbre.read(ROOT / "datasets" / "orchestra" / atlas.files[3], mono=True)
+    np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=1e-4)
+    for name in ("../../pyproject.toml", "/etc/passwd", "", "nobody"):
+        refused(client.get("/api/original", params={"name": name}))
+
+
+def test_an_atlas_that_points_out_of_the_folder_gets_nothing(stage: Stage, tmp_path: Path):
+    from dataclasses import replace
+
+    library = tmp_path / "library"
+    library.mkdir()
+    (tmp_path / "secret.wav").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
+    (library / "link.wav").symlink_to(tmp_path / "secret.wav")
+    atlas = stage.space.atlas.take(np.arange(4))
+    files = ("../secret.wav", str(tmp_path / "secret.wav"), "link.wav", "missing.wav")
+    space = timbre.load(stage.folder)
+    space.atlas = replace(atlas, files=files)
+    for notes in (library, None):
+        with serving(replace(stage, space=space, notes=notes)) as client:
+            for name in atlas.names:
+                refused(client.get("/api/original", params={"name": name}), 404)
+
+
+def wav_of(samples: np.ndarray, rate: int) -> bytes:
+    target = io.BytesIO()
+    soundfile.write(target, samples, rate, format="WAV", subtype="PCM_16")
+    return target.getvalue()
+
+
+def tone(rate: int, seconds: float = 0.6) -> np.ndarray:
+    time = np.arange(round(seconds * rate)) / rate
+    return np.asarray(0.2 * sum(np.sin(2 * np.pi * 440 * n * time) / n for n in range(1, 6)) * np.exp(-2 * time))
+
+
+def test_an_upload_is_placed_and_leaves_nothing_behind(client: httpx.Client, stage: Stage, leavings: Path):
+    stereo = np.stack([tone(96000), 0.5 * tone(96000)], 1)
+    found = client.post("/api/place", params={"name": "my tone.wav"}, content=wav_of(stereo, 96000)).json()
+    assert found["name"] == "my tone.wav"
+    assert found["pitch_midi"] == pytest.approx(69, abs=0.1)
+    assert len(found["point"]) == stage.space.dim
+    near = stage.space.atlas.nearest(np.array(found["point"]))
+    assert [note["name"] for note in found["neighbours"]] == [stage.space.atlas.names[n] for n in near.numbers[0]]
+    assert isinstance(found["stranger"], bool)
+    assert not list(leavings.iterdir())
+
+
+@pytest.fixture
+def leavings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go during a test."""
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_uploads_that_are_no_notes_are_refused_and_leave_nothing_behind(client: httpx.Client, leavings: Path):
+    def ask(content: Any, **values: Any) -> Any:
+        return client.post("/api/place", params={"name": "mine.wav", **values}, content=content)
+
+    assert "mine.wav" in refused(ask(b"this is a text and no sound" * 50))
+    refused(ask(b""))
+    assert "silen" in refused(ask(wav_of(np.zeros(RATE), RATE)))
+    refused(ask(wav_of(tone(RATE)[:100], RATE)))
+    refused(ask(wav_of(tone(RATE), RATE), pitch="high"))
+    refused(client.post("/api/place", content=wav_of(tone(RATE), RATE)))
+    assert "60 s" in refused(ask(wav_of(np.zeros(61 * 8000), 8000)), 413)
+    assert not list(leavings.iterdir())
+
+
+def test_uploads_that_are_too_large_are_broken_off_as_they_come(client: httpx.Client, leavings: Path):
+    sent = 0
+
+    def endless() -> Iterator[bytes]:  # no length is told, so that it has to be counted
+        nonlocal sent
+        for _ in range(64):
+            sent += 1 << 20
+            yield b"\0" * (1 << 20)
+
+    assert "20 MiB" in refused(client.post("/api/place", params={"name": "a.wav"}, content=endless()), 413)
+    large = {"content-length": str(30 << 20)}
+    assert "20 MiB" in refused(client.post("/api/place", params={"name": "a.wav"}, content=b"", headers=large), 413)
+    refused(client.post("/api/render", content=b" " * ((1 << 20) + 1)), 413)
+    assert not list(leavings.iterdir())
+
+
+def test_a_path_becomes_a_sound_and_a_file(client: httpx.Client, stage: Stage, tmp_path: Path):
+    ends = stage.space.atlas.points[:2].astype(float)
+    way = {"points": ends.tolist(), "times": [0, 1], "kind": "line"}
+    answer = client.post("/api/render", json={"path": way, "pitch": 69, "duration": 0.6})
+    wanted = timbre.render(stage.space, stage.space.path(*ends), 69, duration=0.6)
+    np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=2e-4)
+    (tmp_path / "path.json").write_bytes(client.post("/api/path", json={"path": way}).content)
+    np.testing.assert_array_equal(read_path(tmp_path / "path.json", stage.space).points, ends)
+
+
+GARBAGE = [
+    b"", b"{", b"[]", b"null", b"7", b'"path"', b'{"path": null}', b"[" * 100_000, b"\xff\xfe", b'{"path": {}}',
+    b'{"path": {"points": [[0, 0, NaN]], "times": [0]}}', b'{"path": {"points": [[0, 0, 1e999]], "times": [0]}}',
+    b'{"path": {"points": [[0, 0]], "times": [0]}}', b'{"path": {"points": [[0, 0, true]], "times": [0]}}',
+    b'{"path": {"points": [[0, 0, 0], [1, 1]], "times": [0, 1]}}',
+    b'{"path": {"points": [[0, 0, 0]], "times": [0, 1]}}',
+    b'{"path": {"points": [[0, 0, 0]], "times": [2]}}', b'{"path": {"points": [[0, 0, 0]], "times": [0], "kind": "x"}}',
+    b'{"path": {"points": [[0, 0, 0]], "times": [0]}, "more": 1}', b'{"path": {"points": [], "times": []}}',
+    b'{"path": {"points": [["a", 0, 0]], "times": [0]}}', b'{"path": {"points": {"0": 1}, "times": [0]}}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_is_refused_in_a_sentence(client: httpx.Client, body: bytes):
+    for method, address in (("POST", "/api/render"), ("POST", "/api/path"), ("PUT", "/api/presets")):
+        refused(client.request(method, address, content=body))
+
+
+def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, stage: Stage):
+    from timbre.space.presets import read_presets
+
+    place = {"points": [stage.space.atlas.points[0].tolist()], "times": [0]}
+    kept = client.put("/api/presets", json={"name": "here", "path": place}).json()
+    assert [preset["name"] for preset in kept] == ["here"]
+    way = {"points": stage.space.atlas.points[:3].tolist(), "times": [0, 0.5, 1], "kind": "spline"}
+    client.put("/api/presets", json={"name": "there", "path": way, "duration": 2, "loop": True})
+    mine = read_presets(stage.folder, stage.space)
+    assert list(mine) == ["here", "there"]
+    assert (mine["there"].path.kind, own["there"].duration, own["there"].loop) == ("spline", 2.0, True)
+    assert client.get("/api/presets").json()[1]["points"] == way["points"]
+    assert list(stage.seat.controls.presets) == ["here", "there"]
+    for wrong in (
+        {"name": ""},
+        {"name": "a\nb"},
+        {"name": "x", "duration": 1e9},
+        {"name": "x", "loop": 1},
+        {"name": 3},
+    ):
+        refused(client.put("/api/presets", json={"path": place, **wrong}))
+    refused(client.delete("/api/presets", params={"name": "nowhere"}))
+    assert client.delete("/api/presets", params={"name": "here"}).json()[0]["name"] == "there"
+    assert list(read_presets(stage.folder, stage.space)) == ["there"]
+
+
+def listened(page: ClientConnection, count: int) -> np.ndarray:
+    """The next samples of the page's socket, so many or more; what it tells besides is left out."""
+    parts: list[np.ndarray] = []
+    while sum(map(len, parts)) < count:
+        message = page.recv(30)
+        if isinstance(message, bytes):
+            parts.append(np.frombuffer(message, "<f4"))
+    return np.concatenate(parts)
+
+
+def told(page: ClientConnection, kind: str) -> Any:
+    """The next message of a kind."""
+    while True:
+        message = page.recv(30)
+        if isinstance(message, str) and kind in json.loads(message):
+            return json.loads(message)[kind]
+
+
+def live(client: httpx.Client) -> ClientConnection:
+    return connect(own(client).replace("http", "ws") + "/live", origin=own(client))
+
+
+def send(page: ClientConnection, do: str, **values: Any) -> None:
+    page.send(json.dumps({"do": do, **values}))
+
+
+def test_a_note_over_the_socket_has_its_pitch(client: httpx.Client, stage: Stage):
+    with live(client) as page:
+        assert told(page, "hello") == {"sample_rate": RATE}
+        send(page, "at", point=stage.space.atlas.points[0].tolist())
+        send(page, "note_on", key="map", pitch=69, velocity=0.8)
+        send(page, "credit", played=0, ahead=RATE)
+        samples = listened(page, RATE)
+        assert len(samples) == RATE
+        assert estimate_pitch(timbre.Audio(samples[RATE // 4 :], RATE)) == pytest.approx(69, abs=0.1)
+        assert told(page, "state")["notes"] == [69.0]
+
+
+def test_no_more_is_sent_than_the_page_asked_for(client: httpx.Client):
+    with live(client) as page:
+        played = 0
+        for step in range(1, 20):
+            send(page, "credit", played=played, ahead=1000)
+            played += len(listened(page, 1 if step > 1 else 1000))
+            assert played <= 1000 * step
+        send(page, "credit", played=0, ahead=10**9)
+        assert len(listened(page, RATE - played)) <= RATE  # a second ahead, at most
+
+
+def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, stage: Stage):
+    with live(client) as page:
+        send(page, "note_on", key="a", pitch=60, velocity=1)
+        send(page, "credit", played=0, ahead=4000)
+        listened(page, 4000)
+    assert isinstance(stage.seat.controls, Engine)
+    stage.seat.controls.render(RATE)
+    assert not stage.seat.controls.render(RATE).any()
+
+
+def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, stage: Stage):
+    a, b = stage.space.atlas.points[:2].tolist()
+    with live(client) as page:
+        send(page, "hold", seconds=0.2)
+        send(page, "path", path={"points": [a, b], "times": [0, 1]}, duration=0.1, loop=False)
+        send(page, "credit", played=0, ahead=8000)
+        listened(page, 8000)
+        send(page, "path", path=None)
+        send(page, "hold", seconds=None)
+        send(page, "note_off", key="none")
+        send(page, "panic")
+        np.testing.assert_allclose(told(page, "state")["point"], b, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["", "{", "[]", "null", '{"do": "exec"}', '{"do": "__init__"}', '{"do": "note_on"}', '{"do": "panic", "x": 1}',
+     '{"do": "at", "point": [1]}', '{"do": "at", "point": [1, 2, NaN]}', '{"do": "hold", "seconds": -1}',
+     '{"do": "note_on", "key": "a", "pitch": 500, "velocity": 1}', '{"do": "note_off", "key": 3}', '{"do": ["at"]}',
+     '{"do": "path", "path": {"points": [[1, 2]], "times": [0]}}'],
+)  # fmt: skip
+def test_garbage_over_the_socket_is_answered_by_a_sentence(client: httpx.Client, message: str):
+    with live(client) as page:
+        page.send(message)
+        assert told(page, "error").count("\n") == 0
+        send(page, "credit", played=0, ahead=100)
+        assert len(listened(page, 100)) == 100
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "site"),
+    [
+        ("127.0.0.1", None, None),
+        ("127.0.0.1", "http://evil.example", None),
+        ("127.0.0.1", "null", None),
+        ("127.0.0.1", "http://localhost:PORT", None),
+        ("evil.example", "http://evil.example:PORT", None),
+        ("127.0.0.1", "http://127.0.0.1:PORT", "cross-site"),
+    ],
+)
+def test_a_socket_of_another_page_is_refused(client: httpx.Client, host: str, origin: str | None, site: str | None):
+    port = client.base_url.port
+    named: Any = origin and origin.replace("PORT", str(port))
+    headers = {"Sec-Fetch-Site": site} if site else {}
+    wire = socket.create_connection(("127.0.0.1", port or 0))
+    with pytest.raises(InvalidStatus) as answer:
+        connect(f"ws://{host}:{port}/live", origin=named, additional_headers=headers, sock=wire)
+    assert answer.value.response.status_code == 403
+
+
+def test_a_second_page_takes_over_and_the_first_is_told(client: httpx.Client):
+    with live(client) as first:
+        told(first, "hello")
+        with live(client) as second:
+            told(second, "hello")
+            with pytest.raises(ConnectionClosed) as left:
+                told(first, "nothing")
+            assert left.value.rcvd is not None
+            assert left.value.rcvd.code == TAKEN
+            assert "Another page" in left.value.rcvd.reason
+            send(second, "credit", played=0, ahead=300)
+            assert len(listened(second, 300)) == 300
+
+
+def test_a_player_that_died_ends_the_socket_with_its_sentence(stage: Stage):
+    source = Near(Engine(stage.space, runtime="torch"))
+    source.dry = True
+    seat = Seat(Engine(stage.space, runtime="torch"), source)
+    with serving(Stage(stage.space, stage.folder, None, seat, stage.worker)) as client, live(client) as page:
+        send(page, "credit", played=0, ahead=300)
+        with pytest.raises(ConnectionClosed, match=r"The player has ended\."):
+            told(page, "nothing")
+
+
+def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(folder: Path):
+    import asyncio
+
+    from timbre.app import jobs
+
+    worker = Worker(folder)
+    try:
+
+        async def jobs_in_turn() -> bytes:
+            with pytest.raises(Busy, match=r"0\.05 s"):
+                await worker.do(jobs.heat, (), 60.0, limit=0.05)
+            return bytes(await worker.do(jobs.decoded, np.zeros(3), 60.0, 0.8, 0.5))
+
+        assert sound(asyncio.run(jobs_in_turn())).duration == 0.5
+
+        async def crowd() -> list[Any]:
+            jobs_ = [worker.do(jobs.decoded, np.zeros(3), 60.0, 0.8, 0.2) for _ in range(12)]
+            return await asyncio.gather(*jobs_, return_exceptions=True)
+
+        assert sum(isinstance(result, Busy) for result in asyncio.run(crowd())) == 4
+    finally:
+        worker.close()
+
+
+def test_faults_of_the_server_are_not_told_to_the_page(
+    client: httpx.Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: Any) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(type(stage.space), "check_point", broken)
+    assert "secret" not in refused(client.get("/api/nearest?z=0,0,0"), 500)
+
+
+def test_an_address_in_use_and_one_of_another_machine_are_named():
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DeviceError, match=f"127.0.0.1:{port} .*--port"):
+            listen("127.0.0.1", port)
+    with pytest.raises(DeviceError, match=r"no.such.host.invalid"):
+        listen("no.such.host.invalid", 0)
+    with pytest.raises(DeviceError):
+        listen("192.0.2.1", 0)
+    with pytest.raises(ConfigError, match="70000"):
+        listen("127.0.0.1", 70000)
+
+
+def test_the_command_refuses_in_one_sentence_and_spoils_no_other(folder: Path):
+    script = (
+        "import sys; from timbre.__main__ import main\n"
+        f"print(main(['app', {str(folder / 'missing')!r}, '--host', '0.0.0.0', '--port', '0', '--no-open']))\n"
+        f"print(main(['app', {str(folder)!r}, '--notes', 'missing', '--no-open']))\n"
+        "print(main(['--version']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.splitlines()[:2] == ["1", "1"], done.stderr
+    lines = done.stderr.splitlines()
+    assert "warning: whoever reaches 0.0.0.0" in lines[0]
+    assert lines[2] == "timbre: There is no folder missing; give --notes the folder of the library."
+    assert done.stdout.splitlines()[2:] == [timbre.__version__, "0"], done.stderr

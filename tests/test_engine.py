@@ -1,0 +1,364 @@
+"""The live engine on real notes: what it plays is what is rendered offline, and nothing clicks."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from timbre.errors import ConfigError
+from timbre.playback.controls import middle
+from timbre.playback.engine import Engine
+from timbre.playback.follower import Follower
+from timbre.playback.frames import FrameDecoder, frames_of
+from timbre.playback.governor import Governor
+from timbre.space import Path, Space
+from timbre.space.presets import Preset, Presets
+
+RATE = 22050
+
+
+def engine(space: Space, **options: object) -> Engine:
+    """An engine that decodes with torch, which needs no preparation."""
+    return Engine(space, **{"runtime": "torch", **options})  # type: ignore[arg-type]
+
+
+def frequency(sound: np.ndarray, rate: int, near: float) -> float:
+    """Hz of the strongest partial within a semitone of `near`, by a parabola through the spectrum's logarithm."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 1 << 18))
+    bins = np.fft.rfftfreq(1 << 18, 1 / rate)
+    inside = np.flatnonzero((bins > near / 1.06) & (bins < near * 1.06))
+    k = inside[spectrum[inside].argmax()]
+    a, b, c = np.log(spectrum[k - 1 : k + 2])
+    return float((k + 0.5 * (a - c) / (a - 2 * b + c)) * rate / (1 << 18))
+
+
+def cents(a: float, b: float) -> float:
+    return abs(1200 * np.log2(a / b))
+
+
+def roughest(sound: np.ndarray) -> float:
+    """Peak of the second difference."""
+    return float(np.abs(np.diff(sound, 2)).max())
+
+
+def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
+    live = engine(tiny_space)
+    live.note_on(64.3, 0.7)
+    sound = live.render(3 * RATE // 2)
+    late = round(live.look_ahead * RATE)
+    z = middle(tiny_space)
+    offline = tiny_space.sound(z[None], 64.3, 0.7, 3.0, seed=1, inverter="rtpghi").samples[0]
+    heard = sound[late:]
+    error = np.sqrt(np.mean((heard - 0.5 * offline[: len(heard)]) ** 2) / np.mean((0.5 * offline[: len(heard)]) ** 2))
+    assert error < 0.01
+    assert np.abs(sound[:late]).max() < 1e-6
+
+
+def test_the_first_sample_of_a_note_comes_within_a_step(tiny_space: Space):
+    live = engine(tiny_space)
+    live.render(1000)
+    live.note_on(60)
+    first = np.flatnonzero(np.abs(live.render(2048)) > 1e-5)[0]
+    assert first <= round(live.look_ahead * RATE) + 2 * live.step
+
+
+@settings(max_examples=8)
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=12))
+def test_blocks_of_any_size_give_the_same(tiny_space: Space, sizes: list[int]):
+    whole, dealt = engine(tiny_space, sample_rate=48000), engine(tiny_space, sample_rate=48000)
+    for one in (whole, dealt):
+        one.note_on(55)
+        one.note_on(59, 0.4)
+    parts = [dealt.render(size) for size in sizes]
+    np.testing.assert_array_equal(np.concatenate(parts), whole.render(sum(sizes)))
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 48000])
+def test_pitch_and_bend_are_in_tune_at_every_rate(tiny_space: Space, rate: int):
+    live = engine(tiny_space, sample_rate=rate)
+    live.hold(0.3)
+    live.note_on(69)
+    live.render(rate // 2)
+    assert cents(frequency(live.render(rate), rate, 440.0), 440.0) < 5
+    live.bend(2)
+    live.render(rate // 4)
+    wanted = 440.0 * 2 ** (2 / 12)
+    assert cents(frequency(live.render(rate), rate, wanted), wanted) < 5
+
+
+def test_a_note_let_go_dies_away_and_frees_its_voice(tiny_space: Space):
+    live = engine(tiny_space)
+    live.hold(0.3)
+    live.note_on(60)
+    held = live.render(RATE)
+    assert live.state().notes == (60.0,)
+    live.note_off(60)
+    live.render(2 * RATE)
+    assert live.state().voices == 0
+    assert np.abs(live.render(RATE // 4)).max() < 1e-6 < np.abs(held[RATE // 2 :]).max()
+
+
+def test_a_held_note_stands_still_until_it_is_let_go(tiny_space: Space):
+    live = engine(tiny_space)
+    live.hold(0.3)
+    live.note_on(60)
+    live.render(RATE)
+    one, other = live.render(RATE), live.render(RATE)
+    assert abs(20 * np.log10(np.std(one) / np.std(other))) < 0.5
+
+
+def test_the_pedal_holds_what_is_let_go(tiny_space: Space):
+    live = engine(tiny_space)
+    live.hold(0.3)
+    live.sustain(True)
+    live.note_on(60)
+    live.render(RATE // 2)
+    live.note_off(60)
+    live.render(2 * RATE)
+    assert live.state().voices == 1
+    live.sustain(False)
+    live.render(2 * RATE)
+    assert live.state().voices == 0
+
+
+def test_a_key_that_is_struck_again_lets_its_first_note_go(tiny_space: Space):
+    live = engine(tiny_space)
+    live.hold(0.3)
+    live.note_on(60, key="a")
+    live.render(2000)
+    live.note_on(67, key="a")
+    live.render(2000)
+    assert live.state().notes == (67.0,)
+
+
+def test_a_note_of_no_length_still_sounds(tiny_space: Space):
+    live = engine(tiny_space)
+    live.note_on(60)
+    live.note_off(60)
+    assert np.abs(live.render(RATE // 2)).max() > 1e-3
+    live.render(2 * RATE)
+    assert live.state().voices == 0
+
+
+def test_voices_are_stolen_without_a_click(tiny_space: Space):
+    live, alone = engine(tiny_space, voices=2), engine(tiny_space, voices=2)
+    for one in (live, alone):
+        one.hold(0.3)
+        one.note_on(50, 0.9)
+        one.render(RATE)
+    for pitch in (52, 55, 57):
+        live.note_on(pitch, 0.9)
+        live.render(300)
+    sound = live.render(RATE)
+    assert live.state().voices <= 2
+    assert live.state().stolen == 2
+    fresh = engine(tiny_space)
+    fresh.note_on(57, 0.9)
+    assert roughest(sound) < 2 * max(roughest(fresh.render(RATE)), roughest(alone.render(RATE)))
+
+
+def test_panic_is_silence_within_milliseconds(tiny_space: Space):
+    live = engine(tiny_space)
+    live.hold(0.3)
+    live.sustain(True)
+    for pitch in range(48, 56):
+        live.note_on(pitch)
+    before = live.render(RATE)
+    live.panic()
+    after = live.render(RATE)
+    assert np.abs(after[round(0.02 * RATE) :]).max() == 0.0
+    assert roughest(after) <= 1.5 * roughest(before)
+    assert live.state().voices == 0
+
+
+def test_loud_chords_stay_within_full_scale(tiny_space: Space):
+    live = engine(tiny_space, voices=12)
+    live.hold(0.3)
+    live.gain(24)
+    for pitch in range(48, 60):
+        live.note_on(pitch, 1.0)
+    sound = live.render(2 * RATE)
+    assert 0.9 < np.abs(sound).max() < 1.0
+
+
+def test_a_morph_moves_all_notes_without_a_click(tiny_space: Space):
+    names = list(tiny_space.atlas)
+    a, b = tiny_space.atlas[names[0]], tiny_space.atlas[names[-1]]
+    live = engine(tiny_space, point=a)
+    live.hold(0.3)
+    live.note_on(60)
+    live.render(RATE)
+    still = live.render(RATE)
+    live.at(b)
+    moved = live.render(RATE)
+    there = engine(tiny_space, point=b)
+    there.hold(0.3)
+    there.note_on(60)
+    there.render(RATE)
+    arrived = there.render(RATE)
+    assert roughest(moved) < 1.5 * max(roughest(still), roughest(arrived))
+    np.testing.assert_allclose(live.state().point, b, atol=1e-4)
+
+
+def test_paths_are_followed_looped_and_left(tiny_space: Space):
+    a, b = tiny_space.atlas.points[:2]
+    live = engine(tiny_space, point=a)
+    live.hold(0.2)
+    live.note_on(60)
+    live.path(tiny_space.path(a, b), duration=0.5)
+    live.render(RATE)
+    np.testing.assert_allclose(live.state().point, b, atol=1e-3)
+    live.path(tiny_space.path(a, b, kind="slerp"), duration=0.5, loop=True)
+    places = []
+    for _ in range(20):
+        live.render(RATE // 10)
+        places.append(live.state().point)
+    assert np.ptp(places[:10], axis=0).max() > 0.3 * np.abs(b - a).max()
+    assert np.ptp(places[10:], axis=0).max() > 0.3 * np.abs(b - a).max()
+    live.path(None)
+    live.render(RATE // 2)
+    stood = live.state().point
+    live.render(RATE // 2)
+    np.testing.assert_allclose(live.state().point, stood, atol=1e-5)
+
+
+def test_unpitched_notes_sound(tiny_space: Space):
+    live = engine(tiny_space)
+    live.note_on(None, key="drum")
+    assert np.abs(live.render(RATE)).max() > 1e-4
+    live.note_off("drum")
+
+
+def test_presets_are_gone_to_by_name_and_number(tiny_space: Space):
+    a, b = tiny_space.atlas.points[:2]
+    presets = Presets([Preset("one", Path(b, np.zeros(1))), Preset("way", tiny_space.path(a, b), 0.2, loop=False)])
+    live = engine(tiny_space, presets=presets, point=a)
+    live.preset("one")
+    live.render(2000)
+    np.testing.assert_allclose(live.state().point, b, atol=1e-6)
+    live.preset(1)
+    live.render(RATE // 2)
+    np.testing.assert_allclose(live.state().point, b, atol=1e-3)
+    with pytest.raises(ConfigError, match="no preset 'two'; known: one, way"):
+        live.preset("two")
+
+
+def test_both_runtimes_decode_the_same(tiny_space: Space):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    rng = np.random.default_rng(0)
+    by_torch, name = frames_of(tiny_space, "torch")
+    assert name == "torch"
+    by_onnx, name = frames_of(tiny_space)
+    assert name == "onnxruntime"
+    for count in (1, 7):
+        points = rng.standard_normal((count, tiny_space.dim), np.float32)
+        pitch = np.where(np.arange(count) == 3, np.nan, rng.uniform(20, 100, count)).astype(np.float32)
+        rows = [rng.random(count, np.float32), rng.random(count, np.float32), np.full(count, 1e9, np.float32)]
+        one, other = by_torch(points, pitch, *rows), by_onnx(points, pitch, *rows)
+        assert one.shape == (count, tiny_space.config.spectrogram.n_fft // 2 + 1)
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+    assert FrameDecoder(tiny_space).model is tiny_space.model
+
+
+def test_the_governor_gives_up_voices_first_and_takes_them_back(tiny_space: Space):
+    live = engine(tiny_space)
+    live.hold(0.3)
+    for pitch in range(50, 58):
+        live.note_on(pitch)
+    live.render(RATE // 4)
+    governor = Governor(live, block=256)
+    usual = governor.ahead
+    live.load = 1.2
+    for _ in range(30):
+        governor.rendered(0.012, 0.01, 0)
+    assert live.limit == 7
+    assert live.state().shed == 1
+    assert governor.ahead < usual + 0.02 * RATE + 256
+    live.load = 0.3
+    for _ in range(600):
+        governor.rendered(0.003, 0.01, 0)
+    assert live.limit == 8
+
+
+def test_the_governor_keeps_more_ahead_where_the_device_runs_dry(tiny_space: Space):
+    live = engine(tiny_space)
+    governor = Governor(live, block=256)
+    live.load = 0.2
+    for count in range(1, 100):
+        governor.rendered(0.001, 0.01, count // 20)
+    grown = governor.ahead
+    assert grown >= 4 * 256
+    for _ in range(3000):
+        governor.rendered(0.001, 0.01, 99 // 20)
+    assert governor.ahead < grown
+
+
+def test_what_cannot_keep_up_at_all_ends_with_one_voice(tiny_space: Space):
+    live = engine(tiny_space)
+    for pitch in range(50, 58):
+        live.note_on(pitch)
+    live.render(2000)
+    for _ in range(20):
+        live.shed()
+    assert live.limit == 1
+    live.note_on(70)
+    live.render(2000)
+    assert live.state().voices == 1
+
+
+@settings(max_examples=30)
+@given(st.floats(-3, 3), st.floats(0.02, 3.0), st.booleans())
+def test_a_follower_never_overshoots(end: float, duration: float, loop: bool):
+    follower = Follower(np.zeros(2), 86.0)
+    follower.go(Path(np.array([[0.0, 0.0], [end, 1.0]]), np.array([0.0, 1.0])), duration, loop)
+    for _ in range(400):
+        follower.advance()
+        assert min(0.0, end) - 1e-6 <= follower.point[0] <= max(0.0, end) + 1e-6
+    if not loop:
+        np.testing.assert_allclose(follower.point, [end, 1.0], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda live: live.note_on(5), "pitch is 5; a number from 12 to 127"),
+        (lambda live: live.note_on(float("nan")), "pitch is nan"),
+        (lambda live: live.note_on("A4"), "pitch is 'A4'"),
+        (lambda live: live.note_on(60, 1.5), "velocity is 1.5; a number from 0 to 1"),
+        (lambda live: live.note_on(None), "without a key"),
+        (lambda live: live.at([0.0]), "this space has 3 dimensions"),
+        (lambda live: live.at([0.0, np.inf, 0.0]), "not finite"),
+        (lambda live: live.axis(3, 0.0), "axes 0 to 2"),
+        (lambda live: live.axis("warmth", 0.0), "no axis 'warmth'"),
+        (lambda live: live.axis(0, 1e9), "from -100 to 100"),
+        (lambda live: live.path(Path(np.zeros((2, 4)), np.array([0.0, 1.0]))), "4 dimensions and this space has 3"),
+        (lambda live: live.path(Path(np.zeros(3), np.zeros(1)), 0.0), "duration is 0.0"),
+        (lambda live: live.bend(99), "bend is 99"),
+        (lambda live: live.gain(99), "gain is 99"),
+        (lambda live: live.hold(-1), "hold is -1"),
+        (lambda live: live.preset(0), "there are 0"),
+    ],
+)
+def test_wrong_values_are_refused_and_change_nothing(tiny_space: Space, call, sentence: str):
+    live = engine(tiny_space)
+    before = live.point.copy()
+    with pytest.raises(ConfigError, match=sentence):
+        call(live)
+    np.testing.assert_array_equal(live.point, before)
+    assert np.abs(live.render(4000)).max() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"voices": 0}, "0 voices"),
+        ({"voices": 65}, "65 voices"),
+        ({"sample_rate": 10}, "10 Hz"),
+        ({"runtime": "tflite"}, "onnxruntime and torch"),
+        ({"inverter": "pghi"}, "No causal inverter"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tiny_space: Space, options: dict[str, object], sentence: str):
+    with pytest.raises(ConfigError, match=sentence):
+        engine(tiny_space, **options)

@@ -1,0 +1,350 @@
+"""MIDI: real messages to controls and to sound; mappings and their files; a round trip through JACK."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mido import Message
+from recorder import Recorder, cents_off, loudest, some_presets, wait_for, with_brightness
+
+from timbre.errors import ConfigError, DeviceError
+from timbre.playback.engine import Engine
+from timbre.playback.mapping import Control, Mapping, default_mapping, read_mapping, span, write_mapping
+from timbre.playback.midi import MidiInput, find_port, list_ports
+from timbre.space import Space
+
+CONTROLS = st.builds(
+    Control,
+    st.sampled_from([cc for cc in range(120) if cc not in (6, 38, 64, 98, 99, 100, 101)]),
+    st.sampled_from(["brightness", 0, 1, 2]),
+    st.floats(-100, 100),
+    st.floats(-100, 100),
+    st.floats(0.1, 10),
+)
+
+
+@pytest.fixture(scope="module")
+def named(tiny_space: Space) -> Space:
+    return with_brightness(tiny_space)
+
+
+@pytest.fixture
+def recorder(named: Space) -> Recorder:
+    return Recorder(named, some_presets(named))
+
+
+def played(recorder: Recorder, *messages: Message, **settings: object) -> MidiInput:
+    midi = MidiInput(recorder, **settings)  # type: ignore[arg-type]
+    for message in messages:
+        midi.handle(message)
+    return midi
+
+
+def cc(number: int, value: int, channel: int = 0) -> Message:
+    return Message("control_change", control=number, value=value, channel=channel)
+
+
+@given(st.integers(12, 127), st.integers(1, 127), st.integers(0, 15))
+def test_a_note_is_let_go_by_its_own_key(named: Space, note: int, velocity: int, channel: int):
+    recorder = Recorder(named)
+    played(recorder, Message("note_on", note=note, velocity=velocity, channel=channel))
+    played(recorder, Message("note_off", note=note, velocity=9, channel=channel))
+    played(recorder, Message("note_on", note=note, velocity=0, channel=channel))
+    (_, on), (first, off), (second, again) = recorder.events
+    assert (on["pitch"], on["velocity"]) == (note, velocity / 127)
+    assert first == second == "note_off"
+    assert off["key"] == again["key"] == on["key"]
+
+
+def test_the_same_note_of_two_channels_has_two_keys(recorder: Recorder):
+    played(recorder, *(Message("note_on", note=60, velocity=9, channel=channel) for channel in (0, 1)))
+    assert len({event["key"] for event in recorder.named("note_on")}) == 2
+
+
+def test_a_note_too_low_is_left_out_and_remarked(recorder: Recorder):
+    midi = played(recorder, Message("note_on", note=11, velocity=9), Message("note_on", note=12, velocity=9))
+    assert [event["pitch"] for event in recorder.named("note_on")] == [12]
+    assert midi.problems.count == 1
+    assert "12 to 127" in midi.problems.last
+
+
+@given(st.integers(-8192, 8191), st.integers(0, 48))
+def test_bend_reaches_as_far_as_parameter_0_says(named: Space, position: int, semitones: int):
+    recorder, wheel = Recorder(named), Message("pitchwheel", pitch=position)
+    played(recorder, wheel, cc(101, 0), cc(100, 0), cc(6, semitones), cc(101, 127), cc(100, 127), cc(6, 99), wheel)
+    share = position / (8191 if position > 0 else 8192)
+    assert [event["semitones"] for event in recorder.named("bend")] == pytest.approx([2 * share, semitones * share])
+
+
+def test_bend_range_has_cents_belongs_to_its_channel_and_ends_at_48(recorder: Recorder):
+    wheels = [Message("pitchwheel", pitch=8191, channel=channel) for channel in (3, 4)]
+    ranged = [cc(101, 0, 3), cc(100, 0, 3), cc(6, 12, 3), cc(38, 50, 3)]
+    midi = played(recorder, *ranged, *wheels, cc(6, 60, 3), wheels[0], cc(99, 0, 3), cc(6, 5, 3), wheels[0])
+    assert [event["semitones"] for event in recorder.named("bend")] == [12.5, 2.0, 12.5, 12.5]
+    assert midi.problems.count == 1
+    assert "48 is the widest" in midi.problems.last
+
+
+def test_pedal_panic_and_reset(recorder: Recorder):
+    played(recorder, *(cc(64, value) for value in (63, 64, 127, 0)))
+    assert [event["down"] for event in recorder.named("sustain")] == [False, True, True, False]
+    played(recorder, cc(120, 0), cc(123, 0))
+    assert len(recorder.named("panic")) == 2
+    played(recorder, cc(121, 0))
+    assert recorder.events[-2:] == [("sustain", {"down": False}), ("bend", {"semitones": 0.0})]
+
+
+def test_program_changes_go_to_presets_and_a_missing_one_is_remarked(recorder: Recorder):
+    midi = played(recorder, *(Message("program_change", program=number) for number in (0, 1, 2)))
+    assert [name for name, _ in recorder.events] == ["at", "path"]
+    assert recorder.named("at")[0]["point"] == recorder.space.atlas.points[0].tolist()
+    assert midi.problems.count == 1
+    assert "Preset number 2" in midi.problems.last
+
+
+def test_one_channel_is_heard_where_one_is_chosen(recorder: Recorder):
+    notes = [Message("note_on", note=60, velocity=9, channel=channel) for channel in range(16)]
+    played(recorder, *notes, channel=10)
+    assert [event["key"] for event in recorder.named("note_on")] == ["midi-9-60"]
+    for wrong in ({"channel": 0}, {"channel": 17}, {"bend_range": 49}):
+        with pytest.raises(ConfigError):
+            MidiInput(recorder, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_default_mapping_runs_through_the_known_sounds(recorder: Recorder, named: Space):
+    low, high = np.percentile(named.atlas.points, (2, 98), axis=0)
+    for number, dimension in ((1, 0), (70, 1), (71, 2)):
+        played(recorder, cc(number, 0))
+        assert recorder.point[dimension] == pytest.approx(low[dimension], abs=1e-3)
+        played(recorder, cc(number, 127))
+        assert recorder.point[dimension] == pytest.approx(high[dimension], abs=1e-3)
+    assert list(default_mapping(named).controls) == [1, 7, 70, 71]
+
+
+def test_a_named_axis_takes_the_rest_along_and_a_dimension_goes_alone(recorder: Recorder, named: Space):
+    before = recorder.point.copy()
+    played(recorder, cc(1, 127))
+    step = recorder.point - before
+    np.testing.assert_allclose(step, step[0] * named.directions[0], rtol=1e-4, atol=1e-6)
+    before = recorder.point.copy()
+    played(recorder, cc(70, 127))
+    assert np.flatnonzero(recorder.point != before).tolist() == [1]
+
+
+def test_volume_is_that_of_general_midi(recorder: Recorder):
+    values = (0, 1, 32, 64, 127)
+    played(recorder, *(cc(7, value) for value in values))
+    wanted = [-100.0, *(40 * np.log10(value / 127) for value in values[1:])]
+    assert [event["decibels"] for event in recorder.named("gain")] == pytest.approx(wanted)
+
+
+def test_the_bend_range_can_be_mapped(recorder: Recorder):
+    mapping = Mapping([Control(20, "bend_range", 0.0, 12.0)])
+    played(recorder, cc(20, 127), Message("pitchwheel", pitch=-8192), cc(21, 3), mapping=mapping)
+    assert recorder.events == [("bend", {"semitones": -12.0})]
+
+
+@given(CONTROLS, st.floats(0, 1), st.floats(0, 1))
+def test_a_control_runs_from_low_to_high_and_never_turns_back(control: Control, a: float, b: float):
+    low, high = sorted((control.low, control.high))
+    assert (control.value(0.0), control.value(1.0)) == pytest.approx((control.low, control.high))
+    assert low - 1e-9 <= control.value(a) <= high + 1e-9
+    way = (control.value(max(a, b)) - control.value(min(a, b))) * (control.high - control.low)
+    assert way >= -1e-9
+
+
+def test_learning_binds_the_next_controller_that_moves(recorder: Recorder, named: Space):
+    midi = played(recorder, cc(33, 5))
+    midi.learn("brightness", high=1.5)
+    assert midi.learning
+    for message in (cc(64, 127), cc(101, 0), cc(33, 5), cc(21, 127), cc(22, 0)):  # 33 says again what it said
+        midi.handle(message)
+    assert not midi.learning
+    assert midi.mapping.controls[21] == Control(21, "brightness", span(named, "brightness")[0], 1.5)
+    assert 1 not in midi.mapping.controls  # what moved it so far
+    assert set(midi.mapping.controls) == {7, 21, 70, 71}
+    assert recorder.point[0] == pytest.approx(1.5)
+
+
+def test_learning_can_be_given_up_and_refuses_what_is_not_there(recorder: Recorder):
+    midi = played(recorder)
+    midi.learn(1)
+    midi.learn(None)
+    midi.handle(cc(21, 9))
+    assert 21 not in midi.mapping.controls
+    for wrong in ("darkness", 3, -1):
+        with pytest.raises(ConfigError, match="no axis"):
+            midi.learn(wrong)
+    with pytest.raises(ConfigError, match="from"):
+        midi.learn(0, low=-1000.0)
+    assert not midi.learning
+
+
+@given(st.lists(CONTROLS, max_size=20, unique_by=lambda control: control.cc))
+def test_a_mapping_survives_its_file(named: Space, tmp_path_factory: pytest.TempPathFactory, controls: list[Control]):
+    file = tmp_path_factory.mktemp("mapping") / "knobs.toml"
+    write_mapping(file, Mapping(controls))
+    assert read_mapping(file, named).controls == Mapping(controls).controls
+    assert [path.name for path in file.parent.iterdir()] == ["knobs.toml"]
+
+
+def test_what_a_file_leaves_open_is_as_by_default(named: Space, tmp_path: Path):
+    (tmp_path / "m.toml").write_text(
+        HEAD + '[[control]]\ncc = 1\nto = "brightness"\n[[control]]\ncc = 7\nto = "gain"\n'
+    )
+    usual = default_mapping(named).controls
+    assert read_mapping(tmp_path / "m.toml", named).controls == {1: usual[1], 7: usual[7]}
+
+
+HEAD = 'format = "timbre-mapping"\nversion = 1\n'
+ONE = HEAD + "[[control]]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[control", "not valid TOML"),
+        ("", "format"),
+        ('format = "timbre-mapping"\nversion = 2\n', "version = 1"),
+        (HEAD + "channel = 3\n", "Unknown setting"),
+        (ONE + "cc = 1\naxis = 0\n", "Unknown setting"),
+        (ONE + 'cc = "one"\nto = 0\n', "type int"),
+        (ONE + "cc = true\nto = 0\n", "type int"),
+        (ONE + "cc = 1\nto = 0.5\n", "type str or int"),
+        (ONE + "cc = 1\n", "no axis ''"),
+        (ONE + "to = 0\n", "Controller -1"),
+        (ONE + 'cc = 1\nto = "darkness"\n', "no axis 'darkness'"),
+        (ONE + "cc = 1\nto = 3\n", "no axis 3"),
+        (ONE + "cc = 64\nto = 0\n", "Controller 64"),
+        (ONE + "cc = 120\nto = 0\n", "Controller 120"),
+        (ONE + "cc = 1\nto = 0\nlow = nan\n", "nan"),
+        (ONE + "cc = 1\nto = 0\nhigh = 101\n", "101"),
+        (ONE + 'cc = 1\nto = "gain"\nhigh = 25\n', "gain lies from -100 to 24"),
+        (ONE + 'cc = 1\nto = "bend_range"\nlow = -1\n', "0 to 48"),
+        (ONE + "cc = 1\nto = 0\ncurve = 0\n", "curve"),
+        (ONE + "cc = 1\nto = 0\n[[control]]\ncc = 1\nto = 1\n", "same controller"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_by_name(named: Space, tmp_path: Path, text: str, words: str):
+    (tmp_path / "wrong.toml").write_text(text)
+    with pytest.raises(ConfigError, match=words) as caught:
+        read_mapping(tmp_path / "wrong.toml", named)
+    assert "wrong.toml" in str(caught.value)
+
+
+def test_a_mapping_that_cannot_be_read_or_written_is_refused(named: Space, tmp_path: Path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_mapping(tmp_path / "none.toml", named)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_mapping(tmp_path / "none" / "m.toml", Mapping())
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8))
+def test_no_stream_of_bytes_raises(named: Space, parts: list[bytes]):
+    midi, parser = MidiInput(Recorder(named)), mido.Parser()
+    for part in parts:
+        parser.feed(part)
+    for message in parser:
+        midi.handle(message)
+
+
+def test_an_engine_survives_a_flood_of_messages(tiny_space: Space):
+    engine = Engine(tiny_space, some_presets(tiny_space), runtime="torch")
+    midi, parser, generator = MidiInput(engine), mido.Parser(), np.random.default_rng(0)
+    bytes_ = generator.integers(0, 256, 20000)
+    parser.feed(np.where(generator.random(20000) < 0.7, bytes_ % 128, bytes_).astype(np.uint8).tobytes())
+    for number, message in enumerate(parser):
+        midi.handle(message)
+        if number % 400 == 0:
+            assert np.isfinite(engine.render(64)).all()
+    assert number > 1000
+    midi.handle(cc(123, 0))
+    engine.render(4000)
+    assert loudest(engine) == 0.0
+
+
+def test_a_note_by_midi_sounds_at_its_pitch_and_bend(tiny_space: Space):
+    engine = Engine(tiny_space, runtime="torch")
+    midi = MidiInput(engine)
+    midi.handle(Message("note_on", note=67, velocity=100))
+    assert cents_off(engine, 67.0) < 15
+    midi.handle(Message("pitchwheel", pitch=8191))
+    assert cents_off(engine, 69.0) < 15
+    midi.handle(cc(7, 0))
+    loudest(engine)
+    assert loudest(engine) < 1e-4
+    midi.handle(cc(7, 127))
+    midi.handle(Message("note_off", note=67))
+    engine.render(3 * engine.sample_rate)
+    assert loudest(engine) < 1e-4
+
+
+def test_where_there_is_no_midi_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch, recorder: Recorder, capfd):
+    pytest.importorskip("rtmidi")
+    monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "timbre-none")
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    for call in (list_ports, lambda: find_port("keys"), MidiInput(recorder, "virtual").__enter__):
+        with pytest.raises(DeviceError, match=r"no MIDI on this machine .*[^.]\.$"):
+            call()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_rtmidi_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("MIDO_BACKEND", raising=False)
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    with pytest.raises(DeviceError, match=r"timbre\[play\]"):
+        list_ports()
+
+
+@pytest.fixture
+def jack(monkeypatch: pytest.MonkeyPatch) -> Iterator[mido.Backend]:
+    """JACK MIDI, on a server of this test's own without a sound card."""
+    rtmidi = pytest.importorskip("rtmidi")
+    if rtmidi.API_UNIX_JACK not in rtmidi.get_compiled_api() or not shutil.which("jackd"):
+        pytest.skip("jackd or python-rtmidi for JACK is not installed")
+    name = f"timbre-test-{os.getpid()}"
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    monkeypatch.setenv("JACK_NO_AUDIO_RESERVATION", "1")
+    monkeypatch.setenv("MIDO_BACKEND", "mido.backends.rtmidi/UNIX_JACK")
+    command = ["jackd", "-n", name, "--no-realtime", "-d", "dummy", "-r", "44100", "-p", "256"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        waited = subprocess.run(["jack_wait", "-s", name, "-w", "-t", "10"], capture_output=True, check=False)
+        if waited.returncode or server.poll() is not None:
+            pytest.skip("jackd does not start here")
+        yield mido.Backend()
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def test_messages_come_through_jack(jack: mido.Backend, recorder: Recorder):
+    notes = [Message("note_on", note=note, velocity=note) for note in range(40, 90)]
+    with MidiInput(recorder, "virtual") as midi:
+        assert midi.name in jack.get_output_names()
+        with jack.open_output(midi.name) as keyboard:
+            for note in [*notes, Message("program_change", program=99)]:
+                keyboard.send(note)
+            assert wait_for(lambda: midi.problems.count == 1)
+    assert [event["pitch"] for event in recorder.named("note_on")] == list(range(40, 90))
+    with jack.open_output("out", client_name="Keys One"), jack.open_output("out", client_name="Keys Two") as two:
+        assert list_ports() == ["Keys One:out", "Keys Two:out"]
+        assert (find_port("two"), find_port("0"), find_port(None)) == ("Keys Two:out", "Keys One:out", "Keys One:out")
+        for wrong in ("keys", "drums"):
+            with pytest.raises(DeviceError, match="there are Keys One:out, Keys Two:out"):
+                find_port(wrong)
+        with MidiInput(recorder, "two"):
+            two.send(cc(123, 0))
+            assert wait_for(lambda: bool(recorder.named("panic")))
+    with pytest.raises(DeviceError, match="no MIDI input"):
+        find_port(None)

@@ -1,0 +1,297 @@
+"""`timbre play`: through a real terminal, recorded; what it refuses before anything starts; how it ends."""
+
+import ctypes.util
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+import numpy as np
+import pytest
+
+import timbre
+from timbre.__main__ import main
+from timbre.audio.pitch import measure_pitch
+from timbre.playback import Player
+from timbre.playback.terminal import keep, session
+from timbre.space import Path, Space
+from timbre.space.path_files import write_path
+from timbre.space.presets import Preset, Presets, read_presets, write_presets
+
+ROOT = FilePath(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def folder(tiny_folder: FilePath, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> FilePath:
+    """A space of one's own, in the folder where one works."""
+    monkeypatch.chdir(tmp_path)
+    return FilePath(shutil.copytree(tiny_folder, tmp_path / "space"))
+
+
+@pytest.fixture(scope="module")
+def player(tiny_space: Space) -> Iterator[Player]:
+    with Player(tiny_space, output="clock", runtime="torch") as player:
+        yield player
+
+
+class Terminal:
+    """A program in a terminal of its own: what is typed, and what it has shown."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.typed, read = pty.openpty()
+        termios.tcsetwinsize(self.typed, (30, 100))
+        self.before = termios.tcgetattr(self.typed)
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments], stdin=read, stdout=read, stderr=read, start_new_session=True,
+            env=os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
+            preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        self.shown, self._read = b"", read
+        self._reader = threading.Thread(target=self._follow, daemon=True)
+        self._reader.start()
+
+    def _follow(self) -> None:
+        while True:
+            try:
+                self.shown += os.read(self.typed, 4096)
+            except OSError:
+                return
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", self.shown.decode(errors="replace"))
+
+    def until(self, pattern: str, seconds: float = 120.0) -> None:
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.text):
+            assert time.monotonic() < end, f"{pattern} has not come: {self.text[-3000:]}"
+            assert self.process.poll() is None, self.text[-3000:]
+            time.sleep(0.02)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.typed, keys)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._read)
+        os.close(self.typed)
+
+
+def loud(file: FilePath) -> timbre.Audio:
+    """What sounds in a recording, without the silence around it."""
+    audio = timbre.read(file)
+    there = np.flatnonzero(np.abs(audio.samples[0]) > 1e-3)
+    return timbre.Audio(audio.samples[:, there[0] : there[-1] + 1], audio.sample_rate)
+
+
+def test_keys_typed_at_a_terminal_are_heard_in_the_recording(folder: FilePath, tiny_space: Space) -> None:
+    terminal = Terminal(
+        str(ROOT / "scripts" / "play.py"), "space", "--no-audio", "--record", "out.wav", "--seconds", "60"
+    )
+    try:
+        terminal.until(r"voices.*of 8")
+        assert termios.tcgetattr(terminal.typed)[3] & termios.ICANON == 0
+        terminal.type(b"\t=y")  # latched, an octave higher: A6 has not been chosen, A5 + 12 has
+        terminal.until(r"notes +A6\b")
+        terminal.type(b"p")
+        terminal.until(r"Kept as place 1\.")
+        time.sleep(1.0)
+        terminal.type(b"\x03")
+        assert terminal.process.wait(60) == 130
+        terminal.until_shown = terminal.text
+        time.sleep(0.1)
+        assert re.search(r"s played at 22050 Hz; underruns \d+", terminal.text)
+        assert "stopped." in terminal.text
+        assert "Traceback" not in terminal.text
+        assert terminal.shown.count(b"\x1b[?1049h") == terminal.shown.count(b"\x1b[?1049l") == 1
+        assert terminal.shown.index(b"\x1b[?1049h") < terminal.shown.index(b"\x1b[>15u")
+        assert terminal.shown.index(b"\x1b[<u") < terminal.shown.index(b"\x1b[?1049l")
+        assert termios.tcgetattr(terminal.typed) == terminal.before
+    finally:
+        terminal.close()
+    assert list(read_presets(folder, tiny_space)) == ["place 1"]
+    assert sorted(file.name for file in FilePath().iterdir()) == ["out.wav", "space"]
+    note = loud(FilePath("out.wav"))
+    assert note.duration > 0.9
+    assert measure_pitch(note, 93) == pytest.approx(93, abs=0.05)
+
+
+def test_a_path_with_a_chord_is_played_into_a_file(
+    folder: FilePath, tiny_space: Space, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tiny_space.path(*tiny_space.atlas.points[[0, 9]])
+    write_path("rise.json", path, tiny_space)
+    options = ["--path", "rise.json", "--duration", "0.5", "--loop", "--chord", "A4", "--hold", "0.3", "--osc", "0"]
+    assert main(["play", "space", "--no-audio", "--record", "out.wav", "--seconds", "1.5", *options]) == 0
+    begin, end = capsys.readouterr().out.splitlines()
+    assert begin.startswith("playing space: 22050 Hz, block 256, ")
+    assert re.match(
+        r"\d\.\d s played at 22050 Hz; underruns \d+, notes cut short 0, load \d+%, latency [\d.]+ ms$", end
+    )
+    audio = timbre.read("out.wav")
+    assert 1.4 < audio.duration < 10.0
+    assert measure_pitch(loud(FilePath("out.wav")), 69) == pytest.approx(69, abs=0.05)
+
+
+def test_sessions_end_with_their_time_and_with_signals(player: Player, capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    player.note_on(60)
+    state = session(player, seconds=0.3, title="tiny")
+    assert state.seconds > 0.2
+    assert state.notes == (60.0,)
+    player.panic()
+    for number, expected in (
+        (signal.SIGTERM, SystemExit),
+        (signal.SIGHUP, SystemExit),
+        (signal.SIGINT, KeyboardInterrupt),
+    ):
+        threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+        with pytest.raises(expected) as stopped:
+            session(player)
+        if expected is SystemExit:
+            assert stopped.value.code == 128 + number
+    assert signal.getsignal(signal.SIGTERM) is before
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 8
+    assert all("no keyboard here, Ctrl-C ends it" in line for line in lines[::2])
+    assert all(" s played at 22050 Hz" in line for line in lines[1::2])
+    player.check()
+
+
+def test_places_that_are_kept_get_names_of_their_own(player: Player, tiny_space: Space, tmp_path: FilePath) -> None:
+    point = np.arange(3, dtype=np.float32)
+    assert keep(player, tmp_path, point) == "place 1"
+    others = read_presets(tmp_path, tiny_space).adding(Preset("place 2", Path(point[None], np.zeros(1))))
+    write_presets(tmp_path, others, tiny_space)  # by another program, meanwhile
+    assert keep(player, tmp_path, point + 1) == "place 3"
+    assert list(read_presets(tmp_path, tiny_space)) == list(player.presets) == ["place 1", "place 2", "place 3"]
+    np.testing.assert_array_equal(player.presets["place 3"].path.points, [point + 1])
+    player.presets = Presets()
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is refused is refused before the engine starts."""
+
+    def started(*_: object, **__: object) -> None:
+        raise AssertionError("the engine was started")
+
+    monkeypatch.setattr(Player, "__init__", started)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "Say which space is to be played"),
+        (["no such space", "--no-audio"], "no such space"),
+        (["space", "--no-audio", "--device", "0"], "--no-audio uses no device, and --device names one"),
+        (["space", "--no-audio", "--record", "no/out.wav"], "there is no folder no"),
+        (["space", "--no-audio", "--record", "space"], "space is a folder"),
+        (["space", "--no-audio", "--record", "out.mp3"], ".wav is wanted"),
+        (["space", "--no-audio", "--seconds", "0"], "a time above 0 s is wanted"),
+        (["space", "--no-audio", "--seconds", "nan"], "a time above 0 s is wanted"),
+        (["space", "--no-audio", "--path", "two.json"], "path of 2 dimensions; this space has 3"),
+        (["space", "--no-audio", "--path", "none.json"], "none.json cannot be read"),
+        (["space", "--no-audio", "--path", "p.json", "--at", "0,0,0"], "--at and --path came together"),
+        (["space", "--no-audio", "--loop"], "belong to a path"),
+        (["space", "--no-audio", "--duration", "3"], "belong to a path"),
+        (["space", "--no-audio", "--at", "0,0"], "this space has 3"),
+        (["space", "--no-audio", "--preset", "dark"], "no preset 'dark'"),
+        (["space", "--no-audio", "--chord", "C4", "H4"], "H4"),
+        (["space", "--no-audio", "--mapping", "m.toml"], "give their port with --midi"),
+        (["space", "--no-audio", "--midi", "no such port"], "MIDI"),
+        (["space", "--no-audio", "--osc", "70000"], "70000"),
+    ],
+)
+@pytest.mark.usefixtures("no_engine")
+def test_what_cannot_be_is_refused_in_a_sentence(
+    folder: FilePath, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    FilePath("two.json").write_text(
+        '{"format": "timbre-path", "version": 1, "kind": "line", "dim": 2, "times": [0], "points": [[0, 0]]}'
+    )
+    assert main(["play", *options]) == 1
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_osc_port_in_use_is_refused(folder: FilePath, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        assert main(["play", "space", "--no-audio", "--osc", str(port)]) == 1
+    assert f"OSC port {port}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_engine")
+@pytest.mark.parametrize("options", [["space"], ["--list-devices"]])
+def test_missing_sound_libraries_are_one_sentence_each(
+    folder: FilePath, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    for name in ("sounddevice", "_sounddevice"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(ctypes.util, "find_library", lambda _: None)
+        assert main(["play", *options]) == 1
+    assert capsys.readouterr().err.startswith("timbre: Playing needs the PortAudio library, which is missing;")
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert main(["play", *options]) == 1
+    assert "Playing needs the package sounddevice: pip install 'timbre[play]'." in capsys.readouterr().err
+
+
+def portaudio() -> bool:
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+needs_portaudio = pytest.mark.skipif(not portaudio(), reason="PortAudio is not installed: scripts/setup --all")
+
+
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "TIMBRE_CACHE")}
+    return subprocess.run(
+        [sys.executable, "-m", "timbre", "play", *options], capture_output=True, text=True,
+        env=kept | {"PYTHONPATH": str(ROOT)} | environment,
+    )  # fmt: skip
+
+
+@needs_portaudio
+def test_without_a_device_it_says_so(folder: FilePath) -> None:
+    done = run("space", ALSA_CONFIG_PATH="/dev/null", HOME=str(folder))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("timbre: There is no sound device to play through;")
+
+
+@needs_portaudio
+@pytest.mark.skipif(sys.platform != "linux", reason="ALSA's devices")
+def test_an_unknown_device_is_refused_and_the_known_ones_are_listed(folder: FilePath) -> None:
+    (folder / ".asoundrc").write_text('pcm.nowhere { type null hint { show on description "nowhere" } }\n')
+    done = run("space", "--device", "cellar", HOME=str(folder))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(r"The sound device 'cellar' is not there; there are: .*\d nowhere", done.stderr)
+    listed = run("--list-devices", HOME=str(folder))
+    assert listed.returncode == 0
+    assert listed.stdout.split("\n")[0].split() == ["number", "name", "system", "channels", "sample_rate"]
+    assert re.search(r"\d  nowhere +ALSA", listed.stdout)
+
+
+def test_a_session_without_any_device_or_place_is_refused_from_python(tiny_space: Space, tmp_path: FilePath) -> None:
+    code = "import sys, timbre\ntry: timbre.play(timbre.load(sys.argv[1]))\nexcept Exception as error: print(type(error).__name__)"
+    assert code

@@ -1,0 +1,287 @@
+// The page: what is where, what is heard, and everything that hangs on it.
+import { Keys, noteName } from "./keys.js";
+import { ramp } from "./colors.js";
+import { Map2 } from "./map.js";
+import { json, say } from "./net.js";
+import { Panels } from "./panels.js";
+import { Sound } from "./sound.js";
+
+const find = (id) => document.getElementById(id);
+const STEADY = 0.5; // s after which a steady note stays as it is
+
+class Page {
+  constructor(space) {
+    this.space = space;
+    this.z = space.start;
+    this.pitch = 57;
+    this.velocity = 0.8;
+    this.sound = new Sound(space.sample_rate);
+    this.map = new Map2(space);
+    this.keys = new Keys((key, pitch) => this.begin(key, pitch), (key) => this.sound.off(key));
+    this.panels = new Panels(this);
+    this.heats = new Map();
+  }
+
+  // Goes to a place: the sound, the map, the sliders, the list and the address follow.
+  go(z, from = null) {
+    this.z = Array.from(z);
+    this.map.cursor = this.z;
+    this.sound.send({ do: "at", point: this.z });
+    this.map.draw();
+    this.panels.follow(from);
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.settle(), 160);
+  }
+
+  async settle() {
+    history.replaceState(null, "", this.link());
+    const asked = this.z, near = await json(`/api/nearest?z=${asked.join(",")}`);
+    if (near && asked === this.z) this.panels.showNear(near);
+  }
+
+  link() {
+    const place = `#z=${this.z.map((value) => Number(value.toFixed(4))).join(",")}&p=${this.pitch ?? "none"}&v=${this.velocity}`;
+    return place + (find("plane").value ? `&plane=${find("plane").value}` : "");
+  }
+
+  // Reads what link() writes.
+  async arrive() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    const z = (asked.get("z") || "").split(",").map(Number);
+    const plane = asked.get("plane") || "";
+    const known = [...find("plane").options].some((option) => option.value === plane);
+    if (known && plane !== find("plane").value) {
+      find("plane").value = plane;
+      await this.choosePlane();
+    }
+    this.setPitch(asked.get("p") === "none" ? null : this.within(asked.get("p"), 12, 127, this.pitch));
+    this.setVelocity(this.within(asked.get("v"), 0.05, 1, this.velocity));
+    if (!asked.has("z")) return;
+    if (z.length === this.space.dim && z.every(Number.isFinite)) this.go(z);
+    else say(`The address names a place of ${z.length} numbers; ${this.space.dim} are wanted here.`);
+  }
+
+  within(text, low, high, usual) {
+    const value = text === null ? NaN : Number(text);
+    return value >= low && value <= high ? value : usual;
+  }
+
+  begin(key, pitch = this.pitch) {
+    this.sound.on(key, pitch, this.velocity, this.z);
+  }
+
+  setPitch(pitch) {
+    this.pitch = pitch;
+    find("unpitched").checked = pitch === null;
+    if (pitch !== null) find("pitch").value = pitch;
+    find("pitch-out").textContent = pitch === null ? "none" : noteName(pitch);
+    this.offerHeat();
+  }
+
+  setVelocity(velocity) {
+    this.velocity = velocity;
+    find("velocity").value = velocity;
+    find("velocity-out").textContent = velocity.toFixed(2);
+  }
+
+  async choosePlane() {
+    const axes = find("plane").value, plane = await json(`/api/plane${axes ? `?axes=${axes}` : ""}`);
+    if (!plane) return;
+    this.map.setPlane(plane);
+    find("name-u").textContent = plane.labels[0];
+    find("name-v").textContent = plane.labels[1];
+    this.map.cursor = this.z;
+    await this.showHeat();
+  }
+
+  async showHeat(again = false) {
+    const name = find("heat").value, axes = find("plane").value;
+    find("heat-legend").hidden = !name;
+    if (!name) return this.map.setHeat(null);
+    if (again || this.heatPitch === undefined) this.heatPitch = this.pitch;
+    const key = `axes=${axes}&pitch=${this.heatPitch ?? "none"}`;
+    if (!this.heats.has(key)) {
+      find("heat-low").textContent = "listening to 1,600 places …";
+      find("heat-high").textContent = find("heat-unit").textContent = "";
+      this.map.setHeat(null);
+      const found = await json(`/api/heat?${key}`);
+      if (!found) return void (find("heat-legend").hidden = true);
+      this.heats.set(key, found);
+    }
+    if (name !== find("heat").value || axes !== find("plane").value) return;
+    this.map.setHeat(this.heats.get(key), name);
+    this.describeHeat(this.heats.get(key).maps[name]);
+    this.offerHeat();
+  }
+
+  describeHeat({ low, high, unit }) {
+    const short = (value) => String(Number(value.toPrecision(3)));
+    find("heat-low").textContent = short(low);
+    find("heat-high").textContent = `${short(high)} ${unit}`;
+    find("heat-unit").textContent = this.heatPitch === null ? "without pitch" : `at ${noteName(this.heatPitch)}`;
+    const pen = find("heat-ramp").getContext("2d"), color = ramp();
+    for (let x = 0; x < 96; x++) {
+      pen.fillStyle = `rgb(${color(x / 95).join(" ")})`;
+      pen.fillRect(x, 0, 1, 8);
+    }
+  }
+
+  offerHeat() {
+    const other = find("heat").value && this.heatPitch !== undefined && this.heatPitch !== this.pitch;
+    find("heat-again").hidden = !other;
+    find("heat-again").textContent = this.pitch === null ? "without pitch" : `at ${noteName(this.pitch)}`;
+  }
+
+  legend() {
+    find("legend").replaceChildren(...[...this.map.key].map(([word, color]) => {
+      const item = document.createElement("li"), button = document.createElement("button");
+      button.setAttribute("aria-pressed", this.map.chosen === word);
+      button.innerHTML = '<svg viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="5"/></svg>';
+      button.firstChild.style.fill = color;
+      button.append(word.replaceAll("_", " "));
+      button.addEventListener("click", () => {
+        this.map.chosen = this.map.chosen === word ? null : word;
+        this.legend();
+        this.map.draw();
+      });
+      item.append(button);
+      return item;
+    }));
+  }
+
+  showState(state) {
+    const { ring, latency } = this.sound, engine = Object.values(state.latency).reduce((sum, value) => sum + value, 0);
+    find("state").innerHTML = "<b></b> · load <b></b> · underruns <b></b> · latency <b></b>";
+    const words = [`${state.voices} of ${state.limit} voices`, `${Math.round(100 * state.load)} %`, ring.underruns, `${Math.round(latency + engine)} ms`];
+    find("state").querySelectorAll("b").forEach((spot, n) => (spot.textContent = words[n]));
+    find("state").title = `page ${Math.round(latency)} ms, engine ${Math.round(engine)} ms; ${state.underruns} underruns of the engine; ${state.runtime}`;
+    this.keys.show(state.notes.filter((note) => note !== null));
+    this.map.sounding = state.voices ? state.point : null;
+    this.map.draw();
+  }
+
+  wire() {
+    const { map, sound } = this;
+    map.addEventListener("press", ({ detail }) => {
+      this.go(detail);
+      this.begin("map");
+    });
+    map.addEventListener("drag", ({ detail }) => {
+      this.go(detail);
+      if (document.activeElement === map.canvas) this.speak();
+    });
+    map.addEventListener("release", () => find("latch").checked || sound.off("map"));
+    map.addEventListener("drawn", ({ detail }) => this.panels.drawn(detail));
+    sound.addEventListener("state", ({ detail }) => this.showState(detail));
+    sound.addEventListener("hello", () => this.greet());
+    sound.addEventListener("closed", ({ detail }) => this.closed(detail));
+    this.wireBar();
+    this.wireSound();
+    addEventListener("hashchange", () => this.arrive());
+  }
+
+  // A new socket: what the page shows is where the sound begins.
+  greet() {
+    find("taken").hidden = true;
+    this.sound.send({ do: "hold", seconds: find("steady").checked ? STEADY : null });
+    this.sound.send({ do: "at", point: this.z });
+  }
+
+  closed({ code, reason }) {
+    find("state").textContent = "The sound has ended.";
+    find("taken").querySelector("p").textContent = reason || (code === 1006 ? "The server does not answer; is timbre app still running?" : "The sound has ended.");
+    find("taken").hidden = false;
+  }
+
+  speak() {
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => {
+      const [u, v] = this.map.coordinates(this.z).map((value) => value.toFixed(2));
+      find("spoken").textContent = `${u}, ${v}; nearest: ${find("near").querySelector(".name")?.textContent || ""}`;
+    }, 500);
+  }
+
+  wireBar() {
+    const { map } = this;
+    for (const tool of ["play", "draw"]) {
+      find(`tool-${tool}`).addEventListener("click", () => {
+        map.tool = tool;
+        for (const other of ["play", "draw"]) find(`tool-${other}`).setAttribute("aria-pressed", other === tool);
+      });
+    }
+    find("plane").addEventListener("change", () => this.choosePlane().then(() => this.settle()));
+    find("heat").addEventListener("change", () => this.showHeat());
+    find("heat-again").addEventListener("click", () => this.showHeat(true));
+    find("color").addEventListener("change", () => {
+      [map.colorBy, map.chosen] = [find("color").value, null];
+      map.colors();
+      this.legend();
+      map.draw();
+    });
+    const cursor = () => map.toScreen(map.coordinates(this.z));
+    find("zoom-in").addEventListener("click", () => map.zoomBy(1.4, ...cursor()));
+    find("zoom-out").addEventListener("click", () => map.zoomBy(1 / 1.4, ...cursor()));
+    find("zoom-all").addEventListener("click", () => map.all());
+    find("theme").addEventListener("click", () => this.setTheme({ auto: "light", light: "dark", dark: "auto" }[this.theme]));
+    this.setTheme(localStorage.getItem("theme") || "auto");
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setTheme(this.theme));
+  }
+
+  setTheme(theme) {
+    this.theme = theme;
+    localStorage.setItem("theme", theme);
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    find("theme").textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+    find("theme").setAttribute("aria-label", `Colours: ${theme === "auto" ? "as the system" : theme}`);
+    this.map.draw();
+    if (this.map.heat) this.showHeat();
+  }
+
+  wireSound() {
+    find("volume").addEventListener("input", () => this.sound.setVolume(Number(find("volume").value)));
+    find("panic").addEventListener("click", () => this.panels.silence());
+    addEventListener("keydown", (event) => event.key === "Escape" && this.panels.silence());
+    find("pitch").addEventListener("input", () => {
+      this.setPitch(Number(find("pitch").value));
+      if (this.sound.begun.has("slider")) this.begin("slider");
+    });
+    find("velocity").addEventListener("input", () => this.setVelocity(Number(find("velocity").value)));
+    find("unpitched").addEventListener("change", () => this.setPitch(find("unpitched").checked ? null : Number(find("pitch").value)));
+    find("steady").addEventListener("change", () => this.sound.send({ do: "hold", seconds: find("steady").checked ? STEADY : null }));
+    find("latch").addEventListener("change", () => find("latch").checked || this.sound.off("map"));
+    find("take").addEventListener("click", () => this.sound.start());
+    for (const id of ["pitch", "velocity"]) this.panels.sounding(find(id));
+    for (const id of ["pitch", "velocity"]) find(id).addEventListener("change", () => this.settle());
+  }
+}
+
+function decoded(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}
+
+async function begin() {
+  const space = await json("/api/space");
+  if (!space) return;
+  space.points = decoded(space.points);
+  find("space-name").textContent = `${space.name} · ${space.count.toLocaleString("en")} sounds · ${space.dim} dimensions`;
+  document.title = `${space.name} – timbre`;
+  const words = space.axes.length > 1 ? space.axes : [...space.axes, ...["z0", "z1", "z2"].slice(space.axes.length, space.dim)];
+  const pairs = words.flatMap((a, n) => words.slice(n + 1).map((b) => [a, b]));
+  find("plane").append(new Option("principal components", ""), ...pairs.map(([a, b]) => new Option(`${a} · ${b}`.replaceAll("_", " "), `${a},${b}`)));
+  const page = new Page(space);
+  window.timbre = page;
+  page.wire();
+  page.legend();
+  page.setPitch(page.pitch);
+  page.setVelocity(page.velocity);
+  await page.choosePlane();
+  page.map.cursor = page.z;
+  page.panels.follow();
+  await page.arrive();
+  await Promise.all([page.settle(), page.panels.loadPresets()]);
+  document.documentElement.dataset.ready = "yes";
+}
+
+begin();

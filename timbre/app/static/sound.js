@@ -1,0 +1,126 @@
+// Live sound: messages to the server, samples back. Where the browser allows no worklet, single notes instead.
+import { say, wav } from "./net.js";
+
+const AHEAD = 0.06; // s that wait in the page to begin with
+const PEAK = 0.5; // of single sounds, so that a recording and its decoded twin are equally loud, about
+const SHORTEST = 350; // ms that a note lasts, however short the click
+
+export class Sound extends EventTarget {
+  constructor(rate) {
+    super();
+    this.rate = rate;
+    this.context = null;
+    this.open = false;
+    this.ring = { filled: 0, underruns: 0, ahead: 0 };
+    this.begun = new Map();
+    this.volume = 0.8;
+  }
+
+  // Must be called from a gesture; browsers allow no sound before one.
+  start() {
+    if (!this.context) {
+      this.context = new AudioContext({ sampleRate: this.rate, latencyHint: "interactive" });
+      this.gain = new GainNode(this.context, { gain: this.volume });
+      this.gain.connect(this.context.destination);
+      this.live = Boolean(this.context.audioWorklet);
+      if (!this.live) say("This address is neither localhost nor HTTPS, so the browser allows single notes only, no live sound.");
+    }
+    if (this.context.state === "suspended") this.context.resume();
+    if (this.live && !this.open) this.connect();
+  }
+
+  async connect() {
+    this.open = true;
+    this.worker ??= this.makeWorker();
+    if (!this.node) {
+      const ahead = Math.round(AHEAD * this.rate);
+      this.loading ??= this.context.audioWorklet.addModule("/static/worklet.js");
+      await this.loading;
+      this.node = new AudioWorkletNode(this.context, "timbre-ring", { numberOfInputs: 0, outputChannelCount: [1], processorOptions: { ahead } });
+      this.node.connect(this.gain);
+    }
+    const { port1, port2 } = new MessageChannel();
+    this.node.port.postMessage({ source: port1 }, [port1]);
+    this.worker.postMessage({ open: `ws://${location.host}/live`, ring: port2 }, [port2]);
+  }
+
+  makeWorker() {
+    const worker = new Worker("/static/socket.js");
+    worker.onmessage = ({ data }) => {
+      if (data.ring) this.ring = data.ring;
+      if (data.closed) this.open = false;
+      if (data.error) say(data.error);
+      for (const kind of ["hello", "state", "closed", "ring"]) {
+        if (data[kind]) this.dispatchEvent(new CustomEvent(kind, { detail: data[kind] }));
+      }
+    };
+    return worker;
+  }
+
+  send(message) {
+    if (this.open && this.worker) this.worker.postMessage({ send: JSON.stringify(message) });
+  }
+
+  on(key, pitch, velocity, point) {
+    this.start();
+    if (!this.live) return this.single(point, pitch, velocity);
+    clearTimeout(this.begun.get(key)?.timer);
+    this.begun.set(key, { time: performance.now(), timer: 0 });
+    this.send({ do: "note_on", key, pitch, velocity });
+  }
+
+  off(key) {
+    const note = this.begun.get(key);
+    if (!note) return;
+    const left = SHORTEST - (performance.now() - note.time);
+    const end = () => {
+      this.begun.delete(key);
+      this.send({ do: "note_off", key });
+    };
+    clearTimeout(note.timer);
+    if (left > 0) note.timer = setTimeout(end, left);
+    else end();
+  }
+
+  panic() {
+    for (const { timer } of this.begun.values()) clearTimeout(timer);
+    this.begun.clear();
+    this.send({ do: "panic" });
+    this.clip?.stop();
+  }
+
+  single(point, pitch, velocity) {
+    this.play(`/api/sound?z=${[...point].join(",")}&pitch=${pitch ?? "none"}&velocity=${velocity}&duration=1.5`);
+  }
+
+  // A sound from an address or a file; one at a time.
+  async play(source) {
+    this.start();
+    const bytes = typeof source === "string" ? await wav(source) : await source.arrayBuffer();
+    if (!bytes) return;
+    const buffer = await this.context.decodeAudioData(bytes).catch(() => null);
+    if (!buffer) return say("The browser cannot play this file; the server may have placed it all the same.");
+    this.clip?.stop();
+    this.clip = new AudioBufferSourceNode(this.context, { buffer });
+    const level = new GainNode(this.context, { gain: PEAK / Math.max(1e-3, peak(buffer)) });
+    this.clip.connect(level).connect(this.gain);
+    this.clip.start();
+  }
+
+  setVolume(value) {
+    this.volume = value;
+    this.gain?.gain.setTargetAtTime(value, this.context.currentTime, 0.02);
+  }
+
+  get latency() {
+    return 1000 * (this.ring.filled / this.rate + (this.context?.baseLatency || 0) + (this.context?.outputLatency || 0));
+  }
+}
+
+function peak(buffer) {
+  let most = 0;
+  for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
+    for (const value of buffer.getChannelData(channel)) most = Math.max(most, Math.abs(value));
+  }
+  return most;
+}

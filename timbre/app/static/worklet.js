@@ -1,0 +1,58 @@
+// Plays what arrives from a ring; says how much it has played, so that the server knows how much to send.
+const SIZE = 1 << 16, MOST = 1 << 14, OFTEN = 2;
+
+class Ring extends AudioWorkletProcessor {
+  constructor(options) {
+    super();
+    this.samples = new Float32Array(SIZE);
+    this.ahead = options.processorOptions.ahead;
+    this.reset();
+    this.port.onmessage = ({ data }) => {
+      if (data.source) this.listen(data.source);
+    };
+  }
+
+  reset() {
+    this.at = this.filled = this.played = this.underruns = this.quanta = 0;
+    this.filling = true;
+  }
+
+  listen(source) {
+    this.reset();
+    this.source = source;
+    source.onmessage = ({ data }) => this.push(new Float32Array(data));
+  }
+
+  push(block) {
+    const start = (this.at + this.filled) % SIZE, first = Math.min(block.length, SIZE - start);
+    this.samples.set(block.subarray(0, first), start);
+    this.samples.set(block.subarray(first), 0);
+    this.filled = Math.min(SIZE, this.filled + block.length);
+  }
+
+  process(_, [[out]]) {
+    if (this.filling && this.filled >= this.ahead) this.filling = false;
+    if (!this.filling) this.take(out);
+    if (this.source && this.quanta++ % OFTEN === 0) {
+      const { played, filled, ahead, underruns } = this;
+      this.source.postMessage({ played, filled, ahead, underruns });
+    }
+    return true;
+  }
+
+  take(out) {
+    const count = Math.min(out.length, this.filled);
+    for (let n = 0; n < count; n++) out[n] = this.samples[(this.at + n) % SIZE];
+    this.at = (this.at + count) % SIZE;
+    this.filled -= count;
+    this.played += count;
+    if (count < out.length) {
+      // It ran dry: from now on a little more is kept ahead.
+      this.underruns += 1;
+      this.filling = true;
+      this.ahead = Math.min(MOST, Math.round(this.ahead * 1.5));
+    }
+  }
+}
+
+registerProcessor("timbre-ring", Ring);
