@@ -263,3 +263,18 @@ def test_torchaudio_works_without_its_extension() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == str(19 * 32)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"sample_rate": 44100, "n_fft": 2048, "hop_length": 512, "n_mels": 512}, {"kind": "erb"}, {"n_mels": 40}],
+)
+def test_magnitudes_of_single_frames_are_those_of_the_whole(settings: dict[str, object]):
+    front = Spectrogram(SpectrogramConfig(**settings))  # type: ignore[arg-type]
+    rng = np.random.default_rng(0)
+    spec = torch.from_numpy(rng.uniform(-90.0, 0.0, (1, front.config.bins, 6)).astype(np.float32))
+    bands, magnitude = (half[0].T.contiguous().numpy() for half in front.spread(spec))
+    assert front.sharpener is not None
+    front.sharpener(bands, magnitude)
+    whole = front.magnitude(spec)[0].T.numpy()
+    np.testing.assert_allclose(magnitude, whole, rtol=2e-3, atol=1e-6)

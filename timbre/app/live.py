@@ -120,7 +120,7 @@ class _Guest:
                 await self._tell(error=str(error))
 
     def _obey(self, message: Any) -> None:
-        if not isinstance(message, dict) or message.get("do") not in _DOES:
+        if not isinstance(message, dict) or str(message.get("do")) not in _DOES:
             raise ConfigError(f"The message wants a field do: {', '.join(_DOES)}.")
         values = picked({name: value for name, value in message.items() if name != "do"}, **_DOES[message["do"]])
         if message["do"] == "credit":

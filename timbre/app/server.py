@@ -17,6 +17,7 @@ from timbre.app.site import Stage, make_site
 from timbre.app.work import Worker
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.player import Player
+from timbre.playback.terminal import leaving_on_signals
 from timbre.space.presets import read_presets
 
 _LEAVING = 2  # s that open connections have when the server ends
@@ -28,7 +29,7 @@ def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool)
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     listening = listen(host, port)
     warn_of(host)
-    with listening:
+    with listening, leaving_on_signals():
         folder, port = folder.expanduser(), listening.getsockname()[1]
         space = timbre.load(folder)
         presets = read_presets(folder, space)
@@ -57,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"The port is {port}; a number from 0, for a free one, to 65535 is wanted.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.createmake_server(found[0][4][:2], family=found[0][0], backlog=64)
+        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=64)
     except socket.gaierror as error:
         raise DeviceError(f"{host} is no address of this machine ({error.strerror}); 127.0.0.1 is itself.") from error
     except OSError as error:

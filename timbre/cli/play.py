@@ -103,7 +103,7 @@ def play(
 
         find_port(midi)
     from timbre.playback import Controls, Player
-    from timbre.playback.terminal import leaving_on_signals
+    from timbre.playback.terminal import ignore_signals, leaving_on_signals
     from timbre.space.path_files import read_path
     from timbre.space.presets import read_presets
 
@@ -123,6 +123,7 @@ def play(
             )
         )  # fmt: skip
         adapters = _adapters(stack, player, midi, mapping, osc)
+        stack.callback(ignore_signals)
         _start(player, hold, preset, way, 4.0 if duration is None else duration, loop, notes)
         _session(player, adapters, seconds, space, mapping)
 

@@ -25,11 +25,12 @@ from timbre.space import Space
 RUNTIMES = ("onnxruntime", "torch")
 HELD = 1e9  # s: the release of a note that is held; infinity less infinity is no number
 _INPUTS = ("points", "pitch", "velocity", "time", "release")
-_VERSION = 1  # of what is exported; part of its name
+_VERSION = 2  # of what is exported; part of its name
 
 Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,), to STFT
 magnitudes (n, bins) of one frame each."""
+_Halves = Callable[..., list[np.ndarray]]
 
 
 class FrameDecoder(nn.Module):
@@ -39,12 +40,15 @@ class FrameDecoder(nn.Module):
         super().__init__()
         self.model, self.front = space.model, space.front
 
-    def forward(self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor) -> Tensor:
-        """As :data:`Frames`, with tensors."""
+    def forward(
+        self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As :data:`Frames`, with tensors, but for the sharpening: amplitudes (n, rows) and magnitudes (n, bins)."""
         latent = self.model.latent(points, pitch)
         decibels = self.model.decoder(latent, Conditions(pitch, velocity, release), time[:, None])
         # All frames side by side, as if they were those of one sound: one matrix product instead of n.
-        return self.front.magnitude(decibels[..., 0].T[None])[0].T
+        bands, magnitude = self.front.spread(decibels[..., 0].T[None])
+        return bands[0].T, magnitude[0].T
 
 
 def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
@@ -65,8 +69,8 @@ def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
             if runtime:
                 raise ConfigError("onnxruntime or onnxscript is missing: pip install 'timbre[play]'.") from error
         else:
-            return _by_onnxruntime(onnxruntime, exported(space)), "onnxruntime"
-    return _by_torch(space), "torch"
+            return _sharpened(_by_onnxruntime(onnxruntime, exported(space)), space), "onnxruntime"
+    return _sharpened(_by_torch(space), space), "torch"
 
 
 def exported(space: Space) -> Path:
@@ -90,7 +94,7 @@ def _export(space: Space, file: Path) -> None:
             any_number = [{0: torch.export.Dim.DYNAMIC}] * len(_INPUTS)
             program = torch.onnx.export(
                 FrameDecoder(space).eval(), tuple(example), dynamo=True, verbose=False, input_names=list(_INPUTS),
-                output_names=["magnitude"], dynamic_shapes=any_number,
+                output_names=["bands", "magnitude"], dynamic_shapes=any_number,
             )  # fmt: skip
             assert program is not None  # it is None only where a file was asked for
             program.save(partial)
@@ -101,24 +105,36 @@ def _export(space: Space, file: Path) -> None:
             logging.getLogger(name).setLevel(level)
 
 
-def _by_onnxruntime(onnxruntime: Any, file: Path) -> Frames:
+def _sharpened(decode: _Halves, space: Space) -> Frames:
+    sharpener = space.front.sharpener
+
+    def frames(*values: np.ndarray) -> np.ndarray:
+        bands, magnitude = decode(*values)
+        if sharpener:
+            sharpener(bands, magnitude)
+        return magnitude
+
+    return frames
+
+
+def _by_onnxruntime(onnxruntime: Any, file: Path) -> _Halves:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
-    def decode(*values: np.ndarray) -> np.ndarray:
-        return np.asarray(session.run(None, dict(zip(_INPUTS, values, strict=True)))[0])
+    def decode(*values: np.ndarray) -> list[np.ndarray]:
+        return list(session.run(None, dict(zip(_INPUTS, values, strict=True))))
 
     return decode
 
 
-def _by_torch(space: Space) -> Frames:
+def _by_torch(space: Space) -> _Halves:
     decoder = FrameDecoder(space).eval()
 
-    def decode(*values: np.ndarray) -> np.ndarray:
+    def decode(*values: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
-            return np.asarray(decoder(*(torch.from_numpy(value) for value in values)).numpy())
+            return [half.contiguous().numpy() for half in decoder(*(torch.from_numpy(value) for value in values))]
 
     return decode
 

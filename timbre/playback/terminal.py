@@ -1,5 +1,6 @@
 """A live session in a terminal: a view of what sounds, and the computer's keyboard."""
 
+import errno
 import math
 import os
 import signal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from timbre.playback.player import Player
 
 _REDRAW, _TICK = 0.1, 0.04  # s
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def session(
@@ -63,9 +65,20 @@ def session(
         None if folder is None else lambda point: keep(player, FilePath(folder), point),
         midi.learn if isinstance(midi, MidiInput) else None,
     )
+    with leaving_on_signals(), _surviving_the_terminal():
+        _session(player, seconds, keyboard, title, others)
+    return player.state()
+
+
+def _session(
+    player: "Player",
+    seconds: float | None,
+    keyboard: Keyboard,
+    title: str,
+    others: "dict[str, MidiInput | OscServer]",
+) -> None:
     try:
         with ExitStack() as stack:
-            stack.enter_context(leaving_on_signals())
             live = stack.enter_context(_screen()) if _draws() else None
             keys = _reader(stack)
             if live is None:
@@ -73,7 +86,6 @@ def session(
             _play(player, seconds, keyboard, keys, _Screen(live, keyboard, title, others))
     finally:
         print(" ".join([summary(player.state()), *_wrong(others)]), flush=True)
-    return player.state()
 
 
 def keep(player: "Player", folder: FilePath, point: np.ndarray) -> str:
@@ -179,19 +191,35 @@ def _reader(stack: ExitStack) -> KeyReader | None:
 
 
 @contextmanager
+def _surviving_the_terminal() -> Iterator[None]:
+    """Leave as on SIGHUP when the terminal went away, which writing to it may find out first."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere either
+        sys.exit(128 + 1)
+
+
+@contextmanager
 def leaving_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, so that the terminal is mended and a recording completed."""
-    before = {}
-
-    def leave(number: int, _: Any) -> None:
-        sys.exit(128 + number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            before[number] = signal.signal(number, leave)
+    """Let SIGTERM and SIGHUP unwind what is inside, so that the terminal is mended and a recording completed."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS[1:]:
+        signal.signal(number, _leave)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_signals() -> None:
+    """Let nothing interrupt the end: a second Ctrl-C would leave a recording unfinished."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _leave(number: int, _: Any) -> None:
+    sys.exit(128 + number)

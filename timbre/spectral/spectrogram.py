@@ -1,5 +1,8 @@
 """The front end: waveforms to log magnitudes, and back."""
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +12,9 @@ from timbre.spectral.front_ends import envelope, make_design, make_transform, re
 from timbre.spectral.inverters import invert
 from timbre.spectral.nsgt import NSGT
 from timbre.spectral.stft import STFT
+
+if TYPE_CHECKING:
+    from timbre.spectral._unmixing import Sharpener
 
 _UPDATES, _STRIDE = 6, 1.8  # of these, steps longer than by the book gain as much as 30 by the book
 
@@ -73,14 +79,26 @@ class Spectrogram(nn.Module):
         if spec.ndim != 3 or spec.shape[1] != self.config.bins:
             wanted = f"(batch, {self.config.bins}, frames)"
             raise AudioError(f"The spectrogram comes as {tuple(spec.shape)}; a tensor {wanted} in dB is wanted.")
-        spec = spec.to(self.stft.window.dtype)
-        bands = torch.pow(10.0, spec / 20.0)
-        bands = torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
-        if self.bank_inverse is None:
-            return bands
-        if self.filterbank is None:
-            return (self.bank_inverse @ envelope(bands, self.config.kind)).clamp(min=0.0)
-        return _unmix(bands, self.filterbank, self.bank_inverse)
+        bands = self._amplitudes(spec)
+        magnitude = self._spread(bands)
+        return magnitude if self.filterbank is None else _sharpened(magnitude, bands, self.filterbank)
+
+    def spread(self, spec: Tensor) -> tuple[Tensor, Tensor]:
+        """The first half of :meth:`magnitude`, for who does the second with :attr:`sharpener`.
+
+        Returns:
+            Amplitudes of the rows (batch, bins, frames), and what the linear inverse makes of them
+            (batch, n_fft // 2 + 1, frames).
+        """
+        bands = self._amplitudes(spec)
+        return bands, self._spread(bands)
+
+    @cached_property
+    def sharpener(self) -> "Sharpener | None":
+        """The second half of :meth:`magnitude`, on the CPU, quick for few frames; None where there is none."""
+        from timbre.spectral._unmixing import Sharpener
+
+        return None if self.filterbank is None else Sharpener(self.filterbank.cpu().numpy(), _UPDATES, _STRIDE)
 
     def response(self, hz: Tensor) -> Tensor:
         """Magnitudes (n, bins) that steady sines of amplitude 1 at `hz` (n,) read: the main lobes of the windows.
@@ -92,6 +110,17 @@ class Spectrogram(nn.Module):
             return respond(self.config, self.centers.double(), hz).to(self.centers)
         lobes = stft_response(self.config, hz).to(self.centers)
         return lobes if self.filterbank is None else lobes @ self.filterbank.T
+
+    def _amplitudes(self, spec: Tensor) -> Tensor:
+        spec = spec.to(self.stft.window.dtype)
+        bands = torch.pow(10.0, spec / 20.0)
+        return torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
+
+    def _spread(self, bands: Tensor) -> Tensor:
+        if self.bank_inverse is None:
+            return bands
+        seen = bands if self.filterbank is not None else envelope(bands, self.config.kind)
+        return (self.bank_inverse @ seen).clamp(min=0.0)
 
     def _read(self, waveform: Tensor) -> Tensor:
         if isinstance(self.transform, NSGT):
@@ -115,8 +144,7 @@ class Spectrogram(nn.Module):
         return invert(self.magnitude(spec), self.stft, length, inverter, seed)
 
 
-def _unmix(bands: Tensor, bank: Tensor, inverse: Tensor) -> Tensor:
-    magnitude = (inverse @ bands).clamp(min=0.0)
+def _sharpened(magnitude: Tensor, bands: Tensor, bank: Tensor) -> Tensor:
     total = bank.sum(0)[:, None].clamp(min=1e-6)
     for _ in range(_UPDATES):
         ratio = bands / (bank @ magnitude).clamp(min=1e-7)
