@@ -23,8 +23,9 @@ import timbre
 from timbre.__main__ import main
 from timbre.app.guard import Hosts
 from timbre.app.live import TAKEN, Seat
+from timbre.app.pages import Stage
 from timbre.app.server import listen, make_server
-from timbre.app.site import Stage, make_site
+from timbre.app.site import make_site
 from timbre.app.work import Busy, Worker
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.engine import Engine

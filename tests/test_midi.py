@@ -157,6 +157,7 @@ def test_a_control_runs_from_low_to_high_and_never_turns_back(control: Control, 
     low, high = sorted((control.low, control.high))
     assert (control.value(0.0), control.value(1.0)) == pytest.approx((control.low, control.high))
     assert low - 1e-9 <= control.value(a) <= high + 1e-9
+    assert control.value(a) == pytest.approx(control.low + a**control.curve * (control.high - control.low))
     way = (control.value(max(a, b)) - control.value(min(a, b))) * (control.high - control.low)
     assert way >= -1e-9
 
@@ -337,11 +338,17 @@ def test_messages_come_through_jack(jack: mido.Backend, recorder: Recorder):
                 keyboard.send(note)
             assert wait_for(lambda: midi.problems.count == 1)
     assert [event["pitch"] for event in recorder.named("note_on")] == list(range(40, 90))
-    with jack.open_output("out", client_name="Keys One"), jack.open_output("out", client_name="Keys Two") as two:
-        assert list_ports() == ["Keys One:out", "Keys Two:out"]
-        assert (find_port("two"), find_port("0"), find_port(None)) == ("Keys Two:out", "Keys One:out", "Keys One:out")
+    with (
+        jack.open_output("out", client_name="Midi Through"),
+        jack.open_output("out", client_name="Keys One"),
+        jack.open_output("out", client_name="Keys Two") as two,
+    ):
+        assert list_ports() == ["Midi Through:out", "Keys One:out", "Keys Two:out"]
+        assert (find_port("two"), find_port("0"), find_port(None)) == (
+            "Keys Two:out", "Midi Through:out", "Keys One:out",
+        )  # fmt: skip
         for wrong in ("keys", "drums"):
-            with pytest.raises(DeviceError, match="there are Keys One:out, Keys Two:out"):
+            with pytest.raises(DeviceError, match="there are Midi Through:out, Keys One:out, Keys Two:out"):
                 find_port(wrong)
         with MidiInput(recorder, "two"):
             two.send(cc(123, 0))

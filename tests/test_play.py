@@ -17,11 +17,13 @@ from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 import timbre
 from timbre.__main__ import main
 from timbre.audio.pitch import measure_pitch
 from timbre.playback import Player
+from timbre.playback.mapping import read_mapping
 from timbre.playback.terminal import keep, session
 from timbre.space import Path, Space
 from timbre.space.path_files import write_path
@@ -46,13 +48,13 @@ def player(tiny_space: Space) -> Iterator[Player]:
 class Terminal:
     """A program in a terminal of its own: what is typed, and what it has shown."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **environment: str) -> None:
         self.typed, read = pty.openpty()
         termios.tcsetwinsize(self.typed, (30, 100))
         self.before = termios.tcgetattr(self.typed)
         self.process = subprocess.Popen(
             [sys.executable, *arguments], stdin=read, stdout=read, stderr=read, start_new_session=True,
-            env=os.environ | {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)},
+            env=os.environ | {"TERM": "xterm-256color", "PYTHONPATH": f"{ROOT}{os.pathsep}."} | environment,
             preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         self.shown, self._read = b"", read
@@ -87,6 +89,13 @@ class Terminal:
         os.close(self.typed)
 
 
+def free() -> int:
+    """A port that nobody uses."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
 def loud(file: FilePath) -> timbre.Audio:
     """What sounds in a recording, without the silence around it."""
     audio = timbre.read(file)
@@ -94,18 +103,47 @@ def loud(file: FilePath) -> timbre.Audio:
     return timbre.Audio(audio.samples[:, there[0] : there[-1] + 1], audio.sample_rate)
 
 
-def test_keys_typed_at_a_terminal_are_heard_in_the_recording(folder: FilePath, tiny_space: Space) -> None:
-    terminal = Terminal(
-        str(ROOT / "scripts" / "play.py"), "space", "--no-audio", "--record", "out.wav", "--seconds", "60"
-    )
+KNOB = """
+import threading, time, mido
+from mido.ports import BaseInput
+
+def get_devices(**_):
+    return [{"name": "a knob", "is_input": True, "is_output": False}]
+
+class Input(BaseInput):
+    def _open(self, callback=None, **_):
+        self.over = threading.Event()
+        threading.Thread(target=self.turn, args=(callback,), daemon=True).start()
+    def turn(self, callback):
+        value = 0
+        while not self.over.wait(0.05):
+            value = (value + 1) % 128
+            callback(mido.Message("control_change", control=21, value=value))
+    def _close(self):
+        self.over.set()
+"""
+
+
+def test_it_is_played_from_a_terminal_by_keys_osc_and_midi(folder: FilePath, tiny_space: Space) -> None:
+    """All of it at once: a program in a terminal of its own, and what it leaves behind."""
+    FilePath("knob.py").write_text(KNOB)  # a MIDI input that turns controller 21 all the time
+    midi, osc = ["--midi", "knob", "--mapping", "m.toml"], ["--osc", str(port := free())]
+    options = ["--no-audio", "--record", "out.wav", *midi, *osc]
+    terminal = Terminal(str(ROOT / "scripts" / "play.py"), "space", *options, MIDO_BACKEND="knob")
     try:
         terminal.until(r"voices.*of 8")
         assert termios.tcgetattr(terminal.typed)[3] & termios.ICANON == 0
         terminal.type(b"\t=y")  # latched, and an octave higher: y is A5 at first
         terminal.until(r"notes +A6\b")
-        terminal.type(b"p")
-        terminal.until(r"Kept as place 1\.")
         time.sleep(1.0)
+        message = OscMessageBuilder("/note")
+        message.add_arg(60.0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(message.build().dgram, ("127.0.0.1", port))
+        terminal.until(r"notes +C4 +A6\b")
+        terminal.type(b"p\x1b[Ba")
+        terminal.until(r"will move 1\.")
+        time.sleep(0.5)
         terminal.type(b"\x03")
         assert terminal.process.wait(60) == 130
         terminal.until(r"s played at 22050 Hz; underruns \d+[^\n]*\s+timbre: stopped\.")
@@ -117,10 +155,12 @@ def test_keys_typed_at_a_terminal_are_heard_in_the_recording(folder: FilePath, t
     finally:
         terminal.close()
     assert list(read_presets(folder, tiny_space)) == ["place 1"]
-    assert sorted(file.name for file in FilePath().iterdir()) == ["out.wav", "space"]
+    assert read_mapping("m.toml", tiny_space).controls[21].to == 1
+    kept = sorted(file.name for file in FilePath().iterdir() if not file.name.startswith("__"))
+    assert kept == ["knob.py", "m.toml", "out.wav", "space"]
     note = loud(FilePath("out.wav"))
-    assert note.duration > 0.9
-    assert measure_pitch(note, 93) == pytest.approx(93, abs=0.05)
+    assert note.duration > 1.3
+    assert measure_pitch(timbre.Audio(note.samples[:, :20000], 22050), 93) == pytest.approx(93, abs=0.05)
 
 
 def test_a_path_with_a_chord_is_played_into_a_file(

@@ -13,7 +13,8 @@ import uvicorn
 import timbre
 from timbre.app.guard import Hosts
 from timbre.app.live import MESSAGE, Seat
-from timbre.app.site import Stage, make_site
+from timbre.app.pages import Stage
+from timbre.app.site import make_site
 from timbre.app.work import Worker
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.player import Player

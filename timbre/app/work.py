@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import signal
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 from timbre.errors import TimbreError
 
 _WAITING = 8  # jobs that may wait for their turn
+_GRACE = 1.0  # s to leave by itself
 _START = 120.0  # s that the process may take to load the space
 
 
@@ -60,16 +62,17 @@ class Worker:
     def close(self) -> None:
         """End the process; what it was doing is given up."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-        self._end()
+        self._end(_GRACE)
 
-    def _end(self) -> None:
+    def _end(self, grace: float = 0.0) -> None:
         process, self._process = self._process, None
         pipe, self._pipe = self._pipe, None
-        if process is not None:
-            process.kill()
-            process.join()
         if pipe is not None:
             pipe.close()
+        if process is not None:
+            process.join(grace)
+            process.kill()
+            process.join()
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
@@ -103,9 +106,11 @@ def _work(pipe: Connection, folder: Path) -> None:
     """The process: load the space, then do jobs until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
     import torch
+    from tqdm import tqdm
 
     import timbre
 
+    tqdm.set_lock(threading.RLock())  # its own lock would outlive a process that is killed
     torch.set_num_threads(1)  # the other cores are the player's
     try:
         space = timbre.load(folder)

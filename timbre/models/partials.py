@@ -43,7 +43,7 @@ class Partials(nn.Module):
         """
         place = ((pitch - LOW) / STEP).clamp(0.0, len(self.combs) - 1.001)
         row = place.long()
-        return torch.lerp(self.combs[row], self.combs[row + 1], (place - row).unsqueeze(-1))
+        return _between(self.combs, row, place)
 
     def shares(self, pitch: Tensor) -> Tensor:
         """How much of each band's power belongs to each of the first partials when all are equally strong.
@@ -76,8 +76,14 @@ def _power(responses: Tensor, frequency: Tensor, nyquist: float) -> Tensor:
     """Squared magnitude (..., bins) of unit sinusoids at `frequency` (..., Hz); 0 above Nyquist."""
     place = (frequency / GRID_HZ).clamp(0.0, len(responses) - 1.001)
     row = place.long()
-    magnitude = torch.lerp(responses[row], responses[row + 1], (place - row).unsqueeze(-1))
-    return magnitude.square() * (frequency < nyquist).unsqueeze(-1)
+    magnitude = _between(responses, row, place)
+    return magnitude * magnitude * (frequency < nyquist).unsqueeze(-1)
+
+
+def _between(table: Tensor, row: Tensor, place: Tensor) -> Tensor:
+    """Rows of a table, interpolated; `torch.lerp` becomes a dozen steps where it is exported."""
+    low = table[row]
+    return low + (place - row).unsqueeze(-1) * (table[row + 1] - low)
 
 
 def _hz(midi: Tensor) -> Tensor:

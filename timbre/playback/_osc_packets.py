@@ -14,6 +14,10 @@ _BUNDLE, _HEAD = b"#bundle\0", 16
 _PLAIN = frozenset("ifdhsTFN")  # argument types: numbers, texts, yes, no, nothing
 
 
+class NotOSC(ConfigError):
+    """What came is no OSC, so nobody waits for an answer."""
+
+
 class Message(NamedTuple):
     """One message.
 
@@ -32,10 +36,11 @@ def messages(packet: bytes) -> list[Message]:
     """The messages of a packet, in their order.
 
     Raises:
-        ConfigError: it is not OSC, longer than 8192 bytes, or has arguments that are neither numbers nor texts.
+        NotOSC: it is damaged, something else, or longer than 8192 bytes.
+        ConfigError: a message has arguments that are neither numbers nor texts.
     """
     if len(packet) > MOST_BYTES:
-        raise ConfigError(f"An OSC packet has {len(packet)} bytes; {MOST_BYTES} at most are wanted.")
+        raise NotOSC(f"An OSC packet has {len(packet)} bytes; {MOST_BYTES} at most are wanted.")
     found, waiting = [], [(0.0, packet)]
     while waiting:
         time, part = waiting.pop()
@@ -50,7 +55,7 @@ def _elements(bundle: bytes) -> list[tuple[float, bytes]]:
     from pythonosc.parsing import osc_types
 
     if len(bundle) < _HEAD:
-        raise ConfigError("An OSC bundle ends before its time; send it whole.")
+        raise NotOSC("An OSC bundle ends before its time; send it whole.")
     time = float(osc_types.get_date(bundle, len(_BUNDLE))[0])
     parts, place = [], _HEAD
     while place < len(bundle):
@@ -73,9 +78,9 @@ def _message(time: float, part: bytes) -> Message:
         address, place = osc_types.get_string(part, 0)
         tags = osc_types.get_string(part, place)[0] if place < len(part) else ","
         if not (address.startswith("/") and tags.startswith(",")):
-            raise ConfigError("What came is no OSC message; an address with / and arguments after a comma are wanted.")
+            raise NotOSC("What came is no OSC message; an address with / and arguments after a comma are wanted.")
         if strange := set(tags[1:]) - _PLAIN:
             raise ConfigError(f"{address[:60]} has arguments of type {min(strange)!r}; send numbers and texts.")
         return Message(time, address, osc_message.OscMessage(part).params)
     except (osc_types.ParseError, osc_message.ParseError, UnicodeDecodeError, struct.error) as error:
-        raise ConfigError("What came is no OSC message; it ends too early, or is not in UTF-8.") from error
+        raise NotOSC("What came is no OSC message; it ends too early, or is not in UTF-8.") from error

@@ -25,7 +25,7 @@ from timbre.space import Space
 RUNTIMES = ("onnxruntime", "torch")
 HELD = 1e9  # s: the release of a note that is held; infinity less infinity is no number
 _INPUTS = ("points", "pitch", "velocity", "time", "release")
-_VERSION = 2  # of what is exported; part of its name
+_VERSION = 3  # of what is exported; part of its name
 
 Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,), to STFT

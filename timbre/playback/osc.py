@@ -12,7 +12,7 @@ from typing import Any
 
 from timbre.errors import ConfigError, DeviceError, TimbreError
 from timbre.playback._osc_addresses import Addresses
-from timbre.playback._osc_packets import Message, messages
+from timbre.playback._osc_packets import Message, NotOSC, messages
 from timbre.playback._problems import Problems
 from timbre.playback.controls import Controls
 
@@ -110,12 +110,19 @@ class OscServer:
             packet, sender = self._socket.recvfrom(65536)
         except OSError:  # a packet that is damaged; Windows says here that an earlier answer found nobody
             return
-        with self.problems.kept():
-            for message in messages(packet):
-                if message.time <= time.time():
-                    self._answer(sender, message)
-                else:
-                    self._keep(sender, message)
+        try:
+            found = messages(packet)
+        except NotOSC as error:
+            self.problems.add(str(error))
+            return
+        except ConfigError as error:
+            self._refuse(sender, str(error))
+            return
+        for message in found:
+            if message.time <= time.time():
+                self._answer(sender, message)
+            else:
+                self._keep(sender, message)
 
     def _keep(self, sender: _Sender, message: Message) -> None:
         """A message for later."""

@@ -1,7 +1,7 @@
 // The page: what is where, what is heard, and everything that hangs on it.
 import { Keys, noteName } from "./keys.js";
 import { ramp } from "./colors.js";
-import { Map2 } from "./map.js";
+import { SpaceMap } from "./map.js";
 import { json, say } from "./net.js";
 import { Panels } from "./panels.js";
 import { Sound } from "./sound.js";
@@ -16,7 +16,7 @@ class Page {
     this.pitch = 57;
     this.velocity = 0.8;
     this.sound = new Sound(space.sample_rate);
-    this.map = new Map2(space);
+    this.map = new SpaceMap(space);
     this.keys = new Keys((key, pitch) => this.begin(key, pitch), (key) => this.sound.off(key));
     this.panels = new Panels(this);
     this.heats = new Map();

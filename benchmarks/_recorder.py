@@ -1,0 +1,78 @@
+"""Records a sound server until standard input ends: _recorder.py jack|pulse RATE OUT.npz (see _servers.py)."""
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+
+Block = tuple[float, np.ndarray]
+
+
+def main() -> None:
+    """Record, then write samples, times and places."""
+    name, rate, target = sys.argv[1:]
+    blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    xruns = (jack if name == "jack" else pulse)(blocks, over, int(rate))
+    found = [blocks.get() for _ in range(blocks.qsize())]
+    sizes = [len(samples) for _, samples in found]
+    np.savez(
+        target, samples=np.concatenate([samples for _, samples in found]), times=[when for when, _ in found],
+        places=np.cumsum([0, *sizes[:-1]]), xruns=xruns,
+    )  # fmt: skip
+    os._exit(0)  # JACK's threads may hang
+
+
+def jack(blocks: "queue.SimpleQueue[Block]", over: threading.Event, _rate: int) -> int:
+    """From whatever PortAudio plays into JACK, as its ports appear."""
+    import jack
+
+    client = jack.Client("recorder", servername=os.environ["JACK_DEFAULT_SERVER"], no_start_server=True)
+    port, xruns = client.inports.register("in"), [0]
+    new: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    @client.set_process_callback
+    def process(_frames: int) -> None:
+        blocks.put((time.monotonic(), port.get_array().copy()))
+
+    @client.set_xrun_callback
+    def xrun(_delay: float) -> None:
+        xruns[0] += 1
+
+    @client.set_port_registration_callback(only_available=False)
+    def registered(found: "jack.Port", there: bool) -> None:
+        if there and found.name.startswith("PortAudio") and found.name.endswith("out_0"):
+            new.put(found.name)
+
+    client.activate()
+    print("ready", flush=True)
+    while not over.wait(0.02):
+        while not new.empty():
+            client.connect(new.get(), port)
+    client.deactivate()
+    return xruns[0]
+
+
+def pulse(blocks: "queue.SimpleQueue[Block]", over: threading.Event, rate: int) -> int:
+    """From the null sink's monitor."""
+    command = ["parec", "-d", "out.monitor", "--raw", "--format=float32le", "--channels=1", f"--rate={rate}"]
+    source = subprocess.Popen([*command, "--latency-msec=5"], stdout=subprocess.PIPE, bufsize=0)
+    assert source.stdout is not None  # it was asked for
+    rest = source.stdout.read(4)
+    print("ready", flush=True)
+    while not over.is_set():
+        rest += source.stdout.read(1 << 14)
+        count = len(rest) // 4 * 4
+        blocks.put((time.monotonic(), np.frombuffer(rest[:count], np.float32)))
+        rest = rest[count:]
+    source.kill()
+    return 0
+
+
+if __name__ == "__main__":
+    main()
