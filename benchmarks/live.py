@@ -37,7 +37,7 @@ from timbre.playback.player import Player
 from timbre.space import Space
 
 VOICES = (1, 4, 8)
-PITCH, HELD, REST = 60, 0.25, 0.6  # MIDI; s that a note is held, and until the next
+PITCH, HELD, REST = 60, 0.5, 0.7  # MIDI; s that a note is held, and until the next
 FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2048, hop_length=512, n_mels=512)
 
 
@@ -114,9 +114,9 @@ def notes(space: Space, server: Server, control: str, block: int, count: int) ->
     late, tuning = [], []
     for when in sent:
         place = round(recording.place(when))
-        heard = recording.samples[place : place + round((HELD + 0.3) * server.rate)]
+        heard = recording.samples[place : place + round((HELD + 0.2) * server.rate)]
         late.append(1000.0 * (first(heard) / recording.rate - rise))
-        steady = slice(round(0.08 * server.rate), round(0.24 * server.rate))
+        steady = slice(round(0.1 * server.rate), round(0.45 * server.rate))
         at = first(heard) - first(played)
         hz = 440.0 * 2.0 ** ((PITCH - 69) / 12)
         tuning.append(cents(heard[at:][steady], server.rate, hz) - cents(played[steady], server.rate, hz))
@@ -138,8 +138,7 @@ def by_osc(player: Controls) -> Iterator[Keys]:
 
     from timbre.playback.osc import OscServer
 
-    with OscServer(player, 0) as server:
-        client = SimpleUDPClient("127.0.0.1", server.port)
+    with OscServer(player, 0) as server, SimpleUDPClient("127.0.0.1", server.port) as client:
         yield lambda: client.send_message("/note", [PITCH, 0.8]), lambda: client.send_message("/off", PITCH)
 
 

@@ -26,7 +26,7 @@ from timbre.playback.governor import Governor
 from timbre.playback.ring import Ring
 
 _NICE = -10
-_WAIT = 0.0007  # s between looks at the ring
+_WAIT, _IDLE = 0.0008, 0.003  # s between looks at the ring, while something sounds and while nothing does
 _TELL = 0.03  # s between two reports
 
 Inbox = Iterator[list[dict[str, Any] | None]]
@@ -79,7 +79,7 @@ def _serve(engine: Engine, governor: Governor, rings: list[Ring], inbox: Inbox) 
                 ring.write(block)
             governor.rendered(time.perf_counter() - begun, size / engine.sample_rate, rings[0].underruns)
         else:
-            select.select([sys.stdin], [], [], _WAIT)
+            select.select([sys.stdin], [], [], _WAIT if engine.sounding else _IDLE)
         if (now := time.monotonic()) - told > _TELL:
             told = now
             facts.tell(rings[0], engine, governor.ahead)
