@@ -9,13 +9,13 @@ import time
 
 import numpy as np
 
-Block = tuple[float, np.ndarray]
+Blocks = "queue.SimpleQueue[tuple[float, np.ndarray]]"
 
 
 def main() -> None:
-    """Record, then write samples, times and places."""
+    """Record; then write samples, the times at which blocks began, the places of these, and the times of xruns."""
     name, rate, target = sys.argv[1:]
-    blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
+    blocks: queue.SimpleQueue[tuple[float, np.ndarray]] = queue.SimpleQueue()
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
     xruns = (jack if name == "jack" else pulse)(blocks, over, int(rate))
@@ -23,26 +23,27 @@ def main() -> None:
     sizes = [len(samples) for _, samples in found]
     np.savez(
         target, samples=np.concatenate([samples for _, samples in found]), times=[when for when, _ in found],
-        places=np.cumsum([0, *sizes[:-1]]), xruns=xruns,
+        places=np.cumsum([0, *sizes[:-1]]), xruns=np.array(xruns, float),
     )  # fmt: skip
     os._exit(0)  # JACK's threads may hang
 
 
-def jack(blocks: "queue.SimpleQueue[Block]", over: threading.Event, _rate: int) -> int:
+def jack(blocks: Blocks, over: threading.Event, _rate: int) -> list[float]:
     """From whatever PortAudio plays into JACK, as its ports appear."""
     import jack
 
     client = jack.Client("recorder", servername=os.environ["JACK_DEFAULT_SERVER"], no_start_server=True)
-    port, xruns = client.inports.register("in"), [0]
+    port, xruns = client.inports.register("in"), list[float]()
     new: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     @client.set_process_callback
     def process(_frames: int) -> None:
-        blocks.put((time.monotonic(), port.get_array().copy()))
+        since = client.frames_since_cycle_start / client.samplerate  # this callback may come late
+        blocks.put((time.monotonic() - since, port.get_array().copy()))
 
     @client.set_xrun_callback
     def xrun(_delay: float) -> None:
-        xruns[0] += 1
+        xruns.append(time.monotonic())
 
     @client.set_port_registration_callback(only_available=False)
     def registered(found: "jack.Port", there: bool) -> None:
@@ -55,10 +56,10 @@ def jack(blocks: "queue.SimpleQueue[Block]", over: threading.Event, _rate: int) 
         while not new.empty():
             client.connect(new.get(), port)
     client.deactivate()
-    return xruns[0]
+    return xruns
 
 
-def pulse(blocks: "queue.SimpleQueue[Block]", over: threading.Event, rate: int) -> int:
+def pulse(blocks: Blocks, over: threading.Event, rate: int) -> list[float]:
     """From the null sink's monitor."""
     command = ["parec", "-d", "out.monitor", "--raw", "--format=float32le", "--channels=1", f"--rate={rate}"]
     source = subprocess.Popen([*command, "--latency-msec=5"], stdout=subprocess.PIPE, bufsize=0)
@@ -71,7 +72,7 @@ def pulse(blocks: "queue.SimpleQueue[Block]", over: threading.Event, rate: int) 
         blocks.put((time.monotonic(), np.frombuffer(rest[:count], np.float32)))
         rest = rest[count:]
     source.kill()
-    return 0
+    return []
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Private sound servers without a sound card: JACK on its dummy driver, PulseAudio with a null sink."""
+"""Private sound servers without a sound card: JACK on its dummy driver, PulseAudio with a null sink; a recorder."""
 
 import contextlib
 import os
@@ -10,9 +10,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+_QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class Server(NamedTuple):
@@ -43,10 +45,13 @@ def jack(rate: int = 44100, block: int = 256) -> Iterator[Server]:
     settings = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
     command = ["jackd", "-n", name, "--realtime", "-P", "60", "-t", "2000", "-d", "dummy", "-r", str(rate)]
     command += ["-p", str(block), "-C", "2", "-P", "2"]
+    _require("jack")
     with _environment(settings), tempfile.TemporaryFile() as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            subprocess.run(["jack_wait", "-s", name, "-w", "-t", "10"], check=True, stdout=log, stderr=log)
+            if subprocess.run(["jack_wait", "-s", name, "-w", "-t", "10"], stdout=log, stderr=log).returncode:
+                log.seek(0)
+                raise RuntimeError(f"jackd did not start. {log.read().decode(errors='replace').strip()}")
             yield Server("jack", "system", rate)
         finally:
             _stop(server)
@@ -55,31 +60,24 @@ def jack(rate: int = 44100, block: int = 256) -> Iterator[Server]:
 @contextlib.contextmanager
 def pulse(rate: int = 44100) -> Iterator[Server]:
     """PulseAudio with a null sink, reached through ALSA's default device."""
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        (home / "pulse").mkdir(mode=0o700)
-        (home / ".asoundrc").write_text("pcm.!default { type pulse }\nctl.!default { type pulse }\n")
-        socket = home / "pulse" / "native"
-        settings = {"XDG_RUNTIME_DIR": folder, "PULSE_RUNTIME_PATH": str(home / "pulse"), "HOME": folder}
-        settings |= {"PULSE_SERVER": f"unix:{socket}"}
+    _require("pulse")
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
+        runtime = Path(folder) / "pulse"
+        runtime.mkdir(mode=0o700)
+        alsa = Path(folder) / "alsa.conf"
+        alsa.write_text("</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n")
+        socket = runtime / "native"
+        settings = {"PULSE_RUNTIME_PATH": str(runtime), "PULSE_SERVER": f"unix:{socket}", "ALSA_CONFIG_PATH": str(alsa)}
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={socket}"]
         command += ["-L", f"module-null-sink sink_name=out rate={rate} channels=2"]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with _environment(settings):
-            server = subprocess.Popen(command, **quiet)
-            awake = None
-            try:
-                _wait_for(lambda: subprocess.run(["pactl", "info"], **quiet).returncode == 0)
-                # A silent client keeps the sink in small blocks; without one each new stream stalls at first.
-                awake = subprocess.Popen(
-                    ["pacat", "--raw", "--latency-msec=10", "--process-time-msec=5", "-d", "out", "/dev/zero"], **quiet
-                )  # fmt: skip
-                yield Server("pulse", "default", rate)
-            finally:
-                for process in (awake, server):
-                    if process:
-                        _stop(process)
+            processes.callback(_stop, subprocess.Popen(command, **_QUIET, env={**os.environ, "HOME": folder}))
+            _wait_for(lambda: subprocess.run(["pactl", "info"], **_QUIET).returncode == 0)
+            # A silent client keeps the sink in small blocks; without one each new stream stalls at first.
+            awake = ["pacat", "--raw", "--latency-msec=10", "--process-time-msec=5", "-d", "out", "/dev/zero"]
+            processes.callback(_stop, subprocess.Popen(awake, **_QUIET))
+            yield Server("pulse", "default", rate)
 
 
 class Recorder:
@@ -89,7 +87,7 @@ class Recorder:
     """
 
     def __init__(self, server: Server) -> None:
-        self._folder = tempfile.TemporaryDirectory()
+        self._folder, self._rate = tempfile.TemporaryDirectory(), server.rate
         self._file = Path(self._folder.name) / "recording.npz"
         script = Path(__file__).with_name("_recorder.py")
         command = [sys.executable, str(script), server.name, str(server.rate), str(self._file)]
@@ -102,7 +100,7 @@ class Recorder:
         """End the recording."""
         self._process.communicate()
         with np.load(self._file) as found:
-            return Recording(found["samples"], found["times"], found["places"], int(found["xruns"]))
+            return Recording(found["samples"], found["times"], found["places"], found["xruns"], self._rate)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -119,24 +117,27 @@ class Recording(NamedTuple):
 
     Attributes:
         samples: float32 (n,).
-        times, places: when (s, `time.monotonic`) blocks came, and the places of their first samples.
-        xruns: what the server counted.
+        times: when blocks began (s, `time.monotonic`).
+        places: of their first samples.
+        xruns: when the server complained (s); JACK alone does.
+        rate: Hz.
     """
 
     samples: np.ndarray
     times: np.ndarray
     places: np.ndarray
-    xruns: int
+    xruns: np.ndarray
+    rate: int
 
     def place(self, time: float) -> float:
-        """The place of the sample that came at a time, by the blocks that came most promptly."""
-        late = self.times - self.places / self.rate
-        return float((time - np.quantile(late, 0.05)) * self.rate)
+        """Place of the sample of a time. Of the blocks within a second the most prompt tells; others came late."""
+        near = np.abs(self.times - time) < 0.5
+        begun = np.min(self.times[near] - self.places[near] / self.rate)
+        return float((time - begun) * self.rate)
 
-    @property
-    def rate(self) -> float:
-        """Samples per second, as they came."""
-        return float(np.polyfit(self.times, self.places, 1)[0])
+    def part(self, begin: float, end: float) -> np.ndarray:
+        """Samples from one time to another."""
+        return self.samples[round(self.place(begin)) : round(self.place(end))]
 
 
 @contextlib.contextmanager
@@ -151,6 +152,11 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _require(name: str) -> None:
+    if sentence := missing(name):
+        raise RuntimeError(sentence)
 
 
 def _wait_for(ready: Callable[[], bool]) -> None:

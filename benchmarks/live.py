@@ -4,146 +4,154 @@
 
 JACK runs on its dummy driver and PulseAudio with a null sink; a process of its own records what they play.
 
-- Notes: by MIDI (through JACK's MIDI ports; under PulseAudio messages are handed over in this process) and by OSC over
-  loopback. Latency is the time from the moment before the event is sent to the place in the recording where the note
-  begins: where it first reaches a twentieth of its peak, less the time that the same note takes for that when an
-  engine renders it offline. Median and worst of all notes. Under JACK the recording is what a card would be given in
-  the same period. Cents: partials of the recorded note against those of the offline one.
-- Load: held notes for a minute, while another Python thread of the player's process does sums.
-- Morph: four held notes follow a loop through six known sounds for a minute; a click is a peak of the second
-  difference that stands out three times above all that lies within 15 ms of it.
-- Voices: how many one core renders in real time, at the space's rate, and with a decoder of 44,100 Hz (untrained, for
-  the speed does not depend on it).
+- midi, osc: notes by MIDI (through JACK's MIDI ports; under PulseAudio messages are handed over in this process) and by
+  OSC over loopback. Latency is the time from the moment before an event is sent to the place in the recording where
+  its note begins, found by cross-correlation with the same note as an engine renders it offline; median (latency_ms)
+  and worst (worst_ms). A sample belongs to the time at which the server asked for its block and as much later as it
+  lies in that; a card adds its own buffer (device_ms, as PortAudio tells). cents is the farthest that a recorded note
+  is from its pitch, and cents_offline from the pitch of the same note offline.
+- held: notes of which each stays as it is, while another Python thread of the player's process does sums.
+- morph: four held notes follow a loop through six known sounds.
+- engine: how many voices one core renders in real time, by the time that the processor worked; load is that of eight
+  voices. At the space's rate, and with a decoder of 44,100 Hz (untrained, for the speed does not depend on that).
+
+Clicks and gaps are counted as _heard.py says; ahead_ms is what the player kept rendered at the end.
 """
 
 import argparse
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from _servers import Recorder, Server, jack, missing, pulse
+from _heard import clicks, find, gaps
+from _servers import Recorder, Recording, Server, jack, missing, pulse
 from _table import Row, add_arguments, finish
 
 import timbre
+from timbre.audio.pitch import measure_pitch
 from timbre.config import Config, SpectrogramConfig
 from timbre.models.vae import VAE
-from timbre.playback.controls import Controls
+from timbre.playback.controls import Controls, State
 from timbre.playback.engine import Engine
 from timbre.playback.player import Player
 from timbre.space import Space
 
 VOICES = (1, 4, 8)
-PITCH, HELD, REST = 60, 0.5, 0.7  # MIDI; s that a note is held, and until the next
+PITCHES, VELOCITY = (60, 55, 64, 67, 52, 72), 102  # MIDI
+HELD, REST, KNOWN, LATEST = 0.5, 0.5, 0.4, 0.5  # s: of a note, after it, of it to look for, and where
 FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2048, hop_length=512, n_mels=512)
 
-
-def clicks(sound: np.ndarray, rate: int) -> int:
-    """Peaks of the second difference that stand out from their neighbourhood."""
-    width = rate // 1000  # 1 ms
-    rough = np.abs(np.diff(sound, 2))
-    peaks = rough[: len(rough) // width * width].reshape(-1, width).max(1)
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(peaks, 15), 31).copy()
-    around[:, 14:17] = 0.0  # the peak itself, and those that it touches
-    return int(((peaks > 3.0 * around.max(1)) & (peaks > 1e-3)).sum())
+Strike = tuple[Callable[[int], None], Callable[[int], None]]
+"""What begins a note of a pitch, and what ends it."""
 
 
-def sharp(space: Space) -> np.ndarray:
-    """A known sound that begins quickly: the pitched one whose first 50 ms are loudest beside the rest."""
-    pitched = [name for name, pitch in zip(space.atlas, space.atlas.pitches, strict=True) if 55 <= pitch <= 67]
-    chosen = pitched[:: max(1, len(pitched) // 12)]
+class Part(NamedTuple):
+    """A part of a session: when it was, the state before and after, and when its notes were sent."""
 
-    def begins(name: str) -> float:
-        sound = space.sound(space.atlas[name][None], PITCH, 0.8, 1.0, inverter="rtpghi").samples[0]
-        early = round(0.05 * len(sound))
-        return float(np.abs(sound[:early]).max() / np.abs(sound).max())
-
-    return np.asarray(space.atlas[max(chosen, key=begins)])
-
-
-def offline(space: Space, point: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
-    """A note as an engine renders it, from its very beginning, and how long it takes to be heard (s)."""
-    engine = Engine(space, point=point, sample_rate=rate)
-    engine.note_on(PITCH)
-    late = round(engine.look_ahead * rate)
-    sound = engine.render(rate + late)[late:]
-    return sound, first(sound) / rate
+    control: str
+    voices: int
+    begun: float
+    ended: float
+    before: State
+    after: State
+    load: float
+    sent: list[tuple[float, int]]
+    first: int
+    """How many notes the player had begun before."""
 
 
-def first(sound: np.ndarray) -> int:
-    """Place of the first sample that reaches a twentieth of the peak."""
-    return int(np.argmax(np.abs(sound) > 0.05 * np.abs(sound).max()))
+class Session:
+    """A player that is put through parts of the benchmark, one after another."""
 
+    def __init__(self, player: Player) -> None:
+        self.player, self.parts, self._count = player, list[Part](), 0
+        self._wait(1.0)
 
-def cents(sound: np.ndarray, rate: int, near: float) -> float:
-    """Pitch of a sound's first partials (weighted by their power) against `near` (Hz), by parabolas."""
-    size = 1 << 17
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), size))
-    found = []
-    for number in range(1, 7):
-        low, high = (int(number * near * 2.0 ** (side / 24) * size / rate) for side in (-1, 1))
-        k = low + int(spectrum[low:high].argmax())
-        a, b, c = np.log(spectrum[k - 1 : k + 2] + 1e-12)
-        place = (k + 0.5 * (a - c) / (a - 2.0 * b + c)) * rate / size / number
-        found.append((1200.0 * np.log2(place / near), spectrum[k] ** 2))
-    return float(np.average([value for value, _ in found], weights=[weight for _, weight in found]))
+    def notes(self, control: str, count: int) -> None:
+        """Notes that are sent at random moments."""
+        generator = np.random.default_rng(0)
+        with CONTROLS[control](self.player) as (on, off), self._part(control, 1) as (sent, loads):
+            for number in range(count):
+                pitch = PITCHES[number % len(PITCHES)]
+                time.sleep(0.02 * generator.random())
+                sent.append((time.monotonic(), pitch))
+                on(pitch)
+                loads.append(self._wait(HELD))
+                off(pitch)
+                self._wait(REST)
+        self._count += count
 
+    def held(self, voices: int, seconds: float) -> None:
+        """Held notes, beside a thread that never rests."""
+        self._hold(voices)
+        with self._part("held", voices) as (_, loads), sums():
+            loads.append(self._wait(seconds))
+        self._silence()
 
-def notes(space: Space, server: Server, control: str, block: int, count: int) -> Row:
-    """Notes played by MIDI or OSC and recorded back."""
-    point = sharp(space)
-    played, rise = offline(space, point, server.rate)
-    generator, sent = np.random.default_rng(0), []
-    with (
-        Recorder(server) as recorder,
-        Player(space, point=point, device=server.device, block=block) as player,
-        CONTROLS[control](player) as (on, off),
-    ):
-        time.sleep(1.0)
-        for _ in range(count):
-            time.sleep(REST + 0.02 * generator.random())
-            sent.append(time.monotonic())
-            on()
-            time.sleep(HELD)
-            off()
-        time.sleep(REST)
-        state, recording = player.state(), recorder.stop()
-    late, tuning = [], []
-    for when in sent:
-        place = round(recording.place(when))
-        heard = recording.samples[place : place + round((HELD + 0.2) * server.rate)]
-        late.append(1000.0 * (first(heard) / recording.rate - rise))
-        steady = slice(round(0.1 * server.rate), round(0.45 * server.rate))
-        at = first(heard) - first(played)
-        hz = 440.0 * 2.0 ** ((PITCH - 69) / 12)
-        tuning.append(cents(heard[at:][steady], server.rate, hz) - cents(played[steady], server.rate, hz))
-    return {
-        "server": server.name, "control": control, "voices": 1, "block": block, "underruns": state.underruns,
-        "latency_ms": float(np.median(late)), "latency_worst_ms": float(np.max(late)),
-        "told_ms": state.latency.total, "cents": float(np.median(np.abs(tuning))),
-        "clicks": clicks(recording.samples, server.rate), "load": state.load, "seconds": len(sent) * (HELD + REST),
-    }  # fmt: skip
+    def morph(self, voices: int, seconds: float) -> None:
+        """Held notes on a way through the space."""
+        space = self.player.space
+        names = list(space.atlas)
+        stops = [space.atlas[name] for name in names[:: max(1, len(names) // 6)][:6]]
+        self._hold(voices)
+        self.player.path(space.path(*stops, stops[0]), duration=10.0, loop=True)
+        with self._part("morph", voices) as (_, loads):
+            loads.append(self._wait(seconds))
+        self.player.path(None)
+        self._silence()
 
+    @contextmanager
+    def _part(self, control: str, voices: int) -> Iterator[tuple[list[tuple[float, int]], list[float]]]:
+        before, begun, sent, loads = self.player.state(), time.monotonic(), list[tuple[float, int]](), list[float]()
+        yield sent, loads
+        ended, after = time.monotonic(), self.player.state()
+        load = float(np.mean(loads))
+        self.parts.append(Part(control, voices, begun, ended, before, after, load, sent, self._count))
 
-Keys = tuple[Callable[[], None], Callable[[], None]]
+    def _hold(self, voices: int) -> None:
+        self.player.hold(0.5)
+        for number in range(voices):
+            self.player.note_on(48 + 5 * number)
+        self._count += voices
+        self._wait(0.5)
+
+    def _silence(self) -> None:
+        self.player.panic()
+        self.player.hold(None)
+        self._wait(0.5)
+
+    def _wait(self, seconds: float) -> float:
+        """Wait; the mean load meanwhile."""
+        end, loads = time.monotonic() + seconds, []
+        while (left := end - time.monotonic()) > 0.0:
+            time.sleep(min(0.1, left))
+            loads.append(self.player.state().load)
+        self.player.check()
+        return float(np.mean(loads))
 
 
 @contextmanager
-def by_osc(player: Controls) -> Iterator[Keys]:
+def by_osc(player: Controls) -> Iterator[Strike]:
     """A client of python-osc over loopback."""
     from pythonosc.udp_client import SimpleUDPClient
 
     from timbre.playback.osc import OscServer
 
     with OscServer(player, 0) as server, SimpleUDPClient("127.0.0.1", server.port) as client:
-        yield lambda: client.send_message("/note", [PITCH, 0.8]), lambda: client.send_message("/off", PITCH)
+        yield (
+            lambda pitch: client.send_message("/note", [pitch, VELOCITY / 127]),
+            lambda pitch: client.send_message("/off", pitch),
+        )
 
 
 @contextmanager
-def by_midi(player: Controls) -> Iterator[Keys]:
+def by_midi(player: Controls) -> Iterator[Strike]:
     """JACK's MIDI ports, from one of our own to another."""
     import mido
 
@@ -151,47 +159,30 @@ def by_midi(player: Controls) -> Iterator[Keys]:
 
     backend = mido.Backend("mido.backends.rtmidi/UNIX_JACK")
     with backend.open_output("keys", client_name="bench", virtual=True) as port, MidiInput(player, "bench"):
-        on, off = (mido.Message(kind, note=PITCH, velocity=102) for kind in ("note_on", "note_off"))
-        yield lambda: port.send(on), lambda: port.send(off)
+        time.sleep(0.5)  # JACK connects a moment later than it says
+        yield _struck(mido, port.send)
 
 
 @contextmanager
-def by_message(player: Controls) -> Iterator[Keys]:
+def by_message(player: Controls) -> Iterator[Strike]:
     """MIDI messages that are handed over in the process, where there is no MIDI system."""
     import mido
 
     from timbre.playback.midi import MidiInput
 
-    midi = MidiInput(player)
-    on, off = (mido.Message(kind, note=PITCH, velocity=102) for kind in ("note_on", "note_off"))
-    yield lambda: midi.handle(on), lambda: midi.handle(off)
+    yield _struck(mido, MidiInput(player).handle)
 
 
-CONTROLS: dict[str, Callable[[Controls], AbstractContextManager[Keys]]] = {
-    "osc": by_osc, "midi": by_midi, "midi message": by_message
+def _struck(mido: "object", send: Callable[..., None]) -> Strike:
+    return (
+        lambda pitch: send(mido.Message("note_on", note=pitch, velocity=VELOCITY)),
+        lambda pitch: send(mido.Message("note_off", note=pitch)),
+    )
+
+
+CONTROLS: dict[str, Callable[[Controls], AbstractContextManager[Strike]]] = {
+    "midi": by_midi, "midi in process": by_message, "osc": by_osc
 }  # fmt: skip
-
-
-def held(space: Space, server: Server, voices: int, block: int, seconds: float, busy: bool) -> Row:
-    """Held notes, beside a thread that does sums; or, not busy, a morph of them."""
-    names = list(space.atlas)
-    stops = [space.atlas[name] for name in names[:: max(1, len(names) // 6)][:6]]
-    with Recorder(server) as recorder, Player(space, device=server.device, block=block, voices=8) as player:
-        player.hold(0.5)
-        for number in range(voices):
-            player.note_on(48 + 5 * number)
-            time.sleep(0.05)
-        if not busy:
-            player.path(space.path(*stops, stops[0]), duration=10.0, loop=True)
-        with sums() if busy else nullcontext():
-            time.sleep(seconds)
-        state, recording = player.state(), recorder.stop()
-    return {
-        "server": server.name, "control": "held + busy thread" if busy else "morph", "voices": voices, "block": block,
-        "underruns": state.underruns, "latency_ms": None, "told_ms": state.latency.total, "cents": None,
-        "clicks": clicks(recording.samples, server.rate), "load": state.load, "xruns": recording.xruns,
-        "shed": state.shed, "seconds": seconds,
-    }  # fmt: skip
 
 
 @contextmanager
@@ -212,6 +203,69 @@ def sums() -> Iterator[None]:
         thread.join()
 
 
+def measured(
+    space: Space, server: Server, block: int, plan: Callable[[Session], None], runtime: str | None = None
+) -> Iterator[Row]:
+    """Play a plan, and tell what was heard of each part of it."""
+    with Recorder(server) as recorder, Player(space, device=server.device, block=block, runtime=runtime) as player:
+        session = Session(player)
+        plan(session)
+        recording = recorder.stop()
+    for part in session.parts:
+        yield row(part, recording, server, heard(space, part, recording, runtime) if part.sent else {})
+
+
+def row(part: Part, recording: Recording, server: Server, of_notes: Row) -> Row:
+    """What is told of a part."""
+    sound = recording.part(part.begun, part.ended)
+    xruns = int(((recording.xruns > part.begun) & (recording.xruns < part.ended)).sum())
+    told: Row = {"latency_ms": None, "worst_ms": None, "cents": None, "cents_offline": None, "notes": None, **of_notes}
+    return {
+        "server": server.name, "control": part.control, "voices": part.voices, "block": part.after.block,
+        "underruns": part.after.underruns - part.before.underruns, **told, "clicks": clicks(sound, server.rate),
+        "gaps": None if part.sent else gaps(sound, server.rate), "xruns": xruns, "load": part.load,
+        "ahead_ms": part.after.latency.buffering, "device_ms": part.after.latency.device,
+        "shed": part.after.shed - part.before.shed, "rate": server.rate, "seconds": part.ended - part.begun,
+    }  # fmt: skip
+
+
+def heard(space: Space, part: Part, recording: Recording, runtime: str | None) -> Row:
+    """How late, and how well in tune, the notes of a part were."""
+    rate, late, off, off_offline = recording.rate, [], [], []
+    for (when, pitch), known in zip(part.sent, offline(space, part, rate, runtime), strict=True):
+        place = round(recording.place(when))
+        sound = recording.samples[place : place + round((LATEST + KNOWN) * rate)]
+        begins = find(sound, known[: round(KNOWN * rate)])
+        if begins is None:
+            continue
+        late.append(1000.0 * begins / rate)
+        found, wanted = (pitch_of(one, rate, pitch) for one in (sound[begins:], known))
+        if found is not None and wanted is not None:
+            off.append(100.0 * abs(found - pitch))
+            off_offline.append(100.0 * abs(found - wanted))
+    return {
+        "latency_ms": float(np.median(late)) if late else None, "worst_ms": max(late, default=None),
+        "cents": max(off, default=None), "cents_offline": max(off_offline, default=None),
+        "notes": f"{len(late)} of {len(part.sent)}",
+    }  # fmt: skip
+
+
+def offline(space: Space, part: Part, rate: int, runtime: str | None) -> Iterator[np.ndarray]:
+    """The notes of a part as an engine renders them, from their very beginnings."""
+    engine = Engine(space, sample_rate=rate, seed=part.first, runtime=runtime)
+    late = round(engine.look_ahead * rate)
+    for _, pitch in part.sent:
+        engine.note_on(pitch, VELOCITY / 127)
+        yield engine.render(late + round(HELD * rate))[late:]
+        engine.panic()
+        engine.render(rate // 20)
+
+
+def pitch_of(sound: np.ndarray, rate: int, near: float) -> float | None:
+    """Pitch (MIDI) of what follows a note's attack."""
+    return measure_pitch(timbre.Audio(sound[round(0.1 * rate) : round(KNOWN * rate)], rate), near)
+
+
 def at_full_rate(space: Space) -> Space:
     """A space of the same size for 44,100 Hz, untrained."""
     torch.manual_seed(0)
@@ -221,42 +275,65 @@ def at_full_rate(space: Space) -> Space:
 
 def capacity(space: Space, runtime: str, seconds: float) -> Row:
     """How many voices one core renders in real time."""
-    rate, most, load = space.config.spectrogram.sample_rate, 0, 0.0
-    for voices in range(1, 33):
-        engine = Engine(space, voices=voices, runtime=runtime)
-        engine.hold(0.5)
-        for number in range(voices):
-            engine.note_on(40 + 48 * number / voices, key=number)
-        engine.render(rate // 2)
-        begun = time.perf_counter()
-        engine.render(round(seconds * rate))
-        share = (time.perf_counter() - begun) / seconds
-        load = share if voices == 8 else load
-        if share >= 1.0:
-            break
-        most = voices
+    rate = space.config.spectrogram.sample_rate
+    low, high = 0, 65
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if share(space, runtime, middle, seconds) < 1.0 else (low, middle)
     return {
-        "server": "none", "control": f"{runtime} at {rate} Hz", "voices": most, "block": engine.step, "underruns": 0,
-        "latency_ms": None, "cents": None, "clicks": 0, "load": load, "seconds": seconds,
+        "server": "none", "control": f"engine, {runtime}", "voices": low, "block": None, "underruns": None,
+        "latency_ms": None, "cents": None, "clicks": None, "load": share(space, runtime, 8, seconds), "rate": rate,
+        "seconds": seconds,
     }  # fmt: skip
 
 
-def through(space: Space, server: str, args: argparse.Namespace) -> Iterator[Row]:
-    """All rows of a server."""
-    blocks = (256,) if args.quick or server == "pulse" else (256, 128, 512)
-    for block in blocks:
-        for control in ("midi", "osc") if server == "jack" else ("midi message", "osc"):
-            with SERVERS[server](block) as one:
-                yield notes(space, one, control, block, 5 if args.quick else 24)
-    with SERVERS[server](256) as one:
-        for voices in VOICES if not args.quick else (4,):
-            yield held(space, one, voices, 256, args.seconds, busy=True)
-        yield held(space, one, 4, 256, args.seconds, busy=False)
+def share(space: Space, runtime: str, voices: int, seconds: float) -> float:
+    """Share of one processor that so many held voices take."""
+    rate = space.config.spectrogram.sample_rate
+    engine = Engine(space, voices=voices, runtime=runtime)
+    engine.hold(0.5)
+    for number in range(voices):
+        engine.note_on(40 + 48 * number / voices, key=number)
+    engine.render(rate // 2)
+    begun = time.process_time()
+    engine.render(round(seconds * rate))
+    return (time.process_time() - begun) / seconds
+
+
+def plans(server: str, args: argparse.Namespace) -> Iterator[tuple[int, Callable[[Session], None]]]:
+    """Blocks, with what is played at each."""
+    controls = ("midi", "osc") if server == "jack" else ("midi in process", "osc")
+
+    def notes(session: Session) -> None:
+        for control in controls:
+            session.notes(control, 5 if args.quick else 24)
+
+    def everything(session: Session) -> None:
+        notes(session)
+        for voices in (4,) if args.quick else VOICES:
+            session.held(voices, args.seconds)
+        session.morph(4, args.seconds)
+
+    yield 256, everything
+    if server == "jack" and not args.quick:
+        yield 128, notes
+        yield 512, notes
 
 
 SERVERS: dict[str, Callable[[int], AbstractContextManager[Server]]] = {
     "jack": lambda block: jack(44100, block), "pulse": lambda block: pulse(44100)
 }  # fmt: skip
+
+
+def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
+    """All rows."""
+    for name in args.servers:
+        for block, plan in plans(name, args):
+            with SERVERS[name](block) as server:
+                yield from measured(space, server, block, plan)
+    for one in (space,) if args.quick else (space, at_full_rate(space)):
+        for runtime in ("onnxruntime", "torch"):
+            yield capacity(one, runtime, 0.5 if args.quick else 4.0)
 
 
 def main() -> None:
@@ -269,19 +346,16 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.seconds = args.seconds or (4.0 if args.quick else 60.0)
-    servers = args.servers if args.servers is not None else (["jack"] if args.quick else ["jack", "pulse"])
-    space, rows = timbre.load(args.space), []
-    for server in servers:
-        if sentence := missing(server):
-            parser.error(f"{server}: {sentence}")
-        for row in through(space, server, args):
-            rows.append(row)
-            print(row, flush=True)
-    for runtime in ("onnxruntime", "torch"):
-        for one in (space, at_full_rate(space)):
-            rows.append(capacity(one, runtime, 1.0 if args.quick else 4.0))
-            print(rows[-1], flush=True)
-    finish(rows, args, f"Live play of {args.space}")
+    if args.servers is None:
+        args.servers = ["jack"] if args.quick else ["jack", "pulse"]
+    for name in args.servers:
+        if sentence := missing(name):
+            parser.error(f"{name}: {sentence}")
+    title, found = f"Live play of {args.space}; load average before it {os.getloadavg()[0]:.1f}", []
+    for one in rows(timbre.load(args.space), args):
+        found.append(one)
+        print(one, flush=True)
+    finish(found, args, title)
 
 
 if __name__ == "__main__":

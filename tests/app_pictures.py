@@ -1,4 +1,4 @@
-"""Pictures of the page for docs/app.md, of a running app: `python tests/app_pictures.py http://127.0.0.1:8765/ docs`."""
+"""Pictures of the page for docs/app.md, of an app that runs: `tests/app_pictures.py http://127.0.0.1:8765/ docs`."""
 
 import io
 import shutil

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 import webbrowser
+from contextlib import closing
 from pathlib import Path
 
 import uvicorn
@@ -28,24 +29,19 @@ def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool)
     """See :func:`timbre.app.serve`."""
     if notes is not None and not notes.expanduser().is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
-    listening = listen(host, port)
+    folder, listening = folder.expanduser(), listen(host, port)
     warn_of(host)
     with listening, leaving_on_signals():
-        folder, port = folder.expanduser(), listening.getsockname()[1]
-        space = timbre.load(folder)
+        space, port = timbre.load(folder), listening.getsockname()[1]
         presets = read_presets(folder, space)
-        address = f"http://{_authority(host, port)}/"
-        with Player(space, presets, output="ring") as player:
-            worker = Worker(folder)
-            try:
-                stage = Stage(space, folder, notes and notes.expanduser(), Seat(player, player), worker)
-                server = make_server(make_site(stage, Hosts(host, port)))
-                print(f"{folder.resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
-                if open_page:
-                    threading.Thread(target=_open, args=(server, address), daemon=True).start()
-                server.run([listening])
-            finally:
-                worker.close()
+        with closing(Worker(folder)) as worker, Player(space, presets, output="ring") as player:
+            stage = Stage(space, folder, notes and notes.expanduser(), Seat(player, player), worker)
+            server = make_server(make_site(stage, Hosts(host, port)))
+            address = f"http://{_authority(host, port)}/"
+            print(f"{folder.resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
+            if open_page:
+                threading.Thread(target=_open, args=(server, address), daemon=True).start()
+            server.run([listening])
 
 
 def listen(host: str, port: int) -> socket.socket:

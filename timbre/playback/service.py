@@ -26,7 +26,7 @@ from timbre.playback.governor import Governor
 from timbre.playback.ring import Ring
 
 _NICE = -10
-_WAIT, _IDLE = 0.0008, 0.003  # s between looks at the ring, while something sounds and while nothing does
+_WAIT, _IDLE = 0.0008, 0.0015  # s between looks at the ring, while something sounds and while nothing does
 _TELL = 0.03  # s between two reports
 
 Inbox = Iterator[list[dict[str, Any] | None]]
