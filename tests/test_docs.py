@@ -13,7 +13,7 @@ from timbre.config import Config, DataConfig, ModelConfig, RegularizationConfig,
 from timbre.data import Library
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("paths", "rendering", "places", "steering", "maps", "tutorial")
+PAGES = ("paths", "rendering", "places", "steering", "maps", "tutorial", "playing", "midi-and-osc")
 
 
 @pytest.fixture(scope="module")

@@ -34,10 +34,8 @@ ROOT = FilePath(__file__).resolve().parents[1]
 
 @pytest.fixture
 def folder(tiny_folder: FilePath, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> FilePath:
-    """A space of one's own in the folder where one works, as if onnxruntime were not installed: to prepare a decoder
-    for it takes longer than all else."""
+    """A space of one's own in the folder where one works."""
     monkeypatch.chdir(tmp_path)
-    FilePath("onnxruntime.py").write_text("raise ImportError\n")
     return FilePath(shutil.copytree(tiny_folder, tmp_path / "space"))
 
 
@@ -57,7 +55,6 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, *arguments], stdin=read, stdout=read, stderr=read, start_new_session=True,
             env=os.environ | {"TERM": "xterm-256color", "PYTHONPATH": f"{ROOT}{os.pathsep}."} | environment,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
         )  # fmt: skip
         self.shown, self._read = b"", read
         self._reader = threading.Thread(target=self._follow, daemon=True)
@@ -131,7 +128,7 @@ def test_it_is_played_from_a_terminal_by_keys_osc_and_midi(folder: FilePath, tin
     FilePath("knob.py").write_text(KNOB)  # a MIDI input that turns controller 21 all the time
     midi, osc = ["--midi", "knob", "--mapping", "m.toml"], ["--osc", str(port := free())]
     options = ["--no-audio", "--record", "out.wav", *midi, *osc]
-    terminal = Terminal(str(ROOT / "scripts" / "play.py"), "space", *options, MIDO_BACKEND="knob")
+    terminal = Terminal(str(ROOT / "scripts" / "play.py"), "space", "--runtime", "torch", *options, MIDO_BACKEND="knob")
     try:
         terminal.until(r"voices.*of 8")
         assert termios.tcgetattr(terminal.typed)[3] & termios.ICANON == 0
@@ -146,7 +143,7 @@ def test_it_is_played_from_a_terminal_by_keys_osc_and_midi(folder: FilePath, tin
         terminal.type(b"p\x1b[Ba")
         terminal.until(r"will move 1\.")
         time.sleep(0.5)
-        terminal.type(b"\x03")
+        terminal.process.send_signal(signal.SIGINT)
         assert terminal.process.wait(60) == 130
         terminal.until(r"s played at 22050 Hz; underruns \d+[^\n]*\s+timbre: stopped\.")
         assert "Traceback" not in terminal.text
@@ -159,7 +156,7 @@ def test_it_is_played_from_a_terminal_by_keys_osc_and_midi(folder: FilePath, tin
     assert list(read_presets(folder, tiny_space)) == ["place 1"]
     assert read_mapping("m.toml", tiny_space).controls[21].to == 1
     kept = sorted(file.name for file in FilePath().iterdir() if not file.name.startswith("__"))
-    assert kept == ["knob.py", "m.toml", "onnxruntime.py", "out.wav", "space"]
+    assert kept == ["knob.py", "m.toml", "out.wav", "space"]
     note = loud(FilePath("out.wav"))
     assert note.duration > 1.3
     assert measure_pitch(timbre.Audio(note.samples[:, :20000], 22050), 93) == pytest.approx(93, abs=0.05)
@@ -171,7 +168,8 @@ def test_a_path_with_a_chord_is_played_into_a_file(
     path = tiny_space.path(*tiny_space.atlas.points[[0, 9]])
     write_path("rise.json", path, tiny_space)
     options = ["--path", "rise.json", "--duration", "0.5", "--loop", "--chord", "A4", "--hold", "0.3", "--osc", "0"]
-    assert main(["play", "space", "--no-audio", "--record", "out.wav", "--seconds", "1.5", *options]) == 0
+    options += ["--no-audio", "--record", "out.wav", "--seconds", "1.5", "--runtime", "torch"]
+    assert main(["play", "space", *options]) == 0
     begin, end = capsys.readouterr().out.splitlines()
     assert begin == "playing space: 22050 Hz, block 256, torch; no keyboard here, Ctrl-C ends it"
     assert re.fullmatch(r"[\d.]+ s played at 22050 Hz; underruns \d+, .* 0, load \d+%, latency [\d.]+ ms", end)
@@ -245,6 +243,9 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         (["space", "--no-audio", "--at", "0,0"], "this space has 3"),
         (["space", "--no-audio", "--preset", "dark"], "no preset 'dark'"),
         (["space", "--no-audio", "--chord", "C4", "H4"], "H4"),
+        (["space", "--no-audio", "--chord", "5"], "12 to 127"),
+        (["space", "--no-audio", "--hold", "0"], "0.01 to 60 s"),
+        (["space", "--no-audio", "--path", "p.json", "--duration", "0"], "0.01 to 3600 s"),
         (["space", "--no-audio", "--mapping", "m.toml"], "give their port with --midi"),
         (["space", "--no-audio", "--midi", "no such port"], "MIDI"),
         (["space", "--no-audio", "--osc", "70000"], "70000"),
@@ -254,9 +255,11 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_be_is_refused_in_a_sentence(
     folder: FilePath, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
 ) -> None:
-    FilePath("two.json").write_text(
-        '{"format": "timbre-path", "version": 1, "kind": "line", "dim": 2, "times": [0], "points": [[0, 0]]}'
-    )
+    for name, point in (("two.json", [0, 0]), ("p.json", [0, 0, 0])):
+        FilePath(name).write_text(
+            '{"format": "timbre-path", "version": 1, "kind": "line", "times": [0], '
+            f'"dim": {len(point)}, "points": [{point}]}}'
+        )
     assert main(["play", *options]) == 1
     said = capsys.readouterr()
     assert sentence in said.err

@@ -25,8 +25,10 @@ from timbre.space.presets import read_presets
 _LEAVING = 2  # s that open connections have when the server ends
 
 
-def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool) -> None:
-    """See :func:`timbre.app.serve`."""
+def run(
+    folder: Path, notes: Path | None, host: str, port: int, open_page: bool = False, runtime: str | None = None
+) -> None:
+    """See :func:`timbre.app.serve`; `runtime` is what decodes, as for :class:`~timbre.playback.player.Player`."""
     if notes is not None and not notes.expanduser().is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     folder, listening = folder.expanduser(), listen(host, port)
@@ -34,7 +36,7 @@ def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool)
     with listening, leaving_on_signals():
         space, port = timbre.load(folder), listening.getsockname()[1]
         presets = read_presets(folder, space)
-        with closing(Worker(folder)) as worker, Player(space, presets, output="ring") as player:
+        with closing(Worker(folder)) as worker, Player(space, presets, output="ring", runtime=runtime) as player:
             stage = Stage(space, folder, notes and notes.expanduser(), Seat(player, player), worker)
             server = make_server(make_site(stage, Hosts(host, port)))
             address = f"http://{_authority(host, port)}/"

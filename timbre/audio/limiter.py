@@ -11,9 +11,9 @@ _CHUNK = 1 << 12  # samples: the release's scale stays within float64
 class Limiter:
     """Keeps every sample within the ceiling; what never comes near it passes unchanged.
 
-    The gain falls evenly over the 5 ms (or the look-ahead given) before a peak, reaches what the peak needs when it comes, and recovers
-    exponentially with a time constant of 0.1 s. The output is `latency` samples late; blocks of any size give what the
-    whole gives.
+    The gain falls evenly over the 5 ms (or the look-ahead given) before a peak, reaches what the peak needs when it
+    comes, and recovers exponentially with a time constant of 0.1 s. The output is `latency` samples late; blocks of any
+    size give what the whole gives.
 
     Args:
         sample_rate: Hz.

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,9 +13,12 @@ from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
     from timbre.playback import Controls, Player
+    from timbre.playback.frames import is_ready
     from timbre.playback.midi import MidiInput
     from timbre.playback.osc import OscServer
     from timbre.space import Path as Way
+    from timbre.space import Space
+    from timbre.space.presets import Presets
 
 
 def play(
@@ -38,6 +41,7 @@ def play(
     no_audio: bool = False,
     record: Path | None = None,
     seconds: float | None = None,
+    runtime: Literal["onnxruntime", "torch"] | None = None,
     seed: int = 0,
     list_devices: bool = False,
     list_midi: bool = False,
@@ -83,6 +87,9 @@ def play(
         WAV file of everything that is played.
     seconds
         End after so many seconds.
+    runtime
+        What decodes: onnxruntime needs a third of torch's time, and a quarter of a minute to prepare a space the first
+        time; it is taken where it is installed.
     seed
         Of the noise in the sound.
     list_devices
@@ -102,7 +109,7 @@ def play(
         from timbre.playback.midi import find_port
 
         find_port(midi)
-    from timbre.playback import Controls, Player
+    from timbre.playback import Player
     from timbre.playback.terminal import ignore_signals, leaving_on_signals
     from timbre.space.path_files import read_path
     from timbre.space.presets import read_presets
@@ -110,22 +117,36 @@ def play(
     fitted = timbre.load(space)
     presets, way = read_presets(space, fitted), read_path(path, fitted) if path else None
     point = find_place(fitted, at) if at else None
-    if preset is not None:
-        presets[preset]
+    begin = hold, preset, way, 4.0 if duration is None else duration, loop, notes
     with ExitStack() as trial:  # what would refuse to work does so before the engine is started
-        _adapters(trial, Controls(fitted), midi, mapping, osc)
+        silent = _silent(fitted, presets)
+        _adapters(trial, silent, midi, mapping, osc)
+        _start(silent, *begin)
+    if not is_ready(fitted, runtime):
+        print("preparing the decoder for live play, once for each space: a quarter of a minute", flush=True)
     with ExitStack() as stack:
         stack.enter_context(leaving_on_signals())
         player = stack.enter_context(
             Player(
                 fitted, presets, point, voices=voices, device=_number(device), block=block,
-                output="clock" if no_audio else "device", record=record, seed=seed,
+                output="clock" if no_audio else "device", record=record, seed=seed, runtime=runtime,
             )
         )  # fmt: skip
         adapters = _adapters(stack, player, midi, mapping, osc)
         stack.callback(ignore_signals)
-        _start(player, hold, preset, way, 4.0 if duration is None else duration, loop, notes)
+        _start(player, *begin)
         _session(player, adapters, seconds, space, mapping)
+
+
+def _silent(space: "Space", presets: "Presets") -> "Controls":
+    """Controls that check what they are asked for, and do nothing."""
+    from timbre.playback import Controls
+
+    class Silent(Controls):
+        def _send(self, name: str, **values: Any) -> None:
+            pass
+
+    return Silent(space, presets)
 
 
 def _adapters(

@@ -53,6 +53,10 @@ def sound_library() -> Any:
         raise DeviceError(
             "Playing needs the PortAudio library, which is missing; on Debian or Ubuntu: apt install libportaudio2."
         ) from error
+    except Exception as error:  # PortAudio's own, which nobody can name before it is imported
+        if type(error).__name__ != "PortAudioError":
+            raise
+        raise DeviceError(f"PortAudio does not start: {error}; mend the sound system's settings.") from error
     return sounddevice
 
 
@@ -71,7 +75,8 @@ def find_device(device: int | str | None) -> dict[str, Any]:
     except (ValueError, sounddevice.PortAudioError) as error:
         known = ", ".join(f"{found['index']} {found['name']}" for found in outputs)
         asked = "The default sound device" if device is None else f"The sound device {device!r}"
-        raise DeviceError(f"{asked} is not there; there are: {known}.") from error
+        reason = "is one of several" if "Multiple" in str(error) else "is not there"
+        raise DeviceError(f"{asked} {reason}; there are: {known}.") from error
 
 
 def _through_a_device(request: dict[str, Any], over: threading.Event) -> None:

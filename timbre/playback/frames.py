@@ -73,12 +73,26 @@ def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
     return _sharpened(_by_torch(space), space), "torch"
 
 
+def is_ready(space: Space, runtime: str | None = None) -> bool:
+    """Whether :func:`frames_of` has nothing to prepare, which would take a while."""
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        return True
+    return runtime == "torch" or _file(space).exists()
+
+
 def exported(space: Space) -> Path:
     """The space's frame decoder as an ONNX file in timbre's cache, made if it is not there."""
-    file = cache_folder() / "live" / f"{_digest(space)}.onnx"
+    file = _file(space)
     if not file.exists():
         _export(space, file)
     return file
+
+
+def _file(space: Space) -> Path:
+    return cache_folder() / "live" / f"{_digest(space)}.onnx"
 
 
 def _export(space: Space, file: Path) -> None:
@@ -141,10 +155,7 @@ def _by_torch(space: Space) -> _Halves:
 
 def _digest(space: Space) -> str:
     """What the exported file depends on."""
-    from timbre.config import Config
-
-    config: Config = space.config
-    digest = hashlib.sha256(f"{_VERSION} {torch.__version__} {config.to_dict()}".encode())
+    digest = hashlib.sha256(f"{_VERSION} {torch.__version__} {space.config.to_dict()}".encode())
     for name, value in sorted(space.model.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().numpy().tobytes())
     return digest.hexdigest()[:32]

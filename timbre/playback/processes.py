@@ -12,7 +12,7 @@ from typing import Any
 
 from timbre.errors import DeviceError
 
-_STARTING = 180.0  # s that a process may take to say its first word
+_STARTING = 600.0  # s that a process may take to say its first word
 _ENDING = 3.0  # s
 
 
@@ -31,7 +31,7 @@ class Helper:
         self._module, self._lock = module, threading.Lock()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the process)
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-W", "ignore", "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._complaints, bufsize=0,
         )  # fmt: skip
         self.send(request)

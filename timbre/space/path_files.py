@@ -122,13 +122,13 @@ def _from_json(file: FilePath) -> Path:
         raise ConfigError(f"{file} is a path of version {found.get('version')}; this timbre reads version {VERSION}.")
     if set(found) != set(_KEYS) or not isinstance(found["kind"], str):
         raise ConfigError(f"{file} has {', '.join(found)}; a path has {', '.join(_KEYS)}, and its kind is a word.")
-    points, times = _plain(found["points"], 2, f"The points of {file}"), _plain(found["times"], 1, f"Times of {file}")
+    points, times = plain(found["points"], 2, f"The points of {file}"), plain(found["times"], 1, f"Times of {file}")
     if found["dim"] != points.shape[1]:
         raise ConfigError(f"{file} says that its points have {found['dim']} dimensions; they have {points.shape[1]}.")
     return _made(file, points, times, found["kind"])
 
 
-def _plain(values: Any, dimensions: int, what: str) -> np.ndarray:
+def plain(values: Any, dimensions: int, what: str) -> np.ndarray:
     """Numbers of a JSON file: numpy would take words such as "1" and true for numbers as well."""
     rows = values if dimensions == 2 and isinstance(values, list) else [values]
     flat = [value for row in rows if isinstance(row, list) for value in row]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from timbre.data.text import write_text
 from timbre.errors import ConfigError
 from timbre.space.path import Path
-from timbre.space.path_files import _plain, read_json
+from timbre.space.path_files import plain, read_json
 
 if TYPE_CHECKING:
     from timbre.space.space import Space
@@ -133,8 +133,8 @@ def _parsed(entry: dict[str, Any], dim: int) -> Preset:
     known = {"name", "duration", "loop", "kind", "times", "points"}
     if set(entry) != known or not isinstance(entry["loop"], bool):
         raise ConfigError(f"a preset has {', '.join(entry)}; {', '.join(sorted(known))} are wanted.")
-    points, times = _plain(entry["points"], 2, "points of a preset"), _plain(entry["times"], 1, "times of a preset")
-    path, duration = Path(points, times, entry["kind"]), _plain([entry["duration"]], 1, "duration of a preset")
+    points, times = plain(entry["points"], 2, "points of a preset"), plain(entry["times"], 1, "times of a preset")
+    path, duration = Path(points, times, entry["kind"]), plain([entry["duration"]], 1, "duration of a preset")
     if path.dim != dim:
         raise ConfigError(f"the preset {entry['name']!r} has {path.dim} dimensions; {dim} are wanted.")
     return Preset(entry["name"], path, float(duration[0]), entry["loop"])

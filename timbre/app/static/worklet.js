@@ -1,11 +1,12 @@
 // Plays what arrives from a ring; says how much it has played, so that the server knows how much to send.
 const SIZE = 1 << 16, MOST = 1 << 14, OFTEN = 2;
+const CALM = 10; // s without running dry, after which a little less is kept ahead again
 
 class Ring extends AudioWorkletProcessor {
   constructor(options) {
     super();
     this.samples = new Float32Array(SIZE);
-    this.ahead = options.processorOptions.ahead;
+    this.ahead = this.least = options.processorOptions.ahead;
     this.reset();
     this.port.onmessage = ({ data }) => {
       if (data.source) this.listen(data.source);
@@ -13,7 +14,7 @@ class Ring extends AudioWorkletProcessor {
   }
 
   reset() {
-    this.at = this.filled = this.played = this.underruns = this.quanta = 0;
+    this.at = this.filled = this.played = this.underruns = this.quanta = this.calm = 0;
     this.filling = true;
   }
 
@@ -51,6 +52,10 @@ class Ring extends AudioWorkletProcessor {
       this.underruns += 1;
       this.filling = true;
       this.ahead = Math.min(MOST, Math.round(this.ahead * 1.5));
+      this.calm = 0;
+    } else if ((this.calm += count) > CALM * sampleRate) {
+      this.ahead = Math.max(this.least, Math.round(this.ahead * 0.8));
+      this.calm = 0;
     }
   }
 }
