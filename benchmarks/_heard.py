@@ -1,20 +1,27 @@
 """What is heard in a recording: clicks, gaps, and where in it a known sound begins."""
 
 import numpy as np
-from scipy.ndimage import median_filter
+from scipy.linalg import solve_toeplitz
+from scipy.ndimage import median_filter, rank_filter
 from scipy.signal import correlate
 
-_CLICK, _FAINT = 3.0, 1e-3  # times the neighbourhood; second difference that nobody hears
+_ORDER, _FRAME = 32, 2048  # of linear prediction; samples
+_CLICK, _FAINT, _AROUND = 3.0, 1e-4, 31  # times the neighbourhood; a residual that nobody hears; ms
 _GAP, _GAP_WINDOW = 0.02, 0.002  # of the level around it; s
 _LIKE = 0.8
 
 
 def clicks(sound: np.ndarray, rate: int) -> int:
-    """Peaks of the second difference that stand out threefold from all that lies within 15 ms of them."""
-    peaks = _peaks(np.diff(sound, 2), rate // 1000)
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(peaks, 15), 31).copy()
-    around[:, 14:17] = 0.0  # the peak itself, and those that it touches
-    return int(((peaks > _CLICK * around.max(1)) & (peaks > _FAINT)).sum())
+    """Places where a sound does not follow from what came before it.
+
+    The residual of linear prediction is taken (Vaseghi and Rayner 1990), its peak in each millisecond, and those peaks
+    counted that stand out threefold from the fourth highest within 15 ms of them; so the ends of a hole do not hide
+    each other. Neighbouring ones are one click.
+    """
+    peaks = _peaks(_residual(sound), rate // 1000)
+    around = rank_filter(peaks, -4, _AROUND, mode="nearest")
+    stand_out = peaks > _CLICK * np.maximum(around, _FAINT)
+    return int((np.diff(stand_out.astype(int), prepend=0) == 1).sum())
 
 
 def gaps(sound: np.ndarray, rate: int) -> int:
@@ -32,6 +39,21 @@ def find(sound: np.ndarray, known: np.ndarray) -> int | None:
     likeness = products / np.sqrt(energy * np.square(known, dtype=float).sum())
     best = int(likeness.argmax())
     return best if likeness[best] > _LIKE else None
+
+
+def _residual(sound: np.ndarray) -> np.ndarray:
+    """What linear prediction leaves of a sound, from its first samples on."""
+    before = np.concatenate([np.zeros(_ORDER), np.asarray(sound, float)])
+    out = np.zeros(len(sound))
+    for begin in range(0, len(sound), _FRAME):
+        frame = np.asarray(sound[max(0, begin - _FRAME // 2) : begin + _FRAME * 3 // 2], float)
+        powers = np.square(np.abs(np.fft.rfft(frame * np.hanning(len(frame)), 4 * _FRAME)))
+        products = np.fft.irfft(powers)[: _ORDER + 1] + 1e-9
+        products[0] *= 1.0 + 1e-6
+        weights = solve_toeplitz(products[:-1], products[1:])
+        part = before[begin : begin + _FRAME + _ORDER]
+        out[begin : begin + _FRAME] = np.convolve(part, np.concatenate([[1.0], -weights]), "valid")
+    return out
 
 
 def _peaks(sound: np.ndarray, width: int) -> np.ndarray:

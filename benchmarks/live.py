@@ -15,7 +15,7 @@ JACK runs on its dummy driver and PulseAudio with a null sink; a process of its 
 - engine: how many voices one core renders in real time, by the time that the processor worked; load is that of eight
   voices. At the space's rate, and with a decoder of 44,100 Hz (untrained, for the speed does not depend on that).
 
-Clicks and gaps are counted as _heard.py says; ahead_ms is what the player kept rendered at the end.
+Clicks and gaps are counted as _heard.py says, those of notes less what their attacks offline have; ahead_ms is what the player kept rendered at the end.
 """
 
 import argparse
@@ -218,12 +218,12 @@ def measured(
 def row(part: Part, recording: Recording, server: Server, of_notes: Row) -> Row:
     """What is told of a part."""
     sound = recording.part(part.begun, part.ended)
+    whole: Row = {} if part.sent else {"clicks": clicks(sound, server.rate), "gaps": gaps(sound, server.rate)}
     xruns = int(((recording.xruns > part.begun) & (recording.xruns < part.ended)).sum())
-    told: Row = {"latency_ms": None, "worst_ms": None, "cents": None, "cents_offline": None, "notes": None, **of_notes}
+    order = dict.fromkeys(("latency_ms", "worst_ms", "cents", "cents_offline", "notes", "clicks", "gaps"))
     return {
         "server": server.name, "control": part.control, "voices": part.voices, "block": part.after.block,
-        "underruns": part.after.underruns - part.before.underruns, **told, "clicks": clicks(sound, server.rate),
-        "gaps": None if part.sent else gaps(sound, server.rate), "xruns": xruns, "load": part.load,
+        "underruns": part.after.underruns - part.before.underruns, **order, **whole, **of_notes, "xruns": xruns, "load": part.load,
         "ahead_ms": part.after.latency.buffering, "device_ms": part.after.latency.device,
         "shed": part.after.shed - part.before.shed, "rate": server.rate, "seconds": part.ended - part.begun,
     }  # fmt: skip
@@ -231,7 +231,7 @@ def row(part: Part, recording: Recording, server: Server, of_notes: Row) -> Row:
 
 def heard(space: Space, part: Part, recording: Recording, runtime: str | None) -> Row:
     """How late, and how well in tune, the notes of a part were."""
-    rate, late, off, off_offline = recording.rate, [], [], []
+    rate, late, off, off_offline, more = recording.rate, [], [], [], 0
     for (when, pitch), known in zip(part.sent, offline(space, part, rate, runtime), strict=True):
         place = round(recording.place(when))
         sound = recording.samples[place : place + round((LATEST + KNOWN) * rate)]
@@ -239,6 +239,7 @@ def heard(space: Space, part: Part, recording: Recording, runtime: str | None) -
         if begins is None:
             continue
         late.append(1000.0 * begins / rate)
+        more += max(0, clicks(sound[begins : begins + len(known)], rate) - clicks(known, rate))
         found, wanted = (pitch_of(one, rate, pitch) for one in (sound[begins:], known))
         if found is not None and wanted is not None:
             off.append(100.0 * abs(found - pitch))
@@ -246,7 +247,7 @@ def heard(space: Space, part: Part, recording: Recording, runtime: str | None) -
     return {
         "latency_ms": float(np.median(late)) if late else None, "worst_ms": max(late, default=None),
         "cents": max(off, default=None), "cents_offline": max(off_offline, default=None),
-        "notes": f"{len(late)} of {len(part.sent)}",
+        "notes": f"{len(late)} of {len(part.sent)}", "clicks": more,
     }  # fmt: skip
 
 

@@ -36,8 +36,8 @@ def test_notes_by_midi_and_osc_are_recorded_back_from_jack(tiny_space: Space):
         pytest.skip(reason)
 
     def plan(session: live.Session) -> None:
-        session.notes("midi", 3)
-        session.notes("osc", 3)
+        session.notes("midi", 2)
+        session.notes("osc", 2)
         session.morph(2, 1.0)
 
     with jack(RATE, 256) as server:

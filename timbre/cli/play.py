@@ -13,7 +13,6 @@ from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
     from timbre.playback import Controls, Player
-    from timbre.playback.frames import is_ready
     from timbre.playback.midi import MidiInput
     from timbre.playback.osc import OscServer
     from timbre.space import Path as Way
@@ -110,6 +109,7 @@ def play(
 
         find_port(midi)
     from timbre.playback import Player
+    from timbre.playback.frames import is_ready
     from timbre.playback.terminal import ignore_signals, leaving_on_signals
     from timbre.space.path_files import read_path
     from timbre.space.presets import read_presets
