@@ -8,7 +8,7 @@ from scipy.signal import correlate
 _ORDER, _FRAME = 32, 2048  # of linear prediction; samples
 _CLICK, _FAINT, _AROUND = 3.0, 1e-4, 31  # times the neighbourhood; a residual that nobody hears; ms
 _GAP, _GAP_WINDOW = 0.02, 0.002  # of the level around it; s
-_LIKE = 0.8
+_LIKE = 0.5
 
 
 def clicks(sound: np.ndarray, rate: int) -> int:

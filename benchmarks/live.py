@@ -15,7 +15,8 @@ JACK runs on its dummy driver and PulseAudio with a null sink; a process of its 
 - engine: how many voices one core renders in real time, by the time that the processor worked; load is that of eight
   voices. At the space's rate, and with a decoder of 44,100 Hz (untrained, for the speed does not depend on that).
 
-Clicks and gaps are counted as _heard.py says, those of notes less what their attacks offline have; ahead_ms is what the player kept rendered at the end.
+Clicks and gaps are counted as _heard.py says; of notes those clicks that they do not have offline. ahead_ms is what the
+player kept rendered at the end, shed the notes that it gave up because the machine was too slow.
 """
 
 import argparse
@@ -44,7 +45,7 @@ from timbre.space import Space
 
 VOICES = (1, 4, 8)
 PITCHES, VELOCITY = (60, 55, 64, 67, 52, 72), 102  # MIDI
-HELD, REST, KNOWN, LATEST = 0.5, 0.5, 0.4, 0.5  # s: of a note, after it, of it to look for, and where
+HELD, REST, KNOWN, LATEST = 0.5, 0.4, 0.4, 0.5  # s: of a note, after it, of it to look for, and where
 FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2048, hop_length=512, n_mels=512)
 
 Strike = tuple[Callable[[int], None], Callable[[int], None]]
@@ -85,6 +86,8 @@ class Session:
                 loads.append(self._wait(HELD))
                 off(pitch)
                 self._wait(REST)
+                self.player.panic()  # what still rings would be heard in the next
+                self._wait(0.1)
         self._count += count
 
     def held(self, voices: int, seconds: float) -> None:
@@ -203,36 +206,35 @@ def sums() -> Iterator[None]:
         thread.join()
 
 
-def measured(
-    space: Space, server: Server, block: int, plan: Callable[[Session], None], runtime: str | None = None
-) -> Iterator[Row]:
+def measured(space: Space, server: Server, block: int, plan: Callable[[Session], None]) -> Iterator[Row]:
     """Play a plan, and tell what was heard of each part of it."""
-    with Recorder(server) as recorder, Player(space, device=server.device, block=block, runtime=runtime) as player:
+    with Recorder(server) as recorder, Player(space, device=server.device, block=block) as player:
         session = Session(player)
         plan(session)
         recording = recorder.stop()
     for part in session.parts:
-        yield row(part, recording, server, heard(space, part, recording, runtime) if part.sent else {})
+        yield row(part, recording, server, heard(space, part, recording) if part.sent else {})
 
 
 def row(part: Part, recording: Recording, server: Server, of_notes: Row) -> Row:
     """What is told of a part."""
     sound = recording.part(part.begun, part.ended)
-    whole: Row = {} if part.sent else {"clicks": clicks(sound, server.rate), "gaps": gaps(sound, server.rate)}
+    of_all: Row = {} if part.sent else {"clicks": clicks(sound, server.rate), "gaps": gaps(sound, server.rate)}
     xruns = int(((recording.xruns > part.begun) & (recording.xruns < part.ended)).sum())
-    order = dict.fromkeys(("latency_ms", "worst_ms", "cents", "cents_offline", "notes", "clicks", "gaps"))
+    columns = dict.fromkeys(("latency_ms", "worst_ms", "cents", "cents_offline", "notes", "clicks", "gaps"))
+    before, after = part.before, part.after
     return {
-        "server": server.name, "control": part.control, "voices": part.voices, "block": part.after.block,
-        "underruns": part.after.underruns - part.before.underruns, **order, **whole, **of_notes, "xruns": xruns, "load": part.load,
-        "ahead_ms": part.after.latency.buffering, "device_ms": part.after.latency.device,
-        "shed": part.after.shed - part.before.shed, "rate": server.rate, "seconds": part.ended - part.begun,
+        "server": server.name, "control": part.control, "voices": part.voices, "block": after.block,
+        "underruns": after.underruns - before.underruns, **columns, **of_all, **of_notes, "xruns": xruns,
+        "shed": after.shed - before.shed, "load": part.load, "ahead_ms": after.latency.buffering,
+        "device_ms": after.latency.device, "rate": server.rate, "seconds": part.ended - part.begun,
     }  # fmt: skip
 
 
-def heard(space: Space, part: Part, recording: Recording, runtime: str | None) -> Row:
+def heard(space: Space, part: Part, recording: Recording) -> Row:
     """How late, and how well in tune, the notes of a part were."""
     rate, late, off, off_offline, more = recording.rate, [], [], [], 0
-    for (when, pitch), known in zip(part.sent, offline(space, part, rate, runtime), strict=True):
+    for (when, pitch), known in zip(part.sent, offline(space, part, rate), strict=True):
         place = round(recording.place(when))
         sound = recording.samples[place : place + round((LATEST + KNOWN) * rate)]
         begins = find(sound, known[: round(KNOWN * rate)])
@@ -251,9 +253,9 @@ def heard(space: Space, part: Part, recording: Recording, runtime: str | None) -
     }  # fmt: skip
 
 
-def offline(space: Space, part: Part, rate: int, runtime: str | None) -> Iterator[np.ndarray]:
+def offline(space: Space, part: Part, rate: int) -> Iterator[np.ndarray]:
     """The notes of a part as an engine renders them, from their very beginnings."""
-    engine = Engine(space, sample_rate=rate, seed=part.first, runtime=runtime)
+    engine = Engine(space, sample_rate=rate, seed=part.first)
     late = round(engine.look_ahead * rate)
     for _, pitch in part.sent:
         engine.note_on(pitch, VELOCITY / 127)

@@ -28,9 +28,7 @@ def main(address: str, folder: Path) -> None:
             page.wait_for_selector("html[data-ready]")
             draw(page)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-                folder / f"{name}.png", optimize=True
-            )
+            picture.save(folder / f"{name}.png", optimize=True)
             page.close()
         browser.close()
 

@@ -23,8 +23,9 @@ ORCHESTRA = ROOT / "datasets" / "orchestra"
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Features of the tests go to a folder of their own; subprocesses inherit it."""
+    """What the tests make goes to a folder of their own, and they play by torch; subprocesses inherit both."""
     os.environ["TIMBRE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["TIMBRE_RUNTIME"] = "torch"  # to prepare a space for onnxruntime takes longer than most tests
 
 
 @pytest.fixture(scope="session")

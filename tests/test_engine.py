@@ -17,11 +17,6 @@ from timbre.space.presets import Preset, Presets
 RATE = 22050
 
 
-def engine(space: Space, **options: object) -> Engine:
-    """An engine that decodes with torch, which needs no preparation."""
-    return Engine(space, **{"runtime": "torch", **options})  # type: ignore[arg-type]
-
-
 def frequency(sound: np.ndarray, rate: int, near: float) -> float:
     """Hz of the strongest partial within a semitone of `near`, by a parabola through the spectrum's logarithm."""
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 1 << 18))
@@ -42,7 +37,7 @@ def roughest(sound: np.ndarray) -> float:
 
 
 def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.note_on(64.3, 0.7)
     sound = live.render(3 * RATE // 2)
     late = round(live.look_ahead * RATE)
@@ -55,7 +50,7 @@ def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
 
 
 def test_the_first_sample_of_a_note_comes_within_a_step(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.render(1000)
     live.note_on(60)
     first = np.flatnonzero(np.abs(live.render(2048)) > 1e-5)[0]
@@ -65,7 +60,7 @@ def test_the_first_sample_of_a_note_comes_within_a_step(tiny_space: Space):
 @settings(max_examples=8)
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=12))
 def test_blocks_of_any_size_give_the_same(tiny_space: Space, sizes: list[int]):
-    whole, dealt = engine(tiny_space, sample_rate=48000), engine(tiny_space, sample_rate=48000)
+    whole, dealt = Engine(tiny_space, sample_rate=48000), Engine(tiny_space, sample_rate=48000)
     for one in (whole, dealt):
         one.note_on(55)
         one.note_on(59, 0.4)
@@ -75,7 +70,7 @@ def test_blocks_of_any_size_give_the_same(tiny_space: Space, sizes: list[int]):
 
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
 def test_pitch_and_bend_are_in_tune_at_every_rate(tiny_space: Space, rate: int):
-    live = engine(tiny_space, sample_rate=rate)
+    live = Engine(tiny_space, sample_rate=rate)
     live.hold(0.3)
     live.note_on(69)
     live.render(rate // 2)
@@ -87,7 +82,7 @@ def test_pitch_and_bend_are_in_tune_at_every_rate(tiny_space: Space, rate: int):
 
 
 def test_a_note_let_go_dies_away_and_frees_its_voice(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.hold(0.3)
     live.note_on(60)
     held = live.render(RATE)
@@ -99,7 +94,7 @@ def test_a_note_let_go_dies_away_and_frees_its_voice(tiny_space: Space):
 
 
 def test_a_held_note_stands_still_until_it_is_let_go(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.hold(0.3)
     live.note_on(60)
     live.render(RATE)
@@ -108,7 +103,7 @@ def test_a_held_note_stands_still_until_it_is_let_go(tiny_space: Space):
 
 
 def test_the_pedal_holds_what_is_let_go(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.hold(0.3)
     live.sustain(True)
     live.note_on(60)
@@ -122,7 +117,7 @@ def test_the_pedal_holds_what_is_let_go(tiny_space: Space):
 
 
 def test_a_key_that_is_struck_again_lets_its_first_note_go(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.hold(0.3)
     live.note_on(60, key="a")
     live.render(2000)
@@ -132,7 +127,7 @@ def test_a_key_that_is_struck_again_lets_its_first_note_go(tiny_space: Space):
 
 
 def test_a_note_of_no_length_still_sounds(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.note_on(60)
     live.note_off(60)
     assert np.abs(live.render(RATE // 2)).max() > 1e-3
@@ -141,7 +136,7 @@ def test_a_note_of_no_length_still_sounds(tiny_space: Space):
 
 
 def test_voices_are_stolen_without_a_click(tiny_space: Space):
-    live, alone = engine(tiny_space, voices=2), engine(tiny_space, voices=2)
+    live, alone = Engine(tiny_space, voices=2), Engine(tiny_space, voices=2)
     for one in (live, alone):
         one.hold(0.3)
         one.note_on(50, 0.9)
@@ -152,13 +147,13 @@ def test_voices_are_stolen_without_a_click(tiny_space: Space):
     sound = live.render(RATE)
     assert live.state().voices <= 2
     assert live.state().stolen == 2
-    fresh = engine(tiny_space)
+    fresh = Engine(tiny_space)
     fresh.note_on(57, 0.9)
     assert roughest(sound) < 2 * max(roughest(fresh.render(RATE)), roughest(alone.render(RATE)))
 
 
 def test_panic_is_silence_within_milliseconds(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.hold(0.3)
     live.sustain(True)
     for pitch in range(48, 56):
@@ -172,7 +167,7 @@ def test_panic_is_silence_within_milliseconds(tiny_space: Space):
 
 
 def test_loud_chords_stay_within_full_scale(tiny_space: Space):
-    live = engine(tiny_space, voices=12)
+    live = Engine(tiny_space, voices=12)
     live.hold(0.3)
     live.gain(24)
     for pitch in range(48, 60):
@@ -184,14 +179,14 @@ def test_loud_chords_stay_within_full_scale(tiny_space: Space):
 def test_a_morph_moves_all_notes_without_a_click(tiny_space: Space):
     names = list(tiny_space.atlas)
     a, b = tiny_space.atlas[names[0]], tiny_space.atlas[names[-1]]
-    live = engine(tiny_space, point=a)
+    live = Engine(tiny_space, point=a)
     live.hold(0.3)
     live.note_on(60)
     live.render(RATE)
     still = live.render(RATE)
     live.at(b)
     moved = live.render(RATE)
-    there = engine(tiny_space, point=b)
+    there = Engine(tiny_space, point=b)
     there.hold(0.3)
     there.note_on(60)
     there.render(RATE)
@@ -202,7 +197,7 @@ def test_a_morph_moves_all_notes_without_a_click(tiny_space: Space):
 
 def test_paths_are_followed_looped_and_left(tiny_space: Space):
     a, b = tiny_space.atlas.points[:2]
-    live = engine(tiny_space, point=a)
+    live = Engine(tiny_space, point=a)
     live.hold(0.2)
     live.note_on(60)
     live.path(tiny_space.path(a, b), duration=0.5)
@@ -223,7 +218,7 @@ def test_paths_are_followed_looped_and_left(tiny_space: Space):
 
 
 def test_unpitched_notes_sound(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.note_on(None, key="drum")
     assert np.abs(live.render(RATE)).max() > 1e-4
     live.note_off("drum")
@@ -232,7 +227,7 @@ def test_unpitched_notes_sound(tiny_space: Space):
 def test_presets_are_gone_to_by_name_and_number(tiny_space: Space):
     a, b = tiny_space.atlas.points[:2]
     presets = Presets([Preset("one", Path(b, np.zeros(1))), Preset("way", tiny_space.path(a, b), 0.2, loop=False)])
-    live = engine(tiny_space, presets=presets, point=a)
+    live = Engine(tiny_space, presets=presets, point=a)
     live.preset("one")
     live.render(2000)
     np.testing.assert_allclose(live.state().point, b, atol=1e-6)
@@ -249,7 +244,7 @@ def test_both_runtimes_decode_the_same(tiny_space: Space):
     rng = np.random.default_rng(0)
     by_torch, name = frames_of(tiny_space, "torch")
     assert name == "torch"
-    by_onnx, name = frames_of(tiny_space)
+    by_onnx, name = frames_of(tiny_space, "onnxruntime")
     assert name == "onnxruntime"
     for count in (1, 7):
         points = rng.standard_normal((count, tiny_space.dim), np.float32)
@@ -262,7 +257,7 @@ def test_both_runtimes_decode_the_same(tiny_space: Space):
 
 
 def test_the_governor_gives_up_voices_first_and_takes_them_back(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     live.hold(0.3)
     for pitch in range(50, 58):
         live.note_on(pitch)
@@ -282,7 +277,7 @@ def test_the_governor_gives_up_voices_first_and_takes_them_back(tiny_space: Spac
 
 
 def test_the_governor_keeps_more_ahead_where_the_device_runs_dry(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     governor = Governor(live, block=256)
     live.load = 0.2
     for count in range(1, 100):
@@ -295,7 +290,7 @@ def test_the_governor_keeps_more_ahead_where_the_device_runs_dry(tiny_space: Spa
 
 
 def test_what_cannot_keep_up_at_all_ends_with_one_voice(tiny_space: Space):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     for pitch in range(50, 58):
         live.note_on(pitch)
     live.render(2000)
@@ -341,7 +336,7 @@ def test_a_follower_never_overshoots(end: float, duration: float, loop: bool):
     ],
 )
 def test_wrong_values_are_refused_and_change_nothing(tiny_space: Space, call, sentence: str):
-    live = engine(tiny_space)
+    live = Engine(tiny_space)
     before = live.point.copy()
     with pytest.raises(ConfigError, match=sentence):
         call(live)
@@ -361,4 +356,4 @@ def test_wrong_values_are_refused_and_change_nothing(tiny_space: Space, call, se
 )
 def test_settings_that_cannot_be_are_refused(tiny_space: Space, options: dict[str, object], sentence: str):
     with pytest.raises(ConfigError, match=sentence):
-        engine(tiny_space, **options)
+        Engine(tiny_space, **options)  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def test_notes_by_midi_and_osc_are_recorded_back_from_jack(tiny_space: Space):
         session.morph(2, 1.0)
 
     with jack(RATE, 256) as server:
-        rows = {row["control"]: row for row in live.measured(tiny_space, server, 256, plan, runtime="torch")}
+        rows = {row["control"]: row for row in live.measured(tiny_space, server, 256, plan)}
     for control in ("midi", "osc"):
         row = rows[control]
         assert row["cents"] < 5
@@ -61,7 +61,7 @@ def test_notes_by_midi_messages_and_osc_are_recorded_back_from_pulseaudio(tiny_s
         session.notes("osc", 3)
 
     with pulse(RATE) as server:
-        rows = list(live.measured(tiny_space, server, 256, plan, runtime="torch"))
+        rows = list(live.measured(tiny_space, server, 256, plan))
     assert all(row["cents"] < 5 and row["latency_ms"] > 0.0 for row in rows)
 
 
@@ -76,7 +76,7 @@ def test_a_server_that_is_not_installed_is_named(name: str, monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def chord(tiny_space: Space) -> np.ndarray:
     """Three seconds of three held notes that move."""
-    engine = Engine(tiny_space, sample_rate=RATE, runtime="torch")
+    engine = Engine(tiny_space, sample_rate=RATE)
     engine.hold(0.3)
     for pitch in (48, 60, 67):
         engine.note_on(pitch)
@@ -111,13 +111,13 @@ def test_gaps_that_were_put_in_are_counted_and_nothing_else(chord: np.ndarray, h
     assert gaps(broken, RATE) == len(holes)
 
 
-@settings(max_examples=20)
-@given(st.integers(0, 20000), st.floats(0.1, 3.0), st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+@given(st.integers(0, 15000), st.floats(0.1, 3.0), st.integers(0, 2**32 - 1))
 def test_a_known_sound_is_found_where_it_begins(chord: np.ndarray, place: int, gain: float, seed: int):
-    known = chord[RATE : RATE + 15000]
-    noise = np.random.default_rng(seed).standard_normal(40000).astype(np.float32) * 0.1 * np.std(known)
+    known = chord[RATE : RATE + 5000]
+    noise = np.random.default_rng(seed).standard_normal(20000) * 0.1 * np.std(known)
     assert find(noise, known) is None
-    noise[place : place + len(known)] += gain * known[: 40000 - place]
+    noise[place : place + len(known)] += gain * known
     assert find(noise, known) == place
 
 

@@ -41,7 +41,7 @@ def folder(tiny_folder: FilePath, tmp_path: FilePath, monkeypatch: pytest.Monkey
 
 @pytest.fixture(scope="module")
 def player(tiny_space: Space) -> Iterator[Player]:
-    with Player(tiny_space, output="clock", runtime="torch") as player:
+    with Player(tiny_space, output="clock") as player:
         yield player
 
 
@@ -128,7 +128,7 @@ def test_it_is_played_from_a_terminal_by_keys_osc_and_midi(folder: FilePath, tin
     FilePath("knob.py").write_text(KNOB)  # a MIDI input that turns controller 21 all the time
     midi, osc = ["--midi", "knob", "--mapping", "m.toml"], ["--osc", str(port := free())]
     options = ["--no-audio", "--record", "out.wav", *midi, *osc]
-    terminal = Terminal(str(ROOT / "scripts" / "play.py"), "space", "--runtime", "torch", *options, MIDO_BACKEND="knob")
+    terminal = Terminal(str(ROOT / "scripts" / "play.py"), "space", *options, MIDO_BACKEND="knob")
     try:
         terminal.until(r"voices.*of 8")
         assert termios.tcgetattr(terminal.typed)[3] & termios.ICANON == 0
@@ -168,7 +168,7 @@ def test_a_path_with_a_chord_is_played_into_a_file(
     path = tiny_space.path(*tiny_space.atlas.points[[0, 9]])
     write_path("rise.json", path, tiny_space)
     options = ["--path", "rise.json", "--duration", "0.5", "--loop", "--chord", "A4", "--hold", "0.3", "--osc", "0"]
-    options += ["--no-audio", "--record", "out.wav", "--seconds", "1.5", "--runtime", "torch"]
+    options += ["--no-audio", "--record", "out.wav", "--seconds", "1.5"]
     assert main(["play", "space", *options]) == 0
     begin, end = capsys.readouterr().out.splitlines()
     assert begin == "playing space: 22050 Hz, block 256, torch; no keyboard here, Ctrl-C ends it"

@@ -23,7 +23,7 @@ from timbre.space import Space
 def recorded(tiny_space: Space, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Player, Path]]:
     """A player without a device that records."""
     file = tmp_path_factory.mktemp("player") / "out.wav"
-    with Player(tiny_space, output="clock", record=file, sample_rate=44100, runtime="torch") as player:
+    with Player(tiny_space, output="clock", record=file, sample_rate=44100) as player:
         yield player, file
 
 
@@ -62,7 +62,7 @@ def test_notes_sound_and_the_state_is_told(recorded: tuple[Player, Path], tiny_s
 
 def test_the_recording_appears_whole_when_the_player_is_closed(tiny_space: Space, tmp_path: Path):
     file = tmp_path / "a4.wav"
-    with Player(tiny_space, output="clock", record=file, runtime="torch") as player:
+    with Player(tiny_space, output="clock", record=file) as player:
         player.hold(0.3)
         player.note_on(69)
         assert until(lambda: player.state().seconds > 2.0)
@@ -77,7 +77,7 @@ def test_the_recording_appears_whole_when_the_player_is_closed(tiny_space: Space
 
 
 def test_a_caller_may_read_the_ring_itself(tiny_space: Space):
-    with Player(tiny_space, output="ring", runtime="torch") as player:
+    with Player(tiny_space, output="ring") as player:
         player.note_on(60)
         heard = np.zeros(0, np.float32)
         assert until(lambda: player.ring.filled > 0)
@@ -92,7 +92,7 @@ def test_a_caller_may_read_the_ring_itself(tiny_space: Space):
 
 
 def test_a_closed_player_says_so(tiny_space: Space):
-    player = Player(tiny_space, output="ring", runtime="torch")
+    player = Player(tiny_space, output="ring")
     file = player.ring.file
     player.close()
     player.close()
@@ -105,7 +105,7 @@ def test_no_process_outlives_whoever_started_it(tiny_folder: Path):
     code = (
         "import timbre, time\n"
         "from timbre.playback import Player\n"
-        f"player = Player(timbre.load({str(tiny_folder)!r}), output='ring', runtime='torch')\n"
+        f"player = Player(timbre.load({str(tiny_folder)!r}), output='ring')\n"
         "print(player.pid, flush=True)\n"
         "time.sleep(60)\n"
     )

@@ -16,7 +16,7 @@ from timbre.audio.resampling import Resampler
 from timbre.errors import ConfigError
 from timbre.playback.controls import HIGHEST, LOWEST, MOST_VOICES, Controls, Key, Latency, State
 from timbre.playback.follower import Follower
-from timbre.playback.frames import RUNTIMES, frames_of
+from timbre.playback.frames import chosen, frames_of
 from timbre.playback.voice import Voice
 from timbre.space import Path, Space
 from timbre.space.presets import Presets
@@ -274,5 +274,4 @@ def check_settings(voices: int, sample_rate: int | None, inverter: str, runtime:
         raise ConfigError(f"A sample rate of {sample_rate} Hz was asked for; 8000 to 192000 Hz is wanted.")
     if inverter not in STREAMS:
         raise ConfigError(f"No causal inverter is called {inverter!r}: there are {', '.join(STREAMS)}.")
-    if runtime not in (None, *RUNTIMES):
-        raise ConfigError(f"The runtime {runtime!r} is not known; there are {' and '.join(RUNTIMES)}.")
+    chosen(runtime)

@@ -56,11 +56,13 @@ def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
 
     Args:
         space: the space.
-        runtime: one of :data:`RUNTIMES`; None takes the first that is installed.
+        runtime: one of :data:`RUNTIMES`; None takes what the environment variable TIMBRE_RUNTIME says, else the first
+            that is installed.
 
     Raises:
-        ConfigError: the runtime is not installed.
+        ConfigError: there is no such runtime, or it is not installed.
     """
+    runtime = chosen(runtime)
     if runtime != "torch":
         try:
             import onnxruntime
@@ -73,14 +75,28 @@ def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
     return _sharpened(_by_torch(space), space), "torch"
 
 
+def chosen(runtime: str | None) -> str | None:
+    """What was asked for, here or in the environment; None if nothing.
+
+    Raises:
+        ConfigError: there is no such runtime.
+    """
+    runtime = runtime or os.environ.get("TIMBRE_RUNTIME") or None
+    if runtime not in (None, *RUNTIMES):
+        raise ConfigError(f"The runtime {runtime!r} is not known; there are {' and '.join(RUNTIMES)}.")
+    return runtime
+
+
 def is_ready(space: Space, runtime: str | None = None) -> bool:
     """Whether :func:`frames_of` has nothing to prepare, which would take a while."""
+    if chosen(runtime) == "torch":
+        return True
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError:
         return True
-    return runtime == "torch" or _file(space).exists()
+    return _file(space).exists()
 
 
 def exported(space: Space) -> Path:

@@ -27,7 +27,7 @@ class Page {
     this.z = Array.from(z);
     this.map.cursor = this.z;
     this.sound.send({ do: "at", point: this.z });
-    this.map.draw();
+    this.map.draw(false);
     this.panels.follow(from);
     clearTimeout(this.later);
     this.later = setTimeout(() => this.settle(), 160);
@@ -157,7 +157,7 @@ class Page {
     find("state").title = `page ${Math.round(latency)} ms, engine ${Math.round(engine)} ms; ${state.underruns} underruns of the engine; ${state.runtime}`;
     this.keys.show(state.notes.filter((note) => note !== null));
     this.map.sounding = state.voices ? state.point : null;
-    this.map.draw();
+    this.map.draw(false);
   }
 
   wire() {

@@ -114,12 +114,15 @@ export class SpaceMap extends Drawing {
     this.draw();
   }
 
-  draw() {
+  // Draws at the next frame; what only moves leaves the ground with its thousands of notes alone.
+  draw(ground = true) {
+    this.stale ||= ground;
     if (this.waiting || !this.width || !this.plane) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.drawGround();
+      if (this.stale) this.drawGround();
+      this.stale = false;
       this.drawTop();
     });
   }
@@ -238,7 +241,7 @@ export class SpaceMap extends Drawing {
     }
     if (this.path.length < 2) this.path = [];
     this.tell("drawn", this.path.length ? this.times.at(-1) / 1000 : 0);
-    this.draw();
+    this.draw(false);
   }
 
   addPoint() {
@@ -247,7 +250,7 @@ export class SpaceMap extends Drawing {
     this.path = [...this.path, Array.from(this.cursor)];
     this.times = this.path.map((_, n) => n);
     this.tell("drawn", 0);
-    this.draw();
+    this.draw(false);
   }
 
   // The path as the server takes it.
@@ -259,6 +262,6 @@ export class SpaceMap extends Drawing {
   setWay({ points, times }) {
     [this.path, this.times] = [points, times];
     this.tell("drawn", 0);
-    this.draw();
+    this.draw(false);
   }
 }

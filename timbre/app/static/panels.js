@@ -115,7 +115,7 @@ export class Panels {
     find(`go-${name.toLowerCase()}`).disabled = false;
     find("morph").disabled = Object.keys(this.page.map.marks).length < 2;
     if (!find("morph").disabled) this.showMorph(name === "A" ? 0 : 1);
-    this.page.map.draw();
+    this.page.map.draw(false);
   }
 
   morph(share, heard = false) {
