@@ -58,7 +58,7 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stage(folder: Path) -> Iterator[Stage]:
     space = timbre.load(folder)
-    engine = Engine(space, runtime="torch")
+    engine = Engine(space)
     worker = Worker(folder)
     yield Stage(space, folder, ROOT / "datasets" / "orchestra", Seat(engine, Near(engine)), worker)
     worker.close()
@@ -530,9 +530,9 @@ def test_a_second_page_takes_over_and_the_first_is_told(client: httpx.Client):
 
 
 def test_a_player_that_died_ends_the_socket_with_its_sentence(stage: Stage):
-    source = Near(Engine(stage.space, runtime="torch"))
+    source = Near(Engine(stage.space))
     source.dry = True
-    seat = Seat(Engine(stage.space, runtime="torch"), source)
+    seat = Seat(Engine(stage.space), source)
     with serving(Stage(stage.space, stage.folder, None, seat, stage.worker)) as client, live(client) as page:
         send(page, "credit", played=0, ahead=300)
         with pytest.raises(ConnectionClosed, match=r"The player has ended\."):

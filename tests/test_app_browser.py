@@ -42,14 +42,9 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    """Where the app says that the page is; it decodes with torch, as preparing onnxruntime takes long."""
-    values = (str(folder), str(ROOT / "datasets" / "orchestra"))
-    script = f"""
-from pathlib import Path
-from timbre.app.server import run
-run(*map(Path, {values!r}), "127.0.0.1", 0, runtime="torch")
-"""
-    command = [sys.executable, "-c", script]
+    """Where the command says that the page is."""
+    command = [sys.executable, "-m", "timbre", "app", str(folder), "--port", "0", "--no-open"]
+    command += ["--notes", str(ROOT / "datasets" / "orchestra")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

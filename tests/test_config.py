@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timbre.cli import app
+from timbre.cli import commands
 from timbre.config import (
     Config,
     DataConfig,
@@ -158,7 +158,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def settings_of(*options: str) -> Config:
     """The settings that `timbre train LIBRARY OUT` with these options would train with."""
-    _, bound, _ = app.parse_args(["train", "library", "out", *options], exit_on_error=False, print_error=False)
+    _, bound, _ = commands.parse_args(["train", "library", "out", *options], exit_on_error=False, print_error=False)
     bound.apply_defaults()
     return bound.arguments["settings"]
 

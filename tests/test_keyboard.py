@@ -69,7 +69,7 @@ class Heard(Controls):
         self.events.append((name, values))
 
     def state(self) -> State:
-        return Engine(self.space, point=self.point, runtime="torch").state()
+        return Engine(self.space, point=self.point).state()
 
     def struck(self) -> list[float]:
         return [values["pitch"] for name, values in self.events if name == "note_on"]
@@ -233,7 +233,7 @@ def test_octave_and_velocity_have_ends(tiny_space: Space) -> None:
 
 
 def test_arrows_move_along_an_axis_from_where_the_sound_is(tiny_space: Space) -> None:
-    engine = Engine(tiny_space, runtime="torch")
+    engine = Engine(tiny_space)
     keyboard, start = Keyboard(engine), engine.point.copy()
     keyboard.press(Key("down"), 0.0)
     for _ in range(3):
@@ -272,7 +272,7 @@ def test_presets_are_gone_to_and_kept(tiny_space: Space) -> None:
 
 
 def test_a_controller_learns_the_axis_that_is_chosen(tiny_space: Space) -> None:
-    engine = Engine(tiny_space, runtime="torch")
+    engine = Engine(tiny_space)
     midi = MidiInput(engine)
     keyboard = Keyboard(engine, learn=midi.learn)
     keyboard.press(Key("down"), 0.0)
@@ -295,7 +295,7 @@ def test_escape_leaves_and_ctrl_c_interrupts(tiny_space: Space) -> None:
 def test_the_view_fits_the_screen_and_tells(tiny_space: Space, width: int, height: int) -> None:
     from rich.console import Console
 
-    engine = Engine(tiny_space, Presets([Preset("dark", Path(np.zeros((1, 3)), np.zeros(1)))]), runtime="torch")
+    engine = Engine(tiny_space, Presets([Preset("dark", Path(np.zeros((1, 3)), np.zeros(1)))]))
     keyboard = Keyboard(engine)
     for name in ("z", "g", "down"):
         keyboard.press(Key(name), 0.0)

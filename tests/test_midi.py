@@ -258,7 +258,7 @@ def test_no_stream_of_bytes_raises(named: Space, parts: list[bytes]):
 
 
 def test_an_engine_survives_a_flood_of_messages(tiny_space: Space):
-    engine = Engine(tiny_space, some_presets(tiny_space), runtime="torch")
+    engine = Engine(tiny_space, some_presets(tiny_space))
     midi, parser, generator = MidiInput(engine), mido.Parser(), np.random.default_rng(0)
     bytes_ = generator.integers(0, 256, 20000)
     parser.feed(np.where(generator.random(20000) < 0.7, bytes_ % 128, bytes_).astype(np.uint8).tobytes())
@@ -273,7 +273,7 @@ def test_an_engine_survives_a_flood_of_messages(tiny_space: Space):
 
 
 def test_a_note_by_midi_sounds_at_its_pitch_and_bend(tiny_space: Space):
-    engine = Engine(tiny_space, runtime="torch")
+    engine = Engine(tiny_space)
     midi = MidiInput(engine)
     midi.handle(Message("note_on", note=67, velocity=100))
     assert cents_off(engine, 67.0) < 15

@@ -92,7 +92,7 @@ class Told(Recorder):
 
 @pytest.fixture(scope="module")
 def engine(named: Space) -> Engine:
-    return Engine(named, some_presets(named), runtime="torch")
+    return Engine(named, some_presets(named))
 
 
 @pytest.fixture

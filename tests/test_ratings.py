@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
 import timbre
-from timbre.cli import app
+from timbre.cli import commands
 from timbre.data import Library, Note
 from timbre.data.ratings import (
     ALIASES,
@@ -313,7 +313,7 @@ def test_the_shipped_ratings_are_sound():
 
 
 def test_the_command_describes_ratings(capsys):
-    app(["ratings", "orchestra", "--library", "datasets/orchestra"], exit_on_error=False)
+    commands(["ratings", "orchestra", "--library", "datasets/orchestra"], exit_on_error=False)
     text = capsys.readouterr().out
     assert "13 sounds or instruments, 78 rated pairs" in text
     assert "FrenchHorn: french_horn" in text

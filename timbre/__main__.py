@@ -21,10 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from cyclopts import CycloptsError
 
-    from timbre.cli import app
+    from timbre.cli import commands
 
     try:
-        status = app(arguments, exit_on_error=False, print_error=False)
+        status = commands(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
         return status or 0
     except TimbreError as error:

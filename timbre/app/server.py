@@ -18,6 +18,7 @@ from timbre.app.pages import Stage
 from timbre.app.site import make_site
 from timbre.app.work import Worker
 from timbre.errors import ConfigError, DeviceError
+from timbre.playback.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
 from timbre.space.presets import read_presets
@@ -25,10 +26,8 @@ from timbre.space.presets import read_presets
 _LEAVING = 2  # s that open connections have when the server ends
 
 
-def run(
-    folder: Path, notes: Path | None, host: str, port: int, open_page: bool = False, runtime: str | None = None
-) -> None:
-    """See :func:`timbre.app.serve`; `runtime` is what decodes, as for :class:`~timbre.playback.player.Player`."""
+def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool = False) -> None:
+    """See :func:`timbre.app.serve`."""
     if notes is not None and not notes.expanduser().is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     folder, listening = folder.expanduser(), listen(host, port)
@@ -36,7 +35,9 @@ def run(
     with listening, leaving_on_signals():
         space, port = timbre.load(folder), listening.getsockname()[1]
         presets = read_presets(folder, space)
-        with closing(Worker(folder)) as worker, Player(space, presets, output="ring", runtime=runtime) as player:
+        if not is_ready(space):
+            print(PREPARING, flush=True)
+        with closing(Worker(folder)) as worker, Player(space, presets, output="ring") as player:
             stage = Stage(space, folder, notes and notes.expanduser(), Seat(player, player), worker)
             server = make_server(make_site(stage, Hosts(host, port)))
             address = f"http://{_authority(host, port)}/"

@@ -48,7 +48,7 @@ def fill_from_toml(app: App, commands: tuple[str, ...], arguments: "ArgumentColl
         Dict(settings, use_commands_as_keys=False, source=files[0])(app, commands, arguments)
 
 
-app = App(
+commands = App(
     name="timbre",
     help="Learn a timbre space from instrument notes, and turn its places into sound. "
     "Each command explains itself: timbre train --help.",
@@ -60,4 +60,4 @@ app = App(
 )
 
 for _order, (_name, _help) in enumerate(_COMMANDS.items()):
-    app.command(f"timbre.cli.{_name}:{_name}", name=_name, help=_help, sort_key=_order)
+    commands.command(f"timbre.cli.{_name}:{_name}", name=_name, help=_help, sort_key=_order)

@@ -109,7 +109,7 @@ def play(
 
         find_port(midi)
     from timbre.playback import Player
-    from timbre.playback.frames import is_ready
+    from timbre.playback.frames import PREPARING, is_ready
     from timbre.playback.terminal import ignore_signals, leaving_on_signals
     from timbre.space.path_files import read_path
     from timbre.space.presets import read_presets
@@ -123,7 +123,7 @@ def play(
         _adapters(trial, silent, midi, mapping, osc)
         _start(silent, *begin)
     if not is_ready(fitted, runtime):
-        print("preparing the decoder for live play, once for each space: a quarter of a minute", flush=True)
+        print(PREPARING, flush=True)
     with ExitStack() as stack:
         stack.enter_context(leaving_on_signals())
         player = stack.enter_context(

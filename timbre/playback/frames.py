@@ -23,6 +23,7 @@ from timbre.models.conditions import Conditions
 from timbre.space import Space
 
 RUNTIMES = ("onnxruntime", "torch")
+PREPARING = "preparing the decoder for live play, once for each space: a quarter of a minute"
 HELD = 1e9  # s: the release of a note that is held; infinity less infinity is no number
 _INPUTS = ("points", "pitch", "velocity", "time", "release")
 _VERSION = 3  # of what is exported; part of its name
