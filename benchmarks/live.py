@@ -21,6 +21,8 @@ player kept rendered at the end, shed the notes that it gave up because the mach
 
 import argparse
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -347,6 +349,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="of each held row; 60, and 4 if --quick")
     add_arguments(parser)
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended as well
     torch.set_num_threads(1)
     args.seconds = args.seconds or (4.0 if args.quick else 60.0)
     if args.servers is None:

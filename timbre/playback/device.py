@@ -20,8 +20,8 @@ import numpy as np
 from timbre.errors import DeviceError
 from timbre.playback.ring import Feed, Ring
 
-_CATCH_UP = 0.02  # s that the clock may make good
 _PRIORITY = 10  # of a real-time thread, low among those
+_CATCH_UP = 0.02  # s that the clock may make good
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def _through_a_device(request: dict[str, Any], over: threading.Event) -> None:
     def callback(out: np.ndarray, frames: int, _time: Any, status: Any) -> None:
         if not urgent.is_set():
             urgent.set()
-            _be_urgent()
+            be_urgent(_PRIORITY)
         if status.output_underflow and ring.running:
             ring.missed()
         feed.fill(out[:, 0])
@@ -126,11 +126,11 @@ def _by_the_clock(request: dict[str, Any], over: threading.Event) -> None:
     _say(ended=True)
 
 
-def _be_urgent() -> None:
+def be_urgent(priority: int) -> None:
     """Ask for a real-time priority for the calling thread; where that is not allowed, all stays as it is."""
     if hasattr(os, "sched_setscheduler"):
         with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
 
 
 def _wait_for_the_end(over: threading.Event) -> None:

@@ -21,11 +21,12 @@ import torch
 import timbre
 from timbre.errors import TimbreError
 from timbre.playback import facts
+from timbre.playback.device import be_urgent
 from timbre.playback.engine import Engine
 from timbre.playback.governor import Governor
 from timbre.playback.ring import Ring
 
-_NICE = -10
+_NICE, _PRIORITY = -10, 5  # the second where real-time priorities are allowed; below the device's
 _WAIT, _IDLE = 0.0008, 0.0015  # s between looks at the ring, while something sounds and while nothing does
 _TELL = 0.03  # s between two reports
 
@@ -59,6 +60,8 @@ def main() -> None:
     print(json.dumps({"runtime": engine.runtime, "sample_rate": engine.sample_rate}), flush=True)
     gc.collect()
     gc.freeze()
+    if (os.cpu_count() or 1) > 1:  # an only core would have nothing left for whoever plays
+        be_urgent(_PRIORITY)
     _serve(engine, governor, rings, inbox)
 
 
