@@ -55,6 +55,8 @@ Try next:
   {command} inspect {space} --names
   {command} synth {space} --at={coordinates} --pitch A3 --duration 3 -o a3.wav
   {command} synth {space} --from {names[1]} --to {names[min(2, len(names) - 1)]} --steps 5 -o steps.wav
+  {command} app {space} --notes {library}
+  {command} play {space} --at {names[0]}
   {command} map {space} -o map
   {command} path {space} --from {names[0]} --to {names[1]} --kind geodesic -o path.json
   {command} render {space} --path path.json --pitch "C4 E4:G4" --hold 0.6 -o path.wav

@@ -10,7 +10,10 @@ from pathlib import Path
 import timbre
 from timbre.errors import DeviceError
 
-_PACKAGES = ("numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts")
+_PACKAGES = (
+    "numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts", "onnxruntime",
+    "python-rtmidi", "python-osc", "starlette", "uvicorn",
+)  # fmt: skip
 
 
 def info() -> None:
