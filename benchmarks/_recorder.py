@@ -1,5 +1,6 @@
 """Records a sound server until standard input ends: _recorder.py jack|pulse RATE OUT.npz (see _servers.py)."""
 
+import gc
 import os
 import queue
 import subprocess
@@ -14,6 +15,7 @@ Blocks = "queue.SimpleQueue[tuple[float, np.ndarray]]"
 
 def main() -> None:
     """Record; then write samples, the times at which blocks began, the places of these, and the times of xruns."""
+    gc.disable()  # which would hold up the server now and then
     name, rate, target = sys.argv[1:]
     blocks: queue.SimpleQueue[tuple[float, np.ndarray]] = queue.SimpleQueue()
     over = threading.Event()

@@ -11,8 +11,8 @@ import timbre
 from timbre.errors import DeviceError
 
 _PACKAGES = (
-    "numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts", "onnxruntime",
-    "python-rtmidi", "python-osc", "starlette", "uvicorn",
+    "numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts",
+    "onnxruntime", "python-rtmidi", "python-osc", "starlette", "uvicorn",
 )  # fmt: skip
 
 
