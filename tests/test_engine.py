@@ -1,11 +1,15 @@
 """The live engine on real notes: what it plays is what is rendered offline, and nothing clicks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timbre.errors import ConfigError
+from timbre.models.vae import VAE
 from timbre.playback.controls import middle
 from timbre.playback.engine import Engine
 from timbre.playback.follower import Follower
@@ -79,6 +83,25 @@ def test_pitch_and_bend_are_in_tune_at_every_rate(tiny_space: Space, rate: int):
     live.render(rate // 4)
     wanted = 440.0 * 2 ** (2 / 12)
     assert cents(frequency(live.render(rate), rate, wanted), wanted) < 5
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "hop", "inverter"), [(4096, 1024, "rtpghi-1"), (1000, 250, "rtpghi"), (1024, 509, "rtisi")]
+)
+def test_any_transform_and_causal_inverter_can_be_played(tiny_space: Space, n_fft: int, hop: int, inverter: str):
+    front = replace(tiny_space.config.spectrogram, n_fft=n_fft, hop_length=hop)
+    config = replace(tiny_space.config, spectrogram=front)
+    torch.manual_seed(0)
+    space = Space(config, VAE(config).eval(), tiny_space.atlas, {})
+    live = Engine(space, voices=2, inverter=inverter, sample_rate=48000)
+    for pitch in (50, 57, 62, 69):
+        live.note_on(pitch)
+        sound = live.render(9000)
+        assert np.isfinite(sound).all()
+        assert np.abs(sound).max() > 1e-4
+    live.panic()
+    live.render(9000)
+    assert np.abs(live.render(9000)).max() == 0.0
 
 
 def test_a_note_let_go_dies_away_and_frees_its_voice(tiny_space: Space):
