@@ -93,12 +93,13 @@ def test_a_caller_may_read_the_ring_itself(tiny_space: Space):
 
 def test_a_closed_player_says_so(tiny_space: Space):
     player = Player(tiny_space, output="ring")
-    file = player.ring.file
+    assert not player.ring.file.exists()  # so that nothing stays behind, however it ends
     player.close()
     player.close()
-    assert not file.exists()
     with pytest.raises(ConfigError, match="closed"):
         player.note_on(60)
+    with pytest.raises(ConfigError, match="closed"):
+        player.state()
 
 
 def test_no_process_outlives_whoever_started_it(tiny_folder: Path):

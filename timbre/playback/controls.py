@@ -47,7 +47,7 @@ class State:
         voices: how many voices sound, those dying away included.
         limit: how many may sound at present; fewer than asked for while the machine cannot keep up.
         load: share of the time that rendering takes, of late; 1 is all there is.
-        underruns: how often the device ran dry.
+        underruns: how often the device ran dry, or was late itself.
         shed: notes that were cut short because the machine could not keep up.
         stolen: notes that were cut short because all voices were in use.
         latency: of an event.

@@ -92,10 +92,11 @@ def _through_a_device(request: dict[str, Any], over: threading.Event) -> None:
             urgent.set()
             be_urgent(_PRIORITY)
         if status.output_underflow and ring.running:
-            ring.missed()
+            ring.stalled()
         feed.fill(out[:, 0])
         out[:, 1:] = out[:, :1]
 
+    be_urgent(_PRIORITY)  # this thread too: while it holds the interpreter's lock, the callback waits for it
     try:
         stream = sounddevice.OutputStream(
             samplerate=rate, blocksize=request["block"], device=request["device"], channels=channels,
@@ -127,8 +128,9 @@ def _by_the_clock(request: dict[str, Any], over: threading.Event) -> None:
 
 
 def be_urgent(priority: int) -> None:
-    """Ask for a real-time priority for the calling thread; where that is not allowed, all stays as it is."""
-    if hasattr(os, "sched_setscheduler"):
+    """Ask for a real-time priority for the calling thread, if it has none that is higher (JACK's callbacks have); where
+    that is not allowed, all stays as it is."""
+    if hasattr(os, "sched_setscheduler") and os.sched_getparam(0).sched_priority < priority:
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
 

@@ -79,7 +79,9 @@ class Engine(Controls):
         self._follower = Follower(self.point, front.frame_rate)
         self._hold, self._pedal, self._bend_to, self._bend = np.inf, False, 0.0, 0.0
         self._gain_to = self._gain = _ROOM
-        self._fading = np.zeros(max(round(_CUT * self._rate), self.step))  # of notes cut short: what is still to be heard of them
+        self._fading = np.zeros(
+            max(round(_CUT * self._rate), self.step)
+        )  # of notes cut short: what is still to be heard of them
         self._limiter = Limiter(self._rate, look_ahead=_LOOK_AHEAD)
         self._resampler = Resampler(self._rate, self.sample_rate) if self.sample_rate != self._rate else None
         self._ready: deque[np.ndarray] = deque()

@@ -29,7 +29,7 @@ def read(ring: Ring, runtime: str, sample_rate: int, block: int, device: float) 
     voices, limit, load, shed, stolen, late, delay, peak, seconds, ahead, notes, dim = values[:12]
     return State(
         values[_POINT : _POINT + int(dim)].astype(np.float32), tuple(values[_NOTES : _NOTES + int(notes)].tolist()),
-        int(voices), int(limit), float(load), ring.underruns, int(shed), int(stolen),
+        int(voices), int(limit), float(load), ring.underruns + ring.stalls, int(shed), int(stolen),
         Latency(float(ahead), float(late), 1000.0 * device), float(delay), float(peak), float(seconds), sample_rate,
         block, runtime,
     )  # fmt: skip

@@ -88,6 +88,7 @@ def play_samples(samples: np.ndarray, sample_rate: int, device: int | str | None
         DeviceError: as of :class:`Output`.
     """
     with Output(device, sample_rate=sample_rate, capacity=len(samples) + 1) as output:
+        output.ring.forget()
         output.ring.write(samples)
         output.start()
         time.sleep(min(0.05, len(samples) / sample_rate))

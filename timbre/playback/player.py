@@ -24,6 +24,7 @@ from timbre.space.presets import Presets
 from timbre.synth import render
 
 OUTPUTS = ("device", "clock", "ring")
+_CLOSED = "The player is closed; make a new one."
 _TAPPED = 20  # s that a recording may fall behind
 
 
@@ -109,13 +110,17 @@ class Player(Controls):
             }  # fmt: skip
             self._helper = Helper("timbre.playback.service", request)
             self._runtime = self._helper.answer()["runtime"]
+        for ring in (self.ring, self._recording.ring) if self._recording else (self.ring,):
+            ring.forget()
         while self.ring.filled < self.block:
             self._helper.check()
             time.sleep(0.002)
         self.ring.running = True
 
     def state(self) -> State:
-        """What the engine has told last, some 30 times a second."""
+        """What the engine has told last, some 30 times a second; a ConfigError if the player is closed."""
+        if self._helper is None:
+            raise ConfigError(_CLOSED)
         return facts.read(self.ring, self._runtime, self.sample_rate, self.block, self._late)
 
     def check(self) -> None:
@@ -142,8 +147,7 @@ class Player(Controls):
             self._helper.close()
         if self._output:
             self._output.close()
-        elif self._helper or self.ring.file.exists():
-            self.ring.close()
+        self.ring.close()
         self._helper = self._output = None
         if self._recording:
             recording, self._recording = self._recording, None
@@ -157,7 +161,7 @@ class Player(Controls):
 
     def _send(self, name: str, **values: Any) -> None:
         if self._helper is None:
-            raise ConfigError("The player is closed; make a new one.")
+            raise ConfigError(_CLOSED)
         self._helper.send({"name": name, "values": values})
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 _HEAD = 16  # counters
 _FACTS = 2304  # numbers that the writer tells
-_WRITTEN, _READ, _UNDERRUNS, _RUNNING, _CLOSING = range(5)
+_WRITTEN, _READ, _UNDERRUNS, _STALLS, _RUNNING, _CLOSING = range(6)
 
 
 class Ring:
@@ -32,7 +32,7 @@ class Ring:
 
     def __init__(self, capacity: int = 0, file: str | os.PathLike[str] | None = None) -> None:
         size = 8 * (_HEAD + _FACTS)
-        self._owner = file is None
+        self._owner, self._open = file is None, True
         if file is None:
             memory = Path("/dev/shm")  # held in memory; a file on a disk may stall while it is written back
             folder = memory if os.access(memory, os.W_OK) else None
@@ -68,6 +68,11 @@ class Ring:
     def underruns(self) -> int:
         """How often the reader found less than it needed."""
         return int(self._head[_UNDERRUNS])
+
+    @property
+    def stalls(self) -> int:
+        """How often the reader itself came too late, which no more samples would have cured."""
+        return int(self._head[_STALLS])
 
     @property
     def running(self) -> bool:
@@ -110,17 +115,25 @@ class Ring:
         """Count an underrun; the reader's."""
         self._head[_UNDERRUNS] += 1
 
+    def stalled(self) -> None:
+        """Count a stall; the reader's."""
+        self._head[_STALLS] += 1
+
     def forget(self) -> None:
-        """Take the name away, where the system lets go of names in use; the memory stays as long as it is used."""
+        """Take the name away, once all have attached that will: then nothing is left behind, whatever happens."""
         if self._owner:
-            self.file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a system that keeps names in use lets it go at the end
+                self.file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give the memory back."""
-        self.forget()
+        if not self._open:
+            return
+        self._open = False
         del self._head, self.facts, self._samples
         with contextlib.suppress(BufferError):  # somebody still holds a view of it; it goes with that
             self._memory.close()
+        self.forget()
 
 
 class Feed:
