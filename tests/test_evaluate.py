@@ -297,6 +297,22 @@ class TestPitchMeters:
         assert 10.0 < found["decoded_cents_p95"] <= 1200.0
 
 
+class TestTimes:
+    def test_a_delayed_note_is_late_by_its_delay(self):
+        note = np.concatenate([np.zeros(500), np.random.default_rng(0).normal(size=20000)])
+        found = _sounds._on_time([note, note], [np.concatenate([np.zeros(441), note[:-441]]), note], 22050)
+        assert found["decoded_onset_worst_ms"] == pytest.approx(20.0, abs=0.01)
+        assert found["decoded_onset_median_ms"] == pytest.approx(10.0, abs=0.01)
+        assert found["decoded_onset_within_10_ms_share"] == 0.5
+
+    def test_clicks_are_counted(self):
+        time = np.arange(22050) / 22050
+        note = 0.5 * np.sin(2 * np.pi * 330.0 * time)
+        clicked = note + 0.2 * (time > 0.5)
+        assert _sounds._clicks([(note, note), (note, clicked)], 22050)["decoded_clicks"] == 1
+        assert _sounds._clicks([(clicked, clicked)], 22050) == {"decoded_clicks": 0, "decoded_click_worst_db": 0.0}
+
+
 class TestSweep:
     def test_an_axis_that_keeps_its_promise(self):
         shifts = np.linspace(-1.5, 1.5, STEPS)

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import spearmanr
 
 from timbre.models.labels import Labels
-from timbre.models.perceptual import FORMS, KEPT, MetricTerm, Places, PriorTerm, RatingsTerm, distances
+from timbre.models.perceptual import FORMS, KEPT, MetricTerm, Places, PriorTerm, RatingsTerm, SumOfTerms, distances
 
 ITEMS, DIM = 7, 5
 
@@ -220,3 +220,19 @@ def test_distances_are_euclidean_with_a_gradient_where_they_vanish():
     found.sum().backward()
     assert torch.isfinite(a.grad).all()
     np.testing.assert_allclose(found.detach(), cdist(a.detach(), a.detach()), atol=2e-3)
+
+
+def test_terms_add_up():
+    target, weight = ratings()
+    pictures, z = torch.rand(ITEMS, 4), torch.randn(ITEMS, DIM, requires_grad=True)
+    found = labels(range(ITEMS), picture=pictures, pitch=[60.0] * ITEMS)
+
+    def both():
+        return MetricTerm(DIM, 4), RatingsTerm("rank", target, weight, DIM)
+
+    together, apart = SumOfTerms(both()), both()
+    for _ in range(2):  # the first time there is nothing to compare with
+        value = together(z, found)
+        expected = [term(z, found) for term in apart]
+    assert all(part > 0 for part in expected)
+    torch.testing.assert_close(value, sum(expected))

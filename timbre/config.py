@@ -184,9 +184,10 @@ class ModelConfig:
 class RegularizationConfig:
     """What orders the space, beside the evidence bound."""
 
-    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric"] = "metric"
+    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric", "metric+rank"] = "metric"
     """How distances are made to follow listeners' ratings: the four forms of Esling et al. 2018; the order of the
-    distances (rank); or the distances of a listener model for every pair of notes (metric)."""
+    distances (rank); the distances of a listener model for every pair of notes (metric); or the last two together
+    (metric+rank)."""
     perceptual_weight: float = 1.0
     """Weight of that term."""
     perceptual_dims: int = 0
@@ -314,6 +315,69 @@ class Config:
     @classmethod
     def from_toml(cls, path: str | Path) -> "Config":
         """A config from a TOML file with tables [spectrogram], [data], [model], [regularization] and [training]."""
+        return cls.from_dict(read_toml(path))
+
+
+@dataclass(frozen=True)
+class VocoderConfig:
+    """A space's vocoder: its network, and how it is trained."""
+
+    channels: int = 192
+    """Width of the network."""
+    blocks: int = 4
+    """Its residual blocks."""
+    kernel: int = 5
+    """Frames that each of them sees: its own and those before it."""
+    look_ahead: int = 1
+    """Frames after the one in question that the network sees."""
+    notes: int = 4096
+    """Notes to learn from, at most; of larger libraries every so-manieth."""
+    steps: int = 6000
+    """Steps of training."""
+    max_minutes: float = 0.0
+    """End after this many minutes of training; 0 sets no limit. The learning rate falls in time with it."""
+    batch_size: int = 8
+    """Notes of each step."""
+    frames: int = 40
+    """Frames of each note in a step."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""
+    randomness: float = 0.7
+    """Share of the distance between two draws that the score takes away: 1 asks for sounds that are as random as the
+    recordings, 0 for those that are nearest to them on average, which are dull."""
+    phase_weight: float = 0.2
+    """Weight of the phases' distance beside the score."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's own choice."""
+    seed: int = 0
+    """Seed of the weights, the batches and the noise."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("channels", 8), ("blocks", 1), ("kernel", 1), ("notes", 8), ("steps", 1), ("frames", 12)):
+            value = getattr(self, name)
+            _require(value >= least, f"vocoder.{name} is {value}; it must be {least} or more.")
+        _require(0 <= self.look_ahead <= 8, f"vocoder.look_ahead is {self.look_ahead}; it must lie between 0 and 8.")
+        _require(self.batch_size >= 1, f"vocoder.batch_size is {self.batch_size}; it must be 1 or more.")
+        _require(self.learning_rate > 0, f"vocoder.learning_rate is {self.learning_rate}; it must be above 0.")
+        _require(0 <= self.randomness <= 1, f"vocoder.randomness is {self.randomness}; it must lie between 0 and 1.")
+        for name in ("max_minutes", "phase_weight", "threads"):
+            value = getattr(self, name)
+            _require(value >= 0, f"vocoder.{name} is {value}; it must be 0 or more.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "VocoderConfig":
+        """Settings from plain values; missing keys keep their defaults, unknown keys are refused."""
+        return from_dict(cls, values, "vocoder.")
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "VocoderConfig":
+        """Settings from a TOML file without tables."""
         return cls.from_dict(read_toml(path))
 
 

@@ -19,7 +19,7 @@ def serve(
     """Show a space in the browser, until the process is interrupted.
 
     Args:
-        space: folder of a saved space; presets are kept in it.
+        space: folder of a saved space, where presets are kept too; or its name, then the user's data folder keeps them.
         notes: folder of the library that it was trained on, so that its sounds can be heard beside the decoded ones.
         host: address to listen at. Anyone who reaches it can play; there is no password.
         port: to listen at; 0 takes a free one.
@@ -38,4 +38,4 @@ def serve(
         raise DeviceError(f"The page needs the package {error.name}: pip install 'timbre[app]'.") from error
     from timbre.app.server import run
 
-    run(Path(space), None if notes is None else Path(notes), host, port, open_page)
+    run(space, None if notes is None else Path(notes), host, port, open_page)

@@ -21,6 +21,7 @@ from timbre.app.reading import Field, between, chunks, flag, json_of, maybe, num
 from timbre.app.work import Worker
 from timbre.errors import ConfigError
 from timbre.space import Path, Space
+from timbre.space.names import find_space
 from timbre.space.path_files import read_text, write_path
 from timbre.space.planes import plane
 from timbre.space.presets import Preset, Presets, read_presets, write_presets
@@ -40,14 +41,14 @@ class Stage:
 
     Attributes:
         space: the space.
-        folder: where it and its presets are.
+        folder: where it and its presets are; or its name, if it was asked for by that.
         notes: the library's folder, or None.
         seat: what plays it.
         worker: what decodes, renders and places.
     """
 
     space: Space
-    folder: FilePath
+    folder: str | FilePath
     notes: FilePath | None
     seat: Seat
     worker: Worker
@@ -85,7 +86,7 @@ class Pages:
         shown = atlas.take(numbers)
         low, high = np.percentile(atlas.points, [1, 99], axis=0) if len(atlas) else np.zeros((2, space.dim))
         answer = {
-            "name": self.stage.folder.resolve().name,
+            "name": find_space(self.stage.folder).resolve().name,
             "dim": space.dim,
             "sample_rate": self.stage.seat.source.sample_rate,
             "axes": [axis.name for axis in space.axes],

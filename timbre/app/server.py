@@ -21,27 +21,28 @@ from timbre.errors import ConfigError, DeviceError
 from timbre.playback.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
+from timbre.space.names import find_space
 from timbre.space.presets import read_presets
 
 _LEAVING = 2  # s that open connections have when the server ends
 
 
-def run(folder: Path, notes: Path | None, host: str, port: int, open_page: bool = False) -> None:
+def run(place: str | Path, notes: Path | None, host: str, port: int, open_page: bool = False) -> None:
     """See :func:`timbre.app.serve`."""
     if notes is not None and not notes.expanduser().is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
-    folder, listening = folder.expanduser(), listen(host, port)
+    listening = listen(host, port)
     warn_of(host)
     with listening, leaving_on_signals():
-        space, port = timbre.load(folder), listening.getsockname()[1]
-        presets = read_presets(folder, space)
+        space, port = timbre.load(place), listening.getsockname()[1]
+        presets = read_presets(place, space)
         if not is_ready(space):
             print(PREPARING, flush=True)
-        with closing(Worker(folder)) as worker, Player(space, presets, output="ring") as player:
-            stage = Stage(space, folder, notes and notes.expanduser(), Seat(player, player), worker)
+        with closing(Worker(find_space(place))) as worker, Player(space, presets, output="ring") as player:
+            stage = Stage(space, place, notes and notes.expanduser(), Seat(player, player), worker)
             server = make_server(make_site(stage, Hosts(host, port)))
             address = f"http://{_authority(host, port)}/"
-            print(f"{folder.resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
+            print(f"{find_space(place).resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
             if open_page:
                 threading.Thread(target=_open, args=(server, address), daemon=True).start()
             server.run([listening])

@@ -13,6 +13,7 @@ _COMMANDS = {
     "fetch": "Download a public library of notes, check it and unpack it.",
     "scan": "List the notes of a folder: what was kept, what was dropped and why.",
     "train": "Learn a timbre space from a folder of notes.",
+    "train-vocoder": "Teach a space a vocoder of its own, and see whether it beats the other inverters.",
     "synth": "Turn places of a space into sound: one note, or a morph between two places.",
     "render": "Turn a path with a pitch line, or a MIDI file, into sound; grids and folders of notes.",
     "path": "Make a path through a space: lines, curves, geodesics, walks, drawings.",
@@ -42,9 +43,10 @@ def fill_from_toml(app: App, commands: tuple[str, ...], arguments: "ArgumentColl
     if files:
         from cyclopts.config import Dict
 
-        from timbre.config import Config
+        from timbre.config import Config, VocoderConfig
 
-        settings = Config.from_toml(files[0]).to_dict()
+        kind = VocoderConfig if commands == ("train-vocoder",) else Config
+        settings = kind.from_toml(files[0]).to_dict()
         Dict(settings, use_commands_as_keys=False, source=files[0])(app, commands, arguments)
 
 
@@ -60,4 +62,5 @@ commands = App(
 )
 
 for _order, (_name, _help) in enumerate(_COMMANDS.items()):
-    commands.command(f"timbre.cli.{_name}:{_name}", name=_name, help=_help, sort_key=_order)
+    _module = _name.replace("-", "_")
+    commands.command(f"timbre.cli.{_module}:{_module}", name=_name, help=_help, sort_key=_order)

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 
 def app(
-    space: Path,
+    space: str,
     /,
     *,
     notes: Path | None = None,
@@ -20,7 +20,8 @@ def app(
     Parameters
     ----------
     space
-        Folder of a saved space. Presets are kept in it.
+        Folder of a saved space, or the name of one (`timbre inspect` lists the names). Presets are kept in the folder;
+        those added to a named space in the user's own data folder.
     notes
         Folder of the library that it was trained on: then its sounds can be heard beside the decoded ones.
     host

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def encode(
-    space: Path,
+    space: str,
     /,
     *files: Path,
     pitch: str | None = None,
@@ -32,7 +32,7 @@ def encode(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     files
         Sound files, each with one note. One that cannot be used is named on stderr and left out; the exit status is
         then 1.

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    space: Path,
+    space: str,
     library: Path | None = None,
     /,
     *,
     ratings: tuple[Path, ...] = (),
     held_out: tuple[Path, ...] = (),
+    only: Path | None = None,
     out: Path | None = None,
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     quick: bool = False,
@@ -35,7 +36,7 @@ def evaluate(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     library
         The notes that it was trained on, as given to `timbre train`. Remembered by the space unless given.
     ratings
@@ -43,6 +44,8 @@ def evaluate(
         matrix of instruments. May be given several times.
     held_out
         Folder of notes of unseen instruments or sources. May be given several times.
+    only
+        Part of the library, a folder or library file, whose held-out notes alone are measured.
     out
         The page, .html or .md; NAME-evaluation.html here unless given.
     json_file
@@ -52,7 +55,9 @@ def evaluate(
     seed
         Of the choice of notes and of the noise.
     """
-    name = Path(os.path.abspath(space.expanduser())).name
+    from timbre.space.names import find_space
+
+    name = Path(os.path.abspath(find_space(space))).name
     page = out or Path(f"{name}-evaluation.html")
     figures = json_file or page.with_suffix(".json")
     fitted = timbre.load(space)
@@ -61,22 +66,26 @@ def evaluate(
 
     for target in (check_page(page), figures):
         check_target(target)
-    notes = timbre.scan(library or _remembered(space))
+    notes = timbre.scan(library or remembered(space))
     others = [timbre.scan(folder) for folder in held_out]
-    found = measure(fitted, notes, ratings, others, quick=quick, seed=seed)
+    part = timbre.scan(only) if only else None
+    found = measure(fitted, notes, ratings, others, quick=quick, seed=seed, only=part)
     _print(found)
     print(f"\n{write_figures(found, figures)}")
     print(write_page(found, fitted, page, name))
 
 
-def _remembered(space: Path) -> Path:
+def remembered(space: str | Path) -> Path:
     """The library that the space's run.json names.
 
     Raises:
         ConfigError: if there is no such file, or it names none.
     """
+    from timbre.space.names import find_space
+
+    folder = find_space(space)
     try:
-        run = json.loads((space.expanduser() / "run.json").read_text(encoding="utf-8"))
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
         return Path(run["library"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

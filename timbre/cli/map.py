@@ -20,7 +20,7 @@ _WORDS = {"pca": 0, "axes": 2, "dims": 2, "places": 3}  # and how many follow
 
 
 def map(  # noqa: A001, the command's name
-    space: Path,
+    space: str,
     /,
     *,
     plane: list[str] = ["pca"],  # noqa: B006, it is only read
@@ -40,7 +40,7 @@ def map(  # noqa: A001, the command's name
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     plane
         pca (the first two principal components of the known sounds), axes brightness attack (two named axes), dims 0 3
         (two dimensions), or places A B C (through three: known sounds,
@@ -64,17 +64,18 @@ def map(  # noqa: A001, the command's name
     from timbre.evaluation.map_pictures import check_pictures
     from timbre.space.embedding import check_views
     from timbre.space.maps import SIX, topology
+    from timbre.space.names import find_space
 
     check_pictures()
     check_views(view or [])
-    midi, fitted = parse_pitch(pitch), timbre.load(space)
+    midi, fitted, title = parse_pitch(pitch), timbre.load(space), find_space(space).resolve().name
     chosen = _plane(fitted, plane)
     make_folder(output)
     found = topology(fitted, chosen, tuple(dict.fromkeys(descriptors or SIX)), resolution, midi, velocity)
     _describe(found)
-    _draw(fitted, found, output.expanduser(), space.name)
+    _draw(fitted, found, output.expanduser(), title)
     for name in dict.fromkeys(view or []):
-        _view(fitted, name, seed, output.expanduser(), space.name)
+        _view(fitted, name, seed, output.expanduser(), title)
 
 
 def _plane(space: "Space", words: list[str]) -> "Plane":

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def nearest(
-    space: Path,
+    space: str,
     place: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
@@ -32,7 +31,7 @@ def nearest(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     place
         Coordinates (0.3,-1.2,...), the name of a known sound (`timbre inspect SPACE --names` lists them), which is then
         not listed itself, or a sound file.

@@ -30,7 +30,7 @@ _USES = {
 
 
 def path(
-    space: Path,
+    space: str,
     /,
     *,
     kind: str | None = None,
@@ -61,7 +61,7 @@ def path(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     kind
         line, slerp, spline, base (lines in the flow's base), geodesic (shortest for the ear), circle, spiral, walk, or
         drawn. By default drawn with --curve, else line.

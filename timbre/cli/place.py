@@ -20,7 +20,7 @@ _SHOWN = 5  # neighbours and instruments of each sound
 
 
 def place(
-    space: Path,
+    space: str,
     /,
     *files: Path,
     pitch: str | None = None,
@@ -32,7 +32,7 @@ def place(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     files
         Sound files, each with one note. One that cannot be used is named on stderr and left out; the exit status is
         then 1.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def play(
-    space: Path | None = None,
+    space: str | None = None,
     /,
     *,
     at: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -41,6 +41,7 @@ def play(
     record: Path | None = None,
     seconds: float | None = None,
     runtime: Literal["onnxruntime", "torch"] | None = None,
+    inverter: str = "rtpghi",
     seed: int = 0,
     list_devices: bool = False,
     list_midi: bool = False,
@@ -52,7 +53,7 @@ def play(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     at
         Where to begin: coordinates (0.3,-1.2,...), the name of a known sound or an instrument, or a sound file; the
         known sound nearest to the middle of all unless said.
@@ -89,6 +90,9 @@ def play(
     runtime
         What decodes: onnxruntime needs a third of torch's time, and a quarter of a minute to prepare a space the first
         time; it is taken where it is installed.
+    inverter
+        How spectrograms become sound: rtpghi, rtpghi-1, rtisi-0 to rtisi-3, or the space's vocoder, which takes more of
+        the machine.
     seed
         Of the noise in the sound.
     list_devices
@@ -130,6 +134,7 @@ def play(
             Player(
                 fitted, presets, point, voices=voices, device=_number(device), block=block,
                 output="clock" if no_audio else "device", record=record, seed=seed, runtime=runtime,
+                inverter=inverter,
             )
         )  # fmt: skip
         adapters = _adapters(stack, player, midi, mapping, osc)
@@ -168,18 +173,19 @@ def _adapters(
 
 
 def _session(
-    player: "Player", adapters: "dict[str, MidiInput | OscServer]", seconds: float | None, folder: Path,
+    player: "Player", adapters: "dict[str, MidiInput | OscServer]", seconds: float | None, place: str,
     mapping: Path | None,
 ) -> None:  # fmt: skip
     """Play, and keep what was learned of MIDI controllers."""
     from timbre.playback.mapping import write_mapping
     from timbre.playback.midi import MidiInput
     from timbre.playback.terminal import session
+    from timbre.space.names import find_space
 
     midi = adapters.get("MIDI")
     learned = midi.mapping if isinstance(midi, MidiInput) else None
     try:
-        session(player, seconds, folder, folder.expanduser().resolve().name, adapters)
+        session(player, seconds, place, find_space(place).resolve().name, adapters)
     finally:
         if isinstance(midi, MidiInput) and midi.mapping is not learned:
             if mapping is not None:

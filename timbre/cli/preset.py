@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def preset(
-    space: Path,
+    space: str,
     /,
     *,
     add: str | None = None,
@@ -32,7 +32,8 @@ def preset(
     Parameters
     ----------
     space
-        Folder of a saved space; presets are kept in its presets.json.
+        Folder of a saved space; presets are kept in its presets.json. Or the name of one (`timbre inspect` lists the
+        names): what is added to it is kept in the user's own data folder, and the named space stays as it is.
     add
         Name of a preset to add; an older one of that name gives its place to it.
     at

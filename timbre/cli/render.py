@@ -25,7 +25,7 @@ _LONG = 60.0  # s, from which on a sound is rendered as a stream
 
 
 def render(
-    space: Path,
+    space: str,
     /,
     *,
     at: _Place = None,
@@ -55,7 +55,7 @@ def render(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     at
         A place that is held: coordinates (0.3,-1.2,...), the name of a known sound, or a sound file.
     from_
@@ -91,7 +91,8 @@ def render(
     seed
         Of the noise in the sound; the same seed gives the same file.
     inverter
-        How the spectrogram becomes a waveform; pghi+8 unless said.
+        How the spectrogram becomes a waveform, as of `timbre synth`; for sounds of more than a minute a causal one:
+        vocoder, rtpghi, rtisi.
     sample_rate
         Of the file, in Hz; the space's unless said.
     output
@@ -103,7 +104,7 @@ def render(
     if job in ("midi", "path"):
         check_target(target)
     fitted = timbre.load(space)
-    settings: dict[str, Any] = {"seed": seed, "inverter": inverter or "pghi+8"}
+    settings: dict[str, Any] = {"seed": seed, "inverter": inverter}
     if job == "grid":
         settings |= {"pitch": parse_pitch(pitch), "velocity": _unit(velocity), "duration": _seconds(duration, 2.0)}
         _grid(target, fitted, corners or [], str(grid), settings)
@@ -121,7 +122,7 @@ def render(
         if length <= _LONG:
             _save(target, timbre.render(fitted, way(fitted), **settings), sample_rate)
         else:
-            _stream(target, fitted, way(fitted), settings | {"inverter": inverter or "rtpghi"}, sample_rate)
+            _stream(target, fitted, way(fitted), settings, sample_rate)
 
 
 def _job(**given: object) -> str:

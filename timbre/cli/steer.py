@@ -18,7 +18,7 @@ _SECONDS = 2.0  # of a sound whose curves say nothing of time
 
 
 def steer(
-    space: Path,
+    space: str,
     /,
     *,
     at: Annotated[str, Parameter(allow_leading_hyphen=True)],
@@ -30,7 +30,7 @@ def steer(
     leash: float = 0.005,
     walk: bool = False,
     seed: int = 0,
-    inverter: str = "pghi+8",
+    inverter: str | None = None,
     path: Path | None = None,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("out.wav"),
 ) -> None:
@@ -39,7 +39,7 @@ def steer(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     at
         Place of the sound to begin with: coordinates (0.3,-1.2,...), the name of a known sound or a sound file.
     descriptor

@@ -17,7 +17,7 @@ _Place = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 
 
 def synth(
-    space: Path,
+    space: str,
     /,
     *,
     at: _Place = None,
@@ -28,7 +28,7 @@ def synth(
     velocity: float = 0.8,
     duration: float = 2.0,
     seed: int = 0,
-    inverter: str = "pghi+8",
+    inverter: str | None = None,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("out.wav"),
 ) -> None:
     """Turn places of a space into sound: one note, or a morph between two places.
@@ -36,7 +36,7 @@ def synth(
     Parameters
     ----------
     space
-        Folder of a saved space.
+        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     at
         Place of a single note: coordinates (0.3,-1.2,...), the name of a known sound (`timbre inspect SPACE --names`
         lists them) or a sound file.
@@ -55,7 +55,8 @@ def synth(
     seed
         Of the noise in the sound; the same seed gives the same file.
     inverter
-        How the spectrogram becomes a waveform: pghi+8, pghi, rtpghi, rtisi, spsi, admm, fast_griffin_lim, griffin_lim.
+        How the spectrogram becomes a waveform: vocoder, pghi+8, pghi, rtpghi, rtisi, spsi, admm, fast_griffin_lim,
+        griffin_lim. Unless said, the vocoder where the space has one that beats the others, else pghi+8.
     output
         WAV, FLAC or OGG file.
     """

@@ -126,7 +126,7 @@ def _request(source: Source, have: int) -> "requests.Response":
     try:
         answer = requests.get(source.url, headers=headers, stream=True, timeout=_TIMEOUT)
     except requests.RequestException as error:
-        raise LibraryError(_network_error(error, source.url)) from error
+        raise LibraryError(network_error(error, source.url)) from error
     if answer.status_code not in ((200, 206, 416) if have else (200,)):
         answer.close()
         gone = " (the address may be out of date)" if answer.status_code in (404, 410) else ""
@@ -206,7 +206,7 @@ def _check_sum(source: Source, part: Path, entry: dict[str, Any]) -> None:
         )
 
 
-def _network_error(error: Exception, url: str) -> str:
+def network_error(error: Exception, url: str) -> str:
     """One sentence for what keeps a server from answering."""
     import requests
 

@@ -123,6 +123,23 @@ def match(atlas: Atlas, library: Library) -> dict[str, Note]:
     return {name: found[name] for name in atlas.names}
 
 
+def only(atlas: Atlas, library: Library) -> Atlas:
+    """The atlas without those held-out notes that a part of the library has not.
+
+    Raises:
+        LibraryError: if no held-out note is in that part.
+    """
+    numbers = held_out(atlas)[1]
+    names = {note.name for note in library}
+    there = np.array([atlas.names[number] in names for number in numbers], bool)
+    if not there.any():
+        raise LibraryError(
+            f"None of the {len(library)} notes of {library.root.name} was held out in training; name a part of the "
+            "library that has such notes."
+        )
+    return atlas.take(np.setdiff1d(np.arange(len(atlas)), numbers[~there]))
+
+
 def held_out(atlas: Atlas) -> tuple[str, np.ndarray]:
     """The part that took no part in training, and numbers of its notes: test, else valid, else none."""
     splits = np.array(atlas.splits)

@@ -8,16 +8,23 @@ import numpy as np
 import torch
 
 from timbre.audio import Audio
-from timbre.audio.pitch import hz_to_midi, midi_to_hz
+from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data.truth import is_harmonic
 from timbre.evaluation._notes import Heard
-from timbre.evaluation.metrics import multi_resolution_stft, spectral_convergence_db
+from timbre.evaluation.metrics import (
+    click_excess_db,
+    multi_resolution_stft,
+    onset_time,
+    spectral_convergence_db,
+)
 from timbre.evaluation.pictures import Pair
 from timbre.space import Space
 from timbre.spectral import STFT
 
 _CLEAR = 0.5  # SwiftF0's confidence, from which a frame has a pitch
 _FEWEST = 3  # frames with a pitch
+_ONSET = -40.0  # dB of the maximum
+_CLICKS = 10.0  # dB: twice what other phases alone do
 
 Meter = Callable[[Audio, float], float | None]
 """From a sound and its expected MIDI pitch to the one found, None where there is none."""
@@ -56,7 +63,7 @@ def errors(space: Space, heard: Heard, points: np.ndarray) -> Errors:
 class Decoded(NamedTuple):
     """Decoded sounds beside recordings."""
 
-    figures: dict[str, float | None]
+    figures: dict[str, float | int | None]
     examples: list[Pair]
     """A few notes, recorded and decoded to sound."""
     meter: str
@@ -67,8 +74,9 @@ class Decoded(NamedTuple):
 def decoded(space: Space, heard: Heard, points: np.ndarray, seed: int, examples: int = 4) -> Decoded:
     """Decode notes to sound from their points, with their own pitch, velocity and release, and compare.
 
-    Spectral convergence and the STFT distance are means over the notes. Pitch is that of harmonic notes; an error is
-    the magnitude of the difference from the pitch that was asked for.
+    Spectral convergence and the STFT distance are means over the notes. Pitch and clicks are those of harmonic notes;
+    an error of pitch is the magnitude of the difference from the pitch that was asked for, one of onset that of the
+    difference from the recording's. The space's own inverter makes the sounds.
     """
     rate = space.config.spectrogram.sample_rate
     length = round(space.config.data.duration * rate)
@@ -77,13 +85,18 @@ def decoded(space: Space, heard: Heard, points: np.ndarray, seed: int, examples:
     name, meter = pitch_meter()
     pitched = [n for n, note in enumerate(heard.notes) if is_harmonic(note) and heard.conditions.pitch[n].isfinite()]
     asked = heard.conditions.pitch[pitched].double().numpy()
-    own, theirs = (_cents([Audio(waves[n], rate) for n in pitched], asked, meter) for waves in (sounds, recorded))
+    both = [[Audio(waves[n], rate) for n in pitched] for waves in (sounds, recorded)]
+    own, theirs = (_cents(waves, asked, meter) for waves in both)
     shown = _varied(heard, examples)
     pictures = [
         [space.front(torch.from_numpy(waves[n][None]))[0].numpy() for waves in (recorded, sounds)] for n in shown
     ]
     return Decoded(
-        _likeness(recorded, sounds, space.config.spectrogram.n_fft) | _in_tune(own, theirs),
+        _likeness(recorded, sounds, space.config.spectrogram.n_fft)
+        | _in_tune(own, theirs)
+        | _by_partials(*(_cents(waves, asked, measure_pitch) for waves in both))
+        | _on_time(recorded, sounds, rate)
+        | _clicks([(recorded[n], sounds[n]) for n in pitched], rate),
         [Pair(heard.notes[n].name, *pair) for n, pair in zip(shown, pictures, strict=True)],
         name,
     )
@@ -96,7 +109,7 @@ def _picture(space: Space, samples: np.ndarray) -> np.ndarray:
 def _sound(space: Space, heard: Heard, points: np.ndarray, number: int, length: int, seed: int) -> np.ndarray:
     conditions = heard.take(np.array([number])).conditions
     spectrogram = space.model.decode_points(torch.from_numpy(points[[number]]), conditions)
-    return np.asarray(space.front.inverse(spectrogram, length=length, inverter="pghi+8", seed=seed)[0].numpy())
+    return space.invert(spectrogram[0], float(conditions.pitch), length, seed)
 
 
 def _varied(heard: Heard, count: int) -> list[int]:
@@ -126,10 +139,47 @@ def _in_tune(own: np.ndarray, theirs: np.ndarray) -> dict[str, float | None]:
     found = np.abs(own[np.isfinite(own)])
     return {
         "decoded_cents_median": float(np.median(found)) if found.size else None,
-        "decoded_cents_p95": float(np.quantile(found, 0.95)) if found.size else None,
+        "decoded_cents_p95": _p95(own),
         "decoded_beyond_50_cents_share": float(np.mean(~(np.abs(own) <= 50.0))) if own.size else None,
+        "recorded_cents_p95": _p95(theirs),
         "recorded_beyond_50_cents_share": float(np.mean(~(np.abs(theirs) <= 50.0))) if theirs.size else None,
     }
+
+
+def _by_partials(own: np.ndarray, theirs: np.ndarray) -> dict[str, float | None]:
+    found = np.abs(own[np.isfinite(own)])
+    return {
+        "decoded_partials_cents_median": float(np.median(found)) if found.size else None,
+        "decoded_partials_cents_p95": _p95(own),
+        "decoded_partials_unfound_share": float(np.mean(np.isnan(own))) if own.size else None,
+        "recorded_partials_unfound_share": float(np.mean(np.isnan(theirs))) if theirs.size else None,
+    }
+
+
+def _p95(cents: np.ndarray) -> float | None:
+    found = np.abs(cents[np.isfinite(cents)])
+    return float(np.quantile(found, 0.95)) if found.size else None
+
+
+def _on_time(recorded: list[np.ndarray], sounds: list[np.ndarray], rate: int) -> dict[str, float | None]:
+    onsets = [[onset_time(wave, rate, _ONSET) for wave in pair] for pair in zip(recorded, sounds, strict=True)]
+    if not onsets:
+        return {}
+    off = 1000.0 * np.abs(np.diff(np.array(onsets), axis=1))
+    return {
+        "decoded_onset_median_ms": float(np.median(off)),
+        "decoded_onset_p95_ms": float(np.quantile(off, 0.95)),
+        "decoded_onset_worst_ms": float(off.max()),
+        "decoded_onset_within_10_ms_share": float(np.mean(off <= 10.0)),
+    }
+
+
+def _clicks(pairs: list[tuple[np.ndarray, np.ndarray]], rate: int) -> dict[str, float | int | None]:
+    """Of pairs of a recorded and a decoded note."""
+    if not pairs:
+        return {}
+    excess = [click_excess_db(*pair, rate) for pair in pairs]
+    return {"decoded_clicks": sum(one > _CLICKS for one in excess), "decoded_click_worst_db": max(excess)}
 
 
 def _cents(sounds: list[Audio], asked: np.ndarray, meter: Meter) -> np.ndarray:

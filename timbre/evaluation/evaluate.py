@@ -95,6 +95,7 @@ def evaluate(
     quick: bool = False,
     seed: int = 0,
     progress: bool = True,
+    only: Source | None = None,
 ) -> Evaluation:
     """Measure a space on the notes that its training held out, on listeners' ratings and on notes from elsewhere.
 
@@ -109,22 +110,24 @@ def evaluate(
         quick: fewer notes and samples, for a first look.
         seed: of the choice of notes, of the noise and of the probes.
         progress: whether to show a bar on stderr.
+        only: a part of the library, such as its recorded notes, whose held-out notes alone are measured; neighbours and
+            probes know all training notes.
 
     Raises:
-        LibraryError: if the library is not the one that the space was trained on.
+        LibraryError: if the library is not the one that the space was trained on, or no note of the part was held out.
         TimbreError: if ratings or libraries cannot be read or used.
     """
     home = library if isinstance(library, Library) else scan(library)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        case = _case(space, home, _notes.QUICK if quick else _notes.FULL, seed)
+        case = _case(space, home, _notes.QUICK if quick else _notes.FULL, seed, only)
         found = _started(case, home)
         steps: list[tuple[str, Callable[[], None]]] = [  # first those that may refuse what they are given
             ("listeners", lambda: _ask(case, found, ratings)),
             ("elsewhere", lambda: _generalise(case, found, held_out)),
             ("reconstruction", lambda: _reconstruct(case, found)),
             ("likelihood", lambda: _bound(case, found)),
-            ("order", lambda: found.add(geometry(space.atlas, case.effort, seed))),
+            ("order", lambda: found.add(geometry(case.space.atlas, case.effort, seed))),
             ("sounds", lambda: _hear(case, found)),
             ("movement", lambda: _move(case, found)),
         ]
@@ -141,6 +144,7 @@ class _Case:
     """What is evaluated.
 
     Attributes:
+        space: whose atlas has no held-out notes but those that are measured.
         notes: the library's, by their names in the atlas.
         part: of the atlas that is held out.
         held, points: notes of that part, in random order, and their points (notes, dim).
@@ -160,8 +164,11 @@ class _Case:
         return self.held.take(chosen), self.points[chosen]
 
 
-def _case(space: Space, library: Library, effort: Effort, seed: int) -> _Case:
+def _case(space: Space, library: Library, effort: Effort, seed: int, only: Source | None) -> _Case:
     notes = _notes.match(space.atlas, library)
+    if only is not None:
+        atlas = _notes.only(space.atlas, only if isinstance(only, Library) else scan(only))
+        space = Space(space.config, space.model, atlas, space.report, space.axes, space.vocoder)
     part, numbers = _notes.held_out(space.atlas)
     held = _notes.hear(space, _named(space, notes, _notes.sample(numbers, effort.held_out, seed)))
     return _Case(space, effort, seed, notes, part, held, held.points(space))
@@ -181,6 +188,7 @@ def _started(case: _Case, library: Library) -> Evaluation:
         "held out": _HELD_OUT[case.part].format(*measured),
         "effort": "quick" if case.effort is _notes.QUICK else "full",
         "seed": str(case.seed),
+        "inverter": case.space.inverter,
     }
     families, instruments = (tuple(column[n] for n in shown) for column in (atlas.families, atlas.instruments))
     found = Evaluation(dict.fromkeys(ALWAYS), facts, atlas.points[shown], families, instruments)

@@ -102,8 +102,27 @@ FIGURES: dict[str, Figure] = {
             "Magnitude, of harmonic held-out notes decoded at their own pitch, where the meter finds a pitch."),
         "decoded_cents_p95": ("95th percentile of it", "cents", "lower", "Octaves that the meter mistakes count too."),
         "decoded_beyond_50_cents_share": ("beyond 50 cents", "share", "lower", "Or without a pitch for the meter."),
+        "recorded_cents_p95": ("95th percentile, recordings", "cents", "none", "Of the recordings themselves."),
+        "decoded_partials_cents_median": ("median pitch error by partials", "cents", "lower",
+            "Of the same notes, by the frequencies of their partials, looked for within 60 cents of the pitch."),
+        "decoded_partials_cents_p95": ("95th percentile of it", "cents", "lower", "Of the same."),
+        "decoded_partials_unfound_share": ("without clear partials", "share", "lower", "Notes that it leaves out."),
+        "recorded_partials_unfound_share": ("without clear partials, recordings", "share", "none",
+            "The same for the recordings."),
         "recorded_beyond_50_cents_share": ("beyond 50 cents, recordings", "share", "none",
             "The same for the recordings themselves: what the meter and the labels owe."),
+    }),
+    **_group("Time of decoded notes", {
+        "decoded_onset_median_ms": ("median onset error", "ms", "lower",
+            "Magnitude, of held-out notes decoded to sound; an onset is where the level first comes within 40 dB of "
+            "its maximum."),
+        "decoded_onset_p95_ms": ("95th percentile of it", "ms", "lower", "Of the same."),
+        "decoded_onset_worst_ms": ("largest of them", "ms", "lower", "Of the same."),
+        "decoded_onset_within_10_ms_share": ("onsets within 10 ms", "share", "higher", "Of the same."),
+        "decoded_clicks": ("notes that click", "", "lower",
+            "Decoded harmonic notes whose crest of the second difference, in any 50 ms after the attack, stands 10 dB "
+            "above all of the recording's."),
+        "decoded_click_worst_db": ("largest excess of the crest", "dB", "lower", "Of the same."),
     }),
     **_group("Generalisation", {
         "generalisation_reconstruction_l1_db": ("mean absolute error, unseen sources", "dB", "lower",

@@ -8,11 +8,21 @@ from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
 from timbre.evaluation._arrays import Array, decibels, pair, vectors
-from timbre.evaluation._over_time import click_db, level_difference_db, onset_smear_ms, onset_time, texture_db
+from timbre.evaluation._over_time import (
+    click_db,
+    click_excess_db,
+    crests_db,
+    level_difference_db,
+    onset_smear_ms,
+    onset_time,
+    texture_db,
+)
 from timbre.spectral import STFT, Spectrogram
 
 __all__ = [
     "click_db",
+    "click_excess_db",
+    "crests_db",
     "level_difference_db",
     "log_mel_l1",
     "log_spectral_distance",

@@ -5,7 +5,7 @@ Bitton (Generative timbre spaces, DAFx 2018); `rank` asks for the order of the r
 the distances of a listener model, which knows every pair of notes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -204,6 +204,18 @@ class MetricTerm(nn.Module):
         for name, new in {**latest, "filled": filled}.items():
             old = getattr(self, name)
             setattr(self, name, torch.cat([new.to(old), old])[:KEPT])
+
+
+class SumOfTerms(nn.Module):
+    """Several terms at once, nats per note."""
+
+    def __init__(self, terms: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(terms)
+
+    def forward(self, z: Tensor, labels: Labels) -> Tensor:
+        """Nats per note for points (batch, dim)."""
+        return torch.stack([term(z, labels) for term in self.terms]).sum()
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ from timbre.playback.frames import chosen, frames_of
 from timbre.playback.voice import Voice
 from timbre.space import Path, Space
 from timbre.space.presets import Presets
-from timbre.spectral.streaming import STREAMS
 
 _STARTS = 2  # notes that begin in one step; those of a larger chord follow within milliseconds
 _LOOK_AHEAD, _ROOM = 0.0015, 0.5  # s of the limiter; gain that leaves room for several voices
@@ -41,7 +40,7 @@ class Engine(Controls):
         voices: notes that may sound at a time, 1 to 64; the quietest of those let go, else the oldest, makes room.
         sample_rate: Hz, of what comes out; the space's by default.
         seed: of the phase of noise.
-        inverter: a causal inverter, such as "rtpghi" (see :class:`~timbre.spectral.streaming.StreamingInverter`).
+        inverter: a causal inverter, such as "rtpghi" or "vocoder" (see :meth:`~timbre.space.Space.stream`).
         runtime: "onnxruntime" or "torch"; the first that is installed by default.
 
     Attributes:
@@ -68,11 +67,11 @@ class Engine(Controls):
         runtime: str | None = None,
     ) -> None:
         super().__init__(space, presets, point)
-        check_settings(voices, sample_rate, inverter, runtime)
+        check_settings(voices, sample_rate, runtime)
         front = space.config.spectrogram
         self.sample_rate = sample_rate or front.sample_rate
         self._frames, self.runtime = frames_of(space, runtime)
-        self.voices = [Voice(space.front.stft, inverter, front.frame_rate) for _ in range(voices)]
+        self.voices = [Voice(space.stream(inverter), front.frame_rate) for _ in range(voices)]
         self.limit, self._frame_rate, self._rate = voices, front.frame_rate, front.sample_rate
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if front.hop_length % parts == 0)
         self.step = front.hop_length // self._steps_per_hop
@@ -243,17 +242,17 @@ class Engine(Controls):
             return
         asked = [(voice, *voice.times(self._hold)) for voice in fresh for _ in range(voice.burst)]
         for (voice, *_), frame in zip(asked, self._decode(asked), strict=True):
-            voice.push(frame)
+            voice.push(*frame)
             voice.fresh = False
 
-    def _decode(self, asked: list[tuple[Voice, float, float]]) -> np.ndarray:
-        """Magnitudes (n, bins) of voices at times with releases."""
+    def _decode(self, asked: list[tuple[Voice, float, float]]) -> list[tuple[np.ndarray, float]]:
+        """Magnitudes (bins,) and pitches of voices at times with releases."""
         voices, times, releases = zip(*asked, strict=True)
         pitch = np.clip([voice.pitch + self._bend for voice in voices], LOWEST, HIGHEST)
         velocity = [voice.velocity for voice in voices]
         points = np.broadcast_to(self._follower.point, (len(asked), self.space.dim))
         rows = (points, pitch, velocity, times, releases)
-        return self._frames(*(np.array(row, np.float32) for row in rows))
+        return list(zip(self._frames(*(np.array(row, np.float32) for row in rows)), pitch, strict=True))
 
     def _taken(self, frames: int) -> np.ndarray:
         out, filled = np.zeros(frames, np.float32), 0
@@ -268,12 +267,10 @@ class Engine(Controls):
         return out
 
 
-def check_settings(voices: int, sample_rate: int | None, inverter: str, runtime: str | None) -> None:
+def check_settings(voices: int, sample_rate: int | None, runtime: str | None) -> None:
     """Raise a ConfigError if an engine cannot have such settings."""
     if not 1 <= voices <= MOST_VOICES:
         raise ConfigError(f"{voices} voices were asked for; 1 to {MOST_VOICES} are wanted.")
     if sample_rate is not None and not 8000 <= sample_rate <= 192000:
         raise ConfigError(f"A sample rate of {sample_rate} Hz was asked for; 8000 to 192000 Hz is wanted.")
-    if inverter not in STREAMS:
-        raise ConfigError(f"No causal inverter is called {inverter!r}: there are {', '.join(STREAMS)}.")
     chosen(runtime)

@@ -45,7 +45,7 @@ class Player(Controls):
         record: file for all that is played, written whole when the player is closed.
         sample_rate: Hz; the device's own by default, and the space's where there is none.
         seed: of the phase of noise.
-        inverter: a causal inverter, see :class:`~timbre.spectral.streaming.StreamingInverter`.
+        inverter: a causal inverter, such as "rtpghi" or "vocoder" (see :meth:`~timbre.space.Space.stream`).
         runtime: "onnxruntime" or "torch"; the first that is installed by default.
 
     Attributes:
@@ -79,7 +79,8 @@ class Player(Controls):
         super().__init__(space, presets, point)
         if output not in OUTPUTS:
             raise ConfigError(f"The output {output!r} is not known; there are {', '.join(OUTPUTS)}.")
-        check_settings(voices, sample_rate, inverter, runtime)
+        check_settings(voices, sample_rate, runtime)
+        space.stream(inverter)  # refused here, before any process is started
         own = space.config.spectrogram.sample_rate
         self._output: Output | None = None
         if output == "ring":

@@ -36,7 +36,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 def session(
     player: "Player",
     seconds: float | None = None,
-    folder: "str | FilePath | None" = None,
+    place: "str | FilePath | None" = None,
     title: str = "",
     adapters: "Mapping[str, MidiInput | OscServer] | None" = None,
 ) -> State:
@@ -47,7 +47,7 @@ def session(
     Args:
         player: what plays; it stays open.
         seconds: after which to end; None is never.
-        folder: of the space, for presets that are kept; None keeps none.
+        place: the space's folder or name, for presets that are kept; None keeps none.
         title: what is played, in words.
         adapters: what else plays it, already open, by name; for learning controllers, and to tell what is wrong.
 
@@ -62,7 +62,7 @@ def session(
     midi = others.get("MIDI")
     keyboard = Keyboard(
         player,
-        None if folder is None else lambda point: keep(player, FilePath(folder), point),
+        None if place is None else lambda point: keep(player, place, point),
         midi.learn if isinstance(midi, MidiInput) else None,
     )
     with leaving_on_signals(), _surviving_the_terminal():
@@ -88,16 +88,16 @@ def _session(
         print(" ".join([summary(player.state()), *_wrong(others)]), flush=True)
 
 
-def keep(player: "Player", folder: FilePath, point: np.ndarray) -> str:
-    """Add a point to the presets of the space in a folder, under a name of its own, and say which.
+def keep(player: "Player", place: "str | FilePath", point: np.ndarray) -> str:
+    """Add a point to the presets of a space, given by its folder or name, under a name of its own, and say which.
 
     Raises:
         ConfigError: the file cannot be written, or there is no room for another.
     """
-    presets = read_presets(folder, player.space)  # others may have added to them meanwhile
+    presets = read_presets(place, player.space)  # others may have added to them meanwhile
     name = next(name for number in count(1) if (name := f"place {number}") not in presets)
     presets = presets.adding(Preset(name, Path(point[None], np.zeros(1))))
-    write_presets(folder, presets, player.space)
+    write_presets(place, presets, player.space)
     player.presets = presets
     return name
 

@@ -4,8 +4,7 @@ import numpy as np
 
 from timbre.playback.controls import Key
 from timbre.playback.frames import HELD
-from timbre.spectral.stft import STFT
-from timbre.spectral.streaming import StreamingInverter
+from timbre.space.space import Stream
 
 _SILENT = 3e-5  # amplitude below which a hop counts as silent: -90 dB
 _PATIENCE = 6  # silent hops after which a note is over
@@ -21,8 +20,7 @@ class Voice:
     makes one hop.
 
     Args:
-        stft: the transform of the space.
-        inverter: name of a causal inverter.
+        stream: a causal inverter of the space, of its own.
         frame_rate: frames per second.
 
     Attributes:
@@ -35,15 +33,15 @@ class Voice:
         kept: its key is up, and the pedal holds it.
         age: number of the note since the engine's beginning.
         level: largest amplitude of the last hop.
-        magnitude: the frame that is to be pushed next, (bins,), or None.
+        magnitude: the frame that is to be pushed next, (bins,), and its pitch; or None.
     """
 
-    def __init__(self, stft: STFT, inverter: str, frame_rate: float) -> None:
-        self._inverter, self._frame_rate, self._hop = StreamingInverter(stft, inverter), frame_rate, stft.hop_length
+    def __init__(self, stream: Stream, frame_rate: float) -> None:
+        self._inverter, self._frame_rate, self._hop = stream, frame_rate, stream.hop_length
         self.burst = -(-self._inverter.latency // self._hop) + 1
         self._sound, self._made, self._taken = np.zeros((self.burst + 2) * self._hop, np.float32), 0, 0
         self.key: Key | None = None
-        self.magnitude: np.ndarray | None = None
+        self.magnitude: tuple[np.ndarray, float] | None = None
         self.pitch = self.velocity = self.level = 0.0
         self.age, self.fresh, self.let_go, self.kept = 0, False, False, False
         self._clock, self._release, self._since, self._quiet, self._skipped = 0.0, HELD, 0.0, 0, 0
@@ -60,8 +58,8 @@ class Voice:
         self._clock, self._release, self._since, self._quiet = 0.0, HELD, 0.0, 0
         self._made = self._taken = 0
         self._skipped, self.level = self._inverter.latency, 1.0
-        self._inverter.reset()
         self._inverter.seed = seed
+        self._inverter.reset()
 
     def times(self, hold: float) -> tuple[float, float]:
         """Time of the next frame and of the release, s after the onset, as the decoder takes them; the clock goes on.
@@ -78,11 +76,11 @@ class Voice:
             self._clock = min(now + 1.0 / self._frame_rate, hold)
         return now, self._release
 
-    def push(self, magnitude: np.ndarray) -> None:
-        """Make a hop of sound (or less, while the look-ahead is thrown away) of a frame (bins,)."""
+    def push(self, magnitude: np.ndarray, pitch: float) -> None:
+        """Make a hop of sound (or less, while the look-ahead is thrown away) of a frame (bins,) at a pitch."""
         self._make_room()
         hop = self._sound[self._made : self._made + self._hop]
-        self._inverter.push(magnitude, hop)
+        self._inverter.push(magnitude, hop, pitch)
         hop *= np.float32(self.velocity * self.velocity)
         if self._since > _DYING:
             hop *= self._fading()
@@ -98,7 +96,7 @@ class Voice:
     def take(self, count: int) -> np.ndarray:
         """The next samples (count,); the frame that is at hand is pushed when they run short."""
         if self._made - self._taken < count and self.magnitude is not None:
-            self.push(self.magnitude)
+            self.push(*self.magnitude)
             self.magnitude = None
         self._taken += count
         return self._sound[self._taken - count : self._taken]

@@ -108,8 +108,8 @@ def _ratings(ratings: "Ratings | str | FilePath | None", config: Config) -> "Rat
         return None
     if form in ("none", "metric"):
         raise ConfigError(
-            f"Ratings came, but regularization.perceptual is {form}, which reads none; choose rank, l2, gaussian, "
-            "student or prior."
+            f"Ratings came, but regularization.perceptual is {form}, which reads none; choose metric+rank, rank, l2, "
+            "gaussian, student or prior."
         )
     from timbre.data.ratings import Ratings, read_ratings
 

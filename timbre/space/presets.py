@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from timbre.data.text import write_text
 from timbre.errors import ConfigError
+from timbre.space.names import find_space, is_path, user_folder
 from timbre.space.path import Path
 from timbre.space.path_files import plain, read_json
 
@@ -84,14 +85,19 @@ class Presets(Mapping[str, Preset]):
         return Presets([preset for preset in self._presets.values() if preset.name != name])
 
 
-def read_presets(folder: "str | FilePath", space: "Space") -> Presets:
-    """The presets of the space in a folder; none where there is no file.
+def read_presets(place: "str | FilePath", space: "Space") -> Presets:
+    """The presets of a space, given by its folder or its name; none where there is no file.
+
+    A named space's own are those that the user made of them (see :func:`~timbre.space.names.user_folder`), or, until
+    then, those that it came with.
 
     Raises:
         ConfigError: the file cannot be read, holds anything that does not belong there, or belongs to a space of
             another number of dimensions.
     """
-    file = FilePath(folder).expanduser() / FILE
+    file = user_folder(place) / FILE
+    if not file.exists():
+        file = find_space(place) / FILE
     if not file.exists():
         return Presets()
     document = read_json(file)
@@ -108,19 +114,28 @@ def read_presets(folder: "str | FilePath", space: "Space") -> Presets:
         raise ConfigError(f"{file} is damaged: {error}") from error
 
 
-def write_presets(folder: "str | FilePath", presets: Presets, space: "Space") -> FilePath:
-    """Write the presets of the space in a folder, whole or not at all.
+def write_presets(place: "str | FilePath", presets: Presets, space: "Space") -> FilePath:
+    """Write the presets of a space, given by its folder or its name, whole or not at all.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     import json
 
-    file = FilePath(folder).expanduser() / FILE
+    file = user_folder(place) / FILE
+    if not is_path(place):
+        _make_folder(file.parent)
     entries = [_entry(preset) for preset in presets.values()]
     head = {"format": FORMAT, "version": VERSION, "dim": space.dim}
     write_text(file, json.dumps({**head, "presets": entries}, indent=1) + "\n")
     return file
+
+
+def _make_folder(folder: FilePath) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder {folder}, for presets of your own, cannot be made: {error.strerror}.") from error
 
 
 def _entry(preset: Preset) -> dict[str, Any]:

@@ -18,15 +18,20 @@ from timbre.models.axes import Axis
 from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
+from timbre.models.vocoding import VocoderStream, whole
 from timbre.space.atlas import Atlas, tensor
 from timbre.space.card import card
 from timbre.space.finishing import Finish
+from timbre.space.names import find_space
 from timbre.space.path import Path
+from timbre.space.vocoder import VOCODER, TrainedVocoder, read_vocoder
 from timbre.spectral import Spectrogram
+from timbre.spectral.streaming import StreamingInverter
 
 DEFAULT_INVERTER = "pghi+8"
 DECODED = 64  # frames at a time
 RELEASE = 0.15  # s before the end of a decoded note at which it is let go
+Stream = StreamingInverter | VocoderStream
 _RIDGE = 1.0  # notes that lie at the middle of all axes, beside the known ones
 
 
@@ -39,12 +44,15 @@ class Space:
         atlas: the known sounds.
         report: plain figures of the training.
         axes: what its first dimensions mean, in their order, as they were when it was trained.
+        vocoder: the space's own, if one was trained.
     """
 
     def __init__(
-        self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any], axes: Sequence[Axis] = ()
-    ) -> None:
+        self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any], axes: Sequence[Axis] = (),
+        vocoder: TrainedVocoder | None = None,
+    ) -> None:  # fmt: skip
         self.config, self.model, self.atlas, self.report, self.axes = config, model, atlas, report, tuple(axes)
+        self.vocoder = vocoder
         self.front = Spectrogram(config.spectrogram)
 
     def __repr__(self) -> str:
@@ -54,6 +62,12 @@ class Space:
     def dim(self) -> int:
         """Dimensions of the space."""
         return self.config.model.dim
+
+    @property
+    def inverter(self) -> str:
+        """How magnitudes become sound here unless something else is asked for: "vocoder" where the space has one that
+        has earned its place, else "pghi+8"."""
+        return "vocoder" if self.vocoder and self.vocoder.is_default else DEFAULT_INVERTER
 
     def encode(
         self, audio: Audio, pitch: float | None = None, velocity: float | None = None, refine: int = 0
@@ -87,7 +101,7 @@ class Space:
         velocity: float = 0.8,
         duration: float = 2.0,
         seed: int = 0,
-        inverter: str = DEFAULT_INVERTER,
+        inverter: str | None = None,
     ) -> Audio:
         """The sound at a point, as one note; it is let go 0.15 s before its end.
 
@@ -97,10 +111,12 @@ class Space:
             velocity: 0..1.
             duration: s.
             seed: of the phase of noise.
-            inverter: how magnitudes become sound, such as "pghi+8" or "griffin_lim".
+            inverter: how magnitudes become sound, such as "pghi+8", "vocoder" or "griffin_lim"; :attr:`inverter` by
+                default.
 
         Raises:
-            ConfigError: for a point of another dimension, or a control out of range.
+            ConfigError: for a point of another dimension, or a control out of range; for an unknown inverter, or
+                "vocoder" in a space that has none.
         """
         point = self.check_point(z)
         return self.sound(point[None], pitch, velocity, duration, seed, inverter)
@@ -112,7 +128,7 @@ class Space:
         velocity: "float | np.ndarray",
         duration: float,
         seed: int = 0,
-        inverter: str = DEFAULT_INVERTER,
+        inverter: str | None = None,
         gain: "float | np.ndarray" = 1.0,
         hold: float | None = None,
     ) -> Audio:
@@ -124,16 +140,49 @@ class Space:
             velocity: 0..1, one or (frames,); its square is the gain (General MIDI's curve).
             duration: s.
             seed: of the phase of noise.
-            inverter: name of an inverter.
+            inverter: name of an inverter; :attr:`inverter` by default.
             gain: amplitude beside that of the velocity, one or (frames,).
             hold: as of :meth:`spectrogram`.
         """
         spectrogram = self.spectrogram(points, pitch, velocity, duration, hold=hold)
         rate = self.config.spectrogram.sample_rate
         length = round(duration * rate)
-        waveform = self.front.inverse(spectrogram[None], length=length, inverter=inverter, seed=seed)[0].numpy()
+        waveform = self.invert(spectrogram, pitch, length, seed, inverter)
         finish = Finish(length, np.square(velocity) * gain, rate)
         return Audio(np.concatenate([finish.push(waveform), finish.flush()]), rate)
+
+    def invert(
+        self, spectrogram: torch.Tensor, pitch: "float | np.ndarray | None", length: int, seed: int = 0,
+        inverter: str | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """The waveform (length,) of a spectrogram in dB (bins, frames); the other arguments as in :meth:`sound`."""
+        inverter = inverter or self.inverter
+        if inverter == "vocoder":
+            magnitude = self.front.magnitude(spectrogram[None])[0].numpy()
+            return whole(self.stream(inverter, seed), magnitude, _line(pitch, magnitude.shape[1], "pitch"), length)
+        return self.front.inverse(spectrogram[None], length=length, inverter=inverter, seed=seed)[0].numpy()
+
+    def stream(self, inverter: str | None = None, seed: int = 0) -> "Stream":
+        """A causal inverter of this space, for one sound after another: `push(magnitude, out, pitch)` takes frames and
+        gives hops, `flush()` the rest.
+
+        Args:
+            inverter: "vocoder", or one of :data:`~timbre.spectral.streaming.STREAMS`; by default the vocoder where it
+                is the space's own way, else "rtpghi".
+            seed: of the phases of noise.
+
+        Raises:
+            ConfigError: there is no such causal inverter, or no vocoder.
+        """
+        inverter = inverter or (self.inverter if self.inverter == "vocoder" else "rtpghi")
+        if inverter != "vocoder":
+            return StreamingInverter(self.front.stft, inverter, seed)
+        if self.vocoder is None:
+            raise ConfigError(
+                "This space has no vocoder; train one with `timbre train-vocoder`, or choose another inverter, such as "
+                f"{DEFAULT_INVERTER}."
+            )
+        return VocoderStream(self.vocoder.network, self.front.stft, self.config.spectrogram.sample_rate, seed)
 
     def frames(self, duration: float) -> int:
         """Spectrogram frames of a sound of `duration` seconds."""
@@ -256,29 +305,44 @@ class Space:
             raise ConfigError("The point has coordinates that are not finite numbers.")
         return point
 
-    def save(self, folder: str | FilePath) -> FilePath:
+    def save(self, folder: str | FilePath, half: bool = False, page: str | None = None) -> FilePath:
         """Write the space as a folder: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md.
+
+        Args:
+            folder: made if it is not there.
+            half: write the weights as float16, in half the room; they are read back as float32.
+            page: README.md, the model card; made from the report by default.
 
         Raises:
             CheckpointError: if the folder cannot be written.
         """
         target = FilePath(folder).expanduser()
-        page = card(self.config, self.report, self.atlas, self.axes)
+        page = page or card(self.config, self.report, self.atlas, self.axes)
         files = {**self.atlas.to_files(), "README.md": page.encode()}
+        weights = {"model.safetensors": self.model.state_dict()}
+        if self.vocoder:
+            weights[VOCODER] = self.vocoder.network.state_dict()
+        if half:
+            weights = {file: {name: value.half() for name, value in part.items()} for file, part in weights.items()}
         write_folder(
-            target, self.config, files, {"model.safetensors": self.model.state_dict()}, report=self.report,
-            axes=[axis.to_dict() for axis in self.axes],
+            target, self.config, files, weights, report=self.report, axes=[axis.to_dict() for axis in self.axes],
+            vocoder=self.vocoder and self.vocoder.details(),
         )  # fmt: skip
         return target
 
 
-def load(folder: str | FilePath) -> Space:
-    """Read a space from its folder.
+def load(space: str | FilePath) -> Space:
+    """Read a space.
+
+    Args:
+        space: the path of its folder; or its name, such as "orchestra", if it came with timbre, lies in the cache, or
+            is to be fetched from a registry (see :func:`timbre.space.names.find_space`).
 
     Raises:
-        CheckpointError: if a file is missing or damaged, or the space was made by a newer timbre.
+        ConfigError: there is no space of that name.
+        CheckpointError: a file is missing or damaged, the space was made by a newer timbre, or it cannot be fetched.
     """
-    place = FilePath(folder).expanduser()
+    place = find_space(space)
     config, files, details = read_folder(place)
     if "atlas.json" not in files:
         raise CheckpointError(
@@ -292,7 +356,8 @@ def load(folder: str | FilePath) -> Space:
         raise CheckpointError(
             f"{place} is damaged: its atlas has {atlas.points.shape[1]} dimensions and its model {config.model.dim}."
         )
-    return Space(config, model.eval(), atlas, details["report"], axes)
+    vocoder = read_vocoder(files, details, config.spectrogram, place)
+    return Space(config, model.eval(), atlas, details["report"], axes, vocoder)
 
 
 def _constant(pitch: float, velocity: float, release: float) -> Conditions:

@@ -87,13 +87,16 @@ class StreamingInverter:
         self.push(self._row[0])  # whatever is not compiled yet is compiled now
         self.flush()
 
-    def push(self, magnitude: np.ndarray | Tensor, out: np.ndarray | None = None) -> np.ndarray:
+    def push(
+        self, magnitude: np.ndarray | Tensor, out: np.ndarray | None = None, pitch: "float | np.ndarray" = 0.0
+    ) -> np.ndarray:
         """One hop of samples for every frame.
 
         Args:
             magnitude: linear STFT magnitudes, as ``stft(waveform).abs()`` gives them: one frame (bins,), or several
                 (bins, frames). A tensor will do, on any device; a float32 array costs no copy.
             out: where to write the samples; a new array by default.
+            pitch: what a vocoder's stream would want to know; no matter here.
 
         Returns:
             (hop_length * frames,), float32: `out`, if it was given.

@@ -9,7 +9,6 @@ from timbre.errors import ConfigError
 from timbre.space import Path, Space
 from timbre.space.finishing import Finish
 from timbre.space.space import DECODED
-from timbre.spectral.streaming import StreamingInverter
 from timbre.synth.loudness import steady_gain
 
 Line = float | np.ndarray
@@ -22,7 +21,7 @@ def render(
     velocity: Line = 0.8,
     duration: float = 4.0,
     seed: int = 0,
-    inverter: str = "pghi+8",
+    inverter: str | None = None,
     steady: bool = True,
     hold: float | None = None,
 ) -> Audio:
@@ -35,7 +34,7 @@ def render(
         velocity: 0..1, likewise.
         duration: s.
         seed: of the phase of noise.
-        inverter: how magnitudes become sound.
+        inverter: how magnitudes become sound; the space's own way by default.
         steady: keep the loudness steady where timbre or pitch move (see :func:`~timbre.synth.loudness.steady_gain`).
         hold: s after the onset at which the sound's own course stands still until it is let go, so that a long morph
             does not die away; None lets it go on.
@@ -55,7 +54,7 @@ def render_blocks(
     velocity: Line = 0.8,
     duration: float = 4.0,
     seed: int = 0,
-    inverter: str = "rtpghi",
+    inverter: str | None = None,
     steady: bool = True,
     hold: float | None = None,
     block: int = 8192,
@@ -64,7 +63,7 @@ def render_blocks(
 
     Args:
         space, path, pitch, velocity, duration, seed, steady, hold: as there.
-        inverter: a causal one, of :data:`~timbre.spectral.streaming.STREAMS`.
+        inverter: a causal one, as :meth:`~timbre.space.Space.stream` takes it.
         block: samples.
 
     Yields:
@@ -86,19 +85,20 @@ def render_blocks(
 
 
 def _pieces(
-    space: Space, path: Path, pitch: Line | None, velocity: Line, duration: float, seed: int, inverter: str,
+    space: Space, path: Path, pitch: Line | None, velocity: Line, duration: float, seed: int, inverter: str | None,
     steady: bool, hold: float | None,
 ) -> Iterator[np.ndarray]:  # fmt: skip
     """The samples of a sound as they come, some at a time."""
     points, pitches, velocities = controls(space, path, pitch, velocity, duration)
     gain = steady_gain(space, points, pitches, velocities, duration, hold) if steady else 1.0
     rate, count = space.config.spectrogram.sample_rate, space.frames(duration)
-    stream, length = StreamingInverter(space.front.stft, inverter, seed), round(duration * rate)
+    stream, length = space.stream(inverter, seed), round(duration * rate)
+    line = np.broadcast_to(np.nan if pitches is None else pitches, (count,))
     finish, late = Finish(length, np.square(velocities) * gain, rate), stream.latency
     for start in range(0, count, DECODED):
         stop = min(start + DECODED, count)
         spectrogram = space.spectrogram(points, pitches, velocities, duration, start, stop, hold)
-        samples = stream.push(space.front.magnitude(spectrogram[None])[0])
+        samples = stream.push(space.front.magnitude(spectrogram[None])[0], pitch=line[start:stop])
         if stop == count:
             samples = np.concatenate([samples, stream.flush()])
         skipped = min(late, len(samples))

@@ -131,7 +131,7 @@ def perform(
     path: Path,
     tones: list[Tone],
     seed: int = 0,
-    inverter: str = "pghi+8",
+    inverter: str | None = None,
     steady: bool = True,
     hold: float | None = None,
 ) -> Audio:
@@ -164,7 +164,7 @@ def perform(
 
 
 def _sound(
-    space: Space, path: Path, tone: Tone, end: float, seed: int, inverter: str, steady: bool, hold: float | None
+    space: Space, path: Path, tone: Tone, end: float, seed: int, inverter: str | None, steady: bool, hold: float | None
 ) -> Audio:
     duration = max(tone.duration, _SHORTEST) + RELEASE
     count = space.frames(duration)

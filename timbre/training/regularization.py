@@ -14,14 +14,12 @@ from timbre.data.ratings import Ratings, match_instruments, match_sounds, mds, m
 from timbre.errors import ConfigError
 from timbre.models.axes import AxesTerm, axis_values, find_axes
 from timbre.models.labels import Labels
-from timbre.models.perceptual import MetricTerm, PriorTerm, RatingsTerm
+from timbre.models.perceptual import MetricTerm, PriorTerm, RatingsTerm, SumOfTerms
 from timbre.models.pitch_free import AdversaryTerm, PairTerm
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryPicture
 from timbre.training import schedule
 from timbre.training.batches import Batch, batch, send
-
-_RATED = ("prior", "l2", "gaussian", "student", "rank")  # the forms that need ratings
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Regularizers:
         notes = notes or _unknown(features)
         self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
         self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
-        pictures = self.settings.perceptual == "metric"
+        pictures = "metric" in self.settings.perceptual
         self.listener = AuditoryPicture(front, config.data.duration).to(device) if pictures else None
         self.axes = find_axes(self.settings.axes)
         self.axis_values = torch.full((len(features.note), len(self.axes)), torch.nan, device=device)
@@ -152,20 +150,28 @@ def _terms(config: Config, notes: NoteLabels | None, front: Spectrogram) -> dict
 
 
 def _perceptual(config: Config, notes: NoteLabels | None, front: Spectrogram) -> nn.Module:
+    forms = config.regularization.perceptual.split("+")
+    terms = [_metric(config, front) if form == "metric" else _rated(form, config, notes) for form in forms]
+    return terms[0] if len(terms) == 1 else SumOfTerms(terms)
+
+
+def _metric(config: Config, front: Spectrogram) -> MetricTerm:
+    size = AuditoryPicture(front, config.data.duration).size
+    return MetricTerm(config.model.dim, size, config.regularization.perceptual_dims)
+
+
+def _rated(form: str, config: Config, notes: NoteLabels | None) -> nn.Module:
     settings, dim = config.regularization, config.model.dim
-    if settings.perceptual == "metric":
-        size = AuditoryPicture(front, config.data.duration).size
-        return MetricTerm(dim, size, settings.perceptual_dims)
     if notes is None or not len(notes.dissimilarity):
         raise ConfigError(
             f"regularization.perceptual is {settings.perceptual}, which needs listeners' ratings; give some, "
             "or take metric, which needs none."
         )
-    if settings.perceptual == "prior":
+    if form == "prior":
         dims = min(settings.perceptual_dims or dim, len(notes.dissimilarity) - 1)
         return PriorTerm(torch.as_tensor(mds(notes.dissimilarity, dims).points))
     target, weight = (torch.as_tensor(matrix) for matrix in (notes.dissimilarity, notes.weight))
-    return RatingsTerm(settings.perceptual, target, weight, dim, settings.perceptual_dims)
+    return RatingsTerm(form, target, weight, dim, settings.perceptual_dims)
 
 
 def note_labels(library: Library, parts: np.ndarray, ratings: Ratings | None = None) -> NoteLabels:

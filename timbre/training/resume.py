@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from timbre.config import Config
+from timbre.config import Config, VocoderConfig
 from timbre.errors import CheckpointError
 from timbre.models.checkpoint import replace_file
 
@@ -24,7 +24,7 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_state(folder: Path, config: Config, library: str) -> dict[str, Any] | None:
+def load_state(folder: Path, config: Config | VocoderConfig, library: str) -> dict[str, Any] | None:
     """The state to go on from, or None if there is none.
 
     Args:
@@ -40,7 +40,7 @@ def load_state(folder: Path, config: Config, library: str) -> dict[str, Any] | N
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251  (tensors and plain values only)
-        before = Config.from_dict(state["config"])
+        before = type(config).from_dict(state["config"])
     except Exception as error:
         raise CheckpointError(
             f"The training state {path} is damaged ({type(error).__name__}); delete {folder} to start again."

@@ -1,0 +1,215 @@
+"""The model card of the space `orchestra`: pretrained/orchestra/README.md, from what was measured and never by hand."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+from _sources import MIT_NOTICE, terms
+from _tables import AIMS, aims_table, figures_table, ratings_table, table
+
+import timbre
+from timbre.config import Config
+from timbre.evaluation.figures import describe, shown
+from timbre.models.axes import describe_axes
+from timbre.space import Space
+
+Facts = dict[str, Any]
+"""What making the space found out, as pretrained/_finish.py keeps it."""
+
+
+def card(space: Space, facts: Facts) -> str:
+    """The page.
+
+    Args:
+        space: as it is shipped.
+        facts: sources, half, loading_s, presets, maps, figures and held_out (both by part), commit, machine.
+    """
+    config, report = space.config, space.report
+    parts = Counter(space.atlas.splits)
+    front = config.spectrogram
+    return f"""# The space `orchestra`
+
+Written by `pretrained/make_orchestra.py` from what it measured, with timbre {timbre.__version__}; changes by hand are
+lost.
+
+## Purpose
+A space to play, morph and compare timbres of orchestral and related instruments in, the minute the repository is
+cloned: `timbre.load("orchestra")`, `timbre play orchestra`, `timbre synth orchestra --at flute -o flute.wav`. It is a
+convolutional VAE with {config.model.flows} {config.model.flow} flows, {space.dim} dimensions, {front.sample_rate} Hz,
+{front.bins} {front.kind} bands; pitch and velocity are controls, not places. It is not meant to recognise instruments,
+nor to stand for recordings of them.
+
+## What it was trained on
+{len(space.atlas)} notes of {len(set(space.atlas.instruments))} instruments ({report["held_out"]}):
+{parts["train"]} for training, {parts["valid"]} to choose the checkpoint, {parts["test"]} never seen.
+The sounds themselves are not part of the space.
+
+{_sources(facts["sources"])}
+
+Instruments: {_instruments(space)}.
+
+## Named axes
+{describe_axes(space.axes) if space.axes else "None of its dimensions has a name."}
+
+## Presets
+In `presets.json`. Each place was decoded at three pitches (a fifth below the named one, at it, and a fifth above);
+cents are what the sound was off by. The click figure is how far the highest crest of any 50 ms stands above the
+median one; loudness is the level of the loudest 0.4 s.
+
+{_presets(facts["presets"])}
+{_maps(facts.get("maps", []))}
+## Training
+{_training(space, facts)}
+
+## Figures
+All of `timbre evaluate`, on the float16 weights and on notes that took no part in training
+({", ".join(f"{count} {part}" for part, count in facts["held_out"].items())}; at most 600 of each are measured), made
+into sound by `{space.inverter}`.
+
+{figures_table(facts["figures"])}
+{ratings_table(facts["figures"])}
+### What was aimed at
+{aims_table(facts["figures"])}
+
+### float16
+The weights are kept in half the room and read back as float32. Held-out notes' mean absolute error goes from
+{facts["half"]["l1_db_full"]:.4f} dB to {facts["half"]["l1_db_half"]:.4f} dB; their points move by
+{facts["half"]["point_shift_median"]:.2g} in the median and {facts["half"]["point_shift_max"]:.2g} at most, where
+nearest neighbours lie {facts["half"]["neighbour_distance"]:.2g} apart.
+
+Loading takes {facts["loading_s"]:.2f} s of one core once torch is imported (the least of three fresh processes).
+{_vocoder(space)}
+## Known weaknesses
+{_weaknesses(space, facts)}
+
+## How to make it again
+    python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 --out FOLDER
+
+with the settings in [orchestra.toml](../orchestra.toml); what was broken off goes on.
+
+## Licences
+The licence of the weights follows those of the recordings: {_licences(report)}.
+
+{_terms(facts["sources"])}
+
+{MIT_NOTICE}
+"""
+
+
+def differing(config: Config) -> list[list[str]]:
+    """Settings that are not the defaults: name, value, default."""
+    own, usual = config.to_dict(), Config().to_dict()
+    return [
+        [f"{group}.{name}", _plain(value), _plain(usual[group][name])]
+        for group, values in own.items()
+        for name, value in values.items()
+        if _plain(value) != _plain(usual[group][name])
+    ]
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _sources(rows: list[Facts]) -> str:
+    cells = [[row["source"], f"[{row['author']}]({row['link']})", row["licence"], str(row["notes"])] for row in rows]
+    return table(["source", "by", "licence", "notes"], cells)
+
+
+def _instruments(space: Space) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in sorted(Counter(space.atlas.instruments).items()))
+
+
+def _presets(rows: list[Facts]) -> str:
+    kept = [row for row in rows if not row["fault"]]
+    cells = [
+        [row["name"], row["where"], row["pitch"], ", ".join(f"{cents:+.1f}" for cents in row["cents"]),
+         f"{row['click_db']:.1f}", f"{row['loudness_db']:.1f}"]
+        for row in kept
+    ]  # fmt: skip
+    left = [f"{row['name']} ({row['fault']})" for row in rows if row["fault"]]
+    more = f"\n\nLeft out of the candidates: {'; '.join(left)}." if left else ""
+    return table(["preset", "where", "at", "cents", "click, dB", "loudness, dB"], cells) + more + "\n"
+
+
+def _maps(files: list[str]) -> str:
+    if not files:
+        return ""
+    pictures = "\n".join(f"![{file}]({file})" for file in files if file.endswith("descriptors.png"))
+    return f"""
+## Descriptor maps
+Made by `timbre map`: what every place of a plane sounds like at A3, in the folders `map` (principal components) and
+`map-axes` (the first two named axes); the values stand in `map.csv`, described by `map.json`.
+
+{pictures}
+"""
+
+
+def _training(space: Space, facts: Facts) -> str:
+    report = space.report
+    return f"""Settings: [orchestra.toml](../orchestra.toml); all of them are in `config.json`, and these are not the
+defaults:
+
+{table(["setting", "value", "default"], differing(space.config))}
+
+Seed {space.config.training.seed}, commit `{facts["commit"]}`, {report["epochs"]} epochs ({report["steps"]} steps) in
+{report["train_minutes"]:.0f} minutes on {facts["machine"]}, {report["notes_per_s"]:.0f} notes a second."""
+
+
+def _vocoder(space: Space) -> str:
+    if space.vocoder is None:
+        return "\nIt has no vocoder; sound is made by `pghi+8`.\n"
+    said = "the space's own way to sound" if space.vocoder.is_default else "a choice (`--inverter vocoder`)"
+    rows = [[name, f"{value:.4g}" if isinstance(value, float) else str(value)]
+            for name, value in space.vocoder.report.items() if not isinstance(value, dict | list)]  # fmt: skip
+    return f"\n### Vocoder\nIt is {said}.\n\n{table(['figure', 'value'], rows)}\n"
+
+
+def _weaknesses(space: Space, facts: Facts) -> str:
+    """Sentences that the numbers say."""
+    found = [
+        f"Nothing above {space.config.spectrogram.sample_rate // 2} Hz is in it, and nothing of a note after its first "
+        f"{space.config.data.duration:g} s; what is held longer is what the decoder makes of it.",
+        f"{np.mean(np.isnan(space.atlas.pitches)):.0%} of the notes have no pitch; they are decoded with "
+        "`--pitch unknown`.",
+        *_worst(space),
+        *_families(space),
+    ]
+    for part, figures in facts["figures"].items():
+        found += [f"{part.capitalize()} notes: {aim} is missed ({shown(figures[name], describe(name).unit)})."
+                  for name, met, aim in AIMS if figures.get(name) is not None and not met(figures[name])]  # fmt: skip
+        slopes = {axis.name: figures.get(f"axis_{axis.name}_slope") for axis in space.axes}
+        weak = [f"{name} {slope:.0%}" for name, slope in slopes.items() if slope is not None and slope < 0.7]
+        if weak:
+            found.append(f"{part.capitalize()} notes: a step along an axis changes the sound by less than it promises: "
+                         f"{', '.join(weak)}.")  # fmt: skip
+    return "\n".join(f"- {sentence}" for sentence in found)
+
+
+def _worst(space: Space) -> list[str]:
+    errors, instruments = space.atlas.errors, np.array(space.atlas.instruments)
+    if errors is None or not np.isfinite(errors).any():
+        return []
+    held = {name: errors[(instruments == name) & np.isfinite(errors)] for name in sorted(set(space.atlas.instruments))}
+    means = {name: float(values.mean()) for name, values in held.items() if len(values) >= 2}
+    worst = sorted(means, key=lambda name: -means[name])[:6]
+    usual = float(np.nanmean(errors))
+    listed = ", ".join(f"{name} ({means[name]:.1f} dB)" for name in worst)
+    return [f"Decoded held-out notes are {usual:.1f} dB off on average; those of these instruments most: {listed}."]
+
+
+def _families(space: Space) -> list[str]:
+    told = defaultdict(set)
+    for instrument, family in zip(space.atlas.instruments, space.atlas.families, strict=True):
+        told[instrument].add(family)
+    twice = [f"{name} ({' and '.join(sorted(of))})" for name, of in sorted(told.items()) if len(of) > 1]
+    said = "Sources differ in what family they count an instrument to, which costs family figures: "
+    return [f"{said}{', '.join(twice)}."] if twice else []
+
+
+def _licences(report: Facts) -> str:
+    return ", ".join(f"{name} ({count} notes)" for name, count in report["licences"].items())
+
+
+def _terms(rows: list[Facts]) -> str:
+    return "\n".join(f"- {licence}: {terms(licence)}" for licence in dict.fromkeys(row["licence"] for row in rows))

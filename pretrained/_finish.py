@@ -1,0 +1,178 @@
+"""From a finished run to the folder that is shipped; findings are kept, so that what was broken off goes on."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _card import card
+from _presets import make
+from _sources import sources
+
+import timbre
+from timbre.data import Library
+from timbre.data.text import write_text
+from timbre.evaluation import _notes
+from timbre.evaluation._sounds import errors
+from timbre.space import Space
+from timbre.space.presets import FILE, write_presets
+
+LARGEST, ROOM = 8e6, 11e6  # bytes of a file, and of the folder
+_LOADING = """
+import time, torch, timbre
+import timbre.space
+begun = time.process_time()
+timbre.load({folder!r})
+print(time.process_time() - begun)
+"""
+
+
+class Findings:
+    """What was found out of a space, in a JSON file.
+
+    Args:
+        file: where it is kept.
+        config: the space's config.json, which holds the checksums of all its parts: with others, nothing is known yet.
+    """
+
+    def __init__(self, file: Path, config: bytes) -> None:
+        self.file, self._mark = file, hashlib.sha256(config).hexdigest()
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        self.values: dict[str, Any] = kept if kept.get("space") == self._mark else {"space": self._mark}
+
+    def once(self, name: str, find: Callable[[], Any], made: Path | None = None) -> Any:
+        """The finding of a name, found now if it is not known yet, or if the file that came of it is gone."""
+        if name not in self.values or (made and not made.exists()):
+            print(f"{name} ...", flush=True)
+            self.values[name] = find()
+            write_text(self.file, json.dumps(self.values, indent=1) + "\n")
+        return self.values[name]
+
+
+def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: str) -> None:
+    """Make the shipped folder from the run in `out`/space and the libraries beside it.
+
+    Args:
+        out: with orchestra.json, recorded.json, rendered.json and space/.
+        target: the folder; it is made.
+        ratings: listeners' studies for `timbre evaluate`; none are needed.
+        commit: that trained.
+        machine: in words.
+
+    Raises:
+        SystemExit: if a step fails or the folder is too large.
+    """
+    whole, space = timbre.scan(out / "orchestra.json"), timbre.load(out / "space")
+    findings = Findings(out / "findings.json", (out / "space" / "config.json").read_bytes())
+    space.report["sources"] = findings.once("sources", lambda: sources(whole))
+    space.save(target, half=True)
+    shipped = timbre.load(target)
+    findings.once("half", lambda: halved(space, shipped, whole))
+    findings.once("presets", lambda: preset(shipped, target), target / FILE)
+    findings.once("maps", lambda: mapped(target), target / "map" / "map.json")
+    findings.once("loading_s", lambda: loading_s(target))
+    figures = {part: findings.once(f"figures of {part} notes", lambda part=part: evaluated(out, target, part, ratings))
+               for part in ("recorded", "rendered")}  # fmt: skip
+    facts = findings.values | {
+        "figures": figures,
+        "held_out": {part: held_out(shipped, timbre.scan(out / f"{part}.json")) for part in figures},
+        "commit": commit,
+        "machine": machine,
+    }
+    shipped.save(target, half=True, page=card(shipped, facts))
+    check_size(target)
+
+
+def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
+    """What float16 costs on held-out notes: errors of both in dB, and how far points move."""
+    named = {note.name: note for note in library}
+    numbers = _notes.sample(_notes.held_out(full.atlas)[1], _notes.FULL.held_out, 0)
+    heard = _notes.hear(full, [named[full.atlas.names[number]] for number in numbers])
+    points = [space.atlas.points[:0] if not len(heard) else heard.points(space) for space in (full, half)]
+    shift = np.linalg.norm(points[1] - points[0], axis=1)
+    error = [float(errors(space, heard, own).l1_db.mean()) for space, own in zip((full, half), points, strict=True)]
+    away = full.atlas.nearest(full.atlas.points, 2).distances[:, 1]
+    return {
+        "l1_db_full": error[0],
+        "l1_db_half": error[1],
+        "point_shift_median": float(np.median(shift)),
+        "point_shift_max": float(shift.max()),
+        "neighbour_distance": float(np.median(away)),
+    }
+
+
+def preset(space: Space, target: Path) -> list[dict[str, Any]]:
+    """Write the presets; what was measured of the candidates."""
+    made, rows = make(space, space.report["test_l1_db"])
+    write_presets(target, made, space)
+    return rows
+
+
+def mapped(target: Path) -> list[str]:
+    """Maps by `timbre map`, of principal components and of two named axes; their files, seen from the target."""
+    axes = [axis.name for axis in timbre.load(target).axes[:2]]
+    planes = {"map": ["pca"]} | ({"map-axes": ["axes", *axes]} if len(axes) == 2 else {})
+    for folder, words in planes.items():
+        options = [part for word in words for part in ("--plane", word)]
+        _timbre("map", str(target), *options, "--output", str(target / folder))
+        (target / folder / "sounds.csv").unlink()  # the atlas has it all
+        _shrink(target / folder)
+    return sorted(file.relative_to(target).as_posix() for folder in planes for file in (target / folder).iterdir())
+
+
+def _shrink(folder: Path) -> None:
+    """Six digits in map.csv and 256 colours in pictures, which is a third of the room."""
+    from PIL import Image
+
+    head, *rows = (folder / "map.csv").read_text(encoding="utf-8").splitlines()
+    short = [",".join(f"{float(cell):.6g}" for cell in row.split(",")) for row in rows]
+    write_text(folder / "map.csv", "\n".join([head, *short, ""]))
+    for file in folder.glob("*.png"):
+        with Image.open(file) as picture:
+            small = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        partial = file.with_name(f".{file.name}")
+        small.save(partial, "PNG", optimize=True)
+        os.replace(partial, file)
+
+
+def loading_s(target: Path) -> float:
+    """Seconds of one core that loading takes once torch is imported: the least of three fresh processes."""
+    command = [sys.executable, "-c", _LOADING.format(folder=str(target))]
+    alone = os.environ | {"OMP_NUM_THREADS": "1"}
+    runs = [subprocess.run(command, check=True, capture_output=True, text=True, env=alone) for _ in range(3)]
+    return min(float(run.stdout) for run in runs)
+
+
+def evaluated(out: Path, target: Path, part: str, ratings: list[Path]) -> dict[str, Any]:
+    """The figures of `timbre evaluate` on the held-out notes of a part; ratings with the recorded ones."""
+    file = out / f"evaluation-{part}.json"
+    given = [word for path in ratings if part == "recorded" for word in ("--ratings", str(path))]
+    where = ["--only", str(out / f"{part}.json"), "--out", str(file.with_suffix(".html")), "--json", str(file)]
+    _timbre("evaluate", str(target), str(out / "orchestra.json"), *where, *given)
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def held_out(space: Space, library: Library) -> int:
+    """How many held-out notes of the space a part of the library has."""
+    names = {note.name for note in library}
+    return sum(space.atlas.names[number] in names for number in _notes.held_out(space.atlas)[1])
+
+
+def check_size(target: Path) -> None:
+    """Refuse a folder that is too large to be cloned lightly."""
+    sizes = {file: file.stat().st_size for file in target.rglob("*") if file.is_file()}
+    print(f"{target}: {sum(sizes.values()) / 1e6:.1f} MB, the largest {max(sizes.values()) / 1e6:.1f} MB")
+    if sum(sizes.values()) > ROOM or max(sizes.values()) > LARGEST:
+        raise SystemExit(f"{target} is larger than {ROOM / 1e6:g} MB, or a file than {LARGEST / 1e6:g} MB.")
+
+
+def _timbre(*words: str) -> None:
+    code = subprocess.run([sys.executable, "-m", "timbre", *words], env=os.environ, check=False).returncode
+    if code:
+        raise SystemExit(code)

@@ -1,0 +1,126 @@
+"""Make the space `orchestra` again: gather its notes, train, and finish what is shipped.
+
+    python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 --out FOLDER [--target pretrained/orchestra]
+
+NOTES is a folder of recorded notes; the SoundFont's orchestral presets are rendered beside them, at every second
+semitone and three velocities. FOLDER gets `orchestra.json` (all notes, with what is held out), `recorded.json` and
+`rendered.json` (either part, for `timbre evaluate --only`), `space/`, and `findings.json`: what was measured on the
+way. TARGET gets the space with float16 weights, presets, maps and its card. What was begun goes on.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from _finish import finish
+
+import timbre
+from timbre.data import Library, Note
+from timbre.data.storage import save_library
+from timbre.data.text import write_text
+
+HERE = Path(__file__).parent
+DOUBTFUL = ("pitch", "octave", "duplicate")  # the decoder is told the pitch: a wrong one blurs what it learns
+
+# Presets as timbre names them, and the instruments they are: where a recorded one has the same name, they are one.
+PRESETS = {
+    "yamaha_grand_piano": "piano", "harpsichord": "harpsichord", "celesta": "celesta", "glockenspiel": "glockenspiel",
+    "music_box": "music_box", "vibraphone": "vibraphone", "marimba": "marimba", "xylophone": "xylophone",
+    "tubular_bells": "tubular_bells", "dulcimer": "dulcimer", "church_organ": "organ", "reed_organ": "reed_organ",
+    "accordian": "accordion", "harmonica": "harmonica", "nylon_string_guitar": "guitar_nylon",
+    "steel_string_guitar": "guitar_steel", "jazz_guitar": "guitar_jazz", "acoustic_bass": "double_bass_plucked",
+    "violin": "violin", "viola": "viola", "cello": "cello", "contrabass": "double_bass", "tremolo": "strings_tremolo",
+    "pizzicato_section": "strings_pizzicato", "harp": "harp", "timpani": "timpani", "strings": "string_section",
+    "ahh_choir": "choir_ahh", "ohh_voices": "choir_ooh", "trumpet": "trumpet", "trombone": "trombone", "tuba": "tuba",
+    "muted_trumpet": "trumpet_muted", "french_horns": "french_horn_section", "brass_section": "brass_section",
+    "soprano_sax": "soprano_sax", "alto_sax": "alto_sax", "tenor_sax": "tenor_sax", "baritone_sax": "baritone_sax",
+    "oboe": "oboe", "english_horn": "english_horn", "bassoon": "bassoon", "clarinet": "clarinet",
+    "piccolo": "piccolo", "flute": "flute", "recorder": "recorder", "pan_flute": "pan_flute",
+    "shakuhachi": "shakuhachi", "banjo": "banjo", "koto": "koto", "kalimba": "kalimba", "steel_drums": "steel_drum",
+}  # fmt: skip
+
+
+def gather(notes: Path, soundfont: Path, out: Path) -> Path:
+    """Scan both sources, put them together, say what is held out, and write the three library files."""
+    together = out / "orchestra.json"
+    if together.exists():
+        return together
+    recorded = timbre.scan(notes, progress=True)
+    rendered = timbre.scan(soundfont, progress=True)
+    chosen = [replace(note, instrument=PRESETS[note.instrument], name="") for note in rendered
+              if note.instrument in PRESETS]  # fmt: skip
+    missing = set(PRESETS) - {note.instrument for note in rendered}
+    if missing:
+        raise SystemExit(f"{soundfont} has no {', '.join(sorted(missing))}; FluidR3_GM.sf2 is wanted.")
+    whole = Library(_sound(recorded) + _sound(chosen), recorded.root).divided()
+    parts = {"recorded": [note for note in whole if note.file != soundfont],
+             "rendered": [note for note in whole if note.file == soundfont]}  # fmt: skip
+    for name, part in parts.items():
+        save_library(Library(part, whole.root, division=whole.division), out / f"{name}.json")
+    return save_library(whole, together)
+
+
+def _sound(notes: Iterable[Note]) -> list[Note]:
+    return [note for note in notes if not any(flag.partition(":")[0] in DOUBTFUL for flag in note.flags)]
+
+
+def train(library: Path, out: Path) -> None:
+    """Train by `timbre train`; a finished run is left as it is."""
+    settings = ["--config", str(HERE / "orchestra.toml"), "--ratings", "orchestra"]
+    command = [sys.executable, "-m", "timbre", "train", str(library), str(out / "space"), *settings]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise SystemExit(code)
+
+
+def origin(out: Path, commit: str | None, machine: str | None) -> tuple[str, str]:
+    """Commit and machine of the training, as given or as they were when it began; kept in origin.json."""
+    file = out / "origin.json"
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    values = {
+        "commit": commit or kept.get("commit") or _commit(),
+        "machine": machine or kept.get("machine") or _machine(),
+    }
+    write_text(file, json.dumps(values) + "\n")
+    return values["commit"], values["machine"]
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
+    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
+def _machine() -> str:
+    import torch
+
+    cores = os.cpu_count() or 1
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{cores} core{'s' * (cores != 1)}, {device}"
+
+
+def main() -> None:
+    """Gather, train, finish."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notes", type=Path)
+    parser.add_argument("--soundfont", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--target", type=Path, default=HERE / "orchestra", help="the folder that is shipped")
+    parser.add_argument("--ratings", type=Path, action="append", default=[], help="listeners' studies, to be quoted")
+    parser.add_argument("--commit", help="that trains; by default this checkout's")
+    parser.add_argument("--machine", help="on which it trains, in words")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    commit, machine = origin(args.out, args.commit, args.machine)
+    library = gather(args.notes.resolve(), args.soundfont.resolve(), args.out)
+    train(library, args.out)
+    finish(args.out, args.target, args.ratings, commit, machine)
+
+
+if __name__ == "__main__":
+    main()

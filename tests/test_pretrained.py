@@ -1,0 +1,286 @@
+"""The spaces that travel with the repository, and what makes them: laws on a small space, and on what is shipped."""
+
+import json
+import re
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import timbre
+from timbre.audio import Audio
+from timbre.config import Config
+from timbre.data import Library
+from timbre.data.storage import save_library
+from timbre.errors import LibraryError
+from timbre.evaluation.evaluate import evaluate
+from timbre.evaluation.figures import ALWAYS
+from timbre.evaluation.metrics import click_excess_db, crests_db
+from timbre.space import Space
+from timbre.space.presets import Presets, read_presets
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = ROOT / "pretrained" / "orchestra"
+sys.path.insert(0, str(ROOT / "pretrained"))
+
+import _presets  # noqa: E402
+from _card import card, differing  # noqa: E402
+from _finish import LARGEST, ROOM, Findings, check_size, finish, halved, held_out  # noqa: E402
+from _presets import EVEN, IN_TUNE, PLACES, cents_off, make, middle_note, stands_out_db  # noqa: E402
+from _sources import CREDITS, sources  # noqa: E402
+from _tables import table  # noqa: E402
+
+MACHINE = re.compile(r"(?<![\w./])/(?:home|root|tmp|usr|work|var|opt|Users)/|[A-Z]:\\\\")
+"""A path of somebody's machine."""
+FIGURES: dict[str, Any] = {
+    **dict.fromkeys(ALWAYS), "reconstruction_l1_db": 2.5, "decoded_cents_median": 2.0, "decoded_cents_p95": 31.0,
+    "decoded_clicks": 0, "decoded_onset_within_10_ms_share": 1.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def credited(some_notes: Library) -> Library:
+    """The notes of the small space, as if they came from two sources."""
+    marks = [("VCSL (Versilian) via a mirror", "CC0-1.0")] * 3 + [("Ixox Flute (Xavier Hosxe)", "CC-BY-4.0")]
+    notes = [replace(note, source=marks[n % 4][0], licence=marks[n % 4][1]) for n, note in enumerate(some_notes)]
+    return Library(notes, some_notes.root)
+
+
+@pytest.fixture(scope="module")
+def made(tiny_space: Space) -> tuple[Presets, list[dict[str, Any]]]:
+    """The presets of the small space, near copies among them, and what was measured."""
+    return make(tiny_space, 0.0)
+
+
+@pytest.fixture(scope="module")
+def facts(tiny_space: Space, credited: Library, made: tuple[Presets, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {
+        "sources": sources(credited), "half": halved(tiny_space, tiny_space, credited), "loading_s": 0.25,
+        "presets": made[1], "maps": ["map/descriptors.png", "map/map.csv"],
+        "figures": {"recorded": FIGURES | {"rating_spearman_Grey1977": 0.5}, "rendered": FIGURES},
+        "held_out": {"recorded": 3, "rendered": 1}, "commit": "0123abc", "machine": "2 cores, no GPU",
+    }  # fmt: skip
+
+
+class TestSources:
+    def test_every_note_counts_once(self, credited: Library) -> None:
+        rows = sources(credited)
+        assert [row["notes"] for row in rows] == [30, 10]
+        assert rows[1]["author"] == "Xavier Hosxe"
+        assert {name for row in rows for name in row["instruments"]} == set(credited.instruments)
+
+    def test_the_longest_credit_that_fits_is_taken(self, credited: Library) -> None:
+        folk = [replace(credited[0], source="VCSL folk harp (Etherealwinds) via a mirror")]
+        assert "Etherealwinds" in sources(Library(folk, credited.root))[0]["author"]
+        assert len({credit.source for credit in CREDITS}) == len(CREDITS)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [({"source": "a tape from the attic"}, "Nobody is credited"), ({"licence": "all rights reserved"}, "not among"),
+         ({"source": None}, "no source"), ({"licence": None}, "no licence")],
+    )  # fmt: skip
+    def test_notes_of_unknown_origin_are_not_shipped(
+        self, credited: Library, change: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(SystemExit, match=said):
+            sources(Library([replace(credited[0], **change)], credited.root))
+
+
+class TestPresets:
+    def test_the_middle_note_is_a_training_note_nearest_to_their_mean(self, tiny_space: Space) -> None:
+        atlas, pitch = tiny_space.atlas, 72
+        for instrument in set(atlas.instruments):
+            name = middle_note(tiny_space, instrument, pitch)
+            chosen = [n for n, own in enumerate(atlas.instruments) if own == instrument and atlas.splits[n] == "train"]
+            near = [n for n in chosen if abs(atlas.pitches[n] - pitch) <= 12] or chosen
+            away = np.linalg.norm(atlas.points[near] - atlas.points[near].mean(0), axis=1)
+            assert atlas.names[near[int(away.argmin())]] == name
+
+    def test_those_that_are_kept_have_no_fault(
+        self, tiny_space: Space, made: tuple[Presets, list[dict[str, Any]]]
+    ) -> None:
+        kept, rows = made
+        known = {place.name: place for place in PLACES if set(place.of) <= set(tiny_space.atlas.instruments)}
+        assert list(kept) == [row["name"] for row in rows if not row["fault"]]
+        assert {row["name"] for row in rows} >= known.keys()
+        for row in rows:
+            if row["name"] in known and not row["fault"]:
+                assert all(abs(cents) <= IN_TUNE for cents in row["cents"])
+            if row["name"] in known and known[row["name"]].moves:
+                assert "no such axis" in row["fault"]  # this space has none
+        levels = [row["loudness_db"] for row in rows if row["name"] in kept and row["name"] in known]
+        assert not levels or np.ptp(levels) <= 2 * EVEN
+
+    def test_near_copies_are_left_out(self, tiny_space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+        flute = next(place for place in PLACES if place.name == "Flute")
+        for limit in ("CLICK", "EVEN"):  # which a space of three epochs need not keep, as its notes need not be in tune
+            monkeypatch.setattr(_presets, limit, 1e6)
+        monkeypatch.setattr(_presets, "cents_off", lambda sound, pitch: 0.0)
+        monkeypatch.setattr(_presets, "PLACES", (flute, replace(flute, name="Flute again")))
+        kept, rows = make(tiny_space, 1e-6)
+        assert list(kept) == ["Flute"]
+        assert rows[1]["fault"] == "hardly differs from Flute"
+
+    def test_detuning_and_clicks_are_heard(self) -> None:
+        time = np.arange(44100) / 22050
+        tone = sum(np.sin(2 * np.pi * 220.0 * n * time) / n for n in range(1, 6)) * 0.1
+        clicked = tone.copy()
+        clicked[22050:] += 0.1
+        plain = Audio(tone.astype(np.float32), 22050)
+        assert cents_off(plain, 57.0) == pytest.approx(0.0, abs=0.2)
+        assert cents_off(plain, 57.2) == pytest.approx(-20.0, abs=0.5)
+        assert stands_out_db(plain) < 1.0
+        assert stands_out_db(Audio(clicked.astype(np.float32), 22050)) > 12.0
+        assert click_excess_db(tone, clicked, 22050) > 10.0
+        assert click_excess_db(tone, 0.1 * tone, 22050) == pytest.approx(0.0, abs=1e-6)
+        assert crests_db(np.zeros(100), 22050).size == 0
+
+
+class TestCard:
+    def test_it_names_sources_settings_and_figures(self, tiny_space: Space, facts: dict[str, Any]) -> None:
+        page = card(tiny_space, facts)
+        for row in facts["sources"]:
+            assert row["source"] in page
+            assert row["link"] in page
+            assert row["licence"] in page
+        for name in (name for name, value in FIGURES.items() if value is not None):
+            assert f"`{name}`" in page
+        for word in ("0123abc", "2 cores, no GPU", "0.25 s", "model.dim", "Frank Wen", "map/descriptors.png", "Grey"):
+            assert word in page
+        assert "missed (31.0)" in page
+        assert "met (2.0)" in page
+        assert not MACHINE.search(page)
+
+    def test_settings_that_differ(self, tiny_config: Config) -> None:
+        rows = {name: (own, usual) for name, own, usual in differing(tiny_config)}
+        assert rows["model.dim"] == ("3", str(Config().model.dim))
+        assert "spectrogram.n_fft" not in rows
+        assert differing(Config()) == []
+
+    def test_a_bar_in_a_cell_stays_in_it(self) -> None:
+        assert table(["a"], [["x|y"]]).splitlines() == ["| a |", "| --- |", "| x\\|y |"]
+
+
+class TestFinishing:
+    def test_float16_costs_next_to_nothing(self, tiny_space: Space, credited: Library, tmp_path: Path) -> None:
+        half = timbre.load(tiny_space.save(tmp_path / "half", half=True))
+        cost = halved(tiny_space, half, credited)
+        assert cost["l1_db_half"] == pytest.approx(cost["l1_db_full"], abs=0.02)
+        assert cost["l1_db_full"] == pytest.approx(tiny_space.report["test_l1_db"], abs=0.01)
+        assert 0.0 < cost["point_shift_max"] < 0.1 * cost["neighbour_distance"]
+
+    def test_findings_are_kept_for_the_same_space_only(self, tmp_path: Path) -> None:
+        file, calls = tmp_path / "findings.json", Counter[str]()
+        for config in (b"a", b"a", b"b"):
+            findings = Findings(file, config)
+            assert findings.once("x", lambda: calls.update("x") or 7) == 7
+        assert calls["x"] == 2
+
+    def test_what_is_too_large_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "small").write_bytes(b"x")
+        check_size(tmp_path)
+        (tmp_path / "large").write_bytes(bytes(int(LARGEST) + 1))
+        with pytest.raises(SystemExit, match="larger than"):
+            check_size(tmp_path)
+
+    def test_only_the_held_out_notes_of_a_part_are_measured(self, tiny_space: Space, some_notes: Library) -> None:
+        names = [name for name, part in zip(tiny_space.atlas, tiny_space.atlas.splits, strict=True) if part == "test"]
+        part = Library(
+            [note for note in some_notes if note.name in {*names[:2], tiny_space.atlas.names[0]}], some_notes.root
+        )
+        assert held_out(tiny_space, part) == 2 < held_out(tiny_space, some_notes) == len(names)
+        found = evaluate(tiny_space, some_notes, quick=True, progress=False, only=part)
+        assert found.facts["held out"].startswith("2 of 2 test notes")
+        rest = Library([note for note in some_notes if note.name not in names], some_notes.root)
+        with pytest.raises(LibraryError, match=r"None of the 3\d notes .* was held out"):
+            evaluate(tiny_space, some_notes, quick=True, progress=False, only=rest)
+
+    @pytest.mark.slow
+    def test_from_a_run_to_the_shipped_folder_and_on(
+        self, tiny_space: Space, credited: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        out, target = tmp_path / "out", tmp_path / "shipped"
+        tiny_space.save(out / "space")
+        tested = {name for name, part in zip(tiny_space.atlas, tiny_space.atlas.splits, strict=True) if part == "test"}
+        first = {min(tested)}
+        for name, kept in (("orchestra", lambda _: True), ("recorded", lambda note: note.name not in first),
+                           ("rendered", lambda note: note.name in first)):  # fmt: skip
+            save_library(Library(list(filter(kept, credited)), credited.root), out / f"{name}.json")
+        finish(out, target, [], "0123abc", "2 cores, no GPU")
+        assert "half ..." in capsys.readouterr().out
+        _check_folder(target)
+        before = {file: file.read_bytes() for file in target.rglob("*") if file.is_file()}
+        finish(out, target, [], "0123abc", "2 cores, no GPU")
+        assert "..." not in capsys.readouterr().out
+        assert {file: file.read_bytes() for file in target.rglob("*") if file.is_file()} == before
+
+
+def _check_folder(folder: Path) -> Space:
+    """What holds of every folder that is shipped; its space."""
+    space = timbre.load(folder)
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    for row in space.report["sources"]:
+        assert row["source"] in page
+        assert row["licence"] in page
+        assert row["author"] in page
+    assert {row["licence"] for row in space.report["sources"]} >= space.report["licences"].keys() - {"not stated"}
+    assert sum(row["notes"] for row in space.report["sources"]) >= len(space.atlas)
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert max(file.stat().st_size for file in files) < LARGEST
+    assert sum(file.stat().st_size for file in files) < ROOM
+    for file in files:
+        if file.suffix in (".json", ".md", ".csv", ".toml"):
+            assert not MACHINE.search(file.read_text(encoding="utf-8")), file
+    for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page):
+        assert (folder / link).is_file(), link
+    assert set(_weights(folder)) == {"F16"}
+    return space
+
+
+def _weights(folder: Path) -> set[str]:
+    """Number formats of the network's tensors, read from the head of the file."""
+    body = (folder / "model.safetensors").read_bytes()
+    head = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+    return {entry["dtype"] for name, entry in head.items() if name != "__metadata__"}
+
+
+@pytest.mark.skipif(not (SHIPPED / "config.json").exists(), reason="pretrained/orchestra has not been made")
+class TestOrchestra:
+    @pytest.fixture(scope="class")
+    def shipped(self) -> Space:
+        return _check_folder(SHIPPED)
+
+    def test_it_is_what_was_asked_for(self, shipped: Space) -> None:
+        assert shipped.config.to_dict() == Config.from_toml(ROOT / "pretrained" / "orchestra.toml").to_dict()
+        assert shipped.config.spectrogram.sample_rate == 22050
+        assert len(shipped.atlas) > 5000
+
+    def test_its_presets_are_in_tune_and_do_not_click(self, shipped: Space) -> None:
+        kept = read_presets(SHIPPED, shipped)
+        places = {place.name: place for place in PLACES if place.name in kept}
+        assert 16 <= len(places) <= 28
+        assert len(kept) - len(places) >= 2
+        for name in list(places)[::6]:
+            sound = shipped.decode(kept[name].path.points[0], places[name].pitch)
+            cents = cents_off(sound, places[name].pitch)
+            assert cents is not None
+            assert abs(cents) <= IN_TUNE
+            assert np.isfinite(sound.samples).all()
+            assert np.abs(sound.samples).max() <= 1.0
+
+    def test_its_paths_can_be_played(self, shipped: Space) -> None:
+        ways = [preset for preset in read_presets(SHIPPED, shipped).values() if len(preset.path.points) > 1]
+        sound = timbre.render(shipped, ways[0].path, duration=2.0)
+        assert sound.duration == pytest.approx(2.0, abs=0.01)
+        assert 0.001 < np.abs(sound.samples).max() <= 1.0
+        for way in ways:
+            assert not way.loop or np.array_equal(way.path.points[0], way.path.points[-1])
+
+    def test_the_card_says_what_float16_costs(self) -> None:
+        page = (SHIPPED / "README.md").read_text(encoding="utf-8")
+        before, after = map(float, re.findall(r"([\d.]+) dB(?: to|;)", page.split("### float16")[1].split("##")[0]))
+        assert abs(after - before) < 0.01
