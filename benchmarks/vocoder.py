@@ -1,51 +1,53 @@
 """Which inverter makes the best sound of what a space decodes: side by side, on held-out notes and on held points.
 
-    python benchmarks/vocoder.py SPACE [LIBRARY] [--inverters A,B,C] [--quick] [--json FILE]
+    python benchmarks/vocoder.py SPACE [LIBRARY] [--inverters A,B,C] [--pictures FOLDER] [--quick] [--json FILE]
 
-Held-out notes of SPACE are encoded and decoded at their own pitch, velocity and release; each inverter turns the same
-spectrogram into sound, from the same seeds; the recording, prepared as in training, is the reference (task "notes").
-Task "held": one point, one pitch, 2.5 s, held 0.5 s after its onset; there is no recording, and pitch is as asked.
+Task "notes": held-out notes of SPACE are encoded and decoded at their own pitch, velocity and release; each inverter
+turns the same spectrogram into sound; the recording, prepared as in training, is the reference. Task "held": one point,
+one pitch, 2.5 s, held from 0.5 s after its onset on; there is no recording.
 
-- group: pitched, inharmonic (pitched percussion), unpitched, all
-- log_mel_l1: mean absolute difference of log10 mel magnitudes; 0.05 is a decibel. mr_stft: multi-resolution STFT
-- energy_db: energy score (Gneiting and Raftery 2007), E|x - y| - E|y - y'| / 2, two seeds, of log-mel spectra in
-  dB at FFT sizes 512, 1024 and 2048: unlike log_mel_l1 it does not favour one fixed result over a right random one
+- group: all; recorded and rendered (by a SoundFont); harmonic, and other notes with a pitch (bells, bars, drums) and
+  without
+- log_mel_l1_db: mean absolute difference of log mel spectra; multi_resolution_stft: multi-resolution STFT distance
+- pitch_error_cents, pitch_over_5_cents_share: of harmonic notes, from the pitch asked for; over 5 cents or lost
+- texture_db: distance of modulation spectra in all bands; noise_db: the same of the noise between the partials alone
+- energy_db: energy score (Gneiting and Raftery 2007), E|x - y| - E|y - y'| / 2, two seeds, of log mel spectra in
+  dB at FFT sizes 512, 1024 and 2048: unlike log_mel_l1_db it does not favour one fixed result over a right random one
 - consistency_db: mean distance of the sound's own spectrogram from the decoded one
-- cents_median, cents_p95, bad_percent: pitch error, and the share that is over 5 cents off or has lost its pitch;
-  notes: against the recording's own pitch; held: against the asked one
-- texture_db: modulation spectrum distance of the noise between the partials; onset_ms: how far the onset moved
-- level_db: level above the recording's; click_db: how much more it clicks than the recording
-- sway_db, flux_db: held points, from 0.8 s to 2.2 s: standard deviation of the level over 50 ms, and mean change of
-  the spectrogram from frame to frame
-- x_realtime: seconds of sound per second of CPU time in one thread; latency_ms: empty where it needs the whole sound
+- onset_ms: how far the onset moved; level_db: level above the recording's; click_db: how much the highest crest of the
+  second difference stands above the recording's, in the worst note; held: above the median of the sound's own
+- sway_db: held points, 0.8 s to 2.2 s: standard deviation of the level over 50 ms
+- x_realtime: seconds of sound per second of CPU time in one thread; latency_ms: none where the whole sound is needed
 """
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import librosa
 import numpy as np
 import torch
+from _inverter_pictures import draw
 from _table import Row, add_arguments, finish
 from tqdm import tqdm
 
 import timbre
-from timbre.audio import Audio
-from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
+from timbre.data import Note
+from timbre.data.truth import is_harmonic
 from timbre.errors import ConfigError
 from timbre.evaluation import metrics
-from timbre.evaluation._notes import Heard, hear, held_out, match, only, sample
-from timbre.evaluation._texture import noise_modulation_db
+from timbre.evaluation._notes import Heard
+from timbre.evaluation.inverters import cents_off, likeness, tuning, unseen
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 
 INVERTERS = "pghi+8,rtpghi,vocoder,librosa-32"
 SIZES = (512, 1024, 2048)
-HELD_SECONDS, HOLD = 2.5, 0.5
-SEEDS = (0, 1)
-EXACT = {"task", "group", "inverter", "latency_ms", "cents", "seconds", "cpu"}
+HELD_SECONDS, HOLD, VELOCITY = 2.5, 0.5, 0.8
+MIDDLE = (0.8, 2.2)  # s of a held point that are measured
+WORST = {"click_db"}  # the largest counts, not the mean
 
 
 def main() -> None:
@@ -53,26 +55,27 @@ def main() -> None:
     torch.set_num_threads(1)
     space = timbre.load(args.space)
     names = present(space, args.inverters.split(","))
-    library = timbre.scan(args.library)
-    atlas = only(space.atlas, library)
-    known = match(atlas, library)
-    _, numbers = held_out(atlas)
-    heard = hear(space, [known[atlas.names[int(n)]] for n in sample(numbers, args.notes, 0)])
+    heard = unseen(space, timbre.scan(args.library), args.notes)
     points = heard.points(space)
+    warm(space, names)
     each: list[Row] = []
     for number in tqdm(range(len(heard)), disable=None):
-        each += note_rows(space, heard, points, number, names)
+        each += note_rows(space, heard.take(np.array([number])), points[[number]], names)
         if number < args.held:
-            each += held_rows(space, heard, points, number, names)
-    finish(table(each), args, f"{len(heard)} held-out notes of {args.space}; see --help for the columns")
+            each += held_rows(space, heard.take(np.array([number])), points[[number]], names)
+    delays = {name: latency_ms(space, name) for name in names}
+    finish(table(each, delays), args, f"{len(heard)} held-out notes of {args.space}; --help explains the columns")
+    if args.pictures:
+        draw(args.pictures, space, heard, points, {name: renderer(space, name) for name in names})
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("space", type=Path, help="a trained space")
+    parser.add_argument("space", help="a trained space: its folder or name")
     parser.add_argument("library", type=Path, nargs="?", default=Path("datasets/orchestra"), help="its notes")
     parser.add_argument("--inverters", default=INVERTERS, metavar="A,B", help=f"default {INVERTERS}")
     parser.add_argument("--notes", type=int, help="how many held-out notes (96; 4 with --quick)")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw spectrograms there")
     add_arguments(parser)
     args = parser.parse_args()
     args.notes = args.notes or (4 if args.quick else 96)
@@ -86,27 +89,26 @@ def present(space: Space, names: list[str]) -> list[str]:
     return [name for name in names if name != "vocoder" or space.vocoder is not None]
 
 
-def turned(
-    space: Space, spectrogram: torch.Tensor, pitch: float | None, length: int, seed: int, name: str
-) -> np.ndarray:
+def inverted(space: Space, picture: torch.Tensor, pitch: float | None, length: int, seed: int, name: str) -> np.ndarray:
     """The waveform (length,) of a decoded spectrogram (bins, frames) in dB."""
     if name != "librosa-32":
-        return space.invert(spectrogram, pitch, length, seed, name)
+        return space.invert(picture, pitch, length, seed, name)
     stft = space.front.stft
-    magnitude = space.front.magnitude(spectrogram[None])[0].numpy() / stft.scale
-    shape = {"n_fft": stft.n_fft, "hop_length": stft.hop_length}
-    return np.asarray(librosa.griffinlim(magnitude, n_iter=32, random_state=seed, **shape)[:length])
+    magnitude = space.front.magnitude(picture[None])[0].numpy() / stft.scale
+    found = librosa.griffinlim(magnitude, n_iter=32, n_fft=stft.n_fft, hop_length=stft.hop_length, random_state=seed)
+    return librosa.util.fix_length(np.asarray(found, np.float32), size=length)
 
 
-def results(
-    space: Space, picture: torch.Tensor, pitch: float | None, length: int, name: str
-) -> tuple[list[np.ndarray], float]:
-    turned(
-        space, picture[:, : space.config.spectrogram.frames(4096)], pitch, 4096, 0, name
-    )  # compiled, cached, planned
-    begun = time.process_time()
-    sounds = [turned(space, picture, pitch, length, seed, name) for seed in SEEDS]
-    return sounds, (time.process_time() - begun) / len(SEEDS)
+def renderer(space: Space, name: str):  # type: ignore[no-untyped-def]  # of the pictures
+    return lambda picture, pitch, length: inverted(space, picture, pitch, length, 0, name)
+
+
+def warm(space: Space, names: Sequence[str]) -> None:
+    """Compile and plan what is made at the first call."""
+    rate = space.config.spectrogram.sample_rate
+    picture = space.spectrogram(np.zeros((1, space.dim), np.float32), 60.0, VELOCITY, 0.3)
+    for name in names:
+        inverted(space, picture, 60.0, round(0.3 * rate), 0, name)
 
 
 def latency_ms(space: Space, name: str) -> float | None:
@@ -116,105 +118,108 @@ def latency_ms(space: Space, name: str) -> float | None:
         return None
 
 
-def note_rows(space: Space, heard: Heard, points: np.ndarray, number: int, names: list[str]) -> list[Row]:
-    note, one, rate = heard.notes[number], heard.take(np.array([number])), space.config.spectrogram.sample_rate
+def groups(note: Note) -> list[str]:
+    """The groups in which a note counts."""
+    kind = "unpitched" if note.pitch is None else "harmonic" if is_harmonic(note) else "other pitched"
+    return ["all", "rendered" if note.file.suffix.lower() in (".sf2", ".sf3") else "recorded", kind]
+
+
+def timed(space: Space, picture: torch.Tensor, pitch: float | None, length: int, name: str, seed: int = 0):  # type: ignore[no-untyped-def]
+    begun = time.process_time()
+    sound = inverted(space, picture, pitch, length, seed, name)
+    spent = time.process_time() - begun
+    return sound, {"seconds": length / space.config.spectrogram.sample_rate, "cpu": spent}
+
+
+def note_rows(space: Space, one: Heard, point: np.ndarray, names: list[str]) -> list[Row]:
+    rate, note = space.config.spectrogram.sample_rate, one.notes[0]
+    recorded = one.samples[0, : round(space.config.data.duration * rate)].astype(np.float32)
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
+    hertz = None if pitch is None else 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     with torch.no_grad():
-        frames = torch.arange(space.model.frames)
-        picture = space.model.decode_points(torch.from_numpy(points[[number]]), one.conditions, frames)[0]
-    original, rows = one.samples[0, : (picture.shape[1] - 1) * space.front.stft.hop_length].astype(np.float32), []
-    group = "unpitched" if pitch is None else "inharmonic" if note.family == "percussion" else "pitched"
-    for name in names:
-        sounds, cpu = results(space, picture, pitch, original.size, name)
-        hertz = None if pitch is None else float(440.0 * 2.0 ** ((pitch - 69.0) / 12.0))
-        own = None if pitch is None else measure_pitch(Audio(original[None], rate), pitch)
-        rows.append(
-            {"task": "notes", "group": group, "inverter": name}
-            | {"log_mel_l1": metrics.log_mel_l1(original, sounds[0], rate)}
-            | {"mr_stft": metrics.multi_resolution_stft(original, sounds[0])}
-            | {"energy_db": energy_db(original, sounds, rate), "consistency_db": consistency(space, picture, sounds[0])}
-            | {
-                "cents": cents(sounds[0], rate, own),
-                "texture_db": noise_modulation_db(original, sounds[0], rate, hertz),
-            }
-            | {"onset_ms": 1e3 * abs(metrics.onset_time(sounds[0], rate) - metrics.onset_time(original, rate))}
-            | {"level_db": metrics.level_difference_db(original, sounds[0])}
-            | {"click_db": max(0.0, metrics.click_excess_db(original, sounds[0], rate))}
-            | {"seconds": original.size / rate, "cpu": cpu, "latency_ms": latency_ms(space, name)}
-        )
-    return rows
-
-
-def held_rows(space: Space, heard: Heard, points: np.ndarray, number: int, names: list[str]) -> list[Row]:
-    given, rate = float(heard.conditions.pitch[number]), space.config.spectrogram.sample_rate
-    pitch = None if np.isnan(given) else given
-    picture = space.spectrogram(points[[number]], pitch, 0.8, HELD_SECONDS, hold=HOLD)
+        picture = space.model.decode_points(torch.from_numpy(point), one.conditions)[0]
+    asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
-        sounds, cpu = results(space, picture, pitch, round(HELD_SECONDS * rate), name)
-        middle = sounds[0][round(0.8 * rate) : round(2.2 * rate)]
-        width = round(0.05 * rate)
-        power = np.square(middle[: middle.size // width * width]).reshape(-1, width).mean(1)
-        seen = space.front(torch.from_numpy(middle[None].astype(np.float32)))[0]
-        rows.append(
-            {"task": "held", "group": "unpitched" if pitch is None else "pitched", "inverter": name}
-            | {"consistency_db": consistency(space, picture, sounds[0]), "cents": cents(middle, rate, pitch)}
-            | {"sway_db": float(np.std(10.0 * np.log10(power + 1e-12)))}
-            | {"flux_db": float((seen[:, 1:] - seen[:, :-1]).abs().mean())}
-            | {"seconds": HELD_SECONDS, "cpu": cpu, "latency_ms": latency_ms(space, name)}
-        )
+        sound, spent = timed(space, picture, pitch, recorded.size, name)
+        other = inverted(space, picture, pitch, recorded.size, 1, name)
+        moved = metrics.onset_time(sound, rate) - metrics.onset_time(recorded, rate)
+        found = {
+            **likeness(recorded, sound, rate, asked),
+            "noise_db": metrics.noise_modulation_db(recorded, sound, rate, hertz),
+            "energy_db": energy_db(recorded, [sound, other], rate),
+            "consistency_db": consistency_db(space, picture, sound),
+            "onset_ms": 1e3 * abs(moved),
+            "level_db": metrics.level_difference_db(recorded, sound),
+            "click_db": metrics.click_excess_db(recorded, sound, rate),
+        }
+        rows.append({"task": "notes", "groups": groups(note), "inverter": name} | found | spent)
     return rows
 
 
-def cents(sound: np.ndarray, rate: int, wanted: float | None) -> float | None:
-    """Pitch error; infinite where the pitch is lost, None where none is wanted."""
-    if wanted is None:
-        return None
-    measured = measure_pitch(Audio(sound[None].astype(np.float32), rate), wanted)
-    return np.inf if measured is None else 100.0 * abs(measured - wanted)
+def held_rows(space: Space, one: Heard, point: np.ndarray, names: list[str]) -> list[Row]:
+    rate, note = space.config.spectrogram.sample_rate, one.notes[0]
+    pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
+    picture = space.spectrogram(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
+    asked = pitch if pitch is not None and is_harmonic(note) else np.nan
+    rows = []
+    for name in names:
+        sound, spent = timed(space, picture, pitch, round(HELD_SECONDS * rate), name)
+        middle = sound[round(MIDDLE[0] * rate) : round(MIDDLE[1] * rate)]
+        crests = metrics.crests_db(middle, rate)
+        found = {
+            "cents": cents_off(middle, rate, asked),
+            "consistency_db": consistency_db(space, picture, sound),
+            "click_db": float(crests.max() - np.median(crests)) if crests.size else 0.0,
+            "sway_db": sway_db(middle, rate),
+        }
+        rows.append({"task": "held", "groups": groups(note), "inverter": name} | found | spent)
+    return rows
 
 
-def consistency(space: Space, picture: torch.Tensor, sound: np.ndarray) -> float:
-    seen = space.front(torch.from_numpy(sound[None].astype(np.float32)))[0]
+def sway_db(samples: np.ndarray, rate: int) -> float:
+    width = round(0.05 * rate)
+    power = np.square(samples[: samples.size // width * width]).reshape(-1, width).mean(1)
+    return float(np.std(10.0 * np.log10(power + 1e-12)))
+
+
+def consistency_db(space: Space, picture: torch.Tensor, sound: np.ndarray) -> float:
+    seen = space.front(torch.from_numpy(sound[None]))[0]
     count = min(seen.shape[1], picture.shape[1])
     return float((seen[:, :count] - picture[:, :count]).abs().mean())
 
 
-def energy_db(original: np.ndarray, sounds: list[np.ndarray], rate: int) -> float:
+def energy_db(recorded: np.ndarray, sounds: list[np.ndarray], rate: int) -> float:
     scores = []
     for size in SIZES:
-        front = Spectrogram(
-            SpectrogramConfig(sample_rate=rate, n_fft=size, hop_length=size // 4, n_mels=size // 16, floor_db=-80.0)
-        )
-        x, *y = (front(torch.from_numpy(one[None].astype(np.float32))) for one in (original, *sounds))
-        off = np.mean([float((x - one).abs().mean()) for one in y])
-        scores.append(off - 0.5 * float((y[0] - y[1]).abs().mean()))
+        shape = {"n_fft": size, "hop_length": size // 4, "n_mels": size // 16}
+        front = Spectrogram(SpectrogramConfig(sample_rate=rate, floor_db=-80.0, **shape))
+        x, a, b = (front(torch.from_numpy(one[None])) for one in (recorded, *sounds))
+        off = 0.5 * float((x - a).abs().mean() + (x - b).abs().mean())
+        scores.append(off - 0.5 * float((a - b).abs().mean()))
     return float(np.mean(scores))
 
 
-def table(each: list[Row]) -> list[Row]:
-    """Means over each task, group and inverter, and over all groups."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in each:
-        for group in ("all", row["group"]):
-            groups.setdefault((row["task"], group, row["inverter"]), []).append(row)
-    return [
-        average(key, rows) for key, rows in sorted(groups.items(), key=lambda item: (-ord(item[0][0][0]), item[0][1]))
-    ]
+def table(each: list[Row], delays: dict[str, float | None]) -> list[Row]:
+    """Figures of each task, group and inverter."""
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for task in ("notes", "held"):
+        for group in ("all", "recorded", "rendered", "harmonic", "other pitched", "unpitched"):
+            for name in delays:
+                key = (task, group, name)
+                rows = [r for r in each if r["task"] == task and group in r["groups"] and r["inverter"] == name]
+                found |= {key: rows} if rows else {}
+    return [summary(key, rows) | {"latency_ms": delays[key[2]]} for key, rows in found.items()]
 
 
-def average(key: tuple[str, str, str], rows: list[Row]) -> Row:
-    off = np.array([row["cents"] for row in rows if row["cents"] is not None])
-    clear = off[np.isfinite(off)]
-    out: Row = dict(zip(("task", "group", "inverter"), key, strict=True)) | {"n": len(rows), "n_pitched": off.size}
-    for name in (name for name in rows[0] if name not in EXACT):
-        values = [row[name] for row in rows if row[name] is not None and np.isfinite(row[name])]
-        out[name] = round(float(np.mean(values)), 3) if values else None
-    out["cents_median"] = round(float(np.median(clear)), 2) if clear.size else None
-    out["cents_p95"] = round(float(np.percentile(clear, 95)), 2) if clear.size else None
-    out["bad_percent"] = round(100.0 * float(np.mean(off > 5.0)), 1) if off.size else None
-    out["x_realtime"] = round(sum(row["seconds"] for row in rows) / sum(row["cpu"] for row in rows), 1)
-    return out | {"latency_ms": rows[0]["latency_ms"]}
+def summary(key: tuple[str, str, str], rows: list[Row]) -> Row:
+    out: Row = dict(zip(("task", "group", "inverter"), key, strict=True)) | {"notes": len(rows)}
+    for name in (name for name in rows[0] if name not in ("task", "groups", "inverter", "cents", "seconds", "cpu")):
+        values = [row[name] for row in rows if row[name] is not None]
+        out[name] = round(float(np.max(values) if name in WORST else np.mean(values)), 3) if values else None
+    tuned = tuning(np.array([row["cents"] for row in rows]))
+    out |= {name: round(value, 3) if np.isfinite(value) else None for name, value in tuned.items()}
+    return out | {"x_realtime": round(sum(row["seconds"] for row in rows) / sum(row["cpu"] for row in rows), 1)}
 
 
 if __name__ == "__main__":

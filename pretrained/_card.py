@@ -159,10 +159,21 @@ Seed {space.config.training.seed}, commit `{facts["commit"]}`, {report["epochs"]
 def _vocoder(space: Space) -> str:
     if space.vocoder is None:
         return "\nIt has no vocoder; sound is made by `pghi+8`.\n"
+    report, settings = space.vocoder.report, space.vocoder.settings
     said = "the space's own way to sound" if space.vocoder.is_default else "a choice (`--inverter vocoder`)"
-    rows = [[name, f"{value:.4g}" if isinstance(value, float) else str(value)]
-            for name, value in space.vocoder.report.items() if not isinstance(value, dict | list)]  # fmt: skip
-    return f"\n### Vocoder\nIt is {said}.\n\n{table(['figure', 'value'], rows)}\n"
+    compared = report["compared"]
+    rows = [
+        [figure, *(f"{compared[name][figure]:.3f}" for name in compared)] for figure in next(iter(compared.values()))
+    ]
+    return f"""
+### Vocoder
+{report["parameters"]:,} weights, settings [orchestra-vocoder.toml](../orchestra-vocoder.toml), seed {settings.seed},
+{report["steps"]} steps on {report["notes"]} decoded notes in {report["train_minutes"]:.0f} minutes. It is {said}. What
+`timbre train-vocoder` found on {report["compared_notes"]} held-out notes (less is better in every row;
+[docs/vocoder.md](../../docs/vocoder.md) has the whole benchmark):
+
+{table(["figure", *(f"`{name}`" for name in compared)], rows)}
+"""
 
 
 def _weaknesses(space: Space, facts: Facts) -> str:

@@ -119,7 +119,7 @@ def mapped(target: Path) -> list[str]:
     planes = {"map": ["pca"]} | ({"map-axes": ["axes", *axes]} if len(axes) == 2 else {})
     for folder, words in planes.items():
         options = [part for word in words for part in ("--plane", word)]
-        _timbre("map", str(target), *options, "--output", str(target / folder))
+        run("map", str(target), *options, "--output", str(target / folder))
         (target / folder / "sounds.csv").unlink()  # the atlas has it all
         _shrink(target / folder)
     return sorted(file.relative_to(target).as_posix() for folder in planes for file in (target / folder).iterdir())
@@ -153,7 +153,7 @@ def evaluated(out: Path, target: Path, part: str, ratings: list[Path]) -> dict[s
     file = out / f"evaluation-{part}.json"
     given = [word for path in ratings if part == "recorded" for word in ("--ratings", str(path))]
     where = ["--only", str(out / f"{part}.json"), "--out", str(file.with_suffix(".html")), "--json", str(file)]
-    _timbre("evaluate", str(target), str(out / "orchestra.json"), *where, *given)
+    run("evaluate", str(target), str(out / "orchestra.json"), *where, *given)
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
@@ -172,7 +172,12 @@ def check_size(target: Path) -> None:
         raise SystemExit(f"{target} is larger than {ROOM / 1e6:g} MB, or a file than {LARGEST / 1e6:g} MB.")
 
 
-def _timbre(*words: str) -> None:
+def run(*words: str) -> None:
+    """Run a command of timbre.
+
+    Raises:
+        SystemExit: if it fails.
+    """
     code = subprocess.run([sys.executable, "-m", "timbre", *words], env=os.environ, check=False).returncode
     if code:
         raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""Make the space `orchestra` again: gather its notes, train, and finish what is shipped.
+"""Make the space `orchestra` again: gather its notes, train it and its vocoder, and finish what is shipped.
 
     python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 --out FOLDER [--target pretrained/orchestra]
 
@@ -12,12 +12,11 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from _finish import finish
+from _finish import finish, run
 
 import timbre
 from timbre.data import Library, Note
@@ -70,12 +69,11 @@ def _sound(notes: Iterable[Note]) -> list[Note]:
 
 
 def train(library: Path, out: Path) -> None:
-    """Train by `timbre train`; a finished run is left as it is."""
-    settings = ["--config", str(HERE / "orchestra.toml"), "--ratings", "orchestra"]
-    command = [sys.executable, "-m", "timbre", "train", str(library), str(out / "space"), *settings]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise SystemExit(code)
+    """Train the space and then its vocoder, by timbre's own commands; what is finished is left as it is."""
+    space = str(out / "space")
+    run("train", str(library), space, "--config", str(HERE / "orchestra.toml"), "--ratings", "orchestra")
+    if timbre.load(space).vocoder is None:
+        run("train-vocoder", space, str(library), "--config", str(HERE / "orchestra-vocoder.toml"))
 
 
 def origin(out: Path, commit: str | None, machine: str | None) -> tuple[str, str]:

@@ -3,7 +3,10 @@
 
 import sys
 
-from timbre.__main__ import main
+from _launch import with_timbre
 
 if __name__ == "__main__":
+    with_timbre("play")
+    from timbre.__main__ import main
+
     sys.exit(main(["play", *sys.argv[1:]]))

@@ -108,3 +108,15 @@ def test_neighbours(tmp_path: Path, small: Path) -> None:
 def test_placing(tmp_path: Path) -> None:
     rows = {str(row["group"]): row for row in rows_of(tmp_path, "placing.py")}
     assert rows["noise"]["stranger"] > rows["held-out notes"]["stranger"]  # type: ignore[operator]
+
+
+@pytest.mark.slow
+def test_vocoder(tmp_path: Path, small: Path) -> None:
+    pictures = tmp_path / "pictures"
+    rows = rows_of(tmp_path, "vocoder.py", str(small), "--pictures", str(pictures))
+    found = {(row["task"], row["inverter"]): row for row in rows if row["group"] == "all"}
+    assert set(found) == {(task, name) for task in ("notes", "held") for name in ("pghi+8", "rtpghi", "librosa-32")}
+    for task in ("notes", "held"):
+        near, far = (float(str(found[task, name]["consistency_db"])) for name in ("pghi+8", "rtpghi"))
+        assert near < far
+    assert {file.name for file in pictures.iterdir()} == {f"inverters-{kind}.png" for kind in ("notes", "morph", "held")}

@@ -36,8 +36,8 @@ def noise_modulation_db(
         frequency: fundamental in Hz; None for a sound without pitch.
 
     Returns:
-        dB, 0 for equal sounds, whatever their gain; near 1 to 2 for two draws of one noise, less for long ones. None
-        where the partials leave nothing between them (fundamentals below about 60 Hz).
+        dB, 0 for equal sounds, whatever their gain; about 2 for two draws of one noise of 2 s, 1 for 8 s. None
+        where the partials leave nothing between them (fundamentals below 55 Hz).
 
     Raises:
         AudioError: the lengths differ, less than 0.6 s, or one of the sounds is silent.
@@ -60,8 +60,8 @@ def noise_modulation_db(
 def _noise_bands(size: int, sample_rate: int, frequency: float | None) -> np.ndarray:
     """Which bins (bands, bins) make up each band."""
     hertz = np.fft.rfftfreq(size, 1.0 / sample_rate)
-    rates = 21.4 * np.log10(1.0 + 0.00437 * np.array([_LOWEST, 0.95 * sample_rate / 2]))
-    edges = (10.0 ** (np.linspace(*rates, _BANDS + 1) / 21.4) - 1.0) / 0.00437
+    low, high = 21.4 * np.log10(1.0 + 0.00437 * np.array([_LOWEST, 0.95 * sample_rate / 2]))
+    edges = (10.0 ** (np.linspace(low, high, _BANDS + 1) / 21.4) - 1.0) / 0.00437
     bands = (hertz >= edges[:-1, None]) & (hertz < edges[1:, None])
     if frequency is not None:
         away = np.abs(hertz - frequency * np.maximum(1.0, np.round(hertz / frequency)))

@@ -41,7 +41,7 @@ def compare(space: Space, heard: Heard, inverters: Sequence[str], seed: int = 0)
     Returns:
         By inverter, means over the notes: of log mel spectra's distance (dB), of the multi-resolution STFT distance, of
         the modulations' distance (dB); and of harmonic notes the median distance from the pitch asked for (cents) and
-        the share that is more than 5 cents off.
+        the share that is more than 5 cents off or has lost its pitch.
     """
     points = torch.from_numpy(heard.points(space))
     rate = space.config.spectrogram.sample_rate
@@ -54,7 +54,7 @@ def compare(space: Space, heard: Heard, inverters: Sequence[str], seed: int = 0)
         asked = pitch if is_harmonic(note) else np.nan
         for inverter, found in rows.items():
             waveform = space.invert(spectrogram, pitch, length, seed, inverter)
-            found.append(_figures(recorded, waveform, rate, asked))
+            found.append(likeness(recorded, waveform, rate, asked))
     return {inverter: _means(found) for inverter, found in rows.items()}
 
 
@@ -65,21 +65,34 @@ def beats(figures: dict[str, dict[str, float]], one: str, other: str) -> bool:
     return all(a <= b for a, b in known) and any(a < b for a, b in known)
 
 
-def _figures(recorded: np.ndarray, waveform: np.ndarray, rate: int, asked: float) -> dict[str, float]:
-    found = None if np.isnan(asked) else measure_pitch(Audio(waveform[None], rate), asked)
+def likeness(recorded: np.ndarray, waveform: np.ndarray, sample_rate: int, asked: float) -> dict[str, float]:
+    """How near a decoded note is to its recording, and how far from the pitch asked for (:func:`cents_off`)."""
     return {
-        "log_mel_l1_db": 20.0 * log_mel_l1(recorded, waveform, rate),
+        "log_mel_l1_db": 20.0 * log_mel_l1(recorded, waveform, sample_rate),
         "multi_resolution_stft": multi_resolution_stft(recorded, waveform),
-        "texture_db": texture_db(recorded, waveform, rate),
-        "cents": np.nan if found is None else 100.0 * abs(found - asked),
+        "texture_db": texture_db(recorded, waveform, sample_rate),
+        "cents": cents_off(waveform, sample_rate, asked),
+    }
+
+
+def cents_off(waveform: np.ndarray, sample_rate: int, asked: float) -> float:
+    """How far a waveform (samples,) is from a MIDI pitch: infinite where none is found, NaN where none is asked for."""
+    if np.isnan(asked):
+        return np.nan
+    found = measure_pitch(Audio(waveform[None], sample_rate), asked)
+    return np.inf if found is None else 100.0 * abs(found - asked)
+
+
+def tuning(cents: np.ndarray) -> dict[str, float]:
+    """Of what :func:`cents_off` gives: the median of what was found, and the share beyond 5 or lost."""
+    asked = cents[~np.isnan(cents)]
+    clear = asked[np.isfinite(asked)]
+    return {
+        "pitch_error_cents": float(np.median(clear)) if clear.size else np.nan,
+        "pitch_over_5_cents_share": float(np.mean(asked > 5.0)) if asked.size else np.nan,
     }
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:
-    cents = np.array([row["cents"] for row in rows])
-    cents = cents[np.isfinite(cents)]
     means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0] if name != "cents"} if rows else {}
-    return means | {
-        "pitch_error_cents": float(np.median(cents)) if cents.size else np.nan,
-        "pitch_over_5_cents_share": float(np.mean(cents > 5.0)) if cents.size else np.nan,
-    }
+    return means | tuning(np.array([row["cents"] for row in rows]))

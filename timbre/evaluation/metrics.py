@@ -17,6 +17,7 @@ from timbre.evaluation._over_time import (
     onset_time,
     texture_db,
 )
+from timbre.evaluation._texture import noise_modulation_db
 from timbre.spectral import STFT, Spectrogram
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "log_mel_l1",
     "log_spectral_distance",
     "multi_resolution_stft",
+    "noise_modulation_db",
     "onset_smear_ms",
     "onset_time",
     "pitch_error_cents",

@@ -1,0 +1,95 @@
+"""Spectrograms of what inverters make: notes beside their recordings, a morph, a held point."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+import timbre
+from timbre.data.truth import is_harmonic
+from timbre.evaluation._notes import Heard
+from timbre.space import Space
+from timbre.spectral import Spectrogram
+
+Renderer = Callable[[torch.Tensor, float | None, int], np.ndarray]
+"""From a decoded spectrogram (bins, frames) in dB, its pitch and a length to a waveform (length,)."""
+RANGE = 70.0  # dB that are shown
+HELD_SECONDS, MORPH_SECONDS = 2.5, 3.0
+
+
+def draw(folder: Path, space: Space, heard: Heard, points: np.ndarray, renderers: dict[str, Renderer]) -> None:
+    """Write inverters-notes.png, inverters-morph.png and inverters-held.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = varied(heard)
+    rows = {heard.notes[n].name: note(space, heard, points, n, renderers) for n in chosen}
+    picture(folder / "inverters-notes.png", space, rows)
+    ends = [n for n in chosen if is_harmonic(heard.notes[n])][:2]
+    along = space.path(*points[ends]).at(np.linspace(0.0, 1.0, space.frames(MORPH_SECONDS)))
+    morph = " to ".join(heard.notes[n].name for n in ends)
+    rows = {morph: shown(space, space.spectrogram(along, 60.0, 0.8, MORPH_SECONDS), 60.0, renderers)}
+    picture(folder / "inverters-morph.png", space, rows)
+    held = {f"{heard.notes[n].name}, held": shown(space, space.spectrogram(
+        points[[n]], float(heard.conditions.pitch[n]), 0.8, HELD_SECONDS, hold=0.5
+    ), float(heard.conditions.pitch[n]), renderers) for n in ends}  # fmt: skip
+    picture(folder / "inverters-held.png", space, held)
+
+
+def varied(heard: Heard) -> list[int]:
+    """As far as there are: two harmonic notes of other families, one that rings, one without pitch."""
+    harmonic = [n for n, one in enumerate(heard.notes) if is_harmonic(one)]
+    first = harmonic[:1]
+    others = [n for n in harmonic if first and heard.notes[n].family != heard.notes[first[0]].family]
+    rings = [n for n, one in enumerate(heard.notes) if one.pitch is not None and not is_harmonic(one)]
+    noise = [n for n, one in enumerate(heard.notes) if one.pitch is None]
+    return [*first, *others[:1], *rings[:1], *noise[:1]]
+
+
+def note(
+    space: Space, heard: Heard, points: np.ndarray, number: int, renderers: dict[str, Renderer]
+) -> dict[str, np.ndarray]:
+    conditions = heard.take(np.array([number])).conditions
+    pitch = None if torch.isnan(conditions.pitch[0]) else float(conditions.pitch[0])
+    with torch.no_grad():
+        decoded = space.model.decode_points(torch.from_numpy(points[[number]]), conditions)[0]
+    own = shown(space, decoded, pitch, renderers)
+    return {"original": seen(space, heard.samples[number][: length(space, decoded)])} | own
+
+
+def shown(
+    space: Space, decoded: torch.Tensor, pitch: float | None, renderers: dict[str, Renderer]
+) -> dict[str, np.ndarray]:
+    made = {name: render(decoded, pitch, length(space, decoded)) for name, render in renderers.items()}
+    return {name: seen(space, sound) for name, sound in made.items()}
+
+
+def length(space: Space, decoded: torch.Tensor) -> int:
+    return (decoded.shape[1] - 1) * space.config.spectrogram.hop_length
+
+
+def seen(space: Space, sound: np.ndarray) -> np.ndarray:
+    """Mel spectrogram with a hop of 4 ms, so that grain can be seen."""
+    config = replace(space.config.spectrogram, hop_length=space.config.spectrogram.n_fft // 8)
+    with torch.no_grad():
+        return Spectrogram(config)(torch.from_numpy(np.asarray(sound, np.float32))[None])[0].numpy()
+
+
+def picture(file: Path, space: Space, rows: dict[str, dict[str, np.ndarray]]) -> None:
+    """One row for each sound, one column for each way to make it."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    figure = Figure((2.7 * len(columns), 0.6 + 2.1 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(columns), squeeze=False)
+    for line, (name, row) in zip(grid, rows.items(), strict=True):
+        top = max(float(one.max()) for one in row.values())
+        for place, column in zip(line, columns, strict=True):
+            seconds = row[column].shape[1] * space.config.spectrogram.n_fft / 8 / space.config.spectrogram.sample_rate
+            place.imshow(row[column], origin="lower", aspect="auto", cmap="magma", vmin=top - RANGE, vmax=top,
+                         extent=(0.0, seconds, 0.0, row[column].shape[0]))  # fmt: skip
+            place.set_title(column, fontsize=8)
+            place.tick_params(labelsize=6)
+            place.set_yticks([])
+        line[0].set_ylabel(name, fontsize=7)
+    figure.savefig(file, dpi=100)
+    print(f"{file} (timbre {timbre.__version__})")

@@ -1,0 +1,29 @@
+"""What lets scripts/*.py run in a fresh clone: they are run again by the interpreter that has timbre."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def with_timbre(*extras: str) -> None:
+    """Go on under an interpreter that has timbre: this one, or that of `.venv`, which scripts/setup makes first.
+
+    Args:
+        extras: of pyproject.toml, that are needed.
+
+    Raises:
+        SystemExit: if timbre cannot be installed.
+    """
+    venv = ROOT / ".venv"
+    if find_spec("timbre") and Path(sys.prefix) != venv:
+        return  # an environment of the user's own
+    code = subprocess.run([ROOT / "scripts" / "setup", *extras], stdout=sys.stderr, check=False).returncode
+    if code:
+        raise SystemExit(code)
+    if Path(sys.prefix) != venv:
+        python = str(venv / "bin" / "python")
+        os.execv(python, [python, *sys.argv])
