@@ -342,7 +342,7 @@ class VocoderConfig:
     """Frames of each note in a step."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""
-    randomness: float = 0.7
+    randomness: float = 0.5
     """Share of the distance between two draws that the score takes away: 1 asks for sounds that are as random as the
     recordings, 0 for those that are nearest to them on average, which are dull."""
     phase_weight: float = 0.2
