@@ -19,7 +19,8 @@ def with_timbre(*extras: str) -> None:
         SystemExit: if timbre cannot be installed.
     """
     venv = ROOT / ".venv"
-    if find_spec("timbre") and Path(sys.prefix) != venv:
+    found = find_spec("timbre")
+    if found and found.origin and Path(sys.prefix) != venv:
         return  # an environment of the user's own
     code = subprocess.run([ROOT / "scripts" / "setup", *extras], stdout=sys.stderr, check=False).returncode
     if code:

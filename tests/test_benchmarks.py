@@ -119,4 +119,6 @@ def test_vocoder(tmp_path: Path, small: Path) -> None:
     for task in ("notes", "held"):
         near, far = (float(str(found[task, name]["consistency_db"])) for name in ("pghi+8", "rtpghi"))
         assert near < far
-    assert {file.name for file in pictures.iterdir()} == {f"inverters-{kind}.png" for kind in ("notes", "morph", "held")}
+    assert {file.name for file in pictures.iterdir()} == {
+        f"inverters-{kind}.png" for kind in ("notes", "morph", "held")
+    }

@@ -13,7 +13,18 @@ from timbre.config import Config, DataConfig, ModelConfig, RegularizationConfig,
 from timbre.data import Library
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("paths", "rendering", "places", "steering", "maps", "tutorial", "playing", "midi-and-osc", "pretrained", "vocoder")
+PAGES = (
+    "paths",
+    "rendering",
+    "places",
+    "steering",
+    "maps",
+    "tutorial",
+    "playing",
+    "midi-and-osc",
+    "pretrained",
+    "vocoder",
+)
 SHORTER = {"train-vocoder my-space notes": "train-vocoder my-space notes --steps 2 --notes 8"}
 """Commands that would learn for long, and what is run in their place."""
 

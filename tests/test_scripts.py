@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -117,3 +118,27 @@ def test_setup_knows_its_extras(project):
     done = run_setup(project, "plotz")
     assert done.returncode == 1
     assert done.stderr == "setup: There is no extra called plotz; known: play, plots (or --all).\n"
+
+
+def test_python_scripts_go_on_in_the_venv_that_they_make(project):
+    shutil.copy(ROOT / "scripts" / "_launch.py", project / "scripts")
+    script = project / "scripts" / "hello.py"
+    script.write_text(
+        "import sys\nfrom _launch import with_timbre\nwith_timbre('play')\nprint(sys.prefix, *sys.argv[1:])\n", "utf-8"
+    )
+    offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PYTHONPATH": sysconfig.get_path("purelib")}
+    plain = Path(sys.base_prefix) / "bin" / "python3"
+    done = subprocess.run(
+        [plain, script, "a b"], cwd="/", env={**os.environ, **offline}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"{project / '.venv'} a b"
+    assert "play" in stamp(project)[1]
+
+
+@pytest.mark.parametrize("script", ["play", "synthesize", "train"])
+def test_python_scripts_are_the_commands(script):
+    command = {"play": "play", "synthesize": "synth", "train": "train"}[script]
+    done = subprocess.run([sys.executable, ROOT / "scripts" / f"{script}.py", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: timbre {command} " in done.stdout
