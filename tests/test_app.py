@@ -590,7 +590,7 @@ def test_the_command_refuses_in_one_sentence_and_spoils_no_other(
     assert main(["app", "missing", "--host", "0.0.0.0", "--port", "0", "--no-open"]) == 1
     warning, sentence = capsys.readouterr().err.splitlines()
     assert "warning: whoever reaches 0.0.0.0" in warning
-    assert "There is no folder missing" in sentence
+    assert "There is no folder and no space called missing" in sentence
     assert main(["app", ".", "--notes", "library", "--no-open"]) == 1
     assert capsys.readouterr().err == "timbre: There is no folder library; give --notes the folder of the library.\n"
     assert main(["app", ".", "--port", "ten"]) == 2
