@@ -20,7 +20,7 @@ from timbre.space.presets import Preset, Presets
 
 IN_TUNE = 10.0  # cents, at each of three pitches
 CLICK = 12.0  # dB by which the crest of 50 ms may stand above that of the note's other ones
-EVEN = 6.0  # dB about the median of all presets
+EVEN = 12.0  # dB about the median of all presets: bars and strings that are struck ring for less than 0.4 s
 APART = 1.0  # mean distance of the beginnings of two presets' spectrograms, in errors of the decoder
 BEGINNING = 0.5  # s: what is struck and gone differs in no more
 PITCHES = (-7, 0, 7)  # semitones about the preset's pitch at which it is measured
