@@ -27,6 +27,9 @@ def draw(folder: Path, space: Space, heard: Heard, points: np.ndarray, renderers
     rows = {heard.notes[n].name: note(space, heard, points, n, renderers) for n in chosen}
     picture(folder / "inverters-notes.png", space, rows)
     ends = [n for n in chosen if is_harmonic(heard.notes[n])][:2]
+    if len(ends) < 2:
+        print("no morph and no held point are drawn: no two harmonic notes of other families were held out")
+        return
     along = space.path(*points[ends]).at(np.linspace(0.0, 1.0, space.frames(MORPH_SECONDS)))
     morph = " to ".join(heard.notes[n].name for n in ends)
     rows = {morph: shown(space, space.spectrogram(along, 60.0, 0.8, MORPH_SECONDS), 60.0, renderers)}

@@ -321,5 +321,7 @@ def test_the_command_describes_ratings(capsys):
 
 
 def test_training_refuses_ratings_that_nothing_reads():
-    with pytest.raises(ConfigError, match=r"regularization\.perceptual is metric, which reads none; choose rank"):
+    with pytest.raises(
+        ConfigError, match=r"regularization\.perceptual is metric, which reads none; choose metric\+rank"
+    ):
         timbre.train(timbre.scan("datasets/orchestra"), ratings="orchestra", progress=False)
