@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "pretrained"))
 import _presets  # noqa: E402
 from _card import card, differing  # noqa: E402
 from _finish import LARGEST, ROOM, Findings, check_size, finish, halved, held_out  # noqa: E402
-from _presets import EVEN, IN_TUNE, PLACES, cents_off, make, middle_note, stands_out_db  # noqa: E402
+from _presets import CLICK, EVEN, IN_TUNE, PLACES, cents_off, make, middle_note, stands_out_db  # noqa: E402
 from _sources import CREDITS, sources  # noqa: E402
 from _tables import table  # noqa: E402
 
@@ -138,6 +138,8 @@ class TestPresets:
         assert click_excess_db(tone, clicked, 22050) > 10.0
         assert click_excess_db(tone, 0.1 * tone, 22050) == pytest.approx(0.0, abs=1e-6)
         assert crests_db(np.zeros(100), 22050).size == 0
+        ended = tone * ((1.5 - time) / 0.01).clip(0.0, 1.0) + 1e-5 * np.random.default_rng(0).standard_normal(time.size)
+        assert crests_db(ended, 22050).max() < crests_db(tone, 22050).max() + 5.0  # a note's end is no click
 
 
 class TestCard:
@@ -248,12 +250,12 @@ def _weights(folder: Path) -> set[str]:
     return {entry["dtype"] for name, entry in head.items() if name != "__metadata__"}
 
 
-@pytest.mark.skipif(not (SHIPPED / "config.json").exists(), reason="pretrained/orchestra has not been made")
-class TestOrchestra:
-    @pytest.fixture(scope="class")
-    def shipped(self) -> Space:
-        return _check_folder(SHIPPED)
+@pytest.fixture(scope="module")
+def shipped() -> Space:
+    return _check_folder(SHIPPED)
 
+
+class TestOrchestra:
     def test_it_is_what_was_asked_for(self, shipped: Space) -> None:
         assert shipped.config.to_dict() == Config.from_toml(ROOT / "pretrained" / "orchestra.toml").to_dict()
         assert shipped.config.spectrogram.sample_rate == 22050
@@ -271,6 +273,7 @@ class TestOrchestra:
             assert abs(cents) <= IN_TUNE
             assert np.isfinite(sound.samples).all()
             assert np.abs(sound.samples).max() <= 1.0
+            assert stands_out_db(sound) <= CLICK
 
     def test_its_paths_can_be_played(self, shipped: Space) -> None:
         ways = [preset for preset in read_presets(SHIPPED, shipped).values() if len(preset.path.points) > 1]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from timbre.errors import AudioError
 from timbre.models.vocoder import FIRST_PHASE, Mix, Vocoder
+from timbre.spectral.attack import Attack
 from timbre.spectral.pulses import FADE, NEAR, advance
 from timbre.spectral.stft import STFT
 from timbre.spectral.streaming import StreamingInverter
@@ -44,6 +45,7 @@ class VocoderStream:
         self.latency = stft.n_fft // 2 + self.look_ahead * stft.hop_length
         self._vocoder, self._rate, self._n_fft, self._bins = vocoder, sample_rate, stft.n_fft, stft.n_fft // 2 + 1
         self._gain, self._window = np.float32(1.0 / stft.scale), stft.window.numpy().copy()
+        self._attack = Attack(self._window, stft.hop_length, sample_rate)
         self._overlap, self._shift = _causal.overlap, _causal.shift
         self._pulse_rows, self._mix = _vocoding.pulse_rows, _vocoding.mix_rows
         self._tones = RTPGHI(stft.n_fft, stft.hop_length, 0)
@@ -91,6 +93,7 @@ class VocoderStream:
         """Forget all that was pushed."""
         self._given, self._heard, self._phase, self._before = 0, 0, FIRST_PHASE, math.nan
         self._state = [part.clone() for part in self._silence]
+        self._gains = np.ones(self._n_fft // 2, np.float32)
         nothing = np.zeros((self.look_ahead, self._bins), np.float32)
         self._waiting = [nothing, nothing.astype(np.complex64), nothing.astype(np.complex64)]
         self._random = np.random.Generator(np.random.PCG64(self.seed % 2**64))
@@ -134,6 +137,8 @@ class VocoderStream:
         pulse, residual, tone, noise = (part[0].T.numpy() for part in mix)
         first = self._given // self.hop_length - self.look_ahead
         random = self._noise_from(first, len(pulse))
+        if self.look_ahead and first <= 0 < first + len(pulse):  # frame 0 is settled, and the one after it has come
+            self._gains = self._attack.gains(*np.square(rows[-first : 2 - first], dtype=np.float64).sum(1))
         spectra = np.empty((len(pulse), self._bins), np.complex64)
         shares = np.stack([pulse, tone, noise], 1) * self._gain
         for row, spectrum in enumerate(spectra):
@@ -175,9 +180,13 @@ class VocoderStream:
     def _take(self, out: np.ndarray) -> None:
         """Write the next samples; those before the sound begins are zero."""
         self._shift(self._settled, out)
-        early = self.latency - self._given
+        early = self.latency - self._given  # samples until the sound begins
         if early > 0:
             out[:early] = 0.0
+        if early + self._gains.size > 0:
+            heard = out[max(early, 0) :]
+            gains = self._gains[max(-early, 0) :][: heard.size]
+            heard[: gains.size] *= gains
         self._given += out.size
 
 
