@@ -295,6 +295,7 @@ class TestPitchMeters:
         assert found["decoded_beyond_50_cents_share"] == 0.5
         assert found["recorded_beyond_50_cents_share"] == 0.5
         assert 10.0 < found["decoded_cents_p95"] <= 1200.0
+        assert found["decoded_sure_cents_p95"] < 10.0  # of the first two
 
 
 class TestTimes:

@@ -136,13 +136,14 @@ def _likeness(recorded: list[np.ndarray], sounds: list[np.ndarray], n_fft: int) 
 
 
 def _in_tune(own: np.ndarray, theirs: np.ndarray) -> dict[str, float | None]:
-    found = np.abs(own[np.isfinite(own)])
+    found, sure = np.abs(own[np.isfinite(own)]), np.abs(theirs) <= 50.0
     return {
         "decoded_cents_median": float(np.median(found)) if found.size else None,
         "decoded_cents_p95": _p95(own),
+        "decoded_sure_cents_p95": _p95(own[sure]),
         "decoded_beyond_50_cents_share": float(np.mean(~(np.abs(own) <= 50.0))) if own.size else None,
         "recorded_cents_p95": _p95(theirs),
-        "recorded_beyond_50_cents_share": float(np.mean(~(np.abs(theirs) <= 50.0))) if theirs.size else None,
+        "recorded_beyond_50_cents_share": float(np.mean(~sure)) if theirs.size else None,
     }
 
 

@@ -101,6 +101,8 @@ FIGURES: dict[str, Figure] = {
         "decoded_cents_median": ("median pitch error", "cents", "lower",
             "Magnitude, of harmonic held-out notes decoded at their own pitch, where the meter finds a pitch."),
         "decoded_cents_p95": ("95th percentile of it", "cents", "lower", "Octaves that the meter mistakes count too."),
+        "decoded_sure_cents_p95": ("95th percentile, where the recording is heard right", "cents", "lower",
+            "Of the notes whose recording the meter hears within 50 cents of its label, so that it can be trusted."),
         "decoded_beyond_50_cents_share": ("beyond 50 cents", "share", "lower", "Or without a pitch for the meter."),
         "recorded_cents_p95": ("95th percentile, recordings", "cents", "none", "Of the recordings themselves."),
         "decoded_partials_cents_median": ("median pitch error by partials", "cents", "lower",
