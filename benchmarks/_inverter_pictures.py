@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 import timbre
 from timbre.data.truth import is_harmonic
@@ -17,6 +19,7 @@ from timbre.spectral import Spectrogram
 Renderer = Callable[[torch.Tensor, float | None, int], np.ndarray]
 """From a decoded spectrogram (bins, frames) in dB, its pitch and a length to a waveform (length,)."""
 RANGE = 70.0  # dB that are shown
+LONG = 1.5  # s until the release
 HELD_SECONDS, MORPH_SECONDS = 2.5, 3.0
 
 
@@ -41,8 +44,9 @@ def draw(folder: Path, space: Space, heard: Heard, points: np.ndarray, renderers
 
 
 def varied(heard: Heard) -> list[int]:
-    """As far as there are: two harmonic notes of other families, one that rings, one without pitch."""
+    """As far as there are: two harmonic notes of other families, long ones first; one that rings, one without pitch."""
     harmonic = [n for n, one in enumerate(heard.notes) if is_harmonic(one)]
+    harmonic.sort(key=lambda n: float(heard.conditions.release[n]) < LONG)
     first = harmonic[:1]
     others = [n for n in harmonic if first and heard.notes[n].family != heard.notes[first[0]].family]
     rings = [n for n, one in enumerate(heard.notes) if one.pitch is not None and not is_harmonic(one)]
@@ -94,5 +98,7 @@ def picture(file: Path, space: Space, rows: dict[str, dict[str, np.ndarray]]) ->
             place.tick_params(labelsize=6)
             place.set_yticks([])
         line[0].set_ylabel(name, fontsize=7)
-    figure.savefig(file, dpi=100)
+    buffer = BytesIO()
+    figure.savefig(buffer, dpi=90)
+    Image.open(buffer).convert("RGB").quantize(128).save(file, optimize=True)  # a third of the room
     print(f"{file} (timbre {timbre.__version__})")

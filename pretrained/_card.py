@@ -9,6 +9,7 @@ from _tables import AIMS, aims_table, figures_table, ratings_table, table
 
 import timbre
 from timbre.config import Config
+from timbre.evaluation._notes import FULL
 from timbre.evaluation.figures import describe, shown
 from timbre.models.axes import describe_axes
 from timbre.space import Space
@@ -63,8 +64,8 @@ median one; loudness is the level of the loudest 0.4 s.
 
 ## Figures
 All of `timbre evaluate`, on the float16 weights and on notes that took no part in training
-({", ".join(f"{count} {part}" for part, count in facts["held_out"].items())}; at most 600 of each are measured), made
-into sound by `{space.inverter}`.
+({", ".join(f"{count} {part}" for part, count in facts["held_out"].items())}; at most {FULL.held_out} of
+each are measured, and {FULL.sounds} of each as sound, which `{space.inverter}` made).
 
 {figures_table(facts["figures"])}
 {ratings_table(facts["figures"])}

@@ -126,11 +126,11 @@ def mapped(target: Path) -> list[str]:
 
 
 def _shrink(folder: Path) -> None:
-    """Six digits in map.csv and 256 colours in pictures, which is a third of the room."""
+    """Four digits in map.csv and 256 colours in pictures, which is a third of the room."""
     from PIL import Image
 
     head, *rows = (folder / "map.csv").read_text(encoding="utf-8").splitlines()
-    short = [",".join(f"{float(cell):.6g}" for cell in row.split(",")) for row in rows]
+    short = [",".join(f"{float(cell):.4g}" for cell in row.split(",")) for row in rows]
     write_text(folder / "map.csv", "\n".join([head, *short, ""]))
     for file in folder.glob("*.png"):
         with Image.open(file) as picture:

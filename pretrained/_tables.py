@@ -7,7 +7,7 @@ from timbre.evaluation.figures import describe, shown
 AIMS = (  # a figure, whether it is met, what the aim is
     ("decoded_cents_median", lambda value: value < 5.0, "median pitch error under 5 cents"),
     ("decoded_cents_p95", lambda value: value < 20.0, "95% of pitch errors under 20 cents"),
-    ("decoded_sure_cents_p95", lambda value: value < 20.0, "the same, of notes whose recording is heard right"),
+    ("decoded_sure_cents_p95", lambda value: value < 20.0, "95% under 20 cents where the recording is heard right"),
     ("decoded_partials_cents_median", lambda value: value < 5.0, "median under 5 cents by the partials' frequencies"),
     ("decoded_partials_cents_p95", lambda value: value < 20.0, "95% under 20 cents by the partials' frequencies"),
     ("decoded_onset_within_10_ms_share", lambda value: value == 1.0, "every onset within 10 ms"),

@@ -62,8 +62,8 @@ def crests_db(samples: Array, sample_rate: int) -> np.ndarray:
     """The crest of the second difference in every 50 ms of a note, 25 ms apart, from 0.1 s after its onset on.
 
     The onset is where the level first comes within 40 dB of its maximum. A crest is the largest value over the root
-    mean square of the loudest 10 ms that end in the window: that of the whole of it would take a note's end for a click.
-    Windows that bend 50 dB less than the strongest are left out.
+    mean square of the loudest 10 ms that end in the window: that of the whole window would take a note's end for a
+    click. Windows that bend 50 dB less than the strongest are left out.
 
     Args:
         samples: waveform (samples,).
