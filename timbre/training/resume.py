@@ -45,16 +45,17 @@ def load_state(folder: Path, config: Config | VocoderConfig, library: str) -> di
         raise CheckpointError(
             f"The training state {path} is damaged ({type(error).__name__}); delete {folder} to start again."
         ) from error
+    vocoder = isinstance(config, VocoderConfig)  # a folder inside the space's, which has to stay
+    run, anew = (folder, "remove it") if vocoder else (folder.parent, "another folder")
     changed = differences(before.to_dict(), config.to_dict())
     if changed:
         raise CheckpointError(
-            f"{folder.parent} was started with other settings ({', '.join(changed)}); "
-            "give the same ones to continue it, or another folder to start anew."
+            f"{run} was started with other settings ({', '.join(changed)}); "
+            f"give the same ones to continue it, or {anew} to start anew."
         )
     if state["library"] != library:
         raise CheckpointError(
-            f"{folder.parent} was started on other notes; "
-            "give the same library to continue it, or another folder to start anew."
+            f"{run} was started on other notes; give the same library to continue it, or {anew} to start anew."
         )
     return dict(state)
 
