@@ -13,7 +13,6 @@ from torch import Tensor
 from timbre.config import SpectrogramConfig, TrainingConfig, VocoderConfig
 from timbre.errors import TrainingError
 from timbre.models.vocoder import FIRST_PHASE, Vocoder, make_vocoder, mixed
-from timbre.spectral.attack import Attack
 from timbre.spectral.pulses import pulse_spectrum
 from timbre.spectral.stft import STFT
 from timbre.training import schedule
@@ -38,7 +37,7 @@ class Excerpt:
         magnitude, comb: (batch, bins, past + frames + look_ahead).
         pulses, tones: complex (batch, bins, frames).
         recording: (batch, samples), from the centre of the first frame to that of the last.
-        gains: of the samples, where it begins with the notes, as of :class:`~timbre.spectral.attack.Attack`.
+        onset: whether it begins with the notes.
     """
 
     magnitude: Tensor
@@ -46,7 +45,7 @@ class Excerpt:
     pulses: Tensor
     tones: Tensor
     recording: Tensor
-    gains: Tensor | None
+    onset: bool
 
 
 def fit_vocoder(
@@ -97,7 +96,6 @@ class VocoderRun:
         torch.manual_seed(settings.seed)
         self.net = make_vocoder(front, settings).to(self.device)
         self.stft = STFT(front.n_fft, front.hop_length).to(self.device)
-        self.attack = Attack(self.stft.window.cpu().numpy(), front.hop_length, front.sample_rate)
         self.score = EnergyDistance(front.sample_rate, front.n_fft, settings.randomness).to(self.device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
         self.average = Average(self.net, 0.998)
@@ -175,18 +173,7 @@ class VocoderRun:
             torch.polar(torch.ones_like(tones), tones),
         )
         level, comb, pulses, tones = (part.to(self.device).mT for part in parts)
-        gains = None if start else self._gains(rows, recording.shape[-1]).to(self.device)
-        return Excerpt(level, comb, pulses, tones, recording.to(self.device), gains)
-
-    def _gains(self, rows: np.ndarray, length: int) -> Tensor:
-        """Of the first samples of some notes, (batch, length), as in a stream."""
-        found = torch.ones(len(rows), length)
-        if not self.net.look_ahead:
-            return found
-        powers = np.square(self.notes.magnitude[rows, :2], dtype=np.float64).sum(2)
-        rising = torch.from_numpy(np.stack([self.attack.gains(*pair) for pair in powers]))[:, :length]
-        found[:, : rising.shape[1]] = rising
-        return found
+        return Excerpt(level, comb, pulses, tones, recording.to(self.device), start == 0)
 
     def _pulses(self, pitch: Tensor, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Pulse trains of steady pitches (batch,): spectra and lobes (batch, frames, bins), none before the onset."""
@@ -201,14 +188,12 @@ class VocoderRun:
         """The score of two draws, and the distance of the first one's phases."""
         mix = self.net(found.magnitude, found.comb)
         frames = slice(self.net.past, self.net.past + self.frames)
-        onset = found.gains is not None
-        inner = slice(0 if onset else _EDGE * self.front.hop_length, -_EDGE * self.front.hop_length)
+        inner = slice(0 if found.onset else _EDGE * self.front.hop_length, -_EDGE * self.front.hop_length)
         draws = []
         for _ in range(2):
-            noise = self._noise(len(found.recording), onset)
+            noise = self._noise(len(found.recording), found.onset)
             spectrum = mixed(found.magnitude[..., frames], mix, found.pulses, found.tones, noise)
-            draw = self.stft.inverse(spectrum, found.recording.shape[-1])
-            draws.append((draw if found.gains is None else draw * found.gains)[:, inner])
+            draws.append(self.stft.inverse(spectrum, found.recording.shape[-1])[:, inner])
         recording = found.recording[:, inner]
         phases = phase_distance(draws[0], recording, self.front.n_fft, self.front.hop_length)
         return self.score(draws[0], draws[1], recording), phases
