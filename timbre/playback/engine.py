@@ -88,6 +88,7 @@ class Engine(Controls):
         self.shed_notes = self.stolen_notes = 0
         self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
         self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first time takes longer
+        self.voices[0].warm(front.n_fft // 2 + 1)
 
     @property
     def look_ahead(self) -> float:
@@ -240,10 +241,9 @@ class Engine(Controls):
         fresh = sorted((voice for voice in self.voices if voice.fresh), key=lambda voice: voice.age)[:_STARTS]
         if not fresh:
             return
-        asked = [(voice, *voice.times(self._hold)) for voice in fresh for _ in range(voice.burst)]
-        for (voice, *_), frame in zip(asked, self._decode(asked), strict=True):
-            voice.push(*frame)
-            voice.fresh = False
+        frames = self._decode([(voice, *voice.times(self._hold)) for voice in fresh for _ in range(voice.burst)])
+        for number, voice in enumerate(fresh):
+            voice.start(frames[number * voice.burst : (number + 1) * voice.burst])
 
     def _decode(self, asked: list[tuple[Voice, float, float]]) -> list[tuple[np.ndarray, float]]:
         """Magnitudes (bins,) and pitches of voices at times with releases."""

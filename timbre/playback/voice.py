@@ -44,12 +44,18 @@ class Voice:
         self.magnitude: tuple[np.ndarray, float] | None = None
         self.pitch = self.velocity = self.level = 0.0
         self.age, self.fresh, self.let_go, self.kept = 0, False, False, False
-        self._clock, self._release, self._since, self._quiet, self._skipped = 0.0, HELD, 0.0, 0, 0
+        self._clock, self._release, self._since, self._quiet = 0.0, HELD, 0.0, 0
 
     @property
     def free(self) -> bool:
         """Whether it has no note."""
         return self.key is None
+
+    def warm(self, bins: int) -> None:
+        """Make a little sound and forget it: the first time takes an inverter longer."""
+        for count in (self.burst, 1):
+            self._inverter.push(np.full((bins, count), 0.01, np.float32), pitch=60.0)
+        self._inverter.reset()
 
     def begin(self, key: Key, pitch: float, velocity: float, seed: int, age: int) -> None:
         """Take a note; it begins with the next burst."""
@@ -57,7 +63,7 @@ class Voice:
         self.fresh, self.let_go, self.kept, self.magnitude = True, False, False, None
         self._clock, self._release, self._since, self._quiet = 0.0, HELD, 0.0, 0
         self._made = self._taken = 0
-        self._skipped, self.level = self._inverter.latency, 1.0
+        self.level = 1.0
         self._inverter.seed = seed
         self._inverter.reset()
 
@@ -76,20 +82,23 @@ class Voice:
             self._clock = min(now + 1.0 / self._frame_rate, hold)
         return now, self._release
 
+    def start(self, frames: list[tuple[np.ndarray, float]]) -> None:
+        """Make the first hop of sound, or less, of a burst: frames (bins,) with pitches. What is early is dropped."""
+        magnitudes, pitches = zip(*frames, strict=True)
+        self._made, self._taken, self.fresh = len(frames) * self._hop, self._inverter.latency, False
+        sound = self._sound[: self._made]
+        self._inverter.push(np.stack(magnitudes, 1), sound, np.array(pitches))
+        sound *= np.float32(self.velocity * self.velocity)
+
     def push(self, magnitude: np.ndarray, pitch: float) -> None:
-        """Make a hop of sound (or less, while the look-ahead is thrown away) of a frame (bins,) at a pitch."""
+        """Make a hop of sound of a frame (bins,) at a pitch."""
         self._make_room()
         hop = self._sound[self._made : self._made + self._hop]
         self._inverter.push(magnitude, hop, pitch)
         hop *= np.float32(self.velocity * self.velocity)
         if self._since > _DYING:
             hop *= self._fading()
-        skipped = min(self._skipped, self._hop)
-        self._skipped -= skipped
         self._made += self._hop
-        if skipped:
-            self._taken = self._made if skipped == self._hop else self._made - self._hop + skipped
-            return
         self.level = float(np.abs(hop).max())
         self._quiet = self._quiet + 1 if self.level < _SILENT else 0
 
