@@ -23,10 +23,12 @@ def test_the_shipped_recipes_can_be_used():
             assert source.unpack == source.name.endswith((".zip", ".tar.gz"))
 
 
-def test_the_recipes_go_into_the_wheel():
+def test_the_recipes_go_into_the_wheel_and_so_does_the_space():
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     files = {f"datasets/{name}.toml" for name in all_recipes()}
-    assert build["targets"]["wheel"]["force-include"] == {file: f"timbre/data/{file}" for file in files}
+    wanted = {file: f"timbre/data/{file}" for file in files}
+    wanted["pretrained/orchestra"] = "timbre/space/pretrained/orchestra"
+    assert build["targets"]["wheel"]["force-include"] == wanted
 
 
 FILE = '[[files]]\nurl = "https://example.org/a.zip"\n'
