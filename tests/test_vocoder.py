@@ -369,6 +369,11 @@ def test_a_space_without_a_vocoder_says_so(tiny_space: Space):
         tiny_space.stream("pghi+8")
 
 
+def test_a_space_with_one_names_it_among_the_causal_inverters(vocal: Space):
+    with pytest.raises(ConfigError, match="there are vocoder, rtpghi"):
+        vocal.stream("pghi+8")
+
+
 def test_blocks_are_the_whole(vocal: Space):
     way = Way(np.stack([middle(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
     settings_ = {"pitch": np.array([60.0, 64.0]), "duration": 1.3, "inverter": "vocoder"}

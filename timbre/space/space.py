@@ -26,7 +26,7 @@ from timbre.space.names import find_space
 from timbre.space.path import Path
 from timbre.space.vocoder import VOCODER, TrainedVocoder, read_vocoder
 from timbre.spectral import Spectrogram
-from timbre.spectral.streaming import StreamingInverter
+from timbre.spectral.streaming import STREAMS, StreamingInverter
 
 DEFAULT_INVERTER = "pghi+8"
 DECODED = 64  # frames at a time
@@ -176,6 +176,10 @@ class Space:
         """
         inverter = inverter or (self.inverter if self.inverter == "vocoder" else "rtpghi")
         if inverter != "vocoder":
+            if self.vocoder and inverter not in STREAMS:
+                raise ConfigError(
+                    f"No causal inverter is called {inverter!r}: there are vocoder, {', '.join(STREAMS)}."
+                )
             return StreamingInverter(self.front.stft, inverter, seed)
         if self.vocoder is None:
             raise ConfigError(
