@@ -275,12 +275,14 @@ def share_row(folder: Path, cache: Path, threads: int, steps: int) -> Row:
     from timbre.config import Config
     from timbre.data.features import features
     from timbre.training.loop import Run
+    from timbre.training.regularization import note_labels
 
     os.environ["TIMBRE_CACHE"] = str(cache)
     config = Config()
     config = replace(config, training=replace(config.training, threads=threads, device="cpu"))
     library = timbre.scan(folder, measure=False)
-    run = Run(features(library, config), [str(note.file) for note in library], config, None, "", progress=False)
+    names, labels = [str(note.file) for note in library], note_labels(library, library.parts(config.data))
+    run = Run(features(library, config), names, config, None, "", progress=False, labels=labels)
     run.net.train()
     waited, worked = [], []
     while len(waited) < steps:
