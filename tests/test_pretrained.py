@@ -229,7 +229,6 @@ def _check_folder(folder: Path) -> Space:
         assert row["source"] in page
         assert row["licence"] in page
         assert row["author"] in page
-    assert {row["licence"] for row in space.report["sources"]} >= space.report["licences"].keys() - {"not stated"}
     assert sum(row["notes"] for row in space.report["sources"]) >= len(space.atlas)
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert max(file.stat().st_size for file in files) < LARGEST
@@ -258,6 +257,8 @@ def shipped() -> Space:
 class TestOrchestra:
     def test_it_is_what_was_asked_for(self, shipped: Space) -> None:
         assert shipped.config.to_dict() == Config.from_toml(ROOT / "pretrained" / "orchestra.toml").to_dict()
+        licences = {row["licence"] for row in shipped.report["sources"]}
+        assert licences >= shipped.report["licences"].keys() - {"not stated"}
         assert shipped.config.spectrogram.sample_rate == 22050
         assert len(shipped.atlas) > 5000
 
