@@ -28,6 +28,7 @@ def main(address: str, folder: Path) -> None:
             page.wait_for_selector("html[data-ready]")
             draw(page)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            picture = picture.quantize(256, Image.Quantize.FASTOCTREE, kmeans=2)  # families keep their colours
             picture.save(folder / f"{name}.png", optimize=True)
             page.close()
         browser.close()

@@ -9,7 +9,7 @@ export class Drawing extends EventTarget {
     this.drawGrid(pen);
     const outline = css("--card"), order = this.chosen === null ? [false] : [false, true];
     for (const front of order) {
-      for (let n = 0; n < this.shades.length; n++) {
+      for (const n of this.order) {
         const own = this.chosen !== null && this.words[n] === this.chosen;
         if (this.chosen !== null && own !== front) continue;
         this.dot(pen, this.toScreen([this.seen[2 * n], this.seen[2 * n + 1]]), this.shades[n], outline, this.chosen === null || own);

@@ -31,6 +31,8 @@ export class SpaceMap extends Drawing {
     this.plane = plane;
     const { dim, points } = this.space, count = points.length / dim;
     this.seen = new Float64Array(2 * count);
+    // Families come one after the other, and the last would hide the others: a golden-ratio hash mixes them, the same way each time.
+    this.order = Uint32Array.from({ length: count }, (_, n) => n).sort((a, b) => (Math.imul(a, 2654435769) >>> 0) - (Math.imul(b, 2654435769) >>> 0));
     for (let n = 0; n < count; n++) this.seen.set(this.coordinates(points.subarray(n * dim, n * dim + dim)), 2 * n);
     this.heat = null;
     this.all();
