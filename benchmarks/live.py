@@ -13,7 +13,8 @@ JACK runs on its dummy driver and PulseAudio with a null sink; a process of its 
 - held: notes of which each stays as it is, while another Python thread of the player's process does sums.
 - morph: four held notes follow a loop through six known sounds.
 - engine: how many voices one core renders in real time, by the time that the processor worked; load is that of eight
-  voices. At the space's rate, and with a decoder of 44,100 Hz (untrained, for the speed does not depend on that).
+  voices, load_1 of one. At the space's rate, also by its vocoder where it has one; and with a decoder of 44,100 Hz
+  (untrained, for the speed does not depend on that).
 
 Clicks and gaps are counted as _heard.py says; of notes those clicks that they do not have offline. ahead_ms is what the
 player kept rendered at the end, shed the notes that it gave up because the machine was too slow.
@@ -278,24 +279,24 @@ def at_full_rate(space: Space) -> Space:
     return Space(config, VAE(config).eval(), space.atlas, {}, space.axes)
 
 
-def capacity(space: Space, runtime: str, seconds: float) -> Row:
+def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:
     """How many voices one core renders in real time."""
     rate = space.config.spectrogram.sample_rate
     low, high = 0, 65
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if share(space, runtime, middle, seconds) < 1.0 else (low, middle)
+        low, high = (middle, high) if share(space, runtime, inverter, middle, seconds) < 1.0 else (low, middle)
     return {
-        "server": "none", "control": f"engine, {runtime}", "voices": low, "block": None, "underruns": None,
-        "latency_ms": None, "cents": None, "clicks": None, "load": share(space, runtime, 8, seconds), "rate": rate,
-        "seconds": seconds,
+        "server": "none", "control": f"engine, {runtime}, {inverter}", "voices": low, "block": None, "underruns": None,
+        "latency_ms": None, "cents": None, "clicks": None, "load": share(space, runtime, inverter, 8, seconds),
+        "load_1": share(space, runtime, inverter, 1, seconds), "rate": rate, "seconds": seconds,
     }  # fmt: skip
 
 
-def share(space: Space, runtime: str, voices: int, seconds: float) -> float:
+def share(space: Space, runtime: str, inverter: str, voices: int, seconds: float) -> float:
     """Share of one processor that so many held voices take."""
     rate = space.config.spectrogram.sample_rate
-    engine = Engine(space, voices=voices, runtime=runtime)
+    engine = Engine(space, voices=voices, runtime=runtime, inverter=inverter)
     engine.hold(0.5)
     for number in range(voices):
         engine.note_on(40 + 48 * number / voices, key=number)
@@ -338,7 +339,8 @@ def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
                 yield from measured(space, server, block, plan)
     for one in (space,) if args.quick else (space, at_full_rate(space)):
         for runtime in ("onnxruntime", "torch"):
-            yield capacity(one, runtime, 0.5 if args.quick else 4.0)
+            for inverter in ("rtpghi", "vocoder") if one.vocoder else ("rtpghi",):
+                yield capacity(one, runtime, inverter, 0.5 if args.quick else 4.0)
 
 
 def main() -> None:

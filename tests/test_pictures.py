@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
-from timbre.evaluation.pictures import Pair, draw_space, draw_spectrograms, principal_plane
+from timbre.evaluation.pictures import Pair, draw_space, draw_spectrograms, principal_plane, scatter_families
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 40), dim=st.integers(2, 12))
@@ -30,6 +31,22 @@ def test_few_points_or_dimensions_will_do(tmp_path, shape):
     assert principal_plane(points).points.shape == (shape[0], 2)
     path = draw_space(tmp_path / "space.png", points, [None] * shape[0], ["oboe"] * shape[0])
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 20])
+def test_no_two_families_look_alike_and_small_ones_are_not_hidden(count):
+    families = [f"family {number:02}" for number in range(count) for _ in range(number + 1)] + [None]
+    axes = Figure().add_subplot()
+    scatter_families(axes, np.random.default_rng(0).standard_normal((len(families), 2)), families)
+    drawn = {one.get_label(): one for one in axes.collections}
+    assert len({(one.get_facecolor().tobytes(), one.get_paths()[0].vertices.tobytes()) for one in drawn.values()}) == (
+        len(drawn)
+    )
+    assert sum(len(one.get_offsets()) for one in drawn.values()) == len(families)
+    assert ("other families" in drawn) == (count > 8)
+    known = sorted((one for name, one in drawn.items() if name != "unknown"), key=lambda one: len(one.get_offsets()))
+    heights = [one.get_zorder() for one in known]
+    assert heights == sorted(heights, reverse=True)
 
 
 @pytest.mark.parametrize("kind", ["mel", "linear"])

@@ -102,10 +102,6 @@ def decoded(space: Space, heard: Heard, points: np.ndarray, seed: int, examples:
     )
 
 
-def _picture(space: Space, samples: np.ndarray) -> np.ndarray:
-    return np.asarray(space.front(torch.from_numpy(samples[None]))[0].numpy())
-
-
 def _sound(space: Space, heard: Heard, points: np.ndarray, number: int, length: int, seed: int) -> np.ndarray:
     conditions = heard.take(np.array([number])).conditions
     spectrogram = space.model.decode_points(torch.from_numpy(points[[number]]), conditions)

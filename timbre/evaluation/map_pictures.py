@@ -2,8 +2,7 @@
 
 import os
 import textwrap
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,8 +10,7 @@ import numpy as np
 import torch
 
 from timbre.data.names import note_name
-from timbre.evaluation._markup import shown
-from timbre.evaluation.pictures import _COLOURS, _INK, _PALE, _figure, _save, _scatter
+from timbre.evaluation.pictures import _INK, _PALE, _figure, _save, name_instruments, scatter_families
 from timbre.space import Atlas
 from timbre.space.maps import Topology, natural
 from timbre.spectral._note_scales import LINEAR
@@ -21,12 +19,9 @@ from timbre.spectral.descriptors import DESCRIPTORS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Bbox
 
-_LONGEST = 24  # characters of a name
 _FADED, _NATS = 0.8, 15.0  # how pale places without evidence get, and how far below it they are palest
 _SHARES = (0.5, 0.9)  # of the density, around which lines are drawn
-_AROUND = [(0, 0), (0, 9), (0, -9), (16, 0), (-16, 0), (16, 9), (-16, 9), (16, -9), (-16, -9), (0, 18), (0, -18)]
 _EVIDENCE = "Dark line: beyond it the space has no evidence (less likely than 95 in 100 notes of instruments left out)."
 
 
@@ -78,8 +73,7 @@ def draw_sounds(
     axes = figure.add_subplot()
     if found is not None:
         _draw_evidence(axes, found)
-    for number, (name, chosen) in enumerate(_families(atlas)):
-        _scatter(axes, seen[chosen], shown(name.replace("_", " "), _LONGEST), number)
+    scatter_families(axes, seen, atlas.families)
     if found is not None:
         axes.set(xlim=_reach(found.u), ylim=_reach(found.v))
     axes.set_aspect("equal" if isometric else "auto", adjustable="box" if found is not None else "datalim")
@@ -88,7 +82,7 @@ def draw_sounds(
     if found is not None:
         words += f" Dashed: half, and nine tenths, of their density. {_EVIDENCE}"
     _finish(figure, axes, labels, title, words, 135)
-    _name_instruments(figure, axes, seen, atlas.instruments)
+    name_instruments(figure, axes, seen, atlas.instruments)
     return _save(figure, path)
 
 
@@ -145,7 +139,7 @@ def draw_descriptor(path: str | os.PathLike[str], found: Topology, name: str, at
     axes.scatter(seen[:, 0], seen[:, 1], s=7.0, c="white", edgecolors=_INK, linewidths=0.4, alpha=0.7)
     words = f"{_heard(found)} Points: known sounds. Thin lines: equal values. {_EVIDENCE}"
     _finish(figure, axes, found.plane.labels, f"{title}{_heading(name)}", words, 135)
-    _name_instruments(figure, axes, seen, atlas.instruments)
+    name_instruments(figure, axes, seen, atlas.instruments)
     return _save(figure, path)
 
 
@@ -198,41 +192,6 @@ def _draw_evidence(axes: "Axes", found: Topology) -> None:
     levels = [level for level in levels if found.density.min() < level < found.density.max()]
     if levels:
         axes.contour(found.u, found.v, found.density, levels, colors=_PALE, linewidths=0.9, linestyles="dashed")
-
-
-def _name_instruments(figure: "Figure", axes: "Axes", seen: np.ndarray, instruments: Sequence[str]) -> None:
-    """Write each instrument near its middlemost sound, where no other name stands; those with most sounds first."""
-    figure.draw_without_rendering()  # so that the layout is settled, and names have a size
-    frame = axes.get_window_extent()
-    taken: list[Bbox] = []
-    for name, _ in Counter(instruments).most_common():
-        own = seen[np.array(instruments) == name]
-        middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
-        text = axes.annotate(
-            shown(name.replace("_", " "), _LONGEST), tuple(middle), (0, 0), textcoords="offset points", fontsize=7,
-            color=_INK, ha="center", va="center", parse_math=False, zorder=5,
-            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.7, "edgecolor": "none"},
-        )  # fmt: skip
-        text.set_in_layout(False)
-        for offset in _AROUND:
-            text.set_position(offset)
-            box = text.get_window_extent().expanded(1.06, 1.15)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
-        else:
-            text.remove()
-
-
-def _families(atlas: Atlas) -> list[tuple[str, np.ndarray]]:
-    """Families and which notes are of each, as many as there are colours; what is left are others."""
-    most = [name for name, _ in Counter(atlas.families).most_common()]
-    kept = sorted(most if len(most) <= len(_COLOURS) else most[: len(_COLOURS) - 1])
-    own = np.array(atlas.families)
-    groups = [(name, own == name) for name in kept]
-    rest = ~np.isin(own, kept)
-    return [*groups, ("other families", rest)] if rest.any() else groups
 
 
 def _ruler(name: str) -> _Ruler:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,15 +11,19 @@ import numpy as np
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
+from timbre.evaluation._markup import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 # Okabe and Ito's colours, which most colour-blind people can tell apart, in pairs with markers for everybody else.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _INK, _PALE = "#333333", "#999999"
+LONGEST = 24  # characters of a name
+_AROUND = [(0, 0), (0, 9), (0, -9), (16, 0), (-16, 0), (16, 9), (-16, 9), (16, -9), (-16, -9), (0, 18), (0, -18)]
 
 
 class Plane(NamedTuple):
@@ -65,7 +70,8 @@ def draw_space(
         path: the PNG file.
         points: (n, dim), n >= 1.
         groups: group of each point, such as the instrument's family; None is drawn as unknown.
-        labels: a finer label of each point, such as the instrument; it is written at the middle of its points.
+        labels: a finer label of each point, such as the instrument; it is written near the middlemost of
+            its points, where there is room.
         title: written above.
 
     Returns:
@@ -78,13 +84,7 @@ def draw_space(
     spans = np.ptp(plane.points, axis=0)
     figure = _figure(9.0, 1.0 + 6.5 * float(np.clip(spans[1] / max(spans[0], 1e-9), 0.5, 1.2)))
     axes = figure.add_subplot()
-    for number, group in enumerate(sorted({group for group in groups if group})):
-        _scatter(axes, plane.points[[g == group for g in groups]], group.replace("_", " "), number)
-    unknown = plane.points[[not group for group in groups]]
-    if len(unknown):
-        axes.scatter(unknown[:, 0], unknown[:, 1], s=18, c=_PALE, marker=".", label="unknown")
-    if labels is not None:
-        _label_middles(axes, plane.points, labels)
+    scatter_families(axes, plane.points, groups)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel(f"first principal component ({plane.shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second ({plane.shares[1]:.0%})")
@@ -93,6 +93,8 @@ def draw_space(
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=_INK)
+    if labels is not None:
+        name_instruments(figure, axes, plane.points, labels)
     return _save(figure, path)
 
 
@@ -129,28 +131,49 @@ def draw_spectrograms(path: str | os.PathLike[str], pairs: Sequence[Pair], confi
     return _save(figure, path)
 
 
-def _scatter(axes: "Axes", points: np.ndarray, name: str, number: int) -> None:
-    colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    axes.scatter(
-        points[:, 0],
-        points[:, 1],
-        s=26,
-        c=colour,
-        marker=marker,
-        alpha=0.75,
-        edgecolors="white",
-        linewidths=0.5,
-        label=name,
-    )
+def scatter_families(axes: "Axes", seen: np.ndarray, families: Sequence[str | None]) -> None:
+    """Draw sounds (n, 2) coloured by family; where there are more families than colours, small ones are drawn alike.
+
+    Families with fewer sounds lie above those with more, which would hide them.
+    """
+    own = np.array([family or "" for family in families])
+    most = [name for name, _ in Counter(own[own != ""].tolist()).most_common()]
+    kept = sorted(most if len(most) <= len(_COLOURS) else most[: len(_COLOURS) - 1])
+    groups = [(shown(name.replace("_", " "), LONGEST), own == name) for name in kept]
+    if (rest := (own != "") & ~np.isin(own, kept)).any():
+        groups.append(("other families", rest))
+    for number, (name, chosen) in enumerate(groups):
+        axes.scatter(
+            seen[chosen, 0], seen[chosen, 1], s=26, c=_COLOURS[number], marker=_MARKERS[number], alpha=0.75,
+            edgecolors="white", linewidths=0.5, label=name, zorder=2.0 - float(chosen.mean()),
+        )  # fmt: skip
+    if (own == "").any():
+        axes.scatter(seen[own == "", 0], seen[own == "", 1], s=18, c=_PALE, marker=".", label="unknown")
 
 
-def _label_middles(axes: "Axes", points: np.ndarray, labels: Sequence[str]) -> None:
-    """Write each label at the median of its points, on a pale ground that keeps it readable."""
-    for label in sorted(set(labels)):
-        middle = np.median(points[[one == label for one in labels]], axis=0)
-        ground = {"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.6, "edgecolor": "none"}
-        text = label.replace("_", " ")
-        axes.annotate(text, middle, fontsize=7, color=_INK, ha="center", va="center", bbox=ground)
+def name_instruments(figure: "Figure", axes: "Axes", seen: np.ndarray, instruments: Sequence[str]) -> None:
+    """Write each instrument near its middlemost sound, where no other name stands; those with most sounds first."""
+    figure.draw_without_rendering()  # so that the layout is settled, and names have a size
+    frame = axes.get_window_extent()
+    taken: list[Bbox] = []
+    for name, _ in Counter(instruments).most_common():
+        own = seen[np.array(instruments) == name]
+        middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
+        text = axes.annotate(
+            shown(name.replace("_", " "), LONGEST), tuple(middle), (0, 0), textcoords="offset points", fontsize=7,
+            color=_INK, ha="center", va="center", parse_math=False, zorder=5,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.7, "edgecolor": "none"},
+        )  # fmt: skip
+        text.set_in_layout(False)
+        for offset in _AROUND:
+            text.set_position(offset)
+            box = text.get_window_extent().expanded(1.06, 1.15)
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+        else:
+            text.remove()
 
 
 def _frequency_ticks(config: SpectrogramConfig) -> tuple[list[float], list[str]]:

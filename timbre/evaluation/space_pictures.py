@@ -10,11 +10,12 @@ from timbre.evaluation._markup import shown
 from timbre.evaluation.pictures import (
     _COLOURS,
     _PALE,
+    LONGEST,
     Pair,
     _figure,
     _frequency_ticks,
-    _scatter,
     principal_plane,
+    scatter_families,
 )
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE = _COLOURS[0], _COLOURS[1]
 _LINE = (0.5, 0.5, 0.5, 0.3)
 _COLUMNS = 4  # of small pictures
-_LONGEST = 24  # characters of a name
 _NAME = (0.1, 0.025)  # of the map's width and height, which a name takes
 
 
@@ -38,11 +38,9 @@ def draw_map(points: np.ndarray, families: Sequence[str], instruments: Sequence[
     plane = principal_plane(points)
     figure = _figure(9.5, 6.5)
     axes = _axes(figure.add_subplot())
-    for number, family in enumerate(sorted(set(families))):
-        chosen = plane.points[np.array(families) == family]
-        _scatter(axes, chosen, shown(family.replace("_", " "), _LONGEST), number)
+    scatter_families(axes, plane.points, families)
     for name, middle in _middles(plane.points, instruments):
-        text = shown(name.replace("_", " "), _LONGEST)
+        text = shown(name.replace("_", " "), LONGEST)
         axes.annotate(text, middle, fontsize=7, ha="center", va="center", parse_math=False)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel(f"first principal component ({plane.shares[0]:.0%} of the variance)")
@@ -60,7 +58,7 @@ def draw_agreement(studies: Sequence[tuple[str, np.ndarray, np.ndarray, str]]) -
     figure, places = _grid(len(studies), 2.5)
     for axes, (name, dissimilarities, distances, words) in zip(places, studies, strict=True):
         axes.scatter(dissimilarities, distances, s=8, c=_BLUE, alpha=0.5, linewidths=0)
-        axes.set_title(f"{shown(name, _LONGEST)}\n{words}", fontsize=8, parse_math=False)
+        axes.set_title(f"{shown(name, LONGEST)}\n{words}", fontsize=8, parse_math=False)
         axes.set_ylim(bottom=0.0)
         axes.tick_params(labelsize=7)
     figure.supxlabel("dissimilarity by listeners", fontsize=9)
@@ -84,7 +82,7 @@ def draw_reconstructions(pairs: Sequence[Pair], config: SpectrogramConfig) -> "F
             image = grid[row, column].imshow(
                 picture, origin="lower", aspect="auto", cmap="magma", extent=extent, vmin=config.floor_db, vmax=loudest
             )
-        grid[0, column].set_title(shown(pair.name, _LONGEST), fontsize=8, parse_math=False)
+        grid[0, column].set_title(shown(pair.name, LONGEST), fontsize=8, parse_math=False)
         grid[1, column].set_xlabel("s")
     grid[0, 0].set_yticks(*_frequency_ticks(config))
     for row, name in enumerate(("recorded", "decoded")):
@@ -123,7 +121,7 @@ def draw_sweeps(sweeps: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> "Figure
             axes.plot(shifts, changes.T, color=_BLUE, alpha=0.25, linewidth=0.8)
             axes.plot(shifts, np.median(changes, 0), color=_BLUE, linewidth=2.0)
         axes.plot(shifts, shifts, color=_ORANGE, linestyle="--", linewidth=1.2)
-        axes.set_title(shown(name, _LONGEST), fontsize=9, parse_math=False)
+        axes.set_title(shown(name, LONGEST), fontsize=9, parse_math=False)
         axes.set_ylim(1.8 * shifts[0], 1.8 * shifts[-1])
         axes.tick_params(labelsize=7)
     figure.supxlabel("asked for (dashed: as promised)", fontsize=9)

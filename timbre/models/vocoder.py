@@ -95,7 +95,7 @@ class Vocoder(nn.Module):
         """As :meth:`forward`, of frames (batch, bins, frames) that follow others: what the frames are made of that lie
         `look_ahead` earlier, and the state for those to come."""
         count = comb.shape[-1]
-        magnitude, comb = (torch.cat(pair, -1) for pair in zip(state, (magnitude, comb), strict=False))
+        magnitude, comb = (torch.cat(pair, -1) for pair in zip(state[:2], (magnitude, comb), strict=True))
         after = [magnitude[..., count:], comb[..., count:]]
         x, comb = self._entered(magnitude, comb[..., :count]), comb[..., :count]
         for block, before in zip(self._blocks(), state[2:], strict=True):

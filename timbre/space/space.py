@@ -26,7 +26,7 @@ from timbre.space.names import find_space
 from timbre.space.path import Path
 from timbre.space.vocoder import VOCODER, TrainedVocoder, read_vocoder
 from timbre.spectral import Spectrogram
-from timbre.spectral.streaming import STREAMS, StreamingInverter
+from timbre.spectral.streaming import STREAMS, StreamingInverter, check_causal
 
 DEFAULT_INVERTER = "pghi+8"
 DECODED = 64  # frames at a time
@@ -175,18 +175,19 @@ class Space:
             ConfigError: there is no such causal inverter, or no vocoder.
         """
         inverter = inverter or (self.inverter if self.inverter == "vocoder" else "rtpghi")
-        if inverter != "vocoder":
-            if self.vocoder and inverter not in STREAMS:
-                raise ConfigError(
-                    f"No causal inverter is called {inverter!r}: there are vocoder, {', '.join(STREAMS)}."
-                )
-            return StreamingInverter(self.front.stft, inverter, seed)
-        if self.vocoder is None:
+        self.check_causal(inverter)
+        if self.vocoder and inverter == "vocoder":
+            return VocoderStream(self.vocoder.network, self.front.stft, self.config.spectrogram.sample_rate, seed)
+        return StreamingInverter(self.front.stft, inverter, seed)
+
+    def check_causal(self, inverter: str) -> None:
+        """Raise a ConfigError if :meth:`stream` would; nothing is compiled for it."""
+        if self.vocoder is None and inverter == "vocoder":
             raise ConfigError(
                 "This space has no vocoder; train one with `timbre train-vocoder`, or choose another inverter, such as "
                 f"{DEFAULT_INVERTER}."
             )
-        return VocoderStream(self.vocoder.network, self.front.stft, self.config.spectrogram.sample_rate, seed)
+        check_causal(inverter, [*(["vocoder"] if self.vocoder else []), *STREAMS])
 
     def frames(self, duration: float) -> int:
         """Spectrogram frames of a sound of `duration` seconds."""

@@ -73,12 +73,15 @@ def learn_vocoder(
 
     Raises:
         LibraryError: if fewer than 8 notes can be used.
+        DeviceError: if torch does not find the device.
         TrainingError, CheckpointError: as of :func:`~timbre.training.vocoder.fit_vocoder`.
     """
     from timbre.space.fitting import fingerprint
+    from timbre.training.ranks import training_device
     from timbre.training.vocoder import fit_vocoder
     from timbre.training.vocoder_notes import decoded_notes
 
+    training_device(settings.device, "vocoder.device")  # refused before the notes are decoded, which takes minutes
     digest = hashlib.sha256(fingerprint(library).encode())
     for name, value in sorted(space.model.state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())

@@ -12,8 +12,7 @@ class Attack:
     A frame says what is in its window and not where. Of a sound that is silent at first and then steady, the share of
     the squared window that lies after the beginning is the frame's power (Parseval), so the ratio of the first two
     frames' powers says when it begins. Sounds that grow more slowly are taken to begin somewhat late, which is why the
-    gain rises gradually, and not from nothing. In a trial with 646 held-out notes it brought the onsets that were more
-    than 10 ms off from 10 to 1.
+    gain rises gradually, and not from nothing.
 
     Args:
         window: of the STFT, (n_fft,).

@@ -4,7 +4,7 @@ An object of :class:`StreamingInverter` takes frames and gives hops; :func:`rtpg
 spectrograms through such an object, so that the two ways give the same samples.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +22,13 @@ STREAMS = {"rtpghi": ("rtpghi", 0), "rtpghi-0": ("rtpghi", 0), "rtpghi-1": ("rtp
 """The causal inverters by name: method and frames of look-ahead."""
 
 _SEEDS = 2**64
+
+
+def check_causal(inverter: str, known: Iterable[str]) -> None:
+    """Raise a ConfigError if a name is none of the known causal inverters'."""
+    names = list(known)
+    if inverter not in names:
+        raise ConfigError(f"No causal inverter is called {inverter!r}: there are {', '.join(names)}.")
 
 
 class _Method(Protocol):
@@ -59,8 +66,7 @@ class StreamingInverter:
     """
 
     def __init__(self, stft: STFT, inverter: str = "rtpghi", seed: int = 0) -> None:
-        if inverter not in STREAMS:
-            raise ConfigError(f"No causal inverter is called {inverter!r}: there are {', '.join(STREAMS)}.")
+        check_causal(inverter, STREAMS)
         if not 1 <= stft.hop_length <= stft.n_fft // 2:
             raise ConfigError(
                 f"A hop of {stft.hop_length} samples came with windows of {stft.n_fft}; up to half a window is wanted."

@@ -86,7 +86,7 @@ def join(settings: TrainingConfig) -> Ranks:
     Raises:
         DeviceError: if there is no such device.
     """
-    device = _device(settings)
+    device = training_device(settings.device, "training.device")
     precision: Any = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if device == "cuda" else "32-true"
@@ -115,12 +115,20 @@ def _placement() -> dict[str, Any]:
     return {"devices": local, "num_nodes": world // local, "strategy": strategy}
 
 
-def _device(settings: TrainingConfig) -> str:
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError("training.device is cuda, but torch finds no CUDA device; use cpu or auto.")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("training.device is mps, but torch finds no such device; use cpu or auto.")
-    return device
+def training_device(wanted: str, setting: str) -> str:
+    """The device to train on: "auto" is a GPU where there is one.
+
+    Args:
+        wanted: auto, cpu, cuda or mps.
+        setting: whose value that is, for the error.
+
+    Raises:
+        DeviceError: torch finds no such device.
+    """
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(f"{setting} is cuda, but torch finds no CUDA device; use cpu or auto.")
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise DeviceError(f"{setting} is mps, but torch finds no such device; use cpu or auto.")
+    return wanted

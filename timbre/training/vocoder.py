@@ -19,6 +19,7 @@ from timbre.training import schedule
 from timbre.training.average import Average
 from timbre.training.energy import EnergyDistance, phase_distance
 from timbre.training.journal import Journal
+from timbre.training.ranks import training_device
 from timbre.training.resume import load_state, save_state
 from timbre.training.vocoder_notes import DecodedNotes
 
@@ -66,6 +67,7 @@ def fit_vocoder(
         The vocoder with the averaged weights that did best on the held-out notes, on the CPU; and plain figures.
 
     Raises:
+        DeviceError: if torch does not find the device.
         TrainingError: if the loss stops being a number.
         CheckpointError: if `out` holds a run of other settings or notes.
         KeyboardInterrupt: on Ctrl-C, after the state has been saved.
@@ -92,7 +94,7 @@ class VocoderRun:
         self.notes, self.front, self.settings, self.out, self.fingerprint = notes, front, settings, out, fingerprint
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        self.device = _device(settings.device)
+        self.device = torch.device(training_device(settings.device, "vocoder.device"))
         torch.manual_seed(settings.seed)
         self.net = make_vocoder(front, settings).to(self.device)
         self.stft = STFT(front.n_fft, front.hop_length).to(self.device)
@@ -263,9 +265,3 @@ def _between(array: np.ndarray, rows: np.ndarray, first: int, stop: int) -> np.n
     if high > low:
         found[:, low - first : high - first] = array[rows, low:high]
     return found
-
-
-def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(wanted)

@@ -1,0 +1,251 @@
+"""The training of a vocoder, and a space that has one."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import timbre
+from timbre.__main__ import main
+from timbre.config import SpectrogramConfig, VocoderConfig
+from timbre.data import Library
+from timbre.data.storage import save_library
+from timbre.errors import CheckpointError, ConfigError, DeviceError, LibraryError, TrainingError
+from timbre.evaluation._notes import hear
+from timbre.evaluation.inverters import DECIDING, beats, compare, unseen
+from timbre.evaluation.metrics import log_mel_l1
+from timbre.playback.controls import middle
+from timbre.playback.engine import Engine
+from timbre.space import Path as Way
+from timbre.space import Space
+from timbre.space.vocoder import learn_vocoder
+from timbre.synth import render, render_blocks
+from timbre.training.vocoder import VocoderRun, fit_vocoder
+from timbre.training.vocoder_notes import DecodedNotes, decoded_notes
+
+RATE, SIZE, FRONT = 22050, 1024, SpectrogramConfig()
+SMALL = VocoderConfig(channels=16, blocks=2, kernel=3, steps=6, batch_size=3, frames=16, notes=24, threads=1)
+
+
+@pytest.fixture(scope="module")
+def decoded(tiny_space: Space, some_notes: Library) -> DecodedNotes:
+    return decoded_notes(some_notes, tiny_space.model, tiny_space.config, 24, "test")
+
+
+def test_decoded_notes_are_what_the_space_decodes(decoded: DecodedNotes, tiny_space: Space, some_notes: Library):
+    assert decoded.magnitude.shape == decoded.tones.shape == (24, tiny_space.config.note_frames, SIZE // 2 + 1)
+    assert 0 < decoded.held_out.sum() < 24
+    first = next(n for n, p in zip(some_notes, some_notes.parts(tiny_space.config.data), strict=True) if p != "test")
+    heard = hear(tiny_space, [first])
+    assert float(heard.conditions.pitch) == decoded.pitch[0]
+    made = tiny_space.model.decode_points(torch.from_numpy(heard.points(tiny_space)), heard.conditions)
+    expected = tiny_space.front.magnitude(made)[0].detach().numpy()
+    assert np.allclose(decoded.magnitude[0].T, expected, atol=1e-4, rtol=0.01)
+    assert np.allclose(decoded.audio[0], heard.samples[0], atol=1e-3)
+
+
+def test_decoded_notes_are_made_once(decoded: DecodedNotes, tiny_space: Space, some_notes: Library):
+    again = decoded_notes(some_notes, tiny_space.model, tiny_space.config, 24, "test")
+    assert again.audio.filename == decoded.audio.filename
+
+
+def test_too_few_notes_are_refused(tiny_space: Space, some_notes: Library):
+    with pytest.raises(LibraryError, match="8 or more"):
+        decoded_notes(some_notes[:6], tiny_space.model, tiny_space.config, 24, "few")
+
+
+def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: Path):
+    plan = replace(SMALL, steps=40)
+    straight, report = fit_vocoder(decoded, FRONT, plan, tmp_path / "a", "x")
+    run = VocoderRun(decoded, FRONT, plan, tmp_path / "b", "x", False)
+    before = run.best
+    run._look()
+    assert report["score"] < run.best < before
+    for _ in range(17):
+        run._take_step()
+    run.save()
+    run.journal.close()
+    resumed, _ = fit_vocoder(decoded, FRONT, plan, tmp_path / "b", "x")
+    for name, value in straight.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_run_of_other_settings_is_not_continued(decoded: DecodedNotes, tmp_path: Path):
+    fit_vocoder(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "x")
+    with pytest.raises(CheckpointError, match="channels was 16, is 8"):
+        fit_vocoder(decoded, FRONT, replace(SMALL, steps=1, channels=8), tmp_path, "x")
+    with pytest.raises(CheckpointError, match="other notes"):
+        fit_vocoder(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "y")
+
+
+def test_a_loss_that_is_no_number_ends_the_run(decoded: DecodedNotes):
+    broken = replace(decoded, audio=np.full_like(decoded.audio, np.nan))
+    with pytest.raises(TrainingError, match=r"step 1\. Try a lower"):
+        fit_vocoder(broken, FRONT, SMALL, None, "x")
+
+
+def test_ctrl_c_keeps_the_state(decoded: DecodedNotes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    steps = iter(range(3))
+
+    def interrupted(self: VocoderRun) -> None:
+        self.step += 1
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(VocoderRun, "_take_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_vocoder(decoded, FRONT, SMALL, tmp_path, "x")
+    assert VocoderRun(decoded, FRONT, SMALL, tmp_path, "x", False).step == 4
+
+
+@pytest.mark.parametrize("wrong", [{"channels": 4}, {"look_ahead": 9}, {"randomness": 1.5}, {"frames": 3}])
+def test_impossible_settings_are_refused(wrong: dict[str, float]):
+    with pytest.raises(ConfigError, match=f"vocoder.{next(iter(wrong))}"):
+        VocoderConfig(**wrong)
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_note_is_decoded(
+    tiny_space: Space, some_notes: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path))
+    with pytest.raises(DeviceError, match=r"vocoder\.device is cuda"):
+        learn_vocoder(tiny_space, some_notes, replace(SMALL, device="cuda"))
+    assert not (tmp_path / "vocoder").exists()
+
+
+@pytest.fixture(scope="module")
+def vocal(tiny_folder: Path, some_notes: Library) -> Space:
+    """The small space with a vocoder that has hardly learned."""
+    space = timbre.load(tiny_folder)
+    space.vocoder = learn_vocoder(space, some_notes, SMALL)
+    return space
+
+
+def test_a_space_keeps_its_vocoder(vocal: Space, tmp_path: Path):
+    vocal.vocoder.is_default = True
+    try:
+        again = timbre.load(vocal.save(tmp_path / "space"))
+        assert again.inverter == "vocoder"
+        assert again.vocoder.settings == SMALL
+        z, note = middle(vocal), (60.0, 0.8, 0.7, 3)
+        expected = vocal.decode(z, *note)
+        assert np.array_equal(again.decode(z, *note).samples, expected.samples)
+        assert not np.array_equal(again.decode(z, *note, inverter="pghi+8").samples, expected.samples)
+        half = timbre.load(vocal.save(tmp_path / "half", half=True))
+        assert np.abs(half.decode(z, *note).samples - expected.samples).max() < 0.05
+        assert (tmp_path / "half/vocoder.safetensors").stat().st_size < 0.6 * sum(
+            4 * value.numel() for value in vocal.vocoder.network.state_dict().values()
+        )
+    finally:
+        vocal.vocoder.is_default = False
+    assert vocal.inverter == "pghi+8"
+
+
+def test_a_damaged_vocoder_is_refused(vocal: Space, tmp_path: Path):
+    folder = vocal.save(tmp_path / "space")
+    (folder / "vocoder.safetensors").write_bytes(b"none")
+    with pytest.raises(CheckpointError, match="damaged"):
+        timbre.load(folder)
+
+
+def test_a_space_without_a_vocoder_says_so(tiny_space: Space):
+    with pytest.raises(ConfigError, match="train one with"):
+        tiny_space.decode(middle(tiny_space), inverter="vocoder")
+    with pytest.raises(ConfigError, match="No causal inverter"):
+        tiny_space.stream("pghi+8")
+
+
+def test_a_space_with_one_names_it_among_the_causal_inverters(vocal: Space):
+    with pytest.raises(ConfigError, match="there are vocoder, rtpghi"):
+        vocal.stream("pghi+8")
+
+
+def test_blocks_are_the_whole(vocal: Space):
+    way = Way(np.stack([middle(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
+    settings_ = {"pitch": np.array([60.0, 64.0]), "duration": 1.3, "inverter": "vocoder"}
+    expected = render(vocal, way, **settings_).samples[0]
+    found = np.concatenate(list(render_blocks(vocal, way, block=777, **settings_)))
+    assert np.abs(found - expected).max() < 1e-4
+
+
+def test_a_live_note_is_what_is_rendered_offline(vocal: Space):
+    live = Engine(vocal, inverter="vocoder")
+    live.note_on(64.3, 0.7)
+    sound = live.render(RATE)[round(live.look_ahead * RATE) :]
+    offline = vocal.sound(middle(vocal)[None], 64.3, 0.7, 3.0, seed=1, inverter="vocoder").samples[0]
+    expected = 0.5 * offline[: len(sound)]
+    assert np.sqrt(np.mean((sound - expected) ** 2) / np.mean(expected**2)) < 0.01
+
+
+def test_what_beats_another_is_worse_in_nothing():
+    good = dict.fromkeys(DECIDING, 1.0)
+    better, mixed_ = good | {"texture_db": 0.5}, good | {"texture_db": 0.5, "log_mel_l1_db": 1.1}
+    figures = {"a": good, "b": better, "c": mixed_, "d": better | {"pitch_over_5_cents_share": math.nan}}
+    assert beats(figures, "b", "a")
+    assert beats(figures, "d", "a")  # of drums there is no pitch to compare
+    assert not any(beats(figures, *pair) for pair in ("ab", "aa", "ca", "ac"))
+
+
+def test_inverters_are_compared_on_notes_that_were_held_out(vocal: Space, some_notes: Library):
+    heard = unseen(vocal, some_notes)
+    assert {vocal.atlas.splits[vocal.atlas.names.index(note.name)] for note in heard.notes} == {"test"}
+    found = compare(vocal, heard, ("vocoder", "rtpghi"))
+    assert set(found["rtpghi"]) == {*DECIDING, "pitch_error_cents"}
+    assert found["rtpghi"] != found["vocoder"]
+    note, own = heard.notes[0], heard.points(vocal)
+    made = vocal.model.decode_points(torch.from_numpy(own[:1]), heard.take(np.array([0])).conditions)[0]
+    sound = vocal.invert(made, float(heard.conditions.pitch[0]), RATE // 2, inverter="rtpghi")
+    alone = compare(vocal, heard.take(np.array([0])), ("rtpghi",))["rtpghi"]
+    assert alone["log_mel_l1_db"] == pytest.approx(20.0 * log_mel_l1(heard.samples[0][: RATE // 2], sound, RATE)), note
+
+
+@pytest.fixture(scope="module")
+def command_space(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("command") / "space"
+    timbre.load(tiny_folder).save(folder)
+    return folder
+
+
+def test_the_command_trains_compares_and_keeps(
+    command_space: Path, some_notes: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    library = save_library(some_notes, tmp_path / "library.json")
+    plan = tmp_path / "plan.toml"
+    plan.write_text("channels = 16\nblocks = 1\nsteps = 2\nframes = 16\n")
+    words = ["train-vocoder", str(command_space), str(library), "--config", str(plan), "--batch-size", "2"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "2 steps" in said
+    assert "log_mel_l1_db" in said
+    kept = timbre.load(command_space).vocoder
+    assert kept.settings == VocoderConfig(channels=16, blocks=1, steps=2, frames=16, batch_size=2)
+    assert kept.is_default == beats(kept.report["compared"], "vocoder", "pghi+8")
+    z = ["--at", "0,0,0", "--duration", "0.5", "--inverter", "vocoder"]
+    assert main(["synth", str(command_space), *z, "-o", str(tmp_path / "a.wav")]) == 0
+    assert np.abs(timbre.read(tmp_path / "a.wav").samples).max() > 0.001
+    assert main(["train-vocoder", str(command_space), str(library), "--config", str(plan)]) == 1  # another batch size
+    assert "batch_size was 2, is 8" in capsys.readouterr().err
+
+
+def test_the_command_refuses_what_cannot_be(command_space: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    plan = tmp_path / "plan.toml"
+    plan.write_text("chanels = 16\n")
+    assert main(["train-vocoder", str(command_space), "--config", str(plan)]) == 1
+    assert "did you mean vocoder.channels" in capsys.readouterr().err
+    assert main(["train-vocoder", str(command_space)]) == 1
+    assert "does not say which notes" in capsys.readouterr().err
+    assert main(["train-vocoder", str(tmp_path / "none")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert main(["train-vocoder", "orchestra"]) == 1
+    assert "--out" in capsys.readouterr().err
+
+
+def test_it_is_played_from_the_command_line(vocal: Space, tmp_path: Path):
+    folder, record = vocal.save(tmp_path / "space"), tmp_path / "played.wav"
+    words = ["--no-audio", "--seconds", "0.6", "--chord", "C4", "--inverter", "vocoder", "--record", str(record)]
+    assert main(["play", str(folder), *words]) == 0
+    assert np.abs(timbre.read(record).samples).max() > 0.001
