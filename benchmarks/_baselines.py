@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from timbre.config import Config
-from timbre.data.features import Features
+from timbre.data.features.table import Features
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
 LOUD_DB = 12.0  # the sustained part of a note is what lies within this of its loudest frame

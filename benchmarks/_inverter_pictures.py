@@ -12,7 +12,7 @@ from PIL import Image
 
 import timbre
 from timbre.data.truth import is_harmonic
-from timbre.evaluation._notes import Heard
+from timbre.evaluation._notes import EvaluatedNotes
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 
@@ -23,7 +23,7 @@ LONG = 1.5  # s until the release
 HELD_SECONDS, MORPH_SECONDS = 2.5, 3.0
 
 
-def draw(folder: Path, space: Space, heard: Heard, points: np.ndarray, renderers: dict[str, Renderer]) -> None:
+def draw(folder: Path, space: Space, heard: EvaluatedNotes, points: np.ndarray, renderers: dict[str, Renderer]) -> None:
     """Write inverters-notes.png, inverters-morph.png and inverters-held.png."""
     folder.mkdir(parents=True, exist_ok=True)
     chosen = varied(heard)
@@ -43,7 +43,7 @@ def draw(folder: Path, space: Space, heard: Heard, points: np.ndarray, renderers
     picture(folder / "inverters-held.png", space, held)
 
 
-def varied(heard: Heard) -> list[int]:
+def varied(heard: EvaluatedNotes) -> list[int]:
     """As far as there are: two harmonic notes of other families, long ones first; one that rings, one without pitch."""
     harmonic = [n for n, one in enumerate(heard.notes) if is_harmonic(one)]
     harmonic.sort(key=lambda n: float(heard.conditions.release[n]) < LONG)
@@ -55,7 +55,7 @@ def varied(heard: Heard) -> list[int]:
 
 
 def note(
-    space: Space, heard: Heard, points: np.ndarray, number: int, renderers: dict[str, Renderer]
+    space: Space, heard: EvaluatedNotes, points: np.ndarray, number: int, renderers: dict[str, Renderer]
 ) -> dict[str, np.ndarray]:
     conditions = heard.take(np.array([number])).conditions
     pitch = None if torch.isnan(conditions.pitch[0]) else float(conditions.pitch[0])

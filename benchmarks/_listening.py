@@ -8,7 +8,7 @@ import numpy as np
 import timbre
 from timbre.audio.pitch import estimate_pitch
 from timbre.config import Config
-from timbre.data.example import Example, example
+from timbre.data.features.example import Example, example
 from timbre.data.ratings import read_ratings
 from timbre.spectral import Spectrogram
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from timbre.errors import ConfigError
 from timbre.spectral import STFT, find_inverter, invert
-from timbre.spectral._torchaudio import torchaudio
-from timbre.spectral.streaming import STREAMS, StreamingInverter
+from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter
+from timbre.spectral.torchaudio_compat import torchaudio
 
 OURS = (
     *("griffin_lim", "fast_griffin_lim", "admm", "spsi", "pghi-formula", "pghi", "pghi+8", "pghi+32"),

@@ -11,9 +11,9 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
 from timbre.data import Library
-from timbre.data.example import example
-from timbre.data.parts import Voice
-from timbre.data.synthesizer import render_voice
+from timbre.data.features.example import example
+from timbre.data.parts import SoundFontVoice
+from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError
 from timbre.space import Space
 
@@ -68,7 +68,7 @@ def rendered(soundfont: Path, count: int, config: SpectrogramConfig) -> list[Cas
     Raises:
         DeviceError: FluidSynth is missing.
     """
-    voices = [Voice(0, program, key, 100) for program in PROGRAMS for key in KEYS]
+    voices = [SoundFontVoice(0, program, key, 100) for program in PROGRAMS for key in KEYS]
     chosen = [voices[i] for i in np.unique(np.linspace(0, len(voices) - 1, count).round().astype(int))]
     sounds = {f"{voice}": render_voice(soundfont, voice, hold=2.5, tail=0.0) for voice in chosen}
     return [

@@ -157,9 +157,9 @@ def space_row(name: str, notes: Library, config: Config, place: Path, args: argp
     """Train one of our models, or take it from its folder, and measure it."""
     import torch
 
-    from timbre.data.features import features
-    from timbre.evaluation.latent import active_units
+    from timbre.data.features.table import features
     from timbre.evaluation.likelihood import iwae, noise_level
+    from timbre.evaluation.metrics.latent import active_units
     from timbre.training.batches import Batches
     from timbre.training.measure import errors
 
@@ -191,7 +191,7 @@ def baseline_row(name: str, notes: Library, config: Config, place: Path, args: a
     """Fit principal components or the published model, and measure it."""
     from _baselines import PCA, Dafx18, notes_of
 
-    from timbre.data.features import features
+    from timbre.data.features.table import features
 
     table = features(notes, config)
     rows = table.rows()
@@ -223,7 +223,7 @@ class Known:
 def probes(points: np.ndarray, known: Any) -> dict[str, float]:
     """What the points of the training notes tell of those of the held-out ones: pitch, which they should not; and what
     they should."""
-    from timbre.evaluation.latent import neighbour_accuracy, probe_r2, residual_pitch
+    from timbre.evaluation.metrics.latent import neighbour_accuracy, probe_r2, residual_pitch
 
     splits, instruments = np.array(known.splits), np.array(known.instruments)
     residual = residual_pitch(known.pitches, instruments, splits == "train")
@@ -262,7 +262,7 @@ def listeners(points: Callable[[list[Any]], np.ndarray], config: Config, args: a
         return {}
     from _listening import studies
 
-    from timbre.evaluation.agreement import agreement, euclidean
+    from timbre.evaluation.metrics.agreement import agreement, euclidean
 
     found = {}
     for study in studies(args.ratings, config):

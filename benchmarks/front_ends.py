@@ -30,7 +30,7 @@ from _table import add_arguments, finish
 import timbre
 from timbre.config import Config, SpectrogramConfig
 from timbre.data import Library
-from timbre.data.features import Features, features
+from timbre.data.features.table import Features, features
 
 KINDS = [kind for kind in get_args(get_type_hints(SpectrogramConfig)["kind"]) if kind != "mdct"]
 BANDS = {"mel": 256, "erb": 256}

@@ -41,7 +41,7 @@ import timbre
 from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
-from timbre.evaluation import metrics
+from timbre.evaluation.metrics import sounds as metrics
 from timbre.spectral import STFT, Spectrogram
 
 BAD_CENTS = 5.0

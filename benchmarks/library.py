@@ -83,7 +83,7 @@ def reading_rows(folder: Path, cache: Path, repeats: int) -> list[Row]:
 def feature_rows(library: "Library", cache: Path, repeats: int) -> list[Row]:
     from timbre.config import Config
     from timbre.data import Library
-    from timbre.data.features import features
+    from timbre.data.features.table import features
 
     config = Config()
     config = replace(config, data=replace(config.data, transpose=0))
@@ -177,8 +177,8 @@ def simulate(place: Path, count: int) -> None:
 
 def simulate_features(library: "Library", cache: Path) -> None:
     """Shards where the features of the library would be, with noise in them."""
-    from timbre.data.features import _Work
-    from timbre.data.shards import write_shard
+    from timbre.data.features.shards import write_shard
+    from timbre.data.features.table import _Work
 
     os.environ["TIMBRE_CACHE"] = str(cache)
     config = small_config()
@@ -233,7 +233,7 @@ def loader_rows(folder: Path, cache: Path) -> list[Row]:
     """Opening the features of a large library, and going once through all of them."""
     import torch
 
-    from timbre.data.features import features
+    from timbre.data.features.table import features
     from timbre.training.batches import Batches
 
     torch.set_num_threads(1)
@@ -273,9 +273,9 @@ def share_row(folder: Path, cache: Path, threads: int, steps: int) -> Row:
     """How much of training's time goes into waiting for batches, with the default model and real notes."""
     import timbre
     from timbre.config import Config
-    from timbre.data.features import features
-    from timbre.training.loop import Run
+    from timbre.data.features.table import features
     from timbre.training.regularization import note_labels
+    from timbre.training.run import Run
 
     os.environ["TIMBRE_CACHE"] = str(cache)
     config = Config()

@@ -42,7 +42,7 @@ from timbre.audio.pitch import measure_pitch
 from timbre.config import Config, SpectrogramConfig
 from timbre.models.vae import VAE
 from timbre.playback.controls import Controls, State
-from timbre.playback.engine import Engine
+from timbre.playback.engine.engine import Engine
 from timbre.playback.player import Player
 from timbre.space import Space
 
@@ -147,7 +147,7 @@ def by_osc(player: Controls) -> Iterator[Strike]:
     """A client of python-osc over loopback."""
     from pythonosc.udp_client import SimpleUDPClient
 
-    from timbre.playback.osc import OscServer
+    from timbre.playback.inputs.osc import OscServer
 
     with OscServer(player, 0) as server, SimpleUDPClient("127.0.0.1", server.port) as client:
         yield (
@@ -161,7 +161,7 @@ def by_midi(player: Controls) -> Iterator[Strike]:
     """JACK's MIDI ports, from one of our own to another."""
     import mido
 
-    from timbre.playback.midi import MidiInput
+    from timbre.playback.inputs.midi import MidiInput
 
     backend = mido.Backend("mido.backends.rtmidi/UNIX_JACK")
     with backend.open_output("keys", client_name="bench", virtual=True) as port, MidiInput(player, "bench"):
@@ -174,7 +174,7 @@ def by_message(player: Controls) -> Iterator[Strike]:
     """MIDI messages that are handed over in the process, where there is no MIDI system."""
     import mido
 
-    from timbre.playback.midi import MidiInput
+    from timbre.playback.inputs.midi import MidiInput
 
     yield _struck(mido, MidiInput(player).handle)
 

@@ -24,9 +24,9 @@ import torch
 from _table import add_arguments, finish
 
 import timbre
-from timbre.space.embedding import VIEWS, embed, trust
-from timbre.space.maps import SIX, Topology, natural, topology
-from timbre.space.planes import plane
+from timbre.maps.embedding import VIEWS, embed, trust
+from timbre.maps.maps import SIX, Topology, natural, topology
+from timbre.maps.planes import plane
 from timbre.spectral.descriptors import DESCRIPTORS
 
 _OCTAVES = {"Hz": "octaves", "sone": "doublings"}

@@ -20,10 +20,11 @@ from _table import Row, add_arguments, finish
 from scipy.spatial import KDTree
 
 import timbre
-from timbre.space import Path, Space
-from timbre.space.evenness import even, evenness, variation
-from timbre.space.listening import Listening
-from timbre.space.shapes import circle_through, extended, orthonormal, spiral, walk
+from timbre.paths import Path
+from timbre.paths.listening import Listening
+from timbre.paths.uniformity import even, evenness, variation
+from timbre.shapes.shapes import circle_through, extended, orthonormal, spiral, walk
+from timbre.space import Space
 
 STEPS, SEED = 40, 0
 

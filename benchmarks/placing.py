@@ -25,7 +25,7 @@ from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.errors import AudioError
 from timbre.space import Space
-from timbre.space.placing import Placement, Placer
+from timbre.space.locating import Location, Locator
 
 DEMO = Path(__file__).parents[1] / "scripts" / "demo.toml"
 STEPS = 40  # of refining
@@ -42,7 +42,7 @@ def main() -> None:
     strange = library.instruments[5::6]
     known = library.filter(instrument=[name for name in library.instruments if name not in strange])
     space = trained(known, 0.2 if args.quick else args.minutes)
-    placer, most, repeats = Placer(space), 8 if args.quick else 10_000, 2 if args.quick else 20
+    placer, most, repeats = Locator(space), 8 if args.quick else 10_000, 2 if args.quick else 20
     held = [known[name] for name, part in zip(space.atlas.names, space.atlas.splits, strict=True) if part != "train"]
     unheard = list(library.filter(instrument=list(strange)))
     rows = [notes_row(placer, "held-out notes", held[:most]), notes_row(placer, "left-out instruments", unheard[:most])]
@@ -59,7 +59,7 @@ def trained(library: Library, minutes: float) -> Space:
     return timbre.train(library, replace(config, training=replace(config.training, max_minutes=minutes, threads=1)))
 
 
-def notes_row(placer: Placer, group: str, notes: list[Note]) -> dict[str, Any]:
+def notes_row(placer: Locator, group: str, notes: list[Note]) -> dict[str, Any]:
     """Notes with the velocity of their label and a pitch that is measured."""
     atlas, found, alike = placer.space.atlas, [], []
     families = dict(zip(atlas.instruments, atlas.families, strict=True))
@@ -71,7 +71,7 @@ def notes_row(placer: Placer, group: str, notes: list[Note]) -> dict[str, Any]:
 
 
 def strangers_row(
-    placer: Placer, kind: str, make: Callable[[np.random.Generator], Any], repeats: int
+    placer: Locator, kind: str, make: Callable[[np.random.Generator], Any], repeats: int
 ) -> dict[str, Any]:
     """Sounds of one kind; those that are refused count as such."""
     found, refused = [], 0
@@ -83,7 +83,7 @@ def strangers_row(
     return (summary(kind, found) if found else {"group": kind, "sounds": 0}) | {"refused": refused}
 
 
-def summary(group: str, found: list[Placement]) -> dict[str, Any]:
+def summary(group: str, found: list[Location]) -> dict[str, Any]:
     """Shares and medians."""
     return {
         "group": group,
@@ -96,7 +96,7 @@ def summary(group: str, found: list[Placement]) -> dict[str, Any]:
     }
 
 
-def refined_row(placer: Placer, group: str, notes: list[Note]) -> dict[str, Any]:
+def refined_row(placer: Locator, group: str, notes: list[Note]) -> dict[str, Any]:
     """What refining gains, on average."""
     found = [placer(note.audio(), velocity=note.velocity, refine=STEPS) for note in notes]
     return {

@@ -6,7 +6,7 @@ RATINGS is a folder of studies with a sounds.csv that names the sounds' files. A
 each study its Spearman correlation with the dissimilarities (upper triangle), and the mean over the studies of
 Spearman and of triplet agreement (pairs whose ratings differ by more than .1 of the study's range).
 
-- descriptors: all of timbre.spectral.descriptors, z-scored within the study; mfcc: 13 coefficients by frames; log-mel:
+- descriptors: all of timbre.spectral.descriptors.notes, z-scored within the study; mfcc: 13 coefficients by frames; log-mel:
   32 bands by frames of 93 ms; centroid alone
 - picture: the auditory picture that the metric form of training follows
 - picture, group left out: its three constants chosen on the other groups of studies (those whose names begin alike
@@ -27,10 +27,10 @@ from _table import add_arguments, finish
 
 import timbre
 from timbre.config import Config
-from timbre.evaluation.agreement import agreement, euclidean
+from timbre.evaluation.metrics.agreement import agreement, euclidean
 from timbre.models.conditions import Conditions
 from timbre.spectral import Spectrogram
-from timbre.spectral.auditory import AuditoryPicture, Listener
+from timbre.spectral.auditory import AuditoryFeatures, Listener
 from timbre.spectral.descriptors import describe
 
 GRID = [Listener(*values) for values in product((0.06, 0.1, 0.15, 0.23), (0.0, 0.3, 0.5), (0.0, 0.5, 1.0))]
@@ -94,7 +94,7 @@ def plain(heard: list[Study], front: Spectrogram, config: Config) -> Iterator[tu
 
 def pictures(heard: list[Study], front: Spectrogram, config: Config, listener: Listener) -> list[np.ndarray]:
     """Auditory pictures of all studies' sounds."""
-    picture = AuditoryPicture(front, config.data.duration, listener)
+    picture = AuditoryFeatures(front, config.data.duration, listener)
     return [picture(spectrograms(study)).numpy() for study in heard]
 
 

@@ -22,7 +22,7 @@ from _table import add_arguments, finish
 
 import timbre
 from timbre.config import Config
-from timbre.data.features import Features, features
+from timbre.data.features.table import Features, features
 
 FLOWS = {"vae": 0, "vae+planar8": 8}
 

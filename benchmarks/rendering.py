@@ -20,7 +20,7 @@ from _table import Row, add_arguments, finish
 
 import timbre
 from timbre.space import Space
-from timbre.spectral.frame_descriptors import describe_frames
+from timbre.spectral.descriptors import describe_frames
 from timbre.synth import render, render_blocks
 
 

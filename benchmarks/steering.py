@@ -32,9 +32,8 @@ import torch
 from _table import add_arguments, finish
 
 import timbre
-from timbre.models.axes import AXES
-from timbre.spectral.descriptors import DESCRIPTORS
-from timbre.spectral.frame_descriptors import describe_frames
+from timbre.models.regularizers.axes import AXES
+from timbre.spectral.descriptors import DESCRIPTORS, describe_frames
 from timbre.synth.curves import Curve
 from timbre.synth.steering import STEPS, Steered, steer, walk
 

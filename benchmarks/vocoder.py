@@ -37,9 +37,9 @@ from timbre.config import SpectrogramConfig
 from timbre.data import Note
 from timbre.data.truth import is_harmonic
 from timbre.errors import ConfigError
-from timbre.evaluation import metrics
-from timbre.evaluation._notes import Heard
+from timbre.evaluation._notes import EvaluatedNotes
 from timbre.evaluation.inverters import cents_off, likeness, tuning, unseen
+from timbre.evaluation.metrics import sounds as metrics
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 
@@ -131,7 +131,7 @@ def timed(space: Space, picture: torch.Tensor, pitch: float | None, length: int,
     return sound, {"seconds": length / space.config.spectrogram.sample_rate, "cpu": spent}
 
 
-def note_rows(space: Space, one: Heard, point: np.ndarray, names: list[str]) -> list[Row]:
+def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str]) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     recorded = one.samples[0, : round(space.config.data.duration * rate)].astype(np.float32)
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
@@ -157,7 +157,7 @@ def note_rows(space: Space, one: Heard, point: np.ndarray, names: list[str]) -> 
     return rows
 
 
-def held_rows(space: Space, one: Heard, point: np.ndarray, names: list[str]) -> list[Row]:
+def held_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str]) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
     picture = space.spectrogram(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)

@@ -11,7 +11,7 @@ import timbre
 from timbre.config import Config
 from timbre.evaluation._notes import FULL
 from timbre.evaluation.figures import describe, shown
-from timbre.models.axes import describe_axes
+from timbre.models.regularizers.axes import describe_axes
 from timbre.space import Space
 
 Facts = dict[str, Any]

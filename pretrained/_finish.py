@@ -19,8 +19,8 @@ from timbre.data import Library
 from timbre.data.text import write_text
 from timbre.evaluation import _notes
 from timbre.evaluation._sounds import errors
+from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
-from timbre.space.presets import FILE, write_presets
 
 LARGEST, ROOM = 8e6, 11e6  # bytes of a file, and of the folder
 _LOADING = """

@@ -12,11 +12,11 @@ import numpy as np
 import timbre
 from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
-from timbre.data.checks import measure
+from timbre.data.measuring import measure
 from timbre.data.names import note_name
-from timbre.evaluation.metrics import crests_db
+from timbre.evaluation.metrics.sounds import crests_db
+from timbre.shapes.presets import Preset, Presets
 from timbre.space import Space
-from timbre.space.presets import Preset, Presets
 
 IN_TUNE = 10.0  # cents, at each of three pitches
 CLICK = 12.0  # dB by which the crest of 50 ms may stand above that of the note's other ones

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train the networks that read phase slopes off magnitudes, for timbre/spectral/slopes.py.
+"""Train the networks that read phase slopes off magnitudes, for timbre/spectral/inversion/slopes.py.
 
     .venv/bin/python scripts/train_slopes.py FOLDER --look-ahead 2 --out timbre/spectral/_slopes/
 
@@ -25,7 +25,7 @@ from timbre.config import SpectrogramConfig
 from timbre.data import Library, Note
 from timbre.errors import AudioError
 from timbre.spectral import STFT, Spectrogram
-from timbre.spectral.slopes import BINS, FRAMES, Border, features, network, steady_steps
+from timbre.spectral.inversion.slopes import BINS, FRAMES, Border, features, network, steady_steps
 
 RATE = 22050
 MEASURED = 96  # notes of the benchmark

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from timbre.models.axes import find_axes
+from timbre.models.regularizers.axes import find_axes
+from timbre.paths import Path
 from timbre.playback.controls import Controls
-from timbre.playback.engine import Engine
-from timbre.space import Path, Space
-from timbre.space.presets import Preset, Presets
+from timbre.playback.engine.engine import Engine
+from timbre.shapes.presets import Preset, Presets
+from timbre.space import Space
 
 
 class Recorder(Controls):

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics import ndcg_score, pairwise_distances
 
 from timbre.errors import ConfigError
-from timbre.evaluation.agreement import (
+from timbre.evaluation.metrics.agreement import (
     Agreement,
     agreement,
     euclidean,

@@ -22,14 +22,14 @@ from websockets.sync.client import ClientConnection, connect
 import timbre
 from timbre.__main__ import main
 from timbre.app.guard import Hosts
-from timbre.app.live import TAKEN, Seat
-from timbre.app.pages import Stage
+from timbre.app.live import TAKEN, Client
+from timbre.app.pages import AppState
 from timbre.app.server import listen, make_server
 from timbre.app.site import make_site
 from timbre.app.work import Busy, Worker
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback.engine import Engine
-from timbre.space.path_files import read_path
+from timbre.playback.engine.engine import Engine
+from timbre.shapes.path_files import read_path
 
 ROOT = Path(__file__).parents[1]
 RATE = 22050
@@ -56,16 +56,16 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path) -> Iterator[AppState]:
     space = timbre.load(folder)
     engine = Engine(space)
     worker = Worker(folder)
-    yield Stage(space, folder, ROOT / "datasets" / "orchestra", Seat(engine, Near(engine)), worker)
+    yield AppState(space, folder, ROOT / "datasets" / "orchestra", Client(engine, Near(engine)), worker)
     worker.close()
 
 
 @contextlib.contextmanager
-def serving(stage: Stage) -> Iterator[httpx.Client]:
+def serving(stage: AppState) -> Iterator[httpx.Client]:
     """A client of a server that really listens."""
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
@@ -81,7 +81,7 @@ def serving(stage: Stage) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def client(stage: Stage) -> Iterator[httpx.Client]:
+def client(stage: AppState) -> Iterator[httpx.Client]:
     with serving(stage) as client:
         yield client
 
@@ -101,7 +101,7 @@ def refused(answer: Any, status: int = 400) -> str:
     return sentence
 
 
-def middle(stage: Stage) -> str:
+def middle(stage: AppState) -> str:
     return ",".join(map(str, stage.space.atlas.points[0].tolist()))
 
 
@@ -192,7 +192,7 @@ def test_hosts_of_a_server_that_is_bound_to_all_addresses_are_numbers_and_its_ow
     assert "192.168.0.8:9" not in Hosts("192.168.0.7", 9)
 
 
-def test_the_space_as_the_page_sees_it(client: httpx.Client, stage: Stage):
+def test_the_space_as_the_page_sees_it(client: httpx.Client, stage: AppState):
     import base64
 
     found = client.get("/api/space").json()
@@ -202,7 +202,7 @@ def test_the_space_as_the_page_sees_it(client: httpx.Client, stage: Stage):
     assert (found["dim"], found["sample_rate"], found["count"], found["originals"]) == (3, RATE, len(points), True)
 
 
-def test_a_plane_leads_there_and_back(client: httpx.Client, stage: Stage):
+def test_a_plane_leads_there_and_back(client: httpx.Client, stage: AppState):
     for axes in ("", "z0,z2"):
         found = client.get("/api/plane", params={"axes": axes}).json()
         origin, directions, readout = (np.array(found[name]) for name in ("origin", "directions", "readout"))
@@ -215,9 +215,9 @@ def test_a_plane_leads_there_and_back(client: httpx.Client, stage: Stage):
     refused(client.get("/api/plane?plain=z0"))
 
 
-def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage: Stage):
-    from timbre.space.maps import topology
-    from timbre.space.planes import plane
+def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage: AppState):
+    from timbre.maps.maps import topology
+    from timbre.maps.planes import plane
 
     first = client.get("/api/heat", params={"pitch": 60}).json()
     begun = time.perf_counter()
@@ -231,7 +231,7 @@ def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage:
     refused(client.get("/api/heat?pitch=900"))
 
 
-def test_nearest_are_those_of_the_atlas(client: httpx.Client, stage: Stage):
+def test_nearest_are_those_of_the_atlas(client: httpx.Client, stage: AppState):
     found = client.get("/api/nearest", params={"z": middle(stage)}).json()
     names = [stage.space.atlas.names[n] for n in stage.space.atlas.nearest(stage.space.atlas.points[0]).numbers[0]]
     assert [note["name"] for note in found] == names
@@ -240,7 +240,7 @@ def test_nearest_are_those_of_the_atlas(client: httpx.Client, stage: Stage):
         refused(client.get("/api/nearest", params={"z": z}))
 
 
-def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, stage: Stage):
+def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, stage: AppState):
     answer = client.get("/api/sound", params={"z": middle(stage), "pitch": 69, "duration": 0.5})
     wanted = stage.space.decode(stage.space.atlas.points[0], 69, duration=0.5)
     np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=2e-4)
@@ -249,7 +249,7 @@ def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, stage: Sta
         refused(client.get("/api/sound", params={"z": middle(stage), **wrong}))
 
 
-def test_an_original_is_the_note_of_the_library(client: httpx.Client, stage: Stage):
+def test_an_original_is_the_note_of_the_library(client: httpx.Client, stage: AppState):
     atlas = stage.space.atlas
     answer = client.get("/api/original", params={"name": atlas.names[3]})
     wanted = timbre.read(ROOT / "datasets" / "orchestra" / atlas.files[3], mono=True)
@@ -258,7 +258,7 @@ def test_an_original_is_the_note_of_the_library(client: httpx.Client, stage: Sta
         refused(client.get("/api/original", params={"name": name}))
 
 
-def test_an_atlas_that_points_out_of_the_folder_gets_nothing(stage: Stage, tmp_path: Path):
+def test_an_atlas_that_points_out_of_the_folder_gets_nothing(stage: AppState, tmp_path: Path):
     from dataclasses import replace
 
     library = tmp_path / "library"
@@ -286,7 +286,7 @@ def tone(rate: int, seconds: float = 0.6) -> np.ndarray:
     return np.asarray(0.2 * sum(np.sin(2 * np.pi * 440 * n * time) / n for n in range(1, 6)) * np.exp(-2 * time))
 
 
-def test_an_upload_is_placed_and_leaves_nothing_behind(client: httpx.Client, stage: Stage, leavings: Path):
+def test_an_upload_is_placed_and_leaves_nothing_behind(client: httpx.Client, stage: AppState, leavings: Path):
     stereo = np.stack([tone(96000), 0.5 * tone(96000)], 1)
     found = client.post("/api/place", params={"name": "my tone.wav"}, content=wav_of(stereo, 96000)).json()
     assert found["name"] == "my tone.wav"
@@ -341,7 +341,7 @@ def test_uploads_that_are_too_large_are_broken_off_as_they_come(client: httpx.Cl
     assert not list(leavings.iterdir())
 
 
-def test_a_path_becomes_a_sound_and_a_file(client: httpx.Client, stage: Stage, tmp_path: Path):
+def test_a_path_becomes_a_sound_and_a_file(client: httpx.Client, stage: AppState, tmp_path: Path):
     ends = stage.space.atlas.points[:2].astype(float)
     way = {"points": ends.tolist(), "times": [0, 1], "kind": "line"}
     answer = client.post("/api/render", json={"path": way, "pitch": 69, "duration": 0.6})
@@ -369,8 +369,8 @@ def test_garbage_is_refused_in_a_sentence(client: httpx.Client, body: bytes):
         refused(client.request(method, address, content=body))
 
 
-def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, stage: Stage):
-    from timbre.space.presets import read_presets
+def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, stage: AppState):
+    from timbre.shapes.presets import read_presets
 
     place = {"points": [stage.space.atlas.points[0].tolist()], "times": [0]}
     kept = client.put("/api/presets", json={"name": "here", "path": place}).json()
@@ -431,7 +431,7 @@ def send(page: ClientConnection, do: str, **values: Any) -> None:
     page.send(json.dumps({"do": do, **values}))
 
 
-def test_a_note_over_the_socket_has_its_pitch(client: httpx.Client, stage: Stage):
+def test_a_note_over_the_socket_has_its_pitch(client: httpx.Client, stage: AppState):
     with live(client) as page:
         assert told(page, "hello") == {"sample_rate": RATE}
         send(page, "at", point=stage.space.atlas.points[0].tolist())
@@ -454,7 +454,7 @@ def test_no_more_is_sent_than_the_page_asked_for(client: httpx.Client):
         assert len(listened(page, RATE - played)) <= RATE  # a second ahead, at most
 
 
-def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, stage: Stage):
+def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, stage: AppState):
     with live(client) as page:
         send(page, "note_on", key="a", pitch=60, velocity=1)
         send(page, "credit", played=0, ahead=4000)
@@ -465,7 +465,7 @@ def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, stage: St
         assert time.monotonic() < end
 
 
-def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, stage: Stage):
+def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, stage: AppState):
     a, b = stage.space.atlas.points[:2].tolist()
     with live(client) as page:
         send(page, "hold", seconds=0.2)
@@ -529,17 +529,17 @@ def test_a_second_page_takes_over_and_the_first_is_told(client: httpx.Client):
             assert len(listened(second, 300)) == 300
 
 
-def test_a_player_that_died_ends_the_socket_with_its_sentence(stage: Stage):
+def test_a_player_that_died_ends_the_socket_with_its_sentence(stage: AppState):
     source = Near(Engine(stage.space))
     source.dry = True
-    seat = Seat(Engine(stage.space), source)
-    with serving(Stage(stage.space, stage.folder, None, seat, stage.worker)) as client, live(client) as page:
+    seat = Client(Engine(stage.space), source)
+    with serving(AppState(stage.space, stage.folder, None, seat, stage.worker)) as client, live(client) as page:
         send(page, "credit", played=0, ahead=300)
         with pytest.raises(ConnectionClosed, match=r"The player has ended\."):
             told(page, "nothing")
 
 
-def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(stage: Stage):
+def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(stage: AppState):
     import asyncio
 
     from timbre.app import jobs
@@ -561,7 +561,7 @@ def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(stage: Sta
 
 
 def test_faults_of_the_server_are_not_told_to_the_page(
-    client: httpx.Client, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, stage: AppState, monkeypatch: pytest.MonkeyPatch
 ):
     def broken(*_: Any) -> None:
         raise RuntimeError("secret")

@@ -17,8 +17,8 @@ import pytest
 import soundfile
 
 import timbre
+from timbre.shapes.path_files import read_path
 from timbre.space import Space
-from timbre.space.path_files import read_path
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(

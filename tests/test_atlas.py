@@ -10,7 +10,7 @@ from safetensors.numpy import save as safetensors_bytes
 
 import timbre
 from timbre.data import Library
-from timbre.data.example import example
+from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models.conditions import Conditions
 from timbre.models.vae import Posterior

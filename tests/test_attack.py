@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timbre.config import SpectrogramConfig, VocoderConfig
-from timbre.models.vocoder import make_vocoder
-from timbre.models.vocoding import VocoderStream
 from timbre.spectral import STFT
-from timbre.spectral.attack import FLOOR, Attack
+from timbre.vocoder.attack import FLOOR, Attack
+from timbre.vocoder.network import make_vocoder
+from timbre.vocoder.streaming import VocoderStream
 
 RATE, SIZE, HOP = 22050, 1024, 256
 TRANSFORM = STFT(SIZE, HOP)

@@ -7,7 +7,7 @@ import torch
 
 from timbre.config import SpectrogramConfig
 from timbre.spectral import Spectrogram
-from timbre.spectral.auditory import AuditoryPicture
+from timbre.spectral.auditory import AuditoryFeatures
 
 RATE, SECONDS = 22050, 1.0
 FRONTS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}
@@ -25,7 +25,7 @@ def tone(slope=6.0, attack=0.01, decay=0.0, pitch=220.0):
 def picture(*waves, kind="mel"):
     front = FRONTS[kind]
     with torch.no_grad():
-        return AuditoryPicture(front, SECONDS)(front(torch.stack(waves)))
+        return AuditoryFeatures(front, SECONDS)(front(torch.stack(waves)))
 
 
 @pytest.mark.parametrize("kind", FRONTS)
@@ -60,7 +60,7 @@ def test_front_ends_agree():
 
 
 def test_cells_cover_every_frame_once_and_average():
-    shape = AuditoryPicture(FRONTS["mel"], 2.0)
+    shape = AuditoryFeatures(FRONTS["mel"], 2.0)
     cells = shape.cells
     torch.testing.assert_close(cells.sum(0), torch.ones(cells.shape[1]))
     assert bool((cells.sum(1) > 0).all())
@@ -74,5 +74,5 @@ def test_gradients_are_finite_down_to_silence():
     silent = torch.full((2, 256, FRONTS["mel"].config.frames(RATE)), -80.0)
     silent[0, 40:60, :20] = -10.0
     silent.requires_grad_()
-    AuditoryPicture(FRONTS["mel"], SECONDS)(silent).square().sum(1).sqrt().sum().backward()
+    AuditoryFeatures(FRONTS["mel"], SECONDS)(silent).square().sum(1).sqrt().sum().backward()
     assert torch.isfinite(silent.grad).all()

@@ -14,15 +14,15 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch, midi_to_hz
 from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig
 from timbre.data import Library, Note
-from timbre.data.augmentation import Augmentation, Noise, add_noise, amplify, delay
-from timbre.data.example import example
-from timbre.data.features import _examples, features
+from timbre.data.features.augmentation import Augmentation, Noise, add_noise, amplify, delay
+from timbre.data.features.example import example
+from timbre.data.features.table import _examples, features
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
 from timbre.training.batches import Batches
-from timbre.training.loop import Run
+from timbre.training.run import Run
 
 FLOOR = -80.0
 CPU = torch.device("cpu")

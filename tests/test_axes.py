@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import timbre
 from timbre.config import Config, SpectrogramConfig
-from timbre.data.example import example
+from timbre.data.features.example import example
 from timbre.errors import AudioError, ConfigError
-from timbre.models.axes import AXES, AxesTerm, Axis, axis_values, bend, describe_axes, find_axes
-from timbre.models.labels import Labels
+from timbre.models.regularizers.axes import AXES, AxesTerm, Axis, axis_values, bend, describe_axes, find_axes
+from timbre.models.regularizers.labels import Labels
 from timbre.spectral import Spectrogram
 from timbre.spectral.descriptors import DESCRIPTORS, describe
 

@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal
 
 from timbre.config import Config
 from timbre.data import Library
-from timbre.data.features import Features, features
+from timbre.data.features.table import Features, features
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import timbre
 from timbre.config import Config, SpectrogramConfig
-from timbre.data.example import example
+from timbre.data.features.example import example
 from timbre.errors import AudioError, ConfigError
 from timbre.spectral import Spectrogram
-from timbre.spectral._note_spectrum import flatness_db, moments, rolloff_hz, shape
 from timbre.spectral.descriptors import DESCRIPTORS, TIMBRE, describe
+from timbre.spectral.descriptors.spectrum import flatness_db, moments, rolloff_hz, shape
 
 RATE, SECONDS = 22050, 1.5
 FRONTS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from test_descriptors import FRONTS, SAW, TIME, noise, tone, value
 
-from timbre.spectral._note_intervals import pair_roughness
+from timbre.spectral.descriptors.intervals import pair_roughness
 
 
 def sine(level, hz=1000.0):

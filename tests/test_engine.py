@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from timbre.errors import ConfigError
 from timbre.models.vae import VAE
+from timbre.paths import Path
 from timbre.playback.controls import middle
-from timbre.playback.engine import Engine
-from timbre.playback.follower import Follower
-from timbre.playback.frames import FrameDecoder, frames_of
-from timbre.playback.governor import Governor
-from timbre.space import Path, Space
-from timbre.space.presets import Preset, Presets
+from timbre.playback.engine.engine import Engine
+from timbre.playback.engine.follower import Follower
+from timbre.playback.engine.frames import FrameDecoder, frames_of
+from timbre.playback.engine.governor import Governor
+from timbre.shapes.presets import Preset, Presets
+from timbre.space import Space
 
 RATE = 22050
 

@@ -21,11 +21,11 @@ from timbre.evaluation import _sounds
 from timbre.evaluation._notes import hear
 from timbre.evaluation._rated import combined, rate
 from timbre.evaluation._travel import STEPS, Sweep, sweeps
-from timbre.evaluation.agreement import euclidean
 from timbre.evaluation.evaluate import evaluate
 from timbre.evaluation.figures import ALWAYS, FIGURES, describe, shown
-from timbre.evaluation.space_page import write_figures, write_page
-from timbre.models.axes import find_axes
+from timbre.evaluation.metrics.agreement import euclidean
+from timbre.models.regularizers.axes import find_axes
+from timbre.report.space_page import write_figures, write_page
 from timbre.space import Atlas, Space
 
 PITCHES = {"flute": 72, "clarinet": 67, "trumpet": 69, "violin": 64, "oboe": 70}

@@ -20,12 +20,12 @@ from hypothesis.extra import numpy as arrays
 import timbre
 from timbre.config import Config, DataConfig
 from timbre.data import Library, Note
-from timbre.data import example as example_module
-from timbre.data import features as features_module
-from timbre.data.example import example
-from timbre.data.features import Features, features
+from timbre.data.features import example as example_module
+from timbre.data.features import table as features_module
+from timbre.data.features.example import example
+from timbre.data.features.shards import Rows, find_shard, write_shard
+from timbre.data.features.table import Features, features
 from timbre.data.parts import Excerpt
-from timbre.data.shards import Rows, find_shard, write_shard
 from timbre.errors import LibraryError
 from timbre.spectral import Spectrogram
 

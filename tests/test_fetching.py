@@ -17,9 +17,9 @@ from archives import ARCHIVE, LIBRARY, MD5, SHA256, TEXTS, tar, tree, zipped
 
 import timbre
 from timbre.__main__ import main
-from timbre.data import fetching
-from timbre.data.fetching import RECORD, fetch
-from timbre.data.recipes import Recipe, Source, all_recipes, find_recipe
+from timbre.data.download import fetching
+from timbre.data.download.fetching import RECORD, fetch
+from timbre.data.download.recipes import Download, Recipe, all_recipes, find_recipe
 from timbre.errors import ConfigError, LibraryError
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def recipe(*files, **other):
 def flutes(server):
     """A library of one archive, served properly."""
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
-    return recipe(Source(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", f"md5:{MD5}", unpack=True))
+    return recipe(Download(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", f"md5:{MD5}", unpack=True))
 
 
 def test_a_library_is_fetched_checked_unpacked_and_scanned(tmp_path, flutes, server):
@@ -145,7 +145,7 @@ def test_without_ranges_it_starts_again(tmp_path, flutes, server):
 def test_a_file_that_changed_meanwhile_is_not_pieced_together(tmp_path, server, change):
     content = bytes(range(256)) * 400
     server.files["/bank.sf2"] = (content, "breaks 40000")
-    bank = recipe(Source(f"{server.url}/bank.sf2", "bank.sf2"))
+    bank = recipe(Download(f"{server.url}/bank.sf2", "bank.sf2"))
     with pytest.raises(LibraryError):
         fetch(bank, tmp_path)
     server.files["/bank.sf2"] = (change(content), "properly")
@@ -187,7 +187,7 @@ def test_what_is_whole_is_not_asked_for_again(tmp_path, flutes, server, monkeypa
 
 def test_unknown_checksums_are_written_down(tmp_path, server):
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
-    flutes = recipe(Source(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", unpack=True))
+    flutes = recipe(Download(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", unpack=True))
     assert fetch(flutes, tmp_path).unchecked == {"flutes.tar.gz": SHA256}
     assert SHA256 in (tmp_path / RECORD).read_text(encoding="utf-8")
 
@@ -195,8 +195,8 @@ def test_unknown_checksums_are_written_down(tmp_path, server):
 def test_several_files_go_where_the_recipe_says(tmp_path, server):
     server.files |= {"/t%20a.csv": (b"file\n", "properly"), "/b.zip": (zipped({"x/a.wav": b"1"}), "properly")}
     server.files["/c.zip"] = (zipped({"x/b.wav": b"2", "x/deep/c.wav": b"3"}), "properly")
-    table = Source(f"{server.url}/t%20a.csv", "t a.csv", into="annotation")
-    archives = [Source(f"{server.url}/{name}", name, unpack=True, into="audio") for name in ("b.zip", "c.zip")]
+    table = Download(f"{server.url}/t%20a.csv", "t a.csv", into="annotation")
+    archives = [Download(f"{server.url}/{name}", name, unpack=True, into="audio") for name in ("b.zip", "c.zip")]
     fetch(recipe(table, *archives), tmp_path)
     assert tree(tmp_path) == {RECORD, "annotation/t a.csv", "audio/x/a.wav", "audio/x/b.wav", "audio/x/deep/c.wav"}
 
@@ -204,14 +204,14 @@ def test_several_files_go_where_the_recipe_says(tmp_path, server):
 def test_a_file_of_another_size_than_the_recipes_is_not_downloaded(tmp_path, server):
     server.files["/bank.sf2"] = (b"12345", "properly")
     with pytest.raises(LibraryError, match="has 5 bytes, the recipe says 7"):
-        fetch(recipe(Source(f"{server.url}/bank.sf2", "bank.sf2", bytes=7)), tmp_path)
+        fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", bytes=7)), tmp_path)
     assert tree(tmp_path) == set()
 
 
 def test_more_than_the_disk_holds_is_refused_with_numbers(tmp_path, server):
     server.files["/bank.sf2"] = (b"12345", "huge")
     with pytest.raises(LibraryError, match=r"needs 100000000\.00 GB more, but there are [\d.]+ GB free"):
-        fetch(recipe(Source(f"{server.url}/bank.sf2", "bank.sf2")), tmp_path)
+        fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2")), tmp_path)
 
 
 def test_folders_of_other_things_are_left_alone(tmp_path, flutes, server):
@@ -240,7 +240,7 @@ def test_what_the_network_does_is_said_in_a_sentence(tmp_path, server, monkeypat
         "http://127.0.0.1:99999999/bank.sf2": "cannot be fetched",
     }.items():
         with pytest.raises(LibraryError, match=words) as caught:
-            fetch(recipe(Source(url, "bank.sf2")), tmp_path / str(len(words)))
+            fetch(recipe(Download(url, "bank.sf2")), tmp_path / str(len(words)))
         assert "\n" not in str(caught.value)
 
 

@@ -8,8 +8,7 @@ import torch
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError, ConfigError
 from timbre.spectral import Spectrogram
-from timbre.spectral.descriptors import DESCRIPTORS, describe
-from timbre.spectral.frame_descriptors import FRAME_DESCRIPTORS, describe_frames
+from timbre.spectral.descriptors import DESCRIPTORS, FRAME_DESCRIPTORS, describe, describe_frames
 
 RATE = 22050
 FRONTS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}

@@ -16,7 +16,7 @@ import timbre
 from timbre.config import SpectrogramConfig
 from timbre.data import Library
 from timbre.errors import AudioError, ConfigError
-from timbre.evaluation.metrics import spectral_convergence_db
+from timbre.evaluation.metrics.sounds import spectral_convergence_db
 from timbre.spectral import STFT, Spectrogram
 from timbre.spectral.filterbank import band_edges, cq_edges, erb_to_hz, filterbank, hz_to_erb
 from timbre.spectral.front_ends import hann_lobe, sine_lobe

@@ -16,10 +16,10 @@ from torch.utils._pytree import tree_leaves
 import timbre
 from timbre.config import Config
 from timbre.data import Library
-from timbre.data import features as features_module
-from timbre.data.augmentation import Augmentation
-from timbre.data.example import Prepared
-from timbre.data.features import Features, features
+from timbre.data.features import table as features_module
+from timbre.data.features.augmentation import Augmentation
+from timbre.data.features.example import Prepared
+from timbre.data.features.table import Features, features
 from timbre.models.vae import VAE
 from timbre.training import batches as batches_module
 from timbre.training.average import Average

@@ -15,13 +15,13 @@ import timbre
 from timbre.config import SpectrogramConfig
 from timbre.data import Library
 from timbre.errors import AudioError, ConfigError
-from timbre.evaluation.metrics import pitch_error_cents, spectral_convergence_db
+from timbre.evaluation.metrics.sounds import pitch_error_cents, spectral_convergence_db
 from timbre.spectral import INVERTERS, STFT, Spectrogram, find_inverter, invert
-from timbre.spectral._integration import compiled, integrate
-from timbre.spectral._torchaudio import torchaudio
-from timbre.spectral.griffin_lim import griffin_lim, refine
-from timbre.spectral.pghi import click_steps, find_phase
-from timbre.spectral.slopes import steady_steps
+from timbre.spectral.inversion._integration import compiled, integrate
+from timbre.spectral.inversion.griffin_lim import griffin_lim, refine
+from timbre.spectral.inversion.pghi import click_steps, find_phase
+from timbre.spectral.inversion.slopes import steady_steps
+from timbre.spectral.torchaudio_compat import torchaudio
 
 RATE, N_FFT, HOP = 22050, 1024, 256
 TRANSFORM = STFT(N_FFT, HOP)

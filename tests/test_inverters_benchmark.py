@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from timbre.config import SpectrogramConfig
-from timbre.evaluation.metrics import spectral_convergence_db
+from timbre.evaluation.metrics.sounds import spectral_convergence_db
 from timbre.spectral import STFT
 
 ROOT = Path(__file__).parents[1]

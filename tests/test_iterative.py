@@ -13,14 +13,14 @@ from torch import Tensor
 
 import timbre
 from timbre.data import Library
-from timbre.evaluation.metrics import spectral_convergence_db
+from timbre.evaluation.metrics.sounds import spectral_convergence_db
 from timbre.spectral import STFT
-from timbre.spectral._peaks import follow_peaks
-from timbre.spectral._restoration import accelerate, cut, overlap_add, restore
-from timbre.spectral._torchaudio import torchaudio
-from timbre.spectral.admm import admm
-from timbre.spectral.griffin_lim import fast_griffin_lim, random_spectrum, refine
-from timbre.spectral.spsi import spsi
+from timbre.spectral.inversion._peaks import follow_peaks
+from timbre.spectral.inversion._restoration import accelerate, cut, overlap_add, restore
+from timbre.spectral.inversion.admm import admm
+from timbre.spectral.inversion.griffin_lim import fast_griffin_lim, random_spectrum, refine
+from timbre.spectral.inversion.spsi import spsi
+from timbre.spectral.torchaudio_compat import torchaudio
 
 RATE, N_FFT, HOP = 22050, 1024, 256
 TRANSFORM = STFT(N_FFT, HOP)

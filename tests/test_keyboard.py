@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from timbre.paths import Path
 from timbre.playback import Engine
-from timbre.playback._keys import Key, KeyReader, parse
 from timbre.playback.controls import Controls, State
-from timbre.playback.keyboard import SEMITONES, TAP, Keyboard
-from timbre.playback.midi import MidiInput
+from timbre.playback.inputs._keys import Key, KeyReader, parse
+from timbre.playback.inputs.keyboard import SEMITONES, TAP, Keyboard
+from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.view import bar, pointer, view
-from timbre.space import Path, Space
-from timbre.space.presets import Preset, Presets
+from timbre.shapes.presets import Preset, Presets
+from timbre.space import Space
 
 SENT = {
     "z": Key("z"), "Z": Key("z"), ",": Key(","), "\t": Key("tab"), "\x03": Key("ctrl+c"), "é": Key("é"),

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.metrics import silhouette_samples, silhouette_score
 
 from timbre.errors import ConfigError
-from timbre.evaluation.latent import (
+from timbre.evaluation.metrics.latent import (
     active_units,
     collapsed,
     cross_pitch_consistency,

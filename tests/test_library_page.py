@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from timbre.data import Dropped, Library, Measured, Note, Report
 from timbre.errors import ConfigError
-from timbre.evaluation import library_pictures
-from timbre.evaluation._markup import Heading, Picture, Table, Text, shown, to_html, to_markdown
-from timbre.evaluation.library_page import write_page
+from timbre.report import library_pictures
+from timbre.report._markup import Heading, Picture, Table, Text, shown, to_html, to_markdown
+from timbre.report.library_page import write_page
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -241,7 +241,7 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 from timbre.data import Library, Note
-from timbre.evaluation.library_page import write_page
+from timbre.report.library_page import write_page
 write_page(Library([Note(Path("/l/a.wav"), "oboe", pitch=60.0, duration=1.0)], "/l"), sys.argv[1])
 """
 

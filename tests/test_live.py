@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timbre.playback.engine import Engine
+from timbre.playback.engine.engine import Engine
 from timbre.space import Space
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,15 +16,15 @@ from sklearn.decomposition import PCA
 
 from timbre.__main__ import main
 from timbre.errors import ConfigError, TimbreError
-from timbre.models.axes import AXES
+from timbre.maps._partial_notes import WHOLE, Frames
+from timbre.maps.embedding import embed, trust
+from timbre.maps.map_files import changes, named, write_map, write_sounds
+from timbre.maps.maps import SIX, Topology, density, natural, smoothness, topology
+from timbre.maps.planes import plane, plane_through
 from timbre.models.conditions import Conditions
+from timbre.models.regularizers.axes import AXES
 from timbre.space import Space
-from timbre.space._map_notes import WHOLE, Frames
-from timbre.space.embedding import embed, trust
-from timbre.space.map_files import changes, named, write_map, write_sounds
-from timbre.space.maps import SIX, Topology, density, natural, smoothness, topology
-from timbre.space.planes import plane, plane_through
-from timbre.spectral.auditory import AuditoryPicture
+from timbre.spectral.auditory import AuditoryFeatures
 from timbre.spectral.descriptors import DESCRIPTORS, describe
 
 LATER = [name for name in DESCRIPTORS if name not in WHOLE]
@@ -123,7 +123,7 @@ def every_frame(space: Space, points: np.ndarray, names: list[str]) -> tuple[np.
             torch.from_numpy(points.astype(np.float32)), Conditions(*(c.float() for c in controls))
         )
         values = describe(decibels, space.front, torch.full((len(points),), 57.0), names, natural=True)
-        picture = AuditoryPicture(space.front, space.config.data.duration)
+        picture = AuditoryFeatures(space.front, space.config.data.duration)
         return values.double().numpy(), picture(decibels).double().numpy()
 
 

@@ -15,7 +15,7 @@ from timbre.audio import Audio
 from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data import Library
 from timbre.errors import AudioError
-from timbre.evaluation.metrics import (
+from timbre.evaluation.metrics.sounds import (
     click_db,
     level_difference_db,
     log_mel_l1,

@@ -17,9 +17,9 @@ from mido import Message
 from recorder import Recorder, cents_off, loudest, some_presets, wait_for, with_brightness
 
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback.engine import Engine
-from timbre.playback.mapping import Control, Mapping, default_mapping, read_mapping, span, write_mapping
-from timbre.playback.midi import MidiInput, find_port, list_ports
+from timbre.playback.engine.engine import Engine
+from timbre.playback.inputs.mapping import Control, Mapping, default_mapping, read_mapping, span, write_mapping
+from timbre.playback.inputs.midi import MidiInput, find_port, list_ports
 from timbre.space import Space
 
 CONTROLS = st.builds(

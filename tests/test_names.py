@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 import timbre
 from timbre.__main__ import main
 from timbre.errors import CheckpointError, ConfigError
+from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
 from timbre.space import Space, names, registry
 from timbre.space.names import find_space, is_path, local_spaces, user_folder
-from timbre.space.presets import Preset, Presets, read_presets, write_presets
 from timbre.space.registry import parse_registry
 
 FILES = ("config.json", "model.safetensors", "atlas.json", "atlas.safetensors", "README.md")

@@ -21,12 +21,12 @@ from pythonosc.udp_client import SimpleUDPClient
 from recorder import Recorder, cents_off, loudest, some_presets, with_brightness
 
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback._osc_packets import messages
-from timbre.playback.engine import Engine
-from timbre.playback.mapping import span
-from timbre.playback.osc import OscServer
+from timbre.playback.engine.engine import Engine
+from timbre.playback.inputs._osc_packets import messages
+from timbre.playback.inputs.mapping import span
+from timbre.playback.inputs.osc import OscServer
+from timbre.shapes.path_files import write_path
 from timbre.space import Space
-from timbre.space.path_files import write_path
 
 
 class Client:

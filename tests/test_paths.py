@@ -11,12 +11,13 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import KDTree
 
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
-from timbre.space.arithmetic import combined, is_sum, known_place
-from timbre.space.drawings import drawn, read_curve
-from timbre.space.path import KINDS
-from timbre.space.routes import ROUTES, base_line
-from timbre.space.shapes import circle_through, extended, orthonormal, plane_of, spiral, walk
+from timbre.paths import Path
+from timbre.paths.path import KINDS
+from timbre.paths.routes import ROUTES, base_line
+from timbre.shapes.arithmetic import combined, is_sum, known_place
+from timbre.shapes.drawings import drawn, read_curve
+from timbre.shapes.shapes import circle_through, extended, orthonormal, plane_of, spiral, walk
+from timbre.space import Space
 
 NUMBERS = st.floats(-5, 5, width=32)
 

@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
-from timbre.space.path import KINDS
-from timbre.space.path_files import read_path, write_path
+from timbre.paths import Path
+from timbre.paths.path import KINDS
+from timbre.shapes.path_files import read_path, write_path
+from timbre.space import Space
 
 GOOD: dict[str, Any] = {
     "format": "timbre-path", "version": 1, "kind": "line", "dim": 3, "times": [0, 1], "points": [[0, 0, 0], [1, 2, 3]],

@@ -10,13 +10,14 @@ import torch
 import timbre
 from timbre.__main__ import main
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
-from timbre.space.evenness import even, evenness
-from timbre.space.expression import Excursion, excursion, expressive
-from timbre.space.geodesic import _Chain, chain, geodesic
-from timbre.space.listening import Listening
-from timbre.space.path_files import read_path
-from timbre.spectral.auditory import AuditoryPicture
+from timbre.paths import Path
+from timbre.paths.geodesic import _Chain, chain, geodesic
+from timbre.paths.listening import Listening
+from timbre.paths.uniformity import even, evenness
+from timbre.shapes.expression import Excursion, excursion, expressive
+from timbre.shapes.path_files import read_path
+from timbre.space import Space
+from timbre.spectral.auditory import AuditoryFeatures
 
 FLUTE = FilePath(__file__).parents[1] / "datasets" / "orchestra" / "flute" / "flute_C5.ogg"
 
@@ -34,7 +35,7 @@ class TestListening:
         listening = Listening(tiny_space, 67, 0.5, per_cell=None)
         with torch.no_grad():
             decoded = tiny_space.model.decode_points(torch.from_numpy(points), listening.conditions)
-        picture = AuditoryPicture(tiny_space.front, tiny_space.config.data.duration)
+        picture = AuditoryFeatures(tiny_space.front, tiny_space.config.data.duration)
         np.testing.assert_allclose(listening.along(points), picture(decoded).numpy(), atol=1e-6)
 
     @pytest.mark.parametrize(("per_cell", "error"), [(1, 0.1), (2, 0.02)])

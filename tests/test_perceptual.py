@@ -8,8 +8,17 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import spearmanr
 
-from timbre.models.labels import Labels
-from timbre.models.perceptual import FORMS, KEPT, MetricTerm, Places, PriorTerm, RatingsTerm, SumOfTerms, distances
+from timbre.models.regularizers.labels import Labels
+from timbre.models.regularizers.perceptual import (
+    FORMS,
+    KEPT,
+    MetricTerm,
+    Places,
+    PriorTerm,
+    RatingsTerm,
+    SumOfTerms,
+    distances,
+)
 
 ITEMS, DIM = 7, 5
 

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
-from timbre.evaluation.pictures import Pair, draw_space, draw_spectrograms, principal_plane, scatter_families
+from timbre.report.pictures import Pair, draw_space, draw_spectrograms, principal_plane, scatter_families
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 40), dim=st.integers(2, 12))

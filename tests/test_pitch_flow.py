@@ -13,7 +13,7 @@ from torch import Tensor
 import timbre
 from timbre.config import Config
 from timbre.data import Library
-from timbre.evaluation.latent import neighbour_accuracy, probe_r2, residual_pitch
+from timbre.evaluation.metrics.latent import neighbour_accuracy, probe_r2, residual_pitch
 from timbre.models.pitch_flow import MIDDLE_C, PitchFlow
 from timbre.models.vae import VAE
 from timbre.space import Space

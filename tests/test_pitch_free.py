@@ -14,8 +14,8 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from timbre.models.labels import Labels
-from timbre.models.pitch_free import AdversaryTerm, PairTerm
+from timbre.models.regularizers.labels import Labels
+from timbre.models.regularizers.pitch import AdversaryTerm, PairTerm
 
 DIM, INSTRUMENTS, NOTES = 6, 6, 384
 TERMS = [PairTerm, AdversaryTerm]

@@ -19,7 +19,7 @@ from timbre.errors import AudioError, ConfigError
 from timbre.space import Atlas, Space
 from timbre.space.aggregate import AggregatePosterior
 from timbre.space.dissimilarity import dissimilarity_scale
-from timbre.space.placing import Placer, place
+from timbre.space.locating import Locator, place
 
 
 def atlas_of(points: np.ndarray, instruments: list[str], spreads: np.ndarray | None = None) -> Atlas:
@@ -38,8 +38,8 @@ def groups(seed: int = 0, dim: int = 4, each: int = 40) -> Atlas:
 
 
 @pytest.fixture(scope="module")
-def placer(tiny_space: Space) -> Placer:
-    return Placer(tiny_space)
+def placer(tiny_space: Space) -> Locator:
+    return Locator(tiny_space)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ class TestDissimilarity:
 
 
 class TestPlacing:
-    def test_a_known_note_lies_where_it_lay(self, placer: Placer, some_notes: Library) -> None:
+    def test_a_known_note_lies_where_it_lay(self, placer: Locator, some_notes: Library) -> None:
         name = "flute-C4"
         found = placer(some_notes[name].audio(), velocity=some_notes[name].velocity)
         np.testing.assert_allclose(found.point, placer.space.atlas[name], atol=0.02)
@@ -166,13 +166,13 @@ class TestPlacing:
         assert found.elbo is None
         assert found.to_dict()["elbo_after_nats"] is None
 
-    def test_it_is_what_encoding_gives(self, placer: Placer, oboe: Audio) -> None:
+    def test_it_is_what_encoding_gives(self, placer: Locator, oboe: Audio) -> None:
         found = placer(oboe, pitch=57.0, velocity=0.5)
         np.testing.assert_allclose(found.point, placer.space.encode(oboe, 57.0, 0.5), atol=1e-6)
         assert list(found.dissimilarities.values()) == sorted(found.dissimilarities.values())
         assert set(found.dissimilarities) == {"flute", "clarinet", "trumpet", "violin"}
 
-    def test_refining_gains_and_repeats(self, placer: Placer, oboe: Audio) -> None:
+    def test_refining_gains_and_repeats(self, placer: Locator, oboe: Audio) -> None:
         before, first, second = (placer(oboe, refine=steps) for steps in (0, 12, 12))
         assert first.elbo is not None
         assert first.error_refined_db is not None
@@ -203,11 +203,11 @@ class TestPlacing:
         ("arguments", "match"),
         [({"pitch": 300}, "12 to 127"), ({"velocity": 2}, "from 0 to 1"), ({"refine": -1}, "-1 steps")],
     )
-    def test_bad_arguments_are_refused(self, placer: Placer, oboe: Audio, arguments: dict[str, float], match: str):
+    def test_bad_arguments_are_refused(self, placer: Locator, oboe: Audio, arguments: dict[str, float], match: str):
         with pytest.raises(ConfigError, match=match):
             placer(oboe, **arguments)
 
-    def test_silence_is_refused(self, placer: Placer) -> None:
+    def test_silence_is_refused(self, placer: Locator) -> None:
         with pytest.raises(AudioError, match="silent"):
             placer(Audio(np.zeros(22050, np.float32), 22050))
 

@@ -22,12 +22,13 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 import timbre
 from timbre.__main__ import main
 from timbre.audio.pitch import measure_pitch
+from timbre.paths import Path
 from timbre.playback import Player
-from timbre.playback.mapping import read_mapping
+from timbre.playback.inputs.mapping import read_mapping
 from timbre.playback.terminal import keep, session
-from timbre.space import Path, Space
-from timbre.space.path_files import write_path
-from timbre.space.presets import Preset, Presets, read_presets, write_presets
+from timbre.shapes.path_files import write_path
+from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
+from timbre.space import Space
 
 ROOT = FilePath(__file__).resolve().parents[1]
 

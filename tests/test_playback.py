@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from timbre.errors import DeviceError
-from timbre.playback.output import Output
+from timbre.playback.output.output import Output
 
 try:
     import sounddevice  # noqa: F401
@@ -20,7 +20,7 @@ needs_portaudio = pytest.mark.skipif(not PORTAUDIO, reason="PortAudio is not ins
 
 SCRIPT = """
 import numpy as np
-from timbre.playback.output import play_samples
+from timbre.playback.output.output import play_samples
 play_samples((0.5 * np.sin(2 * np.pi * 440 * np.arange(11025) / 22050)).astype(np.float32), 22050, "tofile")
 """
 
@@ -55,7 +55,7 @@ def test_an_unknown_device_is_refused():
 def test_missing_sounddevice_is_one_clear_sentence():
     code = (
         "import sys; sys.modules['sounddevice'] = None\n"
-        "from timbre.playback.device import find_device\n"
+        "from timbre.playback.output.device import find_device\n"
         "try: find_device(None)\nexcept Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

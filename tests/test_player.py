@@ -15,7 +15,7 @@ import timbre
 from timbre.audio.pitch import measure_pitch
 from timbre.errors import AudioError, ConfigError, DeviceError
 from timbre.playback import Player
-from timbre.playback.ring import Feed, Ring
+from timbre.playback.output.ring import Feed, Ring
 from timbre.space import Space
 
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from timbre.__main__ import main
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
-from timbre.space.path import KINDS
-from timbre.space.path_files import write_path
-from timbre.space.presets import FILE, MOST, Preset, Presets, read_presets, write_presets
+from timbre.paths import Path
+from timbre.paths.path import KINDS
+from timbre.shapes.path_files import write_path
+from timbre.shapes.presets import FILE, MOST, Preset, Presets, read_presets, write_presets
+from timbre.space import Space
 
 ENTRY: dict[str, Any] = {
     "name": "dark", "duration": 4.0, "loop": False, "kind": "line", "times": [0.0], "points": [[1.0, 2.0, 3.0]],

@@ -19,9 +19,9 @@ from timbre.data.storage import save_library
 from timbre.errors import LibraryError
 from timbre.evaluation.evaluate import evaluate
 from timbre.evaluation.figures import ALWAYS
-from timbre.evaluation.metrics import click_excess_db, crests_db
+from timbre.evaluation.metrics.sounds import click_excess_db, crests_db
+from timbre.shapes.presets import Presets, read_presets
 from timbre.space import Space
-from timbre.space.presets import Presets, read_presets
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "pretrained" / "orchestra"

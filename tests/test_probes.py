@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from timbre.errors import ConfigError
-from timbre.evaluation.latent import probe_accuracy, probe_r2, residual_pitch
+from timbre.evaluation.metrics.latent import probe_accuracy, probe_r2, residual_pitch
 from timbre.space import Space
 
 

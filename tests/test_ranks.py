@@ -17,8 +17,8 @@ import timbre
 from timbre.config import Config, DataConfig, ModelConfig, RegularizationConfig, TrainingConfig
 from timbre.data import Library, Note
 from timbre.errors import TrainingError
-from timbre.training.loop import Run
 from timbre.training.ranks import Ranks, join
+from timbre.training.run import Run
 
 NOTES = 26
 CONFIG = Config(

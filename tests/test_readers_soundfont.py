@@ -15,7 +15,7 @@ from trees_soundfont import (
 
 from timbre.audio.pitch import measure_pitch
 from timbre.data import Note
-from timbre.data.parts import Excerpt, Voice
+from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.data.readers import Options, Reading, choose
 from timbre.data.tree import open_tree
 from timbre.errors import LibraryError
@@ -45,9 +45,9 @@ def test_presets_become_notes(soundfonts: Path) -> None:
     violin = groups["violin"]
     assert [entry.pitch for entry in violin[::3]] == list(range(55, 91, 2))  # two octaves around one recording
     assert [entry.velocity for entry in violin[:3]] == [30 / 127, 64 / 127, 110 / 127]
-    assert violin[0].part == Voice(0, 40, 55, 30, "3 Violin")
+    assert violin[0].part == SoundFontVoice(0, 40, 55, 30, "3 Violin")
     assert {(entry.source, entry.licence) for entry in found.notes} == {("Tiny Test", "Public domain; 2026 nobody")}
-    layers = [entry.part.sample for entry in groups["flute"] if isinstance(entry.part, Voice)]
+    layers = [entry.part.sample for entry in groups["flute"] if isinstance(entry.part, SoundFontVoice)]
     assert layers == ["0 Flute soft", "1 Flute C5(L)", "1 Flute C5(L)"] * (len(layers) // 3)
     assert [entry.pitch for entry in groups["kick"]] == [None] * 3
     assert {entry.file.split(" ", 2)[2]: entry.reason for entry in found.dropped} == {

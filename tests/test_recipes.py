@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from archives import MD5, SHA256, TEXTS
 
+from timbre.data.download.recipes import all_recipes, load_recipe
 from timbre.data.readers import READERS
-from timbre.data.recipes import all_recipes, load_recipe
 from timbre.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]

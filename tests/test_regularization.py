@@ -9,14 +9,14 @@ from sklearn.linear_model import Ridge
 
 import timbre
 from timbre.config import Config, RegularizationConfig
-from timbre.data.features import features
+from timbre.data.features.table import features
 from timbre.data.ratings import Ratings, Study, read_ratings
 from timbre.errors import ConfigError, LibraryError
 from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batches
-from timbre.training.loop import Run
 from timbre.training.regularization import Regularizers, note_labels
+from timbre.training.run import Run
 
 EVERYTHING = RegularizationConfig(perceptual="metric", axes=("brightness", "attack"), pitch="adversary")
 

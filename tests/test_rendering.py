@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import mido
 import numpy as np
@@ -17,7 +17,7 @@ from timbre.audio.files import write_blocks
 from timbre.audio.limiter import CEILING, Limiter
 from timbre.data.names import parse_note
 from timbre.errors import AudioError, ConfigError
-from timbre.space import Path as Way
+from timbre.paths import Path
 from timbre.space import Space
 from timbre.synth import render, render_blocks
 from timbre.synth.instruments import grid, pitches_of
@@ -27,7 +27,7 @@ from timbre.synth.score import Tone, perform, read_midi
 
 
 @pytest.fixture(scope="module")
-def way(tiny_space: Space) -> Way:
+def way(tiny_space: Space) -> Path:
     return tiny_space.path(tiny_space.atlas["flute-C4"], tiny_space.atlas["violin-A3"])
 
 
@@ -101,7 +101,7 @@ class TestRender:
 
     def test_a_morph_has_no_clicks(self, tiny_space, way):
         morph = render(tiny_space, way, 60, 0.8, 1.0, hold=0.2).samples[0][4000:-2000]
-        ends = [render(tiny_space, Way(p, [0.0]), 60, 0.8, 1.0, hold=0.2).samples[0][4000:-2000] for p in way.points]
+        ends = [render(tiny_space, Path(p, [0.0]), 60, 0.8, 1.0, hold=0.2).samples[0][4000:-2000] for p in way.points]
         assert np.abs(np.diff(morph, 2)).max() < 1.5 * max(np.abs(np.diff(end, 2)).max() for end in ends)
 
     @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ class TestLines:
             read_line(str(tmp_path / "line.csv"), float, 1.0, 5)
 
 
-def piece(file: Path, *messages: mido.Message) -> Path:
+def piece(file: FilePath, *messages: mido.Message) -> FilePath:
     song = mido.MidiFile(ticks_per_beat=100)
     song.tracks.append(mido.MidiTrack(messages))
     song.save(file)
@@ -253,7 +253,7 @@ class TestFolders:
         assert found == [("mine", 59.0, 0.4), ("mine", 59.0, 0.8), ("mine", 61.0, 0.4), ("mine", 61.0, 0.8)]
 
 
-def run(folder: Path, *words: str) -> int:
+def run(folder: FilePath, *words: str) -> int:
     with contextlib.redirect_stdout(io.StringIO()):
         return main(["render", str(folder), *words])
 

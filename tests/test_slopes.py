@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timbre.evaluation.metrics import spectral_convergence_db
-from timbre.spectral import STFT, _learned, invert, slopes
-from timbre.spectral.rtpghi import RTPGHI
+from timbre.evaluation.metrics.sounds import spectral_convergence_db
+from timbre.spectral import STFT, invert
+from timbre.spectral.inversion import _learned, slopes
+from timbre.spectral.inversion.rtpghi import RTPGHI
 
 ROOT = Path(__file__).parents[1]
 TRANSFORM = STFT(1024, 256)
@@ -69,7 +70,7 @@ def test_it_pays_on_noise(inverter: str, gain: float) -> None:
     waveform = 0.1 * torch.randn(1, 22050, generator=torch.Generator().manual_seed(0))
     magnitude = TRANSFORM(waveform).abs()
     learned = TRANSFORM(invert(magnitude, TRANSFORM, 22050, inverter)).abs()
-    from timbre.spectral.pghi import pghi
+    from timbre.spectral.inversion.pghi import pghi
 
     plain = TRANSFORM(pghi(magnitude, TRANSFORM, 22050, 0, 8 if "+" in inverter else 0, learned=False)).abs()
     one, other = (spectral_convergence_db(magnitude, found) for found in (learned, plain))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from timbre.errors import TimbreError
-from timbre.playback.engine import Engine
-from timbre.playback.midi import MidiInput
+from timbre.playback.engine.engine import Engine
+from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.player import Player
 from timbre.space import Space
 

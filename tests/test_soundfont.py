@@ -36,9 +36,9 @@ from trees_soundfont import (
     write,
 )
 
-from timbre.data.parts import Voice
-from timbre.data.soundfont import Range, SoundFont, read_sample, read_soundfont
-from timbre.data.synthesizer import render_voice
+from timbre.data.parts import SoundFontVoice
+from timbre.data.soundfonts.soundfont import Range, SoundFont, read_sample, read_soundfont
+from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError, LibraryError
 
 # What the file says
@@ -208,7 +208,7 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path: Path, content: byte
     assert str(refused.value).startswith(f"{path} ")
     assert str(refused.value).count("\n") == 0
     with pytest.raises(AudioError, match=re.escape(str(refused.value))):
-        render_voice(path, Voice(0, 0, 60, 60))
+        render_voice(path, SoundFontVoice(0, 0, 60, 60))
 
 
 def attempt(what: Callable[[], Any]) -> tuple[Any, str]:

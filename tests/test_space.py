@@ -17,7 +17,8 @@ from timbre.audio.pitch import measure_pitch
 from timbre.data import Library
 from timbre.errors import AudioError, CheckpointError, ConfigError
 from timbre.models.checkpoint import replace_file
-from timbre.space import Path, Space
+from timbre.paths import Path
+from timbre.space import Space
 
 
 def tone(pitch: float = 60.0, seconds: float = 0.6, rate: int = 22050) -> Audio:

@@ -15,8 +15,8 @@ from timbre.config import SpectrogramConfig
 from timbre.data import Library
 from timbre.errors import AudioError
 from timbre.spectral import STFT, Spectrogram
-from timbre.spectral._torchaudio import BUILD, torchaudio
 from timbre.spectral.filterbank import bank_inverse, hz_to_mel, mel_centers, mel_filterbank, mel_to_hz
+from timbre.spectral.torchaudio_compat import BUILD, torchaudio
 
 RATE = 22050
 DEFAULT = Spectrogram(SpectrogramConfig())
@@ -255,7 +255,7 @@ def test_the_build_of_torchaudio_is_told() -> None:
 def test_torchaudio_works_without_its_extension() -> None:
     code = (
         "import sys\n"
-        "from timbre.spectral._torchaudio import _no_extension\n"
+        "from timbre.spectral.torchaudio_compat import _no_extension\n"
         "for name in [n for n in sys.modules if n.startswith('torchaudio')]: del sys.modules[name]\n"
         "sys.modules['torchaudio._extension'] = _no_extension()\n"
         "import torch, torchaudio\n"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from timbre.config import DataConfig
 from timbre.data import Library, Measured, Note
-from timbre.data.parts import Excerpt, Voice
+from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.data.split import Division, split
 from timbre.errors import LibraryError
 
@@ -73,7 +73,7 @@ def test_shares_hold_for_each_instrument() -> None:
 def test_a_recording_is_never_torn_apart() -> None:
     run = [Note(ROOT / f"run{k % 4}.wav", "horn", pitch=60.0 + k, part=Excerpt(k, k + 1.0)) for k in range(40)]
     samples = [
-        Note(ROOT / "gm.sf2", "tuba", pitch=40.0 + k, part=Voice(0, 58, 40 + k, 80, f"sample{k // 4}"))
+        Note(ROOT / "gm.sf2", "tuba", pitch=40.0 + k, part=SoundFontVoice(0, 58, 40 + k, 80, f"sample{k // 4}"))
         for k in range(40)
     ]
     members = [Note(ROOT / "x.dslibrary", "harp", part=Excerpt(member=f"{k % 5}.wav")) for k in range(20)]

@@ -10,8 +10,8 @@ import timbre
 from timbre.__main__ import main
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
-from timbre.space.path_files import read_path
-from timbre.spectral.frame_descriptors import describe_frames
+from timbre.shapes.path_files import read_path
+from timbre.spectral.descriptors import describe_frames
 from timbre.synth._course import Course
 from timbre.synth._gauss_newton import _banded
 from timbre.synth.curves import Curve, parse_curve

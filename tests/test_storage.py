@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import timbre
 from timbre.data import Dropped, Library, Measured, Note, Report
-from timbre.data.parts import Excerpt, Voice
+from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.data.split import Division
 from timbre.data.storage import is_library_file, load_library, save_library
 from timbre.errors import ConfigError, LibraryError
@@ -29,7 +29,13 @@ MEASURED = st.builds(
 )
 TEXT = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 PART = st.none() | st.sampled_from(
-    [Excerpt(0.5, 1.25), Excerpt(member="a/b.wav"), Excerpt(), Voice(0, 40, 60, 100, "Violin A3"), Voice(128, 0, 36, 1)]
+    [
+        Excerpt(0.5, 1.25),
+        Excerpt(member="a/b.wav"),
+        Excerpt(),
+        SoundFontVoice(0, 40, 60, 100, "Violin A3"),
+        SoundFontVoice(128, 0, 36, 1),
+    ]
 )
 NOTES = st.lists(
     st.builds(

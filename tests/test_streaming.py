@@ -15,11 +15,11 @@ from timbre.audio import Audio
 from timbre.config import SpectrogramConfig
 from timbre.data import Library
 from timbre.errors import AudioError, ConfigError
-from timbre.evaluation.metrics import onset_time, pitch_error_cents, spectral_convergence_db
+from timbre.evaluation.metrics.sounds import onset_time, pitch_error_cents, spectral_convergence_db
 from timbre.spectral import STFT
-from timbre.spectral._causal import arctan, click_steps, random_phase, steady_steps
-from timbre.spectral.pghi import pghi
-from timbre.spectral.streaming import STREAMS, StreamingInverter, rtisi, rtpghi
+from timbre.spectral.inversion._causal import arctan, click_steps, random_phase, steady_steps
+from timbre.spectral.inversion.pghi import pghi
+from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter, rtisi, rtpghi
 
 RATE, N_FFT, HOP = 22050, 1024, 256
 BINS = N_FFT // 2 + 1

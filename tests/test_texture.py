@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timbre.errors import AudioError
-from timbre.evaluation.metrics import noise_modulation_db
+from timbre.evaluation.metrics.sounds import noise_modulation_db
 
 RATE = 22050
 

@@ -14,15 +14,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import timbre
 from timbre.config import Config, TrainingConfig
 from timbre.data import Library
-from timbre.data.features import features
+from timbre.data.features.table import features
 from timbre.errors import CheckpointError, LibraryError, TimbreError, TrainingError
 from timbre.models.vae import VAE
 from timbre.space.fitting import fingerprint
 from timbre.training import schedule
 from timbre.training.average import Average
 from timbre.training.batches import Batch, Batches
-from timbre.training.loop import Run
 from timbre.training.regularization import note_labels
+from timbre.training.run import Run
 
 
 def shorter(config: Config, **training: object) -> Config:

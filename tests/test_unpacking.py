@@ -12,7 +12,7 @@ from archives import tar, tree, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timbre.data.unpacking import unpack
+from timbre.data.download.unpacking import unpack
 from timbre.errors import LibraryError
 
 PATHS = ["../x", "a/../../x", "/tmp/x", "..\\x", "C:\\x", "C:x", "\\\\host\\x", "a/" * 100 + "x"]

@@ -14,12 +14,12 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig, VocoderConfig
 from timbre.errors import AudioError
-from timbre.models import _vocoding
-from timbre.models.vocoder import Mix, Vocoder, make_vocoder, mixed
-from timbre.models.vocoding import VocoderStream, whole
 from timbre.spectral import STFT
-from timbre.spectral.pulses import FADE, NEAR, advance, hann_lobe, pulse_spectrum
-from timbre.training.energy import EnergyDistance, phase_distance
+from timbre.vocoder import _loops as _vocoding
+from timbre.vocoder.energy import EnergyDistance, phase_distance
+from timbre.vocoder.network import Mix, Vocoder, make_vocoder, mixed
+from timbre.vocoder.pulses import FADE, NEAR, advance, hann_lobe, pulse_spectrum
+from timbre.vocoder.streaming import VocoderStream, whole
 
 RATE, SIZE, HOP = 22050, 1024, 256
 FRONT = SpectrogramConfig()

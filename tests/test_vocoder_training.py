@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path as FilePath
 
 import numpy as np
 import pytest
@@ -16,15 +16,15 @@ from timbre.data.storage import save_library
 from timbre.errors import CheckpointError, ConfigError, DeviceError, LibraryError, TrainingError
 from timbre.evaluation._notes import hear
 from timbre.evaluation.inverters import DECIDING, beats, compare, unseen
-from timbre.evaluation.metrics import log_mel_l1
+from timbre.evaluation.metrics.sounds import log_mel_l1
+from timbre.paths import Path
 from timbre.playback.controls import middle
-from timbre.playback.engine import Engine
-from timbre.space import Path as Way
+from timbre.playback.engine.engine import Engine
 from timbre.space import Space
-from timbre.space.vocoder import learn_vocoder
 from timbre.synth import render, render_blocks
-from timbre.training.vocoder import VocoderRun, fit_vocoder
-from timbre.training.vocoder_notes import DecodedNotes, decoded_notes
+from timbre.vocoder.notes import DecodedNotes, decoded_notes
+from timbre.vocoder.trained import learn_vocoder
+from timbre.vocoder.training import VocoderRun, fit_vocoder
 
 RATE, SIZE, FRONT = 22050, 1024, SpectrogramConfig()
 SMALL = VocoderConfig(channels=16, blocks=2, kernel=3, steps=6, batch_size=3, frames=16, notes=24, threads=1)
@@ -57,7 +57,7 @@ def test_too_few_notes_are_refused(tiny_space: Space, some_notes: Library):
         decoded_notes(some_notes[:6], tiny_space.model, tiny_space.config, 24, "few")
 
 
-def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: Path):
+def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: FilePath):
     plan = replace(SMALL, steps=40)
     straight, report = fit_vocoder(decoded, FRONT, plan, tmp_path / "a", "x")
     run = VocoderRun(decoded, FRONT, plan, tmp_path / "b", "x", False)
@@ -73,7 +73,7 @@ def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNote
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
-def test_a_run_of_other_settings_is_not_continued(decoded: DecodedNotes, tmp_path: Path):
+def test_a_run_of_other_settings_is_not_continued(decoded: DecodedNotes, tmp_path: FilePath):
     fit_vocoder(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "x")
     with pytest.raises(CheckpointError, match="channels was 16, is 8"):
         fit_vocoder(decoded, FRONT, replace(SMALL, steps=1, channels=8), tmp_path, "x")
@@ -87,7 +87,7 @@ def test_a_loss_that_is_no_number_ends_the_run(decoded: DecodedNotes):
         fit_vocoder(broken, FRONT, SMALL, None, "x")
 
 
-def test_ctrl_c_keeps_the_state(decoded: DecodedNotes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_ctrl_c_keeps_the_state(decoded: DecodedNotes, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch):
     steps = iter(range(3))
 
     def interrupted(self: VocoderRun) -> None:
@@ -108,7 +108,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, float]):
 
 
 def test_a_device_that_is_not_there_is_refused_before_any_note_is_decoded(
-    tiny_space: Space, some_notes: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_space: Space, some_notes: Library, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path))
@@ -118,14 +118,14 @@ def test_a_device_that_is_not_there_is_refused_before_any_note_is_decoded(
 
 
 @pytest.fixture(scope="module")
-def vocal(tiny_folder: Path, some_notes: Library) -> Space:
+def vocal(tiny_folder: FilePath, some_notes: Library) -> Space:
     """The small space with a vocoder that has hardly learned."""
     space = timbre.load(tiny_folder)
     space.vocoder = learn_vocoder(space, some_notes, SMALL)
     return space
 
 
-def test_a_space_keeps_its_vocoder(vocal: Space, tmp_path: Path):
+def test_a_space_keeps_its_vocoder(vocal: Space, tmp_path: FilePath):
     vocal.vocoder.is_default = True
     try:
         again = timbre.load(vocal.save(tmp_path / "space"))
@@ -145,7 +145,7 @@ def test_a_space_keeps_its_vocoder(vocal: Space, tmp_path: Path):
     assert vocal.inverter == "pghi+8"
 
 
-def test_a_damaged_vocoder_is_refused(vocal: Space, tmp_path: Path):
+def test_a_damaged_vocoder_is_refused(vocal: Space, tmp_path: FilePath):
     folder = vocal.save(tmp_path / "space")
     (folder / "vocoder.safetensors").write_bytes(b"none")
     with pytest.raises(CheckpointError, match="damaged"):
@@ -165,7 +165,7 @@ def test_a_space_with_one_names_it_among_the_causal_inverters(vocal: Space):
 
 
 def test_blocks_are_the_whole(vocal: Space):
-    way = Way(np.stack([middle(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
+    way = Path(np.stack([middle(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
     settings_ = {"pitch": np.array([60.0, 64.0]), "duration": 1.3, "inverter": "vocoder"}
     expected = render(vocal, way, **settings_).samples[0]
     found = np.concatenate(list(render_blocks(vocal, way, block=777, **settings_)))
@@ -204,14 +204,14 @@ def test_inverters_are_compared_on_notes_that_were_held_out(vocal: Space, some_n
 
 
 @pytest.fixture(scope="module")
-def command_space(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def command_space(tiny_folder: FilePath, tmp_path_factory: pytest.TempPathFactory) -> FilePath:
     folder = tmp_path_factory.mktemp("command") / "space"
     timbre.load(tiny_folder).save(folder)
     return folder
 
 
 def test_the_command_trains_compares_and_keeps(
-    command_space: Path, some_notes: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command_space: FilePath, some_notes: Library, tmp_path: FilePath, capsys: pytest.CaptureFixture[str]
 ):
     library = save_library(some_notes, tmp_path / "library.json")
     plan = tmp_path / "plan.toml"
@@ -231,7 +231,9 @@ def test_the_command_trains_compares_and_keeps(
     assert "batch_size was 2, is 8" in capsys.readouterr().err
 
 
-def test_the_command_refuses_what_cannot_be(command_space: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_refuses_what_cannot_be(
+    command_space: FilePath, tmp_path: FilePath, capsys: pytest.CaptureFixture[str]
+):
     plan = tmp_path / "plan.toml"
     plan.write_text("chanels = 16\n")
     assert main(["train-vocoder", str(command_space), "--config", str(plan)]) == 1
@@ -244,7 +246,7 @@ def test_the_command_refuses_what_cannot_be(command_space: Path, tmp_path: Path,
     assert "--out" in capsys.readouterr().err
 
 
-def test_it_is_played_from_the_command_line(vocal: Space, tmp_path: Path):
+def test_it_is_played_from_the_command_line(vocal: Space, tmp_path: FilePath):
     folder, record = vocal.save(tmp_path / "space"), tmp_path / "played.wav"
     words = ["--no-audio", "--seconds", "0.6", "--chord", "C4", "--inverter", "vocoder", "--record", str(record)]
     assert main(["play", str(folder), *words]) == 0

@@ -7,16 +7,17 @@ stays light: torch is loaded only when something needs it.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from timbre.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from timbre.audio import Audio, read, write
     from timbre.config import Config
     from timbre.data import Library, Note, scan
     from timbre.errors import TimbreError
+    from timbre.paths import Path
     from timbre.playback import Player, play
-    from timbre.space import Path, Space, load, train
+    from timbre.space import Space, load, train
     from timbre.synth import render
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Audio": "timbre.audio",
@@ -24,7 +25,7 @@ _HOMES = {
     "Library": "timbre.data",
     "Config": "timbre.config",
     "Space": "timbre.space",
-    "Path": "timbre.space",
+    "Path": "timbre.paths",
     "Player": "timbre.playback",
     "TimbreError": "timbre.errors",
     "read": "timbre.audio",

@@ -10,10 +10,11 @@ import soundfile
 from timbre.audio import Audio
 from timbre.audio.files import begin
 from timbre.errors import AudioError
-from timbre.space import Path, Space
-from timbre.space.maps import SIX, natural, topology
-from timbre.space.placing import place
-from timbre.space.planes import plane
+from timbre.maps.maps import SIX, natural, topology
+from timbre.maps.planes import plane
+from timbre.paths import Path
+from timbre.space import Space
+from timbre.space.locating import place
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
 

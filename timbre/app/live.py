@@ -22,27 +22,27 @@ _TELLING = 0.2  # s between two reports of the state
 TAKEN, FAILED = 4001, 4002  # why a socket was closed
 
 
-class Ring(Protocol):
+class BlockRing(Protocol):
     """Samples that wait to be heard."""
 
     def read(self, count: int) -> np.ndarray:
         """Up to `count` samples, float32; never waits."""
 
 
-class Source(Protocol):
+class BlockSource(Protocol):
     """What makes the sound: a :class:`~timbre.playback.Player` with output="ring"."""
 
     sample_rate: int
 
     @property
-    def ring(self) -> Ring:
+    def ring(self) -> BlockRing:
         """Where the sound comes out."""
 
     def check(self) -> None:
         """Raise a DeviceError if it can make no more."""
 
 
-class Seat:
+class Client:
     """The one place from which is played. Whoever comes takes it, and who had it is told.
 
     Args:
@@ -50,7 +50,7 @@ class Seat:
         source: where its sound comes from; often the same object.
     """
 
-    def __init__(self, controls: Controls, source: Source) -> None:
+    def __init__(self, controls: Controls, source: BlockSource) -> None:
         self.controls, self.source = controls, source
         self._guest: _Guest | None = None
 
@@ -76,7 +76,7 @@ class _Guest:
     its clock is the clock, and what waits does not grow.
     """
 
-    def __init__(self, socket: WebSocket, controls: Controls, source: Source) -> None:
+    def __init__(self, socket: WebSocket, controls: Controls, source: BlockSource) -> None:
         self.socket, self.controls, self.source = socket, controls, source
         self._played = self._sent = self._ahead = 0
         self._credit = asyncio.Event()

@@ -16,15 +16,16 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from timbre.app import jobs
-from timbre.app.live import Seat
+from timbre.app.live import Client
 from timbre.app.reading import Field, between, chunks, flag, json_of, maybe, number, path, picked, row, text
 from timbre.app.work import Worker
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
+from timbre.maps.planes import plane
+from timbre.paths import Path
+from timbre.shapes.path_files import read_text, write_path
+from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
+from timbre.space import Space
 from timbre.space.names import find_space
-from timbre.space.path_files import read_text, write_path
-from timbre.space.planes import plane
-from timbre.space.presets import Preset, Presets, read_presets, write_presets
 
 STATIC = FilePath(__file__).with_name("static")
 _UPLOAD = 20 << 20  # bytes
@@ -36,7 +37,7 @@ _SECONDS = between(0.1, jobs.LONGEST, "s")
 
 
 @dataclass
-class Stage:
+class AppState:
     """What the page works on.
 
     Attributes:
@@ -50,7 +51,7 @@ class Stage:
     space: Space
     folder: str | FilePath
     notes: FilePath | None
-    seat: Seat
+    seat: Client
     worker: Worker
 
     def original(self, name: str) -> FilePath:
@@ -68,10 +69,10 @@ class Stage:
         return file
 
 
-class Pages:
+class Routes:
     """The answers."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: AppState) -> None:
         self.stage = stage
         self._heats: dict[Any, Any] = {}
 

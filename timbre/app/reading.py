@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from timbre.errors import ConfigError
-from timbre.space import Path
-from timbre.space.path import KINDS
+from timbre.paths import Path
+from timbre.paths.path import KINDS
 
 BODY = 1 << 20  # bytes of JSON
 _POINTS = 4096  # of a path

@@ -13,16 +13,16 @@ import uvicorn
 
 import timbre
 from timbre.app.guard import Hosts
-from timbre.app.live import MESSAGE, Seat
-from timbre.app.pages import Stage
+from timbre.app.live import MESSAGE, Client
+from timbre.app.pages import AppState
 from timbre.app.site import make_site
 from timbre.app.work import Worker
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback.frames import PREPARING, is_ready
+from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
+from timbre.shapes.presets import read_presets
 from timbre.space.names import find_space
-from timbre.space.presets import read_presets
 
 _LEAVING = 2  # s that open connections have when the server ends
 
@@ -39,7 +39,7 @@ def run(place: str | Path, notes: Path | None, host: str, port: int, open_page: 
         if not is_ready(space):
             print(PREPARING, flush=True)
         with closing(Worker(find_space(place))) as worker, Player(space, presets, output="ring") as player:
-            stage = Stage(space, place, notes and notes.expanduser(), Seat(player, player), worker)
+            stage = AppState(space, place, notes and notes.expanduser(), Client(player, player), worker)
             server = make_server(make_site(stage, Hosts(host, port)))
             address = f"http://{_authority(host, port)}/"
             print(f"{find_space(place).resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)

@@ -10,19 +10,19 @@ from starlette.staticfiles import StaticFiles
 
 from timbre.app.guard import Guard, Hosts
 from timbre.app.jobs import TooLong
-from timbre.app.pages import STATIC, Pages, Stage
+from timbre.app.pages import STATIC, AppState, Routes
 from timbre.app.work import Busy
 from timbre.errors import TimbreError
 
 
-def make_site(stage: Stage, hosts: Hosts) -> Starlette:
+def make_site(stage: AppState, hosts: Hosts) -> Starlette:
     """The application.
 
     Args:
         stage: what it shows.
         hosts: the names by which it may be addressed.
     """
-    pages = Pages(stage)
+    pages = Routes(stage)
     routes = [
         Route("/", pages.index),
         Route("/api/space", pages.space),

@@ -4,33 +4,35 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App, Parameter
 
-from timbre import __version__
+from timbre.version import __version__
 
 if TYPE_CHECKING:
     from cyclopts.argument import ArgumentCollection
 
 _COMMANDS = {
-    "fetch": "Download a public library of notes, check it and unpack it.",
-    "scan": "List the notes of a folder: what was kept, what was dropped and why.",
-    "train": "Learn a timbre space from a folder of notes.",
-    "train-vocoder": "Teach a space a vocoder of its own, and see whether it beats the other inverters.",
-    "synth": "Turn places of a space into sound: one note, or a morph between two places.",
-    "render": "Turn a path with a pitch line, or a MIDI file, into sound; grids and folders of notes.",
-    "path": "Make a path through a space: lines, curves, geodesics, walks, drawings.",
-    "play": "Play a space live: keys, MIDI, OSC; to a sound device or a file.",
-    "app": "Open a map of a space in the browser, and play it there.",
-    "preset": "Keep named places and paths with a space.",
-    "map": "Draw a space: its sounds in a plane, and what every place of the plane sounds like.",
-    "nearest": "List the known sounds nearest to a place.",
-    "place": "Find where a new sound lies: neighbours, predicted dissimilarities, whether it is a stranger.",
-    "steer": "Follow a descriptor's curve from a sound, and keep its timbre.",
-    "encode": "Print the coordinates of sounds.",
-    "evaluate": "Measure a space: reconstruction, listeners, pitch, named axes; a page with pictures.",
-    "ratings": "Describe and check listeners' dissimilarity ratings.",
-    "inspect": "Describe a saved space: its known sounds, settings, figures and files.",
-    "info": "Describe this installation, for bug reports.",
-    "demo": "Write sounds and pictures that show what a space has learned.",
+    "fetch": ("libraries", "Download a public library of notes, check it and unpack it."),
+    "scan": ("libraries", "List the notes of a folder: which were kept, which were dropped and why."),
+    "train": ("training", "Learn a timbre space from a folder of notes."),
+    "train-vocoder": ("training", "Train a vocoder for a space and compare it with the other inverters."),
+    "synth": ("sounds", "Synthesize one note at a point of a space, or a morph between two points."),
+    "render": ("sounds", "Render a path, a MIDI file, a grid of sounds or a folder of notes to audio."),
+    "path": ("sounds", "Make a path through a space: line, curve, geodesic, random walk or drawing."),
+    "play": ("", "Play a space live with the computer keyboard, MIDI or OSC."),
+    "app": ("", "Open a map of a space in the browser and play it there."),
+    "preset": ("sounds", "Save points and paths of a space by name."),
+    "map": ("exploring", "Draw a space: its sounds on a plane, and how each point of the plane sounds."),
+    "nearest": ("exploring", "List the library notes nearest to a point."),
+    "locate": ("exploring", "Encode new sounds and report where they lie: neighbours, instruments, familiarity."),
+    "steer": ("sounds", "Make a descriptor of a sound follow a curve while its timbre stays close."),
+    "encode": ("exploring", "Print the coordinates of sounds."),
+    "evaluate": ("training", "Measure a space: reconstruction, agreement with listeners, pitch, named axes."),
+    "ratings": ("libraries", "Describe and check listeners' dissimilarity ratings."),
+    "inspect": ("exploring", "Describe a saved space: library notes, settings, figures and files."),
+    "info": ("", "Describe this installation, for bug reports."),
+    "demo": ("", "Write sounds and pictures that show what a space has learned."),
 }
+_ALIASES = {"locate": "place"}
+"""Names from version 0.1 that still work."""
 
 
 def fill_from_toml(app: App, commands: tuple[str, ...], arguments: "ArgumentCollection") -> None:
@@ -61,6 +63,7 @@ commands = App(
     default_parameter=Parameter(negative=(), consume_multiple=True),
 )
 
-for _order, (_name, _help) in enumerate(_COMMANDS.items()):
-    _module = _name.replace("-", "_")
-    commands.command(f"timbre.cli.{_module}:{_module}", name=_name, help=_help, sort_key=_order)
+for _order, (_name, (_folder, _help)) in enumerate(_COMMANDS.items()):
+    _function = _name.replace("-", "_")
+    _module = ".".join(filter(None, ["timbre.cli", _folder, _function]))
+    commands.command(f"{_module}:{_function}", name=_name, alias=_ALIASES.get(_name), help=_help, sort_key=_order)

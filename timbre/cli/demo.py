@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import timbre
-from timbre.cli._files import make_folder
-from timbre.cli._places import save_sound
+from timbre.cli.arguments import save_sound
 from timbre.cli.info import program
+from timbre.cli.outputs import make_folder
 from timbre.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from timbre.audio import Audio
     from timbre.data import Library, Note
-    from timbre.evaluation.pictures import Pair
+    from timbre.report.pictures import Pair
     from timbre.space import Space
 
     N = TypeVar("N", Note, "_Guide")
@@ -146,7 +146,7 @@ def _middle(space: "Space", notes: list[_Guide]) -> "np.ndarray":
 
 def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> list["Pair"]:
     """Each note beside what the space makes of its point, as files; their spectrograms for the picture."""
-    from timbre.evaluation.pictures import Pair
+    from timbre.report.pictures import Pair
 
     settings = space.config
     pairs = []
@@ -172,7 +172,7 @@ def _write_known(space: "Space", guides: list[_Guide], out: Path) -> None:
 
 def _write_new_sound(space: "Space", coordinates: str, path: Path) -> None:
     """Decode the printed coordinates themselves, so that they give the same sound again."""
-    from timbre.cli._places import parse_point
+    from timbre.cli.arguments import parse_point
 
     point = parse_point(coordinates, space.dim)
     save_sound(path, _at_level(space.decode(point, pitch=60, velocity=0.8, duration=2.0)))
@@ -180,7 +180,7 @@ def _write_new_sound(space: "Space", coordinates: str, path: Path) -> None:
 
 def _draw(space: "Space", pairs: "list[Pair] | None", out: Path) -> None:
     """The known sounds; recorded and decoded notes, or where there are none what the places between sound like."""
-    from timbre.evaluation.pictures import draw_space, draw_spectrograms
+    from timbre.report.pictures import draw_space, draw_spectrograms
 
     atlas = space.atlas
     title = f"{len(atlas)} sounds of {len(set(atlas.instruments))} instruments in {space.dim} dimensions"
@@ -192,9 +192,9 @@ def _draw(space: "Space", pairs: "list[Pair] | None", out: Path) -> None:
 
 
 def _draw_map(space: "Space", file: Path) -> None:
-    from timbre.evaluation.map_pictures import draw_descriptors
-    from timbre.space.maps import SIX, topology
-    from timbre.space.planes import plane
+    from timbre.maps.maps import SIX, topology
+    from timbre.maps.planes import plane
+    from timbre.report.map_pictures import draw_descriptors
 
     found = topology(space, plane(space, []), SIX, _COARSE, 57.0, 0.8)
     print(draw_descriptors(file, found, found.plane.coordinates(space.atlas.points), "What places sound like"))

@@ -7,8 +7,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import timbre
 from timbre.errors import DeviceError
+from timbre.version import __version__
 
 _PACKAGES = (
     "numpy", "scipy", "librosa", "soundfile", "soxr", "numba", "lightning-fabric", "safetensors", "cyclopts",
@@ -20,10 +20,10 @@ def info() -> None:
     """Describe this installation, for bug reports: versions, how torchaudio loaded, devices, threads."""
     import torch
 
-    from timbre.spectral._torchaudio import BUILD
+    from timbre.spectral.torchaudio_compat import BUILD
 
     lines = {
-        "timbre": timbre.__version__,
+        "timbre": __version__,
         "python": f"{platform.python_version()} on {platform.platform()}",
         "torch": torch.__version__,
         "torchaudio": BUILD,
@@ -73,7 +73,7 @@ def _sound() -> str:
 
 def _fluidsynth() -> str:
     """The synthesizer that renders SoundFonts, or what it wants."""
-    from timbre.data.synthesizer import library_version
+    from timbre.data.soundfonts.synthesizer import library_version
 
     try:
         return library_version()

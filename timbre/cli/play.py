@@ -1,23 +1,23 @@
 """`timbre play`."""
 
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli._files import check_target
-from timbre.cli._places import find_place, parse_pitch
+from timbre.cli.arguments import find_place, parse_pitch
+from timbre.cli.outputs import check_target
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
+    from timbre.paths import Path
     from timbre.playback import Controls, Player
-    from timbre.playback.midi import MidiInput
-    from timbre.playback.osc import OscServer
-    from timbre.space import Path as Way
+    from timbre.playback.inputs.midi import MidiInput
+    from timbre.playback.inputs.osc import OscServer
+    from timbre.shapes.presets import Presets
     from timbre.space import Space
-    from timbre.space.presets import Presets
 
 
 def play(
@@ -26,19 +26,19 @@ def play(
     *,
     at: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     preset: str | None = None,
-    path: Path | None = None,
+    path: FilePath | None = None,
     duration: float | None = None,
     loop: bool = False,
     chord: list[str] | None = None,
     hold: float | None = None,
     voices: int = 8,
     midi: str | None = None,
-    mapping: Path | None = None,
+    mapping: FilePath | None = None,
     osc: int | None = None,
     device: str | None = None,
     block: int = 256,
     no_audio: bool = False,
-    record: Path | None = None,
+    record: FilePath | None = None,
     seconds: float | None = None,
     runtime: Literal["onnxruntime", "torch"] | None = None,
     inverter: str = "rtpghi",
@@ -109,14 +109,14 @@ def play(
     _check_ends(no_audio, device, record, seconds)
     notes = [parse_pitch(word) for word in chord or []]
     if midi is not None:
-        from timbre.playback.midi import find_port
+        from timbre.playback.inputs.midi import find_port
 
         find_port(midi)
     from timbre.playback import Player
-    from timbre.playback.frames import PREPARING, is_ready
+    from timbre.playback.engine.frames import PREPARING, is_ready
     from timbre.playback.terminal import ignore_signals, leaving_on_signals
-    from timbre.space.path_files import read_path
-    from timbre.space.presets import read_presets
+    from timbre.shapes.path_files import read_path
+    from timbre.shapes.presets import read_presets
 
     fitted = timbre.load(space)
     presets, way = read_presets(space, fitted), read_path(path, fitted) if path else None
@@ -156,12 +156,12 @@ def _silent(space: "Space", presets: "Presets") -> "Controls":
 
 
 def _adapters(
-    stack: ExitStack, controls: "Controls", midi: str | None, mapping: Path | None, osc: int | None
+    stack: ExitStack, controls: "Controls", midi: str | None, mapping: FilePath | None, osc: int | None
 ) -> "dict[str, MidiInput | OscServer]":
     """What else plays, until the stack unwinds."""
-    from timbre.playback.mapping import read_mapping
-    from timbre.playback.midi import MidiInput
-    from timbre.playback.osc import OscServer
+    from timbre.playback.inputs.mapping import read_mapping
+    from timbre.playback.inputs.midi import MidiInput
+    from timbre.playback.inputs.osc import OscServer
 
     adapters: dict[str, MidiInput | OscServer] = {}
     if midi is not None:
@@ -169,17 +169,17 @@ def _adapters(
         known = read_mapping(mapping, controls.space) if mapping and mapping.expanduser().exists() else None
         adapters["MIDI"] = stack.enter_context(MidiInput(controls, midi, known))
     if osc is not None:
-        adapters["OSC"] = stack.enter_context(OscServer(controls, osc, files=Path.cwd()))
+        adapters["OSC"] = stack.enter_context(OscServer(controls, osc, files=FilePath.cwd()))
     return adapters
 
 
 def _session(
     player: "Player", adapters: "dict[str, MidiInput | OscServer]", seconds: float | None, place: str,
-    mapping: Path | None,
+    mapping: FilePath | None,
 ) -> None:  # fmt: skip
     """Play, and keep what was learned of MIDI controllers."""
-    from timbre.playback.mapping import write_mapping
-    from timbre.playback.midi import MidiInput
+    from timbre.playback.inputs.mapping import write_mapping
+    from timbre.playback.inputs.midi import MidiInput
     from timbre.playback.terminal import session
     from timbre.space.names import find_space
 
@@ -197,7 +197,7 @@ def _session(
 
 def _list(devices: bool, midi: bool) -> None:
     if devices:
-        from timbre.cli.nearest import table
+        from timbre.cli.exploring.nearest import table
 
         found = _outputs()
         print(
@@ -205,14 +205,14 @@ def _list(devices: bool, midi: bool) -> None:
             end="",
         )
     if midi:
-        from timbre.playback.midi import list_ports
+        from timbre.playback.inputs.midi import list_ports
 
         names = [f"{number}  {name}" for number, name in enumerate(list_ports())]
         print("\n".join(names) or "There is no MIDI input here; --midi virtual opens one that others connect to.")
 
 
 def _outputs() -> list[dict[str, object]]:
-    from timbre.playback.device import sound_library
+    from timbre.playback.output.device import sound_library
 
     library = sound_library()
     systems = [system["name"] for system in library.query_hostapis()]
@@ -240,7 +240,7 @@ def _check(**given: object) -> None:
         raise ConfigError("--mapping says what MIDI controllers do; give their port with --midi.")
 
 
-def _check_ends(no_audio: bool, device: str | None, record: Path | None, seconds: float | None) -> None:
+def _check_ends(no_audio: bool, device: str | None, record: FilePath | None, seconds: float | None) -> None:
     """Refuse what could not be opened, before the space is loaded."""
     if seconds is not None and not 0 < seconds < float("inf"):
         raise ConfigError(f"--seconds is {seconds}; a time above 0 s is wanted.")
@@ -251,7 +251,7 @@ def _check_ends(no_audio: bool, device: str | None, record: Path | None, seconds
     if no_audio and device is not None:
         raise ConfigError("--no-audio uses no device, and --device names one; give one of them.")
     if not no_audio:
-        from timbre.playback.device import find_device
+        from timbre.playback.output.device import find_device
 
         find_device(_number(device))
 
@@ -261,7 +261,7 @@ def _number(device: str | None) -> int | str | None:
 
 
 def _start(
-    controls: "Controls", hold: float | None, preset: str | None, way: "Way | None", duration: float, loop: bool,
+    controls: "Controls", hold: float | None, preset: str | None, way: "Path | None", duration: float, loop: bool,
     notes: list[float | None],
 ) -> None:  # fmt: skip
     """What sounds from the start."""

@@ -22,7 +22,7 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class SoundFontVoice:
     """One key of a SoundFont's preset, to be rendered by a synthesizer."""
 
     bank: int
@@ -40,7 +40,7 @@ class Voice:
         return f"{self.bank}:{self.program} key {self.key} velocity {self.velocity}"
 
 
-Part = Excerpt | Voice
+Part = Excerpt | SoundFontVoice
 
 
 def to_dict(part: Part | None) -> dict[str, Any] | None:
@@ -56,4 +56,4 @@ def from_dict(values: dict[str, Any] | None) -> Part | None:
     """
     if values is None:
         return None
-    return Voice(**values) if "program" in values else Excerpt(**values)
+    return SoundFontVoice(**values) if "program" in values else Excerpt(**values)

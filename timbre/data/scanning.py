@@ -11,9 +11,9 @@ from pathlib import Path
 
 from timbre.audio import Audio, read
 from timbre.audio.files import Probe, begin, probe
-from timbre.data.checks import MEASURED_SECONDS, measure
-from timbre.data.facts import Facts
 from timbre.data.library import Library, Measured, Note
+from timbre.data.measurements import Facts
+from timbre.data.measuring import MEASURED_SECONDS, measure
 from timbre.data.parts import Excerpt
 from timbre.data.readers import Options, choose
 from timbre.data.report import Dropped, Report, place_of

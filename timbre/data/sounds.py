@@ -12,7 +12,7 @@ import soundfile
 
 from timbre.audio import Audio, read
 from timbre.audio.files import decode, openable
-from timbre.data.parts import Excerpt, Voice
+from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.errors import AudioError
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def read_note(note: "Note") -> Audio:
     part = note.part
     if part is None:
         return read(note.file)
-    if isinstance(part, Voice):
-        from timbre.data.synthesizer import render_voice
+    if isinstance(part, SoundFontVoice):
+        from timbre.data.soundfonts.synthesizer import render_voice
 
         return render_voice(note.file, part)
     return excerpt(_whole(note.file, part), part, note.file)
@@ -74,7 +74,7 @@ def _whole(file: Path, part: Excerpt) -> Audio:
     if part.member is None:
         return read(file)
     if file.suffix.lower() in (".sf2", ".sf3"):
-        from timbre.data.soundfont import read_sample
+        from timbre.data.soundfonts.soundfont import read_sample
 
         return read_sample(file, int(part.member))
     return decode(unpacked(file, part.member), f"{file}: {part.member}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from timbre.data.parts import Excerpt, Voice
+from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.errors import LibraryError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _unit(note: "Note", by: By) -> str:
 
 
 def _recording(note: "Note") -> str:
-    if isinstance(note.part, Voice):
+    if isinstance(note.part, SoundFontVoice):
         return f"{note.file} {note.part.sample or note.part}"
     member = note.part.member if isinstance(note.part, Excerpt) else None
     return str(note.file) if member is None else f"{note.file} {member}"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from timbre.evaluation._notes import Effort, held_out, sample
-from timbre.evaluation.latent import (
+from timbre.evaluation.metrics.latent import (
     active_units,
     cross_pitch_consistency,
     neighbour_accuracy,

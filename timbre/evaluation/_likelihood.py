@@ -2,7 +2,7 @@
 
 import torch
 
-from timbre.evaluation._notes import Heard
+from timbre.evaluation._notes import EvaluatedNotes
 from timbre.evaluation.likelihood import iwae_per_note, log_weights, noise_level
 from timbre.models.vae import log_prior
 from timbre.space import Space
@@ -10,7 +10,9 @@ from timbre.space import Space
 DRAWS = 8  # of each note's posterior
 
 
-def likelihood(space: Space, held: Heard, valid: Heard, samples: int, seed: int) -> dict[str, float | None]:
+def likelihood(
+    space: Space, held: EvaluatedNotes, valid: EvaluatedNotes, samples: int, seed: int
+) -> dict[str, float | None]:
     """-ELBO and -IWAE of held-out notes, nats per note, from the same samples; the noise level is the validation's, dB.
 
     Without validation notes the noise level is that of the held-out notes themselves.
@@ -27,7 +29,7 @@ def likelihood(space: Space, held: Heard, valid: Heard, samples: int, seed: int)
 
 
 @torch.no_grad()
-def kl_nats(space: Space, heard: Heard) -> float | None:
+def kl_nats(space: Space, heard: EvaluatedNotes) -> float | None:
     """KL(q(z|x) || N(0, 1)) per note: the mean of log q(z|x) - log p(z) over draws from q, which flows allow too."""
     found = []
     for batch in heard.in_order():

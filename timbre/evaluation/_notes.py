@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from timbre.data import Library, Note
-from timbre.data.example import complete, prepare, transform
+from timbre.data.features.example import complete, prepare, transform
 from timbre.errors import AudioError, LibraryError
 from timbre.models.conditions import Conditions
 from timbre.space import Atlas, Space
@@ -40,7 +40,7 @@ QUICK = Effort(96, 1500, 24, 16, 12, 8)
 
 
 @dataclass(frozen=True)
-class Heard:
+class EvaluatedNotes:
     """Some notes as the model sees them.
 
     Attributes:
@@ -60,12 +60,12 @@ class Heard:
     def __len__(self) -> int:
         return len(self.notes)
 
-    def take(self, chosen: np.ndarray) -> "Heard":
+    def take(self, chosen: np.ndarray) -> "EvaluatedNotes":
         """Some of the notes, by number."""
         at = torch.as_tensor(chosen, dtype=torch.long)
         controls = (getattr(self.conditions, name)[at] for name in ("pitch", "velocity", "release"))
         notes = tuple(self.notes[int(number)] for number in chosen)
-        return Heard(notes, self.spectrogram[at], Conditions(*controls), self.samples[chosen], self.dropped)
+        return EvaluatedNotes(notes, self.spectrogram[at], Conditions(*controls), self.samples[chosen], self.dropped)
 
     def in_order(self) -> Iterator[Batch]:
         """The notes in small batches, as :class:`timbre.training.batches.Batches` gives them."""
@@ -81,7 +81,7 @@ class Heard:
         return np.concatenate([np.zeros((0, space.dim), np.float32), *found])
 
 
-def hear(space: Space, notes: Sequence[Note]) -> Heard:
+def hear(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
     """Read notes by the one way from file to model; those that cannot be used are named in `dropped`."""
     kept, pictures, samples, controls, dropped = [], [], [], [], {}
     for note in notes:
@@ -98,7 +98,7 @@ def hear(space: Space, notes: Sequence[Note]) -> Heard:
     columns = torch.tensor(controls, dtype=torch.float32).reshape(-1, 3).T
     shape = (space.config.spectrogram.bins, space.config.note_frames)
     spectrogram = torch.from_numpy(np.stack(pictures)) if kept else torch.zeros(0, *shape)
-    return Heard(tuple(kept), spectrogram, Conditions(*columns), np.array(samples), dropped)
+    return EvaluatedNotes(tuple(kept), spectrogram, Conditions(*columns), np.array(samples), dropped)
 
 
 def match(atlas: Atlas, library: Library) -> dict[str, Note]:

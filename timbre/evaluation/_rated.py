@@ -11,8 +11,8 @@ from timbre.audio.pitch import estimate_pitch
 from timbre.data.names import plain
 from timbre.data.ratings import Study, match_instruments, read_ratings
 from timbre.errors import LibraryError
-from timbre.evaluation.agreement import Agreement, agreement, euclidean, permutation_p
 from timbre.evaluation.figures import plain_key
+from timbre.evaluation.metrics.agreement import Agreement, agreement, euclidean, permutation_p
 from timbre.space import Space
 
 _SHORT = {"triplet_agreement": "triplets"}  # as the figures are called

@@ -10,14 +10,14 @@ import torch
 from timbre.audio import Audio
 from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data.truth import is_harmonic
-from timbre.evaluation._notes import Heard
-from timbre.evaluation.metrics import (
+from timbre.evaluation._notes import EvaluatedNotes
+from timbre.evaluation.metrics.sounds import (
     click_excess_db,
     multi_resolution_stft,
     onset_time,
     spectral_convergence_db,
 )
-from timbre.evaluation.pictures import Pair
+from timbre.report.pictures import Pair
 from timbre.space import Space
 from timbre.spectral import STFT
 
@@ -30,7 +30,7 @@ Meter = Callable[[Audio, float], float | None]
 """From a sound and its expected MIDI pitch to the one found, None where there is none."""
 
 
-class Errors(NamedTuple):
+class DecodingErrors(NamedTuple):
     """Of each note's decoded spectrogram."""
 
     l1_db: np.ndarray
@@ -49,15 +49,15 @@ class Errors(NamedTuple):
 
 
 @torch.no_grad()
-def errors(space: Space, heard: Heard, points: np.ndarray) -> Errors:
-    """Errors of notes decoded from points (notes, dim), over all bins and frames; as in training's report."""
+def errors(space: Space, heard: EvaluatedNotes, points: np.ndarray) -> DecodingErrors:
+    """DecodingErrors of notes decoded from points (notes, dim), over all bins and frames; as in training's report."""
     absolute, square = [np.zeros(0)], [np.zeros(0)]
     for batch in heard.in_order():
         decoded = space.model.decode_points(torch.from_numpy(points[batch.rows]), batch.conditions)
         difference = decoded - batch.spectrogram
         absolute.append(difference.double().abs().mean((1, 2)).numpy())
         square.append(difference.double().square().mean((1, 2)).numpy())
-    return Errors(np.concatenate(absolute), np.concatenate(square))
+    return DecodingErrors(np.concatenate(absolute), np.concatenate(square))
 
 
 class Decoded(NamedTuple):
@@ -71,7 +71,7 @@ class Decoded(NamedTuple):
 
 
 @torch.no_grad()
-def decoded(space: Space, heard: Heard, points: np.ndarray, seed: int, examples: int = 4) -> Decoded:
+def decoded(space: Space, heard: EvaluatedNotes, points: np.ndarray, seed: int, examples: int = 4) -> Decoded:
     """Decode notes to sound from their points, with their own pitch, velocity and release, and compare.
 
     Spectral convergence and the STFT distance are means over the notes. Pitch and clicks are those of harmonic notes;
@@ -102,13 +102,13 @@ def decoded(space: Space, heard: Heard, points: np.ndarray, seed: int, examples:
     )
 
 
-def _sound(space: Space, heard: Heard, points: np.ndarray, number: int, length: int, seed: int) -> np.ndarray:
+def _sound(space: Space, heard: EvaluatedNotes, points: np.ndarray, number: int, length: int, seed: int) -> np.ndarray:
     conditions = heard.take(np.array([number])).conditions
     spectrogram = space.model.decode_points(torch.from_numpy(points[[number]]), conditions)
     return space.invert(spectrogram[0], float(conditions.pitch), length, seed)
 
 
-def _varied(heard: Heard, count: int) -> list[int]:
+def _varied(heard: EvaluatedNotes, count: int) -> list[int]:
     """Numbers of a few notes, of different families first."""
     seen: dict[str | None, int] = {}
     ranks = [seen.setdefault(note.family, 0) for note in heard.notes]

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timbre.evaluation._notes import Heard
-from timbre.evaluation.latent import monotonicity, smoothness, straightness
-from timbre.models.axes import Axis, axis_values
+from timbre.evaluation._notes import EvaluatedNotes
+from timbre.evaluation.metrics.latent import monotonicity, smoothness, straightness
 from timbre.models.conditions import Conditions
+from timbre.models.regularizers.axes import Axis, axis_values
 from timbre.space import Space
 
 STEPS = 9  # places along a line, its ends among them
@@ -39,7 +39,9 @@ class Sweep(NamedTuple):
         }
 
 
-def trajectories(space: Space, heard: Heard, points: np.ndarray, count: int, seed: int) -> dict[str, float | None]:
+def trajectories(
+    space: Space, heard: EvaluatedNotes, points: np.ndarray, count: int, seed: int
+) -> dict[str, float | None]:
     """Decode steps along lines between notes of two instruments, and encode what comes out.
 
     Both ends have a pitch or none has; the line is heard at their mean pitch, held, at an unknown velocity. The
@@ -64,7 +66,7 @@ def trajectories(space: Space, heard: Heard, points: np.ndarray, count: int, see
     }
 
 
-def _pairs(heard: Heard, count: int, seed: int) -> list[tuple[int, int]]:
+def _pairs(heard: EvaluatedNotes, count: int, seed: int) -> list[tuple[int, int]]:
     """Numbers of notes of two instruments, of which both have a pitch or none has."""
     random, pitched = np.random.default_rng(seed), heard.conditions.pitch.isfinite().numpy()
     found: dict[tuple[int, int], None] = {}
@@ -84,7 +86,7 @@ def _there_and_back(space: Space, line: np.ndarray, pitch: float) -> tuple[Tenso
 
 
 @torch.no_grad()
-def sweeps(space: Space, heard: Heard, points: np.ndarray) -> list[Sweep]:
+def sweeps(space: Space, heard: EvaluatedNotes, points: np.ndarray) -> list[Sweep]:
     """Move notes along each named axis, decode, and measure its descriptor; notes where it has no value are left out.
 
     The axes are those that the space was trained with, each the dimension of its place among them.

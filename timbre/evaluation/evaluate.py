@@ -13,13 +13,13 @@ from timbre.errors import LibraryError
 from timbre.evaluation import _notes
 from timbre.evaluation._geometry import UNTOLD, geometry, known, nearest
 from timbre.evaluation._likelihood import kl_nats, likelihood
-from timbre.evaluation._notes import Effort, Heard
+from timbre.evaluation._notes import Effort, EvaluatedNotes
 from timbre.evaluation._rated import Rated, combined, rate
 from timbre.evaluation._sounds import decoded, errors
 from timbre.evaluation._travel import Sweep, sweeps, trajectories
 from timbre.evaluation.figures import ALWAYS, plain_key
-from timbre.evaluation.latent import collapsed
-from timbre.evaluation.pictures import Pair
+from timbre.evaluation.metrics.latent import collapsed
+from timbre.report.pictures import Pair
 from timbre.space import Space
 
 _MAPPED = 3000  # notes in the map, at most
@@ -155,10 +155,10 @@ class _Case:
     seed: int
     notes: dict[str, Note]
     part: str
-    held: Heard
+    held: EvaluatedNotes
     points: np.ndarray
 
-    def first(self, count: int) -> tuple[Heard, np.ndarray]:
+    def first(self, count: int) -> tuple[EvaluatedNotes, np.ndarray]:
         """So many of the held-out notes, and their points."""
         chosen = np.arange(min(count, len(self.held)))
         return self.held.take(chosen), self.points[chosen]

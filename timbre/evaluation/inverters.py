@@ -9,15 +9,15 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.data import Library
 from timbre.data.truth import is_harmonic
-from timbre.evaluation._notes import Heard, hear, held_out, match, sample
-from timbre.evaluation.metrics import log_mel_l1, multi_resolution_stft, texture_db
+from timbre.evaluation._notes import EvaluatedNotes, hear, held_out, match, sample
+from timbre.evaluation.metrics.sounds import log_mel_l1, multi_resolution_stft, texture_db
 from timbre.space import Space
 
 DECIDING = ("log_mel_l1_db", "multi_resolution_stft", "pitch_over_5_cents_share", "texture_db")
 """Figures that must not be worse, and of which one at least must be better."""
 
 
-def unseen(space: Space, library: Library, most: int = 96, seed: int = 0) -> Heard:
+def unseen(space: Space, library: Library, most: int = 96, seed: int = 0) -> EvaluatedNotes:
     """Notes that took no part in the training, or validation notes where there are none.
 
     Raises:
@@ -29,7 +29,9 @@ def unseen(space: Space, library: Library, most: int = 96, seed: int = 0) -> Hea
 
 
 @torch.no_grad()
-def compare(space: Space, heard: Heard, inverters: Sequence[str], seed: int = 0) -> dict[str, dict[str, float]]:
+def compare(
+    space: Space, heard: EvaluatedNotes, inverters: Sequence[str], seed: int = 0
+) -> dict[str, dict[str, float]]:
     """Decode notes from their own points at their own controls, invert them, and compare them with their recordings.
 
     Args:

@@ -16,9 +16,9 @@ from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from timbre import __version__
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
+from timbre.version import __version__
 
 FORMAT, VERSION = "timbre-space", 2
 CONFIG = "config.json"

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from timbre.models.conditions import Conditions, Embedding
 from timbre.models.partials import Partials
-from timbre.spectral.auditory import AuditoryPicture
+from timbre.spectral.auditory import AuditoryFeatures
 
 PICTURE_SCALE = 20.0  # a picture has norm 1 and some 400 values: they come to about 1
 
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, bins: int, outputs: int, channels: int, partials: Partials, listener: AuditoryPicture, dropout: float
+        self, bins: int, outputs: int, channels: int, partials: Partials, listener: AuditoryFeatures, dropout: float
     ) -> None:
         super().__init__()
         self.partials, self.listener = partials, listener

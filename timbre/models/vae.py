@@ -16,7 +16,7 @@ from timbre.models.flows import Flow, make_flow
 from timbre.models.partials import Partials
 from timbre.models.pitch_flow import PitchFlow
 from timbre.spectral import Spectrogram
-from timbre.spectral.auditory import AuditoryPicture
+from timbre.spectral.auditory import AuditoryFeatures
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 NARROWEST = -5.5  # log of the smallest standard deviation of the base distribution
@@ -88,7 +88,7 @@ class VAE(nn.Module):
         self.dim, self.frames = model.dim, config.note_frames
         spectrogram = Spectrogram(front)
         partials = Partials(spectrogram, model.harmonics)
-        listener = AuditoryPicture(spectrogram, config.data.duration)
+        listener = AuditoryFeatures(spectrogram, config.data.duration)
         self.objective = config.training.objective
         self.flow = make_flow(model.flow, model.dim, model.flows, model.amortised)
         outputs = 2 * model.dim + (self.flow.size if model.amortised else 0)

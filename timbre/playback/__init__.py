@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from timbre.playback.controls import Controls, State
-    from timbre.playback.engine import Engine
+    from timbre.playback.engine.engine import Engine
     from timbre.playback.player import Player, play
 
-_HOMES = {"Controls": "controls", "State": "controls", "Engine": "engine", "Player": "player", "play": "player"}
+_HOMES = {"Controls": "controls", "State": "controls", "Engine": "engine.engine", "Player": "player", "play": "player"}
 
 __all__ = ["Controls", "Engine", "Player", "State", "play"]
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
-from timbre.space.presets import Presets
+from timbre.paths import Path
+from timbre.shapes.presets import Presets
+from timbre.space import Space
 
 MOST_VOICES = 64
 LOWEST, HIGHEST = 12.0, 127.0  # MIDI: what a space can be asked for

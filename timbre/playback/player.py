@@ -13,14 +13,15 @@ import numpy as np
 from timbre.audio import Audio
 from timbre.audio.files import write_blocks
 from timbre.errors import AudioError, ConfigError
-from timbre.playback import facts
+from timbre.paths import Path
 from timbre.playback.controls import Controls, State
-from timbre.playback.engine import check_settings
-from timbre.playback.output import Output, play_samples
-from timbre.playback.processes import Helper
-from timbre.playback.ring import Ring
-from timbre.space import Path, Space
-from timbre.space.presets import Presets
+from timbre.playback.engine import shared_state as facts
+from timbre.playback.engine.engine import check_settings
+from timbre.playback.output.output import Output, play_samples
+from timbre.playback.output.processes import WorkerProcess
+from timbre.playback.output.ring import Ring
+from timbre.shapes.presets import Presets
+from timbre.space import Space
 from timbre.synth import render
 
 OUTPUTS = ("device", "clock", "ring")
@@ -91,7 +92,7 @@ class Player(Controls):
             self.ring, self.sample_rate = self._output.ring, self._output.sample_rate
             self.device, self._late = self._output.name, self._output.latency
         self.block, self._recording = block, None
-        self._helper: Helper | None = None
+        self._helper: WorkerProcess | None = None
         try:
             if record is not None:
                 self._recording = _Recording(FilePath(record), self.sample_rate)
@@ -109,7 +110,7 @@ class Player(Controls):
                 "block": self.block, "voices": voices, "seed": seed, "inverter": inverter, "runtime": runtime,
                 "point": self.point.tolist(),
             }  # fmt: skip
-            self._helper = Helper("timbre.playback.service", request)
+            self._helper = WorkerProcess("timbre.playback.engine.service", request)
             self._runtime = self._helper.answer()["runtime"]
         for ring in (self.ring, self._recording.ring) if self._recording else (self.ring,):
             ring.forget()

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbre.playback._keys import KeyReader
+from timbre.paths import Path
 from timbre.playback.controls import State
-from timbre.playback.keyboard import Keyboard
-from timbre.playback.midi import MidiInput
+from timbre.playback.inputs._keys import KeyReader
+from timbre.playback.inputs.keyboard import Keyboard
+from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.view import view
-from timbre.space import Path
-from timbre.space.presets import Preset, read_presets, write_presets
+from timbre.shapes.presets import Preset, read_presets, write_presets
 
 if TYPE_CHECKING:
     from rich.live import Live
 
-    from timbre.playback.osc import OscServer
+    from timbre.playback.inputs.osc import OscServer
     from timbre.playback.player import Player
 
 _REDRAW, _TICK = 0.1, 0.04  # s

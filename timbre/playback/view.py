@@ -8,7 +8,7 @@ import numpy as np
 
 from timbre.data.names import note_name
 from timbre.playback.controls import State
-from timbre.playback.keyboard import Keyboard
+from timbre.playback.inputs.keyboard import Keyboard
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -2,7 +2,6 @@
 
 from timbre.space.atlas import Atlas
 from timbre.space.fitting import train
-from timbre.space.path import Path
 from timbre.space.space import Space, load
 
-__all__ = ["Atlas", "Path", "Space", "load", "train"]
+__all__ = ["Atlas", "Space", "load", "train"]

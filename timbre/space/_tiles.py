@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from timbre.spectral._integration import compiled
+from timbre.spectral.inversion._integration import compiled
 
 
 @compiled

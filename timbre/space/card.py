@@ -3,14 +3,14 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from timbre import __version__
 from timbre.config import Config
-from timbre.models.axes import describe_axes
+from timbre.models.regularizers.axes import describe_axes
+from timbre.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from timbre.models.axes import Axis
+    from timbre.models.regularizers.axes import Axis
     from timbre.space.atlas import Atlas
 
 

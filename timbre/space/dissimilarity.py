@@ -12,7 +12,7 @@ _LEAST = 6  # rated instruments that the space must know
 
 
 @dataclass(frozen=True)
-class Scale:
+class DissimilarityScale:
     """How a distance between a note and the middle of an instrument becomes a dissimilarity: offset + slope distance.
 
     Attributes:
@@ -51,7 +51,7 @@ class Scale:
         return f"1 is the mean distance between two instruments ({why})"
 
 
-def dissimilarity_scale(atlas: Atlas, dims: int | None = None) -> Scale:
+def dissimilarity_scale(atlas: Atlas, dims: int | None = None) -> DissimilarityScale:
     """The scale of a space.
 
     A line is fitted by least squares to the shipped ratings (`timbre.data.ratings`, "orchestra"): from the distances
@@ -74,9 +74,9 @@ def dissimilarity_scale(atlas: Atlas, dims: int | None = None) -> Scale:
         slope, offset = _line(distances, ratings, weights)
         residual, spread = _left_out(distances, ratings, weights, own)
         if slope > 0 and residual < spread:
-            return Scale("listeners", slope, offset, residual, spread, items)
-        return Scale("relative", _unit(atlas, dims), 0.0, None, spread, items)
-    return Scale("relative", _unit(atlas, dims), 0.0, None, None, items)
+            return DissimilarityScale("listeners", slope, offset, residual, spread, items)
+        return DissimilarityScale("relative", _unit(atlas, dims), 0.0, None, spread, items)
+    return DissimilarityScale("relative", _unit(atlas, dims), 0.0, None, None, items)
 
 
 def _rated_notes(atlas: Atlas, dims: int | None) -> tuple[Study | None, np.ndarray, np.ndarray]:

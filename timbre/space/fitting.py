@@ -11,12 +11,12 @@ import torch
 
 from timbre.config import Config
 from timbre.data import Library, Note
-from timbre.data.features import Features, features, require_enough
+from timbre.data.features.table import Features, features, require_enough
 from timbre.data.parts import to_dict
 from timbre.data.text import write_text
 from timbre.errors import CheckpointError, ConfigError
-from timbre.models.axes import find_axes
 from timbre.models.conditions import Conditions
+from timbre.models.regularizers.axes import find_axes
 from timbre.models.vae import VAE, Posterior
 from timbre.space.atlas import Atlas
 from timbre.space.refinement import spread
@@ -63,9 +63,9 @@ def train(
         CheckpointError: if `out` was started with other settings or notes, or cannot be written.
         TrainingError: if the loss stops being a number.
     """
-    from timbre.training.loop import fit  # brings Lightning along: two seconds that only training needs
     from timbre.training.ranks import join
     from timbre.training.regularization import note_labels
+    from timbre.training.run import fit  # brings Lightning along: two seconds that only training needs
 
     config = config or Config()
     folder = FilePath(out).expanduser() if out is not None else None

@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 
 from timbre.data.cache import cache_folder
-from timbre.data.unpacking import unpack
+from timbre.data.download.unpacking import unpack
 from timbre.errors import CheckpointError, ConfigError, TimbreError
 from timbre.space.registry import Entry, download, registry
 

@@ -151,7 +151,7 @@ def why(error: Exception, url: str) -> str:
     """One sentence for what keeps a server from answering."""
     import requests
 
-    from timbre.data.fetching import network_error
+    from timbre.data.download.fetching import network_error
 
     answer = getattr(error, "response", None)
     if isinstance(answer, requests.Response):

@@ -12,21 +12,21 @@ import torch
 
 from timbre.audio import Audio
 from timbre.config import Config
-from timbre.data.example import example
+from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
-from timbre.models.axes import Axis
 from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
 from timbre.models.conditions import Conditions
+from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
-from timbre.models.vocoding import VocoderStream, whole
+from timbre.paths.path import Path
 from timbre.space.atlas import Atlas, tensor
 from timbre.space.card import card
 from timbre.space.finishing import Finish
 from timbre.space.names import find_space
-from timbre.space.path import Path
-from timbre.space.vocoder import VOCODER, TrainedVocoder, read_vocoder
 from timbre.spectral import Spectrogram
-from timbre.spectral.streaming import STREAMS, StreamingInverter, check_causal
+from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter, check_causal
+from timbre.vocoder.streaming import VocoderStream, whole
+from timbre.vocoder.trained import VOCODER, TrainedVocoder, read_vocoder
 
 DEFAULT_INVERTER = "pghi+8"
 DECODED = 64  # frames at a time
@@ -167,7 +167,7 @@ class Space:
         gives hops, `flush()` the rest.
 
         Args:
-            inverter: "vocoder", or one of :data:`~timbre.spectral.streaming.STREAMS`; by default the vocoder where it
+            inverter: "vocoder", or one of :data:`~timbre.spectral.inversion.streaming.STREAMS`; by default the vocoder where it
                 is the space's own way, else "rtpghi".
             seed: of the phases of noise.
 
@@ -285,14 +285,14 @@ class Space:
             points: one or more, evenly spaced in time.
             kind: "line"; "slerp", which turns about the origin; "spline", smooth through all points; "base", lines in
                 the base space of the flow; "geodesic", the shortest way for the ear, evenly run through (Arvanitidis et
-                al. 2018; see :func:`~timbre.space.geodesic.geodesic`).
+                al. 2018; see :func:`~timbre.paths.geodesic.geodesic`).
             even: spread the times so that equal steps sound equally far; a geodesic is even as it is.
             pitch: MIDI at which evenness is heard; None is without pitch.
 
         Raises:
             ConfigError: for no point, or one of another dimension; for an unknown kind, or "base" without flows.
         """
-        from timbre.space.routes import route  # which need a space
+        from timbre.paths.routes import route  # which need a space
 
         if not points:
             raise ConfigError("A path needs one point at least.")

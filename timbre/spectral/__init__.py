@@ -1,10 +1,10 @@
 """Transforms between waveforms and spectrograms (torch)."""
 
-from timbre.spectral.inverters import INVERTERS, find_inverter, invert
+from timbre.spectral.inversion.inverters import INVERTERS, find_inverter, invert
+from timbre.spectral.inversion.streaming import StreamingInverter
 from timbre.spectral.lapped import DCT, MDCT
 from timbre.spectral.nsgt import NSGT
 from timbre.spectral.spectrogram import Spectrogram
 from timbre.spectral.stft import STFT
-from timbre.spectral.streaming import StreamingInverter
 
 __all__ = ["DCT", "INVERTERS", "MDCT", "NSGT", "STFT", "Spectrogram", "StreamingInverter", "find_inverter", "invert"]

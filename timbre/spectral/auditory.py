@@ -25,7 +25,7 @@ class Listener:
     """Bands count by the exponential of this, from the lowest to the highest."""
 
 
-class AuditoryPicture(nn.Module):
+class AuditoryFeatures(nn.Module):
     """Compressed power in ERB bands by cells of time that widen from the onset on.
 
     Distances between such pictures follow listeners' dissimilarity ratings better than descriptors or spectrograms do

@@ -87,7 +87,7 @@ class NSGT(nn.Module):
         """Magnitudes (n, bands) of steady sines of amplitude 1 at `hz` (n,), 0 to half of the sample rate."""
         return torch.from_numpy(_windows(self._bands, hz.double().cpu().numpy()).T.copy()).to(self.centers)
 
-    def _plan(self, frames: int) -> "_Plan":
+    def _plan(self, frames: int) -> "_TransformPlan":
         return _make_plan(self._bands, self.hop_length, frames, self.centers.dtype, self.centers.device)
 
 
@@ -98,7 +98,7 @@ class _Bands(NamedTuple):
     sample_rate: int
 
 
-class _Plan(NamedTuple):
+class _TransformPlan(NamedTuple):
     """(bands, frames) each: bins of the spectrum, in the order in which sampling folds them, and weights for them."""
 
     place: Tensor
@@ -114,7 +114,7 @@ def _windows(bands: _Bands, hz: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device: torch.device) -> _Plan:
+def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device: torch.device) -> _TransformPlan:
     """Designed in double precision, whatever the transform's. Of a band's bins no two are the same modulo `frames`."""
     samples = frames * hop
     step = bands.sample_rate / samples
@@ -128,4 +128,4 @@ def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device:
     scale = 2.0 / hop  # half of a sine's amplitude is at its positive frequency, and sampling divides it by `hop`
     dual = window / power[place] / scale
     weights = (torch.from_numpy(weight).to(device, dtype) for weight in (window * scale, dual))
-    return _Plan(torch.from_numpy(place).to(device), *weights)
+    return _TransformPlan(torch.from_numpy(place).to(device), *weights)

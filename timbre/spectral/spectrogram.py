@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
 from timbre.spectral.front_ends import envelope, make_design, make_transform, read_nsgt, respond, stft_response
-from timbre.spectral.inverters import invert
+from timbre.spectral.inversion.inverters import invert
 from timbre.spectral.nsgt import NSGT
 from timbre.spectral.stft import STFT
 
 if TYPE_CHECKING:
-    from timbre.spectral._unmixing import Sharpener
+    from timbre.spectral.sharpening import Sharpener
 
 _UPDATES, _STRIDE = 6, 1.8  # of these, steps longer than by the book gain as much as 30 by the book
 
@@ -96,7 +96,7 @@ class Spectrogram(nn.Module):
     @cached_property
     def sharpener(self) -> "Sharpener | None":
         """The second half of :meth:`magnitude`, on the CPU, quick for few frames; None where there is none."""
-        from timbre.spectral._unmixing import Sharpener
+        from timbre.spectral.sharpening import Sharpener
 
         return None if self.filterbank is None else Sharpener(self.filterbank.cpu().numpy(), _UPDATES, _STRIDE)
 

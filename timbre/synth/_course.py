@@ -10,8 +10,7 @@ from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.space import Space
 from timbre.space.space import RELEASE
-from timbre.spectral.descriptors import DESCRIPTORS
-from timbre.spectral.frame_descriptors import check_names, describe_frames
+from timbre.spectral.descriptors import DESCRIPTORS, check_names, describe_frames
 
 HEARD = 40.0  # dB below the start's loudest frame down to which a frame counts
 _SOFT = 2.0  # dB over which frames fade out

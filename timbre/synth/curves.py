@@ -8,9 +8,9 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.space.path_files import numbers, read_rows
-from timbre.spectral._note_scales import LOG2
+from timbre.shapes.path_files import numbers, read_rows
 from timbre.spectral.descriptors import DESCRIPTORS
+from timbre.spectral.descriptors.scales import LOG2
 
 KINDS = ("value", "ratio", "change")
 

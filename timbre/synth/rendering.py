@@ -6,7 +6,8 @@ import numpy as np
 
 from timbre.audio import Audio
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
+from timbre.paths import Path
+from timbre.space import Space
 from timbre.space.finishing import Finish
 from timbre.space.space import DECODED
 from timbre.synth.loudness import steady_gain

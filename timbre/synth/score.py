@@ -10,7 +10,8 @@ import numpy as np
 from timbre.audio import Audio
 from timbre.audio.limiter import Limiter
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
+from timbre.paths import Path
+from timbre.space import Space
 from timbre.space.space import RELEASE
 from timbre.synth.loudness import loudness_of
 from timbre.synth.rendering import render
@@ -70,7 +71,7 @@ def read_midi(file: str | FilePath) -> list[Tone]:
 
 
 @dataclass
-class _Channel:
+class _ScoreChannel:
     """What one channel is doing: pitches and when and how hard they were struck, the pedal, bends so far."""
 
     struck: dict[int, tuple[float, float]] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class _Band:
 
     def __init__(self) -> None:
         self.now, self.tones = 0.0, list[Tone]()
-        self.channels: dict[int, _Channel] = defaultdict(_Channel)
+        self.channels: dict[int, _ScoreChannel] = defaultdict(_ScoreChannel)
 
     def hear(self, message: Any) -> None:
         self.now += message.time
@@ -104,12 +105,12 @@ class _Band:
         elif message.type == "control_change" and message.control == _PEDAL:
             self._press(channel, message.value >= _PEDAL)
 
-    def _press(self, channel: _Channel, down: bool) -> None:
+    def _press(self, channel: _ScoreChannel, down: bool) -> None:
         channel.pedal = down
         for pitch in () if down else tuple(channel.held):
             self._end(channel, pitch)
 
-    def _end(self, channel: _Channel, pitch: int) -> None:
+    def _end(self, channel: _ScoreChannel, pitch: int) -> None:
         channel.held.discard(pitch)
         if pitch not in channel.struck:
             return

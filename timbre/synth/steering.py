@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from timbre.errors import ConfigError
-from timbre.space import Path, Space
+from timbre.paths import Path
+from timbre.space import Space
 from timbre.synth._course import STEPS, Course
 from timbre.synth._gauss_newton import Problem, solve
 from timbre.synth.curves import Curve, Curves
@@ -73,7 +74,7 @@ def steer(
         space: the space.
         start: a point (dim,).
         curves: a curve for each descriptor, by its name in
-            :data:`~timbre.spectral.frame_descriptors.FRAME_DESCRIPTORS`.
+            :data:`~timbre.spectral.descriptors.frames.FRAME_DESCRIPTORS`.
         pitch: MIDI; one value, or a line over the sound; None is without pitch.
         duration: s.
         velocity: 0..1, likewise.
@@ -142,7 +143,7 @@ def walk(
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _SteeringPlan:
     """A sound to be steered: its frames, the frames at which a path has points, and the targets (frames, names)."""
 
     course: Course
@@ -172,7 +173,7 @@ class _Plan:
 def _plan(
     space: Space, start: np.ndarray | Sequence[float], curves: Curves, pitch: Line | None, duration: float,
     velocity: Line, rate: float | None,
-) -> _Plan:  # fmt: skip
+) -> _SteeringPlan:  # fmt: skip
     if not curves:
         raise ConfigError("No curve came; give one for each descriptor that is to be steered.")
     if rate is not None and not rate > 0:
@@ -189,7 +190,7 @@ def _plan(
     target = [curve.natural(name, own[:, k].double().numpy(), times) for k, (name, curve) in enumerate(found.items())]
     number = count if rate is None else max(2, min(count, round(duration * rate) + 1))
     frames = torch.from_numpy(np.unique(np.round(np.linspace(0, count - 1, number)).astype(np.int64)))
-    return _Plan(course, point, frames, torch.from_numpy(np.stack(target, 1)).float(), course.counting(spectra))
+    return _SteeringPlan(course, point, frames, torch.from_numpy(np.stack(target, 1)).float(), course.counting(spectra))
 
 
 def _line(value: Line, count: int) -> np.ndarray:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timbre.data.augmentation import Augmentation
-from timbre.data.features import Features
+from timbre.data.features.augmentation import Augmentation
+from timbre.data.features.table import Features
 from timbre.models.conditions import Conditions
 
 _CHUNK = 1024  # rows that are on their way to a device at a time

@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # it brings Lightning along
 
 
 @dataclass(frozen=True)
-class Errors:
-    """Errors over a set of notes, all bins and frames alike.
+class ReconstructionErrors:
+    """ReconstructionErrors over a set of notes, all bins and frames alike.
 
     Attributes:
         l1_db: mean absolute error, dB.
@@ -27,7 +27,9 @@ class Errors:
     notes: int
 
 
-def errors(model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks: "Ranks | None" = None) -> Errors:
+def errors(
+    model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks: "Ranks | None" = None
+) -> ReconstructionErrors:
     """Reconstruct the notes of `batches` from their points, and compare.
 
     Args:
@@ -52,4 +54,4 @@ def errors(model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks
         notes += len(found.rows)
     if ranks is not None:
         absolute, square, values, notes = ranks.sum(absolute, square, values, notes)
-    return Errors(absolute / values, (square / values) ** 0.5, int(notes))
+    return ReconstructionErrors(absolute / values, (square / values) ** 0.5, int(notes))

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from timbre.config import Config
 from timbre.data import Library
-from timbre.data.features import Features
+from timbre.data.features.table import Features
 from timbre.data.ratings import Ratings, match_instruments, match_sounds, mds, merged, normalised
 from timbre.errors import ConfigError
-from timbre.models.axes import AxesTerm, axis_values, find_axes
-from timbre.models.labels import Labels
-from timbre.models.perceptual import MetricTerm, PriorTerm, RatingsTerm, SumOfTerms
-from timbre.models.pitch_free import AdversaryTerm, PairTerm
+from timbre.models.regularizers.axes import AxesTerm, axis_values, find_axes
+from timbre.models.regularizers.labels import Labels
+from timbre.models.regularizers.perceptual import MetricTerm, PriorTerm, RatingsTerm, SumOfTerms
+from timbre.models.regularizers.pitch import AdversaryTerm, PairTerm
 from timbre.spectral import Spectrogram
-from timbre.spectral.auditory import AuditoryPicture
+from timbre.spectral.auditory import AuditoryFeatures
 from timbre.training import schedule
 from timbre.training.batches import Batch, batch, send
 
@@ -69,7 +69,7 @@ class Regularizers:
         self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
         self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
         pictures = "metric" in self.settings.perceptual
-        self.listener = AuditoryPicture(front, config.data.duration).to(device) if pictures else None
+        self.listener = AuditoryFeatures(front, config.data.duration).to(device) if pictures else None
         self.axes = find_axes(self.settings.axes)
         self.axis_values = torch.full((len(features.note), len(self.axes)), torch.nan, device=device)
         self.measured = np.zeros(len(features.note), bool)
@@ -156,7 +156,7 @@ def _perceptual(config: Config, notes: NoteLabels | None, front: Spectrogram) ->
 
 
 def _metric(config: Config, front: Spectrogram) -> MetricTerm:
-    size = AuditoryPicture(front, config.data.duration).size
+    size = AuditoryFeatures(front, config.data.duration).size
     return MetricTerm(config.model.dim, size, config.regularization.perceptual_dims)
 
 

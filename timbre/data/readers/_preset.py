@@ -16,7 +16,7 @@ _SHOWN = 120
 
 
 @dataclass(frozen=True)
-class Preset:
+class PresetLabels:
     """What the name of a preset says."""
 
     file: str
@@ -29,7 +29,7 @@ class Preset:
     """Whether its name says that it plays the ends of notes."""
 
 
-def preset_of(file: str, root: str) -> Preset:
+def preset_of(file: str, root: str) -> PresetLabels:
     """What the name of a preset says, or of the folders around it; `root` is the name of the library's own.
 
     CelloEnsPizz is a cello_ens played pizz; of names such as "Saxello - Staccato" the second part says how it is
@@ -48,7 +48,7 @@ def preset_of(file: str, root: str) -> Preset:
         above = words_of(folders.pop())
         telling = [] if set(above) <= _MANNERS | _GENERAL else above
     known = known_in(" ".join(telling))
-    return Preset(
+    return PresetLabels(
         file=file,
         instrument="_".join(telling) or plain(shown(path.stem)) or "unknown",
         family=known[1] if known else None,

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from timbre.data.library import Note
 from timbre.data.names import parse_note, velocity_of
 from timbre.data.parts import Excerpt
-from timbre.data.readers._preset import Preset, family_around, known_in, manner_in, mark_in
+from timbre.data.readers._preset import PresetLabels, family_around, known_in, manner_in, mark_in
 from timbre.data.report import Dropped
 from timbre.data.sounds import extent
 from timbre.errors import LibraryError
@@ -25,10 +25,10 @@ Opcodes = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Zone:
+class SampleZone:
     """A recording as a preset spreads it over keys and velocities."""
 
-    preset: Preset
+    preset: PresetLabels
     file: str
     """The sound, or the archive around it, relative to the library's folder."""
     member: str | None
@@ -52,7 +52,7 @@ class Zone:
     """Why it is no note, if it is none."""
 
 
-def notes_of(zones: Iterable[Zone], root: Path) -> tuple[list[Note], list[Dropped]]:
+def notes_of(zones: Iterable[SampleZone], root: Path) -> tuple[list[Note], list[Dropped]]:
     """One note for each stretch of a recording that a zone plays, named by the first preset that plays it.
 
     Among zones of one preset the one counts whose keys hold the recording's own. Recordings that no zone plays as a
@@ -75,7 +75,7 @@ def notes_of(zones: Iterable[Zone], root: Path) -> tuple[list[Note], list[Droppe
     return [notes[number] for number in sorted(notes)], dropped
 
 
-def velocity(zone: Zone) -> float | None:
+def velocity(zone: SampleZone) -> float | None:
     """Middle of the velocities that play a zone, 0 to 1; None where it is played at all of them."""
     if zone.softest <= 1 and zone.hardest >= 127:
         return None
@@ -99,7 +99,7 @@ def key_in(opcodes: Opcodes, name: str, otherwise: float) -> float:
         return otherwise
 
 
-def _note(zone: Zone, part: Excerpt | None, root: Path) -> Note:
+def _note(zone: SampleZone, part: Excerpt | None, root: Path) -> Note:
     preset = zone.preset
     instrument, family = preset.instrument, preset.family
     switch, *labels = (label[:_LONGEST_LABEL] for label in (zone.switch, *zone.labels))
@@ -126,7 +126,7 @@ def _first(*values: str | None) -> str | None:
     return next(filter(None, values), None)
 
 
-def _part(zone: Zone, header: Callable[[str, str | None], tuple[int, int] | None]) -> Excerpt | str | None:
+def _part(zone: SampleZone, header: Callable[[str, str | None], tuple[int, int] | None]) -> Excerpt | str | None:
     """The stretch that a zone plays, None for a whole file, or why it plays nothing."""
     start, end = 0.0, None
     if zone.first > 0 or zone.last < LARGEST:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
 
-from timbre.data.readers._preset import Preset, preset_of, shown
+from timbre.data.readers._preset import PresetLabels, preset_of, shown
 from timbre.data.readers._reader import Options, Reader, Reading
-from timbre.data.readers._sampler import LARGEST, Zone, key_in, notes_of, number_in
+from timbre.data.readers._sampler import LARGEST, SampleZone, key_in, notes_of, number_in
 from timbre.data.report import Dropped
 from timbre.data.sounds import LARGEST_MEMBER, UNPACKING, unpacked
 from timbre.data.tree import FOREIGN, SOUND, Listing, Tree, decoded
@@ -72,7 +72,7 @@ def _refusal(member: zipfile.ZipInfo) -> str | None:
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    zones: list[Zone] = []
+    zones: list[SampleZone] = []
     dropped: list[Dropped] = []
     named = tree.named(".dspreset", ".dslibrary")
     for file in named:
@@ -91,10 +91,10 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(notes, dropped, tree.chosen or f"{len(named)} Decent Sampler files")
 
 
-def _read_archive(tree: Tree, file: str, zones: list[Zone], dropped: list[Dropped]) -> None:
+def _read_archive(tree: Tree, file: str, zones: list[SampleZone], dropped: list[Dropped]) -> None:
     """Add what the presets of an archive play, and what they leave alone."""
     archive = _Archive(tree.root / file)
-    inside: list[Zone] = []
+    inside: list[SampleZone] = []
     for member in archive.files:
         if member.lower().endswith(".dspreset") and not _hidden(member):
             try:
@@ -118,7 +118,7 @@ def _hidden(member: str) -> bool:
 
 
 def _read_preset(
-    place: Listing, file: str, text: str, preset: Preset, zones: list[Zone], dropped: list[Dropped]
+    place: Listing, file: str, text: str, preset: PresetLabels, zones: list[SampleZone], dropped: list[Dropped]
 ) -> None:
     """Add the samples of a preset, and those of them that are not there."""
     beside = posixpath.dirname(file)
@@ -132,12 +132,12 @@ def _read_preset(
     dropped += [Dropped(reference, why) for reference, why in lacking.items()]
 
 
-def _zone(preset: Preset, sample: Sample, file: str) -> Zone:
+def _zone(preset: PresetLabels, sample: Sample, file: str) -> SampleZone:
     low, high = key_in(sample, "lonote", 0.0), key_in(sample, "hinote", 127.0)
     root = key_in(sample, "rootnote", -1.0)
     softest, hardest = number_in(sample, "lovel", 0.0), number_in(sample, "hivel", 127.0)
     in_turn = "seqposition" in sample and sample.get("seqmode", "always").lower() != "always"
-    return Zone(
+    return SampleZone(
         preset=preset,
         file=file,
         member=None,
@@ -162,7 +162,7 @@ def _pitch(sample: Sample, root: float) -> float | None:
     return pitch if 0 <= pitch <= 127 else None
 
 
-def _problem(preset: Preset, sample: Sample, playable: bool) -> str | None:
+def _problem(preset: PresetLabels, sample: Sample, playable: bool) -> str | None:
     """Why a sample is played as no note."""
     when = _NEVER.get(sample.get("trigger", "attack").lower())
     when = "when a controller moves" if "oncc" in sample else _NEVER["release"] if preset.releases else when

@@ -4,9 +4,9 @@ import posixpath
 from collections import Counter
 
 from timbre.data.names import parse_note
-from timbre.data.readers._preset import Preset, preset_of, shown
+from timbre.data.readers._preset import PresetLabels, preset_of, shown
 from timbre.data.readers._reader import Options, Reader, Reading
-from timbre.data.readers._sampler import LARGEST, Zone, key_in, notes_of, number_in
+from timbre.data.readers._sampler import LARGEST, SampleZone, key_in, notes_of, number_in
 from timbre.data.readers._sfz_text import Region, Sfz, parse_sfz
 from timbre.data.report import Dropped
 from timbre.data.sounds import root_key
@@ -16,7 +16,7 @@ from timbre.errors import LibraryError
 
 def _read(tree: Tree, options: Options) -> Reading:
     presets, dropped = _parse(tree)
-    zones: list[Zone] = []
+    zones: list[SampleZone] = []
     for file, sfz in presets.items():
         there, lacking = _zones(tree, preset_of(file, tree.root.name), sfz)
         zones += there
@@ -42,9 +42,9 @@ def _parse(tree: Tree) -> tuple[dict[str, Sfz], list[Dropped]]:
     return {file: sfz for file, sfz in presets.items() if file not in included} or presets, dropped
 
 
-def _zones(tree: Tree, preset: Preset, sfz: Sfz) -> tuple[list[Zone], list[Dropped]]:
+def _zones(tree: Tree, preset: PresetLabels, sfz: Sfz) -> tuple[list[SampleZone], list[Dropped]]:
     """The regions that play a file of the tree; of the others, one entry for each file or kind of sound they name."""
-    zones: list[Zone] = []
+    zones: list[SampleZone] = []
     lacking: dict[str, str] = {}
     silent: Counter[str] = Counter()
     beside = posixpath.dirname(preset.file)
@@ -64,12 +64,12 @@ def _zones(tree: Tree, preset: Preset, sfz: Sfz) -> tuple[list[Zone], list[Dropp
     return zones, [Dropped(reference, why) for reference, why in lacking.items()] + others
 
 
-def _zone(tree: Tree, preset: Preset, region: Region, file: str) -> Zone:
+def _zone(tree: Tree, preset: PresetLabels, region: Region, file: str) -> SampleZone:
     center = _center(tree, region, file)
     low, high = key_in(region, "lokey", 0.0), key_in(region, "hikey", 127.0)
     softest, hardest = _velocities(region)
     last = number_in(region, "end", LARGEST)
-    return Zone(
+    return SampleZone(
         preset=preset,
         file=file,
         member=None,
@@ -133,7 +133,7 @@ def _take(region: Region) -> int | None:
     return 1 + max(0, round(low / (high - low))) if 1e-3 < high - low < 1 else None
 
 
-def _problem(preset: Preset, region: Region, playable: bool) -> str | None:
+def _problem(preset: PresetLabels, region: Region, playable: bool) -> str | None:
     """Why a region plays no note."""
     if region.get("trigger", "attack").lower().startswith("release") or preset.releases:
         return f"{preset.file} plays it when a key is let go"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from timbre.data.library import Note
 from timbre.data.names import ARTICULATIONS, family_of, plain
-from timbre.data.parts import Excerpt, Part, Voice
+from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped
-from timbre.data.soundfont import Preset, SoundFont, Zone, read_soundfont
+from timbre.data.soundfonts.soundfont import SoundFont, SoundFontPreset, SoundFontZone, read_soundfont
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
@@ -65,7 +65,7 @@ class _Source:
         return len({preset.program for preset in self.font.presets if preset.bank == 0}) >= _GENERAL
 
     @cached_property
-    def main(self) -> list[Preset]:
+    def main(self) -> list[SoundFontPreset]:
         """The presets that are read."""
         playable = [preset for preset in self.font.presets if preset.zones and preset.program <= 127]
         found = {(preset.bank, preset.program): preset for preset in reversed(playable)}
@@ -75,10 +75,10 @@ class _Source:
         kits = [preset for preset in presets if preset.bank == _DRUMS]
         return [preset for preset in melodic if not self.is_effect(preset)] + kits[:1]
 
-    def is_effect(self, preset: Preset) -> bool:
+    def is_effect(self, preset: SoundFontPreset) -> bool:
         return self.general and preset.bank != _DRUMS and preset.program in _EFFECTS
 
-    def why_not(self, preset: Preset) -> str:
+    def why_not(self, preset: SoundFontPreset) -> str:
         """Why a preset is not read."""
         if not preset.zones:
             return "has no sound"
@@ -90,10 +90,10 @@ class _Source:
             return "another drum kit; the first is taken"
         return "a variation; another preset of that program is taken"
 
-    def is_pitched(self, preset: Preset) -> bool:
+    def is_pitched(self, preset: SoundFontPreset) -> bool:
         return preset.bank != _DRUMS and not (self.general and preset.program in _HITS)
 
-    def family(self, preset: Preset) -> str | None:
+    def family(self, preset: SoundFontPreset) -> str | None:
         """By the preset's name, by General MIDI, or by a word of the name."""
         if preset.bank == _DRUMS:
             return "percussion"
@@ -103,7 +103,7 @@ class _Source:
         words = plain(preset.name).split("_")
         return family_of(preset.name) or next(filter(None, map(family_of, reversed(words))), None)
 
-    def drum(self, preset: Preset, zone: Zone, key: int) -> str:
+    def drum(self, preset: SoundFontPreset, zone: SoundFontZone, key: int) -> str:
         """Name of a drum: by General MIDI, or as the SoundFont calls it."""
         if self.general and key in _DRUM_NAMES:
             return _DRUM_NAMES[key]
@@ -112,7 +112,13 @@ class _Source:
         return plain(re.sub(r"\W*\b[LR]\b\W*$", "", name)) or "drum"
 
     def note(
-        self, preset: Preset, zone: Zone, key: int, pitch: float | None, velocity: float | None, part: Part
+        self,
+        preset: SoundFontPreset,
+        zone: SoundFontZone,
+        key: int,
+        pitch: float | None,
+        velocity: float | None,
+        part: Part,
     ) -> Note:
         is_drum = preset.bank == _DRUMS
         words = plain(preset.name).split("_")
@@ -147,7 +153,7 @@ def _voices(source: _Source, options: Options) -> Iterator[Note | Dropped]:
             yield _left_out(source, preset, source.why_not(preset))
 
 
-def _voices_of(source: _Source, preset: Preset, options: Options) -> Iterator[Note]:
+def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> Iterator[Note]:
     pitched = source.is_pitched(preset)
     for key in _keys(source, preset, options):
         for velocity in options.velocities:
@@ -156,11 +162,11 @@ def _voices_of(source: _Source, preset: Preset, options: Options) -> Iterator[No
                 zone = min(zones, key=lambda zone: (abs(zone.pitch - key), zone.sample))
                 number = source.font.pair(zone.sample)[0]
                 sample = f"{number} {source.font.samples[number].name}"
-                voice = Voice(preset.bank, preset.program, key, velocity, sample)
+                voice = SoundFontVoice(preset.bank, preset.program, key, velocity, sample)
                 yield source.note(preset, zone, key, float(key) if pitched else None, velocity / 127, voice)
 
 
-def _keys(source: _Source, preset: Preset, options: Options) -> list[int]:
+def _keys(source: _Source, preset: SoundFontPreset, options: Options) -> list[int]:
     """The keys at which to render a preset: those asked for within an octave of its recordings."""
     if preset.bank == _DRUMS:
         return sorted({key for zone in preset.zones for key in range(zone.keys.low, zone.keys.high + 1)})
@@ -174,13 +180,13 @@ def _keys(source: _Source, preset: Preset, options: Options) -> list[int]:
     return [key for key in wanted if low <= key <= high]
 
 
-def _left_out(source: _Source, preset: Preset, reason: str) -> Dropped:
+def _left_out(source: _Source, preset: SoundFontPreset, reason: str) -> Dropped:
     return Dropped(f"{source.file}, preset {preset.bank}:{preset.program} {preset.name}", reason)
 
 
 def _recordings(source: _Source) -> Iterator[Note | Dropped]:
     """The recordings as they are, a stereo one once, and those that no instrument uses."""
-    uses: dict[int, list[tuple[Preset, Zone]]] = {}
+    uses: dict[int, list[tuple[SoundFontPreset, SoundFontZone]]] = {}
     for preset in (*source.main, *source.font.presets):  # the presets that are read name them
         for zone in preset.zones:
             uses.setdefault(source.font.pair(zone.sample)[0], []).append((preset, zone))
@@ -195,7 +201,7 @@ def _recordings(source: _Source) -> Iterator[Note | Dropped]:
             yield Dropped(f"{source.file}, sample {number} {sample.name}", why)
 
 
-def _recording(source: _Source, number: int, uses: list[tuple[Preset, Zone]]) -> Note:
+def _recording(source: _Source, number: int, uses: list[tuple[SoundFontPreset, SoundFontZone]]) -> Note:
     """A recording under the name of the first preset that plays it, at the pitch that most of them give it."""
     preset, zone = uses[0]
     pitch = Counter(zone.pitch for _, zone in uses).most_common(1)[0][0]

@@ -1,0 +1,66 @@
+"""`timbre inspect`."""
+
+import textwrap
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import timbre
+from timbre.cli.training.train import print_figures
+
+if TYPE_CHECKING:
+    from timbre.space import Space
+
+
+def inspect(space: str | None = None, /, *, names: bool = False) -> None:
+    """Describe a saved space: its dimensions, known sounds, settings, figures and files; or list the spaces by name.
+
+    Parameters
+    ----------
+    space
+        Folder of a saved space, or the name of one. Without one, the known names are listed.
+    names
+        List the names of all known sounds too.
+    """
+    from timbre.space.names import find_space
+
+    if space is None:
+        _print_names()
+        return
+    folder, fitted = find_space(space), timbre.load(space)
+    print(f"{space}: {fitted.dim} dimensions, {len(fitted.atlas)} known sounds")
+    _print_sounds(fitted)
+    print("\nSettings:")
+    for table, settings in fitted.config.to_dict().items():
+        print(f"  [{table}] " + ", ".join(f"{key} {value}" for key, value in settings.items()))
+    print_figures(fitted)
+    print("\nFiles:")
+    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+        print(f"  {file.name:<20}{file.stat().st_size / 1e6:.2f} MB")
+    if names:
+        print("\nKnown sounds:", *fitted.atlas, sep="\n  ")
+
+
+def _print_names() -> None:
+    """The spaces that have names: those on the disk, then those that can be fetched."""
+    from timbre.space.names import local_spaces
+    from timbre.space.registry import registry
+
+    local = local_spaces()
+    for name, folder in local.items():
+        print(f"{name:<20}{folder}")
+    for name, entry in registry().items():
+        if name not in local:
+            print(f"{name:<20}to be fetched, {entry.bytes / 1e6:.1f} MB, {entry.licence}: {entry.url}")
+    if not local:
+        print("No space that is on this disk has a name; spaces of your own are given by the path of their folder.")
+
+
+def _print_sounds(space: "Space") -> None:
+    """How many sounds of each instrument and of each part of the split."""
+    instruments = Counter(space.atlas.instruments)
+    listed = ", ".join(f"{name}\N{NO-BREAK SPACE}{count}" for name, count in sorted(instruments.items()))
+    lines = textwrap.fill(listed, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    print(lines.replace("\N{NO-BREAK SPACE}", " "))
+    print("  " + ", ".join(f"{name} {count}" for name, count in Counter(space.atlas.splits).items()))
+    if "held_out" in space.report:
+        print(f"  held out {space.report['held_out']}")

@@ -1,0 +1,179 @@
+"""`timbre scan`."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+import timbre
+from timbre.cli.outputs import check_target, make_folder
+from timbre.errors import ConfigError, LibraryError
+
+if TYPE_CHECKING:
+    from timbre.data import Library
+    from timbre.data.readers import Options
+
+By = Literal["file", "pitch", "instrument", "source"]
+
+
+def scan(
+    folder: Path,
+    /,
+    *,
+    format: str | None = None,  # noqa: A002  (the word that users know)
+    pattern: str | None = None,
+    octave: Literal["C3", "C4", "C5"] | None = None,
+    pitches: str | None = None,
+    velocities: str = "40,80,120",
+    raw: bool = False,
+    leave_out: str | None = None,
+    split_by: By | None = None,
+    valid: float = 0.1,
+    test: float = 0.1,
+    split_seed: int = 0,
+    out: Path | None = None,
+    page: Literal["html", "md", "none"] = "html",
+    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    measure: Annotated[bool, Parameter(negative="--no-measure")] = True,
+    strict: bool = False,
+) -> None:
+    """List the notes of a library: what was kept, what was dropped and why, and what is doubtful.
+
+    Writes library.json, which `timbre train` takes in place of the folder, and a report with pictures.
+
+    Parameters
+    ----------
+    folder
+        Folder of sound files, or an .sf2, .sf3, .sfz, .dspreset, .dslibrary or library.json file.
+    format
+        Format of the library; found by looking unless given. One of: table, nsynth, tinysol, orchideasol,
+        philharmonia, iowa, good-sounds, medley, sfz, soundfont, decent, pattern, folders.
+    pattern
+        How files are named: "{instrument}/{note}_{dynamics}_rr{take}.wav".
+    octave
+        The name of MIDI note 60 in the file names; voted by measured pitches unless given.
+    pitches
+        MIDI keys or note names at which SoundFonts are rendered: "C2,E2,G2", or first:last:step as in "36:96:2".
+        Every second semitone of each instrument's range unless given.
+    velocities
+        MIDI velocities at which SoundFonts are rendered.
+    raw
+        Take the samples of SoundFonts as they are instead of rendering them.
+    leave_out
+        Kinds of flags, such as "pitch,octave,duplicate": notes that have one are dropped.
+    split_by
+        What is held out whole: files (recordings), pitches, instruments or sources. By file unless given, or as the
+        library itself says.
+    valid
+        Share held out to choose the best checkpoint.
+    test
+        Share never seen in training.
+    split_seed
+        Seed of the split.
+    out
+        Folder for library.json and the report; NAME-scan here unless given.
+    page
+        Kind of the report.
+    json_file
+        Write the library file here instead.
+    measure
+        Decode every sound and measure pitch, loudness, silence, clipping and duplicates.
+    strict
+        Fail if any note has a flag.
+    """
+    options = _options(pattern, octave, pitches, velocities, raw)
+    targets = _targets(folder, out, page, json_file)
+    library = timbre.scan(folder, format, options, measure=measure, progress=True)
+    if leave_out:
+        library = library.leave_out(*(kind.strip() for kind in leave_out.split(",")))
+    library = _divided(library, split_by, valid, test, split_seed)
+    print(library.report.table())
+    _print_split(library)
+    _write(library, *targets)
+    if strict:
+        library.report.require_no_flags()
+
+
+def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) -> tuple[Path, Path | None]:
+    """The library file and the report to write, refused before any work if they could not be written."""
+    target = out or Path(f"{_stem(folder)}-scan")
+    report = target / f"report.{page}" if page != "none" and (out or not json_file) else None
+    if report or not json_file:
+        for file in (target / "library.json", target / f"report.{page}") if target.is_dir() else (target,):
+            check_target(file)
+    if json_file:
+        check_target(json_file)
+    return json_file or target / "library.json", report
+
+
+def _options(pattern: str | None, octave: str | None, pitches: str | None, velocities: str, raw: bool) -> "Options":
+    from timbre.data.readers import Options
+
+    return Options(
+        pattern=pattern,
+        octave=octave,
+        pitches=_keys("pitches", pitches) if pitches else None,
+        velocities=_keys("velocities", velocities),
+        raw=raw,
+    )
+
+
+def _keys(name: str, text: str) -> tuple[int, ...]:
+    """MIDI numbers from "60,C5" or from first:last:step."""
+    from timbre.data.names import parse_note
+
+    words = text.split(":") if ":" in text else text.split(",")
+    try:
+        numbers = [round(parse_note(word.strip())) for word in words]
+    except LibraryError as error:
+        raise ConfigError(f"--{name} {text}: {error}") from error
+    if ":" not in text:
+        return tuple(dict.fromkeys(numbers))
+    first, last, step = (*numbers, 1)[:3]
+    if len(numbers) > 3 or step < 1 or last < first:
+        raise ConfigError(f"--{name} is {text!r}; first:last:step, such as 36:96:2, or numbers with commas are wanted.")
+    return tuple(range(first, last + 1, step))
+
+
+def _stem(folder: Path) -> str:
+    """A name for what is written about a library."""
+    path = Path(os.path.abspath(folder.expanduser()))
+    return (path.stem if path.is_file() else path.name) or "library"
+
+
+def _divided(library: "Library", by: By | None, valid: float, test: float, seed: int) -> "Library":
+    """The library with a split: the one asked for, else its own, else by file if it has enough notes."""
+    from timbre.data.split import FEWEST, Division
+
+    Division(by or "file", valid, test, seed)
+    if by is None and (any(note.split for note in library) or len(library) < FEWEST):
+        return library
+    try:
+        return library.divided(by or "file", valid, test, seed)
+    except LibraryError as error:
+        if by is not None:
+            raise
+        print(f"not split: {error}")  # a single file of many notes can be scanned all the same
+        return library
+
+
+def _print_split(library: "Library") -> None:
+    parts = Counter(note.split for note in library if note.split)
+    if parts:
+        counts = ", ".join(f"{parts[part]} {part}" for part in ("train", "valid", "test"))
+        print(f"split {library.division or 'as the library says'}: {counts}")
+
+
+def _write(library: "Library", file: Path, report: Path | None) -> None:
+    from timbre.data.storage import save_library
+
+    for target in filter(None, (file, report)):
+        make_folder(target.parent)
+    save_library(library, file)
+    print(f"\n{file}  {len(library)} note{'s' * (len(library) != 1)}")
+    if report:
+        from timbre.report.library_page import write_page
+
+        print(write_page(library, report))

@@ -1,0 +1,1 @@
+"""Public libraries: their recipes, downloads and archives."""

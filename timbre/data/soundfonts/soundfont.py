@@ -1,0 +1,247 @@
+"""SoundFonts (sf2 and sf3): which recording sounds at which key of which preset, and the recordings themselves."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from timbre.audio import Audio
+from timbre.audio.files import decode
+from timbre.data.soundfonts._riff import Chunks, Generators, printable, read_chunks, read_zones
+from timbre.errors import AudioError, LibraryError
+
+# Generators, by their numbers in the SoundFont Technical Specification 2.04, section 8.1.
+_INSTRUMENT, _KEYS, _VELOCITIES, _COARSE, _FINE, _SAMPLE, _ROOT = 41, 43, 44, 51, 52, 53, 58
+_RIGHT, _LEFT, _COMPRESSED, _ROM = 2, 4, 0x10, 0x8000  # bits of a sample's kind
+_MOST_ZONES = 1 << 18  # FluidR3 has 17,000; a damaged file may ask for 2**32
+_RATES = range(400, 400_000)  # Hz
+
+
+class Range(NamedTuple):
+    """MIDI keys or velocities, both ends included."""
+
+    low: int
+    high: int
+
+    def common(self, other: "Range") -> "Range":
+        """What lies in both; `low` is above `high` where nothing does."""
+        return Range(max(self.low, other.low), min(self.high, other.high))
+
+
+class SoundFontZone(NamedTuple):
+    """A recording on a part of a preset's keyboard."""
+
+    sample: int
+    """Number of the recording."""
+    keys: Range
+    velocities: Range
+    pitch: float
+    """Key (MIDI, with cents) at which the recording sounds as it was made, neither higher nor lower."""
+    instrument: str
+    """Name of the SoundFont's own building block that the preset takes it from; for drums, often the drum."""
+
+
+@dataclass(frozen=True)
+class SoundFontPreset:
+    """An instrument as players choose it."""
+
+    bank: int
+    """MIDI bank; 128 holds the drum kits."""
+    program: int
+    """MIDI program, 0 to 127."""
+    name: str
+    zones: tuple[SoundFontZone, ...]
+    """In the file's order; preset and instrument zones are already joined."""
+
+    def sounding(self, key: int, velocity: int) -> list[SoundFontZone]:
+        """The zones that a note starts."""
+        return [
+            zone
+            for zone in self.zones
+            if zone.keys.low <= key <= zone.keys.high and zone.velocities.low <= velocity <= zone.velocities.high
+        ]
+
+
+class Sample(NamedTuple):
+    """The header of a recording."""
+
+    name: str
+    start: int
+    """First frame of 16 bits, or first byte where it is compressed, from the beginning of all samples."""
+    end: int
+    """The one after the last."""
+    loop_start: int
+    loop_end: int
+    rate: int
+    """Hz."""
+    key: int
+    """MIDI key at which it was recorded; a zone may say otherwise. 255 is unpitched."""
+    correction: int
+    """Cents by which it has to be raised to be in tune."""
+    link: int
+    """Number of the other side of a stereo recording."""
+    kind: int
+    """1 mono, 2 right, 4 left, 8 linked; plus 16 where it is an OGG stream and 32768 where it is not in the file."""
+
+
+@dataclass(frozen=True)
+class SoundFont:
+    """What a SoundFont says of itself, without the sound."""
+
+    file: Path
+    name: str
+    """INAM; the file's name where there is none."""
+    copyright: str
+    """ICOP."""
+    comment: str
+    """ICMT."""
+    presets: tuple[SoundFontPreset, ...]
+    """By bank and program."""
+    samples: tuple[Sample, ...]
+    sound: tuple[int, int]
+    """First byte and size of the samples in the file."""
+
+    other_sides: dict[int, int]
+    """Of each recording that is one side of a stereo one, the number of the other."""
+
+    def pair(self, number: int) -> tuple[int, ...]:
+        """The numbers of both sides of a stereo recording, the left first; of a mono one, its own."""
+        other = self.other_sides.get(number)
+        if other is None:
+            return (number,)
+        return (number, other) if self.samples[number].kind & _LEFT else (other, number)
+
+
+def read_soundfont(path: str | os.PathLike[str]) -> SoundFont:
+    """Presets and sample headers of an sf2 or sf3 file; of the sound itself nothing is read.
+
+    Raises:
+        LibraryError: if it cannot be read, is no SoundFont, breaks off or contradicts itself.
+    """
+    path = Path(path).expanduser()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise LibraryError(f"{path} cannot be read: {error.strerror}.") from error
+    return _parsed(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, changed: int, size: int) -> SoundFont:
+    """Kept, because every recording is asked for by itself; a file that was replaced is read again."""
+    chunks = read_chunks(path)
+    samples = tuple(Sample(printable(record[0]), *record[1:]) for record in chunks.tables["shdr"][:-1])
+    try:
+        presets = tuple(sorted(_presets(chunks, samples), key=lambda preset: (preset.bank, preset.program)))
+    except LibraryError as error:
+        raise LibraryError(f"{path} is a damaged SoundFont: {error}") from error
+    texts = [chunks.texts.get(name, "") for name in ("INAM", "ICOP", "ICMT")]
+    return SoundFont(path, texts[0] or path.stem, texts[1], texts[2], presets, samples, chunks.sound, _pairs(samples))
+
+
+def _pairs(samples: tuple[Sample, ...]) -> dict[int, int]:
+    """The other side of every stereo recording: by the links, or by names where these were lost, as in FluidR3."""
+    lefts = [number for number, sample in enumerate(samples) if sample.kind & _LEFT]
+    rights = {_stem(sample): number for number, sample in enumerate(samples) if sample.kind & _RIGHT}
+    others: dict[int, int] = {}
+    for left in lefts:
+        sample = samples[left]
+        linked = samples[sample.link] if sample.link < len(samples) else None
+        mutual = linked is not None and linked.kind & _RIGHT and linked.link == left and linked.rate == sample.rate
+        right = sample.link if mutual else rights.get(_stem(sample))
+        if right is not None and right not in others:
+            others |= {left: right, right: left}
+    return others
+
+
+def _stem(sample: Sample) -> tuple[str, int]:
+    """What the names of both sides share, "Piano A0" of "Piano A0(L)" and "Piano A0(R)", and the rate."""
+    return re.sub(r"[\s_(-]*[LR]\)?$", "", sample.name), sample.rate
+
+
+def read_sample(path: str | os.PathLike[str], number: int) -> Audio:
+    """A recording as it is in the file, both sides of a stereo one together; 24-bit ones are read with 16.
+
+    Raises:
+        AudioError: if the file cannot be understood or has no such recording, or it is no sound or not in the file.
+    """
+    try:
+        font = read_soundfont(path)
+    except LibraryError as error:
+        raise AudioError(str(error)) from error
+    if not 0 <= number < len(font.samples):
+        raise AudioError(f"{font.file} has no sample {number}; it has {len(font.samples)}, counted from 0.")
+    sides = [_recording(font, side) for side in font.pair(number)]
+    length = min(side.samples.shape[1] for side in sides)
+    return Audio(np.concatenate([side.samples[:1, :length] for side in sides]), sides[0].sample_rate)
+
+
+def _recording(font: SoundFont, number: int) -> Audio:
+    sample = font.samples[number]
+    name = f"{font.file}: sample {number} ({sample.name})"
+    if sample.kind & _ROM:
+        raise AudioError(f"{name} is in the ROM of a sound card, not in the file.")
+    if sample.rate not in _RATES:
+        raise AudioError(f"{name} is damaged: it has {sample.rate} Hz.")
+    width = 1 if sample.kind & _COMPRESSED else 2
+    if not 0 <= sample.start < sample.end <= font.sound[1] // width:
+        raise AudioError(f"{name} is damaged: it lies from {sample.start} to {sample.end}, outside the samples.")
+    try:
+        with font.file.open("rb") as file:
+            file.seek(font.sound[0] + width * sample.start)
+            content = file.read(width * (sample.end - sample.start))
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read: {error.strerror}.") from error
+    if width == 1:
+        return decode(content, name)
+    return Audio((np.frombuffer(content, "<i2") / 32768).astype(np.float32), sample.rate)
+
+
+def _presets(chunks: Chunks, samples: tuple[Sample, ...]) -> Iterator[SoundFontPreset]:
+    tables = chunks.tables
+    names = [printable(record[0]) for record in tables["inst"]]
+    first_bags = [record[1] for record in tables["inst"]]
+    instruments = read_zones(first_bags, tables["ibag"], tables["igen"], _SAMPLE, len(samples))
+    first_bags = [record[3] for record in tables["phdr"]]
+    bags = read_zones(first_bags, tables["pbag"], tables["pgen"], _INSTRUMENT, len(instruments))
+    count = 0
+    for record, zones in zip(tables["phdr"], bags, strict=False):
+        count += sum(len(instruments[zone[_INSTRUMENT]]) for zone in zones)
+        if count > _MOST_ZONES:
+            raise LibraryError(f"its presets have more than {_MOST_ZONES} zones.")
+        joined = [
+            _join(outer, inner, samples[inner[_SAMPLE]], names[outer[_INSTRUMENT]])
+            for outer in zones
+            for inner in instruments[outer[_INSTRUMENT]]
+        ]
+        heard = tuple(zone for zone in joined if zone.keys.low <= zone.keys.high)
+        heard = tuple(zone for zone in heard if zone.velocities.low <= zone.velocities.high)
+        yield SoundFontPreset(record[2], record[1], printable(record[0]), heard)
+
+
+def _join(outer: Generators, inner: Generators, sample: Sample, instrument: str) -> SoundFontZone:
+    """The zone of an instrument as it sounds inside a zone of a preset: ranges intersect, tunings add up."""
+    coarse, fine = (_signed(outer.get(number, 0)) + _signed(inner.get(number, 0)) for number in (_COARSE, _FINE))
+    root = inner.get(_ROOT, sample.key)
+    root = root if root <= 127 else sample.key if sample.key <= 127 else 60  # what the specification takes then
+    return SoundFontZone(
+        inner[_SAMPLE],
+        _range(outer, _KEYS).common(_range(inner, _KEYS)),
+        _range(outer, _VELOCITIES).common(_range(inner, _VELOCITIES)),
+        root - coarse - (fine + sample.correction) / 100,
+        instrument,
+    )
+
+
+def _range(zone: Generators, number: int) -> Range:
+    amount = zone.get(number, 127 << 8)
+    return Range(amount & 0xFF, min(amount >> 8, 127))
+
+
+def _signed(amount: int) -> int:
+    return amount - (1 << 16) if amount & 0x8000 else amount

@@ -1,0 +1,1 @@
+"""Metrics: arrays or tensors in, numbers out."""

@@ -1,0 +1,1 @@
+"""Planes through a space, descriptor maps of them, and two-dimensional embeddings."""

@@ -1,0 +1,250 @@
+"""Regularizers that make distances in the space follow listeners: the paper's four forms, and two better ones.
+
+Each is a term in nats per note of the points of a batch. The first four are those of Esling, Chemla-Romeu-Santos and
+Bitton (Generative timbre spaces, DAFx 2018); `rank` asks for the order of the rated dissimilarities only, `metric` for
+the distances of a listener model, which knows every pair of notes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from timbre.errors import ConfigError
+from timbre.models.regularizers.labels import Labels
+
+NATS = 3000.0  # of a form of ratings at weight 1, for an error of 1; a note's likelihood is some 100,000
+METRIC_NATS = 60000.0  # likewise; the error comes down to .01, distances within a tenth, and costs no reconstruction
+KEPT = 1024  # recent notes with which those of a batch are compared
+SOFTENING = 0.1  # of a mean distance: below it, logarithms of distances would ask for too much
+TEMPERATURE = 0.1  # of the ranks, in mean distances
+DURATION_WIDTH = 0.5  # octaves, likewise for durations
+PITCH_WIDTH = 3.0  # semitones: how near two notes' pitches are for their spectra to be compared
+
+
+class Places(nn.Module):
+    """Where each rated item was seen last: batches are small, and hold few rated pairs.
+
+    Attributes:
+        points: (items, dim), the mean of the item's recent points, from `fresh` 0 (never seen) on.
+    """
+
+    points: Tensor
+    fresh: Tensor
+
+    def __init__(self, items: int, dim: int, keep: float = 0.5) -> None:
+        super().__init__()
+        self.keep = keep
+        self.register_buffer("points", torch.zeros(items, dim))
+        self.register_buffer("fresh", torch.zeros(items))
+
+    @torch.no_grad()
+    def update(self, z: Tensor, item: Tensor) -> None:
+        """Take in points (batch, dim) of items (batch,), -1 for none."""
+        share = F.one_hot(item.clamp_min(0), len(self.points)).to(z.dtype) * (item >= 0).to(z.dtype).unsqueeze(-1)
+        count = share.sum(0)
+        means = (share.T @ z.detach()) / count.clamp_min(1.0).unsqueeze(-1)
+        keep = torch.where(self.fresh > 0, self.keep, 0.0).unsqueeze(-1)
+        self.points = torch.where((count > 0).unsqueeze(-1), keep * self.points + (1.0 - keep) * means, self.points)
+        self.fresh = torch.maximum(self.fresh, (count > 0).to(self.fresh))
+
+
+def l2(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted mean of squared differences of distances, both in units of their weighted means (paper: Euclidean)."""
+    error = _scaled(distance, weight) - _scaled(target, weight)
+    return _mean(error.square(), weight)
+
+
+def gaussian(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """KL between neighbourhoods, Gaussian in both, as of stochastic neighbour embedding (Hinton and Roweis 2002)."""
+    return _divergence(_gaussian(distance, weight), _gaussian(target, weight), weight)
+
+
+def student(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """sum_j KL(D^z_j || D^T_j) with D^z Gaussian and D^T Student-t of one degree of freedom (the paper's choice)."""
+    heavy = -torch.log1p(_scaled(target, weight).square())
+    return _divergence(_gaussian(distance, weight), heavy, weight)
+
+
+def rank(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Triplets (a, b, c) for which listeners found b nearer to a than c: log(1 + exp((d_ab - d_ac) / temperature)).
+
+    Each counts by how far the ratings are apart and by both their reliabilities (after Burges et al. 2005, RankNet);
+    0 where all orders hold by a margin.
+    """
+    gap = target.unsqueeze(1) - target.unsqueeze(2)  # of c over b: (n, b, c)
+    counts = gap.clamp_min(0.0) * weight.unsqueeze(1) * weight.unsqueeze(2)
+    scaled = _scaled(distance, weight)
+    loss = F.softplus((scaled.unsqueeze(2) - scaled.unsqueeze(1)) / TEMPERATURE) * TEMPERATURE
+    return _mean(loss, counts)
+
+
+FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "l2": l2,
+    "gaussian": gaussian,
+    "student": student,
+    "rank": rank,
+}
+"""(distances (n, items), targets (n, items), weights (n, items)) to one number; a weight of 0 is no rating."""
+
+
+class RatingsTerm(nn.Module):
+    """Rated items at distances that follow their dissimilarities, by one of :data:`FORMS`.
+
+    Notes of a batch are compared with the places at which the items were seen last. Class level and sound level differ
+    only in whether an item is an instrument, with many notes, or a sound, with one.
+
+    Args:
+        form: name of the form.
+        dissimilarity: (items, items), NaN where unrated.
+        weight: reliability of each rating, (items, items).
+        dim: dimensions of the points.
+        dims: how many of them count, from the first; 0 is all.
+    """
+
+    target: Tensor
+    weight: Tensor
+
+    def __init__(self, form: str, dissimilarity: Tensor, weight: Tensor, dim: int, dims: int = 0) -> None:
+        super().__init__()
+        self.form, self.dims = FORMS[form], dims or dim
+        rated = ~(dissimilarity.isnan() | torch.eye(len(dissimilarity), dtype=torch.bool))
+        self.register_buffer("target", dissimilarity.nan_to_num(0.0).float(), persistent=False)
+        self.register_buffer("weight", torch.where(rated, weight, 0.0).float(), persistent=False)
+        self.places = Places(len(dissimilarity), self.dims)
+
+    def forward(self, z: Tensor, labels: Labels) -> Tensor:
+        """Nats per note for points (batch, dim); 0 where no two rated items are known yet. Nothing waits for a GPU."""
+        z = z[:, : self.dims]
+        known, item = labels.item >= 0, labels.item.clamp_min(0)
+        self.places.update(z, labels.item)
+        weight = self.weight[item] * self.places.fresh * known.unsqueeze(-1)
+        value = self.form(distances(z, self.places.points), self.target[item], weight)
+        return NATS * value * known.float().mean()
+
+
+class PriorTerm(nn.Module):
+    """The paper's first form: the prior of a rated item is a Gaussian around its place T_i in the listeners' space.
+
+    log N(z; 0, 1) - log N(z; T_i, 1) = |z - T_i|^2 / 2 - |z|^2 / 2, which turns the bound's N(0, 1) into N(T_i, 1).
+
+    Args:
+        places: T from multidimensional scaling of the ratings, (items, dims); brought to unit variance.
+    """
+
+    places: Tensor
+
+    def __init__(self, places: Tensor) -> None:
+        super().__init__()
+        centred = places - places.mean(0)
+        self.register_buffer("places", (centred / centred.square().mean().sqrt()).float(), persistent=False)
+
+    def forward(self, z: Tensor, labels: Labels) -> Tensor:
+        """Nats per note for points (batch, dim)."""
+        known = (labels.item >= 0).float()
+        z, target = z[:, : self.places.shape[1]], self.places[labels.item.clamp_min(0)]
+        return (known * 0.5 * ((z - target).square() - z.square()).sum(1)).mean()
+
+
+class MetricTerm(nn.Module):
+    """Distances in the space follow those of a listener model between the sounds themselves, for every pair of notes.
+
+    The notes of a batch are compared with the latest ones of earlier batches, near in pitch, since the model hears
+    spectra: pairs count by exp(-(pitch difference)^2 / 2 (3 semitones)^2), and a half where neither has a pitch. They
+    count by exp(-(octaves between their durations)^2 / 2 (1/2)^2) too, as else lengths would make the distances. The
+    term is the weighted variance of log(d / D), d in the space and D of the model: near pairs count as much as far
+    ones (after Sammon 1969), and the unit of the space is left free, to which reconstruction owes a good deal.
+
+    Args:
+        dim: dimensions of the points.
+        size: of a picture of the listener model.
+        dims: how many dimensions count, from the first; 0 is all.
+    """
+
+    points: Tensor
+    pictures: Tensor
+    pitches: Tensor
+    durations: Tensor
+    filled: Tensor
+
+    def __init__(self, dim: int, size: int, dims: int = 0) -> None:
+        super().__init__()
+        self.dims = dims or dim
+        self.register_buffer("points", torch.zeros(KEPT, self.dims))
+        self.register_buffer("pictures", torch.zeros(KEPT, size))
+        self.register_buffer("pitches", torch.full((KEPT,), torch.nan))
+        self.register_buffer("durations", torch.ones(KEPT))
+        self.register_buffer("filled", torch.zeros(KEPT))
+
+    def forward(self, z: Tensor, labels: Labels) -> Tensor:
+        """Nats per note for points (batch, dim) and `labels.picture` (batch, size)."""
+        if labels.picture is None:
+            raise ConfigError("The metric form needs the pictures of a listener model in its labels.")
+        z = z[:, : self.dims]
+        target = torch.cdist(labels.picture, self.pictures)
+        weight = self._nearness(labels) * self.filled * (target > 1e-4)
+        error = _logarithm(distances(z, self.points), weight) - _logarithm(target, weight)
+        value = _mean((error - _mean(error, weight)).square(), weight)
+        self._keep(z.detach(), labels.picture, labels)
+        return METRIC_NATS * value
+
+    def _nearness(self, labels: Labels) -> Tensor:
+        apart = labels.pitch.unsqueeze(1) - self.pitches
+        neither = labels.pitch.isnan().unsqueeze(1) & self.pitches.isnan()
+        in_pitch = torch.where(neither, 0.5, torch.exp(-0.5 * (apart / PITCH_WIDTH).square()).nan_to_num(0.0))
+        octaves = torch.log2(labels.duration.clamp_min(0.01)).unsqueeze(1) - torch.log2(self.durations)
+        return in_pitch * torch.exp(-0.5 * (octaves / DURATION_WIDTH).square())
+
+    @torch.no_grad()
+    def _keep(self, z: Tensor, picture: Tensor, labels: Labels) -> None:
+        """The latest notes first, the oldest drop out."""
+        duration, filled = labels.duration.clamp_min(0.01), torch.ones_like(labels.pitch)
+        latest = {"points": z, "pictures": picture, "pitches": labels.pitch, "durations": duration}
+        for name, new in {**latest, "filled": filled}.items():
+            old = getattr(self, name)
+            setattr(self, name, torch.cat([new.to(old), old])[:KEPT])
+
+
+class SumOfTerms(nn.Module):
+    """Several terms at once, nats per note."""
+
+    def __init__(self, terms: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(terms)
+
+    def forward(self, z: Tensor, labels: Labels) -> Tensor:
+        """Nats per note for points (batch, dim)."""
+        return torch.stack([term(z, labels) for term in self.terms]).sum()
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distances (n, m) of points (n, dim) and (m, dim), with a gradient where they are 0 too."""
+    return ((a.unsqueeze(1) - b).square().sum(-1) + 1e-6).sqrt()
+
+
+def _logarithm(distance: Tensor, weight: Tensor) -> Tensor:
+    """log of distances, softened where they are small beside their mean."""
+    return torch.log(distance + SOFTENING * _mean(distance.detach(), weight).clamp_min(1e-6))
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp_min(1e-9)
+
+
+def _scaled(distance: Tensor, weight: Tensor) -> Tensor:
+    """Distances in units of their weighted mean."""
+    return distance / _mean(distance, weight).clamp_min(1e-6)
+
+
+def _gaussian(distance: Tensor, weight: Tensor) -> Tensor:
+    """Exponents of Gaussian neighbourhoods with s^2 = 1/2 in units of the mean distance (the paper's s = 1/sqrt 2)."""
+    return -_scaled(distance, weight).square()
+
+
+def _divergence(own: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the rows of KL(softmax own || softmax wanted) among the rated, each row by its mean reliability."""
+    none = weight == 0
+    log_own, log_wanted = (x.masked_fill(none, -1e4).log_softmax(1) for x in (own, wanted))
+    row = (log_own.exp() * (log_own - log_wanted)).sum(1)
+    return _mean(row, weight.sum(1) / (~none).sum(1).clamp_min(1))

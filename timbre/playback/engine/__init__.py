@@ -1,0 +1,1 @@
+"""The live engine: voices, decoded frames, and the process that renders them."""

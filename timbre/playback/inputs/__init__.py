@@ -1,0 +1,1 @@
+"""What plays a space live: MIDI, OSC and the computer keyboard."""

@@ -1,0 +1,1 @@
+"""Reports of libraries and spaces: pages and pictures."""

@@ -1,0 +1,245 @@
+"""What all descriptors of notes share: calibrated bands, and the frames in which a note sounds."""
+
+import math
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from timbre.config import SpectrogramConfig
+from timbre.errors import AudioError
+from timbre.spectral.filterbank import hz_to_erb
+from timbre.spectral.spectrogram import Spectrogram
+
+SOUNDING = 40.0  # dB below a note's peak level down to which it sounds
+SOFTNESS = 2.0  # dB over which frames and bands fade out, so that gradients exist
+DEPTH = 60.0  # dB below a note's loudest band down to which bands count
+ABOVE_FLOOR = 4.0  # dB: what lies so near the floor is silence
+LOW, HIGH = 0.1, 0.8  # of the peak amplitude: where an attack begins and ends
+TINY = 1e-12
+_GRID_HZ = 4.0  # spacing of the tabulated sines; a Hann window's main lobe is many times wider
+_SHORTEST, _LONGEST, _RAMPS = 0.005, 1.0, 64  # s, of the attacks in the table; and their number
+_NOISE_SECONDS = 4.0
+
+
+class Layout(NamedTuple):
+    """What a front end's bands mean.
+
+    Attributes:
+        hz, erb: centres of the bands (bins,), Hz and ERB numbers.
+        hz_width, erb_width: how much of either scale each band stands for (bins,).
+        amplitude: weights (bins,) with which the magnitudes of any steady sine of amplitude 1 sum to about 1.
+        power: the same for squared magnitudes.
+        noise: squared magnitudes (bins,) that white noise of variance 1 reads.
+        pictures: squared magnitudes (grid, bins) of steady sines of amplitude 1 at multiples of `step` Hz.
+        step: Hz.
+        rise, ramp: how long linear attacks of `ramp` s seem to last, s; from 5 ms on.
+    """
+
+    hz: Tensor
+    erb: Tensor
+    hz_width: Tensor
+    erb_width: Tensor
+    amplitude: Tensor
+    power: Tensor
+    noise: Tensor
+    pictures: Tensor
+    step: float
+    rise: Tensor
+    ramp: Tensor
+
+
+class NoteFeatures:
+    """Notes as descriptors look at them, each part worked out when first asked for.
+
+    Args:
+        decibels: spectrograms (batch, bins, frames), dB.
+        front: the front end that made them.
+        pitch: MIDI (batch,), NaN where unpitched.
+
+    Raises:
+        AudioError: a shape is wrong, there are no frames, or a level is not finite.
+    """
+
+    def __init__(self, decibels: Tensor, front: Spectrogram, pitch: Tensor) -> None:
+        config = front.config
+        if decibels.ndim != 3 or decibels.shape[1] != config.bins or not decibels.shape[2]:
+            raise AudioError(
+                f"The spectrograms come as {tuple(decibels.shape)}; a tensor (batch, {config.bins}, frames) in dB, "
+                "made by the same front end, is wanted."
+            )
+        if pitch.shape != decibels.shape[:1]:
+            raise AudioError(
+                f"The pitches come as {tuple(pitch.shape)}; one MIDI number a note, ({len(decibels)},), is wanted."
+            )
+        if not bool(torch.isfinite(decibels).all() & ~pitch.isinf().any()):
+            raise AudioError("A spectrogram or a pitch is not finite; levels in dB, and NaN for no pitch, are wanted.")
+        self.decibels, self.config = decibels, config
+        self.pitch = pitch.to(decibels)
+        self.layout = layout(config, decibels.dtype, str(decibels.device))
+        frames = torch.arange(decibels.shape[2], dtype=decibels.dtype, device=decibels.device)
+        self.time = frames / config.frame_rate
+
+    @cached_property
+    def threshold(self) -> Tensor:
+        """Level (batch, 1, 1), dB, below which a band is silent."""
+        loudest = self.decibels.amax((1, 2), keepdim=True)
+        return (loudest - DEPTH).clamp_min(self.config.floor_db + ABOVE_FLOOR)
+
+    @cached_property
+    def magnitude(self) -> Tensor:
+        """Magnitudes (batch, bins, frames); those of silent bands fade to 0."""
+        gate = torch.sigmoid((self.decibels - self.threshold) / SOFTNESS)
+        return gate * power_ratio(0.5 * self.decibels)
+
+    @cached_property
+    def density(self) -> Tensor:
+        """Level (batch, bins, frames), dB, no lower than the threshold; 0 is white noise of variance 1."""
+        return torch.maximum(self.decibels, self.threshold) - 10.0 * torch.log10(self.layout.noise)[:, None]
+
+    @cached_property
+    def energy(self) -> Tensor:
+        """Power of each frame relative to the note's loudest (batch, frames)."""
+        power = torch.einsum("b,nbt->nt", self.layout.power, self.magnitude.square())
+        return power / power.amax(1, keepdim=True).clamp_min(TINY)
+
+    @cached_property
+    def level(self) -> Tensor:
+        """Level of each frame relative to the note's loudest (batch, frames), dB, from -60 up."""
+        return 10.0 * torch.log10(self.energy + 10.0 ** (-DEPTH / 10.0))
+
+    @cached_property
+    def sounding(self) -> Tensor:
+        """Weights (batch, frames) from 0 to 1 of the frames in which the note sounds."""
+        return torch.sigmoid((self.level + SOUNDING) / SOFTNESS)
+
+    @cached_property
+    def amplitude(self) -> Tensor:
+        """Amplitude of the sounding frames relative to the loudest (batch, frames)."""
+        return (self.energy + TINY).sqrt() * self.sounding
+
+    @cached_property
+    def weight(self) -> Tensor:
+        """Weights (batch, frames) of sum 1, by amplitude."""
+        return self.amplitude / self.amplitude.sum(1, keepdim=True)
+
+    @cached_property
+    def attack(self) -> tuple[Tensor, Tensor]:
+        """When the attack begins and ends (batch,), s."""
+        return rise((self.energy + TINY).sqrt(), 1.0 / self.config.frame_rate)
+
+    @cached_property
+    def steady(self) -> Tensor:
+        """Weights (batch, frames), 0 to 1, of the sounding frames whose window lies between attack and end.
+
+        A hundred-thousandth stays with the others, for notes too short to have any such.
+        """
+        return self._between(self.attack[1])
+
+    def _between(self, begin: Tensor) -> Tensor:
+        end = self.end
+        edge = 0.5 * self.config.hop_length / self.config.sample_rate
+        window = self.config.n_fft / self.config.sample_rate
+        after = torch.sigmoid((self.time - begin[:, None] - 0.5 * window) / edge)
+        before = torch.sigmoid((end[:, None] - self.time - window) / edge)
+        return self.sounding * (after * before + 1e-5)
+
+    @cached_property
+    def ringing(self) -> Tensor:
+        """The same of the frames whose window begins after the onset, the attack among them."""
+        return self._between(self.attack[0])
+
+    @cached_property
+    def end(self) -> Tensor:
+        """When the level was last within 40 dB of the peak (batch,), s."""
+        backwards = (self.energy + TINY).sqrt().flip(1).cummax(1).values
+        return self.time[-1] - crossing(backwards, 10.0 ** (-SOUNDING / 20.0)) / self.config.frame_rate
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over time (batch,) of what each frame has (batch, frames), by amplitude."""
+        return (self.weight * values).sum(1)
+
+    def deviation(self, values: Tensor) -> Tensor:
+        """Standard deviation over time (batch,), by amplitude."""
+        away = values - self.mean(values)[:, None]
+        return root(self.mean(away.square()))
+
+
+def power_ratio(decibels: Tensor) -> Tensor:
+    """Ratio of powers of a level in dB; three times as fast as torch.pow."""
+    return torch.exp(decibels * (math.log(10.0) / 10.0))
+
+
+def root(values: Tensor) -> Tensor:
+    """Square root with a finite slope at 0."""
+    return (values + TINY).sqrt() - TINY**0.5
+
+
+def crossing(values: Tensor, threshold: float) -> Tensor:
+    """Steps (batch,) until a line through `values` (batch, n), which never falls, first reaches `threshold`."""
+    step = values.diff(dim=1)
+    return ((threshold - values[:, :-1]) / step.clamp_min(TINY)).clamp(0.0, 1.0).sum(1)
+
+
+def rise(amplitude: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    """When `amplitude` (batch, frames), 1 at its peak and `step` s apart, first reaches a tenth and 8 tenths, s."""
+    highest = amplitude.cummax(1).values
+    return crossing(highest, LOW) * step, crossing(highest, HIGH) * step
+
+
+@lru_cache(maxsize=8)
+def layout(config: SpectrogramConfig, dtype: torch.dtype, device: str) -> Layout:
+    """The bands of a front end; worked out once."""
+    found = _layout(config)
+    moved: dict[str, Any] = {}
+    for name, value in found._asdict().items():
+        moved[name] = value.to(device, dtype) if isinstance(value, Tensor) else value
+    return Layout(**moved)
+
+
+@lru_cache(maxsize=8)
+def _layout(config: SpectrogramConfig) -> Layout:
+    front, nyquist = Spectrogram(config), config.sample_rate / 2.0
+    centers = front.centers.double()
+    step = nyquist / round(nyquist / _GRID_HZ)
+    grid = torch.arange(round(nyquist / step) + 1, dtype=torch.float64) * step
+    responses = front.response(grid).double()
+    limits = torch.cat([centers.new_zeros(1), 0.5 * (centers[1:] + centers[:-1]), centers.new_tensor([nyquist])])
+    width = limits.diff()
+    ramp, apparent = _ramps(config)
+    return Layout(
+        hz=centers,
+        erb=torch.from_numpy(hz_to_erb(centers.numpy())),
+        hz_width=width,
+        erb_width=torch.from_numpy(hz_to_erb(limits.numpy())).diff(),
+        amplitude=width / torch.trapezoid(responses, dx=step, dim=0).clamp_min(TINY),
+        power=width / torch.trapezoid(responses.square(), dx=step, dim=0).clamp_min(TINY),
+        noise=_noise(front).double(),
+        pictures=responses.square(),
+        step=step,
+        rise=apparent,
+        ramp=ramp,
+    )
+
+
+@torch.no_grad()
+def _noise(front: Spectrogram) -> Tensor:
+    """What white noise of variance 1 reads (bins,), measured: filters on magnitudes have no formula for it."""
+    config = front.config
+    samples = max(round(_NOISE_SECONDS * config.sample_rate), 64 * config.n_fft)
+    noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
+    return power_ratio(front(noise)[0]).mean(1)
+
+
+def _ramps(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
+    """Linear attacks (s) from the first frame on, and the time that they seem to take in frames of the window (s)."""
+    rate, half = config.sample_rate, config.n_fft // 2
+    ramp = torch.logspace(torch.tensor(_SHORTEST).log10(), torch.tensor(_LONGEST).log10(), _RAMPS, dtype=torch.float64)
+    frames = config.frames(round(_LONGEST * rate) + config.n_fft)
+    window = torch.hann_window(config.n_fft, dtype=torch.float64).square()
+    offset = torch.arange(config.n_fft, dtype=torch.float64) - half
+    seconds = (torch.arange(frames, dtype=torch.float64)[:, None] * config.hop_length + offset) / rate
+    seen = [((seconds / length).clamp(0.0, 1.0).square() @ window / window.sum()).sqrt() for length in ramp]
+    begin, end = rise(torch.stack(seen), 1.0 / config.frame_rate)
+    return ramp, end - begin

@@ -1,0 +1,134 @@
+"""Descriptors of notes from their spectrograms: batched, differentiable, the same for every front end.
+
+Definitions follow the Timbre Toolbox (Peeters et al. 2011) where it has them, on magnitudes in calibrated bands: a
+steady sound reads about the same on the linear, mel and ERB scales. Means over time weigh frames by amplitude, and
+leave out, softly, those more than 40 dB below the note's peak; bands more than 60 dB below its loudest are silence.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from timbre.errors import ConfigError
+from timbre.spectral.descriptors import envelope, intervals, partials, spectrum
+from timbre.spectral.descriptors import loudness as loud
+from timbre.spectral.descriptors.partials import NotePartials
+from timbre.spectral.descriptors.scales import (
+    ASINH,
+    DECAY,
+    FLUCTUATION,
+    KURTOSIS,
+    LENGTH,
+    LINEAR,
+    LOG2,
+    ROUGHNESS,
+    STRETCH,
+    NaturalScale,
+)
+from timbre.spectral.spectrogram import Spectrogram
+
+_TOOLBOX = "Peeters et al. 2011, The Timbre Toolbox"
+
+
+class Descriptor(NamedTuple):
+    """One descriptor.
+
+    Attributes:
+        function: from notes to values (batch,) on the natural scale.
+        unit: of the public value.
+        low, high: what public values may be.
+        scale: between the natural scale, where equal steps sound about equally large, and the public value.
+        source: the definition's.
+    """
+
+    function: Callable[[NotePartials], Tensor]
+    unit: str
+    low: float
+    high: float
+    scale: NaturalScale
+    source: str
+
+
+_INF = float("inf")
+
+DESCRIPTORS: dict[str, Descriptor] = {
+    "centroid": Descriptor(spectrum.centroid, "Hz", 0.0, _INF, LOG2, _TOOLBOX),
+    "spread": Descriptor(spectrum.spread, "ERB", 0.0, 40.0, LINEAR, _TOOLBOX),
+    "skewness": Descriptor(spectrum.skewness, "", -_INF, _INF, ASINH, _TOOLBOX),
+    "kurtosis": Descriptor(spectrum.kurtosis, "", 0.0, _INF, KURTOSIS, _TOOLBOX),
+    "flatness": Descriptor(spectrum.flatness, "dB", -_INF, 0.0, LINEAR, "Johnston 1988; " + _TOOLBOX),
+    "rolloff": Descriptor(spectrum.rolloff, "Hz", 0.0, _INF, LOG2, "Scheirer and Slaney 1997, with 85 %"),
+    "flux": Descriptor(spectrum.flux, "dB", 0.0, _INF, LINEAR, "after Krimphoff et al. 1994, in dB"),
+    "centroid_variation": Descriptor(spectrum.centroid_variation, "octaves", 0.0, _INF, LINEAR, _TOOLBOX),
+    "spread_variation": Descriptor(spectrum.spread_variation, "ERB", 0.0, _INF, LINEAR, _TOOLBOX),
+    "attack": Descriptor(envelope.attack, "log10 s", -2.302, _INF, LINEAR, "Krimphoff et al. 1994; " + _TOOLBOX),
+    "temporal_centroid": Descriptor(envelope.temporal_centroid, "s", 0.0, _INF, LENGTH, _TOOLBOX),
+    "temporal_balance": Descriptor(envelope.temporal_balance, "", 0.0, 1.0, LINEAR, "temporal centroid over length"),
+    "effective_duration": Descriptor(envelope.effective_duration, "s", 0.0, _INF, LENGTH, _TOOLBOX),
+    "decay_slope": Descriptor(envelope.decay_slope, "dB/s", -_INF, _INF, DECAY, _TOOLBOX),
+    "fluctuation": Descriptor(
+        envelope.fluctuation, "dB", 0.0, _INF, FLUCTUATION, "local regression (Cleveland 1979) of the level"
+    ),
+    "odd_even": Descriptor(partials.odd_even, "dB", -50.0, 50.0, LINEAR, "after " + _TOOLBOX + ", between neighbours"),
+    "tristimulus_1": Descriptor(partials.tristimulus_1, "", 0.0, 1.0, LINEAR, "Pollard and Jansson 1982"),
+    "tristimulus_2": Descriptor(partials.tristimulus_2, "", 0.0, 1.0, LINEAR, "Pollard and Jansson 1982"),
+    "tristimulus_3": Descriptor(partials.tristimulus_3, "", 0.0, 1.0, LINEAR, "Pollard and Jansson 1982"),
+    "irregularity": Descriptor(partials.irregularity, "dB", 0.0, 34.0, LINEAR, "Krimphoff et al. 1994"),
+    "partial_slope": Descriptor(partials.partial_slope, "dB/octave", -_INF, _INF, LINEAR, "after " + _TOOLBOX),
+    "noisiness": Descriptor(partials.noisiness, "dB", -_INF, 0.0, LINEAR, "after " + _TOOLBOX + ", in dB"),
+    "bandwidth": Descriptor(spectrum.bandwidth, "Hz", 0.0, _INF, LOG2, _TOOLBOX),
+    "loudness": Descriptor(loud.loudness, "sone", 0.0, _INF, LOG2, "Moore, Glasberg and Baer 1997, simplified"),
+    "harmonic_energy": Descriptor(partials.harmonic_energy, "dB", -80.0, _INF, LINEAR, _TOOLBOX),
+    "inharmonicity": Descriptor(
+        intervals.inharmonicity, "", 0.0, _INF, STRETCH, _TOOLBOX + ", of partials placed after Fletcher 1964"
+    ),
+    "roughness": Descriptor(intervals.roughness, "", 0.0, _INF, ROUGHNESS, "Vassilakis 2001"),
+}
+"""Descriptors by name."""
+
+TIMBRE: tuple[str, ...] = tuple(DESCRIPTORS)[:22]
+"""Those that tell timbres apart and do not repeat each other: what is described where nothing is asked for."""
+
+
+def describe(
+    decibels: Tensor,
+    front: Spectrogram,
+    pitch: Tensor,
+    names: Sequence[str] = TIMBRE,
+    natural: bool = False,
+) -> Tensor:
+    """Descriptors of notes.
+
+    Args:
+        decibels: spectrograms (batch, bins, frames), dB, as `front` makes them; a note starts at its onset.
+        front: the front end.
+        pitch: MIDI (batch,), NaN where unpitched.
+        names: which, of :data:`DESCRIPTORS`; by default those of :data:`TIMBRE`.
+        natural: give each on its natural scale (log2 Hz for Hz and so on), as distances and averages want it.
+
+    Returns:
+        (batch, len(names)), in the units of :data:`DESCRIPTORS`, of the spectrograms' dtype. What depends on partials
+        is NaN for notes without pitch, or with fewer than one, three or four partials; noisiness then is flatness. All
+        else is finite, for silence too.
+
+    Raises:
+        ConfigError: there is no descriptor of a name.
+        AudioError: a shape is wrong, or a level is not finite.
+    """
+    unknown = [name for name in names if name not in DESCRIPTORS]
+    if unknown:
+        raise ConfigError(f"There is no descriptor {unknown[0]!r}; known here: {', '.join(DESCRIPTORS)}.")
+    return described(NotePartials(decibels, front, pitch), names, natural)
+
+
+def described(note: NotePartials, names: Sequence[str], natural: bool = False) -> Tensor:
+    """As :func:`describe`, of notes that were looked at already."""
+    columns = [_value(DESCRIPTORS[name], note, natural) for name in names]
+    return torch.stack(columns, 1) if columns else note.decibels.new_zeros(len(note.decibels), 0)
+
+
+def _value(descriptor: Descriptor, note: NotePartials, natural: bool) -> Tensor:
+    value = descriptor.function(note)
+    return value if natural else descriptor.scale.public(value)

@@ -1,0 +1,218 @@
+"""Descriptors of a note's partials, and of what lies between them."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from timbre.spectral.descriptors.features import TINY, NoteFeatures
+from timbre.spectral.descriptors.spectrum import flatness
+from timbre.spectral.spectrogram import Spectrogram
+
+PARTIALS = 32
+_WEAKEST = 50.0  # dB below the strongest partial: weaker ones count as such
+_SAFE = 60.0  # MIDI, in place of an unknown pitch, so that gradients stay finite
+_RIDGE = 1e-3
+_LEFT = 0.05  # of a band's power, at least, may be noise
+_QUIETEST = 1e-4  # noise's share of a note: less is masked
+_SILENT = 1e-8  # of a full-scale sine's power: less is silence
+
+
+class PartialLevels:
+    """Power of the partials and of the noise between them, from a note's mean spectrum after its onset.
+
+    Windows as wide as the fundamental (raised cosines) gather the power around each partial; what neighbours leak into
+    them is taken out by solving for all partials at once. The noise is the power mean with exponent -2, near a minimum,
+    of the bands from one partial to the next, after the partials' own pictures have been taken off.
+
+    Args:
+        note: the notes.
+        alike: whether all of them have one pitch, so that what depends on it is worked out once: (1, ...) instead of
+            (batch, ...).
+    """
+
+    def __init__(self, note: NoteFeatures, alike: bool = False) -> None:
+        self.note, self.layout, self.alike = note, note.layout, alike
+        self.nyquist = note.config.sample_rate / 2.0
+        pitch = note.pitch[:1] if alike else note.pitch
+        pitch = torch.where(pitch.isnan(), pitch.new_tensor(_SAFE), pitch)
+        self.base = (440.0 * torch.exp2((pitch - 69.0) / 12.0))[:, None]
+        self.number = torch.arange(1, PARTIALS + 1, dtype=pitch.dtype, device=pitch.device)
+        self.present = (self.base * (self.number + 0.5) < self.nyquist).to(pitch.dtype)
+
+    @cached_property
+    def mean_power(self) -> Tensor:
+        """Mean power (batch, bins) over time, by amplitude, of windows that lie within the note."""
+        weight = self.note.weight * self.note.ringing
+        return (self.note.magnitude.square() @ (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)).squeeze(-1)
+
+    @cached_property
+    def strongest(self) -> Tensor:
+        """Mean power (batch, 1) of the strongest band, to which the spectrum is referred."""
+        return self.mean_power.amax(1, keepdim=True).clamp_min(TINY)
+
+    @cached_property
+    def spectrum(self) -> Tensor:
+        """The mean power (batch, bins) relative to the strongest band's."""
+        return self.mean_power / self.strongest
+
+    @cached_property
+    def pictures(self) -> Tensor:
+        """What each partial at amplitude 1 would read (batch, partials, bins)."""
+        place = (self.base * self.number / self.layout.step).clamp(0, len(self.layout.pictures) - 1.001)
+        row = place.detach().long()
+        table = self.layout.pictures
+        return torch.lerp(table[row], table[row + 1], (place - row).unsqueeze(-1)) * self.present.unsqueeze(-1)
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """Variance of noise (batch, partials) that would read as the gaps above each partial do."""
+        partials = self._solved(self._without(self._lowest(self.spectrum)))
+        predicted = self._gathered(self._leakage().mT, partials)
+        return self._lowest(torch.maximum(self.spectrum - predicted, _LEFT * self.spectrum))
+
+    def _lowest(self, spectrum: Tensor) -> Tensor:
+        density = spectrum / self.layout.noise + TINY
+        window = self._windows(self.number + 0.5) * self.layout.hz_width
+        # In this order, lest the gradient overflow where a band is silent.
+        inverse = self._gathered(window, density.reciprocal().square()) / (window.sum(-1) + TINY)
+        return (inverse + TINY).rsqrt() * self.present
+
+    def _without(self, noise: Tensor) -> Tensor:
+        return self.reading - noise * (self.window @ self.layout.noise)
+
+    @cached_property
+    def power(self) -> Tensor:
+        """Squared amplitudes (batch, partials), without the noise."""
+        return self._solved(self._without(self.noise))
+
+    @cached_property
+    def window(self) -> Tensor:
+        """Weights (batch, partials, bins) that gather the power around each partial."""
+        return self._windows(self.number) * self.layout.power
+
+    @cached_property
+    def reading(self) -> Tensor:
+        """What they gather (batch, partials)."""
+        return self._gathered(self.window, self.spectrum)
+
+    @cached_property
+    def mixing(self) -> Tensor:
+        """How much of each partial each of the windows gathers (batch, partials, partials)."""
+        mixing = self.window @ self.pictures.mT
+        size = mixing.diagonal(dim1=1, dim2=2).amax(1)[:, None, None].clamp_min(TINY)
+        return mixing + _RIDGE * size * torch.eye(PARTIALS, dtype=mixing.dtype, device=mixing.device)
+
+    def _solved(self, reading: Tensor) -> Tensor:
+        if self.alike:
+            found = torch.linalg.solve(self.mixing[0], reading.mT).mT
+        else:
+            found = torch.linalg.solve(self.mixing, reading.unsqueeze(-1)).squeeze(-1)
+        return found.clamp_min(0.0) * self.present
+
+    def _gathered(self, weights: Tensor, values: Tensor) -> Tensor:
+        """Sums (batch, n) of `values` (batch, m) by weights (batch or 1, n, m)."""
+        return values @ weights[0].mT if self.alike else (weights @ values.unsqueeze(-1)).squeeze(-1)
+
+    def _windows(self, number: Tensor) -> Tensor:
+        away = (self.layout.hz - (self.base * number).unsqueeze(-1)) / self.base.unsqueeze(-1)
+        return 0.5 * (1.0 + torch.cos(2.0 * torch.pi * away.clamp(-0.5, 0.5))) * self.present.unsqueeze(-1)
+
+    def _leakage(self) -> Tensor:
+        """Pictures with the side lobes of a Hann window, which fall off with the cube of the distance."""
+        config = self.note.config
+        away = (self.layout.hz - (self.base * self.number).unsqueeze(-1)) * (config.n_fft / config.sample_rate)
+        far = away.abs().clamp_min(2.0)
+        lobes = 0.5 / (torch.pi * far * (far.square() - 1.0)).square() * (away.abs() > 2.0)
+        return self.pictures + lobes * self.present.unsqueeze(-1)
+
+    @cached_property
+    def decibels(self) -> Tensor:
+        """Levels (batch, partials) below the strongest, dB, no lower than -50."""
+        relative = self.power / self.power.amax(1, keepdim=True).clamp_min(TINY)
+        return 10.0 * torch.log10(relative + 10.0 ** (-_WEAKEST / 10.0))
+
+    def defined(self, values: Tensor, least: int) -> Tensor:
+        """`values` (batch,), NaN where the pitch is unknown or so high that fewer than `least` partials exist."""
+        missing = self.note.pitch.isnan() | (self.present.sum(1) < least)
+        return torch.where(missing, torch.nan, values)
+
+
+class NotePartials(NoteFeatures):
+    """Notes, with their partials; arguments as of :class:`NoteFeatures` and :class:`PartialLevels`."""
+
+    def __init__(self, decibels: Tensor, front: Spectrogram, pitch: Tensor, alike: bool = False) -> None:
+        super().__init__(decibels, front, pitch)
+        self.alike = alike
+
+    @cached_property
+    def partials(self) -> PartialLevels:
+        """The levels of the partials, and the noise."""
+        return PartialLevels(self, self.alike)
+
+
+def odd_even(note: NotePartials) -> Tensor:
+    """Level of the odd partials above the even ones, dB: each against the mean of its two neighbours, 2 to 9.
+
+    The usual ratio of sums follows the slope of the spectrum and the fundamental, hence pitch; this does not.
+    """
+    found = note.partials
+    level, there = found.decibels[:, :10], found.present[:, 2:10]
+    bend = level[:, 1:-1] - 0.5 * (level[:, :-2] + level[:, 2:])
+    sign = 2.0 * (found.number[1:9] % 2) - 1.0
+    return found.defined((sign * bend * there).sum(1) / there.sum(1).clamp_min(1.0), 4)
+
+
+def tristimulus_1(note: NotePartials) -> Tensor:
+    """Share of the first partial's amplitude."""
+    return _tristimulus(note, 0, 1)
+
+
+def tristimulus_2(note: NotePartials) -> Tensor:
+    """Share of the amplitudes of partials 2 to 4."""
+    return _tristimulus(note, 1, 4)
+
+
+def tristimulus_3(note: NotePartials) -> Tensor:
+    """Share of the amplitudes of partials 5 and higher."""
+    return _tristimulus(note, 4, PARTIALS)
+
+
+def _tristimulus(note: NotePartials, first: int, last: int) -> Tensor:
+    amplitude = (note.partials.power + TINY).sqrt()
+    return note.partials.defined(amplitude[:, first:last].sum(1) / amplitude.sum(1), 1)
+
+
+def irregularity(note: NotePartials) -> Tensor:
+    """Mean distance of a partial's level from the mean of itself and its two neighbours, partials 2 to 13, dB."""
+    found = note.partials
+    level, there = found.decibels[:, :14], found.present[:, 2:14]
+    away = (level[:, 1:-1] - (level[:, :-2] + level[:, 1:-1] + level[:, 2:]) / 3.0).abs()
+    return found.defined((away * there).sum(1) / there.sum(1).clamp_min(1.0), 3)
+
+
+def partial_slope(note: NotePartials) -> Tensor:
+    """Slope of the partials' levels over octaves, dB per octave; a least-squares line."""
+    found = note.partials
+    octave, there = torch.log2(found.number), found.present / found.number
+    total = there.sum(1, keepdim=True).clamp_min(1e-3)
+    octave = octave - (there * octave).sum(1, keepdim=True) / total
+    level = found.decibels - (there * found.decibels).sum(1, keepdim=True) / total
+    slope = (there * octave * level).sum(1) / (there * octave.square()).sum(1).clamp_min(1e-3)
+    return found.defined(slope, 3)
+
+
+def noisiness(note: NotePartials) -> Tensor:
+    """Noise's share of the power in the range of the partials, dB; for unpitched notes their flatness."""
+    found = note.partials
+    noise = (found.noise * found.base / found.nyquist).sum(1)
+    share = noise / (noise + 0.5 * found.power.sum(1) + TINY)
+    pitched = 10.0 * torch.log10(share + _QUIETEST)
+    return torch.where(note.pitch.isnan() | (found.present.sum(1) < 1), flatness(note), pitched)
+
+
+def harmonic_energy(note: NotePartials) -> Tensor:
+    """Power of all partials together, dB against a full-scale sine, from -80 up: what of a note is no noise."""
+    found = note.partials
+    total = found.power.sum(1) * found.strongest[:, 0]
+    return found.defined(10.0 * torch.log10(total + _SILENT), 1)

@@ -1,0 +1,41 @@
+"""Natural scales of descriptors: where equal steps sound about equally large and notes spread evenly."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_STEADY = 5.0  # dB/s: slopes below it are heard as steady
+_AUDIBLE = 0.3  # dB of level: about the modulation that can just be heard (Viemeister 1979)
+_SMOOTH = 0.1  # of Vassilakis's unit: less is heard as smooth
+_IN_TUNE = 1e-3  # of the fundamental: partials that are nearer to their places are heard as harmonic
+
+
+class NaturalScale(NamedTuple):
+    """A natural scale.
+
+    Attributes:
+        natural: from public values.
+        public: back.
+    """
+
+    natural: Callable[[Tensor], Tensor]
+    public: Callable[[Tensor], Tensor]
+
+
+def _same(value: Tensor) -> Tensor:
+    return value
+
+
+LINEAR = NaturalScale(_same, _same)
+LOG2 = NaturalScale(torch.log2, torch.exp2)
+ASINH = NaturalScale(torch.asinh, torch.sinh)
+KURTOSIS = NaturalScale(lambda x: torch.log2(x + 1.0), lambda x: torch.exp2(x) - 1.0)
+LENGTH = NaturalScale(torch.log10, lambda x: torch.pow(10.0, x))
+DECAY = NaturalScale(lambda x: torch.asinh(x / _STEADY), lambda x: _STEADY * torch.sinh(x))
+FLUCTUATION = NaturalScale(
+    lambda x: torch.log10(x + _AUDIBLE), lambda x: (torch.pow(10.0, x) - _AUDIBLE).clamp_min(0.0)
+)
+ROUGHNESS = NaturalScale(lambda x: torch.log2(x + _SMOOTH), lambda x: (torch.exp2(x) - _SMOOTH).clamp_min(0.0))
+STRETCH = NaturalScale(lambda x: torch.log10(x + _IN_TUNE), lambda x: (torch.pow(10.0, x) - _IN_TUNE).clamp_min(0.0))

@@ -1,0 +1,1 @@
+"""From STFT magnitudes to waveforms: the inverters, offline and streaming."""

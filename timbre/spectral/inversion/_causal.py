@@ -1,0 +1,348 @@
+"""Compiled loops of the causal inverters, one frame at a time; imported when they are first used.
+
+Rows of bins and samples are float32 and belong to the caller: nothing here allocates.
+"""
+
+import math
+
+import numpy as np
+
+from timbre.spectral.inversion._integration import compiled
+
+RANKS = 320
+"""Level classes: 16 to the octave, 20 octaves."""
+RANKS_PER_NEPER = 16.0 / math.log(2.0)
+_CLASS_BITS = 19
+_FROM_LAST, _FROM_BELOW, _FROM_ABOVE, _FROM_NOTHING = 0, 1, 2, 3
+FLOOR = np.float32(1e-6)
+_SHRINK = 0.6
+_TINY, _ENERGY = np.float32(1e-30), np.float32(1e-8)
+_DECAY = 2.0 ** (-1.0 / 128.0)
+_PI, _TWO, _THREE, _EIGHT, _NINE = np.float32(np.pi), np.float32(2.0), np.float32(3.0), np.float32(8.0), np.float32(9.0)
+_INFINITE = np.float32(np.inf)
+_NONE, _HALF, _ONE, _TURN = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0 * np.pi)
+_ARCTAN = tuple(np.float32(term) for term in (0.999866, -0.3302995, 0.180141, -0.085133, 0.0208351))
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(40))
+
+
+@compiled
+def acceptable(magnitude: np.ndarray) -> bool:
+    """Whether all magnitudes are finite and 0 or more."""
+    wrong = 0
+    for value in magnitude:
+        wrong += not _NONE <= value < _INFINITE
+    return wrong == 0
+
+
+@compiled
+def _mixed(value: np.uint64) -> np.uint64:
+    """SplitMix64 (Steele, Lea and Flood 2014): neighbouring numbers give unrelated ones."""
+    value = (value ^ (value >> _SHIFTS[0])) * _MIX[0]
+    value = (value ^ (value >> _SHIFTS[1])) * _MIX[1]
+    return value ^ (value >> _SHIFTS[2])
+
+
+@compiled
+def random_phase(seed: np.uint64, frame: int, bin_: int) -> float:
+    """A phase (radians) that depends on the three numbers and on nothing drawn before."""
+    key = _mixed(seed + _STEP * np.uint64(frame + 1))
+    return float(_mixed(key + _STEP * np.uint64(bin_ + 1)) >> _SHIFTS[3]) * (2.0 * math.pi / 16777216.0)
+
+
+@compiled
+def steady_steps(
+    magnitude: np.ndarray, floor: np.float32, whole: np.ndarray, turn: np.float32, out: np.ndarray
+) -> None:
+    """Phase steps from frame to frame (radians) of a row of bins, exact for a steady partial; as in PGHI.
+
+    Args:
+        magnitude: (bins,).
+        floor: softer magnitudes count as this loud.
+        whole: phase step (bins,) of a partial at the bin's centre.
+        turn: phase step per bin by which the partial lies higher.
+        out: (bins,), changed.
+    """
+    last = magnitude.size - 1
+    out[0], out[last] = whole[0], whole[last]
+    for k in range(1, last):
+        above, below = max(magnitude[k + 1], floor), max(magnitude[k - 1], floor)
+        t = np.divide(above - below, above + below)  # unlike /, it leaves the loop to the vector unit
+        out[k] = np.divide(t, _THREE + np.sqrt(_NINE - _EIGHT * t * t)) * turn + whole[k]
+
+
+@compiled
+def arctan(x: np.float32) -> np.float32:
+    """Arc tangent to 1e-5 (Abramowitz and Stegun 1964, 4.4.49), which the library's would not give in vectors."""
+    size = abs(x)
+    low = min(size, np.divide(_ONE, max(size, _TINY)))
+    q = low * low
+    angle = low * (_ARCTAN[0] + q * (_ARCTAN[1] + q * (_ARCTAN[2] + q * (_ARCTAN[3] + q * _ARCTAN[4]))))
+    angle = angle if size <= _ONE else _HALF * _PI - angle
+    return angle if x >= _NONE else -angle
+
+
+@compiled
+def click_steps(rows: np.ndarray, floor: np.float32, hop_angle: float, alone: bool, out: np.ndarray) -> None:
+    """Phase steps from bin to bin (radians) of the third row of magnitudes.
+
+    Args:
+        rows: magnitudes (3 or 4, bins) of the two frames before, of the frame itself and of the one after it, if known.
+            Otherwise its square roots are continued from the three before by a parabola, and the outcome is shrunk by
+            the factor that fits recorded notes best.
+        floor: softer magnitudes count as this loud.
+        hop_angle: pi hop / n_fft.
+        alone: the frame before is not known, and the one after is.
+        out: (bins,), changed.
+    """
+    if alone:
+        cosine, sine = np.float32(math.cos(hop_angle)), np.float32(1.0 / math.sin(hop_angle))
+        for k in range(out.size):
+            ratio = np.sqrt(np.divide(max(rows[3, k], floor), max(rows[2, k], floor)))
+            out[k] = _PI - _TWO * arctan((ratio - cosine) * sine)
+    elif rows.shape[0] == 4:
+        scale = np.float32(1.0 / math.tan(hop_angle))
+        for k in range(out.size):
+            before, after = np.sqrt(max(rows[1, k], floor)), np.sqrt(max(rows[3, k], floor))
+            out[k] = _PI - _TWO * arctan(np.divide(after - before, after + before) * scale)
+    else:
+        scale = np.float32(_SHRINK / math.tan(hop_angle))
+        for k in range(out.size):
+            before, now = np.sqrt(max(rows[1, k], floor)), np.sqrt(max(rows[2, k], floor))
+            after = max(_THREE * (now - before) + np.sqrt(max(rows[0, k], floor)), _NONE)
+            out[k] = _PI - _TWO * arctan(np.divide(after - before, after + before) * scale)
+
+
+@compiled
+def _offer(
+    k: int, way: int, level: int, count: int, waiting: np.ndarray, first: np.ndarray, offered: np.ndarray
+) -> int:
+    """Let bin k wait to be reached that way, unless it waits as high already; how many entries there are then."""
+    if level <= offered[k]:
+        return count
+    offered[k] = level
+    waiting[count, 0], waiting[count, 1] = 4 * k + way, first[level]
+    first[level] = count
+    return count + 1
+
+
+@compiled
+def line_up(
+    last: np.ndarray, now: np.ndarray, floor: int, doubt: np.ndarray, lists: tuple[np.ndarray, ...]
+) -> tuple[int, int]:
+    """Rank the bins of a frame and let those wait that go on from the last frame; the highest rank, and how many wait.
+
+    Levels come as the bits of floats, which are as good as logarithms for sorting.
+    """
+    rank, first, waiting, offered = lists
+    top, loudest, count = -1, 0, 0
+    first[:] = -1
+    offered[:] = -1
+    for k in range(now.size):
+        rank[k] = min((now[k] - floor) >> _CLASS_BITS, RANKS - 1) if now[k] > floor else -1
+        if rank[k] > rank[loudest]:
+            loudest = k
+        if rank[k] >= 0 and last[k] > floor:
+            level = max(0, min((last[k] - floor) >> _CLASS_BITS, RANKS - 1) - doubt[k])
+            count = _offer(k, _FROM_LAST, level, count, waiting, first, offered)
+            top = max(top, level)
+    if top < 0 <= rank[loudest]:  # nothing to go on from: the loudest bin starts, from no phase
+        top = rank[loudest]
+        count = _offer(loudest, _FROM_NOTHING, top, count, waiting, first, offered)
+    return top, count
+
+
+@compiled
+def spread(
+    top: int,
+    count: int,
+    steps: np.ndarray,
+    doubt: np.ndarray,
+    last: np.ndarray,
+    phase: np.ndarray,
+    lists: tuple[np.ndarray, ...],
+) -> None:
+    """Integrate phases from what waits, on from the loudest bins over the surest steps first."""
+    rank, first, waiting, offered = lists
+    to_frame, to_bin = steps[0], steps[1]
+    bins = phase.size
+    while top >= 0:
+        entry = first[top]
+        if entry < 0:
+            top -= 1
+            continue
+        first[top] = waiting[entry, 1]
+        k, way = waiting[entry, 0] >> 2, waiting[entry, 0] & 3
+        if rank[k] < 0:
+            continue
+        here, rank[k] = rank[k], -1
+        if way == _FROM_LAST:
+            phase[k] = last[k] + to_frame[k]
+        elif way == _FROM_BELOW:
+            phase[k] = phase[k - 1] + to_bin[k - 1]
+        elif way == _FROM_ABOVE:
+            phase[k] = phase[k + 1] - to_bin[k]
+        if k + 1 < bins and rank[k + 1] >= 0:
+            level = max(0, here - doubt[1, k])
+            count = _offer(k + 1, _FROM_BELOW, level, count, waiting, first, offered)
+            top = max(top, level)
+        if k > 0 and rank[k - 1] >= 0:
+            level = max(0, here - doubt[1, k - 1])
+            count = _offer(k - 1, _FROM_ABOVE, level, count, waiting, first, offered)
+            top = max(top, level)
+
+
+@compiled
+def take(magnitude: np.ndarray, rows: np.ndarray, peak: np.ndarray) -> None:
+    """Move rows of magnitudes up by one, with `magnitude` the last, and bring the running peak up to date."""
+    count = rows.shape[0] - 1
+    loudest = _NONE
+    for k in range(magnitude.size):
+        for row in range(count):
+            rows[row, k] = rows[row + 1, k]
+        rows[count, k] = magnitude[k]
+        loudest = max(loudest, magnitude[k])
+    peak[0] = max(peak[0] * _DECAY, loudest)
+
+
+@compiled
+def find_steps(
+    rows: np.ndarray,
+    steady: np.ndarray,
+    peak: np.ndarray,
+    whole: np.ndarray,
+    hop_ratio: float,
+    ends: tuple[bool, bool],
+    formula: bool,
+    steps: np.ndarray,
+) -> None:
+    """The next frame's phase steps by formula: from the last frame, and from each bin to the next.
+
+    Args:
+        rows: magnitudes, as for `click_steps`; the fourth is passed over unless known.
+        steady: steady steps of the last frame, replaced by those of this one.
+        peak: one magnitude; bins 120 dB below it count as that loud.
+        whole: steady steps of partials at the bins' centres.
+        hop_ratio: hop / n_fft.
+        ends: whether the frame after this one is known, and whether this is the first.
+        formula: find steps to the next bin too, as of clicks; otherwise they are half a turn.
+        steps: (2, bins), changed.
+    """
+    level = max(np.float32(peak[0]) * FLOOR, _TINY)
+    to_frame, to_bin = steps[0], steps[1]
+    steady_steps(rows[2], level, whole, np.float32(8.0 * math.pi * hop_ratio), to_frame)
+    for k in range(to_frame.size):
+        before, steady[k] = steady[k], to_frame[k]
+        to_frame[k] = _HALF * (before + to_frame[k])
+        to_bin[k] = _PI
+    if formula:
+        click_steps(rows if ends[0] else rows[:3], level, math.pi * hop_ratio, ends[0] and ends[1], to_bin)
+        for k in range(to_bin.size - 1):
+            to_bin[k] = _HALF * (to_bin[k] + to_bin[k + 1])
+
+
+@compiled
+def find_phases(
+    rows: np.ndarray,
+    phase: np.ndarray,
+    peak: np.ndarray,
+    place: tuple[np.uint64, int],
+    steps: np.ndarray,
+    doubt: np.ndarray,
+    work: np.ndarray,
+    lists: tuple[np.ndarray, ...],
+) -> None:
+    """The next frame's phases by RTPGHI.
+
+    Args:
+        rows: magnitudes, of which the third are the frame's and the second the last one's.
+        phase: phases of the last frame, replaced by those of this one; within half a turn of 0.
+        peak: one magnitude; bins that are not above the floor, 120 dB below it, get random phases.
+        place: seed and number of the frame.
+        steps: from the last frame, and to the next bin (2, bins), radians.
+        doubt: ranks by which each is put back (2, bins), int32.
+        work: two rows of bins to work in.
+        lists: rank (bins,), first (RANKS,), waiting (3 bins, 2) and offered (bins,), int32, to work in.
+    """
+    now, last = rows[2], work[0]
+    level = max(np.float32(peak[0]) * FLOOR, _TINY)
+    work[1, 0] = level
+    for k in range(now.size):
+        last[k] = phase[k]
+        phase[k] = random_phase(place[0], place[1], k) if now[k] <= level else 0.0
+    bits = rows.view(np.int32)
+    top, count = line_up(bits[1], bits[2], work[1].view(np.int32)[0], doubt[0], lists)
+    spread(top, count, steps, doubt, last, phase, lists)
+    for k in range(now.size):  # so that phases stay exact however long the stream
+        phase[k] -= _TURN * np.rint(phase[k] / _TURN)
+
+
+@compiled
+def polar(magnitude: np.ndarray, phase: np.ndarray, spectrum: np.ndarray) -> None:
+    """Write magnitude * exp(i phase)."""
+    for k in range(magnitude.size):
+        spectrum[k] = magnitude[k] * complex(math.cos(phase[k]), math.sin(phase[k]))
+
+
+@compiled
+def overlap(frame: np.ndarray, window: np.ndarray, settled: np.ndarray) -> None:
+    """Add a windowed frame to the start of the first row, and its window's square to that of the second."""
+    for i in range(frame.size):
+        settled[0, i] += frame[i] * window[i]
+        settled[1, i] += window[i] * window[i]
+
+
+@compiled
+def shift(settled: np.ndarray, out: np.ndarray) -> None:
+    """Take the first samples out, divided by the windows' energy, and move the rest to the start."""
+    rest = settled.shape[1] - out.size
+    for i in range(out.size):
+        out[i] = np.divide(settled[0, i], max(settled[1, i], _ENERGY))
+    for row in range(2):
+        for i in range(rest):
+            settled[row, i] = settled[row, i + out.size]
+        for i in range(rest, rest + out.size):
+            settled[row, i] = _NONE
+
+
+@compiled
+def cut(settled: np.ndarray, window: np.ndarray, hop: int, first: int, frames: np.ndarray, work: np.ndarray) -> None:
+    """Make frames consistent with each other and with what is settled, by least squares.
+
+    Args:
+        settled: sum of the settled frames, windowed, and sum of their windows' squares (2, samples).
+        window: (n_fft,).
+        hop: samples from one frame to the next.
+        first: the first frame starts after so many hops of `settled`.
+        frames: (n, n_fft), not windowed; replaced by windowed ones.
+        work: (2, samples) to work in.
+    """
+    work[:] = settled
+    for j in range(frames.shape[0]):
+        start = (first + j) * hop
+        for i in range(window.size):
+            work[0, start + i] += frames[j, i] * window[i]
+            work[1, start + i] += window[i] * window[i]
+    for i in range(work.shape[1]):
+        work[0, i] = np.divide(work[0, i], max(work[1, i], _ENERGY))
+    for j in range(frames.shape[0]):
+        start = (first + j) * hop
+        for i in range(window.size):
+            frames[j, i] = work[0, start + i] * window[i]
+
+
+@compiled
+def impose(magnitudes: np.ndarray, spectra: np.ndarray, last: np.ndarray, momentum: np.float32) -> None:
+    """Step on from `last` to `spectra` and beyond by `momentum`, restore the magnitudes, and keep `spectra` in `last`.
+
+    All are (frames, bins).
+    """
+    for n in range(spectra.shape[0]):
+        for k in range(spectra.shape[1]):
+            here = spectra[n, k]
+            ahead = here + momentum * (here - last[n, k])
+            size = np.sqrt(ahead.real * ahead.real + ahead.imag * ahead.imag)
+            gain = np.divide(magnitudes[n, k], max(size, _TINY))
+            spectra[n, k] = ahead * gain
+            last[n, k] = here

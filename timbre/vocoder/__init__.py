@@ -1,0 +1,1 @@
+"""The vocoder of a space: network, streaming synthesis and training."""

@@ -1,0 +1,158 @@
+"""The vocoder: what mixture of pulses, tones and noise a decoded spectrogram is of, bin by bin.
+
+A network that sees magnitudes only can make nothing but sound that repeats with the hop, so it cannot hold a note. This
+one is given three phases to choose from, each of which can: of a band-limited pulse train at the note's pitch, to which
+it adds a residual; of phase gradient heap integration, which follows partials wherever they are; and of white noise. It
+says how the power of each bin is shared between them and how much there is of it; an inverse STFT makes the sound.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from timbre.config import SpectrogramConfig, VocoderConfig
+
+FIRST_PHASE = math.pi  # of the pulse train at the onset: half a period before its first pulse, which would click there
+FLOOR = 1e-4  # magnitude below which a bin counts as silent; a full-scale sine has 1
+_BEFORE = 1  # frames that the first layer sees before each
+_HEADS = 4
+_LOUDER = 1.2  # nepers by which a bin may become louder or softer
+_CLEAR = 0.1  # magnitude of a unit partial's lobe above which a bin begins as one of pulses
+_NOISE = -2.0  # log odds of noise against tones at the beginning
+
+
+class Mix(NamedTuple):
+    """What a frame is made of; each (batch, bins, frames)."""
+
+    pulses: Tensor
+    """Amplitude beside the decoded magnitude."""
+    residual: Tensor
+    """Radians, added to the phases of the pulse train."""
+    tones: Tensor
+    noise: Tensor
+
+
+class Block(nn.Module):
+    """A causal depthwise convolution along time and a layer across channels, added to what came in (after ConvNeXt)."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.past = kernel - 1
+        self.taps = nn.Parameter(torch.randn(kernel, channels) / kernel)
+        self.norm = nn.LayerNorm(channels)
+        self.inner, self.outer = nn.Linear(channels, 3 * channels), nn.Linear(3 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, past + frames, channels) to (batch, frames, channels)."""
+        frames = x.shape[1] - self.past
+        along = torch.stack([tap * x[:, k : k + frames] for k, tap in enumerate(self.taps)]).sum(0)
+        return x[:, self.past :] + self.outer(F.silu(self.inner(self.norm(along))))
+
+
+class Vocoder(nn.Module):
+    """The network; what it says of a frame depends on `past` frames before it and `look_ahead` after it.
+
+    Args:
+        bins: of the STFT.
+        channels, blocks, kernel: of the network.
+        look_ahead: frames.
+    """
+
+    def __init__(self, bins: int, channels: int, blocks: int, kernel: int, look_ahead: int) -> None:
+        super().__init__()
+        self.bins, self.look_ahead = bins, look_ahead
+        self.entry = nn.Linear((_BEFORE + 1 + look_ahead) * bins, channels)
+        self.comb = nn.Linear(bins, channels)
+        self.blocks = nn.ModuleList(Block(channels, kernel) for _ in range(blocks))
+        self.norm, self.head = nn.LayerNorm(channels), nn.Linear(channels, _HEADS * bins)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)
+
+    @property
+    def past(self) -> int:
+        """Frames before the one in question that it sees."""
+        return _BEFORE + sum(block.past for block in self._blocks())
+
+    def forward(self, magnitude: Tensor, comb: Tensor) -> Mix:
+        """What frames are made of.
+
+        Args:
+            magnitude: linear STFT magnitudes (batch, bins, past + frames + look_ahead); before a sound's first frame
+                and after its last they are 0.
+            comb: lobes of a pulse train's partials, as :func:`~timbre.vocoder.pulses.pulse_spectrum` gives them, of
+                the same frames.
+        """
+        stop = comb.shape[-1] - self.look_ahead
+        x = self._entered(magnitude, comb[..., _BEFORE:stop])
+        for block in self.blocks:
+            x = block(x)
+        return self._mix(x, comb[..., self.past : stop])
+
+    def step(self, magnitude: Tensor, comb: Tensor, state: list[Tensor]) -> tuple[Mix, list[Tensor]]:
+        """As :meth:`forward`, of frames (batch, bins, frames) that follow others: what the frames are made of that lie
+        `look_ahead` earlier, and the state for those to come."""
+        count = comb.shape[-1]
+        magnitude, comb = (torch.cat(pair, -1) for pair in zip(state[:2], (magnitude, comb), strict=True))
+        after = [magnitude[..., count:], comb[..., count:]]
+        x, comb = self._entered(magnitude, comb[..., :count]), comb[..., :count]
+        for block, before in zip(self._blocks(), state[2:], strict=True):
+            x = torch.cat([before, x], 1)
+            after.append(x[:, count:])
+            x = block(x)
+        return self._mix(x, comb), after
+
+    @torch.no_grad()
+    def silent_state(self) -> list[Tensor]:
+        """The state for :meth:`step` before a sound begins, a batch of one."""
+        around = _BEFORE + self.look_ahead
+        state = [torch.zeros(1, self.bins, around), torch.zeros(1, self.bins, self.look_ahead)]
+        x = self._entered(torch.zeros(1, self.bins, around + 1), torch.zeros(1, self.bins, 1))
+        for block in self._blocks():
+            x = x.expand(-1, block.past + 1, -1)
+            state.append(x[:, 1:].clone())
+            x = block(x)
+        return state
+
+    def _blocks(self) -> list[Block]:
+        return [block for block in self.blocks if isinstance(block, Block)]  # all of them; a ModuleList has forgotten
+
+    def _entered(self, magnitude: Tensor, comb: Tensor) -> Tensor:
+        """What the blocks take, (batch, frames, channels), from magnitudes of `look_ahead` and one more frames and the
+        comb of the frames themselves."""
+        level = (magnitude.clamp_min(FLOOR).log() / 4.0 + 1.15).mT  # between -1.15 and 1.15
+        seen = ((comb.square() + 1e-4).log() / 4.6 + 1.0).mT
+        frames = seen.shape[1]
+        around = [level[:, k : k + frames] for k in range(_BEFORE + 1 + self.look_ahead)]
+        return self.entry(torch.cat(around, -1)) + self.comb(seen)
+
+    def _mix(self, x: Tensor, comb: Tensor) -> Mix:
+        out = self.head(self.norm(x)).unflatten(-1, (_HEADS, self.bins))
+        pulses, residual, noise, louder = (part.mT for part in out.unbind(2))
+        prior = 2.0 * torch.log(comb / _CLEAR + 1e-6)
+        odds = torch.stack([prior + 4.0 * pulses, torch.zeros_like(pulses), _NOISE + 4.0 * noise])
+        shares = odds.softmax(0).clamp_min(1e-9).sqrt()
+        gain = torch.exp(_LOUDER * torch.tanh(louder))
+        return Mix(gain * shares[0], residual, gain * shares[1], gain * shares[2])
+
+
+def make_vocoder(front: SpectrogramConfig, settings: VocoderConfig) -> Vocoder:
+    """A vocoder, untrained, for spectrograms of a kind."""
+    bins = front.n_fft // 2 + 1
+    return Vocoder(bins, settings.channels, settings.blocks, settings.kernel, settings.look_ahead)
+
+
+def mixed(magnitude: Tensor, mix: Mix, pulses: Tensor, tones: Tensor, noise: Tensor) -> Tensor:
+    """The spectrum, complex (batch, bins, frames).
+
+    Args:
+        magnitude: decoded, linear.
+        mix: of the same frames.
+        pulses: spectrum of the pulse train; its magnitudes do not count.
+        tones: phases as complex numbers of magnitude 1.
+        noise: spectrum of white noise whose mean power is 1.
+    """
+    turned = pulses / pulses.abs().clamp_min(1e-6) * torch.polar(torch.ones_like(mix.residual), mix.residual)
+    return magnitude * (mix.pulses * turned + mix.tones * tones + mix.noise * noise)

@@ -1,0 +1,129 @@
+"""What a vocoder learns from: notes as a space decodes them, beside their recordings."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from timbre.config import Config
+from timbre.data import Library, Note
+from timbre.data.cache import cache_folder
+from timbre.data.features.example import Prepared, complete, prepare, transform
+from timbre.errors import AudioError, LibraryError
+from timbre.models.conditions import Conditions
+from timbre.models.vae import VAE
+from timbre.spectral import Spectrogram
+from timbre.spectral.inversion.rtpghi import RTPGHI
+from timbre.spectral.stft import STFT
+
+FEWEST = 8  # notes
+_ARRAYS = {"audio": np.float16, "magnitude": np.float16, "tones": np.uint8, "pitch": np.float32, "held_out": np.bool_}
+
+
+@dataclass(frozen=True)
+class DecodedNotes:
+    """Decoded notes and recordings, mapped from files.
+
+    Attributes:
+        audio: recordings from the onset on, at the standard level, float16 (notes, samples).
+        magnitude: what the space makes of them, linear STFT magnitudes, float16 (notes, frames, bins).
+        tones: phases of these by phase gradient heap integration, in 256ths of a turn, uint8 (notes, frames, bins).
+        pitch: MIDI, NaN without, float32 (notes,).
+        held_out: whether a note is for choosing the best weights, (notes,).
+    """
+
+    audio: np.ndarray
+    magnitude: np.ndarray
+    tones: np.ndarray
+    pitch: np.ndarray
+    held_out: np.ndarray
+
+
+def decoded_notes(
+    library: Library, model: VAE, config: Config, most: int, fingerprint: str, progress: bool = False
+) -> DecodedNotes:
+    """A library's training and validation notes as a model decodes them, from timbre's cache where they are there.
+
+    Each note is encoded, and its own point decoded at its own pitch, velocity and length. About 0.4 MB for each note
+    of 2 s, and a tenth of a second.
+
+    Args:
+        library: notes that the model was trained on.
+        model: in eval mode, on the CPU.
+        config: its settings.
+        most: notes to take; of larger libraries every so-manieth.
+        fingerprint: of the library and the model.
+        progress: whether to show a bar on stderr.
+
+    Raises:
+        LibraryError: if fewer than 8 notes can be used, or the cache cannot be written.
+    """
+    chosen, held_out = _chosen(library, config, most)
+    key = hashlib.sha256(json.dumps([1, fingerprint, len(chosen), config.to_dict()]).encode()).hexdigest()[:24]
+    folder = cache_folder() / "vocoder" / key
+    if not folder.is_dir():
+        try:
+            _write(folder, chosen, held_out, model, config, progress)
+        except OSError as error:
+            raise LibraryError(
+                f"The decoded notes cannot be cached in {folder.parent}: {error.strerror or error}. "
+                "Make room there, or name another folder in the environment variable TIMBRE_CACHE."
+            ) from error
+    return DecodedNotes(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
+
+
+def _chosen(library: Library, config: Config, most: int) -> tuple[list[Note], np.ndarray]:
+    parts = library.parts(config.data)
+    rows = np.flatnonzero(parts != "test")
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
+    return [library[int(row)] for row in rows], parts[rows] == "valid"
+
+
+def _write(
+    folder: Path, notes: list[Note], held_out: np.ndarray, model: VAE, config: Config, progress: bool
+) -> None:  # fmt: skip
+    """All arrays into `folder`, whole or not at all."""
+    front, found = Spectrogram(config.spectrogram), []
+    bar = tqdm(notes, "decoding", disable=not progress, unit="note", leave=False)
+    for note, kept_back in zip(bar, held_out, strict=True):
+        try:
+            prepared = prepare(note.audio(), config, note.pitch, note.velocity)
+        except AudioError:
+            continue  # the training left it out as well, and said so
+        magnitude = _decoded(prepared, model, front, config)
+        found.append((prepared.samples, magnitude, tone_phases(magnitude, front.stft), prepared.pitch, kept_back))
+    if len(found) < FEWEST:
+        raise LibraryError(f"Only {len(found)} notes can be used; {FEWEST} or more are wanted.")
+    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        partial.mkdir(parents=True)
+        for (name, kind), column in zip(_ARRAYS.items(), zip(*found, strict=True), strict=True):
+            np.save(partial / f"{name}.npy", np.stack(column).astype(kind))
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@torch.no_grad()
+def _decoded(note: Prepared, model: VAE, front: Spectrogram, config: Config) -> np.ndarray:
+    """Magnitudes (frames, bins) of the note as the model decodes it, float16 as they are kept."""
+    heard = complete(note, transform([note], front, config)[0], config)
+    conditions = Conditions(*(torch.tensor([value]).float() for value in (heard.pitch, heard.velocity, heard.release)))
+    z = model.posterior(torch.from_numpy(heard.spectrogram)[None], conditions).center
+    return front.magnitude(model.decode(z, conditions))[0].T.numpy().astype(np.float16)
+
+
+def tone_phases(magnitude: np.ndarray, stft: STFT) -> np.ndarray:
+    """Phases of magnitudes (frames, bins) by phase gradient heap integration, in 256ths of a turn, uint8."""
+    method, phases = RTPGHI(stft.n_fft, stft.hop_length, 0), np.empty(magnitude.shape, np.uint8)
+    for number, row in enumerate(magnitude.astype(np.float32) / np.float32(stft.scale)):
+        method.advance(row, np.uint64(0), number)
+        phases[number] = np.round(np.angle(method.spectrum) * (128.0 / np.pi)).astype(np.int16) % 256
+    return phases
