@@ -35,9 +35,9 @@ def draw(folder: Path, space: Space, heard: EvaluatedNotes, points: np.ndarray, 
         return
     along = space.path(*points[ends]).at(np.linspace(0.0, 1.0, space.frames(MORPH_SECONDS)))
     morph = " to ".join(heard.notes[n].name for n in ends)
-    rows = {morph: shown(space, space.spectrogram(along, 60.0, 0.8, MORPH_SECONDS), 60.0, renderers)}
+    rows = {morph: shown(space, space.spectrum(along, 60.0, 0.8, MORPH_SECONDS), 60.0, renderers)}
     picture(folder / "inverters-morph.png", space, rows)
-    held = {f"{heard.notes[n].name}, held": shown(space, space.spectrogram(
+    held = {f"{heard.notes[n].name}, held": shown(space, space.spectrum(
         points[[n]], float(heard.conditions.pitch[n]), 0.8, HELD_SECONDS, hold=0.5
     ), float(heard.conditions.pitch[n]), renderers) for n in ends}  # fmt: skip
     picture(folder / "inverters-held.png", space, held)

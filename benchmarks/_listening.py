@@ -32,12 +32,12 @@ class Study:
 
 def studies(folder: Path, config: Config) -> list[Study]:
     """All studies of a folder of ratings whose sounds are there."""
-    every, front, out = read_ratings(folder), Spectrogram(config.spectrogram), []
+    every, spectrogram, out = read_ratings(folder), Spectrogram(config.spectrogram), []
     for name in every.studies:
         sounds, dissimilarities = every.matrix(name)
         audio = [timbre.read(every.file(name, sound)).mono() for sound in sounds]
         pitches = common([estimate_pitch(sound) for sound in audio])
-        examples = [example(sound, front, config, pitch) for sound, pitch in zip(audio, pitches, strict=True)]
+        examples = [example(sound, spectrogram, config, pitch) for sound, pitch in zip(audio, pitches, strict=True)]
         out.append(Study(name, tuple(sounds), examples, dissimilarities))
     return out
 

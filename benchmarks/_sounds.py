@@ -87,10 +87,10 @@ def decoded(space: Space, library: Library, count: int) -> list[Case]:
     for number in chosen:
         audio = library[atlas.names[number]].audio()
         pitch, velocity = float(atlas.pitches[number]), float(atlas.velocities[number])
-        note = example(audio, space.front, space.config, pitch, None if np.isnan(velocity) else velocity)
+        note = example(audio, space.spectrogram, space.config, pitch, None if np.isnan(velocity) else velocity)
         sound = audio.mono().resample(rate).trim(space.config.data.trim_db, tail=False).fit(length / rate)
         waveform = torch.from_numpy(sound.samples.copy())
-        waveform *= 10.0 ** ((note.spectrogram.max() - float(space.front(waveform).max())) / 20.0)
+        waveform *= 10.0 ** ((note.spectrogram.max() - float(space.spectrogram(waveform).max())) / 20.0)
         cases.append(Case(atlas.names[number], "decoded", waveform, rate, pitch, _decode(space, number, note.release)))
     return cases
 

@@ -70,10 +70,10 @@ def parse() -> argparse.Namespace:
 
 def settings(kind: str, seed: int, args: argparse.Namespace) -> Config:
     config = Config()
-    front = replace(config.spectrogram, kind=kind, n_mels=BANDS.get(kind, 168))
+    spectrogram = replace(config.spectrogram, kind=kind, n_mels=BANDS.get(kind, 168))
     training = replace(config.training, epochs=args.epochs, threads=1, seed=seed)
     data = replace(config.data, valid=0.1, test=0.15, transpose=0 if args.quick else 1)
-    return replace(config, spectrogram=front, training=training, data=data)
+    return replace(config, spectrogram=spectrogram, training=training, data=data)
 
 
 def one(job: tuple[str, int, argparse.Namespace]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Held:
         from timbre.spectral import Spectrogram
 
         self.model, self.own, self.common = space.model, own, common
-        self.front, self.shared = Spectrogram(space.config.spectrogram), Spectrogram(COMMON)
+        self.spectrogram, self.shared = Spectrogram(space.config.spectrogram), Spectrogram(COMMON)
 
     def batches(self, part: str) -> Iterator[tuple[Any, Any]]:
         """Pairs of a batch and the common pictures (batch, bands, frames) of its notes."""
@@ -135,7 +135,7 @@ class Held:
 
     def picture(self, spectrogram: Any) -> Any:
         """The common picture of a front end's coefficients in dB."""
-        magnitude = self.shared.filterbank @ self.front.magnitude(spectrogram)
+        magnitude = self.shared.filterbank @ self.spectrogram.magnitude(spectrogram)
         return 20.0 * magnitude.clamp(min=10.0 ** (COMMON.floor_db / 20.0)).log10()
 
     def errors(self, part: str, sampled: bool = False) -> Iterator[tuple[float, np.ndarray]]:

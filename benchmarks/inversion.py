@@ -71,12 +71,14 @@ def main() -> None:
     ways = methods(args.inverters, STFT(config.n_fft, config.hop_length))
     each: list[Row] = []
     for kind in args.front_ends:
-        front = Spectrogram(SpectrogramConfig(kind=kind))
-        each += measure(front, cases, [way for way in ways if is_of_use(way, kind, args)])
+        spectrogram = Spectrogram(SpectrogramConfig(kind=kind))
+        each += measure(spectrogram, cases, [way for way in ways if is_of_use(way, kind, args)])
     if args.space:
         space = timbre.load(args.space)
         notes = decoded(space, timbre.scan(args.folder), args.notes)
-        each += measure(space.front, notes, [way for way in methods(args.inverters, space.front.stft) if not way.own])
+        each += measure(
+            space.spectrogram, notes, [way for way in methods(args.inverters, space.spectrogram.stft) if not way.own]
+        )
     rows = averages(each)
     finish(rows, args, f"{len(cases)} notes of {args.folder}; see --help for the columns")
     print(f"\nWhat is aimed at\n{format_table(verdicts(rows))}")
@@ -107,11 +109,11 @@ def is_of_use(way: Method, kind: str, args: argparse.Namespace) -> bool:
     return bool(args.all or kind in ("linear", "mel") or way.name in SHORT)
 
 
-def measure(front: Spectrogram, cases: list[Case], ways: list[Method]) -> list[Row]:
+def measure(spectrogram: Spectrogram, cases: list[Case], ways: list[Method]) -> list[Row]:
     """Figures of each note through each method. The methods take turns, so that a busy machine slows all alike."""
-    kind, rows = front.config.kind, []
+    kind, rows = spectrogram.config.kind, []
     for number, one in enumerate(tqdm(cases, kind, disable=None)):
-        magnitude, spent = given(front, one)
+        magnitude, spent = given(spectrogram, one)
         for way in ways:
             own = magnitude if way.own is None else way.own(one.waveform)
             if number == 0:
@@ -119,34 +121,34 @@ def measure(front: Spectrogram, cases: list[Case], ways: list[Method]) -> list[R
             begun = time.process_time()
             result = way.invert(own, one.waveform.shape[1])
             seconds = spent + time.process_time() - begun
-            figures = compare(front, one, magnitude, result) | {"seconds": one.seconds, "cpu": seconds}
+            figures = compare(spectrogram, one, magnitude, result) | {"seconds": one.seconds, "cpu": seconds}
             latency = None if way.latency is None else round(1000.0 * way.latency / one.rate, 1)
             rows.append({"source": one.source, "front_end": kind, "inverter": way.name, "note": one.name} | figures)
             rows[-1]["latency_ms"] = latency
     return rows
 
 
-def given(front: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
+def given(spectrogram: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
     """The magnitudes that all methods get, and the CPU time from the spectrogram to them."""
-    if case.decoded is None and front.config.kind == "linear":
-        return front.stft(case.waveform).abs(), 0.0
-    spectrogram = front(case.waveform) if case.decoded is None else case.decoded
-    front.magnitude(spectrogram[..., :1])
+    if case.decoded is None and spectrogram.config.kind == "linear":
+        return spectrogram.stft(case.waveform).abs(), 0.0
+    decibels = spectrogram(case.waveform) if case.decoded is None else case.decoded
+    spectrogram.magnitude(decibels[..., :1])
     begun = time.process_time()
-    return front.magnitude(spectrogram), time.process_time() - begun
+    return spectrogram.magnitude(decibels), time.process_time() - begun
 
 
-def compare(front: Spectrogram, case: Case, magnitude: torch.Tensor, result: torch.Tensor) -> Row:
+def compare(spectrogram: Spectrogram, case: Case, magnitude: torch.Tensor, result: torch.Tensor) -> Row:
     """Figures of one result."""
     if case.decoded is None:
-        wanted = front.stft(case.waveform).abs()
+        wanted = spectrogram.stft(case.waveform).abs()
         log_mel = metrics.log_mel_l1(case.waveform, result, case.rate)
     else:
         wanted = magnitude
-        log_mel = float((front(result) - case.decoded).abs().mean()) / 20.0
+        log_mel = float((spectrogram(result) - case.decoded).abs().mean()) / 20.0
     original, sound = case.waveform[0], result[0]
     return {
-        "sc_db": metrics.spectral_convergence_db(wanted, front.stft(result).abs()),
+        "sc_db": metrics.spectral_convergence_db(wanted, spectrogram.stft(result).abs()),
         "log_mel_l1": log_mel,
         "mr_stft": metrics.multi_resolution_stft(original, sound),
         "cents": cents(case, sound),

@@ -119,15 +119,17 @@ def by_librosa(library: "Library", config: "Config", pyin: bool) -> None:
     """The same work: decode, mix, resample, transform, and measure the pitch if asked to."""
     import librosa
 
-    front, bank = config.spectrogram, None
+    spectrogram, bank = config.spectrogram, None
     for note in library:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # empty filters, which 256 bands of librosa's have
             if bank is None:
-                bank = librosa.filters.mel(sr=front.sample_rate, n_fft=front.n_fft, n_mels=front.n_mels)
-            sound, rate = librosa.load(note.file, sr=front.sample_rate)
+                bank = librosa.filters.mel(
+                    sr=spectrogram.sample_rate, n_fft=spectrogram.n_fft, n_mels=spectrogram.n_mels
+                )
+            sound, rate = librosa.load(note.file, sr=spectrogram.sample_rate)
             sound = sound[: round(config.data.duration * rate)]
-            power = np.abs(librosa.stft(sound, n_fft=front.n_fft, hop_length=front.hop_length)) ** 2
+            power = np.abs(librosa.stft(sound, n_fft=spectrogram.n_fft, hop_length=spectrogram.hop_length)) ** 2
             librosa.power_to_db(bank @ power)
             if pyin:
                 librosa.pyin(sound, sr=rate, fmin=27.5, fmax=4186.0)

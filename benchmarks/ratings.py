@@ -6,7 +6,7 @@ RATINGS is a folder of studies with a sounds.csv that names the sounds' files. A
 each study its Spearman correlation with the dissimilarities (upper triangle), and the mean over the studies of
 Spearman and of triplet agreement (pairs whose ratings differ by more than .1 of the study's range).
 
-- descriptors: all of timbre.spectral.descriptors.notes, z-scored within the study; mfcc: 13 coefficients by frames; log-mel:
+- descriptors: all of timbre.spectral.descriptors, z-scored within the study; mfcc: 13 coefficients by frames; log-mel:
   32 bands by frames of 93 ms; centroid alone
 - picture: the auditory picture that the metric form of training follows
 - picture, group left out: its three constants chosen on the other groups of studies (those whose names begin alike
@@ -40,10 +40,10 @@ def main() -> None:
     args = parse()
     config = Config()
     heard = studies(args.ratings, config)
-    front = Spectrogram(config.spectrogram)
-    rows = [row(name, heard, points) for name, points in plain(heard, front, config)]
-    rows += [row("picture", heard, pictures(heard, front, config, Listener()))]
-    rows += [left_out(heard, front, config, GRID[:4] if args.quick else GRID)]
+    spectrogram = Spectrogram(config.spectrogram)
+    rows = [row(name, heard, points) for name, points in plain(heard, spectrogram, config)]
+    rows += [row("picture", heard, pictures(heard, spectrogram, config, Listener()))]
+    rows += [left_out(heard, spectrogram, config, GRID[:4] if args.quick else GRID)]
     for folder in args.spaces:
         space = timbre.load(folder)
         own = studies(args.ratings, space.config)
@@ -73,17 +73,17 @@ def spectrograms(study: Study) -> torch.Tensor:
     return torch.from_numpy(np.stack([found.spectrogram for found in study.examples]))
 
 
-def plain(heard: list[Study], front: Spectrogram, config: Config) -> Iterator[tuple[str, list[np.ndarray]]]:
+def plain(heard: list[Study], spectrogram: Spectrogram, config: Config) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Points by features that know nothing of ratings."""
     from scipy.fft import dct
 
     described, cepstra, bands, centroids = [], [], [], []
     for study in heard:
         pitch = torch.tensor([found.pitch for found in study.examples])
-        values = describe(spectrograms(study), front, pitch, natural=True).numpy()
+        values = describe(spectrograms(study), spectrogram, pitch, natural=True).numpy()
         scaled = (values - np.nanmean(values, 0)) / np.maximum(np.nanstd(values, 0), 1e-9)
         described.append(np.nan_to_num(scaled))  # of no pitch: as the study's mean
-        centroids.append(describe(spectrograms(study), front, pitch, names=("centroid",), natural=True).numpy())
+        centroids.append(describe(spectrograms(study), spectrogram, pitch, names=("centroid",), natural=True).numpy())
         loud = spectrograms(study).numpy()
         loud = np.maximum(loud, loud.max((1, 2), keepdims=True) - 60.0)
         frames = loud[:, :, : loud.shape[2] // 8 * 8].reshape(len(loud), 32, -1, loud.shape[2] // 8, 8).mean((2, 4))
@@ -92,22 +92,22 @@ def plain(heard: list[Study], front: Spectrogram, config: Config) -> Iterator[tu
     yield from zip(("descriptors", "mfcc", "log-mel", "centroid"), (described, cepstra, bands, centroids), strict=True)
 
 
-def pictures(heard: list[Study], front: Spectrogram, config: Config, listener: Listener) -> list[np.ndarray]:
+def pictures(heard: list[Study], spectrogram: Spectrogram, config: Config, listener: Listener) -> list[np.ndarray]:
     """Auditory pictures of all studies' sounds."""
-    picture = AuditoryFeatures(front, config.data.duration, listener)
+    picture = AuditoryFeatures(spectrogram, config.data.duration, listener)
     return [picture(spectrograms(study)).numpy() for study in heard]
 
 
-def left_out(heard: list[Study], front: Spectrogram, config: Config, grid: list[Listener]) -> dict[str, Any]:
+def left_out(heard: list[Study], spectrogram: Spectrogram, config: Config, grid: list[Listener]) -> dict[str, Any]:
     """The picture with the constants that are best on the other groups of studies."""
-    table = [row("", heard, pictures(heard, front, config, listener)) for listener in grid]
+    table = [row("", heard, pictures(heard, spectrogram, config, listener)) for listener in grid]
     groups = [study.name.split("_")[0] for study in heard]
     out: dict[str, Any] = {"distance": "picture, group left out"}
     triplets = []
     for study, group in zip(heard, groups, strict=True):
         others = [other.name for other, its in zip(heard, groups, strict=True) if its != group]
         best = int(np.argmax([np.mean([line[name] for name in others]) for line in table]))
-        points = pictures([study], front, config, grid[best])
+        points = pictures([study], spectrogram, config, grid[best])
         found = row("", [study], points)
         out[study.name], triplets = found["spearman"], [*triplets, found["triplets"]]
     out["spearman"] = round(float(np.mean([out[study.name] for study in heard])), 3)

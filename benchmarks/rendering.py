@@ -38,13 +38,13 @@ def pairs(space: Space, count: int) -> Iterator[tuple[timbre.Path, float]]:
 def speeds(space: Space, count: int) -> list[Row]:
     from librosa import griffinlim
 
-    front, settings = space.config.spectrogram, {"duration": 4.0, "hold": 0.5}
+    transform, settings = space.config.spectrogram, {"duration": 4.0, "hold": 0.5}
 
     def librosa_32(path: timbre.Path, pitch: float) -> Any:
         points = path.at(np.linspace(0, 1, space.frames(4.0)))
-        spectrogram = space.spectrogram(points, pitch, 0.8, 4.0, hold=0.5)
-        magnitude = space.front.magnitude(spectrogram[None])[0].numpy()
-        return griffinlim(magnitude, n_iter=32, hop_length=front.hop_length, n_fft=front.n_fft, random_state=0)
+        spectrogram = space.spectrum(points, pitch, 0.8, 4.0, hold=0.5)
+        magnitude = space.spectrogram.magnitude(spectrogram[None])[0].numpy()
+        return griffinlim(magnitude, n_iter=32, hop_length=transform.hop_length, n_fft=transform.n_fft, random_state=0)
 
     def streamed(path: timbre.Path, pitch: float) -> Any:
         return list(render_blocks(space, path, pitch, **(settings | {"duration": 8.0})))
@@ -73,8 +73,10 @@ def steadiness(space: Space, count: int) -> list[Row]:
         away = []
         for path, pitch in pairs(space, count):
             sound = render(space, path, pitch, 0.8, 4.0, steady=steady, hold=0.5).samples[0]
-            decibels = space.front(torch.from_numpy(sound.copy())[None])
-            heard = describe_frames(decibels, space.front, torch.tensor([pitch]), ["loudness"], natural=True)[0, 0]
+            decibels = space.spectrogram(torch.from_numpy(sound.copy())[None])
+            heard = describe_frames(decibels, space.spectrogram, torch.tensor([pitch]), ["loudness"], natural=True)[
+                0, 0
+            ]
             level = 10.0 * heard.numpy()[int(0.5 * space.config.spectrogram.frame_rate) : -20]
             away.append(float(np.quantile(np.abs(level - np.median(level)), 0.9)))
         rows.append({

@@ -62,12 +62,12 @@ def decode_rows(repeats: int) -> list[dict[str, Any]]:
     points = np.random.default_rng(0).normal(size=(4, config.model.dim))
 
     def magnitudes() -> list[np.ndarray]:
-        frames = [space.spectrogram(point[None], 60.0, 0.8, SECONDS) for point in points]
-        return [space.front.magnitude(one[None])[0].numpy() for one in frames]
+        frames = [space.spectrum(point[None], 60.0, 0.8, SECONDS) for point in points]
+        return [space.spectrogram.magnitude(one[None])[0].numpy() for one in frames]
 
     hop = config.spectrogram.hop_length
     ways: dict[str, Callable[[], Any]] = {
-        "decode only": lambda: [space.spectrogram(point[None], 60.0, 0.8, SECONDS) for point in points],
+        "decode only": lambda: [space.spectrum(point[None], 60.0, 0.8, SECONDS) for point in points],
         "decode + pghi": lambda: [space.decode(point, 60.0, 0.8, SECONDS, inverter="pghi") for point in points],
         "decode + pghi+8": lambda: [space.decode(point, 60.0, 0.8, SECONDS) for point in points],
         "decode + librosa 32": lambda: [librosa.griffinlim(one, n_iter=32, hop_length=hop) for one in magnitudes()],

@@ -129,9 +129,11 @@ def audio_error(space: timbre.Space, note: int, found: Steered, descriptor: str)
     """Root mean square error of the descriptor in the rendered sound's own spectrogram, in the frames that count."""
     pitch = float(space.atlas.pitches[note])
     sound = timbre.render(space, found.path, pitch, duration=SECONDS)
-    spectrogram = space.front(torch.from_numpy(sound.samples.copy()))
+    spectrogram = space.spectrogram(torch.from_numpy(sound.samples.copy()))
     scale = DESCRIPTORS[descriptor].scale
-    heard = describe_frames(spectrogram, space.front, torch.tensor([pitch]), [descriptor], natural=True)[0, 0].numpy()
+    heard = describe_frames(spectrogram, space.spectrogram, torch.tensor([pitch]), [descriptor], natural=True)[
+        0, 0
+    ].numpy()
     away = heard - scale.natural(torch.from_numpy(found.target[descriptor])).numpy()
     return float(np.sqrt(np.sum(found.weight * away**2) / found.weight.sum()))
 

@@ -93,8 +93,8 @@ def inverted(space: Space, picture: torch.Tensor, pitch: float | None, length: i
     """The waveform (length,) of a decoded spectrogram (bins, frames) in dB."""
     if name != "librosa-32":
         return space.invert(picture, pitch, length, seed, name)
-    stft = space.front.stft
-    magnitude = space.front.magnitude(picture[None])[0].numpy() / stft.scale
+    stft = space.spectrogram.stft
+    magnitude = space.spectrogram.magnitude(picture[None])[0].numpy() / stft.scale
     found = librosa.griffinlim(magnitude, n_iter=32, n_fft=stft.n_fft, hop_length=stft.hop_length, random_state=seed)
     return librosa.util.fix_length(np.asarray(found, np.float32), size=length)
 
@@ -106,7 +106,7 @@ def renderer(space: Space, name: str):  # type: ignore[no-untyped-def]  # of the
 def warm(space: Space, names: Sequence[str]) -> None:
     """Compile and plan what is made at the first call."""
     rate = space.config.spectrogram.sample_rate
-    picture = space.spectrogram(np.zeros((1, space.dim), np.float32), 60.0, VELOCITY, 0.3)
+    picture = space.spectrum(np.zeros((1, space.dim), np.float32), 60.0, VELOCITY, 0.3)
     for name in names:
         inverted(space, picture, 60.0, round(0.3 * rate), 0, name)
 
@@ -160,7 +160,7 @@ def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[
 def held_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str]) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
-    picture = space.spectrogram(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
+    picture = space.spectrum(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
@@ -184,7 +184,7 @@ def sway_db(samples: np.ndarray, rate: int) -> float:
 
 
 def consistency_db(space: Space, picture: torch.Tensor, sound: np.ndarray) -> float:
-    seen = space.front(torch.from_numpy(sound[None]))[0]
+    seen = space.spectrogram(torch.from_numpy(sound[None]))[0]
     count = min(seen.shape[1], picture.shape[1])
     return float((seen[:, :count] - picture[:, :count]).abs().mean())
 
@@ -193,8 +193,8 @@ def energy_db(recorded: np.ndarray, sounds: list[np.ndarray], rate: int) -> floa
     scores = []
     for size in SIZES:
         shape = {"n_fft": size, "hop_length": size // 4, "n_mels": size // 16}
-        front = Spectrogram(SpectrogramConfig(sample_rate=rate, floor_db=-80.0, **shape))
-        x, a, b = (front(torch.from_numpy(one[None])) for one in (recorded, *sounds))
+        spectrogram = Spectrogram(SpectrogramConfig(sample_rate=rate, floor_db=-80.0, **shape))
+        x, a, b = (spectrogram(torch.from_numpy(one[None])) for one in (recorded, *sounds))
         off = 0.5 * float((x - a).abs().mean() + (x - b).abs().mean())
         scores.append(off - 0.5 * float((a - b).abs().mean()))
     return float(np.mean(scores))

@@ -27,7 +27,7 @@ def card(space: Space, facts: Facts) -> str:
     """
     config, report = space.config, space.report
     parts = Counter(space.atlas.splits)
-    front = config.spectrogram
+    spectrogram = config.spectrogram
     return f"""# The space `orchestra`
 
 Written by `pretrained/make_orchestra.py` from what it measured, with timbre {timbre.__version__}; changes by hand are
@@ -36,9 +36,9 @@ lost.
 ## Purpose
 A space to play, morph and compare timbres of orchestral and related instruments in, the minute the repository is
 cloned: `timbre.load("orchestra")`, `timbre play orchestra`, `timbre synth orchestra --at flute -o flute.wav`. It is a
-convolutional VAE with {config.model.flows} {config.model.flow} flows, {space.dim} dimensions, {front.sample_rate} Hz,
-{front.bins} {front.kind} bands; pitch and velocity are controls, not places. It is not meant to recognise instruments,
-nor to stand for recordings of them.
+convolutional VAE with {config.model.flows} {config.model.flow} flows, {space.dim} dimensions,
+{spectrogram.sample_rate} Hz, {spectrogram.bins} {spectrogram.kind} bands; pitch and velocity are controls, not
+coordinates. It is not meant for recognising instruments, and does not replace recordings of them.
 
 ## What it was trained on
 {len(space.atlas)} notes of {len(set(space.atlas.instruments))} instruments ({report["held_out"]}):

@@ -108,7 +108,7 @@ def _measured(space: Space, place: Place) -> dict[str, Any]:
     point = space.move(np.mean([space.atlas[note] for note in notes], 0), **moves)
     sounds = [space.decode(point, place.pitch + step, VELOCITY, SECONDS) for step in PITCHES]
     beginning = round(BEGINNING * space.config.spectrogram.frame_rate)
-    picture = space.spectrogram(point[None], place.pitch, VELOCITY, SECONDS, stop=beginning)
+    picture = space.spectrum(point[None], place.pitch, VELOCITY, SECONDS, stop=beginning)
     cents = [cents_off(sound, place.pitch + step) for sound, step in zip(sounds, PITCHES, strict=True)]
     return {
         "name": place.name,

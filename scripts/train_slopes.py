@@ -144,8 +144,8 @@ def disturbed(sound: Tensor, magnitude: Tensor, n_fft: int, rng: np.random.Gener
     """Magnitudes (frames, bins) as an inverter gets them."""
     kind = rng.random()
     if kind < 0.25:
-        front = Spectrogram(SpectrogramConfig(n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_fft // 4))
-        return front.magnitude(front(sound))[0].mT.contiguous()
+        spectrogram = Spectrogram(SpectrogramConfig(n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_fft // 4))
+        return spectrogram.magnitude(spectrogram(sound))[0].mT.contiguous()
     if kind < 0.35:
         return magnitude * 10.0 ** (rng.uniform(0.3, 2.0) * torch.randn(magnitude.shape) / 20.0)
     return magnitude

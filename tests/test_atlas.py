@@ -116,7 +116,9 @@ class TestSpreads:
         assert own.spreads is not None
         for name in list(own)[::13]:
             note = some_notes[name]
-            heard = example(timbre.read(note.file), tiny_space.front, tiny_space.config, note.pitch, note.velocity)
+            heard = example(
+                timbre.read(note.file), tiny_space.spectrogram, tiny_space.config, note.pitch, note.velocity
+            )
             controls = Conditions(*(torch.tensor([x]) for x in (heard.pitch, heard.velocity, heard.release)))
             model = tiny_space.model
             with torch.no_grad(), torch.random.fork_rng(devices=[]):

@@ -10,7 +10,7 @@ from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
 
 RATE, SECONDS = 22050, 1.0
-FRONTS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}
+SPECTROGRAMS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}
 
 
 def tone(slope=6.0, attack=0.01, decay=0.0, pitch=220.0):
@@ -23,12 +23,12 @@ def tone(slope=6.0, attack=0.01, decay=0.0, pitch=220.0):
 
 
 def picture(*waves, kind="mel"):
-    front = FRONTS[kind]
+    spectrogram = SPECTROGRAMS[kind]
     with torch.no_grad():
-        return AuditoryFeatures(front, SECONDS)(front(torch.stack(waves)))
+        return AuditoryFeatures(spectrogram, SECONDS)(spectrogram(torch.stack(waves)))
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 def test_gain_changes_nothing_but_what_sinks_below_the_floor(kind):
     wave = tone()
     loud, soft, duller = picture(wave, 0.25 * wave, tone(12.0), kind=kind)
@@ -40,7 +40,7 @@ def test_a_batch_is_its_notes():
     torch.testing.assert_close(picture(*waves), torch.cat([picture(wave) for wave in waves]))
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 @pytest.mark.parametrize("change", [{"slope": 12.0}, {"attack": 0.15}, {"decay": 40.0}])
 def test_brightness_attack_and_decay_make_distance(kind, change):
     """Each change is farther than a detuning by a tenth of a semitone, and twice the change is farther still."""
@@ -53,14 +53,14 @@ def test_brightness_attack_and_decay_make_distance(kind, change):
 
 def test_front_ends_agree():
     waves = [tone(), tone(12.0), tone(attack=0.2), tone(decay=40.0), tone(pitch=440.0)]
-    distances = {kind: torch.pdist(picture(*waves, kind=kind)) for kind in FRONTS}
+    distances = {kind: torch.pdist(picture(*waves, kind=kind)) for kind in SPECTROGRAMS}
     for kind in ("linear", "erb"):
         ratio = distances[kind] / distances["mel"]
         assert 0.7 < float(ratio.min()) <= float(ratio.max()) < 1.4
 
 
 def test_cells_cover_every_frame_once_and_average():
-    shape = AuditoryFeatures(FRONTS["mel"], 2.0)
+    shape = AuditoryFeatures(SPECTROGRAMS["mel"], 2.0)
     cells = shape.cells
     torch.testing.assert_close(cells.sum(0), torch.ones(cells.shape[1]))
     assert bool((cells.sum(1) > 0).all())
@@ -71,8 +71,8 @@ def test_cells_cover_every_frame_once_and_average():
 
 
 def test_gradients_are_finite_down_to_silence():
-    silent = torch.full((2, 256, FRONTS["mel"].config.frames(RATE)), -80.0)
+    silent = torch.full((2, 256, SPECTROGRAMS["mel"].config.frames(RATE)), -80.0)
     silent[0, 40:60, :20] = -10.0
     silent.requires_grad_()
-    AuditoryFeatures(FRONTS["mel"], SECONDS)(silent).square().sum(1).sqrt().sum().backward()
+    AuditoryFeatures(SPECTROGRAMS["mel"], SECONDS)(silent).square().sum(1).sqrt().sum().backward()
     assert torch.isfinite(silent.grad).all()

@@ -47,9 +47,9 @@ def test_gain_moves_every_value_above_the_floor_and_leaves_silence(values: np.nd
 
 
 def test_gain_is_what_a_louder_sound_looks_like(some_notes: Library) -> None:
-    front = Spectrogram(SpectrogramConfig())
+    spectrogram = Spectrogram(SpectrogramConfig())
     sound = some_notes[0].audio().mono().gain(-20.0)
-    soft, loud = (front(torch.from_numpy(np.array(s.samples))) for s in (sound, sound.gain(7.0)))
+    soft, loud = (spectrogram(torch.from_numpy(np.array(s.samples))) for s in (sound, sound.gain(7.0)))
     heard = soft > FLOOR
     torch.testing.assert_close(amplify(soft, torch.tensor([7.0]), FLOOR)[heard], loud[heard], atol=1e-3, rtol=0)
 

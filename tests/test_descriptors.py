@@ -19,7 +19,7 @@ from timbre.spectral.descriptors import DESCRIPTORS, TIMBRE, describe
 from timbre.spectral.descriptors.spectrum import flatness_db, moments, rolloff_hz, shape
 
 RATE, SECONDS = 22050, 1.5
-FRONTS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}
+SPECTROGRAMS = {kind: Spectrogram(SpectrogramConfig(kind=kind)) for kind in ("mel", "linear", "erb")}
 DEEP = Spectrogram(SpectrogramConfig(floor_db=-160.0))
 NAMES = tuple(DESCRIPTORS)
 PITCHED = ("odd_even", "tristimulus_1", "tristimulus_2", "tristimulus_3", "irregularity", "partial_slope")
@@ -45,11 +45,11 @@ def spectrogram(samples, kind="mel", dtype=torch.float32):
     padded = np.zeros(len(TIME))
     padded[: len(samples)] = samples[: len(TIME)]
     with torch.no_grad():
-        return FRONTS[kind](torch.from_numpy(padded).float()[None]).to(dtype)
+        return SPECTROGRAMS[kind](torch.from_numpy(padded).float()[None]).to(dtype)
 
 
 def value(samples, name, pitch=60.0, kind="mel"):
-    return float(describe(spectrogram(samples, kind), FRONTS[kind], torch.tensor([pitch]), [name]))
+    return float(describe(spectrogram(samples, kind), SPECTROGRAMS[kind], torch.tensor([pitch]), [name]))
 
 
 SAW = [1.0 / k for k in range(1, 33)]
@@ -65,7 +65,7 @@ def bright_noise():
 
 def test_moments_are_librosas(bright_noise):
     magnitude, _ = bright_noise
-    hz, one = FRONTS["linear"].centers.double(), torch.ones(513, dtype=torch.float64)
+    hz, one = SPECTROGRAMS["linear"].centers.double(), torch.ones(513, dtype=torch.float64)
     mean, variance = moments(magnitude, hz, one)
     wanted = {"S": magnitude[0].numpy(), "sr": RATE, "freq": hz.numpy()}
     np.testing.assert_allclose(mean, librosa.feature.spectral_centroid(**wanted), rtol=1e-9)
@@ -85,7 +85,7 @@ def test_higher_moments_are_scipys(bright_noise):
 
 def test_rolloff_is_librosas_to_the_bin(bright_noise):
     magnitude, _ = bright_noise
-    hz, one = FRONTS["linear"].centers.double(), torch.ones(513, dtype=torch.float64)
+    hz, one = SPECTROGRAMS["linear"].centers.double(), torch.ones(513, dtype=torch.float64)
     ours = rolloff_hz(magnitude, hz, one)
     theirs = librosa.feature.spectral_rolloff(S=magnitude[0].numpy(), sr=RATE, freq=hz.numpy(), roll_percent=0.85)
     below = theirs - ours.numpy()
@@ -100,7 +100,7 @@ def test_flatness_is_librosas(bright_noise):
     np.testing.assert_allclose(ours, 10.0 * np.log10(theirs), atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 def test_the_centroid_of_a_note_is_librosas(kind):
     samples = tone(57, SAW)
     magnitude = librosa.stft(samples.astype(np.float32), n_fft=1024, hop_length=256)[:, 5:-5]
@@ -117,7 +117,7 @@ def test_front_ends_agree(name, kind):
         assert ours == pytest.approx(linear, rel=0.12 if pitch < 50 else 0.06, abs=0.05)
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 @pytest.mark.parametrize("seconds", [0.01, 0.05, 0.2, 0.8])
 def test_attack_time_of_ramps(seconds, kind):
     samples = tone(69, SAW[:8], np.minimum(TIME / seconds, 1.0))
@@ -129,7 +129,7 @@ def test_attack_time_after_silence():
     assert value(tone(69, SAW[:8], ramp), "attack", 69.0) == pytest.approx(np.log10(0.2), abs=np.log10(1.3))
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 @pytest.mark.parametrize("slope", [-5.0, -30.0, -80.0])
 def test_decay_slope_of_exponentials(slope, kind):
     samples = tone(60, SAW[:8], 10.0 ** (slope * TIME / 20.0))
@@ -145,7 +145,7 @@ def test_fluctuation_of_tremolo(depth):
     assert value(tone(60, SAW[:8], np.exp(-5.0 * TIME)), "fluctuation") < 0.1
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 @pytest.mark.parametrize("pitch", [48.0, 60.0, 76.0])
 def test_odd_partials_alone(pitch, kind):
     odd = [(k % 2) / k for k in range(1, 12)]
@@ -155,7 +155,7 @@ def test_odd_partials_alone(pitch, kind):
     assert abs(value(tone(pitch, SAW[:10]), "odd_even", pitch, kind)) < 2.0
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 @pytest.mark.parametrize("ratio", [-10.0, -20.0, -30.0])
 @pytest.mark.parametrize("pitch", [60.0, 69.0, 76.0])
 def test_noisiness_of_a_sine_in_noise(ratio, pitch, kind):
@@ -177,7 +177,7 @@ def test_noisiness_does_not_take_many_partials_for_noise():
 
 def test_tristimulus_of_known_partials():
     parts = np.array([0.5, 0.1, 0.1, 0.1, 0.1, 0.1])
-    found = describe(spectrogram(tone(64, parts)), FRONTS["mel"], torch.tensor([64.0]), PITCHED[1:4])[0]
+    found = describe(spectrogram(tone(64, parts)), SPECTROGRAMS["mel"], torch.tensor([64.0]), PITCHED[1:4])[0]
     np.testing.assert_allclose(found, [0.5, 0.3, 0.2], atol=0.03)
 
 
@@ -199,10 +199,12 @@ def test_what_is_described_by_default_stays():
     assert len(TIMBRE) == 22
     assert not {"bandwidth", "loudness", *PLACED} & set(TIMBRE)
     spec, pitch = spectrogram(tone(60, SAW)), torch.tensor([60.0])
-    torch.testing.assert_close(describe(spec, FRONTS["mel"], pitch), describe(spec, FRONTS["mel"], pitch, TIMBRE))
+    torch.testing.assert_close(
+        describe(spec, SPECTROGRAMS["mel"], pitch), describe(spec, SPECTROGRAMS["mel"], pitch, TIMBRE)
+    )
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 def test_the_bandwidth_of_a_note_is_librosas(kind):
     samples = tone(57, SAW)
     magnitude = np.abs(librosa.stft(samples.astype(np.float32), n_fft=1024, hop_length=256)[:, 5:-5])
@@ -223,21 +225,21 @@ AWKWARD = {
 }
 
 
-@pytest.mark.parametrize("kind", FRONTS)
+@pytest.mark.parametrize("kind", SPECTROGRAMS)
 @pytest.mark.parametrize("sound", AWKWARD)
 def test_every_descriptor_of_every_note_is_finite(sound, kind):
     spec = spectrogram(AWKWARD[sound], kind).requires_grad_()
-    found = describe(spec, FRONTS[kind], torch.tensor([60.0]), NAMES)
+    found = describe(spec, SPECTROGRAMS[kind], torch.tensor([60.0]), NAMES)
     assert found.isfinite().all()
     for name, column in zip(NAMES, found[0], strict=True):
         assert DESCRIPTORS[name].low <= column <= DESCRIPTORS[name].high, name
-    describe(spec, FRONTS[kind], torch.tensor([60.0]), NAMES, natural=True).sum().backward()
+    describe(spec, SPECTROGRAMS[kind], torch.tensor([60.0]), NAMES, natural=True).sum().backward()
     assert spec.grad.isfinite().all()
 
 
 def test_without_pitch_only_partials_are_undefined():
     spec = torch.cat([spectrogram(tone(60, SAW)), spectrogram(noise())]).requires_grad_()
-    found = describe(spec, FRONTS["mel"], torch.tensor([60.0, np.nan]), NAMES)
+    found = describe(spec, SPECTROGRAMS["mel"], torch.tensor([60.0, np.nan]), NAMES)
     assert found[0].isfinite().all()
     undefined = {name for name, missing in zip(NAMES, found[1].isnan(), strict=True) if missing}
     assert undefined == {*PITCHED, *PLACED}
@@ -246,7 +248,7 @@ def test_without_pitch_only_partials_are_undefined():
 
 
 def test_too_few_partials_are_undefined():
-    found = describe(spectrogram(tone(108)), FRONTS["mel"], torch.tensor([108.0]), PITCHED)[0]
+    found = describe(spectrogram(tone(108)), SPECTROGRAMS["mel"], torch.tensor([108.0]), PITCHED)[0]
     assert found[[0, 4, 5]].isnan().all()
     assert found[1:4].isfinite().all()
 
@@ -254,8 +256,10 @@ def test_too_few_partials_are_undefined():
 def test_a_batch_is_its_notes():
     spec = torch.cat([spectrogram(sound) for sound in AWKWARD.values()])
     pitch = torch.linspace(40, 80, len(spec))
-    together = describe(spec, FRONTS["mel"], pitch, NAMES)
-    alone = torch.cat([describe(x[None], FRONTS["mel"], p[None], NAMES) for x, p in zip(spec, pitch, strict=True)])
+    together = describe(spec, SPECTROGRAMS["mel"], pitch, NAMES)
+    alone = torch.cat(
+        [describe(x[None], SPECTROGRAMS["mel"], p[None], NAMES) for x, p in zip(spec, pitch, strict=True)]
+    )
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-3)
 
 
@@ -271,15 +275,15 @@ def test_gain_changes_nothing(gain):
 
 
 def test_gradients_are_those_of_finite_differences():
-    front = Spectrogram(SpectrogramConfig(n_fft=256, hop_length=128, n_mels=24, sample_rate=8000))
+    spectrogram = Spectrogram(SpectrogramConfig(n_fft=256, hop_length=128, n_mels=24, sample_rate=8000))
     generator = torch.Generator().manual_seed(0)
     seconds = torch.arange(4000) / 8000
     sound = torch.sin(2 * torch.pi * 440 * seconds) + 0.1 * torch.randn(4000, generator=generator)
-    spec = front(0.3 * sound[None] * torch.exp(-4.0 * seconds)).double().requires_grad_()
+    spec = spectrogram(0.3 * sound[None] * torch.exp(-4.0 * seconds)).double().requires_grad_()
     pitch = torch.tensor([69.3], dtype=torch.float64, requires_grad=True)  # tables have their corners elsewhere
 
     def natural(x, p):
-        return describe(x, front, p, NAMES, natural=True)
+        return describe(x, spectrogram, p, NAMES, natural=True)
 
     assert torch.autograd.gradcheck(natural, (spec, pitch), eps=1e-5, atol=1e-3, rtol=1e-2, fast_mode=True)
 
@@ -287,18 +291,18 @@ def test_gradients_are_those_of_finite_differences():
 def test_refusals():
     spec, pitch = spectrogram(tone(60)), torch.tensor([60.0])
     with pytest.raises(ConfigError, match="no descriptor 'warmth'"):
-        describe(spec, FRONTS["mel"], pitch, ["warmth"])
+        describe(spec, SPECTROGRAMS["mel"], pitch, ["warmth"])
     for wrong in (spec[0], spec[:, :7], spec[..., :0]):
         with pytest.raises(AudioError, match="spectrograms come as"):
-            describe(wrong, FRONTS["mel"], pitch)
+            describe(wrong, SPECTROGRAMS["mel"], pitch)
     with pytest.raises(AudioError, match="pitches come as"):
-        describe(spec, FRONTS["mel"], torch.tensor([60.0, 61.0]))
+        describe(spec, SPECTROGRAMS["mel"], torch.tensor([60.0, 61.0]))
     for wrong in (spec * np.nan, spec * np.inf):
         with pytest.raises(AudioError, match="not finite"):
-            describe(wrong, FRONTS["mel"], pitch)
+            describe(wrong, SPECTROGRAMS["mel"], pitch)
     with pytest.raises(AudioError, match="not finite"):
-        describe(spec, FRONTS["mel"], pitch * np.inf)
-    assert describe(spec, FRONTS["mel"], pitch, []).shape == (1, 0)
+        describe(spec, SPECTROGRAMS["mel"], pitch * np.inf)
+    assert describe(spec, SPECTROGRAMS["mel"], pitch, []).shape == (1, 0)
 
 
 def test_scales_go_there_and_back():
@@ -319,11 +323,11 @@ def real_notes():
     for instrument, below in REAL.items():
         chosen = [row for row in rows if row["instrument"] == instrument and float(row["midi_pitch"]) < below][:6]
         made = [
-            example(timbre.read(ORCHESTRA / row["file"]), FRONTS["mel"], Config(), float(row["midi_pitch"]))
+            example(timbre.read(ORCHESTRA / row["file"]), SPECTROGRAMS["mel"], Config(), float(row["midi_pitch"]))
             for row in chosen
         ]
         spec, pitch = torch.from_numpy(np.stack([x.spectrogram for x in made])), torch.tensor([x.pitch for x in made])
-        values = describe(spec, FRONTS["mel"], pitch.float())
+        values = describe(spec, SPECTROGRAMS["mel"], pitch.float())
         assert values.isfinite().all() or instrument == "xylophone"
         found[instrument] = dict(zip(TIMBRE, values.nanmedian(0).values.tolist(), strict=True))
     return found

@@ -90,8 +90,8 @@ def test_pitch_and_bend_are_in_tune_at_every_rate(tiny_space: Space, rate: int):
     ("n_fft", "hop", "inverter"), [(4096, 1024, "rtpghi-1"), (1000, 250, "rtpghi"), (1024, 509, "rtisi")]
 )
 def test_any_transform_and_causal_inverter_can_be_played(tiny_space: Space, n_fft: int, hop: int, inverter: str):
-    front = replace(tiny_space.config.spectrogram, n_fft=n_fft, hop_length=hop)
-    config = replace(tiny_space.config, spectrogram=front)
+    spectrogram = replace(tiny_space.config.spectrogram, n_fft=n_fft, hop_length=hop)
+    config = replace(tiny_space.config, spectrogram=spectrogram)
     torch.manual_seed(0)
     space = Space(config, VAE(config).eval(), tiny_space.atlas, {})
     live = Engine(space, voices=2, inverter=inverter, sample_rate=48000)

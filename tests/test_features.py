@@ -207,11 +207,11 @@ def test_a_shard_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_rows_are_the_notes_and_their_transposed_copies(some_notes: Library, tiny_config: Config) -> None:
-    table, front = features(some_notes, tiny_config), Spectrogram(tiny_config.spectrogram)
+    table, spectrogram = features(some_notes, tiny_config), Spectrogram(tiny_config.spectrogram)
     assert list(table.note[table.rows()]) == list(range(len(some_notes)))
     for row in table.rows()[::9]:
         note = some_notes[int(table.note[row])]
-        wanted = example(note.audio(), front, tiny_config, note.pitch, note.velocity)
+        wanted = example(note.audio(), spectrogram, tiny_config, note.pitch, note.velocity)
         np.testing.assert_allclose(table.spectrograms[np.array([row])][0], wanted.spectrogram, atol=0.04)
         np.testing.assert_allclose(table.pitch[row], wanted.pitch, rtol=1e-6)
     copies = np.flatnonzero(~table.original)

@@ -31,7 +31,7 @@ BARS = {"linear": -38, "mel": -30, "erb": -29, "nsgt_mel": -25, "nsgt_erb": -23,
 
 
 @cache
-def front(kind: str, **options: Any) -> Spectrogram:
+def spectrogram(kind: str, **options: Any) -> Spectrogram:
     return Spectrogram(SpectrogramConfig(kind=kind, **options))  # type: ignore[arg-type]
 
 
@@ -60,8 +60,8 @@ class TestContract:
     @given(samples=st.integers(1, 5000), batch=st.integers(1, 2))
     @settings(max_examples=10)
     def test_shape_floor_and_type(self, kind: str, samples: int, batch: int) -> None:
-        spec = front(kind)(noise(batch, samples))
-        assert spec.shape == (batch, front(kind).config.bins, 1 + samples // 256)
+        spec = spectrogram(kind)(noise(batch, samples))
+        assert spec.shape == (batch, spectrogram(kind).config.bins, 1 + samples // 256)
         assert spec.dtype == torch.float32
         assert torch.isfinite(spec).all()
         assert spec.min() >= -80.0 - 1e-4
@@ -69,30 +69,30 @@ class TestContract:
     @given(samples=st.integers(1, 3000), seed=st.integers(0, 99))
     @settings(max_examples=10)
     def test_transform_beneath_is_perfectly_inverted(self, kind: str, samples: int, seed: int) -> None:
-        for transform, kept in ((front(kind).transform, torch.float32), (small(kind).transform, torch.float64)):
+        for transform, kept in ((spectrogram(kind).transform, torch.float32), (small(kind).transform, torch.float64)):
             waveform = noise(2, samples, seed=seed).to(kept)
             assert error_db(waveform, transform.inverse(transform(waveform), samples)) < -120.0
 
     def test_inverse_beyond_the_frames_is_silence(self, kind: str) -> None:
-        transform = front(kind).transform
+        transform = spectrogram(kind).transform
         result = transform.inverse(transform(noise(1, 1000)), 9000)
         assert result.shape == (1, 9000)
         assert result[:, 3000:].abs().max() == 0.0
 
     def test_silence_reads_the_floor_and_comes_back(self, kind: str) -> None:
-        spec = front(kind)(torch.zeros(1, 4000))
+        spec = spectrogram(kind)(torch.zeros(1, 4000))
         torch.testing.assert_close(spec, torch.full_like(spec, -80.0))
-        assert torch.count_nonzero(front(kind).magnitude(spec)) == 0
-        assert torch.count_nonzero(front(kind).inverse(spec)) == 0
+        assert torch.count_nonzero(spectrogram(kind).magnitude(spec)) == 0
+        assert torch.count_nonzero(spectrogram(kind).inverse(spec)) == 0
 
     def test_batch_equals_one_by_one(self, kind: str) -> None:
         waveforms = noise(3, 9000)
-        for one, spec in zip(waveforms, front(kind)(waveforms), strict=True):
-            torch.testing.assert_close(front(kind)(one[None])[0], spec, rtol=0, atol=1e-2)
+        for one, spec in zip(waveforms, spectrogram(kind)(waveforms), strict=True):
+            torch.testing.assert_close(spectrogram(kind)(one[None])[0], spec, rtol=0, atol=1e-2)
 
     def test_gain_shifts_every_band(self, kind: str) -> None:
-        loud = front(kind, floor_db=-200.0)(noise(1, 9000))
-        soft = front(kind, floor_db=-200.0)(0.01 * noise(1, 9000))
+        loud = spectrogram(kind, floor_db=-200.0)(noise(1, 9000))
+        soft = spectrogram(kind, floor_db=-200.0)(0.01 * noise(1, 9000))
         audible = soft > -150.0  # what lies lower is what single precision leaves
         assert audible.float().mean() > 0.9
         torch.testing.assert_close((loud - soft)[audible], torch.full_like(loud[audible], 40.0), rtol=0, atol=0.02)
@@ -100,10 +100,10 @@ class TestContract:
     @given(hz=st.floats(60.0, 10500.0))
     @settings(max_examples=8)
     def test_response_is_what_a_steady_sine_reads(self, kind: str, hz: float) -> None:
-        claimed = front(kind).response(torch.tensor([hz]))[0]
-        assert claimed.shape == (front(kind).config.bins,)
+        claimed = spectrogram(kind).response(torch.tensor([hz]))[0]
+        assert claimed.shape == (spectrogram(kind).config.bins,)
         phases = torch.cat([sine(hz, 8192, math.pi * number / 8) for number in range(8)])
-        measured = (10.0 ** (front(kind)(phases)[..., 16] / 20.0)).max(0).values
+        measured = (10.0 ** (spectrogram(kind)(phases)[..., 16] / 20.0)).max(0).values
         strong = claimed > 0.2
         assert strong.any()
         # The lobes beyond a window's main one, some .03 high, are no part of what is claimed.
@@ -111,12 +111,12 @@ class TestContract:
         assert (claimed[measured > 0.25] > 0.15).all()
 
     def test_a_full_scale_sine_reads_zero_db_at_its_band(self, kind: str) -> None:
-        centers = front(kind).centers
-        assert centers.shape == (front(kind).config.bins,)
+        centers = spectrogram(kind).centers
+        assert centers.shape == (spectrogram(kind).config.bins,)
         assert (centers.diff() > 0).all()
         band = int((centers - 3000.0).abs().argmin())
         phases = torch.cat([sine(float(centers[band]), phase=math.pi * number / 8) for number in range(8)])
-        spec = front(kind)(phases)[..., 20:60]
+        spec = spectrogram(kind)(phases)[..., 20:60]
         loudest = spec.amax((0, 2))
         assert abs(int(loudest.argmax()) - band) <= 1
         if kind in ("mel", "erb"):  # a triangle adds up the bins of a lobe, from one to two of them in all
@@ -134,32 +134,32 @@ class TestContract:
 
     def test_gradients_of_silence_are_finite(self, kind: str) -> None:
         waveform = torch.zeros(1, 2000, requires_grad=True)
-        spec = front(kind)(waveform)
-        front(kind).magnitude(spec).sum().backward()
+        spec = spectrogram(kind)(waveform)
+        spectrogram(kind).magnitude(spec).sum().backward()
         assert torch.isfinite(waveform.grad).all()
 
     def test_nothing_is_saved_with_a_model(self, kind: str) -> None:
-        assert front(kind).state_dict() == {}
+        assert spectrogram(kind).state_dict() == {}
 
     def test_real_notes_come_back(self, kind: str, notes: torch.Tensor) -> None:
-        stft, results = STFT(1024, 256), front(kind).inverse(front(kind)(notes), notes.shape[1])
+        stft, results = STFT(1024, 256), spectrogram(kind).inverse(spectrogram(kind)(notes), notes.shape[1])
         pairs = zip(notes.split(1), results.split(1), strict=True)
         assert np.mean([spectral_convergence_db(stft(a).abs(), stft(b).abs()) for a, b in pairs]) < BARS[kind]
 
     @pytest.mark.parametrize("shape", [(100,), (1, 2, 100), (1, 0)])
     def test_refuses_what_is_no_batch_of_waveforms(self, kind: str, shape: tuple[int, ...]) -> None:
         with pytest.raises(AudioError, match=r"\(batch, samples\)"):
-            front(kind)(torch.zeros(shape))
+            spectrogram(kind)(torch.zeros(shape))
 
     def test_refuses_spectrograms_of_other_bins(self, kind: str) -> None:
-        bins = front(kind).config.bins
+        bins = spectrogram(kind).config.bins
         with pytest.raises(AudioError, match=rf"\(batch, {bins}, frames\)"):
-            front(kind).magnitude(torch.zeros(1, bins + 1, 5))
+            spectrogram(kind).magnitude(torch.zeros(1, bins + 1, 5))
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     def test_gpu_agrees(self, kind: str) -> None:
-        waveform, there = noise(2, RATE), Spectrogram(front(kind).config).cuda()
-        torch.testing.assert_close(there(waveform.cuda()).cpu(), front(kind)(waveform), rtol=0, atol=0.05)
+        waveform, there = noise(2, RATE), Spectrogram(spectrogram(kind).config).cuda()
+        torch.testing.assert_close(there(waveform.cuda()).cpu(), spectrogram(kind)(waveform), rtol=0, atol=0.05)
         back = there.transform.inverse(there.transform(waveform.cuda()), RATE)
         assert back.is_cuda
         assert error_db(waveform, back.cpu()) < -110.0

@@ -148,16 +148,16 @@ def test_notes_are_cut_short_for_encoder_and_decoder_alike(
     table: Features, tiny_config: Config, resident: bool
 ) -> None:
     config = replace(tiny_config, data=replace(tiny_config.data, shorten=1.0))
-    front, rows = config.spectrogram, table.rows("train")
+    spectrogram, rows = config.spectrogram, table.rows("train")
     batches = Batches(table, rows, 8, 0, CPU, augmentation=Augmentation(config), resident=resident)
-    time = torch.arange(config.note_frames) / front.frame_rate
+    time = torch.arange(config.note_frames) / spectrogram.frame_rate
     for found in batches.epoch(2):
         release, before = found.conditions.release, torch.from_numpy(table.release[found.rows])
         assert (release <= before).all()
         damped = (time > release[:, None] + 0.04) & (release < before)[:, None]
         assert damped.any()
         kept = torch.from_numpy(table.spectrograms[found.rows]).float()
-        wanted = torch.where(damped[:, None], front.floor_db, kept)
+        wanted = torch.where(damped[:, None], spectrogram.floor_db, kept)
         untouched = damped | (time < release[:, None])
         torch.testing.assert_close(found.spectrogram.mT[untouched], wanted.mT[untouched], rtol=0, atol=0)
         assert found.seen is found.spectrogram

@@ -308,8 +308,8 @@ def notes(orchestra: Library) -> list[tuple[float, torch.Tensor]]:
     [("mel", "pghi+8", -25), ("mel", "pghi", -22), ("linear", "pghi+8", -35), ("linear", "pghi", -28)],
 )
 def test_real_notes_come_back(notes: list[tuple[float, torch.Tensor]], kind: str, inverter: str, bar: float) -> None:
-    front = Spectrogram(SpectrogramConfig(kind=kind))  # type: ignore[arg-type]
-    results = [front.inverse(front(waveform), waveform.shape[1], inverter) for _, waveform in notes]
+    spectrogram = Spectrogram(SpectrogramConfig(kind=kind))  # type: ignore[arg-type]
+    results = [spectrogram.inverse(spectrogram(waveform), waveform.shape[1], inverter) for _, waveform in notes]
     assert np.mean([convergence(note[1], result) for note, result in zip(notes, results, strict=True)]) < bar
     cents = [
         pitch_error_cents(timbre.Audio(waveform.numpy(), RATE), timbre.Audio(result.numpy(), RATE), pitch)

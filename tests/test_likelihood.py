@@ -27,8 +27,8 @@ class Linear(VAE):
         shape = ModelConfig(
             dim=DIM, flow=flow, flows=flows, encoder_channels=8, decoder_channels=8, decoder_blocks=1, harmonics=0
         )
-        front = SpectrogramConfig(n_fft=64, hop_length=32, n_mels=4, sample_rate=1000)
-        super().__init__(Config(front, DataConfig(duration=0.06), shape))
+        spectrogram = SpectrogramConfig(n_fft=64, hop_length=32, n_mels=4, sample_rate=1000)
+        super().__init__(Config(spectrogram, DataConfig(duration=0.06), shape))
         self.widening, self.shift = widening, shift
         self.matrix = torch.randn(4 * self.frames, DIM)
         self.eval()

@@ -122,8 +122,8 @@ def every_frame(space: Space, points: np.ndarray, names: list[str]) -> tuple[np.
         decibels = space.model.decode_points(
             torch.from_numpy(points.astype(np.float32)), Conditions(*(c.float() for c in controls))
         )
-        values = describe(decibels, space.front, torch.full((len(points),), 57.0), names, natural=True)
-        picture = AuditoryFeatures(space.front, space.config.data.duration)
+        values = describe(decibels, space.spectrogram, torch.full((len(points),), 57.0), names, natural=True)
+        picture = AuditoryFeatures(space.spectrogram, space.config.data.duration)
         return values.double().numpy(), picture(decibels).double().numpy()
 
 
@@ -218,7 +218,7 @@ def test_maps_that_cannot_be_made_are_refused(tiny_space):
 
 def test_ctrl_c_stops_a_map_and_breaks_nothing(tiny_folder, tiny_space, tmp_path, capsys):
     point = tiny_space.atlas.points[0]
-    before = tiny_space.spectrogram(point[None], 57, 0.8, 0.5)
+    before = tiny_space.spectrum(point[None], 57, 0.8, 0.5)
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -236,7 +236,7 @@ def test_ctrl_c_stops_a_map_and_breaks_nothing(tiny_folder, tiny_space, tmp_path
     assert capsys.readouterr().err.endswith("timbre: stopped.\n")
     assert not list(tmp_path.rglob("*.*"))
     assert torch.is_grad_enabled()
-    assert torch.equal(tiny_space.spectrogram(point[None], 57, 0.8, 0.5), before)
+    assert torch.equal(tiny_space.spectrum(point[None], 57, 0.8, 0.5), before)
 
 
 def test_change_is_the_mean_distance_to_the_neighbours(found):

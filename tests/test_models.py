@@ -16,7 +16,7 @@ from timbre.models.vae import VAE, Posterior
 from timbre.spectral import Spectrogram
 
 
-def small(flows: int = 2, amortised: bool = False, harmonics: int = 8, **front: object) -> VAE:
+def small(flows: int = 2, amortised: bool = False, harmonics: int = 8, **spectrogram: object) -> VAE:
     torch.manual_seed(0)
     model = ModelConfig(
         dim=4,
@@ -27,7 +27,7 @@ def small(flows: int = 2, amortised: bool = False, harmonics: int = 8, **front: 
         decoder_blocks=2,
         harmonics=harmonics,
     )
-    config = Config(SpectrogramConfig(**front), DataConfig(duration=0.5), model)  # type: ignore[arg-type]
+    config = Config(SpectrogramConfig(**spectrogram), DataConfig(duration=0.5), model)  # type: ignore[arg-type]
     return VAE(config).eval()
 
 
@@ -98,37 +98,37 @@ def test_held_notes_stand_still_after_the_longest_seen() -> None:
 
 @pytest.mark.parametrize("pitch", [33.0, 60.0, 69.4, 96.0])
 def test_comb_is_the_spectrogram_of_unit_harmonics(pitch: float) -> None:
-    front = Spectrogram(SpectrogramConfig())
+    spectrogram = Spectrogram(SpectrogramConfig())
     base = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     time = np.arange(22050) / 22050
     random = np.random.default_rng(0)
     count = int(11025 / base)
     sound = sum(np.sin(2 * np.pi * (k * base * time + random.uniform())) for k in range(1, count + 1))
-    measured = front(torch.tensor(sound[None], dtype=torch.float32))[0, :, 20:60].mean(-1)
-    claimed = Partials(front, 8).comb(torch.tensor(pitch))
+    measured = spectrogram(torch.tensor(sound[None], dtype=torch.float32))[0, :, 20:60].mean(-1)
+    claimed = Partials(spectrogram, 8).comb(torch.tensor(pitch))
     near = claimed > -20.0  # bands that a partial falls into; the window's side lobes are left out on purpose
     assert near.sum() >= 5
     assert (measured - claimed)[near].abs().median() < 1.5
 
 
 def test_shares_tell_the_partials_apart() -> None:
-    front = Spectrogram(SpectrogramConfig())
-    shares = Partials(front, 16).shares(torch.tensor([60.0]))[0]
+    spectrogram = Spectrogram(SpectrogramConfig())
+    shares = Partials(spectrogram, 16).shares(torch.tensor([60.0]))[0]
     assert ((shares >= 0) & (shares.sum(0) <= 1.0 + 1e-5)).all()
     hertz = 261.6256
     for number in (1, 2, 5, 10):
         tone = torch.sin(2 * math.pi * hertz * number * torch.arange(8192) / 22050)[None]
-        assert int(shares[number - 1].argmax()) == pytest.approx(int(front(tone)[0, :, 10].argmax()), abs=1)
+        assert int(shares[number - 1].argmax()) == pytest.approx(int(spectrogram(tone)[0, :, 10].argmax()), abs=1)
 
 
 @pytest.mark.parametrize("pitch", [33.0, 45.0, 60.3, 63.0, 77.0])
 def test_a_sloping_envelope_leaves_partials_in_tune(pitch: float) -> None:
-    front = Spectrogram(SpectrogramConfig())
-    partials = Partials(front, 32)
+    spectrogram = Spectrogram(SpectrogramConfig())
+    partials = Partials(spectrogram, 32)
     slope = -20.0 - 6.0 * torch.log2(torch.arange(256.0) / 20).clamp_min(0)
     level = _stepped(slope[None, None], partials.shares(torch.tensor([[pitch]])))[0, 0]
     frame = (partials.comb(torch.tensor(pitch)) + level).clamp_min(-80.0)
-    sound = front.inverse(frame[None, :, None].expand(1, 256, 130))
+    sound = spectrogram.inverse(frame[None, :, None].expand(1, 256, 130))
     measured = measure_pitch(Audio(sound.numpy(), 22050), near=pitch)
     assert measured == pytest.approx(pitch, abs=0.008)
 

@@ -35,7 +35,7 @@ class TestListening:
         listening = Listening(tiny_space, 67, 0.5, per_cell=None)
         with torch.no_grad():
             decoded = tiny_space.model.decode_points(torch.from_numpy(points), listening.conditions)
-        picture = AuditoryFeatures(tiny_space.front, tiny_space.config.data.duration)
+        picture = AuditoryFeatures(tiny_space.spectrogram, tiny_space.config.data.duration)
         np.testing.assert_allclose(listening.along(points), picture(decoded).numpy(), atol=1e-6)
 
     @pytest.mark.parametrize(("per_cell", "error"), [(1, 0.1), (2, 0.02)])

@@ -165,7 +165,7 @@ def test_a_space_places_notes_elsewhere_and_decodes_them_as_before(
         assert np.abs(before - after).max() > 0.05
         np.testing.assert_array_equal(after, again.encode(audio, pitch))
         wanted, found = (
-            space.spectrogram(point[None], pitch, 0.8, 1.0) for space, point in ((tiny_space, before), (again, after))
+            space.spectrum(point[None], pitch, 0.8, 1.0) for space, point in ((tiny_space, before), (again, after))
         )
         torch.testing.assert_close(found, wanted, rtol=0, atol=0.02)  # dB
 

@@ -86,16 +86,16 @@ class TestRender:
             return [note.samples[0][:attack] for note in notes]
 
         np.testing.assert_array_equal(*begun("rtpghi"))  # its phases know nothing of what comes later
-        short, long = (tiny_space.front(torch.tensor(sound)[None])[0].numpy() for sound in begun("pghi+8"))
+        short, long = (tiny_space.spectrogram(torch.tensor(sound)[None])[0].numpy() for sound in begun("pghi+8"))
         assert np.abs(long - short)[short > short.max() - 40].mean() < 1.0
 
     def test_a_held_sound_stands_still_until_it_is_let_go(self, tiny_space):
         point = tiny_space.atlas["violin-A3"][None]
-        frames = tiny_space.spectrogram(point, 60, 0.8, 2.0, hold=0.3).numpy()
+        frames = tiny_space.spectrum(point, 60, 0.8, 2.0, hold=0.3).numpy()
         rate = tiny_space.config.spectrogram.frame_rate
         held = frames[:, int(0.31 * rate) : int(1.84 * rate)]
         assert np.abs(held - held[:, :1]).max() < 1e-3
-        plain = tiny_space.spectrogram(point, 60, 0.8, 0.45).numpy()  # is let go at the same point of its course
+        plain = tiny_space.spectrum(point, 60, 0.8, 0.45).numpy()  # is let go at the same point of its course
         tail = min(frames.shape[1] - int(1.86 * rate), plain.shape[1] - int(0.31 * rate)) - 2
         np.testing.assert_allclose(frames[:, -tail:], plain[:, -tail:], atol=3.0)
 

@@ -96,9 +96,9 @@ class TestDecoding:
         count = tiny_space.frames(1.0)
         points = np.random.default_rng(0).normal(size=(count, 3))
         pitch, velocity = np.linspace(50, 62, count), np.linspace(0.2, 0.9, count)
-        whole = tiny_space.spectrogram(points, pitch, velocity, 1.0)
+        whole = tiny_space.spectrum(points, pitch, velocity, 1.0)
         edges = [0, 1, 17, 40, count]
-        blocks = [tiny_space.spectrogram(points, pitch, velocity, 1.0, a, b) for a, b in pairwise(edges)]
+        blocks = [tiny_space.spectrum(points, pitch, velocity, 1.0, a, b) for a, b in pairwise(edges)]
         torch.testing.assert_close(torch.cat(blocks, 1), whole, rtol=1e-5, atol=1e-3)
 
     @pytest.mark.parametrize(

@@ -69,9 +69,9 @@ def test_frames_that_reach_nothing_are_silence() -> None:
 
 @pytest.mark.parametrize("kind", ["mel", "linear"])
 def test_a_full_scale_sine_reads_zero_db(kind: str) -> None:
-    front = LINEAR if kind == "linear" else Spectrogram(SpectrogramConfig(n_mels=40))
+    spectrogram = LINEAR if kind == "linear" else Spectrogram(SpectrogramConfig(n_mels=40))
     hz = 200 * RATE / 1024
-    spec = front(torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)[None])
+    spec = spectrogram(torch.sin(2 * torch.pi * hz * torch.arange(RATE) / RATE)[None])
     middle = spec[0, :, 20:60]
     if kind == "linear":
         assert middle[200].min() > -0.01
@@ -83,19 +83,19 @@ def test_a_full_scale_sine_reads_zero_db(kind: str) -> None:
 @given(st.sampled_from(["mel", "linear"]), st.floats(-30, 6), st.integers(0, 20))
 @settings(max_examples=30, deadline=None)
 def test_gain_shifts_decibels(kind: str, gain: float, seed: int) -> None:
-    front = DEFAULT if kind == "mel" else LINEAR
+    spectrogram = DEFAULT if kind == "mel" else LINEAR
     waveform = noise(1, 6000, seed=seed)
-    plain, louder = front(waveform), front(waveform * 10 ** (gain / 20))
+    plain, louder = spectrogram(waveform), spectrogram(waveform * 10 ** (gain / 20))
     clear = (plain > -79) & (plain + gain > -79)
     assert clear.any()
     torch.testing.assert_close(louder[clear], plain[clear] + gain, rtol=0, atol=2e-3)
 
 
-@pytest.mark.parametrize("front", [DEFAULT, LINEAR], ids=["mel", "linear"])
-def test_silence_lies_at_the_floor_and_comes_back_as_zero(front: Spectrogram) -> None:
-    spec = front(torch.zeros(2, 3000))
+@pytest.mark.parametrize("spectrogram", [DEFAULT, LINEAR], ids=["mel", "linear"])
+def test_silence_lies_at_the_floor_and_comes_back_as_zero(spectrogram: Spectrogram) -> None:
+    spec = spectrogram(torch.zeros(2, 3000))
     assert spec.unique().tolist() == [-80.0]
-    assert torch.count_nonzero(front.magnitude(spec)) == 0
+    assert torch.count_nonzero(spectrogram.magnitude(spec)) == 0
 
 
 @given(st.integers(1, 4000), st.integers(1, 3))
@@ -123,9 +123,9 @@ def test_linear_magnitudes_come_back_exactly() -> None:
 
 @pytest.mark.parametrize("n_mels", [40, 80])
 def test_mel_spectrogram_is_librosas_and_torchaudios(n_mels: int) -> None:
-    front = Spectrogram(SpectrogramConfig(n_mels=n_mels, floor_db=-120.0))
+    spectrogram = Spectrogram(SpectrogramConfig(n_mels=n_mels, floor_db=-120.0))
     waveform = noise(1, RATE)
-    ours = front(waveform)[0].numpy()
+    ours = spectrogram(waveform)[0].numpy()
     options = {"n_fft": 1024, "hop_length": 256, "n_mels": n_mels, "power": 1.0, "pad_mode": "constant", "norm": None}
     theirs = librosa.feature.melspectrogram(y=waveform[0].numpy(), sr=RATE, **options)
     np.testing.assert_allclose(ours, 20 * np.log10(theirs * 4 / 1024), atol=1e-3)
@@ -201,11 +201,11 @@ def test_low_bins_come_back_exactly_and_high_ones_nearer_than_by_the_pseudo_inve
 
 @pytest.mark.parametrize("kind", ["mel", "linear"])
 def test_gradients_are_right(kind: str) -> None:
-    front = Spectrogram(SpectrogramConfig(kind=kind, n_fft=32, hop_length=8, n_mels=12)).double()  # type: ignore[arg-type]
+    spectrogram = Spectrogram(SpectrogramConfig(kind=kind, n_fft=32, hop_length=8, n_mels=12)).double()  # type: ignore[arg-type]
     waveform = noise(2, 50).double().requires_grad_()
-    assert torch.autograd.gradcheck(front, (waveform,), atol=1e-4)
-    spec = front(waveform.detach()).requires_grad_()
-    assert torch.autograd.gradcheck(front.magnitude, (spec,), atol=1e-4)
+    assert torch.autograd.gradcheck(spectrogram, (waveform,), atol=1e-4)
+    spec = spectrogram(waveform.detach()).requires_grad_()
+    assert torch.autograd.gradcheck(spectrogram.magnitude, (spec,), atol=1e-4)
 
 
 def test_nothing_is_saved_with_a_model() -> None:
@@ -238,11 +238,11 @@ def test_magnitude_refuses_other_shapes(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e4])
 def test_inverse_refuses_what_is_not_finite(value: float) -> None:
-    for front in (DEFAULT, LINEAR):
-        spec = front(noise(1, 2000))
+    for spectrogram in (DEFAULT, LINEAR):
+        spec = spectrogram(noise(1, 2000))
         spec[0, 3, 2] = value
         with pytest.raises(AudioError, match="not finite"):
-            front.inverse(spec)
+            spectrogram.inverse(spec)
 
 
 # --- the door to torchaudio
@@ -270,11 +270,11 @@ def test_torchaudio_works_without_its_extension() -> None:
     [{}, {"sample_rate": 44100, "n_fft": 2048, "hop_length": 512, "n_mels": 512}, {"kind": "erb"}, {"n_mels": 40}],
 )
 def test_magnitudes_of_single_frames_are_those_of_the_whole(settings: dict[str, object]):
-    front = Spectrogram(SpectrogramConfig(**settings))  # type: ignore[arg-type]
+    spectrogram = Spectrogram(SpectrogramConfig(**settings))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
-    spec = torch.from_numpy(rng.uniform(-90.0, 0.0, (1, front.config.bins, 6)).astype(np.float32))
-    bands, magnitude = (half[0].T.contiguous().numpy() for half in front.spread(spec))
-    assert front.sharpener is not None
-    front.sharpener(bands, magnitude)
-    whole = front.magnitude(spec)[0].T.numpy()
+    spec = torch.from_numpy(rng.uniform(-90.0, 0.0, (1, spectrogram.config.bins, 6)).astype(np.float32))
+    bands, magnitude = (half[0].T.contiguous().numpy() for half in spectrogram.spread(spec))
+    assert spectrogram.sharpener is not None
+    spectrogram.sharpener(bands, magnitude)
+    whole = spectrogram.magnitude(spec)[0].T.numpy()
     np.testing.assert_allclose(magnitude, whole, rtol=2e-3, atol=1e-6)

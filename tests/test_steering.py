@@ -45,15 +45,15 @@ def test_a_curve_is_followed_and_the_walk_is_worse(tiny_space, start, risen):
 
 def test_what_is_reached_is_what_the_space_decodes(tiny_space, risen):
     count = tiny_space.frames(SECONDS)
-    decoded = tiny_space.spectrogram(risen.path.at(np.linspace(0.0, 1.0, count)), 60, 0.8, SECONDS)[None]
-    found = describe_frames(decoded, tiny_space.front, torch.tensor([60.0]), ["centroid"])[0, 0].numpy()
+    decoded = tiny_space.spectrum(risen.path.at(np.linspace(0.0, 1.0, count)), 60, 0.8, SECONDS)[None]
+    found = describe_frames(decoded, tiny_space.spectrogram, torch.tensor([60.0]), ["centroid"])[0, 0].numpy()
     np.testing.assert_allclose(found, risen.reached["centroid"], rtol=1e-3)
 
 
 def test_the_rendered_sound_follows_too(tiny_space, risen):
     sound = timbre.render(tiny_space, risen.path, 60, duration=SECONDS)
-    spectrogram = tiny_space.front(torch.from_numpy(sound.samples.copy()))
-    heard = describe_frames(spectrogram, tiny_space.front, torch.tensor([60.0]), ["centroid"])[0, 0].numpy()
+    spectrogram = tiny_space.spectrogram(torch.from_numpy(sound.samples.copy()))
+    heard = describe_frames(spectrogram, tiny_space.spectrogram, torch.tensor([60.0]), ["centroid"])[0, 0].numpy()
     away = np.log2(heard / risen.target["centroid"])[risen.weight > 0.9]
     assert np.median(np.abs(away)) < 0.15
 
@@ -146,7 +146,7 @@ def test_release_is_the_renderers(tiny_space, start):
     point = torch.from_numpy(start)
     with torch.no_grad():
         ours = course.spectra(point.expand(count, -1), torch.arange(count))
-    theirs = tiny_space.spectrogram(start[None], 60, 0.8, SECONDS)
+    theirs = tiny_space.spectrum(start[None], 60, 0.8, SECONDS)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-3)
     assert float(conditions.release) == pytest.approx(0.35)
 

@@ -42,7 +42,7 @@ def test_decoded_notes_are_what_the_space_decodes(decoded: DecodedNotes, tiny_sp
     heard = hear(tiny_space, [first])
     assert float(heard.conditions.pitch) == decoded.pitch[0]
     made = tiny_space.model.decode_points(torch.from_numpy(heard.points(tiny_space)), heard.conditions)
-    expected = tiny_space.front.magnitude(made)[0].detach().numpy()
+    expected = tiny_space.spectrogram.magnitude(made)[0].detach().numpy()
     assert np.allclose(decoded.magnitude[0].T, expected, atol=1e-4, rtol=0.01)
     assert np.allclose(decoded.audio[0], heard.samples[0], atol=1e-3)
 

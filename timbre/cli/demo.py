@@ -206,8 +206,8 @@ def _spectrogram(space: "Space", audio: "Audio") -> "np.ndarray":
 
     from timbre.spectral import Spectrogram
 
-    front = Spectrogram(space.config.spectrogram)
-    return front(torch.from_numpy(audio.samples.copy()))[0].numpy()
+    spectrogram = Spectrogram(space.config.spectrogram)
+    return spectrogram(torch.from_numpy(audio.samples.copy()))[0].numpy()
 
 
 def _at_level(audio: "Audio") -> "Audio":

@@ -90,7 +90,7 @@ def hear(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
         except AudioError as error:
             dropped[note.name] = str(error)
             continue
-        example = complete(prepared, transform([prepared], space.front, space.config)[0], space.config)
+        example = complete(prepared, transform([prepared], space.spectrogram, space.config)[0], space.config)
         kept.append(note)
         samples.append(prepared.samples)
         pictures.append(example.spectrogram)

@@ -89,7 +89,7 @@ def decoded(space: Space, heard: EvaluatedNotes, points: np.ndarray, seed: int, 
     own, theirs = (_cents(waves, asked, meter) for waves in both)
     shown = _varied(heard, examples)
     pictures = [
-        [space.front(torch.from_numpy(waves[n][None]))[0].numpy() for waves in (recorded, sounds)] for n in shown
+        [space.spectrogram(torch.from_numpy(waves[n][None]))[0].numpy() for waves in (recorded, sounds)] for n in shown
     ]
     return Decoded(
         _likeness(recorded, sounds, space.config.spectrogram.n_fft)

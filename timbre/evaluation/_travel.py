@@ -110,5 +110,5 @@ def _measured(space: Space, places: np.ndarray, conditions: Conditions, axis: Ax
     columns = []
     for step in range(places.shape[1]):
         spectrogram = space.model.decode_points(torch.from_numpy(places[:, step]), conditions)
-        columns.append(axis_values(spectrogram, space.front, conditions.pitch, (axis,))[:, 0].double().numpy())
+        columns.append(axis_values(spectrogram, space.spectrogram, conditions.pitch, (axis,))[:, 0].double().numpy())
     return np.stack(columns, 1)

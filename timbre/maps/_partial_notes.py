@@ -44,13 +44,13 @@ class SomeFrames(NotePartials):
 
     Args:
         decibels: (batch, bins, chosen), dB.
-        front: the front end.
+        spectrogram: the front end.
         pitch: MIDI (batch,), the same for all, or NaN.
         frames: the frames that were chosen.
     """
 
-    def __init__(self, decibels: Tensor, front: Spectrogram, pitch: Tensor, frames: Frames) -> None:
-        super().__init__(decibels, front, pitch, alike=True)
+    def __init__(self, decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, frames: Frames) -> None:
+        super().__init__(decibels, spectrogram, pitch, alike=True)
         self.between = frames.between.to(decibels)
         self.time = frames.numbers.to(decibels) / self.config.frame_rate
 

@@ -172,7 +172,7 @@ class _Listener:
         controls = (torch.tensor([value]) for value in (np.nan if pitch is None else pitch, velocity, np.inf))
         self.conditions = Conditions(*(control.float() for control in controls))
         self.frames = Frames(space.config.note_frames, any(name in WHOLE for name in names))
-        self.picture = AuditoryFeatures(space.front, space.config.data.duration)
+        self.picture = AuditoryFeatures(space.spectrogram, space.config.data.duration)
         self.picture.cells = self.frames.between.mT @ self.picture.cells
         middle = self.hear(tensor(space.atlas.points.mean(0, keepdims=True)))[0][0]
         for name, value in zip(names, middle, strict=True):
@@ -186,7 +186,7 @@ class _Listener:
     def hear(self, points: Tensor) -> tuple[np.ndarray, Tensor]:
         """Values (n, names), float64, and pictures (n, size) of points (n, dim)."""
         decibels = self.space.model.decode_points(points, self.conditions, self.frames.numbers)
-        note = SomeFrames(decibels, self.space.front, self.conditions.pitch.expand(len(points)), self.frames)
+        note = SomeFrames(decibels, self.space.spectrogram, self.conditions.pitch.expand(len(points)), self.frames)
         return described(note, self.names).double().numpy(), self.picture(decibels)
 
 

@@ -84,21 +84,21 @@ class VAE(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        model, front = config.model, config.spectrogram
+        model, settings = config.model, config.spectrogram
         self.dim, self.frames = model.dim, config.note_frames
-        spectrogram = Spectrogram(front)
+        spectrogram = Spectrogram(settings)
         partials = Partials(spectrogram, model.harmonics)
         listener = AuditoryFeatures(spectrogram, config.data.duration)
         self.objective = config.training.objective
         self.flow = make_flow(model.flow, model.dim, model.flows, model.amortised)
         outputs = 2 * model.dim + (self.flow.size if model.amortised else 0)
-        self.encoder = Encoder(front.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
+        self.encoder = Encoder(settings.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
         self.decoder = Decoder(
-            model.dim, front.bins, model.decoder_channels, model.decoder_blocks, partials,
-            config.data.duration, front.floor_db, model.dropout,
+            model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
+            config.data.duration, settings.floor_db, model.dropout,
         )  # fmt: skip
-        self.register_buffer("clock", torch.arange(self.frames) / front.frame_rate, persistent=False)
-        self.floor_db = front.floor_db
+        self.register_buffer("clock", torch.arange(self.frames) / settings.frame_rate, persistent=False)
+        self.floor_db = settings.floor_db
         taken_out, named = config.regularization.pitch == "flow", len(config.regularization.axes)
         self.pitch_flow = PitchFlow(model.dim, named) if taken_out else None
 

@@ -28,7 +28,7 @@ class Listening:
         _check_velocity(velocity)
         controls = (torch.tensor([value]) for value in (np.nan if pitch is None else pitch, velocity, np.inf))
         self.model, self.conditions = space.model, Conditions(*(control.float() for control in controls))
-        self.picture = AuditoryFeatures(space.front, space.config.data.duration)
+        self.picture = AuditoryFeatures(space.spectrogram, space.config.data.duration)
         cells = self.picture.cells
         self.frames = torch.arange(len(cells)) if per_cell is None else _some_frames(cells, per_cell)
         kept = cells[self.frames]

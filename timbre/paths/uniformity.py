@@ -58,7 +58,7 @@ def evenness(space: Space, path: Path, steps: int = 32, pitch: float | None = 60
         spectrograms = torch.cat([listening.spectrograms(part) for part in tensor(points).split(32)])
         pictures = listening.picture(spectrograms).double().numpy()
         pitches = listening.conditions.pitch.expand(len(points))
-        descriptors = describe(spectrograms, space.front, pitches, TIMBRE, natural=True).double().numpy()
+        descriptors = describe(spectrograms, space.spectrogram, pitches, TIMBRE, natural=True).double().numpy()
     distances = np.linalg.norm(np.diff(pictures, axis=0), axis=1)
     return Uniformity(distances, float(distances.sum()), variation(distances), _monotonic(descriptors))
 

@@ -62,7 +62,7 @@ def excursion(space: Space, audio: Audio, pitch: float | None = None, velocity: 
     Raises:
         AudioError: if the sound is silent or shorter than 20 ms.
     """
-    note = example(audio, space.front, space.config, pitch, velocity)
+    note = example(audio, space.spectrogram, space.config, pitch, velocity)
     fit = _Fit(space, note)
     start = torch.from_numpy(space.encode(audio, pitch, velocity))
     moves = torch.zeros(len(fit.knots), space.dim, requires_grad=True)

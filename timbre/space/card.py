@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def card(config: Config, report: dict[str, Any], atlas: "Atlas", axes: "Sequence[Axis]" = ()) -> str:
     """The README.md of a space: what it is, what it was made of, its figures, how to use it."""
-    counts, parts, front = Counter(atlas.instruments), Counter(atlas.splits), config.spectrogram
+    counts, parts, spectrogram = Counter(atlas.instruments), Counter(atlas.splits), config.spectrogram
     instruments = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     figures = "\n".join(
         f"| {name} | {_shown(value)} |" for name, value in report.items() if not isinstance(value, dict | list)
@@ -24,8 +24,8 @@ def card(config: Config, report: dict[str, Any], atlas: "Atlas", axes: "Sequence
     return f"""# A timbre space
 
 Made by timbre {__version__}: a convolutional VAE with {config.model.flows} {config.model.flow} flows,
-{config.model.dim} dimensions, {front.sample_rate} Hz, {front.bins} {front.kind} bands. Pitch and velocity are
-controls, not places.
+{config.model.dim} dimensions, {spectrogram.sample_rate} Hz, {spectrogram.bins} {spectrogram.kind} bands.
+Pitch and velocity are controls, not coordinates.
 
 ## Axes
 {describe_axes(axes) if axes else "None of its dimensions has a name."}

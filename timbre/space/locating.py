@@ -156,7 +156,7 @@ class Locator:
             raise ConfigError(f"The pitch is {pitch}; a MIDI pitch from 12 to 127 is wanted (A4 is 69).")
         if velocity is not None and not 0 <= velocity <= 1:
             raise ConfigError(f"The velocity is {velocity}; a number from 0 to 1 is wanted.")
-        note = example(audio, self.space.front, self.space.config, given, velocity)
+        note = example(audio, self.space.spectrogram, self.space.config, given, velocity)
         controls = (torch.tensor([value]) for value in (note.pitch, note.velocity, note.release))
         return torch.from_numpy(note.spectrogram)[None], Conditions(*controls)
 

@@ -53,7 +53,7 @@ class Space:
     ) -> None:  # fmt: skip
         self.config, self.model, self.atlas, self.report, self.axes = config, model, atlas, report, tuple(axes)
         self.vocoder = vocoder
-        self.front = Spectrogram(config.spectrogram)
+        self.spectrogram = Spectrogram(config.spectrogram)
 
     def __repr__(self) -> str:
         return f"Space({self.dim} dimensions, {len(self.atlas)} notes, {self.config.spectrogram.sample_rate} Hz)"
@@ -87,7 +87,7 @@ class Space:
         Raises:
             AudioError: if the sound is silent or shorter than 20 ms.
         """
-        note = example(audio, self.front, self.config, _check_pitch(pitch), _check_velocity(velocity))
+        note = example(audio, self.spectrogram, self.config, _check_pitch(pitch), _check_velocity(velocity))
         conditions = _constant(note.pitch, note.velocity, note.release)
         spectrogram = torch.from_numpy(note.spectrogram)[None]
         with torch.no_grad():
@@ -142,9 +142,9 @@ class Space:
             seed: of the phase of noise.
             inverter: name of an inverter; :attr:`inverter` by default.
             gain: amplitude beside that of the velocity, one or (frames,).
-            hold: as of :meth:`spectrogram`.
+            hold: as of :meth:`spectrum`.
         """
-        spectrogram = self.spectrogram(points, pitch, velocity, duration, hold=hold)
+        spectrogram = self.spectrum(points, pitch, velocity, duration, hold=hold)
         rate = self.config.spectrogram.sample_rate
         length = round(duration * rate)
         waveform = self.invert(spectrogram, pitch, length, seed, inverter)
@@ -158,17 +158,17 @@ class Space:
         """The waveform (length,) of a spectrogram in dB (bins, frames); the other arguments as in :meth:`sound`."""
         inverter = inverter or self.inverter
         if inverter == "vocoder":
-            magnitude = self.front.magnitude(spectrogram[None])[0].numpy()
+            magnitude = self.spectrogram.magnitude(spectrogram[None])[0].numpy()
             return whole(self.stream(inverter, seed), magnitude, _line(pitch, magnitude.shape[1], "pitch"), length)
-        return self.front.inverse(spectrogram[None], length=length, inverter=inverter, seed=seed)[0].numpy()
+        return self.spectrogram.inverse(spectrogram[None], length=length, inverter=inverter, seed=seed)[0].numpy()
 
     def stream(self, inverter: str | None = None, seed: int = 0) -> "Stream":
         """A causal inverter of this space, for one sound after another: `push(magnitude, out, pitch)` takes frames and
         gives hops, `flush()` the rest.
 
         Args:
-            inverter: "vocoder", or one of :data:`~timbre.spectral.inversion.streaming.STREAMS`; by default the vocoder where it
-                is the space's own way, else "rtpghi".
+            inverter: "vocoder", or one of :data:`~timbre.spectral.inversion.streaming.STREAMS`. Default: the
+                vocoder where it is the space's own inverter, else "rtpghi".
             seed: of the phases of noise.
 
         Raises:
@@ -177,8 +177,8 @@ class Space:
         inverter = inverter or (self.inverter if self.inverter == "vocoder" else "rtpghi")
         self.check_causal(inverter)
         if self.vocoder and inverter == "vocoder":
-            return VocoderStream(self.vocoder.network, self.front.stft, self.config.spectrogram.sample_rate, seed)
-        return StreamingInverter(self.front.stft, inverter, seed)
+            return VocoderStream(self.vocoder.network, self.spectrogram.stft, self.config.spectrogram.sample_rate, seed)
+        return StreamingInverter(self.spectrogram.stft, inverter, seed)
 
     def check_causal(self, inverter: str) -> None:
         """Raise a ConfigError if :meth:`stream` would; nothing is compiled for it."""
@@ -196,7 +196,7 @@ class Space:
             raise ConfigError(f"A duration of {duration} s was asked for; {hop / rate:.3f} s or more is wanted.")
         return self.config.spectrogram.frames(round(duration * rate))
 
-    def spectrogram(
+    def spectrum(
         self,
         points: np.ndarray,
         pitch: "float | np.ndarray | None",

@@ -34,7 +34,7 @@ class AuditoryFeatures(nn.Module):
     are weighted, so that gain changes nothing but what sinks below the floor.
 
     Args:
-        front: the front end whose spectrograms are looked at.
+        spectrogram: the front end whose spectrograms are looked at.
         seconds: length of a note.
         listener: the constants.
     """
@@ -44,12 +44,12 @@ class AuditoryFeatures(nn.Module):
 
     weights: Tensor
 
-    def __init__(self, front: Spectrogram, seconds: float, listener: Listener = Listener()) -> None:
+    def __init__(self, spectrogram: Spectrogram, seconds: float, listener: Listener = Listener()) -> None:
         super().__init__()
         self.exponent = listener.exponent
-        frames = front.config.frames(round(seconds * front.config.sample_rate))
-        self.register_buffer("bands", _triangles(front.centers.double(), BANDS), persistent=False)
-        self.register_buffer("cells", _cells(frames, front.config.frame_rate), persistent=False)
+        frames = spectrogram.config.frames(round(seconds * spectrogram.config.sample_rate))
+        self.register_buffer("bands", _triangles(spectrogram.centers.double(), BANDS), persistent=False)
+        self.register_buffer("cells", _cells(frames, spectrogram.config.frame_rate), persistent=False)
         time = torch.linspace(1.0 / CELLS, 1.0, CELLS) ** -listener.onset
         frequency = torch.exp(listener.treble * torch.linspace(-0.5, 0.5, BANDS))
         self.register_buffer("weights", frequency[:, None] * time, persistent=False)

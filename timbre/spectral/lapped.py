@@ -30,9 +30,9 @@ class _Cosines(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Coefficients (batch, bins, frames) of waveforms (batch, samples); frames = 1 + ceil(samples / hop_length)."""
-        samples, front = waveform.shape[-1], self.size // 2
-        end = self.hop_length * -(-samples // self.hop_length) + self.size - front - samples
-        padded = nn.functional.pad(waveform.to(self.window.dtype), (front, end))
+        samples, spectrogram = waveform.shape[-1], self.size // 2
+        end = self.hop_length * -(-samples // self.hop_length) + self.size - spectrogram - samples
+        padded = nn.functional.pad(waveform.to(self.window.dtype), (spectrogram, end))
         frames = padded.unfold(-1, self.size, self.hop_length) * (self.window * self.scale)
         before, after = _twiddles(*self._cosines, self.window.dtype, self.window.device)
         return (torch.fft.fft(frames * before, n=2 * self.bins)[..., : self.bins] * after).real.mT

@@ -66,7 +66,7 @@ class Course:
 
     def _values(self, points: Tensor, frames: Tensor) -> Tensor:
         heard = self.spectra(points, frames)[None]
-        return describe_frames(heard, self.space.front, self.pitch[frames][None], self.names, natural=True)[0].T
+        return describe_frames(heard, self.space.spectrogram, self.pitch[frames][None], self.names, natural=True)[0].T
 
     def slopes(self, points: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """The values, and their exact Jacobians (n, names, dim)."""

@@ -72,5 +72,5 @@ def loudness_of(
         z, pitch = tensor(points[part]), tensor(pitches[part])
         conditions = Conditions(pitch, tensor(velocities[part]), torch.full((len(z),), torch.inf))
         decoded = space.model.decoder(space.model.latent(z, pitch), conditions, clock)
-        heard.append(describe(decoded, space.front, pitch, ["loudness"], natural=True)[:, 0])
+        heard.append(describe(decoded, space.spectrogram, pitch, ["loudness"], natural=True)[:, 0])
     return torch.cat(heard).double().numpy()

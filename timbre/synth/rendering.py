@@ -98,8 +98,8 @@ def _pieces(
     finish, late = Finish(length, np.square(velocities) * gain, rate), stream.latency
     for start in range(0, count, DECODED):
         stop = min(start + DECODED, count)
-        spectrogram = space.spectrogram(points, pitches, velocities, duration, start, stop, hold)
-        samples = stream.push(space.front.magnitude(spectrogram[None])[0], pitch=line[start:stop])
+        spectrogram = space.spectrum(points, pitches, velocities, duration, start, stop, hold)
+        samples = stream.push(space.spectrogram.magnitude(spectrogram[None])[0], pitch=line[start:stop])
         if stop == count:
             samples = np.concatenate([samples, stream.flush()])
         skipped = min(late, len(samples))

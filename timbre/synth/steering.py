@@ -182,7 +182,7 @@ def _plan(
     lines = (_line(np.nan if pitch is None else pitch, count), _line(velocity, count))
     course = Course(space, list(curves), *lines, duration)
     point = torch.from_numpy(space.check_point(start))
-    spectra = space.spectrogram(point.numpy()[None], None if pitch is None else lines[0], lines[1], duration)
+    spectra = space.spectrum(point.numpy()[None], None if pitch is None else lines[0], lines[1], duration)
     own = course.values(point.expand(count, -1), torch.arange(count))
     course.require_defined(own)
     times = course.clock.double().numpy()

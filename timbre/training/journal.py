@@ -60,23 +60,23 @@ class Journal:
         self.validation = f"validation {l1_db:.2f} dB, "
 
     def examples(
-        self, model: VAE, front: Spectrogram, spectrogram: torch.Tensor, conditions: Conditions, step: int
+        self, model: VAE, spectrogram: Spectrogram, notes_db: torch.Tensor, conditions: Conditions, step: int
     ) -> None:
         """Log notes beside their reconstructions, as pictures (low bands below) and as sounds."""
         if not self.writer:
             return
         with torch.no_grad():
-            decoded = model.decode(model.posterior(spectrogram, conditions).center, conditions)
-        both = torch.stack([spectrogram, decoded], 1)
-        pictures = ((both - front.config.floor_db) / -front.config.floor_db).clamp(0, 1).flip(2)
+            decoded = model.decode(model.posterior(notes_db, conditions).center, conditions)
+        both = torch.stack([notes_db, decoded], 1)
+        pictures = ((both - spectrogram.config.floor_db) / -spectrogram.config.floor_db).clamp(0, 1).flip(2)
         for index, (pair, picture) in enumerate(zip(both, pictures, strict=True)):
             self.writer.add_image(
                 f"note {index}: original, decoded", torch.cat(list(picture), 1).cpu().numpy(), step, dataformats="HW"
             )
-            sounds = front.inverse(pair, inverter="pghi")
+            sounds = spectrogram.inverse(pair, inverter="pghi")
             sounds = sounds / sounds.abs().amax(1, keepdim=True).clamp_min(1e-9)
             for name, sound in zip(("original", "decoded"), sounds, strict=True):
-                self.writer.add_audio(f"note {index}/{name}", sound.cpu().numpy(), step, front.config.sample_rate)
+                self.writer.add_audio(f"note {index}/{name}", sound.cpu().numpy(), step, spectrogram.config.sample_rate)
 
     def close(self) -> None:
         """End the bar and the logs."""

@@ -30,7 +30,7 @@ def fit_pitch_flow(
     """Fit the flow to the latent points of training notes, so that its points do not tell the pitch.
 
     Three things are asked of it. Notes of one instrument are to lie together whatever their pitch
-    (:func:`~timbre.models.regularizers.pitch.contrast`). The best reader of pitch within the instrument, a ridge regression in
+    (`contrast`). The best reader of pitch within the instrument, a ridge regression in
     closed form with linear and Gaussian kernels on other notes, is to find nothing, in points and in their deviations
     from the instrument's mean. And distances between notes of nearly one pitch are to stay in proportion to what they
     were, since these are what listeners judge.

@@ -47,7 +47,7 @@ class Regularizers:
         config: the settings.
         notes: labels of the library's notes; None where nothing is known of them.
         features: of these notes.
-        front: the front end, on `device`.
+        spectrogram: the front end, on `device`.
         device: where the notes are.
 
     Attributes:
@@ -59,17 +59,27 @@ class Regularizers:
     """
 
     def __init__(
-        self, config: Config, notes: NoteLabels | None, features: Features, front: Spectrogram, device: torch.device
+        self,
+        config: Config,
+        notes: NoteLabels | None,
+        features: Features,
+        spectrogram: Spectrogram,
+        device: torch.device,
     ) -> None:
-        self.settings, self.front, self.features, self.device = config.regularization, front, features, device
+        self.settings, self.spectrogram, self.features, self.device = (
+            config.regularization,
+            spectrogram,
+            features,
+            device,
+        )
         self.seconds = config.data.duration
-        self.terms = nn.ModuleDict(_terms(config, notes, front)).to(device)
+        self.terms = nn.ModuleDict(_terms(config, notes, spectrogram)).to(device)
         self.values: dict[str, Tensor] = {}
         notes = notes or _unknown(features)
         self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
         self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
         pictures = "metric" in self.settings.perceptual
-        self.listener = AuditoryFeatures(front, config.data.duration).to(device) if pictures else None
+        self.listener = AuditoryFeatures(spectrogram, config.data.duration).to(device) if pictures else None
         self.axes = find_axes(self.settings.axes)
         self.axis_values = torch.full((len(features.note), len(self.axes)), torch.nan, device=device)
         self.measured = np.zeros(len(features.note), bool)
@@ -120,7 +130,7 @@ class Regularizers:
         new = found.rows[~self.measured[found.rows]] if self.axes else found.rows[:0]
         if len(new):
             whole = batch(self.features, new, self.device)
-            values = axis_values(whole.spectrogram, self.front, whole.conditions.pitch, self.axes)
+            values = axis_values(whole.spectrogram, self.spectrogram, whole.conditions.pitch, self.axes)
             # Rounded, as the last bits depend on what else was in the batch, and a run that goes on has other batches.
             self.axis_values[send(new, self.device)] = values.round(decimals=3)
             self.measured[new] = True
@@ -134,10 +144,10 @@ def _unknown(features: Features) -> NoteLabels:
     return NoteLabels(np.full(count, -1), np.full(count, np.nan), np.full(count, -1))
 
 
-def _terms(config: Config, notes: NoteLabels | None, front: Spectrogram) -> dict[str, nn.Module]:
+def _terms(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> dict[str, nn.Module]:
     settings, dim, terms = config.regularization, config.model.dim, {}
     if settings.perceptual != "none" and settings.perceptual_weight > 0:
-        terms["perceptual"] = _perceptual(config, notes, front)
+        terms["perceptual"] = _perceptual(config, notes, spectrogram)
     if settings.axes and settings.axes_weight > 0:
         terms["axes"] = AxesTerm(settings.axes)
     if settings.pitch != "none" and settings.pitch_weight > 0:
@@ -149,14 +159,14 @@ def _terms(config: Config, notes: NoteLabels | None, front: Spectrogram) -> dict
     return terms
 
 
-def _perceptual(config: Config, notes: NoteLabels | None, front: Spectrogram) -> nn.Module:
+def _perceptual(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> nn.Module:
     forms = config.regularization.perceptual.split("+")
-    terms = [_metric(config, front) if form == "metric" else _rated(form, config, notes) for form in forms]
+    terms = [_metric(config, spectrogram) if form == "metric" else _rated(form, config, notes) for form in forms]
     return terms[0] if len(terms) == 1 else SumOfTerms(terms)
 
 
-def _metric(config: Config, front: Spectrogram) -> MetricTerm:
-    size = AuditoryFeatures(front, config.data.duration).size
+def _metric(config: Config, spectrogram: Spectrogram) -> MetricTerm:
+    size = AuditoryFeatures(spectrogram, config.data.duration).size
     return MetricTerm(config.model.dim, size, config.regularization.perceptual_dims)
 
 

@@ -102,8 +102,8 @@ class Run:
         self.net = VAE(config)
         self.model, self.optimizer = self.fabric.setup(_Objective(self.net), _optimizer(self.net, self.settings))
         self.average = Average(self.net, self.settings.ema)
-        self.front = Spectrogram(config.spectrogram).to(self.fabric.device)
-        self.regularizers = Regularizers(config, labels, features, self.front, self.fabric.device)
+        self.spectrogram = Spectrogram(config.spectrogram).to(self.fabric.device)
+        self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.fabric.device)
         self.batches, self.valid, self.test = self.all_batches()
         self.epoch, self.place, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
         self.best: dict[str, Any] = {"valid_l1_db": float("inf"), "step": 0, "stage": 1}
@@ -215,7 +215,7 @@ class Run:
             self.best_weights = {name: value.clone() for name, value in self.average.weights.items()}
             if len(self.valid.rows):
                 shown = batch(self.features, spread(3, self.valid.rows), self.fabric.device)
-                self.journal.examples(self.net, self.front, shown.spectrogram, shown.conditions, self.step)
+                self.journal.examples(self.net, self.spectrogram, shown.spectrogram, shown.conditions, self.step)
         self.net.load_state_dict(live)
         self.net.train()
         self.save(better)

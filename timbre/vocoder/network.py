@@ -138,9 +138,9 @@ class Vocoder(nn.Module):
         return Mix(gain * shares[0], residual, gain * shares[1], gain * shares[2])
 
 
-def make_vocoder(front: SpectrogramConfig, settings: VocoderConfig) -> Vocoder:
+def make_vocoder(spectrogram: SpectrogramConfig, settings: VocoderConfig) -> Vocoder:
     """A vocoder, untrained, for spectrograms of a kind."""
-    bins = front.n_fft // 2 + 1
+    bins = spectrogram.n_fft // 2 + 1
     return Vocoder(bins, settings.channels, settings.blocks, settings.kernel, settings.look_ahead)
 
 

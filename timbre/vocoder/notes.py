@@ -90,15 +90,15 @@ def _write(
     folder: Path, notes: list[Note], held_out: np.ndarray, model: VAE, config: Config, progress: bool
 ) -> None:  # fmt: skip
     """All arrays into `folder`, whole or not at all."""
-    front, found = Spectrogram(config.spectrogram), []
+    spectrogram, found = Spectrogram(config.spectrogram), []
     bar = tqdm(notes, "decoding", disable=not progress, unit="note", leave=False)
     for note, kept_back in zip(bar, held_out, strict=True):
         try:
             prepared = prepare(note.audio(), config, note.pitch, note.velocity)
         except AudioError:
             continue  # the training left it out as well, and said so
-        magnitude = _decoded(prepared, model, front, config)
-        found.append((prepared.samples, magnitude, tone_phases(magnitude, front.stft), prepared.pitch, kept_back))
+        magnitude = _decoded(prepared, model, spectrogram, config)
+        found.append((prepared.samples, magnitude, tone_phases(magnitude, spectrogram.stft), prepared.pitch, kept_back))
     if len(found) < FEWEST:
         raise LibraryError(f"Only {len(found)} notes can be used; {FEWEST} or more are wanted.")
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
@@ -112,12 +112,12 @@ def _write(
 
 
 @torch.no_grad()
-def _decoded(note: Prepared, model: VAE, front: Spectrogram, config: Config) -> np.ndarray:
+def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Config) -> np.ndarray:
     """Magnitudes (frames, bins) of the note as the model decodes it, float16 as they are kept."""
-    heard = complete(note, transform([note], front, config)[0], config)
+    heard = complete(note, transform([note], spectrogram, config)[0], config)
     conditions = Conditions(*(torch.tensor([value]).float() for value in (heard.pitch, heard.velocity, heard.release)))
     z = model.posterior(torch.from_numpy(heard.spectrogram)[None], conditions).center
-    return front.magnitude(model.decode(z, conditions))[0].T.numpy().astype(np.float16)
+    return spectrogram.magnitude(model.decode(z, conditions))[0].T.numpy().astype(np.float16)
 
 
 def tone_phases(magnitude: np.ndarray, stft: STFT) -> np.ndarray:

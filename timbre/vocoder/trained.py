@@ -40,7 +40,7 @@ class TrainedVocoder:
 
 
 def read_vocoder(
-    files: Mapping[str, bytes], details: Mapping[str, Any], front: SpectrogramConfig, place: Path
+    files: Mapping[str, bytes], details: Mapping[str, Any], spectrogram: SpectrogramConfig, place: Path
 ) -> TrainedVocoder | None:
     """The vocoder in the files of a space; None where there is none.
 
@@ -54,7 +54,7 @@ def read_vocoder(
         settings = VocoderConfig.from_dict(kept["settings"])
     except ConfigError as error:
         raise CheckpointError(f"The vocoder in {place} has settings that this timbre does not know: {error}") from error
-    network = make_vocoder(front, settings)
+    network = make_vocoder(spectrogram, settings)
     load_weights(network, tensors(files, VOCODER, place), place)
     return TrainedVocoder(network.eval(), settings, kept["report"], bool(kept["is_default"]))
 
@@ -85,7 +85,7 @@ def learn_vocoder(
     digest = hashlib.sha256(fingerprint(library).encode())
     for name, value in sorted(space.model.state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())
-    mark, front = digest.hexdigest()[:16], space.config.spectrogram
+    mark, spectrogram = digest.hexdigest()[:16], space.config.spectrogram
     notes = decoded_notes(library, space.model, space.config, settings.notes, mark, progress)
-    network, report = fit_vocoder(notes, front, settings, out, mark, progress)
+    network, report = fit_vocoder(notes, spectrogram, settings, out, mark, progress)
     return TrainedVocoder(network, settings, report)

@@ -50,14 +50,14 @@ class TrainingExcerpt:
 
 
 def fit_vocoder(
-    notes: DecodedNotes, front: SpectrogramConfig, settings: VocoderConfig, out: Path | None, fingerprint: str,
+    notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, out: Path | None, fingerprint: str,
     progress: bool = False,
 ) -> tuple[Vocoder, dict[str, Any]]:  # fmt: skip
     """Train a vocoder, going on from the state in `out` where there is one.
 
     Args:
         notes: what to learn from.
-        front: of the space.
+        spectrogram: of the space.
         settings: of the vocoder.
         out: folder of the run: its state and logs; None keeps all in memory.
         fingerprint: of the notes, so that a run is not continued on others.
@@ -73,7 +73,7 @@ def fit_vocoder(
         KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
     with torch.random.fork_rng(devices=[]):
-        run = VocoderRun(notes, front, settings, out, fingerprint, progress)
+        run = VocoderRun(notes, spectrogram, settings, out, fingerprint, progress)
         try:
             run.train()
         except KeyboardInterrupt:
@@ -88,17 +88,23 @@ class VocoderRun:
     """One run: everything that changes while it lasts."""
 
     def __init__(
-        self, notes: DecodedNotes, front: SpectrogramConfig, settings: VocoderConfig, out: Path | None,
+        self, notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, out: Path | None,
         fingerprint: str, progress: bool,
     ) -> None:  # fmt: skip
-        self.notes, self.front, self.settings, self.out, self.fingerprint = notes, front, settings, out, fingerprint
+        self.notes, self.spectrogram, self.settings, self.out, self.fingerprint = (
+            notes,
+            spectrogram,
+            settings,
+            out,
+            fingerprint,
+        )
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self.device = torch.device(training_device(settings.device, "vocoder.device"))
         torch.manual_seed(settings.seed)
-        self.net = make_vocoder(front, settings).to(self.device)
-        self.stft = STFT(front.n_fft, front.hop_length).to(self.device)
-        self.score = EnergyDistance(front.sample_rate, front.n_fft, settings.randomness).to(self.device)
+        self.net = make_vocoder(spectrogram, settings).to(self.device)
+        self.stft = STFT(spectrogram.n_fft, spectrogram.hop_length).to(self.device)
+        self.score = EnergyDistance(spectrogram.sample_rate, spectrogram.n_fft, settings.randomness).to(self.device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
         self.average = Average(self.net, 0.998)
         self.frames = min(settings.frames, notes.magnitude.shape[1])
@@ -164,7 +170,7 @@ class VocoderRun:
         first, stop = start - self.net.past, start + self.frames
         magnitude = _between(self.notes.magnitude, rows, first, stop + self.net.look_ahead)
         tones = torch.from_numpy(_between(self.notes.tones, rows, start, stop)).float() * (2.0 * math.pi / 256.0)
-        samples = slice(start * self.front.hop_length, (stop - 1) * self.front.hop_length)
+        samples = slice(start * self.spectrogram.hop_length, (stop - 1) * self.spectrogram.hop_length)
         recording = torch.from_numpy(self.notes.audio[rows][:, samples].astype(np.float32))
         pulses, comb = self._pulses(torch.from_numpy(self.notes.pitch[rows]), first, magnitude.shape[1])
         inner = slice(self.net.past, self.net.past + self.frames)
@@ -181,28 +187,31 @@ class VocoderRun:
         """Pulse trains of steady pitches (batch,): spectra and lobes (batch, frames, bins), none before the onset."""
         frequency = 440.0 * torch.exp2((pitch.double() - 69.0) / 12.0)
         frames = torch.arange(first, first + count)
-        turns = frequency[:, None] * (frames * self.front.hop_length / self.front.sample_rate) + FIRST_PHASE / math.tau
+        turns = (
+            frequency[:, None] * (frames * self.spectrogram.hop_length / self.spectrogram.sample_rate)
+            + FIRST_PHASE / math.tau
+        )
         phase = (turns % 1.0 * math.tau).nan_to_num(0.0).float()
         begun = frequency[:, None].float().where(frames >= 0, torch.nan)
-        return pulse_spectrum(begun, phase, self.front.n_fft, self.front.sample_rate)
+        return pulse_spectrum(begun, phase, self.spectrogram.n_fft, self.spectrogram.sample_rate)
 
     def _losses(self, found: TrainingExcerpt) -> tuple[Tensor, Tensor]:
         """The score of two draws, and the distance of the first one's phases."""
         mix = self.net(found.magnitude, found.comb)
         frames = slice(self.net.past, self.net.past + self.frames)
-        inner = slice(0 if found.onset else _EDGE * self.front.hop_length, -_EDGE * self.front.hop_length)
+        inner = slice(0 if found.onset else _EDGE * self.spectrogram.hop_length, -_EDGE * self.spectrogram.hop_length)
         draws = []
         for _ in range(2):
             noise = self._noise(len(found.recording), found.onset)
             spectrum = mixed(found.magnitude[..., frames], mix, found.pulses, found.tones, noise)
             draws.append(self.stft.inverse(spectrum, found.recording.shape[-1])[:, inner])
         recording = found.recording[:, inner]
-        phases = phase_distance(draws[0], recording, self.front.n_fft, self.front.hop_length)
+        phases = phase_distance(draws[0], recording, self.spectrogram.n_fft, self.spectrogram.hop_length)
         return self.score(draws[0], draws[1], recording), phases
 
     def _noise(self, batch: int, onset: bool) -> Tensor:
         """Spectra (batch, bins, frames) of white noise of mean power 1, that begins with the notes where they do."""
-        size, hop = self.front.n_fft, self.front.hop_length
+        size, hop = self.spectrogram.n_fft, self.spectrogram.hop_length
         samples = torch.randn(batch, (self.frames - 1) * hop + size, device=self.device)
         heard = torch.ones_like(samples[:1])
         if onset:

@@ -110,11 +110,11 @@ class Noise:
 
     def __init__(self, config: Config, device: "torch.device | str") -> None:
         self.frames = config.note_frames
-        front = config.spectrogram
-        samples = np.random.default_rng(0).standard_normal(_STRETCH * self.frames * front.hop_length)
+        spectrogram = config.spectrogram
+        samples = np.random.default_rng(0).standard_normal(_STRETCH * self.frames * spectrogram.hop_length)
         with torch.no_grad():
-            self.white = Spectrogram(front)(torch.from_numpy(samples.astype(np.float32))[None])[0].to(device)
-        self.centers, self.bins = _frequencies(front)
+            self.white = Spectrogram(spectrogram)(torch.from_numpy(samples.astype(np.float32))[None])[0].to(device)
+        self.centers, self.bins = _frequencies(spectrogram)
 
     def __call__(self, random: np.random.Generator, count: int, data: DataConfig) -> Tensor:
         """Noise for `count` notes, dB (count, bins, frames): of random level, colour and place."""
@@ -139,8 +139,8 @@ class Noise:
         return stretches + torch.from_numpy(tilt.astype(np.float32)).to(self.white.device)[:, :, None]
 
 
-def _frequencies(front: SpectrogramConfig) -> tuple[np.ndarray, np.ndarray]:
+def _frequencies(spectrogram: SpectrogramConfig) -> tuple[np.ndarray, np.ndarray]:
     """Hz of the bands, and of the STFT's bins; none is 0, where pink noise would be infinite."""
-    bins = np.arange(front.n_fft // 2 + 1) * front.sample_rate / front.n_fft
-    centers = Spectrogram(front).centers.double().numpy()
+    bins = np.arange(spectrogram.n_fft // 2 + 1) * spectrogram.sample_rate / spectrogram.n_fft
+    centers = Spectrogram(spectrogram).centers.double().numpy()
     return np.maximum(centers, bins[1]), np.maximum(bins, bins[1])

@@ -52,7 +52,7 @@ class Prepared:
 
 def example(
     audio: Audio,
-    front: Spectrogram,
+    spectrogram: Spectrogram,
     config: Config,
     pitch: float | None = None,
     velocity: float | None = None,
@@ -61,7 +61,7 @@ def example(
 
     Args:
         audio: the note.
-        front: the front end of `config`.
+        spectrogram: the front end of `config`.
         config: the settings.
         pitch: labelled pitch, MIDI; the pitch measured within 60 cents of it is used, where one can be measured.
         velocity: 0..1.
@@ -70,7 +70,7 @@ def example(
         AudioError: if the sound is silent or shorter than 20 ms.
     """
     note = prepare(audio, config, pitch, velocity)
-    return complete(note, transform([note], front, config)[0], config)
+    return complete(note, transform([note], spectrogram, config)[0], config)
 
 
 def prepare(audio: Audio, config: Config, pitch: float | None = None, velocity: float | None = None) -> Prepared:
@@ -87,11 +87,11 @@ def prepare(audio: Audio, config: Config, pitch: float | None = None, velocity: 
     )
 
 
-def transform(notes: Sequence[Prepared], front: Spectrogram, config: Config) -> np.ndarray:
+def transform(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config) -> np.ndarray:
     """The second step, of any number of notes at once where the front end is: dB, float32 (notes, bins, frames)."""
     samples = torch.from_numpy(np.stack([note.samples for note in notes]))
     with torch.no_grad():
-        return front(samples.to(front.centers.device))[:, :, : config.note_frames].cpu().numpy()
+        return spectrogram(samples.to(spectrogram.centers.device))[:, :, : config.note_frames].cpu().numpy()
 
 
 def complete(note: Prepared, spectrogram: np.ndarray, config: Config) -> Example:

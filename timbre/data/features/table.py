@@ -236,7 +236,7 @@ class _Maker:
 
     def __init__(self, work: _Work) -> None:
         self.work, self.config = work, work.config
-        self.front = Spectrogram(work.config.spectrogram).to(work.device)
+        self.spectrogram = Spectrogram(work.config.spectrogram).to(work.device)
 
     def results(self, pool: ThreadPoolExecutor, indices: Iterable[int], ahead: int) -> Iterator[list[Row] | str]:
         """The rows of each note, in order, or why it was left out."""
@@ -250,7 +250,7 @@ class _Maker:
     def whole(self, index: int) -> list[Row] | str:
         """A note's rows, all in one thread."""
         try:
-            return _rows(index, _examples(self.work.library[index], self.front, self.config, self.shifts(index)))
+            return _rows(index, _examples(self.work.library[index], self.spectrogram, self.config, self.shifts(index)))
         except AudioError as error:
             return str(error)
 
@@ -264,7 +264,7 @@ class _Maker:
     def together(self, notes: list[tuple[int, list[Prepared] | str]]) -> Iterator[list[Row] | str]:
         """The rows of notes that are transformed at once."""
         flat = [note for _, found in notes if not isinstance(found, str) for note in found]
-        spectrograms = iter(transform(flat, self.front, self.config) if flat else ())
+        spectrograms = iter(transform(flat, self.spectrogram, self.config) if flat else ())
         for index, found in notes:
             if isinstance(found, str):
                 yield found
@@ -289,10 +289,10 @@ def _rows(index: int, examples: list[Example]) -> list[Row]:
     ]
 
 
-def _examples(note: Note, front: Spectrogram, config: Config, shifts: Iterable[float]) -> list[Example]:
+def _examples(note: Note, spectrogram: Spectrogram, config: Config, shifts: Iterable[float]) -> list[Example]:
     """The note and its copies, transformed one by one: their bytes depend on nothing else."""
     prepared = _prepared(note, config, shifts)
-    return [complete(one, transform([one], front, config)[0], config) for one in prepared]
+    return [complete(one, transform([one], spectrogram, config)[0], config) for one in prepared]
 
 
 def _prepared(note: Note, config: Config, shifts: Iterable[float]) -> list[Prepared]:

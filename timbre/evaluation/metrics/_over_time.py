@@ -167,14 +167,14 @@ def texture_db(reference: Array, estimate: Array, sample_rate: int) -> float:
 def _modulations(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Modulation level in dB, (bands, modulation bands)."""
     size, count = 2 * round(sample_rate / 86), round(_SEGMENT * _FRAME_RATE)
-    front = Spectrogram(
+    spectrogram = Spectrogram(
         SpectrogramConfig(
             sample_rate=sample_rate, n_fft=size, hop_length=sample_rate // _FRAME_RATE, n_mels=_BANDS, floor_db=-200.0
         )
     )
     padded = np.pad(samples, (0, max(0, round(_SEGMENT * sample_rate) - samples.size)))
     with torch.no_grad():
-        level = front(torch.from_numpy(padded.astype(np.float32))[None])[0].double().numpy()
+        level = spectrogram(torch.from_numpy(padded.astype(np.float32))[None])[0].double().numpy()
     level = np.maximum(level, level.max() - _RANGE)
     segments = np.lib.stride_tricks.sliding_window_view(level, count, axis=-1)[:, :: count // 2]
     clock = np.linspace(-1.0, 1.0, count)

@@ -85,10 +85,10 @@ def log_mel_l1(reference: Array, estimate: Array, sample_rate: int, n_mels: int 
     Raises:
         AudioError: the shapes differ.
     """
-    front = Spectrogram(SpectrogramConfig(sample_rate=sample_rate, n_mels=n_mels, floor_db=-80.0))
+    spectrogram = Spectrogram(SpectrogramConfig(sample_rate=sample_rate, n_mels=n_mels, floor_db=-80.0))
     waveforms = [torch.from_numpy(np.atleast_2d(one).astype(np.float32)) for one in pair(reference, estimate)]
     with torch.no_grad():
-        first, second = (front(waveform) for waveform in waveforms)
+        first, second = (spectrogram(waveform) for waveform in waveforms)
     return float((first - second).abs().mean()) / 20.0
 
 

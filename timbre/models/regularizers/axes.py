@@ -122,12 +122,12 @@ def bend(value: Tensor) -> Tensor:
     return torch.where(size > STRAIGHT, value.sign() * (STRAIGHT + torch.tanh(size - STRAIGHT)), value)
 
 
-def axis_values(decibels: Tensor, front: Spectrogram, pitch: Tensor, axes: Sequence[str | Axis]) -> Tensor:
+def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes: Sequence[str | Axis]) -> Tensor:
     """Values of notes on named axes.
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB; a note starts at its onset.
-        front: the front end that made them.
+        spectrogram: the front end that made them.
         pitch: MIDI (batch,), NaN where unknown or unpitched.
         axes: names or axes.
 
@@ -140,10 +140,10 @@ def axis_values(decibels: Tensor, front: Spectrogram, pitch: Tensor, axes: Seque
         AudioError: a shape is wrong, or a level is not finite.
     """
     found = find_axes(axes)
-    natural = describe(decibels, front, pitch, [axis.descriptor for axis in found], natural=True)
+    natural = describe(decibels, spectrogram, pitch, [axis.descriptor for axis in found], natural=True)
     pitch = pitch.to(natural)
     columns = [axis.value(column, pitch) for axis, column in zip(found, natural.unbind(1), strict=True)]
-    lowest = RESOLVED * front.config.sample_rate / front.config.n_fft
+    lowest = RESOLVED * spectrogram.config.sample_rate / spectrogram.config.n_fft
     crowded = 440.0 * torch.exp2((pitch - 69.0) / 12.0) < lowest
     for place, axis in enumerate(found):
         if axis.descriptor in ("noisiness", "odd_even"):

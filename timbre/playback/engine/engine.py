@@ -69,14 +69,14 @@ class Engine(Controls):
     ) -> None:
         super().__init__(space, presets, point)
         check_settings(voices, sample_rate, runtime)
-        front = space.config.spectrogram
-        self.sample_rate = sample_rate or front.sample_rate
+        spectrogram = space.config.spectrogram
+        self.sample_rate = sample_rate or spectrogram.sample_rate
         self._frames, self.runtime = frames_of(space, runtime)
-        self.voices = [Voice(space.stream(inverter), front.frame_rate) for _ in range(voices)]
-        self.limit, self._frame_rate, self._rate = voices, front.frame_rate, front.sample_rate
-        self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if front.hop_length % parts == 0)
-        self.step = front.hop_length // self._steps_per_hop
-        self._follower = Follower(self.point, front.frame_rate)
+        self.voices = [Voice(space.stream(inverter), spectrogram.frame_rate) for _ in range(voices)]
+        self.limit, self._frame_rate, self._rate = voices, spectrogram.frame_rate, spectrogram.sample_rate
+        self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
+        self.step = spectrogram.hop_length // self._steps_per_hop
+        self._follower = Follower(self.point, spectrogram.frame_rate)
         self._hold, self._pedal, self._bend_to, self._bend = np.inf, False, 0.0, 0.0
         self._gain_to = self._gain = _ROOM
         self._fading = np.zeros(
@@ -89,7 +89,7 @@ class Engine(Controls):
         self.shed_notes = self.stolen_notes = 0
         self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
         self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first time takes longer
-        self.voices[0].warm(front.n_fft // 2 + 1)
+        self.voices[0].warm(spectrogram.n_fft // 2 + 1)
 
     @property
     def look_ahead(self) -> float:

@@ -39,7 +39,7 @@ class FrameDecoder(nn.Module):
 
     def __init__(self, space: Space) -> None:
         super().__init__()
-        self.model, self.front = space.model, space.front
+        self.model, self.spectrogram = space.model, space.spectrogram
 
     def forward(
         self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor
@@ -48,7 +48,7 @@ class FrameDecoder(nn.Module):
         latent = self.model.latent(points, pitch)
         decibels = self.model.decoder(latent, Conditions(pitch, velocity, release), time[:, None])
         # All frames side by side, as if they were those of one sound: one matrix product instead of n.
-        bands, magnitude = self.front.spread(decibels[..., 0].T[None])
+        bands, magnitude = self.spectrogram.spread(decibels[..., 0].T[None])
         return bands[0].T, magnitude[0].T
 
 
@@ -137,7 +137,7 @@ def _export(space: Space, file: Path) -> None:
 
 
 def _sharpened(decode: _Halves, space: Space) -> Frames:
-    sharpener = space.front.sharpener
+    sharpener = space.spectrogram.sharpener
 
     def frames(*values: np.ndarray) -> np.ndarray:
         bands, magnitude = decode(*values)

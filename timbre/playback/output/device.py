@@ -1,6 +1,6 @@
 """The process that sound goes out from: `python -m timbre.playback.output.device`, with nothing else to do.
 
-It takes samples from a ring (timbre/playback/output/ring.py) in the callback of a sound device, or at the pace of the clock.
+It takes samples from a ring buffer (ring.py) in the callback of a sound device, or at the pace of the clock.
 No other work shares its interpreter, so that nothing makes the callback late. It is told what to do by one line of JSON
 and ends when its standard input does; it says what became of it in one line of JSON on standard output.
 """

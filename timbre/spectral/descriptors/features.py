@@ -55,15 +55,15 @@ class NoteFeatures:
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB.
-        front: the front end that made them.
+        spectrogram: the front end that made them.
         pitch: MIDI (batch,), NaN where unpitched.
 
     Raises:
         AudioError: a shape is wrong, there are no frames, or a level is not finite.
     """
 
-    def __init__(self, decibels: Tensor, front: Spectrogram, pitch: Tensor) -> None:
-        config = front.config
+    def __init__(self, decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor) -> None:
+        config = spectrogram.config
         if decibels.ndim != 3 or decibels.shape[1] != config.bins or not decibels.shape[2]:
             raise AudioError(
                 f"The spectrograms come as {tuple(decibels.shape)}; a tensor (batch, {config.bins}, frames) in dB, "
@@ -200,11 +200,11 @@ def layout(config: SpectrogramConfig, dtype: torch.dtype, device: str) -> Layout
 
 @lru_cache(maxsize=8)
 def _layout(config: SpectrogramConfig) -> Layout:
-    front, nyquist = Spectrogram(config), config.sample_rate / 2.0
-    centers = front.centers.double()
+    spectrogram, nyquist = Spectrogram(config), config.sample_rate / 2.0
+    centers = spectrogram.centers.double()
     step = nyquist / round(nyquist / _GRID_HZ)
     grid = torch.arange(round(nyquist / step) + 1, dtype=torch.float64) * step
-    responses = front.response(grid).double()
+    responses = spectrogram.response(grid).double()
     limits = torch.cat([centers.new_zeros(1), 0.5 * (centers[1:] + centers[:-1]), centers.new_tensor([nyquist])])
     width = limits.diff()
     ramp, apparent = _ramps(config)
@@ -215,7 +215,7 @@ def _layout(config: SpectrogramConfig) -> Layout:
         erb_width=torch.from_numpy(hz_to_erb(limits.numpy())).diff(),
         amplitude=width / torch.trapezoid(responses, dx=step, dim=0).clamp_min(TINY),
         power=width / torch.trapezoid(responses.square(), dx=step, dim=0).clamp_min(TINY),
-        noise=_noise(front).double(),
+        noise=_noise(spectrogram).double(),
         pictures=responses.square(),
         step=step,
         rise=apparent,
@@ -224,12 +224,12 @@ def _layout(config: SpectrogramConfig) -> Layout:
 
 
 @torch.no_grad()
-def _noise(front: Spectrogram) -> Tensor:
+def _noise(spectrogram: Spectrogram) -> Tensor:
     """What white noise of variance 1 reads (bins,), measured: filters on magnitudes have no formula for it."""
-    config = front.config
+    config = spectrogram.config
     samples = max(round(_NOISE_SECONDS * config.sample_rate), 64 * config.n_fft)
     noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
-    return power_ratio(front(noise)[0]).mean(1)
+    return power_ratio(spectrogram(noise)[0]).mean(1)
 
 
 def _ramps(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:

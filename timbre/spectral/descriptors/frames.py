@@ -1,4 +1,4 @@
-"""Descriptors of every frame of a spectrogram: what :mod:`timbre.spectral.descriptors.notes` says of a note, at each moment.
+"""Descriptors of every frame of a spectrogram.
 
 A frame is looked at as a note of one frame, so that the definitions are the same; for a steady sound the two agree.
 What a note is only over time (attack, flux, decay and so on) is none of a frame's.
@@ -23,7 +23,7 @@ FRAME_DESCRIPTORS = (
 
 def describe_frames(
     decibels: Tensor,
-    front: Spectrogram,
+    spectrogram: Spectrogram,
     pitch: Tensor,
     names: Sequence[str] = FRAME_DESCRIPTORS,
     natural: bool = False,
@@ -33,8 +33,8 @@ def describe_frames(
     Bands count down to 60 dB below the loudest of their own frame. Silent frames have values, which mean little.
 
     Args:
-        decibels: spectrograms (batch, bins, frames), dB, as `front` makes them.
-        front: the front end.
+        decibels: spectrograms (batch, bins, frames), dB, as `spectrogram` makes them.
+        spectrogram: the front end.
         pitch: MIDI, (batch,) or (batch, frames), NaN where unpitched.
         names: which, of :data:`FRAME_DESCRIPTORS`.
         natural: give each on its natural scale.
@@ -58,7 +58,7 @@ def describe_frames(
     alone = decibels.transpose(1, 2).reshape(batch * frames, bins, 1)
     flat = pitches.reshape(-1)
     alike = not flat.requires_grad and bool((flat == flat[:1]).all() | flat.isnan().all())
-    values = described(NotePartials(alone, front, flat, alike), names, natural)
+    values = described(NotePartials(alone, spectrogram, flat, alike), names, natural)
     return values.view(batch, frames, len(names)).transpose(1, 2)
 
 

@@ -94,7 +94,7 @@ TIMBRE: tuple[str, ...] = tuple(DESCRIPTORS)[:22]
 
 def describe(
     decibels: Tensor,
-    front: Spectrogram,
+    spectrogram: Spectrogram,
     pitch: Tensor,
     names: Sequence[str] = TIMBRE,
     natural: bool = False,
@@ -102,8 +102,8 @@ def describe(
     """Descriptors of notes.
 
     Args:
-        decibels: spectrograms (batch, bins, frames), dB, as `front` makes them; a note starts at its onset.
-        front: the front end.
+        decibels: spectrograms (batch, bins, frames), dB, as `spectrogram` makes them; a note starts at its onset.
+        spectrogram: the front end.
         pitch: MIDI (batch,), NaN where unpitched.
         names: which, of :data:`DESCRIPTORS`; by default those of :data:`TIMBRE`.
         natural: give each on its natural scale (log2 Hz for Hz and so on), as distances and averages want it.
@@ -120,7 +120,7 @@ def describe(
     unknown = [name for name in names if name not in DESCRIPTORS]
     if unknown:
         raise ConfigError(f"There is no descriptor {unknown[0]!r}; known here: {', '.join(DESCRIPTORS)}.")
-    return described(NotePartials(decibels, front, pitch), names, natural)
+    return described(NotePartials(decibels, spectrogram, pitch), names, natural)
 
 
 def described(note: NotePartials, names: Sequence[str], natural: bool = False) -> Tensor:

@@ -141,8 +141,8 @@ class PartialLevels:
 class NotePartials(NoteFeatures):
     """Notes, with their partials; arguments as of :class:`NoteFeatures` and :class:`PartialLevels`."""
 
-    def __init__(self, decibels: Tensor, front: Spectrogram, pitch: Tensor, alike: bool = False) -> None:
-        super().__init__(decibels, front, pitch)
+    def __init__(self, decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, alike: bool = False) -> None:
+        super().__init__(decibels, spectrogram, pitch)
         self.alike = alike
 
     @cached_property

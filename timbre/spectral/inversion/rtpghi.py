@@ -1,7 +1,7 @@
 """Real-time phase gradient heap integration (RTPGHI): phases of one frame after another, with at most one to come.
 
 Prusa and Sondergaard 2016, "Real-time spectrogram inversion using phase gradient heap integration". The steps are those
-of :mod:`timbre.spectral.inversion.pghi`, exact for steady partials and clicks through a Hann window. Across bins they need the
+of :mod:`.pghi`, exact for steady partials and clicks through a Hann window. Across bins they need the
 frame that comes next; without it, its square roots are continued by a parabola, for through a Hann window those of a
 click are an arc of a cosine. That is worth 3 dB of spectral convergence on notes beside taking every frame for steady.
 Where frames lie a quarter of a window apart, a small network that sees the last frames corrects the steps (slopes.py).
