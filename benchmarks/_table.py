@@ -1,23 +1,26 @@
-"""What every benchmark does with its rows: a table for people, a JSON file of flat rows for programs."""
+"""The output of every benchmark: a table for people, and a JSON file of flat rows for programs."""
 
 import argparse
 import json
+import math
 import os
 import secrets
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 Row = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that all benchmarks share."""
-    parser.add_argument("--quick", action="store_true", help="a small run that shows that it works")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
+    """Add the arguments that all benchmarks share."""
+    parser.add_argument("--quick", action="store_true", help="run a small version, in a minute or less")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
 
 
 def finish(rows: list[Row], args: argparse.Namespace, title: str) -> None:
-    """Print `rows` as a table under `title`, and write them where --json says."""
+    """Print `rows` as a table under `title`, and write them to the file of --json."""
     print(f"\n{title}\n{format_table(rows)}", flush=True)
     if args.json:
         write_json(args.json, rows)
@@ -37,17 +40,27 @@ def format_table(rows: list[Row]) -> str:
 
 
 def write_json(path: Path, rows: list[Row]) -> None:
-    """One list of flat objects; the file appears whole or not at all."""
+    """Write a list of flat objects, with null for numbers that are not finite; the file appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_finite(rows), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _finite(value: Any) -> Any:
+    """`value` as JSON can hold it: None for NaN and infinities, plain numbers for numpy's."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _text(value: Any) -> str:
-    if value is None:
+    if _finite(value) is None:
         return "-"
     return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
