@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "paths",
     "rendering",
-    "places",
+    "locating",
     "steering",
     "maps",
     "tutorial",
