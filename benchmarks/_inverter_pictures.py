@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import timbre
-from timbre.data.truth import is_harmonic
+from timbre.data.note import is_harmonic
 from timbre.evaluation._notes import EvaluatedNotes
 from timbre.space import Space
 from timbre.spectral import Spectrogram

@@ -20,7 +20,7 @@ from _table import Row, add_arguments, finish
 import timbre
 from timbre.audio import Audio
 from timbre.audio.pitch import estimate_pitch, hz_to_midi
-from timbre.data.truth import is_harmonic
+from timbre.data.note import is_harmonic
 
 Meter = Callable[[Audio], float | None]
 OCTAVES = (-24, -12, 12, 24)

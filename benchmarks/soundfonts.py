@@ -18,10 +18,10 @@ from _table import Row, add_arguments, finish
 
 import timbre
 from timbre.data import Note
+from timbre.data.note import is_harmonic
 from timbre.data.readers import Options, choose
 from timbre.data.soundfonts.soundfont import read_soundfont
 from timbre.data.tree import open_tree
-from timbre.data.truth import is_harmonic
 from timbre.errors import AudioError
 
 FILES = [

@@ -35,7 +35,7 @@ from tqdm import tqdm
 import timbre
 from timbre.config import SpectrogramConfig
 from timbre.data import Note
-from timbre.data.truth import is_harmonic
+from timbre.data.note import is_harmonic
 from timbre.errors import ConfigError
 from timbre.evaluation._notes import EvaluatedNotes
 from timbre.evaluation.inverters import cents_off, likeness, tuning, unseen

@@ -16,9 +16,9 @@ from _sources import sources
 
 import timbre
 from timbre.data import Library
-from timbre.data.text import write_text
 from timbre.evaluation import _notes
 from timbre.evaluation._sounds import errors
+from timbre.files import write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
 

@@ -21,7 +21,7 @@ from _finish import finish, run
 import timbre
 from timbre.data import Library, Note
 from timbre.data.storage import save_library
-from timbre.data.text import write_text
+from timbre.files import write_text
 
 HERE = Path(__file__).parent
 DOUBTFUL = ("pitch", "octave", "duplicate")  # the decoder is told the pitch: a wrong one blurs what it learns

@@ -103,7 +103,7 @@ def test_after_kill_9_finished_shards_are_kept_and_two_processes_may_make_the_ot
 def test_what_a_killed_process_left_is_swept_away_but_not_what_another_is_writing(cache: Path) -> None:
     library = some_files(ORCHESTRA, 8)
     folder = features(library, QUICK).spectrograms.shards[0].file.parent
-    old, fresh = folder / ".00000.rows.0.tmp", folder / ".00001.rows.1.tmp"
+    old, fresh = folder / ".00000.part", folder / ".00001.part"
     for file in (old, fresh):
         file.write_bytes(b"half")
     os.utime(old, (0, 0))

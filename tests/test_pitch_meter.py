@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from timbre.audio import Audio
 from timbre.audio.pitch import estimate_pitch, midi_to_hz
 from timbre.data import Library, Note
-from timbre.data.truth import is_harmonic
+from timbre.data.note import is_harmonic
 
 SHIFTS = (-24, -19, -12, -7, -2, -1, 1, 2, 7, 12, 19, 24)
 """Semitones by which labels are usually wrong: octaves, a twelfth (third partial), a fifth, neighbours."""

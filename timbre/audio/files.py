@@ -2,7 +2,6 @@
 
 import io
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import soundfile
 
 from timbre.audio._audio import Audio
 from timbre.errors import AudioError
+from timbre.files import replacing
 
 # Frames at a time: a false length in a header costs no memory, and long Vorbis writes stay off the stack.
 _BLOCK = 1 << 16
@@ -123,16 +123,17 @@ def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sam
 
 
 def _store(path: Path, blocks: Iterable[np.ndarray], sample_rate: int, channels: int, kind: str, subtype: str) -> Path:
-    partial = _reserve(path)
+    if not path.parent.is_dir():
+        raise AudioError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
     try:
-        with soundfile.SoundFile(partial, "w", sample_rate, channels, subtype, format=kind) as file:
-            for block in blocks:
-                file.write(block)
-        os.replace(partial, path)
+        with replacing(path) as partial:
+            partial.touch(exist_ok=False)  # its error says what is wrong with the folder, libsndfile's does not
+            with soundfile.SoundFile(partial, "w", sample_rate, channels, subtype, format=kind) as file:
+                for block in blocks:
+                    file.write(block)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"{path} cannot be written: {_reason(error)}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        hint = "; choose a folder you may write to" if isinstance(error, OSError) else ""
+        raise AudioError(f"{path} cannot be written: {_reason(error)}{hint}.") from error
     return path
 
 
@@ -174,18 +175,6 @@ def openable(source: Path | io.BytesIO) -> bytes | str | io.BytesIO:
     if isinstance(source, io.BytesIO):
         return source
     return os.fsencode(source) if os.name == "posix" else str(source)
-
-
-def _reserve(path: Path) -> Path:
-    """An empty file of another name beside `path`, which proves that its folder can be written to."""
-    if not path.parent.is_dir():
-        raise AudioError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        partial.touch(exist_ok=False)
-    except OSError as error:
-        raise AudioError(f"{path} cannot be written: {_reason(error)}; choose a folder you may write to.") from error
-    return partial
 
 
 def _format(path: Path, subtype: str | None) -> tuple[str, str]:

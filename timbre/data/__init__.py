@@ -1,6 +1,7 @@
 """Libraries of notes: reading what people have, and saying what was kept and why."""
 
-from timbre.data.library import Library, Measured, Note
+from timbre.data.library import Library
+from timbre.data.note import Measured, Note
 from timbre.data.readers import Options
 from timbre.data.report import Dropped, Report
 from timbre.data.scanning import scan

@@ -10,8 +10,8 @@ from functools import partial
 from typing import TypeVar
 
 from timbre.data import parts
-from timbre.data.cache import cache_folder
-from timbre.data.library import Measured, Note
+from timbre.data.note import Measured, Note
+from timbre.files import cache_folder
 from timbre.version import __version__
 
 VERSION = 1  # part of every key: raise it when what is measured changes

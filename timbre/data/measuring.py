@@ -7,7 +7,7 @@ import numpy as np
 from timbre.audio import Audio
 from timbre.audio.files import Probe
 from timbre.audio.pitch import estimate_pitch
-from timbre.data.library import Measured
+from timbre.data.note import Measured
 
 MEASURED_SECONDS = 30.0
 """What is measured of a longer sound: its beginning."""

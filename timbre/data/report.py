@@ -5,13 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from timbre.data.names import note_name
+from timbre.data.note import Note
 from timbre.errors import LibraryError
-
-if TYPE_CHECKING:
-    from timbre.data.library import Note
 
 _MOST_LINES = 40  # of flagged or dropped notes in the table
 
@@ -33,7 +31,7 @@ class Report:
     """The library's folder."""
     labels: str
     """Where instrument, pitch and dynamics come from: the name of a table, or "folder and file names"."""
-    notes: tuple["Note", ...] = field(repr=False)
+    notes: tuple[Note, ...] = field(repr=False)
     """The notes kept."""
     dropped: tuple[Dropped, ...] = ()
     """What was left out."""
@@ -55,7 +53,7 @@ class Report:
         return len(self.notes)
 
     @property
-    def flagged(self) -> tuple["Note", ...]:
+    def flagged(self) -> tuple[Note, ...]:
         """The kept notes that have flags."""
         return tuple(note for note in self.notes if note.flags)
 
@@ -114,7 +112,7 @@ class Report:
         return ["", "dropped:", *lines] if lines else []
 
 
-def place_of(note: "Note", root: Path) -> str:
+def place_of(note: Note, root: Path) -> str:
     """Where a note is: its file, relative to the library's folder if it lies in there, and the part of it."""
     file = note.file.relative_to(root) if note.file.is_relative_to(root) else note.file
     return file.as_posix() + (f", {note.part}" if note.part else "")
@@ -131,7 +129,7 @@ def _by_reason(dropped: Iterable[Dropped]) -> list[str]:
     return lines[:_MOST_LINES] + more
 
 
-def _summary(name: str, notes: list["Note"]) -> tuple[str, str, str, str, str, str, str]:
+def _summary(name: str, notes: list[Note]) -> tuple[str, str, str, str, str, str, str]:
     """Cells of an instrument's line: family, notes, pitch range, dynamics, minutes, flags."""
     pitches = [note.pitch for note in notes if note.pitch is not None]
     span = f"{note_name(min(pitches))}-{note_name(max(pitches))}" if pitches else "unpitched"

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from timbre.audio import Audio, read
 from timbre.audio.files import Probe, begin, probe
-from timbre.data.library import Library, Measured, Note
+from timbre.data.flags import judge, settle_octaves
+from timbre.data.library import Library
 from timbre.data.measurements import Facts
 from timbre.data.measuring import MEASURED_SECONDS, measure
+from timbre.data.note import Measured, Note
 from timbre.data.parts import Excerpt
 from timbre.data.readers import Options, choose
 from timbre.data.report import Dropped, Report, place_of
 from timbre.data.sounds import excerpt
 from timbre.data.storage import is_library_file, load_library
 from timbre.data.tree import FOREIGN, open_tree
-from timbre.data.truth import judge, settle_octaves
 from timbre.errors import AudioError, LibraryError
 
 _SHORTEST = 0.02  # seconds: less is a click, not a note

@@ -6,17 +6,15 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import soundfile
 
 from timbre.audio import Audio, read
 from timbre.audio.files import decode, openable
-from timbre.data.parts import Excerpt, SoundFontVoice
+from timbre.data.parts import Excerpt, Part, SoundFontVoice
+from timbre.data.soundfonts.soundfont import read_sample
+from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError
-
-if TYPE_CHECKING:
-    from timbre.data.library import Note
 
 LARGEST_MEMBER = 1 << 28
 """Bytes that a compressed sound may unpack to; half an hour of stereo has fewer."""
@@ -36,21 +34,18 @@ UNPACKING = (
 """What zipfile raises for archives that are damaged, encrypted, or packed in a way that it does not know."""
 
 
-def read_note(note: "Note") -> Audio:
-    """The sound of a note: its file, a stretch of it, a member of an archive, or a key of a SoundFont, rendered.
+def read_part(file: Path, part: Part | None = None) -> Audio:
+    """The sound of a file, of a stretch of it, of a member of an archive, or of a rendered key of a SoundFont.
 
     Raises:
         AudioError: if it cannot be read, or what is asked for is not in it.
         DeviceError: if a SoundFont is to be rendered and no synthesizer is installed.
     """
-    part = note.part
     if part is None:
-        return read(note.file)
+        return read(file)
     if isinstance(part, SoundFontVoice):
-        from timbre.data.soundfonts.synthesizer import render_voice
-
-        return render_voice(note.file, part)
-    return excerpt(_whole(note.file, part), part, note.file)
+        return render_voice(file, part)
+    return excerpt(_whole(file, part), part, file)
 
 
 def excerpt(audio: Audio, part: Excerpt, file: Path) -> Audio:
@@ -74,8 +69,6 @@ def _whole(file: Path, part: Excerpt) -> Audio:
     if part.member is None:
         return read(file)
     if file.suffix.lower() in (".sf2", ".sf3"):
-        from timbre.data.soundfonts.soundfont import read_sample
-
         return read_sample(file, int(part.member))
     return decode(unpacked(file, part.member), f"{file}: {part.member}")
 

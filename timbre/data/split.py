@@ -2,15 +2,13 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
+from timbre.data.note import Note
 from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.errors import LibraryError
-
-if TYPE_CHECKING:
-    from timbre.data.library import Note
 
 FEWEST = 8  # notes below which holding some out leaves nothing to learn from
 
@@ -45,7 +43,7 @@ class Division:
         return f"by {self.by}, {self.valid:.0%} valid, {self.test:.0%} test, seed {self.seed}"
 
 
-def split(notes: Sequence["Note"], valid: float, test: float, seed: int, by: By = "file") -> np.ndarray:
+def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = "file") -> np.ndarray:
     """Assign every note to "train", "valid" or "test", so that what is held out is held out whole.
 
     Units are ordered by stratum (the instrument; its family when instruments are held out), shuffled within it, and
@@ -89,7 +87,7 @@ def split(notes: Sequence["Note"], valid: float, test: float, seed: int, by: By 
     return np.array([parts[unit] for unit in units])
 
 
-def _units(notes: Sequence["Note"], by: By) -> list[str]:
+def _units(notes: Sequence[Note], by: By) -> list[str]:
     """The unit of each note; units that hold the same sound or performance are one."""
     units = [_unit(note, by) for note in notes]
     leader: dict[str, str] = {}
@@ -108,7 +106,7 @@ def _units(notes: Sequence["Note"], by: By) -> list[str]:
     return [find(unit) for unit in units]
 
 
-def _unit(note: "Note", by: By) -> str:
+def _unit(note: Note, by: By) -> str:
     if by == "instrument":
         return note.instrument
     if by == "source":
@@ -120,14 +118,14 @@ def _unit(note: "Note", by: By) -> str:
     return _recording(note)
 
 
-def _recording(note: "Note") -> str:
+def _recording(note: Note) -> str:
     if isinstance(note.part, SoundFontVoice):
         return f"{note.file} {note.part.sample or note.part}"
     member = note.part.member if isinstance(note.part, Excerpt) else None
     return str(note.file) if member is None else f"{note.file} {member}"
 
 
-def _stratum(note: "Note", by: By) -> str:
+def _stratum(note: Note, by: By) -> str:
     return {"instrument": note.family or "", "source": ""}.get(by, note.instrument)
 
 

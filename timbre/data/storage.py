@@ -7,11 +7,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from timbre.data import parts
-from timbre.data.library import Library, Measured, Note
+from timbre.data.library import Library
+from timbre.data.note import Measured, Note
 from timbre.data.report import Dropped, Report
 from timbre.data.split import Division
-from timbre.data.text import write_text
 from timbre.errors import LibraryError
+from timbre.files import write_text
 
 FORMAT = "timbre library"
 VERSION = 1

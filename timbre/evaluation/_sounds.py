@@ -9,7 +9,7 @@ import torch
 
 from timbre.audio import Audio
 from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
-from timbre.data.truth import is_harmonic
+from timbre.data.note import is_harmonic
 from timbre.evaluation._notes import EvaluatedNotes
 from timbre.evaluation.metrics.sounds import (
     click_excess_db,

@@ -8,7 +8,7 @@ import torch
 from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.data import Library
-from timbre.data.truth import is_harmonic
+from timbre.data.note import is_harmonic
 from timbre.evaluation._notes import EvaluatedNotes, hear, held_out, match, sample
 from timbre.evaluation.metrics.sounds import log_mel_l1, multi_resolution_stft, texture_db
 from timbre.space import Space

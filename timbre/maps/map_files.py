@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from timbre.data.text import write_text
+from timbre.files import write_text
 from timbre.maps.maps import Topology
 from timbre.maps.planes import Plane
 from timbre.space.atlas import Atlas

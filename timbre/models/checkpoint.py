@@ -6,7 +6,6 @@ file and of itself, so that a flipped byte anywhere is found when the folder is 
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
+from timbre.files import replacing
 from timbre.version import __version__
 
 FORMAT, VERSION = "timbre-space", 2
@@ -57,19 +57,10 @@ def write_folder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, body in contents.items():
-            replace_file(folder / name, body)
+            with replacing(folder / name) as partial:
+                partial.write_bytes(body)
     except OSError as error:
         raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
-
-
-def replace_file(path: Path, body: bytes) -> None:
-    """Write a file under a temporary name beside it and rename it, so that it is never seen half-written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(body)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]:

@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 import numpy as np
 
-from timbre.data.library import Library, Note
+from timbre.data.library import Library
 from timbre.data.names import DYNAMICS, note_name
+from timbre.data.note import Note
 from timbre.data.report import Dropped, place_of
-from timbre.data.text import write_text
 from timbre.errors import ConfigError
+from timbre.files import write_text
 from timbre.report._markup import Block, Heading, Picture, Table, Text, to_html, to_markdown
 
 if TYPE_CHECKING:

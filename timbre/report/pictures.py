@@ -1,7 +1,6 @@
 """Pictures of spaces and of spectrograms. They need matplotlib (the extra `plots`), imported when one is drawn."""
 
 import os
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
+from timbre.files import replacing
 from timbre.report._markup import shown
 
 if TYPE_CHECKING:
@@ -196,12 +196,9 @@ def _figure(width: float, height: float) -> "Figure":
 
 def _save(figure: "Figure", path: str | os.PathLike[str]) -> Path:
     target = Path(path).expanduser()
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        figure.savefig(partial, format="png", dpi=144)
-        os.replace(partial, target)
+        with replacing(target) as partial:
+            figure.savefig(partial, format="png", dpi=144)
     except OSError as error:
         raise TimbreError(f"{target} cannot be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timbre.config import SpectrogramConfig
-from timbre.data.text import write_text
 from timbre.errors import ConfigError
 from timbre.evaluation.figures import describe, shown
+from timbre.files import write_text
 from timbre.report import space_pictures as pictures
 from timbre.report._markup import Block, Heading, Picture, Table, Text, to_html, to_markdown
 from timbre.report.library_page import _beside, _can_draw, _inline

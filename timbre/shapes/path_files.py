@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from timbre.data.text import write_text
 from timbre.errors import ConfigError
+from timbre.files import write_text
 from timbre.paths.path import Path
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
-from timbre.data.text import write_text
 from timbre.errors import ConfigError
+from timbre.files import write_text
 from timbre.paths.path import Path
 from timbre.shapes.path_files import plain, read_json
 from timbre.space.names import find_space, is_path, user_folder

@@ -13,8 +13,8 @@ from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.data.features.table import Features, features, require_enough
 from timbre.data.parts import to_dict
-from timbre.data.text import write_text
 from timbre.errors import CheckpointError, ConfigError
+from timbre.files import write_text
 from timbre.models.conditions import Conditions
 from timbre.models.regularizers.axes import find_axes
 from timbre.models.vae import VAE, Posterior

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import platformdirs
 
-from timbre.data.cache import cache_folder
 from timbre.data.download.unpacking import unpack
 from timbre.errors import CheckpointError, ConfigError, TimbreError
+from timbre.files import cache_folder
 from timbre.space.registry import Entry, download, registry
 
 # An installed timbre has its spaces beside this module; a checkout has them where people look for them.

@@ -10,8 +10,8 @@ import numpy as np
 
 from timbre.audio import write
 from timbre.data.names import note_name
-from timbre.data.text import write_text
 from timbre.errors import ConfigError
+from timbre.files import write_text
 from timbre.space import Space
 
 _MOST = 4096  # sounds

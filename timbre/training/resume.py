@@ -8,7 +8,7 @@ import torch
 
 from timbre.config import Config, VocoderConfig
 from timbre.errors import CheckpointError
-from timbre.models.checkpoint import replace_file
+from timbre.files import replacing
 
 STATE = "state.pt"
 
@@ -19,7 +19,8 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     torch.save(state, buffer)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / STATE, buffer.getvalue())
+        with replacing(folder / STATE) as partial:
+            partial.write_bytes(buffer.getvalue())
     except OSError as error:
         raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
 

@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +11,9 @@ from tqdm import tqdm
 
 from timbre.config import Config
 from timbre.data import Library, Note
-from timbre.data.cache import cache_folder
 from timbre.data.features.example import Prepared, complete, prepare, transform
 from timbre.errors import AudioError, LibraryError
+from timbre.files import cache_folder, replacing
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
@@ -101,14 +98,10 @@ def _write(
         found.append((prepared.samples, magnitude, tone_phases(magnitude, spectrogram.stft), prepared.pitch, kept_back))
     if len(found) < FEWEST:
         raise LibraryError(f"Only {len(found)} notes can be used; {FEWEST} or more are wanted.")
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replacing(folder) as partial:
         partial.mkdir(parents=True)
         for (name, kind), column in zip(_ARRAYS.items(), zip(*found, strict=True), strict=True):
             np.save(partial / f"{name}.npy", np.stack(column).astype(kind))
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @torch.no_grad()

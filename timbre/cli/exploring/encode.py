@@ -61,7 +61,7 @@ def encode(
             print(f"timbre: left out: {named}{error}", file=sys.stderr)
     text = _as_csv(rows, fitted.dim) if form == "csv" else json.dumps(rows, indent=1) + "\n"
     if output:
-        from timbre.data.text import write_text
+        from timbre.files import write_text
 
         write_text(output, text)
     else:

@@ -65,7 +65,7 @@ def locate(
         found.append({"file": str(file)} | placement.to_dict())
         print(_page(file, placement, placer, refine))
     if json_:
-        from timbre.data.text import write_text
+        from timbre.files import write_text
 
         write_text(json_, json.dumps(found, indent=1) + "\n")
     return int(len(found) < len(files))

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from timbre.data.download.recipes import Download, Recipe
 from timbre.data.download.unpacking import unpack
-from timbre.data.text import write_text
 from timbre.errors import ConfigError, LibraryError
+from timbre.files import write_text
 
 if TYPE_CHECKING:
     import requests

@@ -9,7 +9,6 @@ import hashlib
 import json
 import mmap
 import os
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import BinaryIO
 import numpy as np
 
 from timbre.errors import LibraryError
+from timbre.files import replacing
 
 LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("note", "<i4"), ("original", "?")])
 """Labels of a row: MIDI, 0..1, s, number of the note in its library, whether it is the note itself."""
@@ -71,9 +71,8 @@ def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Sha
     """
     digest, dropped = hashlib.sha256(), {}
     labels: list[tuple[float, float, float, int, bool]] = []
-    temporary = _temporary(file)
-    try:
-        with open(temporary, "wb") as out:
+    with replacing(file) as partial:
+        with open(partial, "wb") as out:
             for number, rows in enumerate(notes, first):
                 if isinstance(rows, str):
                     dropped[number] = rows
@@ -84,10 +83,7 @@ def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Sha
             _put(out, digest, np.array(labels, LABEL))
             out.flush()
             os.fsync(out.fileno())  # or a power cut could leave a file of the right size without its content
-        changed = temporary.stat().st_mtime_ns
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+        changed = partial.stat().st_mtime_ns
     return _noted(Shard(file, len(labels), digest.hexdigest(), changed, dropped))
 
 
@@ -117,7 +113,7 @@ def find_shard(file: Path, row_bytes: int) -> Shard | None:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half-written; files that are being written stay."""
-    for file in folder.glob(".*.tmp"):
+    for file in folder.glob(".*.part"):
         try:
             if time.time() - file.stat().st_mtime > _STALE:
                 file.unlink()
@@ -191,18 +187,9 @@ def _note_of(file: Path) -> Path:
     return file.with_suffix(".json")
 
 
-def _temporary(file: Path) -> Path:
-    return file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
-
-
 def _noted(shard: Shard) -> Shard:
     """The shard, after writing down what is known of it."""
     facts = {"rows": shard.rows, "sha256": shard.sha256, "changed": shard.changed, "dropped": shard.dropped}
-    note = _note_of(shard.file)
-    temporary = _temporary(note)
-    try:
-        temporary.write_text(json.dumps(facts), encoding="utf-8")
-        os.replace(temporary, note)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(_note_of(shard.file)) as partial:
+        partial.write_text(json.dumps(facts), encoding="utf-8")
     return shard

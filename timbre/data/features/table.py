@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from timbre.audio import Audio
 from timbre.config import Config
-from timbre.data.cache import cache_folder
 from timbre.data.features.example import Example, Prepared, complete, prepare, transform
 from timbre.data.features.shards import Row, Rows, Shard, find_shard, sweep, write_shard
-from timbre.data.library import Library, Note
+from timbre.data.library import Library
+from timbre.data.note import Note
 from timbre.data.split import FEWEST
 from timbre.errors import AudioError, LibraryError
+from timbre.files import cache_folder
 from timbre.spectral import Spectrogram
 
 FORMAT = 3  # part of the key: raise it when the features' meaning changes

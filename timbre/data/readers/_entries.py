@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from timbre.data.library import Note
 from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.note import Note
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError

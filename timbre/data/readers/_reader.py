@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from timbre.data.note import Note
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
-
-if TYPE_CHECKING:
-    from timbre.data.library import Note
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Options:
 class Reading:
     """What a reader made of a tree, before any sound was decoded."""
 
-    notes: list["Note"]
+    notes: list[Note]
     """In a fixed order; durations and what is measured are filled in later."""
     dropped: list[Dropped]
     """Sound files, or entries of a description, that are no note, each with its reason."""

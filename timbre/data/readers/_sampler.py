@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from timbre.data.library import Note
 from timbre.data.names import parse_note, velocity_of
+from timbre.data.note import Note
 from timbre.data.parts import Excerpt
 from timbre.data.readers._preset import PresetLabels, family_around, known_in, manner_in, mark_in
 from timbre.data.report import Dropped

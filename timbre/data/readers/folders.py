@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.library import Note
 from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.note import Note
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree

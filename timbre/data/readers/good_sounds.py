@@ -5,8 +5,8 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from timbre.data.library import Note
 from timbre.data.names import family_of, parse_dynamics, plain, velocity_of
+from timbre.data.note import Note
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree

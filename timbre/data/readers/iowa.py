@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from timbre.audio import Audio, read
-from timbre.data.library import Note
 from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.note import Note
 from timbre.data.parts import Excerpt
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from timbre.data.library import Note
+from timbre.data.note import Note
 from timbre.data.readers._entries import Entry, Row, by_ending, entries, note_of_row, read_entries
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.tree import Tree

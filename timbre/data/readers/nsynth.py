@@ -4,8 +4,8 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from timbre.data.library import Note
 from timbre.data.names import plain
+from timbre.data.note import Note
 from timbre.data.readers._entries import load_json
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from timbre.data.library import Note
 from timbre.data.names import parse_note, plain
+from timbre.data.note import Note
 from timbre.data.readers._entries import Row, by_ending, column, read_entries
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.readers.tinysol import retuned, sol_entries, sol_note

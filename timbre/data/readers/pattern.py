@@ -8,8 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.library import Note
 from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.note import Note
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.readers.folders import spread_layers
 from timbre.data.report import Dropped

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from timbre.data.library import Note
 from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.note import Note
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from timbre.data.library import Note
 from timbre.data.names import ARTICULATIONS, family_of, plain
+from timbre.data.note import Note
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.report import Dropped

@@ -7,7 +7,6 @@ timbre's cache; it takes about a third of torch's time, whose many small steps c
 import hashlib
 import logging
 import os
-import secrets
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from timbre.data.cache import cache_folder
 from timbre.errors import ConfigError
+from timbre.files import cache_folder, replacing
 from timbre.models.conditions import Conditions
 from timbre.space import Space
 
@@ -118,9 +117,8 @@ def _export(space: Space, file: Path) -> None:
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with replacing(file) as partial, warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter's own
             any_number = [{0: torch.export.Dim.DYNAMIC}] * len(_INPUTS)
             program = torch.onnx.export(
@@ -129,9 +127,7 @@ def _export(space: Space, file: Path) -> None:
             )  # fmt: skip
             assert program is not None  # it is None only where a file was asked for
             program.save(partial)
-        os.replace(partial, file)
     finally:
-        partial.unlink(missing_ok=True)
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
 

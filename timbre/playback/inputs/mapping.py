@@ -12,8 +12,8 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from timbre.config import from_dict, read_toml
-from timbre.data.text import write_text
 from timbre.errors import ConfigError
+from timbre.files import write_text
 from timbre.playback.controls import LOUDEST, WIDEST_BEND
 from timbre.space import Space
 

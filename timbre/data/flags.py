@@ -3,7 +3,6 @@
 Flags never drop a note and never change a label; only the octave convention of names is settled here, once for all.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,9 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from timbre.audio.pitch import midi_to_hz
-from timbre.data.library import Measured, Note
-from timbre.data.names import note_name, plain
+from timbre.data.names import note_name
+from timbre.data.note import Measured, Note, is_harmonic
 
+FLAGS = ("pitch", "octave", "clipping", "silence", "duplicate", "rate", "level", "quality")
+"""Kinds of flags; a flag begins with its kind."""
 CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
 """Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
 _WITHIN = 0.5  # semitones by which a pitch may differ from its label
@@ -26,12 +27,6 @@ _SOFT = -50.0  # dB, peak: 16 bits leave 40 dB of such a sound
 _USUAL = 0.9  # share of a library's notes whose sample rate is the usual one
 _SAME_LEVEL = 1.5  # dB between the medians of dynamics that make no difference
 _NORMALISED = 0.2  # dB between the quartiles of peaks that were made equal
-_UNPITCHED = re.compile(
-    "(^|_)(anvil|bells?|bongos?|bowls?|chimes?|claps?|claves?|congas?|cowbells?|crotales?|cymbals?|drums?|drumkit|gamelan|"
-    "glockenspiel|gongs?|hang|handpan|hat|hihat|kalimba|kick|maracas?|marimba|percussion|rim|shaker|snare|steelpan|"
-    "tambourine|timpani|toms?|triangle|vibraphone|woodblocks?|xylophone)(_|$)"
-)
-
 Flags = Iterator[tuple[int, str]]
 
 
@@ -67,11 +62,6 @@ def vote(notes: Iterable[Note]) -> Vote:
         if voting >= _VOTERS and octaves[shift // 12] >= _MAJORITY * voting:
             return Vote(shift, octaves[shift // 12], voting)
     return Vote(0, octaves[0], voting)
-
-
-def is_harmonic(note: Note) -> bool:
-    """Whether a note's instrument is none of those whose partials belong to no one pitch: bells, bars, skins."""
-    return note.family not in ("percussion", "pitched_percussion") and not _UNPITCHED.search(plain(note.instrument))
 
 
 def settle_octaves(notes: list[Note], told: str | None = None) -> tuple[list[Note], list[str]]:

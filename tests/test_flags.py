@@ -15,11 +15,11 @@ from timbre.audio import Audio, write
 from timbre.audio.files import begin
 from timbre.audio.pitch import midi_to_hz
 from timbre.data import Library, Measured, Note
+from timbre.data.flags import Vote, judge, settle_octaves, vote
 from timbre.data.measurements import Facts
 from timbre.data.measuring import measure
 from timbre.data.names import note_name
 from timbre.data.readers import Options
-from timbre.data.truth import Vote, judge, settle_octaves, vote
 from timbre.errors import LibraryError
 
 RATE = 22050
