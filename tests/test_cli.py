@@ -222,7 +222,7 @@ class TestTrain:
         same = ("train", trained.notes, trained.folder, "--config", trained.settings)
         assert "model.dim" in refused(*same, "--model.dim", "4")
         assert "Did you mean --model.dim?" in refused(*same, "--model.dims", "4", status=2)
-        assert "model.dim is 0" in refused(*same, "--model.dim", "0")
+        assert "model.dim must be 1 to 1024, got 0" in refused(*same, "--model.dim", "0")
         assert "--model.dim" in refused(*same, "--model.dim", "four", status=2)
         assert "cannot be read" in refused("train", trained.notes, tmp_path / "out", "--config", tmp_path / "none.toml")
         assert "There is no folder" in refused("train", tmp_path / "none", tmp_path / "out")

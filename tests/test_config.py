@@ -12,9 +12,11 @@ from timbre.config import (
     Config,
     DataConfig,
     ModelConfig,
+    Range,
     RegularizationConfig,
     SpectrogramConfig,
     TrainingConfig,
+    VocoderConfig,
 )
 from timbre.errors import ConfigError
 
@@ -83,17 +85,17 @@ def test_settings_cannot_be_changed():
     [
         ({"modell": {}}, r"modell; did you mean model\?"),
         ({"model": {"dims": 3}}, r"model\.dims; did you mean model\.dim\?"),
-        ({"model": {"xyzzy": 3}}, r"model\.xyzzy; known here: dim, flow, flows"),
-        ({"model": {"dim": 16.0}}, r"model\.dim is 16\.0; a value of type int is wanted"),
-        ({"model": {"dim": True}}, r"model\.dim is True; a value of type int"),
-        ({"model": {"dim": "16"}}, r"model\.dim is '16'; a value of type int"),
-        ({"model": {"dropout": "0.1"}}, r"model\.dropout is '0\.1'; a value of type float"),
-        ({"model": {"dropout": False}}, r"model\.dropout is False; a value of type float"),
-        ({"model": {"amortised": 1}}, r"model\.amortised is 1; a value of type bool"),
-        ({"model": {"dim": None}}, r"model\.dim is None"),
-        ({"model": [16]}, r"model is \[16\]; a table"),
-        ({"spectrogram": {"kind": "mol"}}, r"spectrogram\.kind is 'mol'; it must be one of mel, linear"),
-        (["model"], r"a table of settings is wanted"),
+        ({"model": {"xyzzy": 3}}, r"model\.xyzzy; the settings are: dim, flow, flows"),
+        ({"model": {"dim": 16.0}}, r"model\.dim must be of type int, got 16\.0"),
+        ({"model": {"dim": True}}, r"model\.dim must be of type int, got True"),
+        ({"model": {"dim": "16"}}, r"model\.dim must be of type int, got '16'"),
+        ({"model": {"dropout": "0.1"}}, r"model\.dropout must be of type float, got '0\.1'"),
+        ({"model": {"dropout": False}}, r"model\.dropout must be of type float, got False"),
+        ({"model": {"amortised": 1}}, r"model\.amortised must be of type bool, got 1"),
+        ({"model": {"dim": None}}, r"model\.dim must be of type int, got None"),
+        ({"model": [16]}, r"model must be a table, got \[16\]"),
+        ({"spectrogram": {"kind": "mol"}}, r"spectrogram\.kind must be one of mel, linear, .*, got 'mol'"),
+        (["model"], r"The config must be a table"),
     ],
 )
 def test_what_is_not_a_setting_is_refused_by_name(values, sentence):
@@ -132,8 +134,30 @@ def test_what_is_not_a_setting_is_refused_by_name(values, sentence):
     ],
 )
 def test_an_impossible_value_is_refused_by_name(table, key, value):
-    with pytest.raises(ConfigError, match=rf"{table}\.{key} is "):
+    with pytest.raises(ConfigError, match=rf"{table}\.{key} must be .*, got {value}"):
         Config.from_dict({table: {key: value}})
+
+
+def test_a_vocoder_setting_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"vocoder\.frames must be 12 or more, got 3\."):
+        VocoderConfig.from_dict({"frames": 3})
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        (Range(0, 1), "0 to 1"),
+        (Range(1), "1 or more"),
+        (Range(0, above=True), "above 0"),
+        (Range(high=0, below=True), "below 0"),
+        (Range(0, 0.5, below=True), "0 or more and below 0.5"),
+        (Range(0, 12, above=True), "above 0 and 12 or less"),
+    ],
+)
+def test_a_range_says_what_it_contains(limits, text):
+    assert str(limits) == text
+    assert (limits.low in limits, limits.high in limits) == (not limits.above, not limits.below)
+    assert float("nan") not in limits
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,275 @@
+"""The settings of a space, its training and its vocoder, as frozen dataclasses."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from timbre.config.settings import Range, Settings, require
+
+
+@dataclass(frozen=True)
+class SpectrogramConfig(Settings):
+    """The spectrogram: the features that the model sees."""
+
+    kind: Literal["mel", "linear", "erb", "nsgt_cq", "nsgt_mel", "nsgt_erb", "dct", "mdct"] = "mel"
+    """Kind of spectrogram, in log magnitudes. mel, erb: filterbanks on an STFT; linear: the STFT itself; nsgt_cq,
+    nsgt_mel, nsgt_erb: a non-stationary Gabor transform with constant-Q, mel or ERB bands; dct: a windowed DCT; mdct:
+    an MDCT."""
+    sample_rate: Annotated[int, Range(1)] = 22050
+    """Hz; all sounds are resampled to it."""
+    n_fft: Annotated[int, Range(32)] = 1024
+    """STFT window in samples, even. Sounds of every kind are synthesized from this STFT. For nsgt_* also the longest
+    window of a band; for dct the frame length."""
+    hop_length: Annotated[int, Range(1)] = 256
+    """Samples between frames, up to n_fft / 2; for mdct also the number of coefficients."""
+    n_mels: Annotated[int, Range(1)] = 256
+    """Bands of mel, erb, nsgt_mel and nsgt_erb, up to n_fft / 2. With n_fft / 4 or more the inverse is nearly
+    transparent."""
+    floor_db: Annotated[float, Range(high=0, below=True)] = -80.0
+    """Lowest level in dB (a full-scale sine is 0 dB); lower magnitudes are raised to it."""
+    bins_per_octave: Annotated[int, Range(1, 96)] = 24
+    """Bands of nsgt_cq in each octave above fmin."""
+    fmin: float = 32.7
+    """Lowest constant-Q band of nsgt_cq in Hz; one more band covers the frequencies below it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        half, quarter = self.n_fft // 2, self.sample_rate / 4
+        require(self.n_fft % 2 == 0, f"spectrogram.n_fft must be even, got {self.n_fft}.")
+        for name in ("hop_length", "n_mels"):
+            value = getattr(self, name)
+            require(value <= half, f"spectrogram.{name} must be n_fft / 2 = {half} or less, got {value}.")
+        require(
+            self.n_mels > 1 or not self.kind.startswith("nsgt"),
+            f"spectrogram.n_mels must be 2 or more for {self.kind}, got 1.",
+        )
+        require(
+            self.kind != "nsgt_cq" or 1 <= self.fmin <= quarter,
+            f"spectrogram.fmin must be 1 to sample_rate / 4 = {quarter:g} Hz, got {self.fmin}.",
+        )
+
+    @property
+    def bins(self) -> int:
+        """Rows of the spectrogram: bands, STFT bins, or coefficients."""
+        if self.kind == "linear":
+            return self.n_fft // 2 + 1
+        if self.kind == "nsgt_cq":
+            return self.cq_bands + 2
+        return {"dct": self.n_fft, "mdct": self.hop_length}.get(self.kind, self.n_mels)
+
+    @property
+    def cq_bands(self) -> int:
+        """Constant-Q bands of nsgt_cq; the highest lies half a step or less below half of the sample rate."""
+        octaves = math.log2(self.sample_rate / 2 / self.fmin)
+        return max(1, math.ceil(self.bins_per_octave * octaves - 0.5))
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_length
+
+    def frames(self, samples: int) -> int:
+        """Frames of a sound of `samples` samples (centred frames: one more than whole hops)."""
+        return 1 + samples // self.hop_length
+
+
+@dataclass(frozen=True)
+class DataConfig(Settings):
+    """How notes are cut, held out and augmented."""
+
+    duration: Annotated[float, Range(0.05, 60)] = 2.0
+    """Seconds of each note that the model sees; shorter notes are padded with silence."""
+    trim_db: Annotated[float, Range(high=0, below=True)] = -50.0
+    """Level of the onset in dB below the note's peak; what comes before the onset is cut off."""
+    valid: Annotated[float, Range(0, 0.5, below=True)] = 0.1
+    """Share of the files held out to choose the best checkpoint."""
+    test: Annotated[float, Range(0, 0.5, below=True)] = 0.1
+    """Share of the files held out of training altogether, for the evaluation."""
+    split_by: Literal["file", "pitch", "instrument", "source"] = "file"
+    """What is held out as a whole: files, single pitches of an instrument, instruments, or sources. A split that the
+    library brings along comes first."""
+    split_seed: int = 0
+    """Seed of the split."""
+    transpose: Annotated[int, Range(0, 16)] = 1
+    """Copies of each training note that are resampled to another pitch; 0 makes none."""
+    transpose_range: Annotated[float, Range(0, 12, above=True)] = 1.0
+    """Largest transposition of these copies in semitones."""
+    shorten: Annotated[float, Range(0, 1)] = 0.0
+    """Share of the training notes that are cut short, at a random time."""
+    gain_db: Annotated[float, Range(0, 40)] = 0.0
+    """Random gain of training notes, up to this many dB louder or softer; 0 is none."""
+    offset: Annotated[float, Range(0)] = 0.0
+    """Random shift of training notes, up to this many seconds earlier or later and at most half of duration; 0 is
+    none."""
+    noise_db: Annotated[float, Range(-60, 0)] = -60.0
+    """Random noise added to training notes, up to this level in dB relative to the note; -60 is none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        half = self.duration / 2
+        require(self.offset <= half, f"data.offset must be data.duration / 2 = {half:g} s or less, got {self.offset}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Settings):
+    """The convolutional VAE and the flows of its posterior."""
+
+    dim: Annotated[int, Range(1, 1024)] = 16
+    """Dimensions of the latent space."""
+    flow: Literal["planar", "radial", "coupling", "autoregressive", "spline"] = "planar"
+    """Kind of the posterior's flows."""
+    flows: Annotated[int, Range(0, 256)] = 8
+    """Number of flows on the posterior; 0 is the plain VAE."""
+    amortised: bool = False
+    """Let the encoder give flow parameters for each note, instead of one learned set for all."""
+    encoder_channels: Annotated[int, Range(1)] = 128
+    """Width of the encoder's convolutions over time."""
+    decoder_channels: Annotated[int, Range(1)] = 256
+    """Width of the decoder's hidden layers."""
+    decoder_blocks: Annotated[int, Range(1)] = 3
+    """Residual blocks of the decoder."""
+    harmonics: Annotated[int, Range(0, 256)] = 32
+    """Partials with a level of their own; 0 leaves the decoder a spectral envelope and a noise floor."""
+    dropout: Annotated[float, Range(0, 1, below=True)] = 0.05
+    """Dropout in encoder and decoder."""
+
+
+@dataclass(frozen=True)
+class RegularizationConfig(Settings):
+    """Terms of the loss that order the space."""
+
+    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric", "metric+rank"] = "metric"
+    """How distances are fitted to listeners' ratings. prior, l2, gaussian, student: the four forms of Esling et al.
+    2018; rank: the order of the distances; metric: the distances of a listener model for every pair of notes;
+    metric+rank: both."""
+    perceptual_weight: Annotated[float, Range(0)] = 1.0
+    """Weight of the perceptual term."""
+    perceptual_dims: Annotated[int, Range(0)] = 0
+    """The perceptual term sees only the first dimensions, this many; 0 is all."""
+    schedule: Literal["joint", "two_stage"] = "joint"
+    """joint: the perceptual term acts from the start; two_stage: only after a first stage, as in the paper."""
+    stage: Annotated[float, Range(0, 1, below=True)] = 0.5
+    """Length of the first stage as a share of the run."""
+    axes: tuple[str, ...] = ()
+    """Named axes: descriptors that the first dimensions follow, in this order, with a fixed sign and scale."""
+    axes_weight: Annotated[float, Range(0)] = 100.0
+    """Weight of the axes term."""
+    pitch: Literal["none", "pair", "adversary", "flow"] = "flow"
+    """How the space is made independent of pitch. pair: the same sound at two pitches is pulled together; adversary:
+    pair, and a network that predicts pitch from the points is trained against; flow: pair, and a pitch-conditioned
+    flow, fitted after training, moves every point to its middle-C position; decoding inverts it."""
+    pitch_weight: Annotated[float, Range(0)] = 1.0
+    """Weight of the pitch term."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        repeated = len(set(self.axes)) < len(self.axes)
+        require(not repeated, f"regularization.axes must name each axis once, got {', '.join(self.axes)}.")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Settings):
+    """The training run."""
+
+    objective: Literal["vae", "wae", "ae"] = "vae"
+    """Loss. vae: evidence lower bound; wae: Wasserstein autoencoder with a maximum mean discrepancy (Tolstikhin et al.
+    2018); ae: reconstruction error alone."""
+    epochs: Annotated[int, Range(1)] = 100
+    """Passes over the training notes."""
+    max_minutes: Annotated[float, Range(0)] = 0.0
+    """Stop after this many minutes of training; the learning rate falls in time with it. 0 is no limit."""
+    batch_size: Annotated[int, Range(1)] = 16
+    """Notes per step and process."""
+    learning_rate: Annotated[float, Range(0, above=True)] = 2e-3
+    """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""
+    weight_decay: Annotated[float, Range(0)] = 1e-2
+    """Decoupled weight decay of AdamW."""
+    warmup: Annotated[float, Range(0, 1, below=True)] = 0.05
+    """Share of the run in which the learning rate rises."""
+    grad_clip: Annotated[float, Range(0, above=True)] = 1.0
+    """Largest gradient norm."""
+    ema: Annotated[float, Range(0, 1, below=True)] = 0.995
+    """Decay of the exponential moving average of the weights; the averaged weights are saved."""
+    beta: Annotated[float, Range(0)] = 1.0
+    """Weight of the KL divergence; 1 is the evidence lower bound."""
+    beta_warmup: Annotated[float, Range(0, 1, below=True)] = 0.2
+    """Share of the run in which beta rises from 0."""
+    free_bits: Annotated[float, Range(0)] = 0.0
+    """Nats of KL divergence per dimension without cost."""
+    unknown: Annotated[float, Range(0, 1, below=True)] = 0.1
+    """Probability that a note's pitch, and its velocity, is hidden from the model in training."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """Precision in the terms of Lightning Fabric; auto is bf16-mixed on a GPU and 32-true elsewhere."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device to train on."""
+    threads: Annotated[int, Range(0)] = 0
+    """CPU threads; 0 is torch's default."""
+    seed: int = 0
+    """Seed of the weights, the batches and the noise."""
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """All settings of a timbre space: `spectrogram`, `data`, `model`, `regularization`, `training`."""
+
+    spectrogram: SpectrogramConfig = field(default_factory=SpectrogramConfig)
+    """The spectrogram."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Cutting, splitting and augmentation of the notes."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The network."""
+    regularization: RegularizationConfig = field(default_factory=RegularizationConfig)
+    """Terms of the loss that order the space."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """The training run."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        dims = {"axes": len(self.regularization.axes), "perceptual_dims": self.regularization.perceptual_dims}
+        for name, count in dims.items():
+            require(
+                count <= self.model.dim,
+                f"regularization.{name} must use model.dim = {self.model.dim} dimensions or fewer, got {count}.",
+            )
+
+    @property
+    def note_frames(self) -> int:
+        """Frames that the model sees of each note."""
+        return self.spectrogram.frames(round(self.data.duration * self.spectrogram.sample_rate))
+
+
+@dataclass(frozen=True)
+class VocoderConfig(Settings):
+    """The vocoder of a space and its training."""
+
+    channels: Annotated[int, Range(8)] = 192
+    """Width of the network."""
+    blocks: Annotated[int, Range(1)] = 4
+    """Residual blocks."""
+    kernel: Annotated[int, Range(1)] = 5
+    """Frames that each block sees: the current one and those before it."""
+    look_ahead: Annotated[int, Range(0, 8)] = 1
+    """Frames after the current one that the network sees."""
+    notes: Annotated[int, Range(8)] = 4096
+    """Largest number of training notes; of larger libraries an even selection is used."""
+    steps: Annotated[int, Range(1)] = 6000
+    """Training steps."""
+    max_minutes: Annotated[float, Range(0)] = 0.0
+    """Stop after this many minutes of training; the learning rate falls in time with it. 0 is no limit."""
+    batch_size: Annotated[int, Range(1)] = 8
+    """Notes per step."""
+    frames: Annotated[int, Range(12)] = 40
+    """Frames of each note per step."""
+    learning_rate: Annotated[float, Range(0, above=True)] = 1e-3
+    """Peak learning rate of AdamW; it follows a cosine down to a hundredth."""
+    randomness: Annotated[float, Range(0, 1)] = 0.5
+    """Share of the distance between two draws that the score subtracts. 1: sounds as random as the recordings; 0:
+    sounds nearest to the recordings on average, which are dull."""
+    phase_weight: Annotated[float, Range(0)] = 0.2
+    """Weight of the phase distance relative to the score."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Device to train on."""
+    threads: Annotated[int, Range(0)] = 0
+    """CPU threads; 0 is torch's default."""
+    seed: int = 0
+    """Seed of the weights, the batches and the noise."""

@@ -1,0 +1,151 @@
+"""Settings classes: ranges of numbers, and strict reading from dictionaries and TOML.
+
+Unknown keys, wrong types and values out of range raise a :class:`~timbre.errors.ConfigError` that names the setting.
+"""
+
+import difflib
+import math
+import tomllib
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from operator import attrgetter
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from timbre.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise a ConfigError with a message unless a condition holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a setting or a command-line option accepts.
+
+    Attributes:
+        low, high: the limits.
+        above, below: whether `low`, and `high`, are excluded themselves.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        low = self.low < value if self.above else self.low <= value
+        return low and (value < self.high if self.below else value <= self.high)
+
+    def __str__(self) -> str:
+        if math.isfinite(self.low) and math.isfinite(self.high) and not (self.above or self.below):
+            return f"{self.low:g} to {self.high:g}"
+        low = f"above {self.low:g}" if self.above else f"{self.low:g} or more"
+        high = f"below {self.high:g}" if self.below else f"{self.high:g} or less"
+        return " and ".join(text for text, limit in ((low, self.low), (high, self.high)) if math.isfinite(limit))
+
+    def __call__(self, _kind: Any, value: float) -> None:
+        """Validate an option of the command line (the signature is cyclopts').
+
+        Raises:
+            ConfigError: if the value is out of range.
+        """
+        require(value in self, f"must be {self}, got {value}.")
+
+
+def ranges(settings: type) -> dict[str, Range]:
+    """The range of each number in a settings class, by its name: {"data.valid": Range(0, 0.5, below=True), ...}."""
+    found: dict[str, Range] = {}
+    for name, hint in get_type_hints(settings, include_extras=True).items():
+        if isinstance(hint, type) and issubclass(hint, Settings):
+            found |= {f"{name}.{key}": limits for key, limits in ranges(hint).items()}
+        for limits in getattr(hint, "__metadata__", ()):
+            found[name] = limits
+    return found
+
+
+class Settings:
+    """Base of the settings classes: checks the ranges, and converts from and to plain values."""
+
+    def __post_init__(self) -> None:
+        for name, limits in ranges(type(self)).items():
+            value = attrgetter(name)(self)
+            require(value in limits, f"{_prefix(type(self))}{name} must be {limits}, got {value}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as (nested) dictionaries of plain values."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Settings from (nested) dictionaries; missing keys keep their defaults, unknown keys raise a ConfigError."""
+        return from_dict(cls, values, _prefix(cls))
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """Settings from a TOML file: :class:`Config` has the tables [spectrogram], [data], [model], [regularization]
+        and [training], :class:`VocoderConfig` has none."""
+        return cls.from_dict(read_toml(path))
+
+
+def _prefix(settings: type) -> str:
+    """What comes before a setting's name in errors: "training." for TrainingConfig."""
+    table = settings.__name__.removesuffix("Config").lower()
+    return f"{table}." if table else ""
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ConfigError: if the file is missing or malformed.
+    """
+    try:
+        return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config file {path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The config file {path} is not valid TOML: {error}.") from error
+
+
+def from_dict(cls: type[T], values: Any, prefix: str = "") -> T:
+    """A dataclass of type `cls` from a dictionary; `prefix` comes before the names in errors.
+
+    Raises:
+        ConfigError: for an unknown key or a value of the wrong type.
+    """
+    require(isinstance(values, dict), f"{prefix.rstrip('.') or 'The config'} must be a table, got {values!r}.")
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise ConfigError(_unknown_key(prefix, key, known))
+    return cls(**{key: _convert(value, hints[key], f"{prefix}{key}") for key, value in values.items()})
+
+
+def _unknown_key(prefix: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are: {', '.join(known)}."
+    return f"Unknown setting {prefix}{key}; {hint}"
+
+
+def _convert(value: Any, kind: Any, name: str) -> Any:
+    """A value as the type `kind` of a setting."""
+    if is_dataclass(kind):
+        return from_dict(kind, value, f"{name}.")  # type: ignore[arg-type]
+    if get_origin(kind) is Literal:
+        require(value in get_args(kind), f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
+        return value
+    if get_origin(kind) is tuple:
+        require(isinstance(value, list | tuple), f"{name} must be a list, got {value!r}.")
+        return tuple(_convert(item, get_args(kind)[0], name) for item in value)
+    allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    names = " or ".join(kind.__name__ for kind in allowed)
+    require(type(value) in allowed, f"{name} must be of type {names}, got {value!r}.")
+    return value
