@@ -10,14 +10,14 @@ from timbre.errors import TimbreError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    A TimbreError becomes one line on stderr; any other exception is a bug and keeps its traceback.
+    A TimbreError is printed as one line on stderr. Any other exception is a bug and keeps its traceback.
 
     Args:
-        arguments: the words after `timbre`; those of the process if None.
+        arguments: the words after `timbre`; None takes those of the process.
 
     Returns:
-        0, or 1 after a TimbreError, 2 for a command line that is not understood, 130 after Ctrl-C, 141 when the
-        reader of the output went away.
+        0; 1 after a TimbreError; 2 for a command line with an error; 130 after Ctrl-C; 141 if the reader of the output
+        closed the pipe.
     """
     from cyclopts import CycloptsError
 
@@ -28,18 +28,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status or 0
     except TimbreError as error:
-        return _say(str(error), 1)
+        return _print_error(str(error), 1)
     except CycloptsError as error:
-        return _say(f"{error} See timbre --help, or timbre COMMAND --help.", 2)
+        if isinstance(error.__cause__, TimbreError):  # of a validator, which does not know the option's name
+            return _print_error(f"{error.argument.name if error.argument else ''} {error.__cause__}", 1)
+        return _print_error(f"{error} See timbre --help, or timbre COMMAND --help.", 2)
     except KeyboardInterrupt:
-        return _say("stopped.", 130)
+        return _print_error("stopped.", 130)
     except BrokenPipeError:
         # Python flushes stdout once more at exit, which would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
-def _say(sentence: str, status: int) -> int:
+def _print_error(sentence: str, status: int) -> int:
+    """Print a sentence as one line on stderr and return the exit status."""
     print("timbre:", " ".join(sentence.split()), file=sys.stderr)
     return status
 
