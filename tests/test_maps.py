@@ -343,7 +343,7 @@ def test_the_command_takes_any_plane(tiny_folder, tiny_space, tmp_path):
         (("--plane", "dims", "0"), "dims I J"),
         (("--plane", "dims", "0", "3"), "z0 to z2"),
         (("--plane", "axes", "warmth", "z1"), "no axis 'warmth'"),
-        (("--plane", "places", "a", "b", "c"), "neither a known sound"),
+        (("--plane", "places", "a", "b", "c"), "must be coordinates, a library note"),
         (("--view", "isomap"), "no view 'isomap'"),
         (("--descriptors", "brilliance"), "no descriptor 'brilliance'"),
         (("--pitch", "unknown", "--descriptors", "tristimulus_1"), "one of partials"),

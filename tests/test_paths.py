@@ -14,7 +14,7 @@ from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.paths.path import KINDS
 from timbre.paths.routes import ROUTES, base_line
-from timbre.shapes.arithmetic import combined, is_sum, known_place
+from timbre.shapes.arithmetic import combined, is_sum, library_point
 from timbre.shapes.drawings import drawn, read_curve
 from timbre.shapes.shapes import circle_through, extended, orthonormal, plane_of, spiral, walk
 from timbre.space import Space
@@ -148,9 +148,9 @@ class TestArithmetic:
     def test_sums_of_instruments_and_notes(self, tiny_space: Space) -> None:
         atlas = tiny_space.atlas
         flute = atlas.points[[name == "flute" for name in atlas.instruments]].mean(0, dtype=np.float64)
-        np.testing.assert_allclose(known_place(tiny_space, "flute"), flute)
+        np.testing.assert_allclose(library_point(tiny_space, "flute"), flute)
         note = atlas.names[7]
-        wanted = flute - atlas.points[7] + known_place(tiny_space, "violin")
+        wanted = flute - atlas.points[7] + library_point(tiny_space, "violin")
         np.testing.assert_allclose(combined(tiny_space, f"flute - {note} + violin"), wanted)
         np.testing.assert_allclose(
             combined(tiny_space, f"0.25 * flute + .75 * {note}"), 0.25 * flute + 0.75 * atlas.points[7]

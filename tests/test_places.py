@@ -251,7 +251,7 @@ class TestCommands:
         ("words", "match"),
         [
             (["nearest", "SPACE", "flute-C4", "-k", "0"], "1 or more"),
-            (["nearest", "SPACE", "flut-C4"], "neither a known sound"),
+            (["nearest", "SPACE", "flut-C4"], "must be coordinates, a library note"),
             (["place", "SPACE"], "No sound files"),
             (["place", "SPACE", "a.wav", "--refine", "-2"], "0 steps or more"),
             (["place", "SPACE", "a.wav", "--json", "no/such/folder/x.json"], "there is no folder"),

@@ -213,7 +213,7 @@ def test_the_command_adds_lists_and_removes(
         (["--add", "a", "--remove", "a", "--at", "0,0,0"], "one at a time"),
         (["--add", "a", "--at", "0,0,0", "--loop"], "belong to a path"),
         (["--duration", "3"], "belong to a path"),
-        (["--add", "a", "--at", "0,0"], "has 2 coordinates; this space has 3"),
+        (["--add", "a", "--at", "0,0"], "must have 3 coordinates, got 2"),
         (["--add", " a", "--at", "0,0,0"], "a name of 1 to 60 letters"),
         (["--add", "a", "--path", "p.json"], "p.json cannot be read"),
         (["--remove", "a"], "no preset 'a'; known: there are none yet"),

@@ -1,31 +1,97 @@
-"""From words on the command line to places in a space, and from places to files."""
+"""What commands take: the types of their options with help texts and checks, and the parsing of points and pitches.
+
+Types for all commands: `SpaceName`, `Point` and `Points` (an option that may be repeated), `Pitch`, `Velocity`,
+`Duration`, `Hold`, `Seed`, `Inverter`, `Refine`, `NotePitch` (of given sound files), `SoundFiles`, `PathFile`,
+`PathDuration`, `Loop`, `OutputFile` (a sound) and `JsonFile`. A command may give one another help text:
+`Annotated[Point | None, Parameter(help="Start of the morph.")]`.
+"""
 
 import difflib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 import timbre
+from timbre.cli.outputs import check_target
+from timbre.config import Range
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from timbre.audio import Audio
     from timbre.data import Note
     from timbre.space import Space
+
+
+def _check_output(_kind: object, file: Path | None) -> None:
+    if file is not None:
+        check_target(file)
+
+
+SpaceName = Annotated[str, Parameter(help="Folder of a space, or its name; `timbre inspect` lists the names.")]
+Point = Annotated[
+    str,
+    Parameter(
+        allow_leading_hyphen=True,
+        help="A point: coordinates (0.3,-1.2,...), a library note (`timbre inspect SPACE --names` lists them), an "
+        'instrument (the mean of its notes), a sound file, or a sum of these ("flute - oboe + clarinet").',
+    ),
+]
+Points = Annotated[list[str], Parameter(allow_leading_hyphen=True, consume_multiple=False)]
+Pitch = Annotated[str, Parameter(help='Note name (A4, Bb3), MIDI number (69.5), or "unknown".')]
+NotePitch = Annotated[
+    str,
+    Parameter(
+        help='Pitch of the notes: a note name (A4), a MIDI number (69.5) or "unknown"; default: from the file name.'
+    ),
+]
+Velocity = Annotated[float, Parameter(validator=Range(0, 1), help="How hard the note is played, 0 to 1.")]
+Duration = Annotated[float, Parameter(help="Length of the sound in seconds.")]
+Hold = Annotated[
+    float,
+    Parameter(help="Freeze each note SECONDS after its attack and sustain it until it is released.", metavar="SECONDS"),
+]
+Seed = Annotated[int, Parameter(help="Seed of the noise in the sound; the same seed gives the same file.")]
+Inverter = Annotated[
+    str,
+    Parameter(
+        help="Method that turns the spectrogram into a waveform: vocoder, pghi+8, pghi, rtpghi, rtisi, spsi, admm, "
+        "fast_griffin_lim or griffin_lim; default: the space's vocoder if it is better than the others, else pghi+8."
+    ),
+]
+Refine = Annotated[
+    int,
+    Parameter(
+        validator=Range(0),
+        help="Steps of gradient descent that move each point closer to the sound; 40 take 1 s.",
+    ),
+]
+SoundFiles = Annotated[
+    Path,
+    Parameter(help="Sound files of one note each. Unusable files are skipped and make the exit status 1."),
+]
+PathFile = Annotated[Path, Parameter(help="Path file, written by `timbre path` or `timbre steer`.")]
+PathDuration = Annotated[float, Parameter(help="Seconds from one end of the path to the other; default: 4.")]
+Loop = Annotated[bool, Parameter(help="Repeat the path endlessly.")]
+OutputFile = Annotated[
+    Path, Parameter(name=["--output", "-o"], validator=_check_output, help="WAV, FLAC or OGG file to write.")
+]
+JsonFile = Annotated[
+    Path, Parameter(name="--json", validator=_check_output, help="Write the results to this JSON file too.")
+]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
-def find_place(space: "Space", text: str) -> "np.ndarray":
-    """The point that `text` means: coordinates, a name of the atlas, an instrument (the mean of its sounds), a sound
-    file (encoded with its labels), or a sum of these, such as "flute - oboe + clarinet".
+def find_point(space: "Space", text: str) -> "np.ndarray":
+    """The point (dim,) that a text stands for: see the help text of `Point`. A file is encoded with its labels.
 
     Raises:
-        ConfigError: if it is none of them, or has another number of coordinates than the space.
+        ConfigError: if the text is no point of this space.
     """
-    from timbre.shapes.arithmetic import combined, is_sum, known_place
+    from timbre.shapes.arithmetic import combined, is_sum, library_point
 
     if "," in text or re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
         return parse_point(text, space.dim)
@@ -35,24 +101,26 @@ def find_place(space: "Space", text: str) -> "np.ndarray":
         note = labels_of(Path(text))
         return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
     if is_sum(text):
-        return combined(space, text, find_place)
+        return combined(space, text, find_point)
     if text in space.atlas.instruments:
-        return known_place(space, text)
+        return library_point(space, text)
     close = difflib.get_close_matches(text, [*dict.fromkeys(space.atlas.instruments), *space.atlas], n=3)
-    hint = f"close to it: {', '.join(close)}." if close else f"known sounds look like {next(iter(space.atlas))}."
-    raise ConfigError(f"{text!r} is neither a known sound or instrument of this space nor a file; {hint}")
+    hint = (
+        f"similar names: {', '.join(close)}." if close else f"library notes are named like {next(iter(space.atlas))}."
+    )
+    raise ConfigError(f"A point must be coordinates, a library note, an instrument or a file, got {text!r}; {hint}")
 
 
 def parse_point(text: str, dim: int) -> "np.ndarray":
-    """A point (dim,) from numbers with commas between them."""
+    """A point (dim,) from numbers separated by commas."""
     import numpy as np
 
     words = [word.strip() for word in text.split(",")]
     for word in words:
         if not re.fullmatch(_NUMBER, word, re.IGNORECASE):
-            raise ConfigError(f"{word!r} in {text!r} is not a number; {dim} numbers with commas between are wanted.")
+            raise ConfigError(f"A point must be {dim} numbers separated by commas, got {word!r} in {text!r}.")
     if len(words) != dim:
-        raise ConfigError(f"{text!r} has {len(words)} coordinates; this space has {dim}.")
+        raise ConfigError(f"A point of this space must have {dim} coordinates, got {len(words)} in {text!r}.")
     return np.array([float(word) for word in words])
 
 
@@ -64,7 +132,7 @@ def parse_pitch(text: str) -> float | None:
 
 
 def labels_of(file: Path) -> "Note":
-    """What the names of a file and of its folder say of its note."""
+    """A note with the labels in the names of its file and folder."""
     from timbre.data.readers.folders import read_folders
 
     path = file.expanduser().resolve()
@@ -72,9 +140,3 @@ def labels_of(file: Path) -> "Note":
     if dropped:
         raise ConfigError(f"{file} {dropped[0].reason}.")
     return notes[0]
-
-
-def save_sound(path: Path, audio: "Audio") -> None:
-    """Write a sound and say so."""
-    timbre.write(path, audio)
-    print(f"{path}  {audio.duration:.2f} s, {audio.sample_rate} Hz")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import timbre
-from timbre.cli.arguments import save_sound
 from timbre.cli.info import program
-from timbre.cli.outputs import make_folder
+from timbre.cli.outputs import make_folder, save_sound
 from timbre.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:

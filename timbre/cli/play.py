@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place, parse_pitch
+from timbre.cli.arguments import find_point, parse_pitch
 from timbre.cli.outputs import check_target
 from timbre.errors import ConfigError
 
@@ -120,7 +120,7 @@ def play(
 
     fitted = timbre.load(space)
     presets, way = read_presets(space, fitted), read_path(path, fitted) if path else None
-    point = find_place(fitted, at) if at else None
+    point = find_point(fitted, at) if at else None
     begin = hold, preset, way, 4.0 if duration is None else duration, loop, notes
     with ExitStack() as trial:  # what would refuse to work does so before the engine is started
         silent = _silent(fitted, presets)
@@ -197,7 +197,7 @@ def _session(
 
 def _list(devices: bool, midi: bool) -> None:
     if devices:
-        from timbre.cli.exploring.nearest import table
+        from timbre.cli.outputs import table
 
         found = _outputs()
         print(

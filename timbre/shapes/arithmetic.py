@@ -12,7 +12,7 @@ from timbre.space.space import Space
 _TERM = re.compile(r"(?:(?P<weight>\d+\.?\d*|\.\d+)\s*\*\s*)?(?P<name>\S.*)")
 
 
-def known_place(space: Space, name: str) -> np.ndarray:
+def library_point(space: Space, name: str) -> np.ndarray:
     """The point (dim,), float64, of a known sound, or the mean of an instrument's.
 
     Raises:
@@ -33,7 +33,7 @@ def is_sum(text: str) -> bool:
     return bool(re.search(r"\s[+-]\s|\*", text))
 
 
-def combined(space: Space, text: str, place: Callable[[Space, str], np.ndarray] = known_place) -> np.ndarray:
+def combined(space: Space, text: str, place: Callable[[Space, str], np.ndarray] = library_point) -> np.ndarray:
     """The place (dim,), float64, that a sum of places means: "flute - oboe + clarinet", "0.5 * flute + 0.5 * oboe-A4".
 
     What leads from the oboe to the flute, added to the clarinet (attribute vectors; Mikolov et al. 2013, Larsen et al.

@@ -9,8 +9,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import labels_of, parse_pitch
-from timbre.cli.exploring.nearest import table
-from timbre.cli.outputs import check_target
+from timbre.cli.outputs import check_target, table
 from timbre.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place, parse_pitch
+from timbre.cli.arguments import find_point, parse_pitch
 from timbre.cli.outputs import make_folder
 from timbre.errors import ConfigError
 
@@ -81,7 +81,7 @@ def map(  # noqa: A001, the command's name
 def _plane(space: "Space", words: list[str]) -> "Plane":
     """The plane that words mean; two without a word before them are two axes, as in `timbre path --plane`."""
     from timbre.maps.planes import plane, plane_through
-    from timbre.shapes.arithmetic import known_place
+    from timbre.shapes.arithmetic import library_point
 
     kind, rest = (words[0], words[1:]) if words[0] in _WORDS else ("axes", words)
     if len(rest) != _WORDS[kind]:
@@ -90,7 +90,7 @@ def _plane(space: "Space", words: list[str]) -> "Plane":
         )
     if kind == "places":
         played = space.atlas.instruments
-        found = [known_place(space, word) if word in played else find_place(space, word) for word in rest]
+        found = [library_point(space, word) if word in played else find_point(space, word) for word in rest]
         return plane_through(space, found, [Path(word).stem for word in rest])
     return plane(space, [f"z{word.removeprefix('z')}" for word in rest] if kind == "dims" else rest)
 

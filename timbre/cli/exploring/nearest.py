@@ -1,14 +1,12 @@
 """`timbre nearest`."""
 
-import csv
-import io
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place
+from timbre.cli.arguments import find_point
+from timbre.cli.outputs import formatted
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,10 +45,10 @@ def nearest(
     fitted = timbre.load(space)
     if not len(fitted.atlas):
         raise ConfigError(f"{space} knows no sounds: its atlas is empty.")
-    point = find_place(fitted, place)
+    point = find_point(fitted, place)
     own = fitted.atlas.index(place) if place in fitted.atlas else None
     rows = _instruments(fitted, point, count) if instruments else _sounds(fitted, point, count, own)
-    print(_written(rows, form), end="")
+    print(formatted(rows, form), end="")
 
 
 def _sounds(space: "Space", point: "np.ndarray", count: int, own: int | None) -> list[dict[str, Any]]:
@@ -76,32 +74,3 @@ def _instruments(space: "Space", point: "np.ndarray", count: int) -> list[dict[s
         {"instrument": names[number], "distance": float(distance), "notes": int(notes[number])}
         for distance, number in zip(found.distances[0], found.numbers[0], strict=True)
     ]
-
-
-def _written(rows: list[dict[str, Any]], form: str) -> str:
-    if form == "json":
-        return json.dumps(rows, indent=1) + "\n"
-    if form == "csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return text.getvalue()
-    return table(rows)
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as aligned columns under their names: text to the left, numbers to the right."""
-    names = list(rows[0]) if rows else []
-    cells = [names, *([_shown(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    numeric = [all(isinstance(row[name], int | float) for row in rows) for name in names]
-    lines = (
-        "  ".join(text.rjust(w) if n else text.ljust(w) for text, w, n in zip(line, widths, numeric, strict=True))
-        for line in cells
-    )
-    return "".join(f"{line.rstrip()}\n" for line in lines)
-
-
-def _shown(value: Any) -> str:
-    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place, labels_of, parse_pitch
+from timbre.cli.arguments import find_point, labels_of, parse_pitch
 from timbre.cli.outputs import check_target
 from timbre.errors import ConfigError
 
@@ -161,9 +161,9 @@ def _made(space: "Space", kind: str, given: dict[str, Any], pitch: float | None)
         return _round(space, kind, given)
     if kind == "walk":
         steps, stride, seed = given.get("steps", 64), given.get("stride", 0.25), given.get("seed", 0)
-        return walk(space, find_place(space, given["from"]), steps, stride, seed)
+        return walk(space, find_point(space, given["from"]), steps, stride, seed)
     words = [given["from"], *given.get("through", []), given["to"]]
-    return space.path(*(find_place(space, word) for word in words), kind=kind, pitch=pitch)
+    return space.path(*(find_point(space, word) for word in words), kind=kind, pitch=pitch)
 
 
 def _round(space: "Space", kind: str, given: dict[str, Any]) -> "Path":
@@ -175,7 +175,7 @@ def _round(space: "Space", kind: str, given: dict[str, Any]) -> "Path":
             raise ConfigError(
                 "A circle through places takes --from, one --through, --to, and nothing else of a circle."
             )
-        return circle_through(*(find_place(space, text) for text in (given["from"], given["through"][0], given["to"])))
+        return circle_through(*(find_point(space, text) for text in (given["from"], given["through"][0], given["to"])))
     end_radius, turns = (given.get("end-radius", 0.0), 3.0) if kind == "spiral" else (None, 1.0)
     turns = given.get("turns", turns)
     return spiral(*_center_and_plane(space, given), given.get("radius", 1.0), end_radius, turns)
@@ -196,7 +196,7 @@ def _drawn(space: "Space", given: dict[str, Any]) -> "Path":
 def _center_and_plane(space: "Space", given: dict[str, Any]) -> "tuple[np.ndarray, np.ndarray]":
     from timbre.shapes.shapes import plane_of
 
-    center = find_place(space, given["center"]) if "center" in given else space.atlas.points.mean(0)
+    center = find_point(space, given["center"]) if "center" in given else space.atlas.points.mean(0)
     return center, plane_of(space, given.get("plane", ()))
 
 

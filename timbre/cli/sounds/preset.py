@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place
+from timbre.cli.arguments import find_point
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ def _made(space: "Space", name: str, at: str | None, path: Path | None, duration
     from timbre.shapes.path_files import read_path
     from timbre.shapes.presets import Preset
 
-    way = read_path(path, space) if path is not None else space.path(find_place(space, str(at)))
+    way = read_path(path, space) if path is not None else space.path(find_point(space, str(at)))
     return Preset(name, way, duration, loop)
 
 
 def _listed(space: "Space", presets: "Presets") -> str:
-    from timbre.cli.exploring.nearest import table
+    from timbre.cli.outputs import table
 
     if not presets:
         return "There are no presets yet; make one with --add NAME --at PLACE.\n"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place, parse_pitch, save_sound
-from timbre.cli.outputs import check_target, make_folder
+from timbre.cli.arguments import find_point, parse_pitch
+from timbre.cli.outputs import check_target, make_folder, save_sound
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _way_of(
             from timbre.shapes.path_files import read_path
 
             return read_path(path, space)
-        return space.path(*(find_place(space, text) for text in (at, start, end) if text))
+        return space.path(*(find_point(space, text) for text in (at, start, end) if text))
 
     return found
 
@@ -167,7 +167,7 @@ def _grid(folder: FilePath, space: "Space", corners: list[str], size: str, setti
     found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
     if not found:
         raise ConfigError(f"The grid is {size!r}; columns and rows are wanted, such as 5x4.")
-    places = grid([find_place(space, text) for text in corners], int(found[1]), int(found[2]))
+    places = grid([find_point(space, text) for text in corners], int(found[1]), int(found[2]))
     make_folder(folder)
     _tell(write_grid(folder.expanduser(), space, places, **settings))
 
@@ -177,7 +177,7 @@ def _notes(
 ) -> None:
     from timbre.synth.instruments import pitches_of, write_notes
 
-    pitches, place = pitches_of(notes), find_place(space, at)
+    pitches, place = pitches_of(notes), find_point(space, at)
     make_folder(folder)
     _tell(write_notes(folder.expanduser(), name, space, place, pitches, velocities, **settings))
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place, parse_pitch, save_sound
-from timbre.cli.outputs import check_target
+from timbre.cli.arguments import find_point, parse_pitch
+from timbre.cli.outputs import check_target, save_sound
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def steer(
     curves = _curves(descriptor, curve)
     seconds = duration or max((float(c.times[-1]) for c in curves.values() if c.times is not None), default=_SECONDS)
     fitted = timbre.load(space)
-    start, note = find_place(fitted, at), parse_pitch(pitch)
+    start, note = find_point(fitted, at), parse_pitch(pitch)
     found = steering.steer(fitted, start, curves, note, seconds, velocity, leash)
     _report("steered", found)
     if walk:

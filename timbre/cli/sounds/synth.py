@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_place, parse_pitch, save_sound
-from timbre.cli.outputs import check_target
+from timbre.cli.arguments import find_point, parse_pitch
+from timbre.cli.outputs import check_target, save_sound
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def synth(
     settings: dict[str, Any] = {"pitch": parse_pitch(pitch), "velocity": velocity, "duration": duration}
     settings |= {"seed": seed, "inverter": inverter}
     fitted = timbre.load(space)
-    points = [find_place(fitted, text) for text in ends]
+    points = [find_point(fitted, text) for text in ends]
     if len(points) == 2 and steps is None:
         save_sound(output, timbre.render(fitted, fitted.path(*points), **settings))
         return
