@@ -168,7 +168,7 @@ class TestScan:
         assert library.instruments == ("x",)
         assert sorted(note.pitch for note in library) == [pitch + 12 for pitch in truth]
         assert all(note.measured is None for note in library)
-        assert "octaves: C3 = 60, as told" in library.report.remarks
+        assert "octaves: C3 = 60, as given" in library.report.remarks
 
     def test_strict_makes_flags_errors_after_the_account(self, run, refused, few_notes, tmp_path):
         notes = tmp_path / "notes"
@@ -193,7 +193,7 @@ class TestScan:
         assert "There is no format 'zither'; known: " in refused("scan", few_notes, "--format", "zither")
         assert "give one of them" in refused("scan", few_notes, "--format", "sfz", "--pattern", "{note}")
         assert "first:last:step" in refused("scan", few_notes, "--pitches", "60:50:1")
-        assert "'x' is not a pitch" in refused("scan", few_notes, "--velocities", "x")
+        assert "got 'x'" in refused("scan", few_notes, "--velocities", "x")
         assert "valid share is 0.7" in refused("scan", few_notes, "--valid", "0.7")
         assert not list((tmp_path / "here").iterdir())
 
@@ -308,8 +308,8 @@ class TestSynth:
             ("--at 1,,3", "got '' in '1,,3'"),
             ("--at 1,nan,3", "got 'nan' in '1,nan,3'"),
             ("--at obbo-A4", "a library note, an instrument or a file, got 'obbo-A4'; similar"),
-            ("--at 1,2,3 --pitch H4", "'H4' is not a pitch"),
-            ("--at 1,2,3 --pitch 300", "'300' is not a pitch"),
+            ("--at 1,2,3 --pitch H4", "got 'H4'"),
+            ("--at 1,2,3 --pitch 300", "got '300'"),
             ("--at 1,2,3 --velocity 80", "velocity is 80"),
             ("--at 1,2,3 --duration 0", "duration of 0"),
             ("--at 1,2,3 --duration nan", "duration of nan"),
@@ -378,7 +378,7 @@ class TestEncode:
     def test_refusals(self, refused, trained, tmp_path):
         file = next((trained.notes / "oboe").iterdir())
         assert "--refine is -1" in refused("encode", trained.folder, file, "--refine", "-1")
-        assert "'X1' is not a pitch" in refused("encode", trained.folder, file, "--pitch", "X1")
+        assert "got 'X1'" in refused("encode", trained.folder, file, "--pitch", "X1")
         assert "there is no folder" in refused("encode", trained.folder, file, "-o", tmp_path / "none" / "a.json")
         assert "--format" in refused("encode", trained.folder, file, "--format", "xml", status=2)
 

@@ -49,7 +49,7 @@ def test_every_spelling(text: str | float, midi: float) -> None:
     "text", ["", "H4", "A", "A44", "4A", "A#b3", "128", "-1", "A9", "Cb-1", "nan", "inf", "C4 D4", float("nan")]
 )
 def test_what_is_no_pitch_is_refused(text: str | float) -> None:
-    with pytest.raises(LibraryError, match="is not a pitch; a note name such as A#3"):
+    with pytest.raises(LibraryError, match="A pitch must be a note name such as A#3"):
         parse_note(text)
 
 

@@ -15,7 +15,7 @@ from timbre.data import Dropped, Library, save_library
 from timbre.data.readers.folders import read_folders
 from timbre.errors import LibraryError
 
-WANTED = "a note name such as A#3 or Bb3 or a MIDI number from 0 to 127 is wanted"
+WANTED = "A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got "
 TONE = Audio(0.5 * np.sin(np.arange(4000) / 10), 22050)
 
 
@@ -107,8 +107,8 @@ def test_every_misfit_of_a_table_is_named(tmp_path: Path) -> None:
         "missing.wav": "metadata.csv, row 5 names a file that is not there",
         "(metadata.csv, row 6)": "metadata.csv, row 6 names no file",
         "../outside.wav": "metadata.csv, row 7 names a file outside the library",
-        "b.wav": "metadata.csv, row 8: 'H4' is not a pitch; " + WANTED,
-        "c.wav": "metadata.csv, row 9: '200' is not a pitch; " + WANTED,
+        "b.wav": "metadata.csv, row 8: " + WANTED + "'H4'",
+        "c.wav": "metadata.csv, row 9: " + WANTED + "'200'",
         "d.wav": "metadata.csv, row 10: velocity 'loud' is not a number from 0 to 1 or from 0 to 127",
         "e.wav": "metadata.csv, row 11: velocity '128' is not a number from 0 to 1 or from 0 to 127",
         "h.wav": "not in metadata.csv",
@@ -213,7 +213,7 @@ def test_bad_files_are_named_and_stop_nothing(tmp_path: Path) -> None:
     assert found.pop("oboe/F5.wav").startswith("is damaged or no sound file")
     assert found == {
         "oboe/A5.wav": "silent",
-        "oboe/B5.wav": "too short (10 ms; at least 20 ms are wanted)",
+        "oboe/B5.wav": "too short (10 ms; must be 20 ms or more)",
         "oboe/C6.wav": "cannot be used: 500 of 1000 samples are NaN or infinite, the first at sample 500",
         "oboe/E5.wav": "is empty (0 bytes)",
         "oboe/G5.m4a": ".m4a files cannot be read; convert it to WAV or FLAC",

@@ -15,8 +15,8 @@ from timbre.audio import Audio, write
 from timbre.audio.files import begin
 from timbre.audio.pitch import midi_to_hz
 from timbre.data import Library, Measured, Note
-from timbre.data.flags import Vote, judge, settle_octaves, vote
-from timbre.data.measurements import Facts
+from timbre.data.flags import Vote, add_flags, settle_octaves, vote
+from timbre.data.measurement_cache import MeasurementCache
 from timbre.data.measuring import measure
 from timbre.data.names import note_name
 from timbre.data.readers import Options
@@ -81,7 +81,7 @@ def test_loudness_is_that_of_the_loudest_400_ms() -> None:
 def test_a_tone_as_loud_as_can_be_is_not_clipped(pitch: float, rate: int, level: float) -> None:
     sound = Audio(np.rint(tone(pitch, 0.5, rate, level).samples * 32767) / 32768, rate)
     named = Note(ROOT / "a.wav", "oboe", measured=measure(sound))
-    assert judge([named])[0][0].flags == ()
+    assert add_flags([named])[0][0].flags == ()
 
 
 @settings(max_examples=30)
@@ -92,7 +92,7 @@ def test_a_cut_off_top_is_clipping_at_any_level(pitch: float, rate: int, level: 
     longest = max(len(run) for run in "".join("x" if s else " " for s in np.abs(sound[0]) >= 0.8).split())
     found = measure(cut)
     assert longest <= found.clipped <= longest + 2
-    (judged,), _ = judge([Note(ROOT / "a.wav", "oboe", measured=found)])
+    (judged,), _ = add_flags([Note(ROOT / "a.wav", "oboe", measured=found)])
     assert (longest < 12) or judged.flags[0].startswith(f"clipping: {found.clipped} samples at ")
 
 
@@ -190,7 +190,7 @@ def test_the_octave_can_be_told() -> None:
     for told, shift in (("C3", 12), ("C4", 0), ("C5", -12)):
         settled, remarks = settle_octaves(notes, told)
         assert [new.pitch for new in settled] == [(old.pitch or 0.0) + shift for old in notes]
-        assert remarks == [f"octaves: {told} = 60, as told"]
+        assert remarks == [f"octaves: {told} = 60, as given"]
     with pytest.raises(LibraryError, match="The octave is 'D4'; C3, C4 or C5, the name of MIDI note 60, is wanted"):
         Options(octave="D4")
     assert settle_octaves([replace(one, pitch=None) for one in notes], "C3")[1] == []
@@ -208,7 +208,7 @@ def test_a_library_with_c3_as_60_is_read_right(tmp_path: Path) -> None:
     assert "transposed: oboe sounds an octave above its labels (10 of 10 notes)" in forced.report.remarks
     (tmp_path / "metadata.csv").write_text("file,pitch\noboe/G2.wav,43\n")
     remarks = timbre.scan(tmp_path, options=Options(octave="C3")).report.remarks
-    assert remarks == ("octaves: this format tells them, so that C3 = 60 was not applied",)
+    assert remarks == ("octaves: this format defines them; C3 = 60 was not applied",)
     (tmp_path / "metadata.csv").unlink()
     unmeasured = timbre.scan(tmp_path, measure=False)
     assert {note.pitch for note in unmeasured} == {p - 12.0 for p in range(55, 75, 2)}
@@ -220,7 +220,7 @@ def test_a_library_with_c3_as_60_is_read_right(tmp_path: Path) -> None:
 
 
 def pitch_flags(notes: list[Note]) -> list[str]:
-    return [flag for one in judge(notes)[0] for flag in one.flags]
+    return [flag for one in add_flags(notes)[0] for flag in one.flags]
 
 
 def test_pitches_that_are_not_what_labels_say_are_flagged() -> None:
@@ -246,7 +246,7 @@ def test_an_instrument_tuned_off_as_a_whole_is_one_remark(cents: float, sign: in
     tuned = [
         note(p, p + sign * cents + wobble, "banjo") for p, wobble in zip(range(50, 60), [0.05, -0.05] * 5, strict=True)
     ]
-    judged, remarks = judge([*tuned, note(70, 71.5 * sign if sign > 0 else 68.5, "banjo")])
+    judged, remarks = add_flags([*tuned, note(70, 71.5 * sign if sign > 0 else 68.5, "banjo")])
     assert [len(one.flags) for one in judged] == [0] * 10 + [1]
     word = "sharp" if sign > 0 else "flat"
     assert remarks[0].startswith("tuning: banjo is ")
@@ -254,16 +254,16 @@ def test_an_instrument_tuned_off_as_a_whole_is_one_remark(cents: float, sign: in
 
 
 def test_transposed_instruments_are_flagged_and_remarked() -> None:
-    judged, remarks = judge([note(p, p - 7.0, "horn") for p in range(50, 60)])
+    judged, remarks = add_flags([note(p, p - 7.0, "horn") for p in range(50, 60)])
     assert all(one.flags for one in judged)
     assert remarks[0] == "transposed: horn sounds 7 semitones below its labels (10 of 10 notes)"
 
 
 def test_labels_that_are_no_pitches_are_one_remark() -> None:
     kit = [note(p, 40.0 + 5 * (p % 4), "kit") for p in range(36, 60)]
-    judged, remarks = judge(kit)
+    judged, remarks = add_flags(kit)
     assert not any(one.flags for one in judged)
-    assert remarks[0] == "labels: kit sounds nowhere near what its labels say, so it was taken as unpitched"
+    assert remarks[0] == "labels: kit does not sound at the pitches of its labels and was taken as unpitched"
 
 
 # --- flags of sounds made for them
@@ -300,7 +300,7 @@ def test_every_kind_of_flag_is_seen_on_a_sound_made_for_it_and_on_no_other(tmp_p
 
 
 def test_a_readers_own_flags_stay() -> None:
-    (judged,), _ = judge([replace(note(69, 60.0), flags=("quality: bad-tuning",))])
+    (judged,), _ = add_flags([replace(note(69, 60.0), flags=("quality: bad-tuning",))])
     assert [flag.partition(":")[0] for flag in judged.flags] == ["quality", "pitch"]
 
 
@@ -321,11 +321,9 @@ def test_levels_that_tell_nothing_of_dynamics_are_remarked(orchestra: Library) -
             for i, (mark, db, top) in enumerate(marks)
         ]
 
-    assert judge(played(12.0, 12.0))[1] == []
-    assert judge(played(0.5, 3.0))[1] == ["dynamics: no difference of level between them in oboe"]
-    assert judge(played(6.0, 0.0))[1] == [
-        "levels: all notes have the same peak, and so tell nothing of dynamics, in oboe"
-    ]
+    assert add_flags(played(12.0, 12.0))[1] == []
+    assert add_flags(played(0.5, 3.0))[1] == ["dynamics: no difference of level between them in oboe"]
+    assert add_flags(played(6.0, 0.0))[1] == ["levels: all notes have the same peak, whatever their dynamics, in oboe"]
     told = " ".join(orchestra.report.remarks)
     assert "clarinet" in told
     assert "violin_section" not in told
@@ -398,10 +396,10 @@ def test_a_damaged_memory_is_begun_anew(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "cache" / "facts.sqlite").write_bytes(content)
     library = timbre.scan(tmp_path / "notes")
     assert library[0].measured is not None
-    facts = Facts()
-    assert facts.find(library) == [library[0].measured]
-    facts.close()
-    assert facts.find(library) is None
+    cache = MeasurementCache()
+    assert cache.find(library) == [library[0].measured]
+    cache.close()
+    assert cache.find(library) is None
 
 
 def test_without_a_memory_everything_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -442,7 +440,7 @@ def test_doubtful_notes_are_left_out_on_request(tmp_path: Path) -> None:
     )
     assert clean.report.notes == clean.notes
     assert len(library.leave_out("level")) == len(library)
-    with pytest.raises(LibraryError, match="no flags of the kind 'colour'; there are pitch, octave, clipping"):
+    with pytest.raises(LibraryError, match="flag must be one of pitch, octave, clipping, .*, got 'colour'"):
         library.leave_out("colour")
     with pytest.raises(LibraryError, match="All 1 notes have a flag of pitch; nothing is left"):
         library.filter(pitch="B5").leave_out("pitch")

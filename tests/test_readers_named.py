@@ -454,7 +454,7 @@ def test_numbers_out_of_range_are_reasons(tmp_path: Path) -> None:
     reading = READERS["pattern"].read(open_tree(tmp_path), options)
     assert [note.file.name for note in reading.notes] == ["60_60.wav"]
     assert [reason.split(";")[0] for _, reason in reading.dropped] == [
-        "'200' is not a pitch",
+        "A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got '200'",
         "velocity 200 is larger than 127",
     ]
     reading = READERS["pattern"].read(open_tree(tmp_path), replace(options, pattern="{hz}_{any}.flac"))

@@ -101,14 +101,14 @@ def test_equal_sounds_stay_together(by: str) -> None:
 def test_what_cannot_be_split_is_one_sentence() -> None:
     notes = [a_note(k, k, k, k) for k in range(9)]
     for arguments, message in [
-        (([], 0.1, 0.1, 0, "file"), "has 0 notes; a space is learned from 8 or more"),
-        ((notes[:1], 0.1, 0.1, 0, "file"), "has 1 note; "),
-        ((notes, 0.1, 0.1, 0, "colour"), "A split by 'colour' was asked for; it can be by file, pitch, instrument"),
-        ((notes, 0.5, 0.1, 0, "file"), "The valid share is 0.5; a number from 0 to below 0.5"),
-        ((notes, 0.1, "a", 0, "file"), "The test share is 'a'"),
-        ((notes, 0.1, 0.1, -1, "file"), "The seed of the split is -1"),
+        (([], 0.1, 0.1, 0, "file"), "must have 8 notes or more, each in a file of its own, got 0"),
+        ((notes[:1], 0.1, 0.1, 0, "file"), "got 1 note"),
+        ((notes, 0.1, 0.1, 0, "colour"), "A split must be by file, pitch, instrument, source, got 'colour'"),
+        ((notes, 0.5, 0.1, 0, "file"), "The valid share must be a number from 0 to below 0.5, got 0.5"),
+        ((notes, 0.1, "a", 0, "file"), "The test share must be a number .*, got 'a'"),
+        ((notes, 0.1, 0.1, -1, "file"), "The seed of the split must be a whole number from 0, got -1"),
         (([replace(n, source=None) for n in notes], 0.1, 0.1, 0, "source"), "0 has no source; to split by source"),
-        (([replace(n, source="one") for n in notes], 0.1, 0.1, 0, "source"), "has 1 source to split by; more are"),
+        (([replace(n, source="one") for n in notes], 0.1, 0.1, 0, "source"), "has 1 source to split by, too few"),
     ]:
         with pytest.raises(LibraryError, match=message) as caught:
             split(*arguments)
@@ -126,7 +126,7 @@ def test_a_librarys_own_split_goes_before_the_settings() -> None:
     assert by_instrument.held_out(DataConfig()) == "by instrument, 20% valid, 20% test, seed 7"
     assert [n.split for n in by_instrument[:5]] == list(wanted[:5])
     assert by_instrument.filter(family="brass").division == by_instrument.division
-    with pytest.raises(LibraryError, match="own split leaves 0 notes for training; 8 or more are wanted"):
+    with pytest.raises(LibraryError, match="split must leave 8 notes or more for training, got 0"):
         by_instrument.filter(split="test").parts(DataConfig())
     official = Library([replace(n, split="test" if k < 5 else None) for k, n in enumerate(library)], ROOT)
     assert list(official.parts(DataConfig())) == ["test"] * 5 + ["train"] * 35

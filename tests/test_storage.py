@@ -115,14 +115,14 @@ def test_bad_library_files_are_one_sentence(tmp_path: Path) -> None:
     good = json.loads(file.read_text())
     first = good["notes"][0]
     for change, message in [
-        ({"version": 2}, "of version 2; this timbre reads version 1. Scan the folder again."),
+        ({"version": 2}, "must be of version 1, got 2; scan the folder again"),
         ({"notes": 3}, "is damaged"),
         ({"notes": [{}]}, r"is damaged \(KeyError\('file'\)\)"),
         ({"notes": [first | {"pitch": "C4"}]}, "pitch is 'C4'"),
         ({"notes": [first | {"part": {"what": 1}}]}, "is damaged"),
         ({"notes": [first | {"file": "../../etc/passwd"}]}, "which lies outside of its folder"),
         ({"notes": [first | {"file": "c.wav"}]}, "A file of the library .* cannot be found .*; scan it again"),
-        ({"split": {"by": "colour"}}, "split by 'colour'"),
+        ({"split": {"by": "colour"}}, "A split must be by file, pitch, instrument, source, got 'colour'"),
         ({"dropped": [{"name": 1}]}, "is damaged"),
     ]:
         file.write_text(json.dumps(good | change))

@@ -1,38 +1,38 @@
-"""The errors that timbre raises on purpose. A message says what came, what is wanted, and what to do.
+"""Exceptions of timbre. A message says what must be, what was given, and what to do.
 
 TimbreError
-├── AudioError        a sound that cannot be read, used or written   (also ValueError)
-├── ConfigError       a setting that does not exist or cannot be     (also ValueError)
-├── LibraryError      a folder of notes that cannot be used          (also ValueError)
-├── CheckpointError   a saved space that is damaged or too new       (also RuntimeError)
-├── TrainingError     training that cannot go on                     (also RuntimeError)
-└── DeviceError       a sound or compute device that is not there    (also RuntimeError)
+├── AudioError        a sound cannot be read, used or written   (also ValueError)
+├── ConfigError       a setting does not exist or is invalid    (also ValueError)
+├── LibraryError      a folder of notes cannot be used          (also ValueError)
+├── CheckpointError   a saved space is damaged or too new       (also RuntimeError)
+├── TrainingError     training cannot continue                  (also RuntimeError)
+└── DeviceError       a sound or compute device is missing      (also RuntimeError)
 """
 
 
 class TimbreError(Exception):
-    """Base of every error that timbre raises on purpose; the command line prints its one line and exits 1."""
+    """Base class of all errors that timbre raises on purpose; the command line prints the message and exits with 1."""
 
 
 class AudioError(TimbreError, ValueError):
-    """A sound that cannot be read, used or written."""
+    """A sound cannot be read, used or written."""
 
 
 class ConfigError(TimbreError, ValueError):
-    """A setting, point or argument that does not exist, has the wrong type or lies out of range."""
+    """A setting, point or argument does not exist, has the wrong type or is out of range."""
 
 
 class LibraryError(TimbreError, ValueError):
-    """A folder of notes that cannot be used."""
+    """A folder of notes cannot be used."""
 
 
 class CheckpointError(TimbreError, RuntimeError):
-    """A saved space or training state that is missing, damaged, of another configuration or too new."""
+    """A saved space or training state is missing, damaged, too new or of another configuration."""
 
 
 class TrainingError(TimbreError, RuntimeError):
-    """Training that cannot go on: a loss that is not a number."""
+    """Training cannot continue, for example because the loss is not a number."""
 
 
 class DeviceError(TimbreError, RuntimeError):
-    """A sound or compute device that is absent or refuses what was asked."""
+    """A sound or compute device is missing or rejects a request."""

@@ -1,6 +1,6 @@
-"""What the sounds of a whole library say of its labels: the octave convention, and what is doubtful about each note.
+"""Checks of a library's labels against its sounds: the octave convention of note names, flags, and remarks.
 
-Flags never drop a note and never change a label; only the octave convention of names is settled here, once for all.
+A flag never drops a note and never changes a label. Only the octave convention is corrected, for the whole library.
 """
 
 from collections import Counter, defaultdict
@@ -20,41 +20,38 @@ CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
 """Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
 _WITHIN = 0.5  # semitones by which a pitch may differ from its label
 _VOTERS, _MAJORITY = 8, 0.6  # fewest notes, and share of them, that decide on the octave convention
-_FEW = 5  # notes of an instrument, at least, that show how it is tuned
-_MISTUNED = 0.2  # semitones: less is a matter of taste
+_FEW = 5  # fewest notes of an instrument that show how it is tuned
+_MISTUNED = 0.2  # semitones; less is usual between orchestras
 _LONG_SILENCE = 0.5  # s before the onset
 _SOFT = -50.0  # dB, peak: 16 bits leave 40 dB of such a sound
-_USUAL = 0.9  # share of a library's notes whose sample rate is the usual one
-_SAME_LEVEL = 1.5  # dB between the medians of dynamics that make no difference
-_NORMALISED = 0.2  # dB between the quartiles of peaks that were made equal
+_USUAL = 0.9  # share of a library's notes that makes their sample rate the usual one
+_SAME_LEVEL = 1.5  # dB between the medians of dynamics: less is no difference
+_NORMALISED = 0.2  # dB between the quartiles of peaks: less means that they were normalised
 Flags = Iterator[tuple[int, str]]
 
 
 class Vote(NamedTuple):
-    """What the measured pitches say of the octaves of note names."""
+    """Result of a vote of the measured pitches on the octaves of note names."""
 
     shift: int
     """Semitones to add to the labels: 12, -12 or 0."""
     agreeing: int
-    """Notes that sound where the shifted labels say."""
+    """Number of notes that sound at their shifted labels."""
     voting: int
-    """Notes that sound where their labels say, but for whole octaves."""
+    """Number of notes that sound at their labels up to whole octaves."""
 
     def __str__(self) -> str:
         convention = next(name for name, shift in CONVENTIONS.items() if shift == self.shift)
-        if self.voting < _VOTERS:
-            return f"octaves: C4 = 60 is assumed, since {_few(self.voting)} could vote"
-        return f"octaves: {convention} = 60, voted by {self.agreeing} of {self.voting} notes"
-
-
-def _few(count: int) -> str:
-    return "no note" if count == 0 else "only 1 note" if count == 1 else f"only {count} notes"
+        if self.voting >= _VOTERS:
+            return f"octaves: {convention} = 60, voted by {self.agreeing} of {self.voting} notes"
+        few = {0: "no note", 1: "only 1 note"}.get(self.voting, f"only {self.voting} notes")
+        return f"octaves: C4 = 60 is assumed, since {few} could vote"
 
 
 def vote(notes: Iterable[Note]) -> Vote:
-    """Let the measured pitches decide which octave the names of notes mean.
+    """The octave convention of note names that most measured pitches agree with.
 
-    Inharmonic and unpitched instruments have no vote. An octave other than C4 = 60 needs 60 % of at least 8 votes.
+    Inharmonic and unpitched instruments do not vote. A convention other than C4 = 60 needs 60 % of at least 8 votes.
     """
     octaves = Counter(round(off / 12) for note in notes if (off := _off(note)) is not None and _same_class(off))
     voting = octaves.total()
@@ -64,45 +61,48 @@ def vote(notes: Iterable[Note]) -> Vote:
     return Vote(0, octaves[0], voting)
 
 
-def settle_octaves(notes: list[Note], told: str | None = None) -> tuple[list[Note], list[str]]:
-    """The notes with their labels in the octaves that were told (C3, C4, C5) or, if none were, voted; and remarks."""
+def settle_octaves(notes: list[Note], convention: str | None = None) -> tuple[list[Note], list[str]]:
+    """The notes with labels in the given octave convention (C3, C4, C5; default: the result of a vote), and remarks."""
     if all(note.pitch is None for note in notes):
         return notes, []
-    voted = vote(notes)
-    shift, remark = (voted.shift, str(voted)) if told is None else (CONVENTIONS[told], f"octaves: {told} = 60, as told")
+    if convention is None:
+        result = vote(notes)
+        shift, remark = result.shift, str(result)
+    else:
+        shift, remark = CONVENTIONS[convention], f"octaves: {convention} = 60, as given"
     return [_shifted(note, shift) for note in notes], [remark]
 
 
-def judge(notes: Sequence[Note]) -> tuple[list[Note], list[str]]:
-    """The notes with flags for all that is doubtful about them, and remarks on whole instruments.
+def add_flags(notes: Sequence[Note]) -> tuple[list[Note], list[str]]:
+    """The notes with flags for all doubts about them, and remarks on whole instruments.
 
     Args:
-        notes: with what was measured of them; those that were not measured get no flags.
+        notes: notes with their measurements; those without get no flags.
     """
     flags: dict[int, list[str]] = defaultdict(list)
-    found, remarks = _pitches(notes)
-    for index, flag in (*found, *_sounds(notes), *_rates(notes), *_duplicates(notes)):
+    pitch_flags, remarks = _pitches(notes)
+    for index, flag in (*pitch_flags, *_sounds(notes), *_rates(notes), *_duplicates(notes)):
         flags[index].append(flag)
-    judged = [replace(note, flags=(*note.flags, *flags[i])) if i in flags else note for i, note in enumerate(notes)]
-    return judged, remarks + _levels(notes)
+    flagged = [replace(note, flags=(*note.flags, *flags[i])) if i in flags else note for i, note in enumerate(notes)]
+    return flagged, remarks + _levels(notes)
 
 
 def _shifted(note: Note, shift: int) -> Note:
     if note.pitch is None or shift == 0:
         return note
-    own_name = replace(note, name="").name == note.name
-    return replace(note, pitch=note.pitch + shift, name="" if own_name else note.name)
+    default_name = replace(note, name="").name == note.name
+    return replace(note, pitch=note.pitch + shift, name="" if default_name else note.name)
 
 
 def _off(note: Note) -> float | None:
-    """Semitones from a note's label to its sound; None where one of them is unknown or the sound is inharmonic."""
+    """Semitones from a note's label to its sound; None if one of them is unknown or the sound is inharmonic."""
     if note.pitch is None or note.measured is None or note.measured.pitch is None or not is_harmonic(note):
         return None
     return note.measured.pitch - note.pitch
 
 
 def _pitches(notes: Sequence[Note]) -> tuple[list[tuple[int, str]], list[str]]:
-    """Flags for notes that do not sound as labelled, and remarks where a whole instrument does not."""
+    """Flags for notes that do not sound at their labels, and remarks on whole instruments that do not."""
     flags: list[tuple[int, str]] = []
     remarks: dict[str, list[str]] = {"tuning": [], "transposed": [], "labels": []}
     for name, members in _by_instrument(notes).items():
@@ -110,7 +110,7 @@ def _pitches(notes: Sequence[Note]) -> tuple[list[tuple[int, str]], list[str]]:
         centre, agreeing = _densest(list(offs.values()))
         count = f"({agreeing} of {len(offs)} notes)"
         if len(offs) > _FEW and agreeing < len(offs) / 3:
-            remarks["labels"].append(f"{name} sounds nowhere near what its labels say, so it was taken as unpitched")
+            remarks["labels"].append(f"{name} does not sound at the pitches of its labels and was taken as unpitched")
             continue
         known = len(offs) >= _FEW and agreeing >= _MAJORITY * len(offs)
         whole = round(centre) if known and abs(centre) > 0.75 else 0
@@ -124,7 +124,7 @@ def _pitches(notes: Sequence[Note]) -> tuple[list[tuple[int, str]], list[str]]:
 
 
 def _densest(values: list[float]) -> tuple[float, int]:
-    """Middle and number of the values in the best filled stretch of 0.6."""
+    """Median and number of the values in the densest interval of width 0.6."""
     if not values:
         return 0.0, 0
     ordered = np.sort(values)
@@ -156,26 +156,26 @@ def _interval(semitones: int) -> str:
 
 def _sounds(notes: Sequence[Note]) -> Flags:
     for index, note in enumerate(notes):
-        if (found := note.measured) is None:
+        if (measured := note.measured) is None:
             continue
-        if found.clipped > _roundest_top(found):
-            where = "full scale" if found.peak_db > -0.1 else f"its peak of {found.peak_db:.1f} dB"
-            yield index, f"clipping: {found.clipped} samples at {where}"
-        if found.silence > _LONG_SILENCE:
-            yield index, f"silence: {found.silence:.1f} s before the onset"
-        if found.peak_db < _SOFT:
-            yield index, f"level: peaks at {found.peak_db:.0f} dB"
+        if measured.clipped > _roundest_top(measured):
+            level = "full scale" if measured.peak_db > -0.1 else f"its peak of {measured.peak_db:.1f} dB"
+            yield index, f"clipping: {measured.clipped} samples at {level}"
+        if measured.silence > _LONG_SILENCE:
+            yield index, f"silence: {measured.silence:.1f} s before the onset"
+        if measured.peak_db < _SOFT:
+            yield index, f"level: peaks at {measured.peak_db:.0f} dB"
 
 
-def _roundest_top(found: Measured) -> float:
-    """Most samples that a sine as low as the note can leave within two 16-bit steps of its own peak."""
-    hz = 20.0 if found.pitch is None else max(20.0, midi_to_hz(found.pitch))
-    angle = np.sqrt(2.0 * 2.0**-14 * 10.0 ** (-found.peak_db / 20.0))
-    return 4.0 + float(angle / (np.pi * hz)) * found.sample_rate
+def _roundest_top(measured: Measured) -> float:
+    """Most samples of a sine at the note's pitch that lie within two 16-bit steps of its own peak."""
+    hz = 20.0 if measured.pitch is None else max(20.0, midi_to_hz(measured.pitch))
+    angle = np.sqrt(2.0 * 2.0**-14 * 10.0 ** (-measured.peak_db / 20.0))
+    return 4.0 + float(angle / (np.pi * hz)) * measured.sample_rate
 
 
 def _rates(notes: Sequence[Note]) -> Flags:
-    """Flags for the few notes of another sample rate than nearly all others."""
+    """Flags for notes whose sample rate differs from that of nearly all others."""
     rates = Counter(note.measured.sample_rate for note in notes if note.measured)
     usual, count = rates.most_common(1)[0] if rates else (0, 0)
     if count < _USUAL * rates.total():
@@ -196,24 +196,24 @@ def _duplicates(notes: Sequence[Note]) -> Flags:
 
 
 def _levels(notes: Sequence[Note]) -> list[str]:
-    """Remarks on instruments whose levels tell nothing of dynamics."""
+    """Remarks on instruments whose levels do not depend on the dynamics."""
     instruments = {
-        name: [(notes[i], found) for i in members if (found := notes[i].measured)]
+        name: [(notes[i], measured) for i in members if (measured := notes[i].measured)]
         for name, members in _by_instrument(notes).items()
     }
     remarks = []
-    if unheard := [name for name, group in instruments.items() if not _dynamics_differ(group)]:
-        remarks.append(f"dynamics: no difference of level between them in {_listed(unheard)}")
+    if same := [name for name, group in instruments.items() if not _dynamics_differ(group)]:
+        remarks.append(f"dynamics: no difference of level between them in {_listed(same)}")
     if equal := [name for name, group in instruments.items() if _peaks_are_equal([found for _, found in group])]:
-        remarks.append(f"levels: all notes have the same peak, and so tell nothing of dynamics, in {_listed(equal)}")
+        remarks.append(f"levels: all notes have the same peak, whatever their dynamics, in {_listed(equal)}")
     return remarks
 
 
 def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
-    """Whether an instrument's dynamics (or velocities) differ in level; so they do where there is only one."""
+    """Whether an instrument's dynamics (or velocities) differ in level; True if it has only one."""
     levels: dict[object, list[float]] = defaultdict(list)
-    for note, found in group:
-        levels[note.dynamics or note.velocity].append(found.loudness_db)
+    for note, measured in group:
+        levels[note.dynamics or note.velocity].append(measured.loudness_db)
     medians = [float(np.median(values)) for mark, values in levels.items() if mark is not None and len(values) > 2]
     return len(medians) < 2 or max(medians) - min(medians) >= _SAME_LEVEL
 
@@ -221,7 +221,7 @@ def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
 def _peaks_are_equal(group: list[Measured]) -> bool:
     if len(group) <= _FEW:
         return False
-    low, high = np.percentile([found.peak_db for found in group], [25, 75])
+    low, high = np.percentile([measured.peak_db for measured in group], [25, 75])
     return bool(high - low < _NORMALISED)
 
 

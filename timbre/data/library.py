@@ -13,19 +13,19 @@ from timbre.config import DataConfig
 from timbre.data.flags import FLAGS
 from timbre.data.names import note_name, parse_note, plain
 from timbre.data.note import Note
-from timbre.data.report import Dropped, Report, place_of
+from timbre.data.report import Dropped, Report, file_and_part
 from timbre.data.split import FEWEST, By, Division, split
 from timbre.errors import LibraryError
 
 
 class Library(Sequence[Note]):
-    """Notes in a fixed order, found by number, by slice or by name.
+    """Notes in a fixed order, selected by index, slice or name.
 
     Args:
-        notes: the notes; those that share a name get the articulation, where it tells them apart, and a number.
+        notes: the notes; those with the same name get the articulation, if it distinguishes them, and a number.
         root: the library's folder.
-        report: the account of the scan; by default one that says that these notes were given.
-        division: how the notes were split into train, valid and test, where they were split here.
+        report: report of the scan; one without notes gets those of the library. Default: a report of the notes alone.
+        division: how the notes were split into train, valid and test, if they were split here.
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class Library(Sequence[Note]):
     ) -> None:
         self.notes = _distinctly_named(list(notes))
         self.root, self.division = Path(root), division
-        self.report = report or Report(self.root, "the caller", self.notes)
+        report = report or Report(self.root, "the caller")
+        self.report = report if report.notes else replace(report, notes=self.notes)
         self._by_name = {note.name: note for note in self.notes}
 
     def __len__(self) -> int:
@@ -59,58 +60,57 @@ class Library(Sequence[Note]):
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """Instruments that occur, sorted."""
+        """The instruments, sorted."""
         return tuple(sorted({note.instrument for note in self.notes}))
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Families that occur, sorted."""
+        """The families, sorted."""
         return tuple(sorted({note.family for note in self.notes if note.family}))
 
     def filter(self, **equals: Any) -> "Library":
         """The notes whose fields equal the given values: family="strings", pitch="A4", instrument=["oboe", "flute"].
 
-        Each value is one value or a list of them; None means unknown. Words match in any case, pitches (MIDI numbers
-        or note names) to the semitone. The report stays that of the whole scan.
+        Each value is one value or a list of them; None matches unknown labels. Words match in upper and lower case,
+        pitches (MIDI numbers or note names) to the nearest semitone. The report remains that of the whole scan.
 
         Raises:
-            LibraryError: if there is no such field, or a value matches nothing; it names what there is.
+            LibraryError: if there is no such field, or no note with such a value; it lists the existing ones.
         """
-        known = [field.name for field in fields(Note)]
+        names = [field.name for field in fields(Note)]
         kept = self.notes
         for name, wanted in equals.items():
-            if name not in known:
-                raise LibraryError(f"Notes have no field {name!r}; there are {', '.join(known)}.")
+            if name not in names:
+                raise LibraryError(f"The field must be one of {', '.join(names)}, got {name!r}.")
             values = wanted if isinstance(wanted, list | tuple | set | frozenset) else (wanted,)
-            allowed = {self._known_value(name, value) for value in values}
+            allowed = {self._existing_value(name, value) for value in values}
             kept = tuple(note for note in kept if _comparable(name, getattr(note, name)) in allowed)
         if equals and not kept:
             raise LibraryError(f"No note has {' and '.join(f'{k}={v!r}' for k, v in equals.items())} together.")
         return Library(kept, self.root, self.report, self.division)
 
     def leave_out(self, *kinds: str) -> "Library":
-        """The library without the notes that have a flag of one of these kinds; its report names them as dropped.
+        """The library without the notes that have a flag of one of these kinds; its report lists them as dropped.
 
         Raises:
             LibraryError: if there is no such kind, or no note is left.
         """
         for kind in kinds:
             if kind not in FLAGS:
-                raise LibraryError(f"There are no flags of the kind {kind!r}; there are {', '.join(FLAGS)}.")
+                raise LibraryError(f"The kind of a flag must be one of {', '.join(FLAGS)}, got {kind!r}.")
         why = {note: [flag for flag in note.flags if flag.partition(":")[0] in kinds] for note in self.notes}
         kept = [note for note in self.notes if not why[note]]
         if not kept:
             raise LibraryError(f"All {len(self)} notes have a flag of {', '.join(kinds)}; nothing is left.")
-        out = (Dropped(place_of(note, self.root), f"left out: {flags[0]}") for note, flags in why.items() if flags)
-        library = Library(kept, self.root, None, self.division)
-        library.report = replace(self.report, notes=library.notes, dropped=(*self.report.dropped, *out))
-        return library
+        out = (Dropped(file_and_part(note, self.root), f"left out: {flags[0]}") for note, flags in why.items() if flags)
+        report = replace(self.report, notes=(), dropped=(*self.report.dropped, *out))
+        return Library(kept, self.root, report, self.division)
 
     def divided(self, by: By = "file", valid: float = 0.1, test: float = 0.1, seed: int = 0) -> "Library":
-        """The library with every note assigned to train, valid or test; :func:`timbre.data.split.split` says how.
+        """The library with every note assigned to train, valid or test by :func:`timbre.data.split.split`.
 
         Raises:
-            LibraryError: if it cannot be split so.
+            LibraryError: if it cannot be split this way.
         """
         parts = split(self.notes, valid, test, seed, by)
         notes = [replace(note, split=str(part)) for note, part in zip(self.notes, parts, strict=True)]
@@ -119,24 +119,24 @@ class Library(Sequence[Note]):
     def parts(self, data: DataConfig) -> np.ndarray:
         """ "train", "valid" or "test" for each note: the library's own split if it has one, else that of the settings.
 
-        Notes without a part in a library that has a split are for training.
+        In a library with a split, the notes without a part are for training.
 
         Raises:
-            LibraryError: if it cannot be split so, or its own split leaves fewer than 8 notes for training.
+            LibraryError: if it cannot be split this way, or its own split leaves fewer than 8 notes for training.
         """
         own = [note.split for note in self.notes]
         if not any(own):
             return split(self.notes, data.valid, data.test, data.split_seed, data.split_by)
         parts = np.array([part or "train" for part in own])
-        if np.count_nonzero(parts == "train") < FEWEST:
+        if (count := np.count_nonzero(parts == "train")) < FEWEST:
             raise LibraryError(
-                f"The library's own split leaves {np.count_nonzero(parts == 'train')} notes for training; "
-                f"{FEWEST} or more are wanted. Split it anew with .divided()."
+                f"The library's split must leave {FEWEST} notes or more for training, got {count}; "
+                "split it again with .divided()."
             )
         return parts
 
     def held_out(self, data: DataConfig) -> str:
-        """In words, what :meth:`parts` holds out: such as "by file, 10% valid, 10% test, seed 0"."""
+        """Description of what :meth:`parts` holds out, such as "by file, 10% valid, 10% test, seed 0"."""
         if self.division is not None:
             return str(self.division)
         if any(note.split for note in self.notes):
@@ -149,8 +149,8 @@ class Library(Sequence[Note]):
             raise LibraryError(f"There is no note {name!r} in this library; there are {', '.join(close) or 'none'}.")
         return self._by_name[name]
 
-    def _known_value(self, field: str, value: Any) -> Any:
-        """The value as it is compared, after making sure that some note has it."""
+    def _existing_value(self, field: str, value: Any) -> Any:
+        """The value in comparable form, after checking that some note has it."""
         wanted = _comparable(field, value)
         present = {_comparable(field, getattr(note, field)): getattr(note, field) for note in self.notes}
         if wanted not in present:
@@ -173,18 +173,17 @@ def _shown(field: str, value: Any) -> Any:
 
 
 def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:
-    counts = Counter(note.name for note in notes)
-    ways: dict[str, set[str | None]] = {}
+    articulations: dict[str, set[str | None]] = {}
     for note in notes:
-        ways.setdefault(note.name, set()).add(note.articulation)
-    taken: dict[str, int] = {}
-    return tuple(_renamed(note, counts[note.name] > 1 and len(ways[note.name]) > 1, taken) for note in notes)
+        articulations.setdefault(note.name, set()).add(note.articulation)
+    taken: Counter[str] = Counter()
+    return tuple(_renamed(note, len(articulations[note.name]) > 1, taken) for note in notes)
 
 
-def _renamed(note: Note, tell_articulation: bool, taken: dict[str, int]) -> Note:
-    """The note under the first free name; `taken` counts how often each stem was asked for, so that none is slow."""
-    stem = f"{note.name}-{plain(note.articulation)}" if tell_articulation and note.articulation else note.name
-    name, number = stem, taken.get(stem, 0)
+def _renamed(note: Note, add_articulation: bool, taken: Counter[str]) -> Note:
+    """The note with the first free name; `taken` counts the uses of each name, so that the search is short."""
+    stem = f"{note.name}-{plain(note.articulation)}" if add_articulation and note.articulation else note.name
+    name, number = stem, taken[stem]
     while name in taken:
         number += 1
         name = f"{stem}-{number}"

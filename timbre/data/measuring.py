@@ -1,4 +1,4 @@
-"""Measuring one note."""
+"""Measurements of one note."""
 
 import hashlib
 
@@ -10,18 +10,18 @@ from timbre.audio.pitch import estimate_pitch
 from timbre.data.note import Measured
 
 MEASURED_SECONDS = 30.0
-"""What is measured of a longer sound: its beginning."""
+"""Longest stretch that is measured, from the beginning of a sound."""
 _LOUDEST = 0.4  # s, the window of momentary loudness in EBU R 128
 _STEP = 2.0**-15  # of 16-bit samples
-_NOTHING = 1e-10  # stands for 0, whose level has no number
+_LOWEST = 1e-10  # replaces a level of 0, which has no logarithm
 
 
 def measure(audio: Audio, whole: Probe | None = None) -> Measured:
-    """What can be said of a note by measuring it.
+    """Measure a note.
 
     Args:
-        audio: the note; of more than 30 seconds, the first 30 are measured.
-        whole: duration and peak of the note, where `audio` is only its beginning.
+        audio: the note; only its first 30 seconds are measured.
+        whole: duration and peak of the note if `audio` is only its beginning.
     """
     duration, peak = (audio.duration, audio.peak) if whole is None else (whole.duration, whole.peak)
     part = Audio(audio.samples[:, : round(MEASURED_SECONDS * audio.sample_rate)], audio.sample_rate)
@@ -39,7 +39,7 @@ def measure(audio: Audio, whole: Probe | None = None) -> Measured:
 
 
 def _db(level: float) -> float:
-    return float(20.0 * np.log10(max(level, _NOTHING)))
+    return float(20.0 * np.log10(max(level, _LOWEST)))
 
 
 def _loudest_rms(audio: Audio) -> float:
@@ -50,7 +50,7 @@ def _loudest_rms(audio: Audio) -> float:
 
 
 def _longest_plateau(samples: np.ndarray) -> int:
-    """Longest run of samples, in any channel, that lie within a 16-bit step of the largest magnitude."""
+    """Length of the longest run of samples, in any channel, within a 16-bit step of the largest magnitude."""
     level = np.abs(samples)
     longest = 0
     for at_peak in level >= level.max() - _STEP:
@@ -60,7 +60,7 @@ def _longest_plateau(samples: np.ndarray) -> int:
 
 
 def _digest(audio: Audio, duration: float) -> str:
-    """Hash of the samples in 16 bits, all channels together, so that lossless copies in any format are told."""
+    """Hash of the mean of the channels in 16 bits, so that lossless copies in any format have the same one."""
     samples = np.rint(np.clip(audio.mono().samples[0], -1.0, 1.0) / _STEP).astype("<i4")
     head = f"{audio.sample_rate} {round(duration * audio.sample_rate)} "
     return hashlib.blake2b(head.encode() + samples.tobytes(), digest_size=16).hexdigest()

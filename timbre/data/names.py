@@ -1,4 +1,4 @@
-"""The words that libraries use: note names, dynamics, instruments and their families."""
+"""Vocabulary of sample libraries: note names, dynamics, articulations, instruments and their families."""
 
 import re
 
@@ -15,7 +15,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 DYNAMICS = {"ppp": 12, "pp": 24, "p": 40, "mp": 56, "mf": 72, "f": 96, "ff": 120, "fff": 127}
-"""MIDI velocity that each dynamic mark stands for."""
+"""MIDI velocity of each dynamic mark."""
 
 _DYNAMIC_WORDS = {
     "pianississimo": "ppp",
@@ -36,7 +36,7 @@ ARTICULATIONS = _words(
     "sordino spic spiccato stac stacc staccatissimo staccato sul sus sustain sustained susvib tenuto tongue trem "
     "tremolo trill vib vibrato"
 )
-"""Words that say how a note is played; anything else in a file name is not taken for an articulation."""
+"""Words that are read as articulations in file names; no other word is."""
 
 _FAMILIES = {
     "strings": "strings string bowed violin viola cello violoncello contrabass double_bass violin_section "
@@ -68,7 +68,7 @@ _FAMILY_FOLDERS = _words(
 
 
 def note_name(midi: float) -> str:
-    """Name of the MIDI pitch, rounded to a semitone: 69 is A4, 60 is C4, 61 is C#4."""
+    """Name of a MIDI pitch, rounded to a semitone: 69 is A4, 60 is C4, 61 is C#4."""
     number = round(midi)
     return f"{_PITCH_CLASSES[number % 12]}{number // 12 - 1}"
 
@@ -87,7 +87,7 @@ def parse_note(text: str | float) -> float:
         midi = _number(text)
     if not 0 <= midi <= 127:
         raise LibraryError(
-            f"{text!r} is not a pitch; a note name such as A#3 or Bb3 or a MIDI number from 0 to 127 is wanted."
+            f"A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got {text!r}."
         )
     return midi
 
@@ -100,27 +100,32 @@ def _number(text: str | float) -> float:
 
 
 def parse_dynamics(text: str) -> str | None:
-    """The dynamic mark (ppp to fff) of a mark or an Italian word such as mezzo-forte; None for anything else."""
+    """Dynamic mark (ppp to fff) of a mark or an Italian word such as mezzo-forte; None for anything else."""
     word = re.sub(r"[\s_\-]", "", text.lower())
     return word if word in DYNAMICS else _DYNAMIC_WORDS.get(word)
 
 
 def velocity_of(dynamics: str | None) -> float | None:
-    """Velocity (0 to 1) that a dynamic mark stands for by the table above."""
+    """Velocity (0 to 1) of a dynamic mark, from :data:`DYNAMICS`."""
     return None if dynamics is None else DYNAMICS[dynamics] / 127
 
 
+def printable(text: str) -> str:
+    """Text with question marks for what UTF-8 cannot encode, such as raw bytes in the names of files."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def plain(text: str) -> str:
-    """A name as timbre compares it: printable, lower case, words (AltoSax has two) joined by underscores."""
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text.encode("utf-8", "replace").decode("utf-8"))
+    """A name in lower case with its words joined by underscores, as timbre compares names: AltoSax is alto_sax."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", printable(text))
     return re.sub(r"[\s_\-]+", "_", text.strip().lower()).strip("_")
 
 
 def family_of(instrument: str) -> str | None:
-    """Family of an instrument whose name timbre knows (strings, brass, woodwinds ...), else None."""
+    """Family of an instrument (strings, brass, woodwinds ...); None if its name is unknown."""
     return _FAMILY_OF.get(plain(instrument))
 
 
 def family_folder(text: str) -> str | None:
-    """Family that a folder or column names (Winds is woodwinds), else None."""
+    """Family that the name of a folder or column means (Winds is woodwinds); None if it means none."""
     return _FAMILY_OF[plain(text)] if plain(text) in _FAMILY_FOLDERS else None

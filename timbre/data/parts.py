@@ -1,4 +1,4 @@
-"""Which part of a file a note is, where it is not the whole of a sound file."""
+"""Parts of a file: a note that is not a whole sound file is an excerpt or a key of a SoundFont."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A stretch of a sound file, of a file inside an archive, or of a sample inside a SoundFont."""
+    """A stretch of a sound file, of a file in an archive, or of a sample in a SoundFont."""
 
     start: float = 0.0
-    """Seconds from the beginning."""
+    """Seconds."""
     end: float | None = None
-    """Seconds from the beginning; None is the end of the file."""
+    """Seconds; None is the end of the sound."""
     member: str | None = None
-    """Name of the file inside an archive, or number of the sample in a SoundFont; None is the file itself."""
+    """Name of the file in the archive, or index of the sample in the SoundFont; None is the file itself."""
 
     def __str__(self) -> str:
         until = "" if self.end is None else f"{self.end:.3f}"
@@ -26,7 +26,7 @@ class SoundFontVoice:
     """One key of a SoundFont's preset, to be rendered by a synthesizer."""
 
     bank: int
-    """MIDI bank; 128 holds the drum kits."""
+    """MIDI bank; 128 contains the drum kits."""
     program: int
     """MIDI program, 0 to 127."""
     key: int
@@ -34,7 +34,7 @@ class SoundFontVoice:
     velocity: int
     """MIDI velocity, 1 to 127."""
     sample: str = ""
-    """The recording that sounds there: notes that share it are transposed copies of one another."""
+    """Recording that sounds there: notes with the same one are transposed copies of one another."""
 
     def __str__(self) -> str:
         return f"{self.bank}:{self.program} key {self.key} velocity {self.velocity}"
@@ -44,15 +44,15 @@ Part = Excerpt | SoundFontVoice
 
 
 def to_dict(part: Part | None) -> dict[str, Any] | None:
-    """A part as plain values, without those that are as usual."""
+    """A part as plain values, without empty ones."""
     return None if part is None else {name: value for name, value in asdict(part).items() if value not in (None, "")}
 
 
 def from_dict(values: dict[str, Any] | None) -> Part | None:
-    """Read back what :func:`to_dict` made.
+    """The part whose :func:`to_dict` is `values`.
 
     Raises:
-        TypeError: if they are the values of no part.
+        TypeError: if they are not the values of a part.
     """
     if values is None:
         return None

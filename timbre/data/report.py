@@ -1,4 +1,4 @@
-"""What a scan found, kept and dropped, what is doubtful, and why."""
+"""Report of a scan: the sounds it kept, dropped and flagged, and the reasons."""
 
 import re
 from collections import Counter, defaultdict
@@ -7,49 +7,47 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from timbre.data.names import note_name
+from timbre.data.names import note_name, printable
 from timbre.data.note import Note
 from timbre.errors import LibraryError
 
-_MOST_LINES = 40  # of flagged or dropped notes in the table
+_MOST_LINES = 40  # for flagged or dropped notes in the table
 
 
 class Dropped(NamedTuple):
-    """A file, or a row of a table, that did not become a note."""
+    """A file, or a row of a table, that is not a note of the library."""
 
     file: str
-    """Its path relative to the library's folder."""
+    """Path relative to the library's folder."""
     reason: str
-    """Why, in a few words."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The account of a scan. Every file is either kept or dropped: `found` is always their sum."""
+    """Report of a scan. Every file is either kept or dropped: `found` is their sum."""
 
     root: Path
     """The library's folder."""
     labels: str
-    """Where instrument, pitch and dynamics come from: the name of a table, or "folder and file names"."""
-    notes: tuple[Note, ...] = field(repr=False)
+    """Source of instrument, pitch and dynamics: the name of a table, or "folder and file names"."""
+    notes: tuple[Note, ...] = field(default=(), repr=False)
     """The notes kept."""
     dropped: tuple[Dropped, ...] = ()
-    """What was left out."""
     ignored: int = 0
-    """Files that are not sound (texts, pictures, hidden files)."""
+    """Number of files that are not sounds (texts, images, hidden files)."""
     remarks: tuple[str, ...] = ()
-    """Sentences about the library or an instrument as a whole, each as "kind: a few words"."""
+    """Remarks on the library or an instrument as a whole, each as "kind: description"."""
     reader: str = ""
-    """Name of the reader that understood the library."""
+    """Name of the reader that read the library."""
 
     @property
     def found(self) -> int:
-        """Sound files found, and table rows without a file of their own."""
+        """Number of sound files, and of table rows without a file of their own."""
         return self.kept + len(self.dropped)
 
     @property
     def kept(self) -> int:
-        """Notes kept."""
+        """Number of notes kept."""
         return len(self.notes)
 
     @property
@@ -59,14 +57,14 @@ class Report:
 
     @property
     def minutes(self) -> float:
-        """Length of the kept notes together, in minutes."""
+        """Total duration of the kept notes, minutes."""
         return sum(note.duration for note in self.notes) / 60
 
     def require_no_flags(self) -> None:
-        """Refuse a library of which something is doubtful.
+        """Refuse a library with flags.
 
         Raises:
-            LibraryError: if any note has a flag; it names the first three.
+            LibraryError: if any note has a flag; it lists the first three.
         """
         if flagged := self.flagged:
             first = "; ".join(f"{note.name}: {note.flags[0]}" for note in flagged[:3])
@@ -74,11 +72,10 @@ class Report:
             raise LibraryError(f"{len(flagged)} of {self.kept} notes in {self.root} have flags ({first}{more}).")
 
     def table(self) -> str:
-        """The account as text: totals, a line for each instrument, the flagged notes, the dropped files, remarks."""
+        """The report as text: totals, a line for each instrument, flagged notes, dropped files, remarks."""
         remarks = ["", "remarks:", *(f"  {remark}" for remark in self.remarks)] if self.remarks else []
         parts = (self._totals(), [""], self._instruments(), self._flagged(), self._dropped(), remarks)
-        text = "\n".join(line for lines in parts for line in lines)
-        return text.encode("utf-8", "replace").decode("utf-8")  # file names may hold bytes that cannot be printed
+        return printable("\n".join(line for lines in parts for line in lines))
 
     def _totals(self) -> list[str]:
         flagged = f", {len(self.flagged)} flagged" if self.flagged else ""
@@ -101,7 +98,7 @@ class Report:
         return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
 
     def _flagged(self) -> list[str]:
-        lines = [f"  {note.name} ({place_of(note, self.root)}): {'; '.join(note.flags)}" for note in self.flagged]
+        lines = [f"  {note.name} ({file_and_part(note, self.root)}): {'; '.join(note.flags)}" for note in self.flagged]
         more = [f"  and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
         return ["", "flagged:", *lines[:_MOST_LINES], *more] if lines else []
 
@@ -112,14 +109,14 @@ class Report:
         return ["", "dropped:", *lines] if lines else []
 
 
-def place_of(note: Note, root: Path) -> str:
-    """Where a note is: its file, relative to the library's folder if it lies in there, and the part of it."""
+def file_and_part(note: Note, root: Path) -> str:
+    """The file of a note, relative to the library's folder if it lies inside, and the part of the file."""
     file = note.file.relative_to(root) if note.file.is_relative_to(root) else note.file
     return file.as_posix() + (f", {note.part}" if note.part else "")
 
 
 def _by_reason(dropped: Iterable[Dropped]) -> list[str]:
-    """A line for each reason, whatever the numbers in it, the most frequent first."""
+    """A line for each reason (regardless of the numbers in it), the most frequent first."""
     groups: dict[str, list[Dropped]] = defaultdict(list)
     for item in dropped:
         groups[re.sub(r"\d+", "0", item.reason)].append(item)
@@ -130,7 +127,7 @@ def _by_reason(dropped: Iterable[Dropped]) -> list[str]:
 
 
 def _summary(name: str, notes: list[Note]) -> tuple[str, str, str, str, str, str, str]:
-    """Cells of an instrument's line: family, notes, pitch range, dynamics, minutes, flags."""
+    """Cells of an instrument's line: name, family, notes, pitch range, dynamics, minutes, flags."""
     pitches = [note.pitch for note in notes if note.pitch is not None]
     span = f"{note_name(min(pitches))}-{note_name(max(pitches))}" if pitches else "unpitched"
     dynamics = Counter(note.dynamics for note in notes if note.dynamics)

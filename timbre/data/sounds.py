@@ -1,4 +1,4 @@
-"""From a note to its sound: the one way, wherever the sound is kept."""
+"""Reading of sounds from files, archives and SoundFonts."""
 
 import io
 import lzma
@@ -17,8 +17,8 @@ from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError
 
 LARGEST_MEMBER = 1 << 28
-"""Bytes that a compressed sound may unpack to; half an hour of stereo has fewer."""
-_MOST_CHUNKS = 1000  # of a WAV file, before the search for its root key ends
+"""Most bytes that a compressed sound may unpack to: more than half an hour of stereo."""
+_MOST_CHUNKS = 1000  # of a WAV file that are searched for its root key
 UNPACKING = (
     OSError,
     EOFError,
@@ -31,15 +31,15 @@ UNPACKING = (
     lzma.LZMAError,
     zipfile.BadZipFile,
 )
-"""What zipfile raises for archives that are damaged, encrypted, or packed in a way that it does not know."""
+"""Exceptions of zipfile for archives that are damaged, encrypted or compressed by an unknown method."""
 
 
 def read_part(file: Path, part: Part | None = None) -> Audio:
-    """The sound of a file, of a stretch of it, of a member of an archive, or of a rendered key of a SoundFont.
+    """The sound of a file, or of an excerpt of it, or of a SoundFont's key, rendered.
 
     Raises:
-        AudioError: if it cannot be read, or what is asked for is not in it.
-        DeviceError: if a SoundFont is to be rendered and no synthesizer is installed.
+        AudioError: if it cannot be read, or there is no such part.
+        DeviceError: if a key has to be rendered and no synthesizer is installed.
     """
     if part is None:
         return read(file)
@@ -49,7 +49,7 @@ def read_part(file: Path, part: Part | None = None) -> Audio:
 
 
 def excerpt(audio: Audio, part: Excerpt, file: Path) -> Audio:
-    """The stretch of a sound that a part names; `file` is for the message.
+    """The stretch of a sound that an excerpt names; `file` is for messages.
 
     Raises:
         AudioError: if the stretch lies outside the sound.
@@ -58,10 +58,10 @@ def excerpt(audio: Audio, part: Excerpt, file: Path) -> Audio:
         first = round(part.start * audio.sample_rate)
         last = None if part.end is None else round(part.end * audio.sample_rate)
     except (OverflowError, ValueError) as error:  # infinite, or not a number
-        raise AudioError(f"{file}: {part} is no stretch of a sound.") from error
+        raise AudioError(f"{file}: {part} is not a stretch of a sound.") from error
     samples = audio.samples[:, max(0, first) : None if last is None else max(0, last)]
     if samples.shape[1] == 0:
-        raise AudioError(f"{file} is {audio.duration:.3f} s long; there is nothing at {part}.")
+        raise AudioError(f"{file}: {part} must lie inside the sound, which is {audio.duration:.3f} s long.")
     return Audio(samples, audio.sample_rate)
 
 
@@ -74,23 +74,23 @@ def _whole(file: Path, part: Excerpt) -> Audio:
 
 
 def unpacked(file: Path, member: str, largest: int = LARGEST_MEMBER) -> bytes:
-    """The bytes of a file inside a zip archive, unpacked in memory only.
+    """The bytes of a file in a zip archive, unpacked in memory.
 
     Raises:
         AudioError: if it cannot be unpacked, or unpacks to more than `largest` bytes.
     """
     try:
         with zipfile.ZipFile(file) as archive, archive.open(member) as content:
-            unpacked = content.read(largest + 1)  # its stated size may be a lie, so the read itself is bounded
+            unpacked = content.read(largest + 1)  # the declared size may be wrong, so the read itself is bounded
     except UNPACKING as error:
         raise AudioError(f"{file}: {member} cannot be unpacked: {str(error).rstrip('.')}.") from error
     if len(unpacked) > largest:
-        raise AudioError(f"{file}: {member} unpacks to more than {largest} bytes; no note is that long.")
+        raise AudioError(f"{file}: {member} unpacks to more than {largest} bytes, too many for a note.")
     return unpacked
 
 
 def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
-    """Sample rate (Hz) and number of frames, from the header of a sound file; None if it cannot be read."""
+    """Sample rate (Hz) and number of frames in the header of a sound file; None if it cannot be read."""
     try:
         header = soundfile.info(openable(file if member is None else io.BytesIO(unpacked(file, member))))
     except (AudioError, soundfile.LibsndfileError, OSError, TypeError, UnicodeError):
@@ -99,7 +99,7 @@ def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
 
 
 def root_key(file: Path) -> float | None:
-    """MIDI pitch that the sampler chunk ("smpl") of a WAV file states; None if there is none."""
+    """MIDI pitch in the sampler chunk ("smpl") of a WAV file; None if there is none."""
     try:
         with file.open("rb") as content:
             riff = content.read(12)

@@ -1,4 +1,4 @@
-"""Which notes are for training, which to choose the best checkpoint, and which are never seen."""
+"""Splits of a library into notes for training, for the choice of the best checkpoint, and for tests."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -10,54 +10,53 @@ from timbre.data.note import Note
 from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.errors import LibraryError
 
-FEWEST = 8  # notes below which holding some out leaves nothing to learn from
-
+FEWEST = 8
+"""Fewest notes of a library to train on."""
 By = Literal["file", "pitch", "instrument", "source"]
-"""What is held out whole: recordings, pitches of an instrument, instruments, or sources."""
+"""Unit that is held out as a whole: a recording, a pitch of an instrument, an instrument, or a source."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """How a library was split; its notes carry the outcome."""
+    """Settings of a split; the notes contain its result."""
 
     by: By = "file"
-    """What was held out whole."""
+    """Unit that is held out as a whole."""
     valid: float = 0.1
-    """Share held out to choose the best checkpoint, 0 to below 0.5."""
+    """Share held out to choose the best checkpoint, from 0 to below 0.5."""
     test: float = 0.1
-    """Share never seen in training, 0 to below 0.5."""
+    """Share held out for tests, from 0 to below 0.5."""
     seed: int = 0
-    """Of the choice."""
+    """Random seed."""
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
-            raise LibraryError(f"A split by {self.by!r} was asked for; it can be by {', '.join(get_args(By))}.")
+            raise LibraryError(f"A split must be by {', '.join(get_args(By))}, got {self.by!r}.")
         for name in ("valid", "test"):
             share = getattr(self, name)
             if not (isinstance(share, int | float) and 0 <= share < 0.5):
-                raise LibraryError(f"The {name} share is {share!r}; a number from 0 to below 0.5 is wanted.")
+                raise LibraryError(f"The {name} share must be a number from 0 to below 0.5, got {share!r}.")
         if not (isinstance(self.seed, int) and self.seed >= 0):
-            raise LibraryError(f"The seed of the split is {self.seed!r}; a whole number from 0 is wanted.")
+            raise LibraryError(f"The seed of the split must be a whole number from 0, got {self.seed!r}.")
 
     def __str__(self) -> str:
         return f"by {self.by}, {self.valid:.0%} valid, {self.test:.0%} test, seed {self.seed}"
 
 
 def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = "file") -> np.ndarray:
-    """Assign every note to "train", "valid" or "test", so that what is held out is held out whole.
+    """Assign every note to "train", "valid" or "test", holding out whole units.
 
-    Units are ordered by stratum (the instrument; its family when instruments are held out), shuffled within it, and
-    every 1/share-th one is taken (systematic sampling), so that shares hold for the library and, as nearly as whole
-    units allow, for each stratum. Notes that were measured to be the same sound, and those of one performance, always
-    stay together.
+    Units are ordered by stratum (the instrument; its family when instruments are held out) and shuffled within it, and
+    every 1/share-th one is taken (systematic sampling). Shares are therefore right for the library and, up to whole
+    units, for each stratum. Notes with the same sound, and those of one performance, always stay together.
 
     Args:
         notes: the library's notes.
-        valid, test: shares of the units, 0 to 0.5; a share above 0 gets one unit at the least.
-        seed: of the shuffle.
+        valid, test: shares of the units, 0 to 0.5; a share above 0 gets at least one unit.
+        seed: random seed.
         by: the unit. "file" is a recording: a sound file with all notes in it, or a SoundFont's sample with all its
-            transposed copies; "pitch" is a semitone of an instrument, in all dynamics and takes; "instrument";
-            "source" is where a recording comes from.
+            transposed copies; "pitch" is a semitone of an instrument, with all its dynamics and takes; "instrument";
+            "source" is the origin of a recording.
 
     Returns:
         Array of strings, (notes,).
@@ -68,15 +67,15 @@ def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = 
     Division(by, valid, test, seed)
     if len(notes) < FEWEST:
         count = "1 note" if len(notes) == 1 else f"{len(notes)} notes"
-        raise LibraryError(f"The library has {count}; a space is learned from {FEWEST} or more, in as many files.")
+        raise LibraryError(f"The library must have {FEWEST} notes or more, each in a file of its own, got {count}.")
     units = _units(notes, by)
     ordered = sorted({(_stratum(note, by), unit) for note, unit in zip(notes, units, strict=True)})
     firsts = list({unit: stratum for stratum, unit in reversed(ordered)}.items())[::-1]
     shares = {"test": test, "valid": valid}
     if len(firsts) <= sum(share > 0 for share in shares.values()):
         raise LibraryError(
-            f"The library has {len(firsts)} {by}{'s' * (len(firsts) != 1)} to split by; "
-            "more are wanted to train on and to hold out. Split it by something else."
+            f"The library has {len(firsts)} {by}{'s' * (len(firsts) != 1)} to split by, too few to train on some and "
+            "hold out others. Split it by something else."
         )
     random = np.random.default_rng(seed)
     order = random.permutation(len(firsts))
@@ -88,7 +87,7 @@ def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = 
 
 
 def _units(notes: Sequence[Note], by: By) -> list[str]:
-    """The unit of each note; units that hold the same sound or performance are one."""
+    """The unit of each note; units with the same sound or performance are merged (union-find)."""
     units = [_unit(note, by) for note in notes]
     leader: dict[str, str] = {}
 
@@ -97,11 +96,11 @@ def _units(notes: Sequence[Note], by: By) -> list[str]:
             leader[unit] = unit = leader[above]
         return unit
 
-    holds: dict[Hashable, str] = {}
+    owners: dict[Hashable, str] = {}
     for note, unit in zip(notes, units, strict=True):
         for mark in (note.measured and note.measured.digest, note.recording and (note.recording,)):
             if mark:
-                first, own = find(holds.setdefault(mark, unit)), find(unit)
+                first, own = find(owners.setdefault(mark, unit)), find(unit)
                 leader[max(first, own)] = min(first, own)
     return [find(unit) for unit in units]
 
@@ -115,10 +114,6 @@ def _unit(note: Note, by: By) -> str:
         return note.source
     if by == "pitch" and note.pitch is not None:
         return f"{note.instrument} {round(note.pitch)}"
-    return _recording(note)
-
-
-def _recording(note: Note) -> str:
     if isinstance(note.part, SoundFontVoice):
         return f"{note.file} {note.part.sample or note.part}"
     member = note.part.member if isinstance(note.part, Excerpt) else None
@@ -130,15 +125,16 @@ def _stratum(note: Note, by: By) -> str:
 
 
 def _held_out(count: int, shares: dict[str, float], random: np.random.Generator) -> list[tuple[int, str]]:
+    """Ranks of the units held out, each with its part."""
     free, taken = list(range(count)), []
     for part, share in shares.items():
         wanted = max(1, round(share * count)) if share > 0 else 0
-        places: set[int] = set()
-        for k in range(wanted):  # one from each of as many stretches; where two meet at a border, the next one
-            place = int((k + random.uniform()) * len(free) / wanted)
-            while place in places:
-                place = (place + 1) % len(free)
-            places.add(place)
-        taken += [(free[place], part) for place in places]
-        free = [rank for place, rank in enumerate(free) if place not in places]
+        chosen: set[int] = set()
+        for k in range(wanted):  # one from each of equal stretches; if two meet at a border, the next one
+            index = int((k + random.uniform()) * len(free) / wanted)
+            while index in chosen:
+                index = (index + 1) % len(free)
+            chosen.add(index)
+        taken += [(free[index], part) for index in chosen]
+        free = [rank for index, rank in enumerate(free) if index not in chosen]
     return taken

@@ -1,8 +1,8 @@
-"""The library file: notes, what was measured, what was dropped, and the split, as JSON that people can read."""
+"""Library files: notes, measurements, dropped files and the split, in readable JSON."""
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,10 +23,10 @@ _NUMBERS = ("pitch", "velocity", "duration", "take")
 
 
 def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
-    """Write a library to a JSON file, one note a line; it appears whole or not at all.
+    """Write a library to a JSON file, one note a line; it appears complete or not at all.
 
-    The keys are format, version, root, labels, remarks, found, kept, ignored, split, notes, dropped. Files are
-    relative to `root`, which is relative to the library file where one of them lies inside the other.
+    The keys are format, version, root, reader, labels, remarks, found, kept, ignored, split, notes, dropped. Files are
+    relative to `root`, which is relative to the library file if one of the two folders contains the other.
 
     Raises:
         ConfigError: if the file cannot be written.
@@ -52,60 +52,62 @@ def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
 
 
 def load_library(file: str | os.PathLike[str]) -> Library:
-    """Read back what :func:`save_library` wrote.
+    """Read a library that :func:`save_library` wrote.
 
     Raises:
-        LibraryError: if it is damaged or of another version, or files of its notes are gone.
+        LibraryError: if the file is damaged or of another version, or files of its notes are missing.
     """
     path = Path(os.path.abspath(Path(file).expanduser()))
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["version"] != VERSION:
-            raise LibraryError(
-                f"{path} is a library file of version {values['version']}; this timbre reads version {VERSION}. "
-                "Scan the folder again."
-            )
-        root = Path(os.path.normpath(path.parent / values["root"]))
-        notes = [_from_dict(note, root) for note in values["notes"]]
-        dropped = tuple(Dropped(**item) for item in values["dropped"])
-        division = Division(**values["split"]) if values["split"] else None
-        report = Report(
-            root, str(values["labels"]), (), dropped, int(values["ignored"]),
-            remarks=tuple(values["remarks"]), reader=str(values["reader"]),
-        )  # fmt: skip
+        library = _parse(json.loads(path.read_text(encoding="utf-8")), path)
     except OSError as error:
         raise LibraryError(f"The library file {path} cannot be read: {error.strerror}.") from error
+    except LibraryError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        if isinstance(error, LibraryError):
-            raise
         raise LibraryError(f"The library file {path} is damaged ({error!r}); scan the folder again.") from error
-    _refuse_missing(notes, path)
-    library = Library(notes, root, report, division)
-    library.report = replace(report, notes=library.notes)
+    missing = [file for file in dict.fromkeys(note.file for note in library) if not file.is_file()]
+    if missing:
+        count = "A file" if len(missing) == 1 else f"{len(missing)} files"
+        raise LibraryError(f"{count} of the library {path} cannot be found (such as {missing[0]}); scan it again.")
     return library
 
 
 def is_library_file(file: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as :func:`save_library` begins it."""
+    """Whether a file begins like those of :func:`save_library`."""
     try:
         path = Path(file).expanduser()
         if not path.is_file():
             return False
         with path.open(encoding="utf-8") as text:
             return text.read(len(_HEAD)) == _HEAD
-    except (OSError, ValueError, RuntimeError):  # no text, a NUL in the name, no such user
+    except (OSError, ValueError, RuntimeError):  # not text, a NUL in the name, no such user
         return False
 
 
+def _parse(values: dict[str, Any], path: Path) -> Library:
+    if values["version"] != VERSION:
+        raise LibraryError(
+            f"The library file {path} must be of version {VERSION}, got {values['version']}; scan the folder again."
+        )
+    root = Path(os.path.normpath(path.parent / values["root"]))
+    report = Report(
+        root, str(values["labels"]), dropped=tuple(Dropped(**item) for item in values["dropped"]),
+        ignored=int(values["ignored"]), remarks=tuple(values["remarks"]), reader=str(values["reader"]),
+    )  # fmt: skip
+    notes = [_from_dict(note, root) for note in values["notes"]]
+    return Library(notes, root, report, Division(**values["split"]) if values["split"] else None)
+
+
 def _root(root: Path, base: Path) -> str:
-    """The library's folder as seen from the library file's; absolute where they have nothing to do with each other."""
+    """The library's folder relative to the library file's; absolute if neither contains the other."""
     if root.is_relative_to(base) or base.is_relative_to(root):
         return Path(os.path.relpath(root, base)).as_posix()
     return root.as_posix()
 
 
 def _to_dict(note: Note, root: Path) -> dict[str, Any]:
-    """A note's values; those that are not known are left out, but for the seven that everybody asks for."""
+    """A note's values, without those that are unknown except for the seven in _ALWAYS."""
     values: dict[str, Any] = {name: getattr(note, name) for name in (*_ALWAYS, *_TEXTS, *_NUMBERS)}
     values["file"] = note.file.relative_to(root).as_posix() if note.file.is_relative_to(root) else str(note.file)
     values["flags"] = list(note.flags)
@@ -129,10 +131,3 @@ def _typed(values: dict[str, Any], name: str, *kinds: type) -> Any:
     if type(values[name]) not in kinds:
         raise TypeError(f"{name} is {values[name]!r}")
     return values[name]
-
-
-def _refuse_missing(notes: list[Note], path: Path) -> None:
-    missing = [file for file in dict.fromkeys(note.file for note in notes) if not file.is_file()]
-    if missing:
-        count = "A file" if len(missing) == 1 else f"{len(missing)} files"
-        raise LibraryError(f"{count} of the library {path} cannot be found (such as {missing[0]}); scan it again.")

@@ -13,7 +13,7 @@ import numpy as np
 from timbre.data.library import Library
 from timbre.data.names import DYNAMICS, note_name
 from timbre.data.note import Note
-from timbre.data.report import Dropped, place_of
+from timbre.data.report import Dropped, file_and_part
 from timbre.errors import ConfigError
 from timbre.files import write_text
 from timbre.report._markup import Block, Heading, Picture, Table, Text, to_html, to_markdown
@@ -182,7 +182,7 @@ def _flagged(library: Library) -> Iterator[Block]:
     yield Text("They were kept, with their labels as they are; what is doubtful about them is said here.")
     kinds = Counter(kind for note in flagged for kind in {_kind(flag) for flag in note.flags})
     yield Table("By kind of flag", ["flag", "notes"], [[kind, str(count)] for kind, count in kinds.most_common()])
-    rows = [[place_of(note, library.root), note.name, "; ".join(note.flags)] for note in flagged[:_MOST_FLAGGED]]
+    rows = [[file_and_part(note, library.root), note.name, "; ".join(note.flags)] for note in flagged[:_MOST_FLAGGED]]
     more = f"the first {_MOST_FLAGGED} of {len(flagged)}; a library file has all" if len(flagged) > len(rows) else "all"
     yield Table(f"By note: {more}", ["file", "note", "flags"], rows)
 

@@ -114,10 +114,10 @@ def _table(file: BinaryIO, path: Path, name: str, start: int, size: int) -> list
 
 def _text(file: BinaryIO, start: int, size: int) -> str:
     file.seek(start)
-    return printable(file.read(min(size, _LONGEST_TEXT)))
+    return clean_text(file.read(min(size, _LONGEST_TEXT)))
 
 
-def printable(content: bytes) -> str:
+def clean_text(content: bytes) -> str:
     """Text up to the first zero byte, in UTF-8 or else as Windows writes it, its white space and control bytes gone."""
     content = content.partition(b"\0")[0]
     try:

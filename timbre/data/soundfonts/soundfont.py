@@ -12,7 +12,7 @@ import numpy as np
 
 from timbre.audio import Audio
 from timbre.audio.files import decode
-from timbre.data.soundfonts._riff import Chunks, Generators, printable, read_chunks, read_zones
+from timbre.data.soundfonts._riff import Chunks, Generators, clean_text, read_chunks, read_zones
 from timbre.errors import AudioError, LibraryError
 
 # Generators, by their numbers in the SoundFont Technical Specification 2.04, section 8.1.
@@ -135,7 +135,7 @@ def read_soundfont(path: str | os.PathLike[str]) -> SoundFont:
 def _parsed(path: Path, changed: int, size: int) -> SoundFont:
     """Kept, because every recording is asked for by itself; a file that was replaced is read again."""
     chunks = read_chunks(path)
-    samples = tuple(Sample(printable(record[0]), *record[1:]) for record in chunks.tables["shdr"][:-1])
+    samples = tuple(Sample(clean_text(record[0]), *record[1:]) for record in chunks.tables["shdr"][:-1])
     try:
         presets = tuple(sorted(_presets(chunks, samples), key=lambda preset: (preset.bank, preset.program)))
     except LibraryError as error:
@@ -204,7 +204,7 @@ def _recording(font: SoundFont, number: int) -> Audio:
 
 def _presets(chunks: Chunks, samples: tuple[Sample, ...]) -> Iterator[SoundFontPreset]:
     tables = chunks.tables
-    names = [printable(record[0]) for record in tables["inst"]]
+    names = [clean_text(record[0]) for record in tables["inst"]]
     first_bags = [record[1] for record in tables["inst"]]
     instruments = read_zones(first_bags, tables["ibag"], tables["igen"], _SAMPLE, len(samples))
     first_bags = [record[3] for record in tables["phdr"]]
@@ -221,7 +221,7 @@ def _presets(chunks: Chunks, samples: tuple[Sample, ...]) -> Iterator[SoundFontP
         ]
         heard = tuple(zone for zone in joined if zone.keys.low <= zone.keys.high)
         heard = tuple(zone for zone in heard if zone.velocities.low <= zone.velocities.high)
-        yield SoundFontPreset(record[2], record[1], printable(record[0]), heard)
+        yield SoundFontPreset(record[2], record[1], clean_text(record[0]), heard)
 
 
 def _join(outer: Generators, inner: Generators, sample: Sample, instrument: str) -> SoundFontZone:

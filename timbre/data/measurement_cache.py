@@ -1,4 +1,4 @@
-"""What was measured of files that have not changed since, so that a second scan of a library is quick."""
+"""Cache of measurements, so that a second scan of a library is fast."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import partial
 from typing import TypeVar
 
 from timbre.data import parts
@@ -14,18 +13,20 @@ from timbre.data.note import Measured, Note
 from timbre.files import cache_folder
 from timbre.version import __version__
 
-VERSION = 1  # part of every key: raise it when what is measured changes
-_BATCH = 500  # facts, at most, that are lost when a scan is killed
+VERSION = 1  # part of every key: increase it when the measurements change
+_BATCH = 500  # most measurements that are lost when a scan is killed
 _TABLE = "create table if not exists facts (note blob primary key, measured text) without rowid"
+_FIND = "select measured from facts where note = ?"
+_ADD = "insert or replace into facts values (?, ?)"
 
 T = TypeVar("T")
 
 
-class Facts:
-    """Measurements by the path, size and time of change of a file, and by the part of it.
+class MeasurementCache:
+    """Measurements by the path, size, modification time and part of a file, in an SQLite file of the cache folder.
 
-    They lie in one SQLite file in the cache folder. Where that cannot be used, nothing is remembered; a damaged file is
-    taken away. Only the thread that made the object may use it.
+    If the file cannot be used, nothing is cached; a damaged one is deleted. Only the thread that made the object may
+    use it.
     """
 
     def __init__(self) -> None:
@@ -35,14 +36,15 @@ class Facts:
         with contextlib.suppress(OSError, sqlite3.OperationalError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._connect()
-            if self._base is None:  # it was damaged, and is gone now
+            if self._base is None:  # the file was damaged and is deleted by now
                 self._connect()
 
     def find(self, notes: Iterable[Note]) -> list[Measured] | None:
-        """What is known of some notes; None unless all of them are known."""
+        """The measurements of some notes; None unless all of them are cached."""
         found: list[Measured] = []
         for note in notes:
-            rows = self._try(partial(_ask, _key(note)))
+            key = _key(note)
+            rows = self._try(lambda base, key=key: base.execute(_FIND, (key,)).fetchall())  # type: ignore[misc]
             if not rows:
                 return None
             try:
@@ -52,14 +54,14 @@ class Facts:
         return found
 
     def add(self, note: Note, measured: Measured) -> None:
-        """Remember what was measured of a note."""
+        """Cache the measurements of a note."""
         if self._base is not None and (key := _key(note)):
             self._new[key] = json.dumps(list(asdict(measured).values()))
             if len(self._new) >= _BATCH:
                 self._save()
 
     def close(self) -> None:
-        """Save what is new."""
+        """Write what is new."""
         self._save()
         if self._base is not None:
             self._base.close()
@@ -70,17 +72,21 @@ class Facts:
         self._try(lambda base: base.execute(_TABLE))
 
     def _save(self) -> None:
+        def insert(base: sqlite3.Connection) -> None:
+            with base:
+                base.executemany(_ADD, new.items())
+
         new, self._new = self._new, {}
         if new:
-            self._try(partial(_tell, new))
+            self._try(insert)
 
     def _try(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
-        """The outcome of an action, or None where it fails."""
+        """The result of an action, or None if it fails."""
         if self._base is None:
             return None
         try:
             return action(self._base)
-        except sqlite3.OperationalError:  # another scan writes, or the disk is full: nothing is remembered this time
+        except sqlite3.OperationalError:  # another scan is writing, or the disk is full: nothing is cached this time
             return None
         except sqlite3.DatabaseError:
             self._base.close()
@@ -90,17 +96,8 @@ class Facts:
             return None
 
 
-def _ask(key: bytes | None, base: sqlite3.Connection) -> list[tuple[str]]:
-    return base.execute("select measured from facts where note = ?", (key,)).fetchall()
-
-
-def _tell(new: dict[bytes, str], base: sqlite3.Connection) -> None:
-    with base:
-        base.executemany("insert or replace into facts values (?, ?)", new.items())
-
-
 def _key(note: Note) -> bytes | None:
-    """A hash of what a measurement depends on; None where the file is gone."""
+    """A hash of all that a measurement depends on; None if the file is missing."""
     try:
         status = note.file.stat()
     except OSError:
