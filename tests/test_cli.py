@@ -157,7 +157,7 @@ class TestScan:
         assert "not split: The library has 1 file to split by" in out
         assert not any(note.split for note in timbre.scan("runs-scan/library.json"))
         assert "1 file to split by" in refused("scan", tmp_path / "runs", "--split-by", "file")
-        assert "valid share is 0.7" in refused("scan", tmp_path / "runs", "--valid", "0.7")
+        assert "share must be a number from 0 to below 0.5" in refused("scan", tmp_path / "runs", "--valid", "0.7")
 
     def test_names_are_read_as_told(self, run, few_notes, tmp_path):
         for file in sorted((few_notes / "oboe").iterdir()):
@@ -181,7 +181,7 @@ class TestScan:
         assert (tmp_path / "found" / "library.json").is_file()
         assert run("scan", notes)[0] == 0
         assert run("scan", notes, "--strict", "--leave-out", "pitch,octave,duplicate")[0] == 0
-        assert "no flags of the kind 'colour'" in refused("scan", notes, "--leave-out", "colour")
+        assert "kind of a flag must be one of pitch" in refused("scan", notes, "--leave-out", "colour")
 
     def test_refusals(self, refused, tmp_path, few_notes):
         (tmp_path / "empty").mkdir()
@@ -194,7 +194,7 @@ class TestScan:
         assert "give one of them" in refused("scan", few_notes, "--format", "sfz", "--pattern", "{note}")
         assert "first:last:step" in refused("scan", few_notes, "--pitches", "60:50:1")
         assert "got 'x'" in refused("scan", few_notes, "--velocities", "x")
-        assert "valid share is 0.7" in refused("scan", few_notes, "--valid", "0.7")
+        assert "valid share must be a number from 0 to below 0.5" in refused("scan", few_notes, "--valid", "0.7")
         assert not list((tmp_path / "here").iterdir())
 
 

@@ -440,7 +440,7 @@ def test_doubtful_notes_are_left_out_on_request(tmp_path: Path) -> None:
     )
     assert clean.report.notes == clean.notes
     assert len(library.leave_out("level")) == len(library)
-    with pytest.raises(LibraryError, match="flag must be one of pitch, octave, clipping, .*, got 'colour'"):
+    with pytest.raises(LibraryError, match=r"flag must be one of pitch, octave, clipping, .*, got 'colour'"):
         library.leave_out("colour")
     with pytest.raises(LibraryError, match="All 1 notes have a flag of pitch; nothing is left"):
         library.filter(pitch="B5").leave_out("pitch")
