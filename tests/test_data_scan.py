@@ -104,13 +104,13 @@ def test_every_misfit_of_a_table_is_named(tmp_path: Path) -> None:
     assert library[1].instrument == tmp_path.name
     assert reasons(library) == {
         "a.wav": "metadata.csv, row 4 repeats a file",
-        "missing.wav": "metadata.csv, row 5 names a file that is not there",
+        "missing.wav": "metadata.csv, row 5 names a file that does not exist",
         "(metadata.csv, row 6)": "metadata.csv, row 6 names no file",
         "../outside.wav": "metadata.csv, row 7 names a file outside the library",
         "b.wav": "metadata.csv, row 8: " + WANTED + "'H4'",
         "c.wav": "metadata.csv, row 9: " + WANTED + "'200'",
-        "d.wav": "metadata.csv, row 10: velocity 'loud' is not a number from 0 to 1 or from 0 to 127",
-        "e.wav": "metadata.csv, row 11: velocity '128' is not a number from 0 to 1 or from 0 to 127",
+        "d.wav": "metadata.csv, row 10: velocity must be a number from 0 to 1 or from 0 to 127, got 'loud'",
+        "e.wav": "metadata.csv, row 11: velocity must be a number from 0 to 1 or from 0 to 127, got '128'",
         "h.wav": "not in metadata.csv",
     }
     assert library.report.found == 12
@@ -123,7 +123,9 @@ def test_which_table_counts(tmp_path: Path) -> None:
     table(tmp_path, "file,instrument\noboe_A4.wav,kazoo\n", "one.csv")
     assert timbre.scan(tmp_path).report.labels == "one.csv"
     table(tmp_path, "file,instrument\noboe_A4.wav,horn\n", "two.csv")
-    with pytest.raises(LibraryError, match=r"several tables of files \(one.csv, two.csv\); keep one of them"):
+    with pytest.raises(
+        LibraryError, match=r"must contain one table of files, got one\.csv, two\.csv; name one of them"
+    ):
         timbre.scan(tmp_path)
     table(tmp_path, "file,instrument\noboe_A4.wav,tuba\n", "Metadata.csv")
     assert timbre.scan(tmp_path).instruments == ("tuba",)
@@ -189,7 +191,7 @@ def test_velocities_from_names() -> None:
 def test_runs_of_notes_are_dropped_with_their_reason(tmp_path: Path) -> None:
     put(tmp_path, "Horn.ff.Bb1B1.wav", "Horn.ff.C2.wav")
     assert timbre.scan(tmp_path, "folders").report.dropped == (
-        Dropped("Horn.ff.Bb1B1.wav", "holds a run of notes (Bb1B1); one note in each file is wanted"),
+        Dropped("Horn.ff.Bb1B1.wav", "contains a run of notes (Bb1B1); split it into one file for each note"),
     )
 
 
@@ -230,9 +232,9 @@ def test_bad_folders_are_one_sentence(tmp_path: Path) -> None:
     for name, message in {
         "missing": "There is no folder",
         "a/silent.wav": "is a file; the folder of a library of notes is wanted",
-        "texts": "holds no sound files; a folder with WAV, FLAC, OGG, MP3 or AIFF files is wanted",
+        "texts": "contains no sound files; choose a folder with WAV, FLAC, OGG, MP3 or AIFF files",
         "a": r"None of the 1 sounds in .* can be used: silent.wav: silent\.",
-        "empty": "None of the 1 sounds in .* can be used: missing.wav: metadata.csv, row 2 names a file that is not",
+        "empty": "None of the 1 sounds in .* can be used: missing.wav: metadata.csv, row 2 names a file that does not",
     }.items():
         with pytest.raises(LibraryError, match=message):
             timbre.scan(tmp_path / name)

@@ -74,7 +74,7 @@ def test_octaves_vary_only_where_names_tell_pitches(tmp_path: Path) -> None:
 def test_runs_in_plain_folders_are_named(tmp_path: Path) -> None:
     trees_named.note(tmp_path / "horn" / "Horn_Bb1B1.wav", 34)
     (dropped,) = READERS["folders"].read(open_tree(tmp_path), Options()).dropped
-    assert dropped == ("horn/Horn_Bb1B1.wav", "holds a run of notes (Bb1B1); one note in each file is wanted")
+    assert dropped == ("horn/Horn_Bb1B1.wav", "contains a run of notes (Bb1B1); split it into one file for each note")
 
 
 # --- tables
@@ -164,7 +164,7 @@ def test_tinysol_fields(tmp_path: Path) -> None:
     assert trumpet.flags == ("quality: resampled from the neighbouring semitone",)
     assert {note.flags for note in (bass, flute, accordion)} == {()}
     assert {note.licence for note in reading.notes} == {"CC-BY-4.0"}
-    assert reading.remarks == ["4 of 6 notes were retuned digitally, says the table."]
+    assert reading.remarks == ["4 of 6 notes were retuned digitally, according to the table."]
     assert reading.octaves_vary is False
 
 
@@ -277,7 +277,7 @@ def test_iowa_runs_that_cannot_be_split_are_told_with_both_numbers(tmp_path: Pat
     trees_named.put(tmp_path / "flute.vib.pp.C7D7.aiff", trees_named.tone(84, 44100, 2.0)[4410:-4410])
     assert [reason for _, reason in READERS["iowa"].read(open_tree(tmp_path), Options()).dropped] == [
         "a run of 4 notes (C4Eb4) in which 3 separate sounds were found",
-        "its name tells a run that goes down (C5B4)",
+        "its name gives a descending run (C5B4)",
         "is damaged or no sound file that can be read: Format not recognised",
         "a run of 3 notes (C7D7) in which 1 separate sounds were found",
     ]
@@ -455,7 +455,7 @@ def test_numbers_out_of_range_are_reasons(tmp_path: Path) -> None:
     assert [note.file.name for note in reading.notes] == ["60_60.wav"]
     assert [reason.split(";")[0] for _, reason in reading.dropped] == [
         "A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got '200'",
-        "velocity 200 is larger than 127",
+        "velocity must be at most 127, got 200",
     ]
     reading = READERS["pattern"].read(open_tree(tmp_path), replace(options, pattern="{hz}_{any}.flac"))
     assert {reason for _, reason in reading.dropped} == {"its name does not follow the pattern"}
@@ -465,14 +465,14 @@ def test_numbers_out_of_range_are_reasons(tmp_path: Path) -> None:
     ("pattern", "what"),
     [
         ("{instrument}/{pitch}.wav", r"has the unknown field \{pitch\}"),
-        ("{instrument}.wav", "tells no pitch"),
+        ("{instrument}.wav", "has no pitch"),
         ("{note}_{note}", r"has \{note\} twice"),
         ("{note", "is malformed"),
         ("note}", "is malformed"),
         ("{}", r"has the unknown field \{\}"),
-        ("{note:3}", "says more in a field than its name"),
-        ("{note!r}", "says more in a field than its name"),
-        ("", "tells no pitch"),
+        ("{note:3}", "has a field with more than a name"),
+        ("{note!r}", "has a field with more than a name"),
+        ("", "has no pitch"),
         ("{any}" * 20 + "{note}", "has more than 20 fields"),
     ],
 )

@@ -171,7 +171,7 @@ class TestNotes:
         text = "<region> sample=a.wav key=60 trigger=Release_Key <region> sample=b.wav key=60 trigger=release"
         found = played(tmp_path, f"{text} <region> sample=b.wav key=60 trigger=first lovel=1")
         assert [one.file.stem for one in found] == ["b"]
-        assert dropped(tmp_path) == {"a.wav": "Oboe.sfz plays it when a key is let go"}
+        assert dropped(tmp_path) == {"a.wav": "Oboe.sfz plays it when a key is released"}
 
     def test_stretches_of_a_file(self, tmp_path: Path) -> None:
         put(tmp_path / "c.wav", np.concatenate([tone(60, RATE), tone(65, RATE)]), RATE)
@@ -184,7 +184,7 @@ class TestNotes:
 
     def test_a_file_that_ends_before_it_starts_is_dropped(self, tmp_path: Path) -> None:
         played(tmp_path, "<region> sample=a.wav key=60 offset=100000 <region> sample=b.wav key=60 offset=20 end=10")
-        assert "where nothing is left of it" in dropped(tmp_path)["all"]
+        assert "which is after its end" in dropped(tmp_path)["all"]
 
     def test_root_key_from_the_file_or_its_name(self, tmp_path: Path) -> None:
         with_root_key(tmp_path / "sub/a2.wav", 64, 64, cents=25)
@@ -298,7 +298,7 @@ class TestDecent:
     @pytest.mark.parametrize(
         ("attributes", "reason"),
         [
-            ('trigger="release"', "plays it when a key is let go"),
+            ('trigger="release"', "plays it when a key is released"),
             ('trigger="continuous"', "plays it all the time"),
             ('onLoCC64="90" onHiCC64="127"', "plays it when a controller moves"),
             ('loNote="60" hiNote="59"', "names it, but no key or velocity plays it"),

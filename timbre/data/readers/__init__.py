@@ -1,4 +1,4 @@
-"""Readers of sample libraries: one format, one module, one contract."""
+"""Readers of sample libraries: one module for each format, one contract for all."""
 
 from timbre.data.readers import (
     decent,
@@ -37,25 +37,25 @@ _MODULES = (
     folders,
 )
 READERS: dict[str, Reader] = {module.READER.name: module.READER for module in _MODULES}
-"""By name; the first that suits a tree reads it, so formats that are told by certain signs stand first."""
+"""Readers by name. The first that suits a tree reads it, so the formats with the clearest signs come first."""
 
 
 def choose(tree: Tree, name: str | None = None, options: Options = Options()) -> Reader:  # noqa: B008  (frozen)
-    """The reader called `name`, else that of patterns if the options hold one, else the first that suits the tree.
+    """The reader called `name`; without a name, that of patterns if there is a pattern, else the first that suits.
 
     Raises:
-        LibraryError: if there is no such reader, or none suits; it names what there is.
+        LibraryError: if no reader has this name, or none suits the tree.
     """
     if options.pattern is not None:
         if name not in (None, "pattern"):
-            raise LibraryError(f"A pattern of names was given together with the format {name!r}; give one of them.")
+            raise LibraryError(f"The format must be 'pattern' if a pattern is given, got {name!r}; give one of them.")
         name = "pattern"
     if name is not None:
         if name not in READERS:
-            raise LibraryError(f"There is no format {name!r}; known: {', '.join(READERS)}.")
+            raise LibraryError(f"The format must be one of {', '.join(READERS)}; got {name!r}.")
         return READERS[name]
     for reader in READERS.values():
         if reader.suits(tree):
             return reader
-    what = tree.root / tree.chosen if tree.chosen else tree.root
-    raise LibraryError(f"{what} holds no sound files; a folder with WAV, FLAC, OGG, MP3 or AIFF files is wanted.")
+    path = tree.root / tree.chosen if tree.chosen else tree.root
+    raise LibraryError(f"{path} contains no sound files; choose a folder with WAV, FLAC, OGG, MP3 or AIFF files.")

@@ -1,21 +1,22 @@
-"""Tables of files and labels, in CSV or JSON: what the readers of such libraries share."""
+"""Tables of files and labels in CSV or JSON, for the readers of libraries that have one."""
 
 import csv
 import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
 from timbre.data.note import Note
+from timbre.data.readers._reader import Options, Reader, Reading, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
-# Column names are compared in lower case without brackets and punctuation; the first that is there and filled counts.
+# Column names are compared in lower case without brackets and punctuation; the first filled one of each tuple counts.
 _COLUMNS = {
     "file": ("file", "path", "filename", "file name", "file path", "filepath"),
     "instrument": ("instrument", "instrument in full", "instrument name", "instrument abbr"),
@@ -35,16 +36,46 @@ _SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _BLANK = {"", "-", "n/a", "na", "nan", "none", "null", "unknown", "unpitched"}
-_HEAD = 1 << 16  # bytes; no header is longer
+_HEAD = 1 << 16  # bytes; longer than any header
 
 Row = dict[str, str]
-"""The filled cells of an entry, by the plain names of their columns."""
+"""The filled cells of an entry by the plain names of their columns."""
 Entry = tuple[str, Row | None]
-"""Where an entry stands ("row 4"), and its cells; None if it is no entry at all."""
+"""Position of an entry ("row 4") and its cells; None if it is not an entry."""
+
+
+def table_reader(
+    name: str,
+    title: str,
+    table: str,
+    note_of: Callable[[Path, Row], Note],
+    cells_of: Callable[[Row], Row],
+    remarks_of: Callable[[list[Entry]], list[str]],
+) -> Reader:
+    """A reader of a library that is recognised by the name of its table, wherever the table and the sounds lie.
+
+    Args:
+        name: name of the reader.
+        title: the format in a few words.
+        table: name of the table.
+        note_of: makes a note from a file and its row; may raise LibraryError.
+        cells_of: prepares the cells of a row.
+        remarks_of: remarks on the entries of the table.
+    """
+
+    def read(tree: Tree, options: Options) -> Reading:
+        file = next(iter(tree.named(table.lower())), None)
+        if file is None:
+            raise LibraryError(f"{tree.root} must contain {table}, which comes with the library; put it there.")
+        listed = [(position, row and cells_of(row)) for position, row in entries(tree, file)]
+        outcomes = read_entries(tree, file, listed, note_of, _by_ending(tree))
+        return Reading(*separate(outcomes), file, remarks=remarks_of(listed))
+
+    return Reader(name, title, lambda tree: bool(tree.named(table.lower())), read)
 
 
 def column(row: Row, name: str) -> str | None:
-    """What a row says of one of timbre's own fields, under whichever of its names; None if nothing."""
+    """The cell for one of timbre's fields, under any of its column names; None if it is empty."""
     return next((row[alias] for alias in _COLUMNS[name] if alias in row), None)
 
 
@@ -52,7 +83,7 @@ def entries(tree: Tree, table: str) -> list[Entry]:
     """The entries of a CSV or JSON table of the tree.
 
     Raises:
-        LibraryError: if it cannot be read as that, or a JSON file holds no objects.
+        LibraryError: if it cannot be read as CSV or JSON, or a JSON file contains no objects.
     """
     return _json_entries(tree, table) if table.lower().endswith(".json") else _csv_entries(tree, table)
 
@@ -80,41 +111,36 @@ def read_entries(
     listed: Iterable[Entry],
     note_of: Callable[[Path, Row], Note],
     find: Callable[[str], str | None] | None = None,
-) -> tuple[list[Note], list[Dropped]]:
-    """The notes of a table, in its order, and what does not fit: entries without a file, files without an entry.
+) -> Iterator[Note | Dropped]:
+    """A note for each entry of a table, in its order; entries without a file and files without an entry are dropped.
 
     Args:
         tree: the library.
         table: the table, relative to the root.
         listed: its entries.
-        note_of: makes a note of a file and its row; it may raise LibraryError.
-        find: the file of the tree that a reference means; by default one relative to the table's folder.
+        note_of: makes a note from a file and its row; may raise LibraryError.
+        find: returns the file of the tree for a reference; default: relative to the table's folder.
     """
     base, name = os.path.split(table)
-    notes: list[Note] = []
-    dropped: list[Dropped] = []
-    unlisted = {} if tree.chosen else dict.fromkeys(tree.sounds)
-    seen: set[str] = set()
-    for place, row in listed:
+    used: set[str] = set()
+    for position, row in listed:
         reference = _relative(column(row or {}, "file"))
         file = find(reference) if find else tree.find(reference, base)
-        repeated = f"{place} repeats a file" if file in seen else None
-        outcome = repeated or _outcome(tree, place, row, reference, file, note_of)
-        if isinstance(outcome, Note):
-            notes.append(outcome)
+        repeated = f"{position} repeats a file" if file in used else None
+        outcome = repeated or _outcome(tree, position, row, reference, file, note_of)
+        if isinstance(outcome, str):
+            yield Dropped(file or reference or f"({name}, {position})", f"{name}, {outcome}")
         else:
-            dropped.append(Dropped(file or reference or f"({name}, {place})", f"{name}, {outcome}"))
-        if file is not None:
-            seen.add(file)
-            unlisted.pop(file, None)
-    return notes, dropped + [Dropped(file, f"not in {name}") for file in unlisted]
+            yield outcome
+        used |= set() if file is None else {file}
+    yield from unlisted(tree, used, f"not in {name}")
 
 
 def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0) -> Note:
-    """The note that a row describes; velocities are shares of `velocity_scale`.
+    """The note of a row; its velocity is divided by `velocity_scale`.
 
     Raises:
-        LibraryError: if its pitch or velocity cannot be understood.
+        LibraryError: if the pitch or the velocity is not valid.
     """
     mark, number = column(row, "dynamics"), column(row, "velocity")
     dynamics = parse_dynamics(mark) if mark else None
@@ -137,22 +163,8 @@ def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0) -> Note:
     )
 
 
-def by_ending(tree: Tree) -> Callable[[str], str | None]:
-    """Finds the one file whose path ends with a reference: for tables kept apart from the sounds they list."""
-    known: dict[str, list[str]] = {}
-    for file in tree.files:
-        known.setdefault(os.path.basename(file).lower(), []).append(file)
-
-    def find(reference: str) -> str | None:
-        ending = "/" + reference.lower()
-        found = [f for f in known.get(os.path.basename(reference).lower(), ()) if f"/{f}".lower().endswith(ending)]
-        return found[0] if len(found) == 1 else None
-
-    return find
-
-
 def load_json(tree: Tree, file: str) -> Any:
-    """What a JSON file of the tree holds.
+    """The content of a JSON file of the tree.
 
     Raises:
         LibraryError: if it cannot be read as JSON.
@@ -164,41 +176,56 @@ def load_json(tree: Tree, file: str) -> Any:
         raise LibraryError(f"{tree.root / file} cannot be read as JSON: {error}.") from error
 
 
-def _outcome(
-    tree: Tree, place: str, row: Row | None, reference: str, file: str | None, note_of: Callable[[Path, Row], Note]
-) -> Note | str:
-    """The note of an entry, or why there is none."""
-    if row is None:
-        return f"{place} is no object"
-    if not reference:
-        return f"{place} names no file"
-    if os.path.isabs(reference) or re.match(r"\.\.(/|$)|[A-Za-z]:", reference):
-        return f"{place} names a file outside the library"
-    if file is None:
-        return f"{place} names a file that is not there"
-    try:
-        return note_of(tree.root / file, row)
-    except LibraryError as error:
-        return f"{place}: {str(error).rstrip('.')}"
-
-
-def _velocity(number: str, scale: float) -> float:
-    if not _is_number(number) or not 0 <= float(number) <= scale:
-        raise LibraryError(f"velocity {number!r} is not a number from 0 to 1 or from 0 to 127")
-    return float(number) / scale
-
-
 def velocity_scale(listed: list[Entry]) -> float:
-    """127 for a column of MIDI velocities, 1 for one of shares."""
+    """127 if the column has MIDI velocities, 1 if it has values from 0 to 1."""
     cells = [column(row, "velocity") or "" for _, row in listed if row]
     values = [float(cell) for cell in cells if _is_number(cell)]
     return 1.0 if values and max(values) <= 1 else 127.0
 
 
 def names_pitches(listed: list[Entry]) -> bool:
-    """Whether some pitches are note names, whose octaves depend on a convention, and not numbers."""
+    """Whether any pitch is a note name, whose octave depends on a convention, and not a number."""
     cells = [column(row, "pitch") for _, row in listed if row]
     return any(cell and not _is_number(cell) for cell in cells)
+
+
+def _by_ending(tree: Tree) -> Callable[[str], str | None]:
+    """A function that returns the only file whose path ends with a reference."""
+    by_name: dict[str, list[str]] = {}
+    for file in tree.files:
+        by_name.setdefault(os.path.basename(file).lower(), []).append(file)
+
+    def find(reference: str) -> str | None:
+        ending = "/" + reference.lower()
+        named = by_name.get(os.path.basename(reference).lower(), ())
+        matches = [file for file in named if f"/{file}".lower().endswith(ending)]
+        return matches[0] if len(matches) == 1 else None
+
+    return find
+
+
+def _outcome(
+    tree: Tree, position: str, row: Row | None, reference: str, file: str | None, note_of: Callable[[Path, Row], Note]
+) -> Note | str:
+    """The note of an entry, or the reason why there is none."""
+    if row is None:
+        return f"{position} is not an object"
+    if not reference:
+        return f"{position} names no file"
+    if os.path.isabs(reference) or re.match(r"\.\.(/|$)|[A-Za-z]:", reference):
+        return f"{position} names a file outside the library"
+    if file is None:
+        return f"{position} names a file that does not exist"
+    try:
+        return note_of(tree.root / file, row)
+    except LibraryError as error:
+        return f"{position}: {str(error).rstrip('.')}"
+
+
+def _velocity(number: str, scale: float) -> float:
+    if not _is_number(number) or not 0 <= float(number) <= scale:
+        raise LibraryError(f"velocity must be a number from 0 to 1 or from 0 to 127, got {number!r}")
+    return float(number) / scale
 
 
 def _is_number(text: str) -> bool:
@@ -206,7 +233,7 @@ def _is_number(text: str) -> bool:
 
 
 def _relative(cell: str | None) -> str:
-    """A file cell as a normalised relative path; tables written on Windows use backslashes."""
+    """A file cell as a normalised relative path; tables written on Windows have backslashes."""
     return os.path.normpath(cell.replace("\\", "/")).replace("\\", "/") if cell else ""
 
 
@@ -223,14 +250,17 @@ def _filled(pairs: Iterable[tuple[str, str]]) -> Row:
 
 
 def _csv_entries(tree: Tree, table: str) -> list[Entry]:
-    """The rows of a CSV file (the header is number 1), as spreadsheets write it: with commas, semicolons or tabs."""
+    """The rows of a CSV file with commas, semicolons or tabs; the header is row 1, empty rows are left out."""
     try:
         header, *lines = _cells(tree.text(table)) or [[]]
     except csv.Error as error:
         raise LibraryError(f"The table {tree.root / table} cannot be read as CSV: {error}.") from error
     names = [_plain_column(cell) for cell in header]
-    rows = [(f"row {number}", _filled(zip(names, line, strict=False))) for number, line in enumerate(lines, start=2)]
-    return [(place, row) for (place, row), line in zip(rows, lines, strict=True) if any(cell.strip() for cell in line)]
+    return [
+        (f"row {number}", _filled(zip(names, line, strict=False)))
+        for number, line in enumerate(lines, start=2)
+        if any(cell.strip() for cell in line)
+    ]
 
 
 def _cells(text: str) -> list[list[str]]:
@@ -239,24 +269,18 @@ def _cells(text: str) -> list[list[str]]:
 
 
 def _json_entries(tree: Tree, table: str) -> list[Entry]:
-    """The objects of a JSON list, or of an object that names a file for each."""
+    """The objects of a JSON list, or of an object whose keys are the files."""
     content = load_json(tree, table)
-    named = content.items() if isinstance(content, dict) else [("", value) for value in _listed(content)]
-    found: list[Entry] = []
+    values = content if isinstance(content, list) else []
+    named = content.items() if isinstance(content, dict) else [("", value) for value in values]
+    listed: list[Entry] = []
     for number, (name, value) in enumerate(named, start=1):
         row = None
         if isinstance(value, dict):
-            row = _filled((_plain_column(key), str(cell)) for key, cell in value.items() if _is_plain(cell))
+            cells = ((key, cell) for key, cell in value.items() if isinstance(cell, str | int | float))
+            row = _filled((_plain_column(key), str(cell)) for key, cell in cells)
             row |= {"file": name} if name and column(row, "file") is None else {}
-        found.append((f"entry {number}", row))
-    if not any(row is not None for _, row in found):
-        raise LibraryError(f"{tree.root / table} describes no files; a list of objects, each for a file, is wanted.")
-    return found
-
-
-def _listed(content: Any) -> list[Any]:
-    return content if isinstance(content, list) else []
-
-
-def _is_plain(cell: Any) -> bool:
-    return isinstance(cell, str | int | float)
+        listed.append((f"entry {number}", row))
+    if not any(row is not None for _, row in listed):
+        raise LibraryError(f"{tree.root / table} must contain a list of objects, one for each file; it has none.")
+    return listed

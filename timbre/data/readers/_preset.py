@@ -1,4 +1,4 @@
-"""What the names of samplers' presets, of their groups and of their key switches say."""
+"""Labels in the names of samplers' presets, of their groups and of their key switches."""
 
 import re
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 from timbre.data.names import ARTICULATIONS, DYNAMICS, family_folder, family_of, plain
 
-_UNTOLD = {"ks", "keyswitch", "legacy"}  # they say how a preset is built, not how notes were played
+_BUILD = {"ks", "keyswitch", "legacy"}  # how a preset is built, not how notes are played
 _RELEASES = {"rel", "release", "releases"}
-_MANNERS = ARTICULATIONS | _UNTOLD | _RELEASES | {"nv", "vb", "rolls", "sustains", "quiet", "loud"}
+_MANNERS = ARTICULATIONS | _BUILD | _RELEASES | {"nv", "vb", "rolls", "sustains", "quiet", "loud"}
 _GENERAL = {"programs", "presets", "instruments", "sfz", "samples", "data", "mappings"}
 _MOST_WORDS = 12
 _SHOWN = 120
@@ -17,23 +17,22 @@ _SHOWN = 120
 
 @dataclass(frozen=True)
 class PresetLabels:
-    """What the name of a preset says."""
+    """The labels in the name of a preset."""
 
     file: str
-    """The preset, relative to the library's folder or to the archive that it is in."""
+    """The preset, relative to the library's folder or to the archive that contains it."""
     instrument: str
     family: str | None
     articulation: str | None
     dynamics: str | None
     releases: bool
-    """Whether its name says that it plays the ends of notes."""
+    """Whether it plays the releases of notes, by its name."""
 
 
 def preset_of(file: str, root: str) -> PresetLabels:
-    """What the name of a preset says, or of the folders around it; `root` is the name of the library's own.
+    """The labels in the name of a preset, or in the names of its folders; `root` is the name of the library's folder.
 
-    CelloEnsPizz is a cello_ens played pizz; of names such as "Saxello - Staccato" the second part says how it is
-    played.
+    CelloEnsPizz is a cello_ens played pizz; in names such as "Saxello - Staccato" the second part is the articulation.
     """
     path = PurePosixPath(file)
     head, _, tail = path.stem.partition(" - ")
@@ -41,7 +40,7 @@ def preset_of(file: str, root: str) -> PresetLabels:
     manners = words_of(tail) or [word for word in words if word in _MANNERS]
     telling = words if tail else [word for word in words if word not in _MANNERS]
     telling = telling[:1] + [word for word in telling[1:] if not _is_mark(word)]
-    while len(telling) > 1 and telling[0].isdigit():  # the presets of a library are often numbered
+    while len(telling) > 1 and telling[0].isdigit():  # presets are often numbered
         telling.pop(0)
     folders = [root, *path.parts[:-1]]
     while not telling and folders:
@@ -52,27 +51,27 @@ def preset_of(file: str, root: str) -> PresetLabels:
         file=file,
         instrument="_".join(telling) or plain(shown(path.stem)) or "unknown",
         family=known[1] if known else None,
-        articulation="-".join(word for word in manners if word not in _UNTOLD and not _is_mark(word)) or None,
+        articulation="-".join(word for word in manners if word not in _BUILD and not _is_mark(word)) or None,
         dynamics=next(filter(_is_mark, words[1:] + words_of(tail)), None),
         releases=not _RELEASES.isdisjoint(manners),
     )
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a name in lower case; CelloEnsPizz and FHorn are several."""
+    """The words of a name in lower case; CelloEnsPizz has three, FHorn two."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text.encode("utf-8", "replace").decode("utf-8"))
     return [word for word in re.split(r"[\W_]+", text.lower()) if word]
 
 
 def mark_in(label: str) -> str | None:
-    """The dynamic mark that a label is, or has among its words."""
+    """The dynamic mark that a label is or contains."""
     return label.lower() if label.lower() in DYNAMICS else next(filter(_is_mark, words_of(label)), None)
 
 
 def manner_in(label: str, certain: bool = False) -> str | None:
-    """How the notes under a label are played: "C2 Sustain Non-Vibrato" is sustain-non-vibrato.
+    """The articulation in a label: sustain-non-vibrato in "C2 Sustain Non-Vibrato".
 
-    It is taken for that if it is certain to say so, or has a word for it among its words.
+    None if the label contains no known articulation, unless it is `certain` to be one.
     """
     words = [word for word in re.split(r"[^\w#]+", label.lower()) if word and not _is_mark(word)]
     words = words[1:] if words and re.fullmatch(r"[a-g][#b]?-?\d", words[0]) else words
@@ -81,7 +80,7 @@ def manner_in(label: str, certain: bool = False) -> str | None:
 
 @lru_cache(maxsize=4096)
 def known_in(name: str) -> tuple[str, str] | None:
-    """The longest known instrument in a name, the last of several, and its family: a Baroque Alto Recorder is one."""
+    """The longest known instrument in a name, or the last of several, and its family."""
     words = words_of(name)[:_MOST_WORDS]
     for length in range(len(words), 0, -1):
         for start in range(len(words) - length, -1, -1):
@@ -94,7 +93,7 @@ def known_in(name: str) -> tuple[str, str] | None:
 
 @lru_cache(maxsize=4096)
 def family_around(folders: str) -> str | None:
-    """Family that the innermost telling folder of a path names."""
+    """The family of the innermost folder of a path whose name has one."""
     for folder in reversed(PurePosixPath(folders).parts):
         if family := family_folder(folder):
             return family
@@ -104,11 +103,11 @@ def family_around(folders: str) -> str | None:
 
 
 def shown(text: str) -> str:
-    """A text out of a library as it may stand in a report: short, and without control characters."""
+    """A text from a library for a report: shortened and without control characters."""
     text = "".join(letter if letter.isprintable() else "?" for letter in text[: _SHOWN + 1])
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
 
 
 def _is_mark(word: str) -> bool:
-    """Whether a word of a name is a dynamic mark; single letters may be anything."""
+    """Whether a word is a dynamic mark of two or more letters; single letters may mean anything."""
     return len(word) > 1 and word in DYNAMICS

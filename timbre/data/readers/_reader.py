@@ -1,64 +1,105 @@
-"""What a reader of a library format is."""
+"""The contract of a reader of sample libraries, and what the readers share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from timbre.data.names import parse_note
 from timbre.data.note import Note
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
+_SAMPLED_NAMES = 200  # file names that are looked at to recognise a library
+
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may tell a reader. Raises LibraryError for an octave that is none of those named."""
+    """Options of the user. Raises LibraryError if `octave` is not C3, C4 or C5."""
 
     pattern: str | None = None
-    """Names of files, such as "{instrument}/{note}_{dynamics}_rr{take}.wav"."""
+    """Pattern of the file names, such as "{instrument}/{note}_{dynamics}_rr{take}.wav"."""
     octave: str | None = None
-    """The name of MIDI note 60 in the names of files: "C3", "C4" or "C5"; None lets the measured pitches vote."""
+    """Name of MIDI note 60 in file names: "C3", "C4" or "C5"; None: chosen from the measured pitches."""
     pitches: tuple[int, ...] | None = None
-    """MIDI keys at which to render SoundFonts; None is every second semitone of each preset's range."""
+    """MIDI keys at which SoundFonts are rendered; None: every second semitone of each preset's range."""
     velocities: tuple[int, ...] = (40, 80, 120)
-    """MIDI velocities at which to render them."""
+    """MIDI velocities at which SoundFonts are rendered."""
     raw: bool = False
-    """Take the samples of SoundFonts as they are instead of rendering presets."""
+    """Read the samples of SoundFonts instead of rendering the presets."""
 
     def __post_init__(self) -> None:
         if self.octave not in (None, "C3", "C4", "C5"):
-            raise LibraryError(f"The octave is {self.octave!r}; C3, C4 or C5, the name of MIDI note 60, is wanted.")
+            raise LibraryError(f"The octave must be C3, C4 or C5, the name of MIDI note 60; got {self.octave!r}.")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader made of a tree, before any sound was decoded."""
+    """The notes of a tree before any sound is decoded."""
 
     notes: list[Note]
-    """In a fixed order; durations and what is measured are filled in later."""
+    """In a fixed order; durations and measurements are filled in later."""
     dropped: list[Dropped]
-    """Sound files, or entries of a description, that are no note, each with its reason."""
+    """Sound files, or entries of a description, that are not notes, each with a reason."""
     labels: str
-    """Where the labels come from, such as "metadata.csv" or "folder and file names"."""
+    """Source of the labels, such as "metadata.csv" or "folder and file names"."""
     octaves_vary: bool = False
-    """Whether pitches were note names whose octave convention is not told by the format (C4 = 60 was assumed)."""
+    """Whether pitches are note names whose octaves the format does not define (C4 = 60 is assumed)."""
     remarks: list[str] = field(default_factory=list)
-    """Sentences about the library as a whole."""
+    """Sentences about the whole library."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A format of sample libraries. One module each; all pass the same contract test.
+    """A reader of one format of sample libraries; all readers pass the same contract test.
 
-    A reader looks at names and descriptions, and decodes sound only where it cannot do without. Every sound file
-    of the tree becomes a note or is dropped with a reason (only those that the chosen file refers to, where one was
-    chosen), and no file outside the tree's root is opened.
+    A reader uses names and descriptions, and decodes sound only where these are not enough. Every sound file of the
+    tree becomes a note or is dropped with a reason; if one file of the tree was chosen, this holds for the sounds that
+    it refers to. No file outside the tree's root is opened.
     """
 
     name: str
-    """For `--format`."""
+    """Value of `--format`."""
     title: str
-    """What it reads, in a few words."""
+    """The format in a few words."""
     suits: Callable[[Tree], bool]
-    """Whether a tree looks like this format; reads no more than the head of a file."""
+    """Whether a tree looks like this format; opens no more than the head of a file."""
     read: Callable[[Tree, Options], Reading]
-    """The notes of a tree. Raises LibraryError, in one sentence, if the description cannot be understood at all."""
+    """The notes of a tree. Raises LibraryError, in one sentence, if the description cannot be read at all."""
+
+
+def separate(outcomes: Iterable[Note | Dropped]) -> tuple[list[Note], list[Dropped]]:
+    """The notes and the dropped entries, each in their order."""
+    notes: list[Note] = []
+    dropped: list[Dropped] = []
+    for outcome in outcomes:
+        if isinstance(outcome, Note):
+            notes.append(outcome)
+        else:
+            dropped.append(outcome)
+    return notes, dropped
+
+
+def unlisted(tree: Tree, listed: Collection[str], reason: str) -> list[Dropped]:
+    """The sound files that are not `listed`, dropped for `reason`; none if one file of the tree was chosen."""
+    return [Dropped(file, reason) for file in tree.sounds if file not in listed] if tree.chosen is None else []
+
+
+def most_names_fit(tree: Tree, fits: Callable[[str], bool]) -> bool:
+    """Whether more than half of the sound files have names that fit; False if one file of the tree was chosen."""
+    sounds = [] if tree.chosen else tree.sounds
+    some = sounds[:: max(1, len(sounds) // _SAMPLED_NAMES)]
+    return 2 * sum(map(fits, some)) > len(some)
+
+
+def pitch_or_none(text: str) -> float | None:
+    """MIDI pitch of a note name (C4 is 60) or number; None if it is neither."""
+    try:
+        return parse_note(text)
+    except LibraryError:
+        return None
+
+
+def reason_of(error: Exception, path: Path) -> str:
+    """The message of an error about a file, without the path before it and the full stop."""
+    return str(error).removeprefix(f"{path} ").rstrip(".")

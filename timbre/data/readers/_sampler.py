@@ -1,42 +1,44 @@
-"""Notes from the zones of keys and velocities that a sampler's preset lays out."""
+"""Notes from the zones of samplers' presets: recordings mapped to keys and velocities."""
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from timbre.data.names import parse_note, velocity_of
+from timbre.data.names import velocity_of
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt
-from timbre.data.readers._preset import PresetLabels, family_around, known_in, manner_in, mark_in
+from timbre.data.readers._preset import PresetLabels, family_around, known_in, manner_in, mark_in, shown
+from timbre.data.readers._reader import Reading, pitch_or_none, unlisted
 from timbre.data.report import Dropped
 from timbre.data.sounds import extent
-from timbre.errors import LibraryError
+from timbre.data.tree import Listing, Tree
 
 _SAME = 0.1  # seconds: presets trim the start of one recording differently; notes lie further apart
 _LONGEST_LABEL = 200
 LARGEST = 1e9
-"""What numbers in presets are limited to."""
+"""Largest magnitude of a number in a preset."""
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(?![A-Za-z#\d.])", re.ASCII)
 
 Opcodes = Mapping[str, str]
-"""What a preset says of a zone, by name."""
+"""The settings of a zone by name."""
 
 
 @dataclass(frozen=True)
 class SampleZone:
-    """A recording as a preset spreads it over keys and velocities."""
+    """A recording, and the keys and velocities at which a preset plays it."""
 
     preset: PresetLabels
     file: str
-    """The sound, or the archive around it, relative to the library's folder."""
+    """The sound, or the archive that contains it, relative to the library's folder."""
     member: str | None
     """The sound inside the archive."""
     pitch: float | None
     """MIDI pitch of the recording itself."""
     central: bool
-    """Whether the key at which it sounds as recorded is one of those that play it."""
+    """Whether its keys include the one at which it sounds as recorded."""
     softest: float
     hardest: float
     """MIDI velocities."""
@@ -45,20 +47,58 @@ class SampleZone:
     """Frames of the sound, both included; LARGEST is its end."""
     take: int | None
     labels: tuple[str, ...]
-    """Names of the groups around it, the narrowest first."""
+    """Names of the groups that contain it, the innermost first."""
     switch: str
     """Name of the key switch that turns it on, or empty."""
     problem: str | None
-    """Why it is no note, if it is none."""
+    """Why it is not a note; None if it is one."""
 
 
-def notes_of(zones: Iterable[SampleZone], root: Path) -> tuple[list[Note], list[Dropped]]:
-    """One note for each stretch of a recording that a zone plays, named by the first preset that plays it.
+def find_samples(
+    listing: Listing, preset: str, samples: Iterable[tuple[str, Opcodes]]
+) -> tuple[list[tuple[str, Opcodes]], list[Dropped]]:
+    """The files that the references in a preset mean, with their settings; references without a file are dropped."""
+    base = posixpath.dirname(preset)
+    found: list[tuple[str, Opcodes]] = []
+    missing: dict[str, str] = {}
+    for reference, opcodes in samples:
+        if file := listing.find(reference, base):
+            found.append((file, opcodes))
+        else:
+            missing[shown(reference) or preset] = f"{preset} plays it, but it {listing.missing(reference, base)}"
+    return found, [Dropped(reference, reason) for reference, reason in missing.items()]
 
-    Among zones of one preset the one counts whose keys hold the recording's own. Recordings that no zone plays as a
-    note are dropped, for the reason of their first zone. The headers of sounds that start late or end early are read.
+
+def read_zones(tree: Tree, zones: list[SampleZone], dropped: list[Dropped], kind: str, labels: str) -> Reading:
+    """The notes of all zones; sounds that no `kind` of preset mentions are dropped."""
+    notes, without_note = _notes_of(zones, tree.root)
+    dropped = dropped + without_note
+    mentioned = {zone.file for zone in zones} | {file for file, _ in dropped}
+    return Reading(notes, dropped + unlisted(tree, mentioned, f"no {kind} plays it"), labels)
+
+
+def number_in(opcodes: Opcodes, name: str, default: float) -> float:
+    """The number at the beginning of a value, limited to plus or minus LARGEST."""
+    match = _NUMBER.match(opcodes.get(name, "")[:64])
+    return max(-LARGEST, min(LARGEST, float(match[0]))) if match else default
+
+
+def key_in(opcodes: Opcodes, name: str, default: float) -> float:
+    """The MIDI key of a value that is a number or a note name (C4 is 60); -1 means no key."""
+    text = opcodes.get(name, "")
+    if _NUMBER.match(text[:64]):
+        return number_in(opcodes, name, default)
+    key = pitch_or_none(text)
+    return default if key is None else key
+
+
+def _notes_of(zones: list[SampleZone], root: Path) -> tuple[list[Note], list[Dropped]]:
+    """One note for each stretch of a recording that a zone plays, labelled by the first preset that plays it.
+
+    Among several zones of one preset, the one whose keys include the recording's own counts. Recordings that no zone
+    plays as a note are dropped with the reason of their first zone. If a zone starts late or ends early, the header of
+    its sound is read.
     """
-    zones = list(zones)
     header = cache(lambda file, member: extent(root / file, member))
     order = {preset: number for number, preset in enumerate(dict.fromkeys(zone.preset.file for zone in zones))}
     notes: dict[int, Note] = {}
@@ -75,28 +115,11 @@ def notes_of(zones: Iterable[SampleZone], root: Path) -> tuple[list[Note], list[
     return [notes[number] for number in sorted(notes)], dropped
 
 
-def velocity(zone: SampleZone) -> float | None:
-    """Middle of the velocities that play a zone, 0 to 1; None where it is played at all of them."""
+def _velocity(zone: SampleZone) -> float | None:
+    """Middle of a zone's velocities, 0 to 1; None if all velocities play it."""
     if zone.softest <= 1 and zone.hardest >= 127:
         return None
     return min(max((zone.softest + zone.hardest) / 254, 0.0), 1.0)
-
-
-def number_in(opcodes: Opcodes, name: str, otherwise: float) -> float:
-    """The number at the beginning of a value, within a thousand million either way, as samplers read it."""
-    match = _NUMBER.match(opcodes.get(name, "")[:64])
-    return max(-LARGEST, min(LARGEST, float(match[0]))) if match else otherwise
-
-
-def key_in(opcodes: Opcodes, name: str, otherwise: float) -> float:
-    """The MIDI key of a value that is a number or a note name (C4 is 60); -1 is no key."""
-    text = opcodes.get(name, "")
-    if _NUMBER.match(text[:64]):
-        return number_in(opcodes, name, otherwise)
-    try:
-        return parse_note(text)
-    except LibraryError:
-        return otherwise
 
 
 def _note(zone: SampleZone, part: Excerpt | None, root: Path) -> Note:
@@ -104,17 +127,17 @@ def _note(zone: SampleZone, part: Excerpt | None, root: Path) -> Note:
     instrument, family = preset.instrument, preset.family
     switch, *labels = (label[:_LONGEST_LABEL] for label in (zone.switch, *zone.labels))
     known = next(filter(None, map(known_in, labels)), None)
-    if known and family in (None, "percussion"):  # of banks and drum kits, the groups say more than the preset
+    if known and family in (None, "percussion"):  # in banks and drum kits, the groups say more than the preset
         instrument, family = known
     family = family or family_around(str(PurePosixPath(zone.member or zone.file).parent))
     dynamics = _first(*map(mark_in, labels), preset.dynamics)
-    played = velocity(zone)
+    velocity = _velocity(zone)
     return Note(
         file=root / zone.file,
         instrument=instrument,
         family=family,
         pitch=None if family == "percussion" else zone.pitch,
-        velocity=velocity_of(dynamics) if played is None else played,
+        velocity=velocity_of(dynamics) if velocity is None else velocity,
         dynamics=dynamics,
         articulation=_first(manner_in(switch, certain=True), *map(manner_in, labels), preset.articulation),
         part=part,
@@ -132,7 +155,7 @@ def _part(zone: SampleZone, header: Callable[[str, str | None], tuple[int, int] 
     if zone.first > 0 or zone.last < LARGEST:
         rate, frames = header(zone.file, zone.member) or (0, 0)
         if rate and (zone.first >= frames or zone.last < zone.first):
-            return f"{zone.preset.file} plays it from frame {zone.first:.0f} on, where nothing is left of it"
+            return f"{zone.preset.file} plays it from frame {zone.first:.0f}, which is after its end"
         if rate:
             start = max(0.0, zone.first) / rate
             end = None if zone.last + 1 >= frames else (zone.last + 1) / rate
@@ -140,7 +163,7 @@ def _part(zone: SampleZone, header: Callable[[str, str | None], tuple[int, int] 
 
 
 def _is_new(part: Excerpt | None, taken: set[tuple[int, int]]) -> bool:
-    """Whether no stretch was taken that starts and ends about there; now it is."""
+    """Whether no stretch in `taken` starts and ends near this one; adds it."""
     start = int((part.start if part else 0.0) / _SAME)
     end = -2 if part is None or part.end is None else int(part.end / _SAME)
     near = {(start + early, end + late) for early in (-1, 0, 1) for late in (-1, 0, 1)}

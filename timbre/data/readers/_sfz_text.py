@@ -1,4 +1,4 @@
-"""The language of SFZ files: headers, opcodes, #define, #include (SFZ 1 and 2, and ARIA's additions)."""
+"""Parser of SFZ files: headers, opcodes, #define, #include (SFZ 1 and 2 with the extensions of ARIA)."""
 
 import itertools
 import posixpath
@@ -11,15 +11,15 @@ from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
 Region = dict[str, str]
-"""The opcodes of a region with all that it inherits, those of <control> among them."""
+"""The opcodes of a region, including those that it inherits and those of <control>."""
 
 _LEVELS = ("control", "global", "master", "group", "region")
-_TELLING = """
+_NAMES = """
     sample default_path note_offset octave_offset key lokey hikey pitch_keycenter pitch_keytrack transpose tune
     lovel hivel xfin_lovel xfin_hivel xfout_lovel xfout_hivel offset end loop_mode trigger on_cc
     seq_position seq_length lorand hirand sw_label region_label group_label master_label
 """
-_OPCODES = frozenset(_TELLING.split())
+_OPCODES = frozenset(_NAMES.split())
 _ALIASES = {"pitch": "tune", "loopmode": "loop_mode"}
 _ON_CONTROLLER = re.compile(r"(on|start)_(lo|hi)(hd)?cc\d+")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
@@ -31,30 +31,30 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _VARIABLE = re.compile(r"\$(\w+)", re.ASCII)
-_LARGEST = 1 << 24  # characters after all inclusions and substitutions; real files have a tenth of it at most
+_LARGEST = 1 << 24  # characters after all inclusions and substitutions; real files have at most a tenth of it
 _MOST_REGIONS = 100_000
 _MOST_INCLUSIONS = 5000
-_DEEPEST = 16
+_DEEPEST = 16  # files that include one another
 _LONGEST = 4096  # characters of a value; no path is longer
 _LONGEST_NAME = 64  # characters of a variable's name
 
 
 @dataclass
 class Sfz:
-    """What an SFZ file says."""
+    """The content of an SFZ file."""
 
     regions: list[Region] = field(default_factory=list)
     included: set[str] = field(default_factory=set)
-    """Files that it includes, relative to the library's folder."""
+    """Included files, relative to the library's folder."""
     dropped: list[Dropped] = field(default_factory=list)
-    """Inclusions that were refused."""
+    """Refused inclusions."""
 
 
 def parse_sfz(tree: Tree, file: str) -> Sfz:
-    """The regions of an SFZ file; inclusions are looked for beside it, then beside the file that includes.
+    """The regions of an SFZ file; included files are relative to it or, failing that, to the including file.
 
     Raises:
-        LibraryError: if it cannot be read, or is larger than any instrument once everything is included.
+        LibraryError: if it cannot be read, or is larger than any instrument with all included files.
     """
     parser = _Parser(tree, file)
     parser.run(file)
@@ -98,7 +98,7 @@ class _Parser:
             self.levels[self.level][name] = value[:_LONGEST]
 
     def _enter(self, header: str) -> None:
-        """Close the open region; a new header clears those below it, but <control> only ever adds."""
+        """End the current region; a new header clears those below it, except that <control> only adds."""
         self._close()
         self.level = header if header in _LEVELS else None
         if self.level and header != "control":
@@ -109,7 +109,7 @@ class _Parser:
         if self.level != "region":
             return
         if len(self.sfz.regions) >= _MOST_REGIONS:
-            raise LibraryError(f"{self.root} holds more than {_MOST_REGIONS} regions; no instrument has as many.")
+            raise LibraryError(f"{self.root} has more than {_MOST_REGIONS} regions; no instrument has so many.")
         region: Region = {}
         for level in self.levels.values():
             if "key" in level:
@@ -118,10 +118,10 @@ class _Parser:
         self.sfz.regions.append(region)
 
     def _include(self, reference: str) -> None:
-        beside, within = posixpath.dirname(self.root), posixpath.dirname(self.open[-1])
-        file = self.tree.find(reference, beside) or self.tree.find(reference, within)
+        base = posixpath.dirname(self.root)
+        file = self.tree.find(reference, base) or self.tree.find(reference, posixpath.dirname(self.open[-1]))
         if file is None:
-            problem = f"{self.root} includes it, but it {self.tree.missing(reference, beside)}"
+            problem = f"{self.root} includes it, but it {self.tree.missing(reference, base)}"
         elif file in self.open:
             problem = f"{self.root} includes it inside itself"
         elif len(self.open) >= _DEEPEST:
@@ -130,14 +130,14 @@ class _Parser:
             self.sfz.included.add(file)
             self.inclusions += 1
             if self.inclusions > _MOST_INCLUSIONS:
-                raise LibraryError(f"{self.root} includes more than {_MOST_INCLUSIONS} files, one time or another.")
+                raise LibraryError(f"{self.root} must include at most {_MOST_INCLUSIONS} files in all.")
             return self.run(file)
         if len(self.sfz.dropped) < _DEEPEST:
             self.sfz.dropped.append(Dropped(shown(reference), problem))
         return None
 
     def _expand(self, text: str) -> str:
-        """Put in the values of variables, each $ taking the longest name that is defined."""
+        """Replace variables by their values; each $ takes the longest name that is defined."""
         if "$" not in text:
             return text
         longest = len(text)
@@ -146,7 +146,7 @@ class _Parser:
             longest = len(text)
         if longest > _LONGEST:
             raise LibraryError(
-                f"{self.root}: a value with variables has {longest} characters; at most {_LONGEST} may be."
+                f"{self.root}: a value must have at most {_LONGEST} characters with its variables, got {longest}."
             )
         self._spend(longest)
         return text
@@ -161,4 +161,4 @@ class _Parser:
     def _spend(self, characters: int) -> None:
         self.left -= characters
         if self.left < 0:
-            raise LibraryError(f"{self.root} has more than {_LARGEST} characters with all that it includes.")
+            raise LibraryError(f"{self.root} must have at most {_LARGEST} characters with all included files.")

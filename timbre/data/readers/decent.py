@@ -3,40 +3,39 @@
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from xml.parsers import expat
 
 from timbre.data.readers._preset import PresetLabels, preset_of, shown
-from timbre.data.readers._reader import Options, Reader, Reading
-from timbre.data.readers._sampler import LARGEST, SampleZone, key_in, notes_of, number_in
+from timbre.data.readers._reader import Options, Reader, Reading, reason_of
+from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, find_samples, key_in, number_in, read_zones
 from timbre.data.report import Dropped
 from timbre.data.sounds import LARGEST_MEMBER, UNPACKING, unpacked
 from timbre.data.tree import FOREIGN, SOUND, Listing, Tree, decoded
 from timbre.errors import AudioError, LibraryError
 
-_TELLING = """
+_NAMES = """
     path rootnote lonote hinote lovel hivel start end tuning grouptuning globaltuning pitchkeytrack trigger oncc
     seqmode seqposition name
 """
-_ATTRIBUTES = frozenset(_TELLING.split())
+_ATTRIBUTES = frozenset(_NAMES.split())
 _ON_CONTROLLER = re.compile(r"on(lo|hi)cc\d+")
 _LARGEST = 1 << 24  # bytes of a preset
 _LONGEST = 4096  # characters of an attribute; no path is longer
 _MOST_SAMPLES = 100_000
 _MOST_MEMBERS = 200_000
-_NEVER = {"release": "when a key is let go", "continuous": "all the time"}
+_NEVER = {"release": "when a key is released", "continuous": "all the time"}
 
 Sample = dict[str, str]
-"""The attributes of a sample, in lower case, with those of the groups around it."""
+"""The attributes of a sample and of the groups that contain it, in lower case."""
 
 
 class _Archive(Listing):
-    """The files in a .dslibrary, of which those with names that lead out of it, or that unpack too large, are refused.
+    """The files in a .dslibrary; those whose names lead out of it, or that are too large, are refused.
 
     Raises:
-        LibraryError: if it is no zip archive, or holds more files than any library.
+        LibraryError: if it is not a zip archive, or contains more files than any library.
     """
 
     outside = "lies outside the archive and is refused"
@@ -46,16 +45,16 @@ class _Archive(Listing):
             with zipfile.ZipFile(path) as archive:
                 members = [member for member in archive.infolist() if not member.is_dir()]
         except UNPACKING as error:
-            raise LibraryError(f"{path} is damaged or no .dslibrary: {str(error).rstrip('.')}.") from error
+            raise LibraryError(f"{path} is damaged or not a .dslibrary file: {str(error).rstrip('.')}.") from error
         if len(members) > _MOST_MEMBERS:
-            raise LibraryError(f"{path} holds {len(members)} files; at most {_MOST_MEMBERS} are wanted.")
+            raise LibraryError(f"{path} must contain at most {_MOST_MEMBERS} files, got {len(members)}.")
         self.path = path
         self.refused = {member.filename: why for member in members if (why := _refusal(member))}
         self.files = sorted({member.filename for member in members} - self.refused.keys())
         super().__init__(self.files)
 
     def text(self, member: str) -> str:
-        """The text of a preset inside. Raises LibraryError if it cannot be unpacked."""
+        """The text of a preset in the archive. Raises LibraryError if it cannot be unpacked."""
         try:
             return decoded(unpacked(self.path, member, _LARGEST))
         except AudioError as error:
@@ -74,69 +73,61 @@ def _refusal(member: zipfile.ZipInfo) -> str | None:
 def _read(tree: Tree, options: Options) -> Reading:
     zones: list[SampleZone] = []
     dropped: list[Dropped] = []
-    named = tree.named(".dspreset", ".dslibrary")
-    for file in named:
+    files = tree.named(".dspreset", ".dslibrary")
+    for file in files:
         try:
-            if file.lower().endswith(".dslibrary"):
-                _read_archive(tree, file, zones, dropped)
-            else:
-                _read_preset(tree, file, tree.text(file, _LARGEST), preset_of(file, tree.root.name), zones, dropped)
+            outcomes = _read_archive(tree, file) if file.lower().endswith(".dslibrary") else _read_file(tree, file)
         except LibraryError as error:
-            dropped.append(Dropped(file, str(error).removeprefix(f"{tree.root / file} ").rstrip(".")))
-    notes, unplayed = notes_of(zones, tree.root)
-    dropped += unplayed
-    if tree.chosen is None:
-        played = {zone.file for zone in zones} | {file for file, _ in dropped}
-        dropped += [Dropped(file, "no .dspreset plays it") for file in tree.sounds if file not in played]
-    return Reading(notes, dropped, tree.chosen or f"{len(named)} Decent Sampler files")
+            dropped.append(Dropped(file, reason_of(error, tree.root / file)))
+            continue
+        zones += outcomes[0]
+        dropped += outcomes[1]
+    return read_zones(tree, zones, dropped, ".dspreset", tree.chosen or f"{len(files)} Decent Sampler files")
 
 
-def _read_archive(tree: Tree, file: str, zones: list[SampleZone], dropped: list[Dropped]) -> None:
-    """Add what the presets of an archive play, and what they leave alone."""
+def _read_file(tree: Tree, file: str) -> tuple[list[SampleZone], list[Dropped]]:
+    return _read_preset(tree, tree.text(file, _LARGEST), preset_of(file, tree.root.name))
+
+
+def _read_archive(tree: Tree, file: str) -> tuple[list[SampleZone], list[Dropped]]:
+    """The zones of the presets in an archive, and what is no part of them."""
     archive = _Archive(tree.root / file)
-    inside: list[SampleZone] = []
-    for member in archive.files:
-        if member.lower().endswith(".dspreset") and not _hidden(member):
+    zones: list[SampleZone] = []
+    dropped: list[Dropped] = []
+    visible = [member for member in archive.files if not _is_hidden(member)]
+    for member in visible:
+        if member.lower().endswith(".dspreset"):
             try:
-                name = member.replace("\\", "/")
-                _read_preset(archive, name, archive.text(member), preset_of(name, Path(file).stem), inside, dropped)
+                preset = preset_of(member.replace("\\", "/"), Path(file).stem)
+                played, missing = _read_preset(archive, archive.text(member), preset)
             except LibraryError as error:
                 dropped.append(Dropped(f"{file}/{member}", str(error).rstrip(".")))
-    played = {zone.file for zone in inside}
-    sounds = [member for member in archive.files if posixpath.splitext(member)[1].lower() in SOUND | FOREIGN]
-    dropped += [Dropped(shown(f"{file}/{member}"), why) for member, why in archive.refused.items()]
-    dropped += [
-        Dropped(f"{file}/{member}", "no .dspreset plays it")
-        for member in sounds
-        if member not in played and not _hidden(member)
-    ]
-    zones += [replace(zone, file=file, member=zone.file) for zone in inside]
+                continue
+            zones += played
+            dropped += missing
+    dropped += [Dropped(shown(f"{file}/{member}"), reason) for member, reason in archive.refused.items()]
+    sounds = [member for member in visible if posixpath.splitext(member)[1].lower() in SOUND | FOREIGN]
+    mentioned = {zone.file for zone in zones}
+    dropped += [Dropped(f"{file}/{one}", "no .dspreset plays it") for one in sounds if one not in mentioned]
+    return [replace(zone, file=file, member=zone.file) for zone in zones], dropped
 
 
-def _hidden(member: str) -> bool:
+def _is_hidden(member: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in member.split("/"))
 
 
-def _read_preset(
-    place: Listing, file: str, text: str, preset: PresetLabels, zones: list[SampleZone], dropped: list[Dropped]
-) -> None:
-    """Add the samples of a preset, and those of them that are not there."""
-    beside = posixpath.dirname(file)
-    lacking: dict[str, str] = {}
-    for sample in _samples(text, file):
-        reference = sample.get("path", "")
-        if found := place.find(reference, beside):
-            zones.append(_zone(preset, sample, found))
-        else:
-            lacking[shown(reference) or file] = f"{file} plays it, but it {place.missing(reference, beside)}"
-    dropped += [Dropped(reference, why) for reference, why in lacking.items()]
+def _read_preset(listing: Listing, text: str, preset: PresetLabels) -> tuple[list[SampleZone], list[Dropped]]:
+    """The zones of a preset, and its samples that do not exist."""
+    references = ((sample.get("path", ""), sample) for sample in _samples(text, preset.file))
+    samples, missing = find_samples(listing, preset.file, references)
+    return [_zone(preset, sample, file) for file, sample in samples], missing
 
 
-def _zone(preset: PresetLabels, sample: Sample, file: str) -> SampleZone:
+def _zone(preset: PresetLabels, sample: Opcodes, file: str) -> SampleZone:
     low, high = key_in(sample, "lonote", 0.0), key_in(sample, "hinote", 127.0)
     root = key_in(sample, "rootnote", -1.0)
     softest, hardest = number_in(sample, "lovel", 0.0), number_in(sample, "hivel", 127.0)
-    in_turn = "seqposition" in sample and sample.get("seqmode", "always").lower() != "always"
+    has_takes = "seqposition" in sample and sample.get("seqmode", "always").lower() != "always"
     return SampleZone(
         preset=preset,
         file=file,
@@ -147,38 +138,37 @@ def _zone(preset: PresetLabels, sample: Sample, file: str) -> SampleZone:
         hardest=hardest,
         first=number_in(sample, "start", 0.0),
         last=number_in(sample, "end", LARGEST),
-        take=max(1, int(number_in(sample, "seqposition", 1.0))) if in_turn else None,
+        take=max(1, int(number_in(sample, "seqposition", 1.0))) if has_takes else None,
         labels=(sample["name"],) if "name" in sample else (),
         switch="",
         problem=_problem(preset, sample, low <= high and softest <= hardest),
     )
 
 
-def _pitch(sample: Sample, root: float) -> float | None:
-    """MIDI pitch of the recording, if it sounds in tune at the keys that it is mapped to."""
+def _pitch(sample: Opcodes, root: float) -> float | None:
+    """MIDI pitch of the recording; None if it does not follow the keys."""
     if root < 0 or number_in(sample, "pitchkeytrack", 1.0) == 0:
         return None
     pitch = root - sum(number_in(sample, name, 0.0) for name in ("tuning", "grouptuning", "globaltuning"))
     return pitch if 0 <= pitch <= 127 else None
 
 
-def _problem(preset: PresetLabels, sample: Sample, playable: bool) -> str | None:
-    """Why a sample is played as no note."""
-    when = _NEVER.get(sample.get("trigger", "attack").lower())
-    when = "when a controller moves" if "oncc" in sample else _NEVER["release"] if preset.releases else when
-    if when:
+def _problem(preset: PresetLabels, sample: Opcodes, playable: bool) -> str | None:
+    """Why a sample is not played as a note; None if it is."""
+    trigger = "release" if preset.releases else sample.get("trigger", "attack").lower()
+    if when := "when a controller moves" if "oncc" in sample else _NEVER.get(trigger):
         return f"{preset.file} plays it {when}"
     return None if playable else f"{preset.file} names it, but no key or velocity plays it"
 
 
-def _samples(text: str, file: str) -> Iterator[Sample]:
+def _samples(text: str, file: str) -> list[Sample]:
     """The samples of a preset, in order.
 
     Raises:
-        LibraryError: if it is not well-formed XML, declares a document type (entities could grow or read files), or
-            holds more samples than any instrument.
+        LibraryError: if it is not well-formed XML, declares a document type (its entities could grow without bound or
+            read files), or contains more samples than any instrument.
     """
-    found: list[Sample] = []
+    samples: list[Sample] = []
     groups: dict[str, Sample] = {"groups": {}, "group": {}}
 
     def start(element: str, attributes: dict[str, str]) -> None:
@@ -189,16 +179,16 @@ def _samples(text: str, file: str) -> Iterator[Sample]:
         if element.lower() in groups:
             groups[element.lower()] = own
         elif element.lower() == "sample":
-            if len(found) >= _MOST_SAMPLES:
-                raise LibraryError(f"{file} holds more than {_MOST_SAMPLES} samples; no instrument has as many.")
-            found.append(groups["groups"] | groups["group"] | own)
+            if len(samples) >= _MOST_SAMPLES:
+                raise LibraryError(f"{file} has more than {_MOST_SAMPLES} samples; no instrument has so many.")
+            samples.append(groups["groups"] | groups["group"] | own)
 
     def end(element: str) -> None:
         if element.lower() in groups:
             groups[element.lower()] = {}
 
     def refuse(*_: object) -> None:
-        raise LibraryError(f"{file} declares a document type, which no preset needs; it is refused unread.")
+        raise LibraryError(f"{file} must not declare a document type (DOCTYPE); remove it.")
 
     parser = expat.ParserCreate("utf-8")
     parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = start, end, refuse
@@ -206,7 +196,7 @@ def _samples(text: str, file: str) -> Iterator[Sample]:
         parser.Parse(text.strip().encode("utf-8", "replace"), True)
     except expat.ExpatError as error:
         raise LibraryError(f"{file} is not well-formed XML: {error}.") from error
-    yield from found
+    return samples
 
 
 READER = Reader(

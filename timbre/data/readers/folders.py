@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, plain, velocity_of
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Options, Reader, Reading, pitch_or_none
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
-from timbre.errors import LibraryError
 
 _ACCIDENTAL_AND_OCTAVE = r"(?:#|sharp|s|♯|flat|b|♭)?\d"
 _NOTE = "[A-Ga-g]" + _ACCIDENTAL_AND_OCTAVE
@@ -27,8 +26,8 @@ _MOST_LAYERS = 16  # a larger number after "v" is a MIDI velocity, not a layer
 
 
 @dataclass(frozen=True)
-class _Place:
-    """What the folders above a file say."""
+class _FolderLabels:
+    """The labels in the names of the folders around a file."""
 
     family: str | None = None
     instrument: str | None = None
@@ -37,187 +36,179 @@ class _Place:
 
 
 @dataclass
-class _Words:
-    """What the words of a file name say, before the whole library is known."""
+class _NameLabels:
+    """The labels in the name of a file."""
 
     pitch: float | None = None
     pitch_is_name: bool = False
-    """Told by a note name, whose octaves may be counted in more than one way."""
+    """Whether it comes from a note name, whose octave depends on a convention."""
     pitch_is_sure: bool = False
-    """Told by more than a bare number, which may be anything."""
+    """Whether it comes from more than a bare number, which may mean anything."""
     velocity: float | None = None
     dynamics: str | None = None
     layer: int | None = None
     take: int | None = None
     before: tuple[str, ...] = ()
-    """Words before the pitch that mean nothing else: the instrument, or an abbreviation of it."""
+    """Words before the pitch without another meaning: the instrument, or an abbreviation of it."""
     articulations: tuple[str, ...] = ()
 
 
 def read_folders(root: Path, files: Iterable[str]) -> tuple[list[Note], list[Dropped]]:
-    """The notes of a plain folder, in the order of `files` (relative to `root`), and the files that hold several notes.
+    """The notes of a plain folder, in the order of `files` (relative to `root`), and the files with several notes.
 
-    Understood: note names (A#3, As3, Bb3; C4 is 60), MIDI numbers, frequencies (110.00000, 440Hz), NSynth's
+    Recognised: note names (A#3, As3, Bb3; C4 is 60), MIDI numbers, frequencies (110.00000, 440Hz), NSynth's
     `-060-127`, dynamics (pp, forte), velocity layers (v1, vl2) and MIDI velocities (v100; also the number before a
-    frequency), repeats (rr2, or a last figure after a note name), articulations, an instrument in the nearest telling
-    folder or before the pitch, a family in a folder above. Other words are left alone.
+    frequency), takes (rr2, or a last digit after a note name), articulations, an instrument in a folder or before the
+    pitch, a family in a folder above it. Other words are ignored.
     """
     notes, dropped, _ = _read_names(root, files)
     return notes, dropped
 
 
-def spread_layers(notes: list[Note], group: list[tuple[int, int]]) -> None:
-    """Turn layers 1..K of one instrument into velocities spread evenly; larger numbers are MIDI velocities.
+def spread_layers(notes: list[tuple[Note, int | None]]) -> list[Note]:
+    """The notes with velocities from their layers: 1 to K of one instrument and articulation are evenly spaced.
 
-    Args:
-        notes: changed in place.
-        group: place in `notes` and layer of each note that has one.
+    If the largest number of an instrument and articulation is above 16, the numbers are MIDI velocities.
     """
-    most = max(layer for _, layer in group)
-    for place, layer in group:
-        if most > _MOST_LAYERS:
-            notes[place] = replace(notes[place], velocity=min(layer, 127) / 127, name="")
-        elif most > 1 and notes[place].velocity is None:
-            notes[place] = replace(notes[place], velocity=max(layer - 0.5, 0.0) / most, name="")
+    most: dict[tuple[str, str | None], int] = defaultdict(int)
+    for note, layer in notes:
+        most[note.instrument, note.articulation] = max(layer or 0, most[note.instrument, note.articulation])
+    return [_with_layer(note, layer, most[note.instrument, note.articulation]) for note, layer in notes]
+
+
+def _with_layer(note: Note, layer: int | None, most: int) -> Note:
+    if layer is not None and most > _MOST_LAYERS:
+        return replace(note, velocity=min(layer, 127) / 127, name="")
+    if layer is not None and most > 1 and note.velocity is None:
+        return replace(note, velocity=max(layer - 0.5, 0.0) / most, name="")
+    return note
 
 
 def _read_names(root: Path, files: Iterable[str]) -> tuple[list[Note], list[Dropped], bool]:
-    """Notes, runs, and whether some pitch was told by a note name whose octaves may be anyone's."""
-    named = False
-    notes: list[Note] = []
+    """Notes, files with several notes, and whether any pitch comes from a note name."""
+    has_names = False
+    notes: list[tuple[Note, int | None]] = []
     dropped: list[Dropped] = []
-    layers: dict[tuple[str, str | None], list[tuple[int, int]]] = defaultdict(list)
     for file in files:
         path = PurePosixPath(file)
         if run := _RUN.search(path.stem):
-            dropped.append(Dropped(file, f"holds a run of notes ({run[0]}); one note in each file is wanted"))
+            dropped.append(Dropped(file, f"contains a run of notes ({run[0]}); split it into one file for each note"))
             continue
-        place = _read_parents(path.parts[:-1])
-        words = _read_stem(path.stem, place.instrument)
-        named |= words.pitch_is_name
-        notes.append(_note(root / file, place, words, plain(root.name)))
-        if words.layer is not None:
-            layers[notes[-1].instrument, notes[-1].articulation].append((len(notes) - 1, words.layer))
-    for group in layers.values():
-        spread_layers(notes, group)
-    return notes, dropped, named
+        folders = _read_parents(path.parts[:-1])
+        name = _read_stem(path.stem, folders.instrument)
+        has_names |= name.pitch_is_name
+        notes.append((_note(root / file, folders, name, plain(root.name)), name.layer))
+    return spread_layers(notes), dropped, has_names
 
 
-def _note(path: Path, place: _Place, words: _Words, otherwise: str) -> Note:
-    instrument = place.instrument or plain("_".join(words.before)) or otherwise
-    family = place.family or family_of(instrument)
-    dynamics = words.dynamics or place.dynamics
+def _note(path: Path, folders: _FolderLabels, name: _NameLabels, default: str) -> Note:
+    instrument = folders.instrument or plain("_".join(name.before)) or default
+    family = folders.family or family_of(instrument)
+    dynamics = name.dynamics or folders.dynamics
     return Note(
         file=path,
         instrument=instrument,
         family=family,
-        pitch=words.pitch if words.pitch_is_sure or family != "percussion" else None,
-        velocity=velocity_of(dynamics) if words.velocity is None else words.velocity,
+        pitch=name.pitch if name.pitch_is_sure or family != "percussion" else None,
+        velocity=velocity_of(dynamics) if name.velocity is None else name.velocity,
         dynamics=dynamics,
-        articulation=place.articulation or "-".join(words.articulations) or None,
-        take=words.take,
+        articulation=folders.articulation or "-".join(name.articulations) or None,
+        take=name.take,
     )
 
 
-def _read_parents(folders: tuple[str, ...]) -> _Place:
-    """The instrument is the innermost folder with a known name, else the innermost that is no manner of playing."""
-    family = next((found for folder in folders if (found := family_folder(folder))), None)
+def _read_parents(folders: tuple[str, ...]) -> _FolderLabels:
+    """The instrument is the innermost folder with a known name, else the innermost that is not an articulation."""
+    family = next(filter(None, map(family_folder, folders)), None)
     rest = [folder for folder in folders if not family_folder(folder)]
-    telling = [folder for folder in rest if not _says_how(folder)]
+    telling = [folder for folder in rest if not _is_manner(folder)]
     known = [folder for folder in telling if family_of(folder)] or [folder for folder in rest if family_of(folder)]
     if not known and not telling:
-        return _Place(family, None, *_manner(rest))
+        return _FolderLabels(family, None, *_manner(rest))
     instrument = known[-1] if known else telling[0] if family else telling[-1]
-    return _Place(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
+    return _FolderLabels(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
 
 
 def _manner(folders: list[str]) -> tuple[str | None, str | None]:
-    """Dynamics and articulation among folders below an instrument's."""
+    """Dynamics and articulation among the folders below that of an instrument."""
     marks = [mark for folder in folders if (mark := parse_dynamics(folder))]
     return (marks[-1] if marks else None), "-".join(plain(f) for f in folders if not parse_dynamics(f)) or None
 
 
-def _says_how(folder: str) -> bool:
+def _is_manner(folder: str) -> bool:
     """Whether all words of a folder's name are articulations or dynamics."""
     return all(word in ARTICULATIONS or parse_dynamics(word) for word in plain(folder).split("_"))
 
 
-def _read_stem(stem: str, instrument: str | None) -> _Words:
+def _read_stem(stem: str, instrument: str | None) -> _NameLabels:
     if (nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
-        return _Words(float(nsynth[2]), pitch_is_sure=True, velocity=int(nsynth[3]) / 127, before=(nsynth[1],))
+        return _NameLabels(float(nsynth[2]), pitch_is_sure=True, velocity=int(nsynth[3]) / 127, before=(nsynth[1],))
     stem = _LONG_MARK.sub(lambda match: _short_mark(match[1], match[2]), stem)
     words, hertz = _split(stem)
-    found = _Words()
-    place = _find_pitch(words, hertz, found)
-    name = plain(instrument or "").split("_")
-    start = len(name) if [word.lower() for word in words[: len(name)]] == name else 0
+    labels = _NameLabels()
+    pitch = _find_pitch(words, hertz, labels)
+    known = plain(instrument or "").split("_")
+    start = len(known) if [word.lower() for word in words[: len(known)]] == known else 0
     for number, word in enumerate(words):
-        if number >= start and number != place:
-            _sort_word(found, word, first=number == 0, before=place is None or number < place)
-    if found.pitch_is_name and re.fullmatch("[1-9]", words[-1]) and found.take is None:
-        found.take = int(words[-1])
-    return found
+        if number >= start and number != pitch:
+            _add_word(labels, word, first=number == 0, before=pitch is None or number < pitch)
+    if labels.pitch_is_name and re.fullmatch("[1-9]", words[-1]) and labels.take is None:
+        labels.take = int(words[-1])
+    return labels
 
 
 def _split(stem: str) -> tuple[list[str], int | None]:
-    """The words of a name, and which of them is a frequency."""
+    """The words of a name, and the index of the one that is a frequency."""
     match = _HERTZ.search(stem)
     if match is None or not _is_frequency(match):
-        return _parts(stem), None
-    ahead = _parts(stem[: match.start()])
-    return [*ahead, match[1] or match[2], *_parts(stem[match.end() :])], len(ahead)
+        return _words(stem), None
+    ahead = _words(stem[: match.start()])
+    return [*ahead, match[1] or match[2], *_words(stem[match.end() :])], len(ahead)
 
 
-def _parts(text: str) -> list[str]:
+def _words(text: str) -> list[str]:
     return [word for word in _BETWEEN.split(text) if word]
 
 
 def _is_frequency(match: re.Match[str]) -> bool:
-    """Whether a number is one: with its unit, or a fraction that cannot be a MIDI number and a velocity (60.127)."""
+    """Whether a number has a unit, or a fraction that cannot be a MIDI number and a velocity (60.127)."""
     number = match[1] or match[2]
-    told = match[1] is not None or float(number) > 127 or len(number.partition(".")[2]) > 3
-    return told and _LOWEST_HZ <= float(number) <= _HIGHEST_HZ
+    clear = match[1] is not None or float(number) > 127 or len(number.partition(".")[2]) > 3
+    return clear and _LOWEST_HZ <= float(number) <= _HIGHEST_HZ
 
 
-def _find_pitch(words: list[str], hertz: int | None, found: _Words) -> int | None:
-    """Fill in the pitch and return its place: a note name, else a frequency, else the only number that could be one."""
+def _find_pitch(words: list[str], hertz: int | None, labels: _NameLabels) -> int | None:
+    """Set the pitch and return the index of its word: a note name, else a frequency, else the only likely number."""
     for pattern in ("[A-G]" + _ACCIDENTAL_AND_OCTAVE, _NOTE):
         for number, word in enumerate(words):
-            if re.fullmatch(pattern, word) and (pitch := _pitch_or_none(word)) is not None:
-                found.pitch, found.pitch_is_name, found.pitch_is_sure = pitch, True, True
+            if re.fullmatch(pattern, word) and (pitch := pitch_or_none(word)) is not None:
+                labels.pitch, labels.pitch_is_name, labels.pitch_is_sure = pitch, True, True
                 return number
     if hertz is not None:
-        found.pitch, found.pitch_is_sure = hz_to_midi(float(words[hertz])), True
+        labels.pitch, labels.pitch_is_sure = hz_to_midi(float(words[hertz])), True
         if hertz and re.fullmatch(r"[0-9]{2,3}", words[hertz - 1]) and _MOST_LAYERS < int(words[hertz - 1]) <= 127:
-            found.velocity = int(words[hertz - 1]) / 127
+            labels.velocity = int(words[hertz - 1]) / 127
         return hertz
-    likely = [place for place, word in enumerate(words) if re.fullmatch(r"\d{2,3}", word) and 21 <= int(word) <= 108]
+    likely = [index for index, word in enumerate(words) if re.fullmatch(r"\d{2,3}", word) and 21 <= int(word) <= 108]
     if len(likely) != 1:
         return None
-    found.pitch = float(words[likely[0]])
+    labels.pitch = float(words[likely[0]])
     return likely[0]
 
 
-def _pitch_or_none(word: str) -> float | None:
-    try:
-        return parse_note(word)
-    except LibraryError:
-        return None
-
-
-def _sort_word(found: _Words, word: str, first: bool, before: bool) -> None:
-    """Add one word of a name to what is known; the first one is never a dynamic mark, because of pianos and F horns."""
+def _add_word(labels: _NameLabels, word: str, first: bool, before: bool) -> None:
+    """Add one word of a name to its labels; the first is never a dynamic mark, because of pianos and F horns."""
     mark = None if first else parse_dynamics(word)
     if layer := _LAYER.fullmatch(word):
-        found.layer = int(layer[1])
+        labels.layer = int(layer[1])
     elif take := _TAKE.fullmatch(word):
-        found.take = int(take[1])
+        labels.take = int(take[1])
     elif mark:
-        found.dynamics = mark
+        labels.dynamics = mark
     elif word.lower() in ARTICULATIONS:
-        found.articulations += (word.lower(),)
+        labels.articulations += (word.lower(),)
     elif before and not word.isdecimal():
-        found.before += (word,)
+        labels.before += (word,)
 
 
 def _short_mark(degree: str, mark: str) -> str:
@@ -228,13 +219,13 @@ def _short_mark(degree: str, mark: str) -> str:
 
 
 def _suits(tree: Tree) -> bool:
-    """Whatever holds sounds, unless a file was chosen to tell of them."""
+    """Whether there are sounds, and no file of the tree was chosen."""
     return tree.chosen is None and bool(tree.sounds)
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    notes, dropped, named = _read_names(tree.root, tree.sounds)
-    return Reading(notes, dropped, "folder and file names", octaves_vary=named)
+    notes, dropped, has_names = _read_names(tree.root, tree.sounds)
+    return Reading(notes, dropped, "folder and file names", octaves_vary=has_names)
 
 
 READER = Reader("folders", "plain folders, by the names of folders and files", _suits, _read)

@@ -1,13 +1,14 @@
-"""Reader of good-sounds (Romani Picas et al. 2015): notes played well and badly on purpose, and an SQLite database."""
+"""Reader of good-sounds (Romani Picas et al. 2015): notes played well and badly on purpose and an SQLite database."""
 
 import math
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
 from timbre.data.names import family_of, parse_dynamics, plain, velocity_of
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Options, Reader, Reading, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -19,7 +20,7 @@ _QUERY = (
     "LEFT JOIN sounds ON sounds.id = takes.sound_id LEFT JOIN packs ON packs.id = sounds.pack_id LIMIT 1000000"
 )
 _OCTAVE = 12  # semitones: the database writes 48 for C4
-_MOST_STEPS = 20_000_000  # of SQLite's machine: a database may hold a query that never ends
+_MOST_STEPS = 20_000_000  # of SQLite's virtual machine: a database may define a view that never ends
 _INSTRUMENTS = {
     "bass": "double_bass",
     "sax_alto": "alto_sax",
@@ -34,13 +35,13 @@ def _databases(tree: Tree) -> list[str]:
 
 
 def _suits(tree: Tree) -> bool:
-    """Good-sounds' database stands beside a folder called sound_files."""
+    """Whether there is a database next to a folder called sound_files."""
     starts = tuple(f"{file.rpartition('/')[0]}/sound_files/".lstrip("/") for file in _databases(tree))
     return bool(starts) and any(file.startswith(starts) for file in tree.files)
 
 
 def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
-    """All takes with what is known of their sounds; the database is opened for reading, and stopped if it runs wild."""
+    """All takes with their sounds; the database is opened for reading only, and interrupted after too many steps."""
     path = tree.root / database
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
@@ -52,18 +53,18 @@ def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
 
 
 def _order(row: tuple[Any, ...]) -> tuple[int, str]:
-    """By the number of the take; other databases may hold anything there."""
+    """Sort key: the number of the take. The column may contain anything in other databases."""
     return (row[0] if isinstance(row[0], int) else -1), str(row[1])
 
 
-def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | str:
-    """The note of a take, or why it is none."""
+def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | Dropped:
+    """The note of a take, or why it is not a note."""
     _, _, microphone, instrument, semitone, reference, loudness, klass, pack, sound = row
     quality, name = str(klass or ""), plain(str(instrument or ""))
     if not name:
-        return "its take has no sound"
+        return Dropped(file, "its take has no sound")
     if "scale" in quality:
-        return f"a scale, not a note ({quality})"
+        return Dropped(file, f"a scale, not a note ({quality})")
     name = _INSTRUMENTS.get(name, name)
     dynamics = parse_dynamics(str(loudness or ""))
     return Note(
@@ -81,36 +82,33 @@ def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | str:
 
 
 def _pitch(semitone: Any, reference: Any) -> float | None:
-    """MIDI pitch, at the tuning that the players were given (442 Hz for many)."""
+    """MIDI pitch for the tuning of the session (often 442 Hz)."""
     if not isinstance(semitone, int) or not 0 <= semitone + _OCTAVE <= 127:
         return None
     tuned = isinstance(reference, int | float) and 400 <= reference <= 480
     return semitone + _OCTAVE + (12 * math.log2(reference / 440) if tuned else 0.0)
 
 
-def _read(tree: Tree, options: Options) -> Reading:
-    databases = _databases(tree)
-    if not databases:
-        raise LibraryError(f"{tree.root} holds no {_DATABASE}; it comes with good-sounds and is wanted.")
-    database = databases[0]
-    unlisted = dict.fromkeys(tree.sounds)
-    notes: list[Note] = []
-    dropped: list[Dropped] = []
+def _takes(tree: Tree, database: str) -> Iterator[Note | Dropped]:
+    """The takes of a database, then the sound files that it does not list."""
+    unused = dict.fromkeys(tree.sounds)
     for row in _rows(tree, database):
         reference = str(row[1] or "")
         file = tree.find(reference, database.rpartition("/")[0])
-        if file is None or file not in unlisted:
-            why = "names a file that is not there" if file is None else "names a file of another take, or no sound"
-            dropped.append(Dropped(reference or f"({database}, take {row[0]})", f"{database}, take {row[0]} {why}"))
-            continue
-        del unlisted[file]
-        outcome = _note(tree, file, row)
-        if isinstance(outcome, Note):
-            notes.append(outcome)
+        if file in unused:
+            del unused[file]
+            yield _note(tree, file, row)
         else:
-            dropped.append(Dropped(file, outcome))
-    dropped += [Dropped(file, f"not in {database}") for file in unlisted] if tree.chosen is None else []
-    return Reading(notes, dropped, database)
+            why = "names a file that does not exist" if file is None else "names a file of another take, or no sound"
+            yield Dropped(reference or f"({database}, take {row[0]})", f"{database}, take {row[0]} {why}")
+    yield from unlisted(tree, set(tree.sounds) - unused.keys(), f"not in {database}")
+
+
+def _read(tree: Tree, options: Options) -> Reading:
+    databases = _databases(tree)
+    if not databases:
+        raise LibraryError(f"{tree.root} must contain {_DATABASE}, which comes with good-sounds; put it there.")
+    return Reading(*separate(_takes(tree, databases[0])), databases[0])
 
 
 READER = Reader("good-sounds", "good-sounds, by its database.sqlite", _suits, _read)

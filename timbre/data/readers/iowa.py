@@ -1,7 +1,7 @@
-"""Reader of the University of Iowa's Musical Instrument Samples: Horn.ff.Bb1B1.aiff, Piano.ff.Eb4.aiff and the like.
+"""Reader of the University of Iowa's Musical Instrument Samples, such as Horn.ff.Bb1B1.aiff and Piano.ff.Eb4.aiff.
 
-A file named after two notes holds the chromatic run between them, with silences in between. It is decoded here to find
-its notes; all other files are read by their names alone.
+A file named after two notes contains the chromatic run between them, with silences between the notes. It is decoded
+here to find them; all other files are read by their names alone.
 """
 
 import os
@@ -15,7 +15,7 @@ from timbre.audio import Audio, read
 from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Options, Reader, Reading, most_names_fit, reason_of
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import AudioError
@@ -30,18 +30,17 @@ _INSTRUMENTS = {
     "horn": "french_horn",
     "sop_sax": "soprano_sax",
 }
-_LOOK = 200  # files that are looked at to recognise the library
 _HOP = 0.01  # seconds between levels
-_LEVELS = (-50.0, -42.0, -34.0, -26.0, -20.0)  # dB below the loudest 10 ms that may be a note's threshold; rooms differ
-_HYSTERESIS = 6.0  # dB that the level falls below the threshold before the note is over
-_ROOM = 10.0  # dB that the threshold stands above the quietest 100 ms: noise varies by some
+_LEVELS = (-50.0, -42.0, -34.0, -26.0, -20.0)  # thresholds of a note, dB below the loudest 10 ms; rooms differ
+_HYSTERESIS = 6.0  # dB below the threshold at which a note ends
+_ROOM = 10.0  # dB from the quietest 100 ms to the lowest threshold, since the level of noise varies
 _GAP = 0.15  # seconds; a shorter silence is part of a note
-_SHORTEST = 0.08  # seconds; a shorter sound is no note
+_SHORTEST = 0.08  # seconds; a shorter sound is not a note
 
 
 @dataclass(frozen=True)
 class _Name:
-    """What a file name says."""
+    """The labels in a file name."""
 
     instrument: str
     notes: str
@@ -52,11 +51,11 @@ class _Name:
 
 
 def find_notes(audio: Audio, count: int) -> list[tuple[float, float]]:
-    """Beginning and end (seconds) of the notes of a run that silences separate.
+    """Start and end (seconds) of the notes of a run, which silences separate.
 
-    The level of the sound in steps of 10 ms is compared, with hysteresis, with thresholds above the noise of the room,
-    from low to high; the first threshold at which there are `count` notes is taken. If there is none, the notes at the
-    first one are given; where the room is never quieter, all is one sound.
+    The level in steps of 10 ms is compared, with hysteresis, with thresholds above the noise of the room, from low to
+    high. The first threshold that gives `count` notes counts, else the first one. If no threshold lies above the noise,
+    the whole sound is one note.
     """
     hop = max(1, round(_HOP * audio.sample_rate))
     samples = audio.mono().samples[0]
@@ -67,14 +66,15 @@ def find_notes(audio: Audio, count: int) -> list[tuple[float, float]]:
     level = 10 * np.log10(power)
     room = 10 * np.log10(np.min(np.convolve(power, np.full(10, 0.1), "valid")))
     thresholds = np.max(level) + np.array(_LEVELS)
-    tries = [_stretches(level, threshold) for threshold in thresholds if threshold > room + _ROOM]
-    chosen = next((found for found in tries if len(found) == count), tries[0] if tries else [(0, len(level))])
+    attempts = [_stretches(level, threshold) for threshold in thresholds if threshold > room + _ROOM]
+    default = attempts[0] if attempts else [(0, len(level))]
+    chosen = next((attempt for attempt in attempts if len(attempt) == count), default)
     seconds = hop / audio.sample_rate
     return [(max(0, first - 1) * seconds, min(len(level), last + 1) * seconds) for first, last in chosen]
 
 
 def _stretches(level: np.ndarray, threshold: float) -> list[tuple[int, int]]:
-    """First and last frame (exclusive) of the stretches that rise above the threshold."""
+    """First frame and end frame (exclusive) of each stretch that rises above the threshold."""
     sounding = np.flatnonzero(level > threshold - _HYSTERESIS)
     if sounding.size == 0:
         return []
@@ -88,9 +88,9 @@ def _stretches(level: np.ndarray, threshold: float) -> list[tuple[int, int]]:
 
 
 def _parse(file: str) -> _Name | None:
-    """What the words between the dots say; their order varies, the instrument comes first."""
+    """The labels in the words between dots: the instrument first, the others in any order."""
     first, *words = [word.strip() for word in os.path.splitext(os.path.basename(file))[0].split(".")]
-    named = [found for word in words if (found := _NOTES.fullmatch(word))]
+    named = [match for word in words if (match := _NOTES.fullmatch(word))]
     if not named or not first:
         return None
     low, high = parse_note(named[-1][1]), parse_note(named[-1][2] or named[-1][1])
@@ -103,10 +103,8 @@ def _parse(file: str) -> _Name | None:
 
 
 def _suits(tree: Tree) -> bool:
-    """Most names are words between dots, a note and a dynamic mark among them."""
-    sounds = [] if tree.chosen else tree.sounds
-    some = [_parse(file) for file in sounds[:: max(1, len(sounds) // _LOOK)]]
-    return bool(some) and 2 * sum(name is not None and name.dynamics is not None for name in some) > len(some)
+    """Whether most names are words between dots, including a note and a dynamic mark."""
+    return most_names_fit(tree, lambda file: (name := _parse(file)) is not None and name.dynamics is not None)
 
 
 def _note(path: Path, name: _Name, number: int = 0, part: Excerpt | None = None) -> Note:
@@ -123,30 +121,32 @@ def _note(path: Path, name: _Name, number: int = 0, part: Excerpt | None = None)
     )
 
 
-def _read_run(path: Path, name: _Name) -> list[Note] | str:
+def _read_run(file: Path, name: _Name) -> list[Note] | str:
     """The notes of a run, or why it cannot be split."""
     try:
-        found = find_notes(read(path), name.count)
+        stretches = find_notes(read(file), name.count)
     except AudioError as error:
-        return str(error).removeprefix(f"{path} ").rstrip(".")
-    if len(found) != name.count:
-        return f"a run of {name.count} notes ({name.notes}) in which {len(found)} separate sounds were found"
-    return [_note(path, name, number, Excerpt(*place)) for number, place in enumerate(found)]
+        return reason_of(error, file)
+    if len(stretches) != name.count:
+        return f"a run of {name.count} notes ({name.notes}) in which {len(stretches)} separate sounds were found"
+    return [_note(file, name, number, Excerpt(*stretch)) for number, stretch in enumerate(stretches)]
+
+
+def _read_file(tree: Tree, file: str) -> list[Note] | str:
+    """The notes of a file, or why it has none."""
+    name = _parse(file)
+    if name is None:
+        return "its name contains no note"
+    if name.count < 1:
+        return f"its name gives a descending run ({name.notes})"
+    return [_note(tree.root / file, name)] if name.count == 1 else _read_run(tree.root / file, name)
 
 
 def _read(tree: Tree, options: Options) -> Reading:
     notes: list[Note] = []
     dropped: list[Dropped] = []
     for file in tree.sounds:
-        name = _parse(file)
-        if name is None:
-            outcome: list[Note] | str = "its name tells no note"
-        elif name.count < 1:
-            outcome = f"its name tells a run that goes down ({name.notes})"
-        elif name.count == 1:
-            outcome = [_note(tree.root / file, name)]
-        else:
-            outcome = _read_run(tree.root / file, name)
+        outcome = _read_file(tree, file)
         if isinstance(outcome, str):
             dropped.append(Dropped(file, outcome))
         else:

@@ -1,10 +1,9 @@
-"""Reader of a library whose file names follow a pattern that its user gives: "{instrument}/{note}_{dynamics}.wav"."""
+"""Reader of libraries whose file names follow a pattern of the user: "{instrument}/{note}_{dynamics}.wav"."""
 
 import os
 import re
 import string
 import unicodedata
-from collections import defaultdict
 from pathlib import Path
 
 from timbre.audio.pitch import hz_to_midi
@@ -32,20 +31,20 @@ _FIELDS = {
     "layer": re.compile(r"[0-9]{1,2}"),
     "take": re.compile(r"[0-9]{1,4}"),
 }
-"""What each field may hold; those of free text grow letter by letter inside one folder's or file's name."""
+"""Allowed content of each field; free text matches any letters within the name of one folder or file."""
 _PITCHES = ("hz", "midi", "note")
 _MOST = 20  # fields
-_LONGEST = 1024  # characters of a path; more is no library's name
+_LONGEST = 1024  # characters of a path; no library has longer ones
 
 Part = tuple[str, str]
-"""A literal text, and the name of the field after it (empty at the end)."""
+"""A literal text and the name of the field after it (empty at the end)."""
 
 
 def compile_pattern(pattern: str) -> tuple[list[Part], str | None]:
-    """The parts of a pattern, and the suffix that it demands (lower case) or None.
+    """The parts of a pattern, and the suffix that it requires (lower case) or None.
 
     Raises:
-        LibraryError: if it is malformed, has an unknown or repeated field, or none that tells a pitch.
+        LibraryError: if it is malformed, has an unknown or repeated field, or no field for the pitch.
     """
     text = unicodedata.normalize("NFC", pattern.strip().replace("\\", "/").removeprefix("./"))
     suffix = os.path.splitext(text)[1].lower()
@@ -61,45 +60,44 @@ def compile_pattern(pattern: str) -> tuple[list[Part], str | None]:
 
 
 def _fault(parsed: list[tuple[str, str | None, str | None, str | None]]) -> str | None:
-    """What is wrong with the fields of a pattern."""
+    """What is wrong with the fields of a pattern, or None."""
     fields = [field for _, field, _, _ in parsed if field is not None]
     if unknown := [field for field in fields if field not in _FIELDS]:
         return f"has the unknown field {{{unknown[0]}}}"
     if any(kind or conversion for _, _, kind, conversion in parsed):
-        return "says more in a field than its name"
+        return "has a field with more than a name"
     if repeated := [field for field in fields if field != "any" and fields.count(field) > 1]:
         return f"has {{{repeated[0]}}} twice"
     if len(parsed) > _MOST:
         return f"has more than {_MOST} fields"
-    return None if any(field in _PITCHES for field in fields) else "tells no pitch"
+    return None if any(field in _PITCHES for field in fields) else "has no pitch"
 
 
 def match(parts: list[Part], text: str) -> dict[str, str] | None:
-    """The fields of a path without its suffix, each as short as can be; None if it does not follow the pattern.
+    """The fields of a path without its suffix, each as short as possible; None if it does not follow the pattern.
 
-    Places that led nowhere are remembered, so that the time grows with the square of the path's length at most,
-    whatever the pattern.
+    Failed positions are remembered, so that the time grows at most with the square of the path's length.
     """
-    dead: set[tuple[int, int]] = set()
+    failed: set[tuple[int, int]] = set()
 
-    def rest(number: int, place: int) -> dict[str, str] | None:
+    def rest(number: int, position: int) -> dict[str, str] | None:
         if number == len(parts):
-            return {} if place == len(text) else None
+            return {} if position == len(text) else None
         literal, field = parts[number]
-        if (number, place) in dead or text[place : place + len(literal)].casefold() != literal.casefold():
+        start = position + len(literal)
+        if (number, position) in failed or text[position:start].casefold() != literal.casefold():
             return None
-        start = place + len(literal)
         for end in _ends(field, text, start):
-            if (found := rest(number + 1, end)) is not None:
-                return {**found, field: text[start:end]} if field else found
-        dead.add((number, place))
+            if (fields := rest(number + 1, end)) is not None:
+                return {**fields, field: text[start:end]} if field else fields
+        failed.add((number, position))
         return None
 
     return rest(0, 0)
 
 
 def _ends(field: str, text: str, start: int) -> list[int] | range:
-    """Where a field that starts at a place may end, the likeliest first: free text short, numbers and words long."""
+    """Possible ends of a field, the likeliest first: free text short, numbers and words long."""
     if not field:
         return [start]
     if _FIELDS[field] is _TEXT:
@@ -108,25 +106,24 @@ def _ends(field: str, text: str, start: int) -> list[int] | range:
     return [end for end in range(min(len(text), start + 24), start, -1) if _FIELDS[field].fullmatch(text, start, end)]
 
 
-def _refusal(pattern: str, what: str) -> LibraryError:
-    known = ", ".join(f"{{{field}}}" for field in _FIELDS)
+def _refusal(pattern: str, fault: str) -> LibraryError:
     return LibraryError(
-        f"The pattern {pattern!r} {what}; one such as '{{instrument}}/{{note}}_{{dynamics}}_rr{{take}}.wav' is wanted, "
-        f"of {known}, with {{note}}, {{midi}} or {{hz}} among them."
+        f"The pattern {pattern!r} {fault}; use the fields {', '.join(f'{{{field}}}' for field in _FIELDS)}, with "
+        "{note}, {midi} or {hz} among them, such as '{instrument}/{note}_{dynamics}_rr{take}.wav'."
     )
 
 
-def _note(path: Path, fields: dict[str, str], otherwise: str) -> Note:
-    """The note that a path describes.
+def _note(path: Path, fields: dict[str, str], default: str) -> Note:
+    """The note of a path; `default` is the instrument if the pattern has none.
 
     Raises:
         LibraryError: if a number in it is out of range.
     """
-    instrument = plain(fields.get("instrument", "")) or otherwise
+    instrument = plain(fields.get("instrument", "")) or default
     family = fields.get("family")
     dynamics = parse_dynamics(fields.get("dynamics", ""))
     if (velocity := int(fields.get("velocity", 0))) > 127:
-        raise LibraryError(f"velocity {velocity} is larger than 127")
+        raise LibraryError(f"velocity must be at most 127, got {velocity}")
     return Note(
         file=path,
         instrument=instrument,
@@ -144,45 +141,40 @@ def _pitch(fields: dict[str, str]) -> float:
     if "hz" in fields:
         hz = float(fields["hz"])
         if not 8.0 <= hz <= 13000.0:
-            raise LibraryError(f"{fields['hz']} Hz is no pitch from 8 to 13000 Hz")
+            raise LibraryError(f"the frequency must be 8 to 13000 Hz, got {fields['hz']} Hz")
         return parse_note(hz_to_midi(hz))
     return parse_note(fields.get("midi") or fields["note"])
 
 
-def _read_file(tree: Tree, file: str, parts: list[Part], suffix: str | None) -> tuple[Note, dict[str, str]] | str:
-    """The note of a file and what its name says, or why there is none."""
+def _read_file(tree: Tree, file: str, parts: list[Part], suffix: str | None) -> tuple[Note, int | None] | str:
+    """The note of a file and its velocity layer, or why there is none."""
     stem, own = os.path.splitext(file)
     stem = unicodedata.normalize("NFC", stem)
     fields = match(parts, stem) if len(stem) <= _LONGEST and suffix in (None, own.lower()) else None
     if fields is None:
         return "its name does not follow the pattern"
     try:
-        return _note(tree.root / file, fields, plain(tree.root.name)), fields
+        note = _note(tree.root / file, fields, plain(tree.root.name))
     except LibraryError as error:
         return str(error).rstrip(".")
+    return note, int(fields["layer"]) if "layer" in fields else None
 
 
 def _read(tree: Tree, options: Options) -> Reading:
     if options.pattern is None:
         raise LibraryError("The format 'pattern' needs a pattern, such as '{instrument}/{note}_{dynamics}.wav'.")
     parts, suffix = compile_pattern(options.pattern)
-    notes: list[Note] = []
+    notes: list[tuple[Note, int | None]] = []
     dropped: list[Dropped] = []
-    layers: dict[tuple[str, str | None], list[tuple[int, int]]] = defaultdict(list)
     for file in tree.sounds:
         outcome = _read_file(tree, file, parts, suffix)
         if isinstance(outcome, str):
             dropped.append(Dropped(file, outcome))
-            continue
-        note, fields = outcome
-        if "layer" in fields:
-            layers[note.instrument, note.articulation].append((len(notes), int(fields["layer"])))
-        notes.append(note)
-    for group in layers.values():
-        spread_layers(notes, group)
-    names = [field for _, field in parts]
-    vary = "note" in names and "midi" not in names and "hz" not in names
-    return Reading(notes, dropped, f"names, by the pattern {options.pattern}", octaves_vary=vary)
+        else:
+            notes.append(outcome)
+    fields = [field for _, field in parts]
+    vary = "note" in fields and "midi" not in fields and "hz" not in fields
+    return Reading(spread_layers(notes), dropped, f"names, by the pattern {options.pattern}", octaves_vary=vary)
 
 
 READER = Reader("pattern", "names that follow the pattern given with --pattern", lambda tree: False, _read)

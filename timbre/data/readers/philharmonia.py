@@ -2,36 +2,32 @@
 
 import os
 import re
-from pathlib import Path
 
 from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Options, Reader, Reading, most_names_fit, separate
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 
 _NAME = re.compile(r"([^_]+)_([A-G]s?[0-8])?_(025|05|1|15|long|very-long|phrase)_([^_]*)(?:_([^_]*))?")
-_LOOK = 200  # files that are looked at to recognise the library
 
 
 def _match(file: str) -> re.Match[str] | None:
     return _NAME.fullmatch(os.path.splitext(os.path.basename(file))[0])
 
 
-def _suits(tree: Tree) -> bool:
-    """Most names have the five parts, in order."""
-    sounds = [] if tree.chosen else tree.sounds
-    some = sounds[:: max(1, len(sounds) // _LOOK)]
-    return bool(some) and 2 * sum(_match(file) is not None for file in some) > len(some)
-
-
-def _note(path: Path, found: re.Match[str]) -> Note:
-    """The note that a name describes; swells have no dynamic mark and are a manner of playing."""
-    instrument, note, _, loudness, manner = found.groups(default="")
+def _note(tree: Tree, file: str) -> Note | Dropped:
+    """The note of a file; swells have no dynamic mark, so they count as an articulation."""
+    parts = _match(file)
+    if parts is None:
+        return Dropped(file, "its name is not <instrument>_<note>_<length>_<dynamics>_<articulation>")
+    instrument, note, length, loudness, manner = parts.groups(default="")
+    if length == "phrase":
+        return Dropped(file, "a phrase, not a note")
     dynamics = parse_dynamics(loudness)
     words = (manner, "" if dynamics else loudness)
     return Note(
-        file=path,
+        file=tree.root / file,
         instrument=plain(instrument),
         family=family_of(instrument) or (None if note else "percussion"),
         pitch=parse_note(note) if note else None,
@@ -43,17 +39,12 @@ def _note(path: Path, found: re.Match[str]) -> Note:
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    notes: list[Note] = []
-    dropped: list[Dropped] = []
-    for file in tree.sounds:
-        found = _match(file)
-        if found is None:
-            dropped.append(Dropped(file, "its name is not <instrument>_<note>_<length>_<dynamics>_<articulation>"))
-        elif found[3] == "phrase":
-            dropped.append(Dropped(file, "a phrase, not a note"))
-        else:
-            notes.append(_note(tree.root / file, found))
-    return Reading(notes, dropped, "file names (Philharmonia)")
+    return Reading(*separate(_note(tree, file) for file in tree.sounds), "file names (Philharmonia)")
 
 
-READER = Reader("philharmonia", "the Philharmonia Orchestra's samples, by their names", _suits, _read)
+READER = Reader(
+    "philharmonia",
+    "the Philharmonia Orchestra's samples, by their names",
+    lambda tree: most_names_fit(tree, lambda file: _match(file) is not None),
+    _read,
+)

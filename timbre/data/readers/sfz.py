@@ -1,12 +1,12 @@
-"""Reader of SFZ instruments, among them VSCO-2-CE and VCSL."""
+"""Reader of SFZ instruments, such as VSCO-2-CE and VCSL."""
 
 import posixpath
 from collections import Counter
+from collections.abc import Iterator
 
-from timbre.data.names import parse_note
 from timbre.data.readers._preset import PresetLabels, preset_of, shown
-from timbre.data.readers._reader import Options, Reader, Reading
-from timbre.data.readers._sampler import LARGEST, SampleZone, key_in, notes_of, number_in
+from timbre.data.readers._reader import Options, Reader, Reading, pitch_or_none, reason_of
+from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, find_samples, key_in, number_in, read_zones
 from timbre.data.readers._sfz_text import Region, Sfz, parse_sfz
 from timbre.data.report import Dropped
 from timbre.data.sounds import root_key
@@ -15,60 +15,56 @@ from timbre.errors import LibraryError
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    presets, dropped = _parse(tree)
+    instruments, dropped = _parse(tree)
     zones: list[SampleZone] = []
-    for file, sfz in presets.items():
-        there, lacking = _zones(tree, preset_of(file, tree.root.name), sfz)
-        zones += there
-        dropped += sfz.dropped + lacking
-    notes, unplayed = notes_of(zones, tree.root)
-    dropped += unplayed
-    if tree.chosen is None:
-        named = {zone.file for zone in zones} | {file for file, _ in dropped}
-        dropped += [Dropped(file, "no .sfz region plays it") for file in tree.sounds if file not in named]
-    return Reading(notes, dropped, tree.chosen or f"{len(presets)} .sfz files")
+    for file, sfz in instruments.items():
+        preset = preset_of(file, tree.root.name)
+        samples, missing = find_samples(tree, file, _samples(sfz.regions))
+        zones += [_zone(tree, preset, opcodes, sample) for sample, opcodes in samples]
+        dropped += sfz.dropped + missing + _without_recording(file, sfz.regions)
+    return read_zones(tree, zones, dropped, ".sfz region", tree.chosen or f"{len(instruments)} .sfz files")
 
 
 def _parse(tree: Tree) -> tuple[dict[str, Sfz], list[Dropped]]:
-    """The instruments: SFZ files that no other one includes; and those that cannot be read."""
-    presets: dict[str, Sfz] = {}
+    """The instruments, which are the SFZ files that no other one includes, and the files that cannot be read."""
+    files: dict[str, Sfz] = {}
     dropped = []
     for file in tree.named(".sfz"):
         try:
-            presets[file] = parse_sfz(tree, file)
+            files[file] = parse_sfz(tree, file)
         except LibraryError as error:
-            dropped.append(Dropped(file, str(error).removeprefix(f"{tree.root / file} ").rstrip(".")))
-    included = {part for file, sfz in presets.items() for part in sfz.included if part != file}
-    return {file: sfz for file, sfz in presets.items() if file not in included} or presets, dropped
+            dropped.append(Dropped(file, reason_of(error, tree.root / file)))
+    included = {part for file, sfz in files.items() for part in sfz.included if part != file}
+    return {file: sfz for file, sfz in files.items() if file not in included} or files, dropped
 
 
-def _zones(tree: Tree, preset: PresetLabels, sfz: Sfz) -> tuple[list[SampleZone], list[Dropped]]:
-    """The regions that play a file of the tree; of the others, one entry for each file or kind of sound they name."""
-    zones: list[SampleZone] = []
-    lacking: dict[str, str] = {}
-    silent: Counter[str] = Counter()
-    beside = posixpath.dirname(preset.file)
-    for region in sfz.regions:
-        sample = region.get("sample", "")
-        reference = region.get("default_path", "") + sample
-        if not sample or sample.startswith("*"):
-            silent[shown(sample) or "no sample"] += 1
-        elif file := tree.find(reference, beside):
-            zones.append(_zone(tree, preset, region, file))
-        else:
-            lacking[shown(reference)] = f"{preset.file} plays it, but it {tree.missing(reference, beside)}"
-    others = [
-        Dropped(preset.file, f"{count} region{'s' * (count > 1)} without a recording ({what})")
-        for what, count in silent.items()
+def _plays_recording(region: Region) -> bool:
+    """Whether a region has a sample, and not a built-in waveform such as *sine."""
+    return bool(region.get("sample")) and not region["sample"].startswith("*")
+
+
+def _samples(regions: list[Region]) -> Iterator[tuple[str, Region]]:
+    """References to sound files, each with its region."""
+    for region in filter(_plays_recording, regions):
+        yield region.get("default_path", "") + region["sample"], region
+
+
+def _without_recording(file: str, regions: list[Region]) -> list[Dropped]:
+    """One entry for each kind of region that plays no sound file."""
+    kinds = Counter(
+        shown(region.get("sample", "")) or "no sample" for region in regions if not _plays_recording(region)
+    )
+    return [
+        Dropped(file, f"{count} region{'s' * (count > 1)} without a recording ({kind})")
+        for kind, count in kinds.items()
     ]
-    return zones, [Dropped(reference, why) for reference, why in lacking.items()] + others
 
 
-def _zone(tree: Tree, preset: PresetLabels, region: Region, file: str) -> SampleZone:
+def _zone(tree: Tree, preset: PresetLabels, region: Opcodes, file: str) -> SampleZone:
     center = _center(tree, region, file)
     low, high = key_in(region, "lokey", 0.0), key_in(region, "hikey", 127.0)
     softest, hardest = _velocities(region)
-    last = number_in(region, "end", LARGEST)
+    playable = low <= high and high >= 0 and softest <= hardest and number_in(region, "end", 0.0) != -1
     return SampleZone(
         preset=preset,
         file=file,
@@ -78,18 +74,16 @@ def _zone(tree: Tree, preset: PresetLabels, region: Region, file: str) -> Sample
         softest=softest,
         hardest=hardest,
         first=number_in(region, "offset", 0.0),
-        last=last,
+        last=number_in(region, "end", LARGEST),
         take=_take(region),
         labels=tuple(region[name] for name in ("region_label", "group_label", "master_label") if name in region),
         switch=region.get("sw_label", ""),
-        problem=_problem(
-            preset, region, low <= high and high >= 0 and softest <= hardest and number_in(region, "end", 0.0) != -1
-        ),
+        problem=_problem(preset, region, playable),
     )
 
 
-def _center(tree: Tree, region: Region, file: str) -> float | None:
-    """The key at which a sample sounds as recorded, before control offsets; 60 where nothing is said."""
+def _center(tree: Tree, region: Opcodes, file: str) -> float | None:
+    """The key at which a sample sounds as recorded, before control offsets; default: 60."""
     if region.get("pitch_keycenter", "").lower() != "sample":
         return key_in(region, "pitch_keycenter", 60.0)
     stated = root_key(tree.root / file)
@@ -97,18 +91,14 @@ def _center(tree: Tree, region: Region, file: str) -> float | None:
 
 
 def _named_key(file: str) -> float | None:
-    """The first word of a file's name that is a note name."""
-    for word in posixpath.splitext(posixpath.basename(file))[0].replace("-", " ").replace("_", " ").split():
-        try:
-            if not word[0].isdigit():
-                return parse_note(word)
-        except LibraryError:
-            continue
-    return None
+    """Pitch of the first note name in a file's name."""
+    words = posixpath.splitext(posixpath.basename(file))[0].replace("-", " ").replace("_", " ").split()
+    pitches = (pitch_or_none(word) for word in words if not word[0].isdigit())
+    return next((pitch for pitch in pitches if pitch is not None), None)
 
 
-def _pitch(region: Region, center: float | None) -> float | None:
-    """MIDI pitch of the recording, if it sounds in tune at the keys that it is mapped to."""
+def _pitch(region: Opcodes, center: float | None) -> float | None:
+    """MIDI pitch of the recording; None if it does not follow the keys."""
     if center is None or number_in(region, "pitch_keytrack", 100.0) == 0:
         return None
     if region.get("pitch_keycenter", "").lower() != "sample":
@@ -117,15 +107,15 @@ def _pitch(region: Region, center: float | None) -> float | None:
     return pitch if 0 <= pitch <= 127 else None
 
 
-def _velocities(region: Region) -> tuple[float, float]:
-    """Velocities that play a region; crossfades count to their middle."""
+def _velocities(region: Opcodes) -> tuple[float, float]:
+    """Lowest and highest velocity of a region; crossfades end at their middle."""
     rise = (number_in(region, "xfin_lovel", 0.0) + number_in(region, "xfin_hivel", 0.0)) / 2
     fall = (number_in(region, "xfout_lovel", 127.0) + number_in(region, "xfout_hivel", 127.0)) / 2
     return max(number_in(region, "lovel", 0.0), rise), min(number_in(region, "hivel", 127.0), fall)
 
 
-def _take(region: Region) -> int | None:
-    """Which of several takes a region plays, in turn or at random; None for the only one."""
+def _take(region: Opcodes) -> int | None:
+    """Which of several takes a region plays, in turn or at random; None if there is only one."""
     turn, turns = number_in(region, "seq_position", 1.0), number_in(region, "seq_length", 1.0)
     if max(turn, turns) > 1:
         return max(1, int(turn))
@@ -133,17 +123,17 @@ def _take(region: Region) -> int | None:
     return 1 + max(0, round(low / (high - low))) if 1e-3 < high - low < 1 else None
 
 
-def _problem(preset: PresetLabels, region: Region, playable: bool) -> str | None:
-    """Why a region plays no note."""
+def _problem(preset: PresetLabels, region: Opcodes, playable: bool) -> str | None:
+    """Why a region plays no note; None if it plays one."""
     if region.get("trigger", "attack").lower().startswith("release") or preset.releases:
-        return f"{preset.file} plays it when a key is let go"
+        return f"{preset.file} plays it when a key is released"
     if "on_cc" in region:
         return f"{preset.file} plays it when a controller moves"
     if not playable:
         return f"{preset.file} names it, but no key or velocity plays it"
     if region.get("loop_mode", "").startswith("loop") and number_in(region, "pitch_keytrack", 100.0) == 0:
-        return f"{preset.file} plays it as a looped noise under every key"
+        return f"{preset.file} plays it as looped noise at every key"
     return None
 
 
-READER = Reader("sfz", "SFZ instruments, VSCO-2-CE, VCSL", lambda tree: bool(tree.named(".sfz")), _read)
+READER = Reader("sfz", "SFZ instruments, such as VSCO-2-CE and VCSL", lambda tree: bool(tree.named(".sfz")), _read)

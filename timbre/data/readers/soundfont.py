@@ -1,7 +1,7 @@
-"""Reader of SoundFonts: their presets, rendered at the pitches and velocities asked for, or their recordings.
+"""Reader of SoundFonts: presets rendered at the requested pitches and velocities, or the raw recordings.
 
-Of the melodic presets those of bank 0 are read (of all banks where there is none), of the drum kits the first. In a
-SoundFont that follows General MIDI, sound effects (programs 120 to 127) are left out.
+It reads the melodic presets of bank 0 (of all banks if bank 0 has none) and the first drum kit. In a SoundFont that
+follows General MIDI, sound effects (programs 120 to 127) are left out.
 """
 
 import math
@@ -15,7 +15,7 @@ from pathlib import Path
 from timbre.data.names import ARTICULATIONS, family_of, plain
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Options, Reader, Reading, reason_of, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.soundfonts.soundfont import SoundFont, SoundFontPreset, SoundFontZone, read_soundfont
 from timbre.data.tree import Tree
@@ -24,15 +24,15 @@ from timbre.errors import LibraryError
 _SUFFIXES = (".sf2", ".sf3")
 _DRUMS = 128  # the bank of the drum kits
 _EFFECTS = range(120, 128)
-_HITS = range(115, 120)  # woodblock, taiko, tom, synth drum, reverse cymbal: struck once, at their own pitch
-_GENERAL = 96  # programs in bank 0 from which on a SoundFont is taken to follow General MIDI
+_HITS = range(115, 120)  # woodblock, taiko, tom, synth drum, reverse cymbal: one note, at its own pitch
+_GENERAL = 96  # a SoundFont with this many programs in bank 0 follows General MIDI
 _KEYS = (21, 108)  # a piano's
-_STRETCH = 12  # semitones that a recording is transposed at most; twice as many where there are no more than two
+_STRETCH = 12  # largest transposition of a recording in semitones; doubled if there are only one or two
 _STEP = 2  # semitones between rendered notes
 _LICENCE = re.compile(r"\b(licen[cs]ed?|MIT|BSD|CC0|CC[ -]BY|GPL|LGPL|PD|public domain|royalty)\b", re.IGNORECASE)
 _LONGEST_LICENCE = 200  # characters
 
-# First program of each group, and its family; synthesizers that imitate strings or brass are none.
+# First program of each group and its family; synthesizers that imitate strings or brass count as synth.
 _FAMILIES = {
     0: "keyboard", 8: "pitched_percussion", 15: "plucked", 16: "keyboard", 22: "woodwinds", 23: "keyboard",
     24: "plucked", 38: "synth", 40: "strings", 46: "plucked", 47: "pitched_percussion", 48: "strings", 50: "synth",
@@ -53,7 +53,7 @@ _DRUM_NAMES = dict(enumerate(_DRUM_WORDS.split(), start=35))  # by key
 
 @dataclass(frozen=True)
 class _Source:
-    """A SoundFont and what holds for all of its notes."""
+    """A SoundFont, and the labels that its notes share."""
 
     font: SoundFont
     file: str
@@ -68,8 +68,8 @@ class _Source:
     def main(self) -> list[SoundFontPreset]:
         """The presets that are read."""
         playable = [preset for preset in self.font.presets if preset.zones and preset.program <= 127]
-        found = {(preset.bank, preset.program): preset for preset in reversed(playable)}
-        presets = sorted(found.values(), key=lambda preset: (preset.bank, preset.program))
+        first = {(preset.bank, preset.program): preset for preset in reversed(playable)}
+        presets = [first[number] for number in sorted(first)]
         melodic = [preset for preset in presets if preset.bank != _DRUMS]
         melodic = [preset for preset in melodic if preset.bank == 0] or melodic
         kits = [preset for preset in presets if preset.bank == _DRUMS]
@@ -83,18 +83,18 @@ class _Source:
         if not preset.zones:
             return "has no sound"
         if preset.program > 127:
-            return f"program {preset.program} is none of MIDI"
+            return f"its program must be at most 127, got {preset.program}"
         if self.is_effect(preset):
             return "a sound effect"
         if preset.bank == _DRUMS:
-            return "another drum kit; the first is taken"
-        return "a variation; another preset of that program is taken"
+            return "another drum kit; only the first is read"
+        return "a variation; another preset with this program is read"
 
     def is_pitched(self, preset: SoundFontPreset) -> bool:
         return preset.bank != _DRUMS and not (self.general and preset.program in _HITS)
 
     def family(self, preset: SoundFontPreset) -> str | None:
-        """By the preset's name, by General MIDI, or by a word of the name."""
+        """The family by the preset's name, by General MIDI, or by a word of the name."""
         if preset.bank == _DRUMS:
             return "percussion"
         if self.general:
@@ -104,11 +104,11 @@ class _Source:
         return family_of(preset.name) or next(filter(None, map(family_of, reversed(words))), None)
 
     def drum(self, preset: SoundFontPreset, zone: SoundFontZone, key: int) -> str:
-        """Name of a drum: by General MIDI, or as the SoundFont calls it."""
+        """The name of a drum in General MIDI, or else in the SoundFont."""
         if self.general and key in _DRUM_NAMES:
             return _DRUM_NAMES[key]
-        places = {other.keys for other in preset.zones if other.instrument == zone.instrument}
-        name = zone.instrument if len(places) == 1 else self.font.samples[zone.sample].name
+        ranges = {other.keys for other in preset.zones if other.instrument == zone.instrument}
+        name = zone.instrument if len(ranges) == 1 else self.font.samples[zone.sample].name
         return plain(re.sub(r"\W*\b[LR]\b\W*$", "", name)) or "drum"
 
     def note(
@@ -136,17 +136,17 @@ class _Source:
 
 
 def _licence(font: SoundFont) -> str | None:
-    """What the copyright says, and before it the beginning of the comment if that names a licence."""
+    """The copyright, after the first words of the comment if they name a licence."""
     head = re.split(r"[:.]", font.comment, maxsplit=1)[0].strip()
     texts = [head if _LICENCE.search(head) else "", font.copyright]
     return "; ".join(text for text in texts if text)[:_LONGEST_LICENCE].strip() or None
 
 
 def _voices(source: _Source, options: Options) -> Iterator[Note | Dropped]:
-    """The notes of the presets that are read, to be rendered, and the other presets."""
+    """The rendered notes of the presets that are read; the other presets are dropped."""
     for preset in source.main:
         notes: list[Note | Dropped] = list(_voices_of(source, preset, options))
-        yield from notes or [_left_out(source, preset, "sounds at none of the pitches and velocities asked for")]
+        yield from notes or [_left_out(source, preset, "is silent at all requested pitches and velocities")]
     taken = {id(preset) for preset in source.main}
     for preset in source.font.presets:
         if id(preset) not in taken:
@@ -158,7 +158,7 @@ def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> It
     for key in _keys(source, preset, options):
         for velocity in options.velocities:
             if zones := preset.sounding(key, velocity):
-                # Of recordings that sound together, the one that is transposed least stands for all.
+                # Of recordings that sound together, the least transposed one represents all.
                 zone = min(zones, key=lambda zone: (abs(zone.pitch - key), zone.sample))
                 number = source.font.pair(zone.sample)[0]
                 sample = f"{number} {source.font.samples[number].name}"
@@ -167,7 +167,7 @@ def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> It
 
 
 def _keys(source: _Source, preset: SoundFontPreset, options: Options) -> list[int]:
-    """The keys at which to render a preset: those asked for within an octave of its recordings."""
+    """The keys at which a preset is rendered: the requested ones within an octave of its recordings."""
     if preset.bank == _DRUMS:
         return sorted({key for zone in preset.zones for key in range(zone.keys.low, zone.keys.high + 1)})
     if not source.is_pitched(preset):
@@ -176,8 +176,8 @@ def _keys(source: _Source, preset: SoundFontPreset, options: Options) -> list[in
     stretch = _STRETCH if len(natural) > 2 else 2 * _STRETCH
     low = max(_KEYS[0], math.ceil(min(natural)) - stretch, min(zone.keys.low for zone in preset.zones))
     high = min(_KEYS[1], math.floor(max(natural)) + stretch, max(zone.keys.high for zone in preset.zones))
-    wanted = range(low, high + 1, _STEP) if options.pitches is None else sorted(set(options.pitches))
-    return [key for key in wanted if low <= key <= high]
+    keys = range(low, high + 1, _STEP) if options.pitches is None else sorted(set(options.pitches))
+    return [key for key in keys if low <= key <= high]
 
 
 def _left_out(source: _Source, preset: SoundFontPreset, reason: str) -> Dropped:
@@ -185,9 +185,12 @@ def _left_out(source: _Source, preset: SoundFontPreset, reason: str) -> Dropped:
 
 
 def _recordings(source: _Source) -> Iterator[Note | Dropped]:
-    """The recordings as they are, a stereo one once, and those that no instrument uses."""
+    """A note for each recording (one for both channels of a stereo one); unused recordings are dropped."""
     uses: dict[int, list[tuple[SoundFontPreset, SoundFontZone]]] = {}
-    for preset in (*source.main, *source.font.presets):  # the presets that are read name them
+    for preset in (
+        *source.main,
+        *source.font.presets,
+    ):  # those that are read come first: they name the recordings
         for zone in preset.zones:
             uses.setdefault(source.font.pair(zone.sample)[0], []).append((preset, zone))
     for number, sample in enumerate(source.font.samples):
@@ -202,7 +205,7 @@ def _recordings(source: _Source) -> Iterator[Note | Dropped]:
 
 
 def _recording(source: _Source, number: int, uses: list[tuple[SoundFontPreset, SoundFontZone]]) -> Note:
-    """A recording under the name of the first preset that plays it, at the pitch that most of them give it."""
+    """A recording, named after the first preset that plays it, at the pitch that most presets give it."""
     preset, zone = uses[0]
     pitch = Counter(zone.pitch for _, zone in uses).most_common(1)[0][0]
     layers = [zone.velocities for user, zone in uses if user is preset]
@@ -213,41 +216,42 @@ def _recording(source: _Source, number: int, uses: list[tuple[SoundFontPreset, S
     return source.note(preset, zone, zone.keys.low, pitch if pitched else None, velocity, part)
 
 
+def _read_file(tree: Tree, file: str, options: Options) -> Iterator[Note | Dropped]:
+    path = tree.root / file
+    try:
+        source = _Source(read_soundfont(path), file)
+    except LibraryError as error:
+        if tree.chosen:
+            raise
+        yield Dropped(file, reason_of(error, path))
+    else:
+        yield from _recordings(source) if options.raw else _voices(source, options)
+
+
 def _read(tree: Tree, options: Options) -> Reading:
     _check(options)
     files = tree.named(*_SUFFIXES)
     if not files:
-        raise LibraryError(f"{tree.root} holds no SoundFont; an .sf2 or .sf3 file is wanted.")
-    found: list[Note | Dropped] = []
+        raise LibraryError(f"{tree.root} must contain an .sf2 or .sf3 file; it has none.")
+    outcomes: list[Note | Dropped] = []
     first: dict[Path, str] = {}
     for file in files:
-        path = tree.root / file
-        same = first.setdefault(path.resolve(), file)
-        if same != file:
-            found.append(Dropped(file, f"the same file as {same}"))
-            continue
-        try:
-            source = _Source(read_soundfont(path), file)
-        except LibraryError as error:
-            if tree.chosen:
-                raise
-            found.append(Dropped(file, str(error).removeprefix(f"{path} ").rstrip(".")))
-        else:
-            found += _recordings(source) if options.raw else _voices(source, options)
-    sounds = [] if tree.chosen else [Dropped(file, "not in a SoundFont") for file in tree.sounds]
-    notes = [entry for entry in found if isinstance(entry, Note)]
-    return Reading(notes, [entry for entry in found if isinstance(entry, Dropped)] + sounds, ", ".join(first.values()))
+        original = first.setdefault((tree.root / file).resolve(), file)
+        repeated = [Dropped(file, f"the same file as {original}")]
+        outcomes += _read_file(tree, file, options) if original == file else repeated
+    outcomes += unlisted(tree, (), "not in a SoundFont")
+    return Reading(*separate(outcomes), ", ".join(first.values()))
 
 
 def _check(options: Options) -> None:
     for name, values, least in (("pitch", options.pitches or (), 0), ("velocity", options.velocities, 1)):
         for value in values:
             if not least <= value <= 127:
-                raise LibraryError(f"A {name} of {value} was asked for; a MIDI number from {least} to 127 is wanted.")
+                raise LibraryError(f"Each {name} must be a MIDI number from {least} to 127, got {value}.")
 
 
 def _suits(tree: Tree) -> bool:
-    """Whether a SoundFont was chosen, or lies in a folder without other sounds."""
+    """Whether a SoundFont was chosen, or is in a folder without other sounds."""
     return bool(tree.named(*_SUFFIXES)) and (tree.chosen is not None or not tree.sounds)
 
 
