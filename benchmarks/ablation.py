@@ -57,7 +57,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vae+metric": PLAIN | {"perceptual": "metric"},
     "vae+axes": PLAIN | {"axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even")},
     "vae+pair": PLAIN | {"pitch": "pair"},
-    "vae+adversary": PLAIN | {"pitch": "adversary"},
+    "vae+adversary": PLAIN | {"regularizer": "adversary"},
     "vae+pitch flow": PLAIN | {"pitch": "flow"},
     "vae+metric+pitch flow": PLAIN | {"perceptual": "metric", "pitch": "flow"},
     "all": PLAIN
@@ -156,6 +156,7 @@ def one(job: tuple[str, int, argparse.Namespace]) -> dict[str, Any]:
 def space_row(name: str, notes: Library, config: Config, place: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Train one of our models, or take it from its folder, and measure it."""
     import torch
+    from _adversary import AdversaryTerm
 
     from timbre.data.features.table import features
     from timbre.evaluation.likelihood import iwae, noise_level
@@ -164,7 +165,9 @@ def space_row(name: str, notes: Library, config: Config, place: Path, args: argp
     from timbre.training.measure import errors
 
     fitted = VARIANTS[name].get("perceptual") in FITTED
-    space = timbre.train(notes, config, place, ratings=learned(args) if fitted else None, progress=False)
+    own = {"adversary": AdversaryTerm(config.model.dim)} if "regularizer" in VARIANTS[name] else {}
+    ratings = learned(args) if fitted else None
+    space = timbre.train(notes, config, place, ratings=ratings, regularizers=own, progress=False)
     table, cpu = features(notes, config), torch.device("cpu")
     valid, test = (Batches(table, table.rows(part), 64, 0, cpu) for part in ("valid", "test"))
     found = errors(space.model, test)

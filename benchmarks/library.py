@@ -277,19 +277,20 @@ def share_row(folder: Path, cache: Path, threads: int, steps: int) -> Row:
     from timbre.config import Config
     from timbre.data.features.table import features
     from timbre.training.regularization import note_labels
-    from timbre.training.run import Run
+    from timbre.training.vae import VAETask
 
     os.environ["TIMBRE_CACHE"] = str(cache)
     config = Config()
     config = replace(config, training=replace(config.training, threads=threads, device="cpu"))
     library = timbre.scan(folder, measure=False)
     names, labels = [str(note.file) for note in library], note_labels(library, library.parts(config.data))
-    run = Run(features(library, config), names, config, None, "", progress=False, labels=labels)
+    task = VAETask(features(library, config), names, config, None, "", labels=labels)
+    run = task.run()
     run.net.train()
     waited, worked = [], []
     while len(waited) < steps:
-        epoch = run.batches.epoch(len(waited))
-        for _ in range(min(steps - len(waited), run.batches.count)):
+        epoch = task.batches(len(waited), 0)
+        for _ in range(min(steps - len(waited), task.count)):
             begun = time.perf_counter()
             found = next(epoch)
             waited.append(time.perf_counter() - begun)

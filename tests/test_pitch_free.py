@@ -1,7 +1,9 @@
 """Pitch-free terms: laws on points of which all is known."""
 
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from timbre.models.regularizers.labels import Labels
-from timbre.models.regularizers.pitch import AdversaryTerm, PairTerm
+from timbre.models.regularizers.pitch import PairTerm
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from _adversary import AdversaryTerm
 
 DIM, INSTRUMENTS, NOTES = 6, 6, 384
 TERMS = [PairTerm, AdversaryTerm]

@@ -58,7 +58,7 @@ def rank_main(folder: Path) -> None:
     trouble: Any = None
 
     def recorded(self: Run, found: Any) -> None:
-        rows.append([[int(self.features.note[row]), bool(self.features.original[row])] for row in found.rows])
+        rows.append([[int(self.task.features.note[row]), bool(self.task.features.original[row])] for row in found.rows])
         if trouble is not None:
             found = trouble(self, found)
         step(self, found)
@@ -189,7 +189,7 @@ def test_a_loss_that_is_not_a_number_on_one_rank_stops_all_and_names_its_files(r
         assert kind == "TrainingError"
         assert "not a number at step 3" in message
     named = {str(a_few_notes()[note].file) for note, _ in second["poisoned"]["rows"][2]}
-    assert f"the batch held {', '.join(sorted(named))}." in first["poisoned"]["end"][1]
+    assert f"the batch contains {', '.join(sorted(named))}." in first["poisoned"]["end"][1]
 
 
 def test_a_time_limit_ends_all_ranks_together(ranks: Any) -> None:

@@ -1,6 +1,8 @@
 """Terms in training: they do what the settings say, resume exactly, and leave their mark in the space."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +13,18 @@ import timbre
 from timbre.config import Config, RegularizationConfig
 from timbre.data.features.table import features
 from timbre.data.ratings import Ratings, Study, read_ratings
-from timbre.errors import ConfigError, LibraryError
+from timbre.errors import CheckpointError, ConfigError, LibraryError
 from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batches
 from timbre.training.regularization import Regularizers, note_labels
 from timbre.training.run import Run
 
-EVERYTHING = RegularizationConfig(perceptual="metric", axes=("brightness", "attack"), pitch="adversary")
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from _adversary import AdversaryTerm
+
+EVERYTHING = RegularizationConfig(perceptual="metric", axes=("brightness", "attack"), pitch="pair")
 
 
 def with_terms(config: Config, **values) -> Config:
@@ -45,12 +51,19 @@ def stopped_after(steps):
 
 def test_a_broken_run_goes_on_exactly_with_all_terms(some_notes, tiny_config, tmp_path, monkeypatch):
     config = replace(tiny_config, regularization=EVERYTHING, data=replace(tiny_config.data, shorten=0.5))
-    whole = timbre.train(some_notes, config, tmp_path / "whole", progress=False)
+
+    def train(folder):
+        own = {"adversary": AdversaryTerm(config.model.dim)}
+        return timbre.train(some_notes, config, tmp_path / folder, regularizers=own, progress=False)
+
+    whole = train("whole")
     with monkeypatch.context() as patch:
         patch.setattr(Run, "take_step", stopped_after(5))
         with pytest.raises(KeyboardInterrupt):
+            train("broken")
+        with pytest.raises(CheckpointError, match=r"regularizers\.adversary was given, is None"):
             timbre.train(some_notes, config, tmp_path / "broken", progress=False)
-    resumed = timbre.train(some_notes, config, tmp_path / "broken", progress=False)
+    resumed = train("broken")
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(resumed.model.state_dict()[name], value, rtol=0, atol=0)
 
@@ -132,6 +145,11 @@ def test_ratings_must_be_there_and_match(some_notes, tiny_config):
         progress=False,
     )
     assert space.report["ratings"]["items"] == ["Clarinet", "Flute", "Trumpet", "Violin"]
+
+
+def test_the_adversary_of_old_settings_is_refused(some_notes, tiny_config):
+    with pytest.raises(ConfigError, match="must be none, pair or flow for a training, got adversary"):
+        timbre.train(some_notes, with_terms(tiny_config, pitch="adversary"), progress=False)
 
 
 def test_an_unknown_axis_is_refused_by_name(some_notes, tiny_config):

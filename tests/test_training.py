@@ -15,14 +15,15 @@ import timbre
 from timbre.config import Config, TrainingConfig
 from timbre.data import Library
 from timbre.data.features.table import features
+from timbre.data.fingerprint import fingerprint
 from timbre.errors import CheckpointError, LibraryError, TimbreError, TrainingError
 from timbre.models.vae import VAE
-from timbre.space.fitting import fingerprint
 from timbre.training import schedule
 from timbre.training.average import Average
 from timbre.training.batches import Batch, Batches
 from timbre.training.regularization import note_labels
 from timbre.training.run import Run
+from timbre.training.vae import VAETask
 
 
 def shorter(config: Config, **training: object) -> Config:
@@ -68,7 +69,7 @@ def test_batches_of_an_epoch_are_all_rows_once_and_can_start_anywhere(some_notes
 def run_of(library: Library, config: Config, out: Path | None) -> Run:
     table, labels = features(library, config), note_labels(library, library.parts(config.data))
     names = [str(note.file) for note in library]
-    return Run(table, names, config, out, fingerprint(library), progress=False, labels=labels)
+    return VAETask(table, names, config, out, fingerprint(library), labels=labels).run()
 
 
 def test_a_run_that_was_broken_off_ends_like_one_that_was_not(
@@ -101,9 +102,9 @@ def test_with_other_ranks_a_run_goes_on_from_the_same_share_of_its_epoch(
     some_notes: Library, tiny_config: Config, tmp_path: Path
 ) -> None:
     run = run_of(some_notes, tiny_config, tmp_path)
-    run.place, run.batches.count = 6, 4 * run.batches.count  # as if batches were a quarter of their size
+    run.batch, run.task.count = 6, 4 * run.task.count  # as if batches were a quarter of their size
     run.save()
-    assert run_of(some_notes, tiny_config, tmp_path).place == 1
+    assert run_of(some_notes, tiny_config, tmp_path).batch == 1
 
 
 def test_the_same_seed_gives_the_same_space(some_notes: Library, tiny_config: Config, tiny_folder: Path) -> None:
@@ -161,14 +162,14 @@ def test_the_best_checkpoint_survives_a_loss_that_is_not_a_number(
 ) -> None:
     run = run_of(some_notes, tiny_config, tmp_path)
     run.train()
-    batch = next(run.batches.epoch(0))
+    batch = next(run.task.batches(0, 0))
     with pytest.raises(TrainingError, match="The best checkpoint so far is kept in"):
         run.take_step(batch._replace(spectrogram=batch.spectrogram * math.nan))
     from timbre.models.checkpoint import load_weights, read_folder, tensors
 
     config, files, details = read_folder(tmp_path / "checkpoints" / "best")
     load_weights(VAE(config), tensors(files, "model.safetensors", tmp_path), tmp_path)
-    assert details["step"] == run.best["step"] > 0
+    assert details["step"] == run.best.step > 0
 
 
 def test_training_lowers_the_held_out_error(some_notes: Library, tiny_config: Config) -> None:
@@ -182,9 +183,9 @@ def test_mixed_precision_trains(some_notes: Library, tiny_config: Config) -> Non
     config = shorter(tiny_config, precision="bf16-mixed")
     run = run_of(some_notes, config, None)
     run.net.decoder.blocks[0].inner.register_forward_hook(lambda _module, _inputs, out: seen.add(out.dtype))
-    run.train()
+    run.complete()
     assert torch.bfloat16 in seen
-    assert run.finish().report["test_l1_db"] < 40
+    assert run.task.report(run)["test_l1_db"] < 40
 
 
 def test_time_limit_ends_the_run(some_notes: Library, tiny_config: Config) -> None:

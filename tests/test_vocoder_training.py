@@ -1,5 +1,6 @@
 """The training of a vocoder, and a space that has one."""
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -22,9 +23,10 @@ from timbre.playback.controls import middle
 from timbre.playback.engine.engine import Engine
 from timbre.space import Space
 from timbre.synth import render, render_blocks
+from timbre.training.run import Run
 from timbre.vocoder.notes import DecodedNotes, decoded_notes
 from timbre.vocoder.trained import learn_vocoder
-from timbre.vocoder.training import VocoderRun, fit_vocoder
+from timbre.vocoder.training import VocoderTask, fit_vocoder
 
 RATE, SIZE, FRONT = 22050, 1024, SpectrogramConfig()
 SMALL = VocoderConfig(channels=16, blocks=2, kernel=3, steps=6, batch_size=3, frames=16, notes=24, threads=1)
@@ -60,12 +62,12 @@ def test_too_few_notes_are_refused(tiny_space: Space, some_notes: Library):
 def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: FilePath):
     plan = replace(SMALL, steps=40)
     straight, report = fit_vocoder(decoded, FRONT, plan, tmp_path / "a", "x")
-    run = VocoderRun(decoded, FRONT, plan, tmp_path / "b", "x", False)
-    before = run.best
-    run._look()
-    assert report["score"] < run.best < before
-    for _ in range(17):
-        run._take_step()
+    run = VocoderTask(decoded, FRONT, plan, "x").run(tmp_path / "b")
+    run.validate()
+    assert report["score"] < run.best.error < math.inf
+    for batch in itertools.islice(run.task.batches(0, 0), 17):
+        run.take_step(batch)
+        run.batch += 1
     run.save()
     run.journal.close()
     resumed, _ = fit_vocoder(decoded, FRONT, plan, tmp_path / "b", "x")
@@ -83,22 +85,22 @@ def test_a_run_of_other_settings_is_not_continued(decoded: DecodedNotes, tmp_pat
 
 def test_a_loss_that_is_no_number_ends_the_run(decoded: DecodedNotes):
     broken = replace(decoded, audio=np.full_like(decoded.audio, np.nan))
-    with pytest.raises(TrainingError, match=r"step 1\. Try a lower"):
+    with pytest.raises(TrainingError, match=r"step 1 \(epoch 1\)\. Try a lower vocoder\.learning_rate"):
         fit_vocoder(broken, FRONT, SMALL, None, "x")
 
 
 def test_ctrl_c_keeps_the_state(decoded: DecodedNotes, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch):
     steps = iter(range(3))
 
-    def interrupted(self: VocoderRun) -> None:
+    def interrupted(self: Run, _batch: object) -> None:
         self.step += 1
         if next(steps, None) is None:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(VocoderRun, "_take_step", interrupted)
+    monkeypatch.setattr(Run, "take_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit_vocoder(decoded, FRONT, SMALL, tmp_path, "x")
-    assert VocoderRun(decoded, FRONT, SMALL, tmp_path, "x", False).step == 4
+    assert VocoderTask(decoded, FRONT, SMALL, "x").run(tmp_path).step == 4
 
 
 @pytest.mark.parametrize("wrong", [{"channels": 4}, {"look_ahead": 9}, {"randomness": 1.5}, {"frames": 3}])
@@ -113,7 +115,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_note_is_decoded(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path))
     with pytest.raises(DeviceError, match=r"vocoder\.device is cuda"):
-        learn_vocoder(tiny_space, some_notes, replace(SMALL, device="cuda"))
+        learn_vocoder(tiny_space.model, tiny_space.config, some_notes, replace(SMALL, device="cuda"))
     assert not (tmp_path / "vocoder").exists()
 
 
@@ -121,7 +123,7 @@ def test_a_device_that_is_not_there_is_refused_before_any_note_is_decoded(
 def vocal(tiny_folder: FilePath, some_notes: Library) -> Space:
     """The small space with a vocoder that has hardly learned."""
     space = timbre.load(tiny_folder)
-    space.vocoder = learn_vocoder(space, some_notes, SMALL)
+    space.vocoder = learn_vocoder(space.model, space.config, some_notes, SMALL)
     return space
 
 

@@ -1,18 +1,20 @@
 """`train`: from a library of notes to a space."""
 
-import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.data.features.table import Features, features, require_enough
-from timbre.data.parts import to_dict
+from timbre.data.fingerprint import fingerprint
+from timbre.data.ratings import Ratings, read_ratings
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import write_text
 from timbre.models.conditions import Conditions
@@ -22,14 +24,15 @@ from timbre.space.atlas import Atlas
 from timbre.space.refinement import spread
 from timbre.space.space import Space, load
 from timbre.training.batches import Batches
+from timbre.training.pitch_flow import fit_pitch_flow
+from timbre.training.ranks import Ranks, join
+from timbre.training.regularization import note_labels
+from timbre.training.resume import differences
+from timbre.training.vae import fit_vae
 
 RUN = "run.json"
 """Beside a space: where its notes are on this machine."""
 _CONTROLS = ("pitch", "velocity", "release")
-
-if TYPE_CHECKING:
-    from timbre.data.ratings import Ratings
-    from timbre.training.ranks import Ranks
 
 
 def train(
@@ -37,7 +40,8 @@ def train(
     config: Config | None = None,
     out: str | FilePath | None = None,
     *,
-    ratings: "Ratings | str | FilePath | None" = None,
+    ratings: Ratings | str | FilePath | None = None,
+    regularizers: Mapping[str, nn.Module] | None = None,
     progress: bool = True,
 ) -> Space:
     """Learn a timbre space from a library.
@@ -52,6 +56,7 @@ def train(
             everything in memory.
         ratings: listeners' dissimilarities, or where :func:`~timbre.data.ratings.read_ratings` finds some; for the
             forms of `regularization.perceptual` that need them.
+        regularizers: terms of your own by name, see :class:`~timbre.training.regularization.Regularizers`.
         progress: whether to show progress on stderr.
 
     Returns:
@@ -63,10 +68,6 @@ def train(
         CheckpointError: if `out` was started with other settings or notes, or cannot be written.
         TrainingError: if the loss stops being a number.
     """
-    from timbre.training.ranks import join
-    from timbre.training.regularization import note_labels
-    from timbre.training.run import fit  # brings Lightning along: two seconds that only training needs
-
     config = config or Config()
     folder = FilePath(out).expanduser() if out is not None else None
     found = _ratings(ratings, config)
@@ -83,7 +84,7 @@ def train(
     dropped = ranks.merge(table.dropped)
     require_enough(len(library), dropped)
     files = [str(note.file) for note in library]
-    fitted = fit(table, files, config, folder, mark, progress, ranks, labels)
+    fitted = fit_vae(table, files, config, folder, mark, progress, ranks, labels, regularizers)
     atlas, pitch_flow = _atlas(library, parts, table, fitted.model, ranks, config)
     report = fitted.report | pitch_flow | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
     if found:
@@ -97,7 +98,7 @@ def train(
     return space
 
 
-def _ratings(ratings: "Ratings | str | FilePath | None", config: Config) -> "Ratings | None":
+def _ratings(ratings: Ratings | str | FilePath | None, config: Config) -> Ratings | None:
     form = config.regularization.perceptual
     if ratings is None:
         if form not in ("none", "metric"):
@@ -111,27 +112,10 @@ def _ratings(ratings: "Ratings | str | FilePath | None", config: Config) -> "Rat
             f"Ratings came, but regularization.perceptual is {form}, which reads none; choose metric+rank, rank, l2, "
             "gaussian, student or prior."
         )
-    from timbre.data.ratings import Ratings, read_ratings
-
     return ratings if isinstance(ratings, Ratings) else read_ratings(ratings)
 
 
-def fingerprint(library: Library) -> str:
-    """A hash of a library's notes: their files, their labels, and what is held out where the library says so."""
-    notes = [
-        [note.name, note.instrument, note.pitch, note.velocity, note.file.name, *_further(note)] for note in library
-    ]
-    return hashlib.sha256(json.dumps(notes).encode()).hexdigest()[:16]
-
-
-def _further(note: Note) -> list[Any]:
-    """What only some notes have: without it, a fingerprint is that of versions that did not know of it."""
-    return [] if note.part is None and note.split is None else [to_dict(note.part), note.split]
-
-
 def _finished(folder: FilePath, config: Config, mark: str) -> Space:
-    from timbre.training.resume import differences
-
     space = load(folder)
     changed = differences(space.config.to_dict(), config.to_dict())
     if space.report.get("library_fingerprint") != mark:
@@ -157,7 +141,7 @@ def _check_writable(folder: FilePath) -> None:
 
 
 def _atlas(
-    library: Library, parts: np.ndarray, table: Features, model: VAE, ranks: "Ranks", config: Config
+    library: Library, parts: np.ndarray, table: Features, model: VAE, ranks: Ranks, config: Config
 ) -> tuple[Atlas, dict[str, Any]]:
     """Points of the notes themselves, transposed copies left out: of all ranks, in the library's order.
 
@@ -219,8 +203,6 @@ def _without_pitch(
     """
     if model.pitch_flow is None:
         return points, {}
-    from timbre.training.pitch_flow import fit_pitch_flow
-
     known = parts == "train"
     instrument = np.array([note.instrument for note in notes])
     weight, seed = config.regularization.pitch_weight, config.training.seed

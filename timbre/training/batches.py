@@ -73,10 +73,10 @@ class Batches:
             yield from map(self._residents.batch, batches)
             return
         for rows, following in zip_longest(batches, batches[1:]):
-            found = batch(self.features, rows, self.device)
+            read = read_batch(self.features, rows, self.device)
             if following is not None:
                 self.features.spectrograms.expect(following)
-            yield found
+            yield read
 
     @cached_property
     def is_resident(self) -> bool:
@@ -109,7 +109,7 @@ class Resident:
         self.labels = _labels(features, self.rows, device)
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """Some of the rows, as :func:`batch` gives them; all that goes to the device is which ones."""
+        """Some of the rows, as :func:`read_batch` gives them; all that goes to the device is which ones."""
         index = send(np.searchsorted(self.rows, rows), self.device)
         spectrogram = self.spectrograms[index].float()
         return Batch(spectrogram, Conditions(*(label[index] for label in self.labels)), rows, spectrogram)
@@ -122,7 +122,7 @@ def disturbed(found: Batch, augmentation: Augmentation, number: int, place: int)
     return Batch(spectrogram, replace(found.conditions, release=release), found.rows, seen)
 
 
-def batch(features: Features, rows: np.ndarray, device: torch.device) -> Batch:
+def read_batch(features: Features, rows: np.ndarray, device: torch.device) -> Batch:
     """Some rows as tensors on a device."""
     spectrogram = send(features.spectrograms[rows], device).float()
     return Batch(spectrogram, Conditions(*_labels(features, rows, device)), rows, spectrogram)

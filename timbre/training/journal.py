@@ -1,88 +1,84 @@
-"""What a run tells: a progress bar, and TensorBoard logs with pictures and sounds."""
+"""What a run shows: a progress bar, and TensorBoard logs with figures, images and sounds."""
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
-from timbre.models.conditions import Conditions
-from timbre.models.vae import VAE, Loss
-from timbre.spectral import Spectrogram
+LOG_EVERY = 10  # steps
 
 
 class Journal:
-    """The run's account.
+    """The progress bar and the logs of a run.
 
     Args:
-        folder: where the TensorBoard logs go; None writes none.
+        folder: for the TensorBoard logs; None writes none.
         progress: whether to show a bar on stderr.
         done: share of the run that is done already, 0..1.
+
+    Attributes:
+        writer: of the logs; None if there are none.
     """
 
     def __init__(self, folder: Path | None, progress: bool, done: float = 0.0) -> None:
-        self.writer, self.validation = _writer(folder), ""
+        self.writer, self._validation = _writer(folder), ""
         interactive = sys.stderr.isatty()
-        self.bar = tqdm(
+        self._bar = tqdm(
             total=1.0, initial=done, desc="train", disable=not progress, mininterval=0.5 if interactive else 20.0,
             bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed} < {remaining}{postfix}",
         )  # fmt: skip
 
     def step(
-        self, loss: Loss, terms: dict[str, torch.Tensor], beta: float, rate: float, done: float, speed: float, step: int
+        self, figures: Mapping[str, Tensor | float], summary: Callable[[dict[str, float]], str], done: float, step: int
     ) -> None:
-        """Take in one step: the losses in nats and dB, the regularizers' terms, and where the run stands.
+        """Move the bar, and show and log every tenth step; only then do figures leave a GPU.
 
-        `speed` is notes per second.
+        Args:
+            figures: of the step.
+            summary: makes the text beside the bar from them.
+            done: share of the run that is done, 0..1.
+            step: steps taken so far.
         """
-        self.bar.n = min(1.0, done)
-        if step % 10:
+        self._bar.n = done
+        if step % LOG_EVERY:
             return
-        losses = {name: float(getattr(loss, name)) for name in ("reconstruction_nats", "kl_nats", "rmse_db", "l1_db")}
-        shown = (
-            f"{self.validation}training {losses['l1_db']:.2f} dB, KL {losses['kl_nats']:.0f} nats, {speed:.0f} notes/s"
-        )
-        self.bar.set_postfix_str(shown, refresh=False)
-        self.bar.update(0)
-        scalars = {**losses, "objective": float(loss.objective.detach()), "beta": beta, "learning_rate": rate}
-        self.scalars("train", scalars | {f"{name}_nats": float(value) for name, value in terms.items()}, step)
+        values = {name: float(torch.as_tensor(value).detach()) for name, value in figures.items()}
+        self._bar.set_postfix_str(self._validation + summary(values), refresh=False)
+        self._bar.update(0)
+        self._scalars("train", values, step)
 
-    def scalars(self, part: str, values: dict[str, float], step: int) -> None:
-        """Log numbers under "part/name"."""
+    def validation(self, figures: dict[str, float], step: int) -> None:
+        """Log the figures of a validation, and show the first of them beside the bar."""
+        self._scalars("valid", figures, step)
+        name, value = next(iter(figures.items()))
+        self._validation = f"validation {name} {value:.3f}, "
+
+    def image(self, name: str, values: Tensor, step: int) -> None:
+        """Log a grey image (rows, columns) of values 0..1."""
         if self.writer:
-            for name, value in values.items():
-                self.writer.add_scalar(f"{part}/{name}", value, step)
+            self.writer.add_image(name, values.cpu().numpy(), step, dataformats="HW")
 
-    def validation_error(self, l1_db: float) -> None:
-        """Show the latest validation error beside the bar."""
-        self.validation = f"validation {l1_db:.2f} dB, "
-
-    def examples(
-        self, model: VAE, spectrogram: Spectrogram, notes_db: torch.Tensor, conditions: Conditions, step: int
-    ) -> None:
-        """Log notes beside their reconstructions, as pictures (low bands below) and as sounds."""
-        if not self.writer:
-            return
-        with torch.no_grad():
-            decoded = model.decode(model.posterior(notes_db, conditions).center, conditions)
-        both = torch.stack([notes_db, decoded], 1)
-        pictures = ((both - spectrogram.config.floor_db) / -spectrogram.config.floor_db).clamp(0, 1).flip(2)
-        for index, (pair, picture) in enumerate(zip(both, pictures, strict=True)):
-            self.writer.add_image(
-                f"note {index}: original, decoded", torch.cat(list(picture), 1).cpu().numpy(), step, dataformats="HW"
-            )
-            sounds = spectrogram.inverse(pair, inverter="pghi")
-            sounds = sounds / sounds.abs().amax(1, keepdim=True).clamp_min(1e-9)
-            for name, sound in zip(("original", "decoded"), sounds, strict=True):
-                self.writer.add_audio(f"note {index}/{name}", sound.cpu().numpy(), step, spectrogram.config.sample_rate)
+    def sound(self, name: str, samples: Tensor, sample_rate: int, step: int) -> None:
+        """Log a sound (samples,), scaled to a peak of 1."""
+        if self.writer:
+            peak = samples.abs().amax().clamp_min(1e-9)
+            self.writer.add_audio(name, (samples / peak).cpu().numpy(), step, sample_rate)
 
     def close(self) -> None:
         """End the bar and the logs."""
-        self.bar.close()
+        self._bar.close()
         if self.writer:
             self.writer.close()
+
+    def _scalars(self, part: str, values: dict[str, float], step: int) -> None:
+        if self.writer:
+            for name, value in values.items():
+                self.writer.add_scalar(f"{part}/{name}", value, step)
 
 
 def _writer(folder: Path | None) -> Any:
@@ -93,6 +89,6 @@ def _writer(folder: Path | None) -> Any:
     return SummaryWriter(str(folder))
 
 
-def spread(count: int, rows: np.ndarray) -> np.ndarray:
-    """A few rows, evenly spread over the given ones."""
+def evenly(count: int, rows: np.ndarray) -> np.ndarray:
+    """At most `count` of the rows, evenly spaced."""
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]

@@ -1,15 +1,12 @@
 """How well a model meets notes: errors in dB over a set of rows."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from timbre.models.vae import VAE
 from timbre.training.batches import Batches
-
-if TYPE_CHECKING:  # it brings Lightning along
-    from timbre.training.ranks import Ranks
+from timbre.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class ReconstructionErrors:
 
 
 def errors(
-    model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks: "Ranks | None" = None
+    model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks: Ranks | None = None
 ) -> ReconstructionErrors:
     """Reconstruct the notes of `batches` from their points, and compare.
 

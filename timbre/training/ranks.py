@@ -5,18 +5,20 @@ import inspect
 import json
 import os
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from timbre.config import TrainingConfig
 from timbre.errors import DeviceError, TrainingError
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 _PATIENCE = timedelta(hours=12)  # a rank waits this long for the others: for one that still makes its features
 
 
@@ -28,7 +30,7 @@ class Ranks:
         rank, world: number of this process, and of all.
     """
 
-    def __init__(self, fabric: Fabric) -> None:
+    def __init__(self, fabric: "Fabric") -> None:
         self.fabric, self.rank, self.world = fabric, fabric.global_rank, fabric.world_size
 
     @property
@@ -86,6 +88,8 @@ def join(settings: TrainingConfig) -> Ranks:
     Raises:
         DeviceError: if there is no such device.
     """
+    from lightning_fabric import Fabric  # takes two seconds to import
+
     device = training_device(settings.device, "training.device")
     precision: Any = settings.precision
     if precision == "auto":
@@ -107,6 +111,8 @@ def _leave() -> None:
 def _placement() -> dict[str, Any]:
     if not torch.distributed.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
         return {"devices": 1}
+    from lightning_fabric.strategies import DDPStrategy
+
     world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
     # Buffers are filterbanks and clocks, the same everywhere; torch 2.13 has another name for leaving them alone.
     names = inspect.signature(DistributedDataParallel).parameters
@@ -115,7 +121,7 @@ def _placement() -> dict[str, Any]:
     return {"devices": local, "num_nodes": world // local, "strategy": strategy}
 
 
-def training_device(wanted: str, setting: str) -> str:
+def training_device(wanted: DeviceName, setting: str) -> DeviceName:
     """The device to train on: "auto" is a GPU where there is one.
 
     Args:

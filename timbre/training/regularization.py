@@ -1,6 +1,6 @@
 """What orders the space while it is learned: the terms that the settings ask for, and the labels they read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +15,11 @@ from timbre.errors import ConfigError
 from timbre.models.regularizers.axes import AxesTerm, axis_values, find_axes
 from timbre.models.regularizers.labels import Labels
 from timbre.models.regularizers.perceptual import MetricTerm, PriorTerm, RatingsTerm, SumOfTerms
-from timbre.models.regularizers.pitch import AdversaryTerm, PairTerm
+from timbre.models.regularizers.pitch import PairTerm
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
 from timbre.training import schedule
-from timbre.training.batches import Batch, batch, send
+from timbre.training.batches import Batch, read_batch, send
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,12 @@ class Regularizers:
         features: of these notes.
         spectrogram: the front end, on `device`.
         device: where the notes are.
+        further: more terms by name, each a module with `forward(points, labels)` in nats per note, of weight 1: points
+            are (batch, dim), labels are :class:`~timbre.models.regularizers.labels.Labels`. Buffers of a term are saved
+            with the run's state.
 
     Attributes:
-        terms: by "perceptual", "axes" and "pitch".
+        terms: by "perceptual", "axes" and "pitch", and the further ones.
         values: of the last step, with their weights, nats per note.
 
     Raises:
@@ -65,6 +68,7 @@ class Regularizers:
         features: Features,
         spectrogram: Spectrogram,
         device: torch.device,
+        further: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.settings, self.spectrogram, self.features, self.device = (
             config.regularization,
@@ -73,7 +77,7 @@ class Regularizers:
             device,
         )
         self.seconds = config.data.duration
-        self.terms = nn.ModuleDict(_terms(config, notes, spectrogram)).to(device)
+        self.terms = nn.ModuleDict({**_terms(config, notes, spectrogram), **(further or {})}).to(device)
         self.values: dict[str, Tensor] = {}
         notes = notes or _unknown(features)
         self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
@@ -129,7 +133,7 @@ class Regularizers:
         """
         new = found.rows[~self.measured[found.rows]] if self.axes else found.rows[:0]
         if len(new):
-            whole = batch(self.features, new, self.device)
+            whole = read_batch(self.features, new, self.device)
             values = axis_values(whole.spectrogram, self.spectrogram, whole.conditions.pitch, self.axes)
             # Rounded, as the last bits depend on what else was in the batch, and a run that goes on has other batches.
             self.axis_values[send(new, self.device)] = values.round(decimals=3)
@@ -155,7 +159,12 @@ def _terms(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -
             raise ConfigError(
                 f"regularization.pitch is {settings.pitch}, which needs the notes' instruments; give labels."
             )
-        terms["pitch"] = AdversaryTerm(dim) if settings.pitch == "adversary" else PairTerm(dim)
+        if settings.pitch == "adversary":
+            raise ConfigError(
+                "regularization.pitch must be none, pair or flow for a training, got adversary, which is no part of "
+                "timbre any more; give it as a regularizer of your own (see benchmarks/_adversary.py)."
+            )
+        terms["pitch"] = PairTerm(dim)
     return terms
 
 

@@ -1,73 +1,72 @@
-"""The state from which a run goes on: kept apart from the space, read with weights_only, never exchanged."""
+"""The state from which a run continues: kept apart from the space, read with weights_only, never exchanged."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from timbre.config import Config, VocoderConfig
 from timbre.errors import CheckpointError
 from timbre.files import replacing
 
 STATE = "state.pt"
+FORMAT = 2
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write a run's state atomically into `folder`."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
+    """Write a run's state atomically into `folder`.
+
+    Args:
+        folder: made if it does not exist.
+        state: tensors and plain values, with "identity" and "fingerprint", see :func:`load_state`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / STATE) as partial:
-            partial.write_bytes(buffer.getvalue())
+            torch.save({"format": FORMAT, **state}, partial)
     except OSError as error:
         raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_state(folder: Path, config: Config | VocoderConfig, library: str) -> dict[str, Any] | None:
-    """The state to go on from, or None if there is none.
+def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict[str, Any] | None:
+    """The state that :func:`save_state` wrote, or None if there is none.
 
     Args:
-        folder: where :func:`save_state` wrote.
-        config: must be the one that the run was started with.
-        library: fingerprint of the notes, likewise.
+        folder: of the state.
+        identity: the run's settings, which must be those that it was started with.
+        fingerprint: of the notes, which must be the same too.
 
     Raises:
-        CheckpointError: if the state is damaged, or belongs to other settings or notes.
+        CheckpointError: if the state is damaged, or belongs to another version, other settings or other notes.
     """
-    path = folder / STATE
+    path, anew = folder / STATE, f"delete {folder} to start again"
     if not path.exists():
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251  (tensors and plain values only)
-        before = type(config).from_dict(state["config"])
     except Exception as error:
-        raise CheckpointError(
-            f"The training state {path} is damaged ({type(error).__name__}); delete {folder} to start again."
-        ) from error
-    vocoder = isinstance(config, VocoderConfig)  # a folder inside the space's, which has to stay
-    run, anew = (folder, "remove it") if vocoder else (folder.parent, "another folder")
-    changed = differences(before.to_dict(), config.to_dict())
+        raise CheckpointError(f"The training state {path} is damaged ({type(error).__name__}); {anew}.") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise CheckpointError(f"The training state {path} was written by another version of timbre; {anew}.")
+    changed = differences(state["identity"], identity)
     if changed:
         raise CheckpointError(
-            f"{run} was started with other settings ({', '.join(changed)}); "
-            f"give the same ones to continue it, or {anew} to start anew."
+            f"The run in {folder} was started with other settings ({', '.join(changed)}); give the same settings to "
+            f"continue it, or {anew}."
         )
-    if state["library"] != library:
+    if state["fingerprint"] != fingerprint:
         raise CheckpointError(
-            f"{run} was started on other notes; give the same library to continue it, or {anew} to start anew."
+            f"The run in {folder} was started on other notes; give the same library to continue it, or {anew}."
         )
-    return dict(state)
+    return state
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
     """The settings in which two configs differ, such as "model.dim was 16, is 8"."""
-    found = []
-    for key, old in before.items():
-        new = after[key]
-        if isinstance(old, dict):
-            found += differences(old, new, f"{prefix}{key}.")
+    changed = []
+    for key in {**before, **after}:
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed += differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            found.append(f"{prefix}{key} was {old}, is {new}")
-    return found
+            changed.append(f"{prefix}{key} was {old}, is {new}")
+    return changed

@@ -1,187 +1,219 @@
-"""The training loop."""
+"""A training run, whatever is trained: steps, validation, the best weights, and a state from which it continues."""
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from timbre.config import Config, TrainingConfig
-from timbre.data.features.augmentation import Augmentation
-from timbre.data.features.table import Features
-from timbre.errors import LibraryError, TrainingError
-from timbre.models.checkpoint import write_folder
-from timbre.models.vae import VAE, Loss
-from timbre.spectral import Spectrogram
+from timbre.config import TrainingConfig
+from timbre.errors import TrainingError
 from timbre.training import schedule
 from timbre.training.average import Average
-from timbre.training.batches import Batch, Batches, batch
-from timbre.training.journal import Journal, spread
-from timbre.training.measure import errors
-from timbre.training.ranks import Ranks, join
-from timbre.training.regularization import NoteLabels, Regularizers
+from timbre.training.journal import Journal
+from timbre.training.ranks import Ranks
 from timbre.training.resume import load_state, save_state
 
-MEASURE_EVERY = 100  # steps between looks at the validation notes, rounded up to whole epochs
-MEASURE_SIZE = 64  # notes at a time
-MEASURE_STRIDE = 4  # a look decodes every fourth frame
-DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
-SAVE_EVERY = 60.0  # s between saved states within an epoch
+SAVE_EVERY = 60.0  # s between saved states
+Figures = dict[str, Tensor | float]
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A trained model and what its run found.
+class Validation:
+    """Figures of the averaged weights on the validation notes.
 
     Attributes:
-        model: with the averaged weights that did best on the validation notes; on the CPU, in eval mode.
-        report: plain figures, units in the names.
+        error: the weights with the smallest error are kept.
+        figures: by name, for the logs and the report.
+        replaces: whether these weights replace earlier ones even if their error is larger.
     """
 
-    model: VAE
-    report: dict[str, Any]
+    error: float
+    figures: dict[str, float]
+    replaces: bool = False
 
 
-def fit(
-    features: Features, names: list[str], config: Config, out: Path | None, library: str, progress: bool,
-    ranks: Ranks | None = None, labels: NoteLabels | None = None,
-) -> Fitted:  # fmt: skip
-    """Train a model on features, going on from the state in `out` where there is one.
+@dataclass(frozen=True)
+class Best:
+    """Where the best weights so far come from: the validation error and figures, the step and the epoch."""
 
-    Several ranks train one model, each on its own features: every step averages their gradients, and all take the same
-    number of steps. Each comes to the same weights; the first one writes.
+    error: float = math.inf
+    figures: dict[str, float] = field(default_factory=dict)
+    step: int = 0
+    epoch: int = 0
+
+
+class Task(ABC):
+    """What a :class:`Run` trains: a network, its optimizer, its batches and its objective.
+
+    The constructor seeds torch, so that a network that is made after it depends on the seed alone.
 
     Args:
-        features: of the library, or of this rank's share of it.
-        names: of the library's notes' files, for messages.
-        config: all settings.
-        out: the run's folder: checkpoints/best, checkpoints/last, logs, resume; None keeps all in memory.
-        library: fingerprint of the notes, so that a run is not continued on others.
-        progress: whether to show a bar.
-        ranks: the processes of the run; by default those that the environment tells of.
-        labels: of the library's notes, which the terms of `config.regularization` read.
+        settings: threads, seed, schedule, gradient norm and average.
+        table: name of the settings' table, for error messages.
+        identity: settings that a continued run must share, as plain values.
+        fingerprint: of the notes, which a continued run must share too.
 
-    Raises:
-        ConfigError: if a term needs ratings and there are none.
-        TrainingError: if the loss stops being a number; the best checkpoint so far stays in `out`.
-        CheckpointError: if `out` holds a run of other settings or notes.
-        KeyboardInterrupt: on Ctrl-C, after the state has been saved.
+    Attributes:
+        net: the network.
+        optimizer: of its parameters.
+        count: batches in an epoch.
+        validate_every: steps between validations.
+        scale: the objective is divided by this before its gradient is taken.
+        best_folder: where :meth:`write_checkpoint` writes the best weights, for error messages.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been trained
-        run = Run(features, names, config, out, library, progress, ranks, labels)
-        try:
-            run.train()
-        except KeyboardInterrupt:
-            run.save()
-            raise
-        finally:
-            run.journal.close()
-        return run.finish()
+
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    count: int
+    validate_every: int
+    scale: float = 1.0
+    best_folder: Path | None = None
+
+    def __init__(self, settings: TrainingConfig, table: str, identity: dict[str, Any], fingerprint: str) -> None:
+        self.settings, self.table, self.identity, self.fingerprint = settings, table, identity, fingerprint
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        torch.manual_seed(settings.seed)
+
+    @abstractmethod
+    def batches(self, epoch: int, start: int) -> Iterator[Any]:
+        """The batches of an epoch, from batch number `start` on."""
+
+    @abstractmethod
+    def objective(self, batch: Any, step: int, done: float) -> Callable[[Any], Figures]:
+        """A function of the network that computes "objective", which is minimised, and figures for the logs.
+
+        Its random numbers depend on the seed, the rank and the step alone, so that a run can continue anywhere.
+
+        Args:
+            batch: one of :meth:`batches`.
+            step: number of the step, from 0.
+            done: share of the run that is done, 0..1.
+        """
+
+    @abstractmethod
+    def validate(self, done: float) -> Validation:
+        """Measure the network, which has the averaged weights and is in eval mode."""
+
+    @abstractmethod
+    def summary(self, figures: dict[str, float]) -> str:
+        """The figures of a step in a few words, for the progress bar."""
+
+    @abstractmethod
+    def size(self, batch: Any) -> int:
+        """Notes in a batch."""
+
+    def files(self, batch: Any) -> list[str]:
+        """Names of the files in a batch, for error messages."""
+        return []
+
+    def log_examples(self, journal: Journal, step: int) -> None:  # noqa: B027
+        """Log examples of the best weights so far, which the network has."""
+
+    def write_checkpoint(self, kind: str, weights: dict[str, Tensor], step: int) -> None:  # noqa: B027
+        """Write the weights that are "last" or "best"."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What each rank must remember beside the network and the optimizer."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
+        """Go on from what :meth:`state_dict` returned."""
 
 
 class Run:
-    """One training run: everything that changes while it lasts."""
+    """One training run of a task.
+
+    Args:
+        task: what is trained.
+        ranks: the processes that train it together.
+        folder: for the state from which the run continues; None keeps it in memory.
+        logs: folder for TensorBoard logs; None writes none.
+        progress: whether to show a bar on stderr.
+
+    Raises:
+        CheckpointError: if `folder` has the state of a run with other settings or notes.
+    """
 
     def __init__(
-        self, features: Features, names: list[str], config: Config, out: Path | None, library: str, progress: bool,
-        ranks: Ranks | None = None, labels: NoteLabels | None = None,
-    ) -> None:  # fmt: skip
-        self.config, self.settings, self.features, self.names = config, config.training, features, names
-        self.out, self.library = out, library
-        if self.settings.threads:
-            torch.set_num_threads(self.settings.threads)
-        state = load_state(out / "resume", config, library) if out else None
-        self.ranks = ranks or join(self.settings)
-        self.fabric = self.ranks.fabric
-        torch.manual_seed(self.settings.seed)
-        self.net = VAE(config)
-        self.model, self.optimizer = self.fabric.setup(_Objective(self.net), _optimizer(self.net, self.settings))
+        self, task: Task, ranks: Ranks, folder: Path | None = None, logs: Path | None = None, progress: bool = False
+    ) -> None:
+        self.task, self.settings, self.ranks, self.folder = task, task.settings, ranks, folder
+        state = load_state(folder, task.identity, task.fingerprint) if folder else None
+        self.fabric, self.net = ranks.fabric, task.net
+        self.model, self.optimizer = self.fabric.setup(_Forward(task.net), task.optimizer)
         self.average = Average(self.net, self.settings.ema)
-        self.spectrogram = Spectrogram(config.spectrogram).to(self.fabric.device)
-        self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.fabric.device)
-        self.batches, self.valid, self.test = self.all_batches()
-        self.epoch, self.place, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
-        self.best: dict[str, Any] = {"valid_l1_db": float("inf"), "step": 0, "stage": 1}
-        self.best_weights = self.average.weights
+        self.epoch, self.batch, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
+        self.best, self.best_weights = Best(), self.average.weights
         if state:
-            self.restore(state)
-        self.ranks.require_same(str((self.epoch, self.place, self.step)), f"states to go on from in {out}")
-        logs = out / "logs" if out and self.ranks.first else None
-        self.journal = Journal(logs, progress and self.ranks.first, self.done)
-
-    def all_batches(self) -> tuple[Batches, Batches, Batches]:
-        """Batches to learn from, to choose the best checkpoint by, and never seen in training."""
-        device, size = self.fabric.device, self.settings.batch_size
-        train, valid, test = (self.features.rows(part, copies=True) for part in ("train", "valid", "test"))
-        fewest = int(min(np.concatenate(self.ranks.gather(np.array([len(train)])))))
-        every, held_out = self.ranks.sum(len(train), len(valid))
-        if fewest == 0:
-            raise LibraryError(f"One of {self.ranks.world} processes has no notes to learn from; start fewer of them.")
-        count = min(fewest, max(1, round(every / self.ranks.world / size)))
-        augmentation = Augmentation(self.config, device, self.ranks.rank)
-        return (
-            Batches(self.features, train, size, self.settings.seed, device, count, augmentation),
-            Batches(self.features, valid if held_out else train, MEASURE_SIZE, 0, device),
-            Batches(self.features, test, MEASURE_SIZE, 0, device),
-        )
+            self._restore(state)
+        self.ranks.require_same(str((self.epoch, self.batch, self.step)), f"states to continue from in {folder}")
+        self.journal = Journal(logs if ranks.first else None, progress and ranks.first, self.done)
 
     @property
     def done(self) -> float:
-        """The share of the run that is done: by epochs or by minutes, whichever is further."""
-        by_epochs = (self.epoch + self.place / self.batches.count) / self.settings.epochs
+        """The share of the run that is done, by epochs or by minutes, whichever is larger."""
+        by_epochs = (self.epoch + self.batch / self.task.count) / self.settings.epochs
         by_time = self.elapsed / 60.0 / self.settings.max_minutes if self.settings.max_minutes else 0.0
         return min(1.0, max(by_epochs, by_time))
 
+    def complete(self) -> None:
+        """Train to the end, and give the network the best weights, in eval mode.
+
+        Raises:
+            TrainingError: if the objective is not a finite number; the best checkpoint so far remains.
+            KeyboardInterrupt: on Ctrl-C, after the state has been saved.
+        """
+        try:
+            self.train()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+        finally:
+            self.journal.close()
+        self.net.load_state_dict(self.best_weights)
+        self.net.eval()
+
     def train(self) -> None:
-        """Steps until the run is done; looks at the validation notes on the way."""
-        every = -(-MEASURE_EVERY // self.batches.count)
+        """Take steps until the run is done, validating and saving on the way."""
         saved = time.monotonic()
         self.net.train()
         while self.done < 1.0:
-            for found in self.batches.epoch(self.epoch, self.place):
+            for batch in self.task.batches(self.epoch, self.batch):
                 begun = time.monotonic()
-                self.take_step(found)
+                self.take_step(batch)
                 self.elapsed += self.ranks.sum(time.monotonic() - begun)[0] / self.ranks.world
-                self.place += 1
-                if self.done >= 1.0:
-                    break
-                if time.monotonic() - saved > SAVE_EVERY:
+                self.batch += 1
+                if self.batch == self.task.count:
+                    self.epoch, self.batch = self.epoch + 1, 0
+                taken = self.epoch * self.task.count + self.batch
+                if taken % self.task.validate_every == 0 or self.done >= 1.0:
+                    self.validate()
+                elif time.monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = time.monotonic()
-            if self.place >= self.batches.count:
-                self.epoch, self.place = self.epoch + 1, 0
-            if self.epoch % every == 0 or self.done >= 1.0:
-                self.look()
+                if self.done >= 1.0:
+                    break
 
-    def take_step(self, found: Batch) -> None:
-        """One step of AdamW on one batch, and on those of the other ranks.
-
-        Its noise depends on the seed, the rank and the step alone, so that a run goes on as if it had not stopped.
-        """
-        torch.manual_seed(_mixed(self.settings.seed, self.ranks.rank, self.step))
-        rate, beta = schedule.learning_rate(self.settings, self.done), schedule.beta(self.settings, self.done)
+    def take_step(self, batch: Any) -> None:
+        """Take one optimizer step on a batch, and on those of the other ranks."""
+        rate = schedule.learning_rate(self.settings, self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        free = self.settings.free_bits * self.config.model.dim
-        known = found.conditions.hide(self.settings.unknown)
-        term = self.regularizers.term(found, self.done)
-        loss = Loss(
-            *self.model(
-                lambda net: net.loss(found.spectrogram, known, beta, free, DECODE_STRIDE, found.seen, regularizer=term)
-            )
-        )
-        objective, notes = self.ranks.sum(float(loss.objective.detach()), len(found.rows))
+        figures = self.model(self.task.objective(batch, self.step, self.done))
+        loss = figures["objective"]
+        objective, notes = self.ranks.sum(float(loss.detach()), self.task.size(batch))
         if not math.isfinite(objective):
-            raise TrainingError(self._not_a_number(found, loss))
+            raise TrainingError(self._not_finite(self.task.files(batch) if not torch.isfinite(loss) else []))
         self.optimizer.zero_grad()
-        # Per value instead of per note, so that clipping means the same at every size; AdamW's step is unchanged.
-        self.fabric.backward(loss.objective / found.spectrogram[0].numel())
-        # The loss is known to be finite; asking again would wait for the GPU.
+        self.fabric.backward(loss / self.task.scale)
+        # The objective is known to be finite; asking again would wait for the GPU.
         self.fabric.clip_gradients(
             self.model, self.optimizer, max_norm=self.settings.grad_clip, error_if_nonfinite=False
         )
@@ -189,134 +221,102 @@ class Run:
         self.step += 1
         self.average.update(self.net, self.step)
         self.notes += int(notes)
-        self.journal.step(
-            loss, self.regularizers.values, beta, rate, self.done, self.notes / max(1.0, self.elapsed), self.step
-        )
+        self.journal.step(figures | {"learning_rate": rate}, self._summary, self.done, self.step)
 
-    def look(self) -> None:
-        """Measure the averaged weights on the validation notes; keep them if they are the best so far; save."""
-        live = {name: value.clone() for name, value in self.net.state_dict().items()}
+    def validate(self) -> None:
+        """Measure the averaged weights, keep them if they are the best so far, and save."""
+        current = _copied(self.net.state_dict())
         self.net.load_state_dict(self.average.weights)
         self.net.eval()
-        found = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
-        self.journal.scalars("valid", {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, self.step)
-        self.journal.validation_error(found.l1_db)
-        stage = schedule.stage(self.config.regularization, self.done)
-        # What a second stage is for is no part of the error: its latest weights count, as those of the first do not.
-        better = stage == 2 or found.l1_db < self.best["valid_l1_db"]
+        found = self.task.validate(self.done)
+        self.journal.validation(found.figures, self.step)
+        better = found.replaces or found.error < self.best.error
         if better:
-            self.best = {
-                "valid_l1_db": found.l1_db,
-                "valid_rmse_db": found.rmse_db,
-                "step": self.step,
-                "epoch": self.epoch,
-                "stage": stage,
-            }
-            self.best_weights = {name: value.clone() for name, value in self.average.weights.items()}
-            if len(self.valid.rows):
-                shown = batch(self.features, spread(3, self.valid.rows), self.fabric.device)
-                self.journal.examples(self.net, self.spectrogram, shown.spectrogram, shown.conditions, self.step)
-        self.net.load_state_dict(live)
+            self.best = Best(found.error, found.figures, self.step, self.epoch)
+            self.best_weights = _copied(self.average.weights)
+            self.task.log_examples(self.journal, self.step)
+        self.net.load_state_dict(current)
         self.net.train()
         self.save(better)
 
     def save(self, better: bool = False) -> None:
-        """Write the state to go on from, and the checkpoints: the first rank, without asking the others.
+        """Write the state to continue from, and the checkpoints. Ranks but the first write only their task's state.
 
-        Those keep only what the terms remember of their own notes.
+        Nothing is exchanged between ranks.
         """
-        if self.out is None:
+        if self.folder is None:
             return
+        same = {"identity": self.task.identity, "fingerprint": self.task.fingerprint, "step": self.step}
         if not self.ranks.first:
-            own = {"config": self.config.to_dict(), "library": self.library, "step": self.step}
-            save_state(self._own_state(), own | {"regularizers": self.regularizers.terms.state_dict()})
+            save_state(self._own_folder(), same | {"task": self.task.state_dict()})
             return
-        save_state(self.out / "resume", self.state())
-        kinds = {"last": self.average.weights} | ({"best": self.best_weights} if better else {})
-        for kind, weights in kinds.items():
-            write_folder(
-                self.out / "checkpoints" / kind, self.config, {}, {"model.safetensors": weights}, step=self.step
-            )
-
-    def state(self) -> dict[str, Any]:
-        """Tensors and plain values from which :meth:`restore` goes on; on a CPU, exactly."""
-        return {
-            "config": self.config.to_dict(), "library": self.library,
+        save_state(self.folder, same | {
             "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "average": self.average.weights, "best": self.best, "best_weights": self.best_weights,
-            "epoch": self.epoch, "place": self.place, "count": self.batches.count, "step": self.step,
-            "notes": self.notes, "elapsed": self.elapsed, "regularizers": self.regularizers.terms.state_dict(),
+            "average": self.average.weights, "best": asdict(self.best), "best_weights": self.best_weights,
+            "epoch": self.epoch, "batch": self.batch, "count": self.task.count, "notes": self.notes,
+            "elapsed": self.elapsed, "task": self.task.state_dict(),
+        })  # fmt: skip
+        self.task.write_checkpoint("last", self.average.weights, self.step)
+        if better:
+            self.task.write_checkpoint("best", self.best_weights, self.step)
+
+    def figures(self) -> dict[str, float]:
+        """What the run took: epochs, steps, minutes, and notes per second."""
+        return {
+            "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0,
+            "notes_per_s": self.notes / max(1e-9, self.elapsed),
         }  # fmt: skip
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state; with another number of ranks, from about the same place in the epoch."""
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state; with another number of ranks, from the same share of the epoch."""
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        own = state if self.ranks.first else load_state(self._own_state(), self.config, self.library)
-        if own and own["step"] == state["step"]:  # else the terms begin anew with what they remember
-            self.regularizers.terms.load_state_dict(own["regularizers"])
-        device = self.fabric.device
-        self.average.weights = {name: value.to(device) for name, value in state["average"].items()}
-        self.best, self.best_weights = state["best"], {k: v.to(device) for k, v in state["best_weights"].items()}
-        self.epoch, self.place, self.step = (state[key] for key in ("epoch", "place", "step"))
-        self.place = self.place * self.batches.count // state.get("count", self.batches.count)
-        self.notes, self.elapsed = state["notes"], state["elapsed"]
-
-    def _own_state(self) -> Path:
-        return Path(self.out or "") / "resume" / f"rank{self.ranks.rank}"
-
-    def finish(self) -> Fitted:
-        """The best weights, measured on the notes that were never seen."""
-        self.net.load_state_dict(self.best_weights)
-        self.net.eval()
-        report = {**self.best, "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0}
-        report["notes_per_s"] = self.notes / max(1e-9, self.elapsed)
-        if self.ranks.sum(len(self.test.rows))[0]:
-            found = errors(self.net, self.test, ranks=self.ranks)
-            report |= {"test_l1_db": found.l1_db, "test_rmse_db": found.rmse_db, "test_notes": found.notes}
-        return Fitted(self.net.cpu().eval(), report)
-
-    def _not_a_number(self, found: Batch, loss: Loss) -> str:
-        own = [] if torch.isfinite(loss.objective) else [self.names[note] for note in self.features.note[found.rows]]
-        files = sorted(self.ranks.merge(dict.fromkeys(own, "")))
-        kept = (
-            f" The best checkpoint so far is kept in {self.out / 'checkpoints' / 'best'}."
-            if self.out and self.best["step"]
-            else ""
+        own = state
+        if not self.ranks.first:
+            own = load_state(self._own_folder(), self.task.identity, self.task.fingerprint) or {"step": None}
+        if own["step"] == state["step"]:  # else the task's memory begins anew
+            self.task.load_state_dict(own["task"])
+        self.average.weights, self.best_weights = (
+            {name: value.to(self.fabric.device) for name, value in state[key].items()}
+            for key in ("average", "best_weights")
         )
+        self.best = Best(**state["best"])
+        self.epoch, self.step, self.notes, self.elapsed = (state[key] for key in ("epoch", "step", "notes", "elapsed"))
+        self.batch = state["batch"] * self.task.count // state["count"]
+
+    def _own_folder(self) -> Path:
+        return Path(self.folder or "") / f"rank{self.ranks.rank}"
+
+    def _summary(self, figures: dict[str, float]) -> str:
+        return f"{self.task.summary(figures)}, {self.notes / max(1.0, self.elapsed):.0f} notes/s"
+
+    def _not_finite(self, own: list[str]) -> str:
+        files = ", ".join(sorted(self.ranks.merge(dict.fromkeys(own, ""))))
+        kept = self.task.best_folder if self.best.step else None
         return (
-            f"The loss is not a number at step {self.step + 1} (epoch {self.epoch + 1}); "
-            f"the batch held {', '.join(files)}.{kept} Try a lower training.learning_rate."
+            f"The loss is not a number at step {self.step + 1} (epoch {self.epoch + 1})"
+            + (f"; the batch contains {files}." if files else ".")
+            + (f" The best checkpoint so far is kept in {kept}." if kept else "")
+            + f" Try a lower {self.task.table}.learning_rate."
         )
 
 
-class _Objective(nn.Module):
-    """The network behind a forward pass that DDP can follow.
+class _Forward(nn.Module):
+    """A forward pass that DDP can follow and that calls a function with the network.
 
-    What is to be computed comes as a function: of tensors, Fabric would make bfloat16 in mixed precision, and round
-    pitches to a quarter of a semitone.
+    The function brings its tensors along: those that are passed to a module, Fabric would turn into bfloat16 in mixed
+    precision, and round pitches to a quarter of a semitone.
     """
 
-    def __init__(self, net: VAE) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        for parameter in net.parameters():  # DDP waits for every gradient, and those of no flows never come
+        for parameter in net.parameters():  # DDP waits for every gradient; empty parameters never get one
             parameter.requires_grad_(parameter.requires_grad and parameter.numel() > 0)
 
-    def forward(self, compute: Callable[[VAE], Loss]) -> tuple[Tensor, ...]:
-        """The fields of a Loss."""
-        return tuple(vars(compute(self.net)).values())
+    def forward(self, compute: Callable[[nn.Module], Figures]) -> Figures:
+        return compute(self.net)
 
 
-def _mixed(*numbers: int) -> int:
-    """One seed from several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _optimizer(net: VAE, settings: TrainingConfig) -> torch.optim.Optimizer:
-    """AdamW; weight decay on matrices only, as decaying biases and gains helps nobody."""
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    fused = all(p.is_cuda for p in net.parameters())
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99), fused=fused or None)
+def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in weights.items()}

@@ -24,6 +24,6 @@ def stage(config: RegularizationConfig, done: float) -> int:
 
 
 def regularization(config: RegularizationConfig, term: str, done: float) -> float:
-    """The weight of a term ("perceptual", "axes", "pitch"): constant; in two stages, the perceptual one begins late."""
+    """The weight of a term: constant, 1 if it is no setting; in two stages, "perceptual" begins with the second."""
     waiting = term == "perceptual" and config.schedule == "two_stage" and stage(config, done) == 1
-    return 0.0 if waiting else float(getattr(config, f"{term}_weight"))
+    return 0.0 if waiting else float(getattr(config, f"{term}_weight", 1.0))

@@ -4,16 +4,18 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from timbre.config import SpectrogramConfig, VocoderConfig
+from timbre.config import Config, SpectrogramConfig, VocoderConfig
+from timbre.data import Library
+from timbre.data.fingerprint import fingerprint
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models.checkpoint import load_weights, tensors
+from timbre.models.vae import VAE
+from timbre.training.ranks import training_device
 from timbre.vocoder.network import Vocoder, make_vocoder
-
-if TYPE_CHECKING:
-    from timbre.data import Library
-    from timbre.space.space import Space
+from timbre.vocoder.notes import decoded_notes
+from timbre.vocoder.training import fit_vocoder
 
 VOCODER = "vocoder.safetensors"
 
@@ -60,12 +62,14 @@ def read_vocoder(
 
 
 def learn_vocoder(
-    space: "Space", library: "Library", settings: VocoderConfig, out: Path | None = None, progress: bool = False
-) -> TrainedVocoder:
-    """Train a vocoder on a library's notes as a space decodes them; the space is left as it is.
+    model: VAE, config: Config, library: Library, settings: VocoderConfig, out: Path | None = None,
+    progress: bool = False,
+) -> TrainedVocoder:  # fmt: skip
+    """Train a vocoder on a library's notes as the model of a space decodes them.
 
     Args:
-        space: the space.
+        model: of the space, in eval mode, on the CPU; it is left as it is.
+        config: of the space.
         library: notes that it was trained on; its own split says which are learned from.
         settings: of the vocoder.
         out: folder of the run, which goes on from there when it was broken off; None keeps all in memory.
@@ -76,16 +80,11 @@ def learn_vocoder(
         DeviceError: if torch does not find the device.
         TrainingError, CheckpointError: as of :func:`~timbre.vocoder.training.fit_vocoder`.
     """
-    from timbre.space.fitting import fingerprint
-    from timbre.training.ranks import training_device
-    from timbre.vocoder.notes import decoded_notes
-    from timbre.vocoder.training import fit_vocoder
-
     training_device(settings.device, "vocoder.device")  # refused before the notes are decoded, which takes minutes
     digest = hashlib.sha256(fingerprint(library).encode())
-    for name, value in sorted(space.model.state_dict().items()):
+    for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())
-    mark, spectrogram = digest.hexdigest()[:16], space.config.spectrogram
-    notes = decoded_notes(library, space.model, space.config, settings.notes, mark, progress)
-    network, report = fit_vocoder(notes, spectrogram, settings, out, mark, progress)
+    mark = digest.hexdigest()[:16]
+    notes = decoded_notes(library, model, config, settings.notes, mark, progress)
+    network, report = fit_vocoder(notes, config.spectrogram, settings, out, mark, progress)
     return TrainedVocoder(network, settings, report)

@@ -1,33 +1,29 @@
 """Training of a vocoder on notes as a space decodes them."""
 
 import math
-import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from timbre.config import SpectrogramConfig, TrainingConfig, VocoderConfig
-from timbre.errors import TrainingError
 from timbre.spectral.stft import STFT
-from timbre.training import schedule
-from timbre.training.average import Average
-from timbre.training.journal import Journal
-from timbre.training.ranks import training_device
-from timbre.training.resume import load_state, save_state
+from timbre.training.journal import evenly
+from timbre.training.ranks import join, training_device
+from timbre.training.run import Figures, Run, Task, Validation
 from timbre.vocoder.energy import EnergyDistance, phase_distance
 from timbre.vocoder.network import FIRST_PHASE, Vocoder, make_vocoder, mixed
 from timbre.vocoder.notes import DecodedNotes
 from timbre.vocoder.pulses import pulse_spectrum
 
-_LOOK_EVERY = 300  # steps
-_LOOKED_AT = 48  # held-out notes
-_SAVE_EVERY = 60.0  # s
-_ONSETS = 0.3  # share of the steps that learn from the notes' beginnings
-_EDGE = 2  # hops at either end of an excerpt to which not all of its frames have come
+VALIDATE_EVERY = 300  # steps
+VALIDATED = 48  # held-out notes
+ONSETS = 0.3  # share of the steps that learn from the notes' beginnings
+EDGE = 2  # hops at either end of an excerpt to which not all of its frames have come
 
 
 @dataclass(frozen=True)
@@ -49,17 +45,24 @@ class TrainingExcerpt:
     onset: bool
 
 
+class SeededExcerpt(NamedTuple):
+    """An excerpt, and the seed of the noise that is drawn for it."""
+
+    excerpt: TrainingExcerpt
+    seed: int
+
+
 def fit_vocoder(
     notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, out: Path | None, fingerprint: str,
     progress: bool = False,
 ) -> tuple[Vocoder, dict[str, Any]]:  # fmt: skip
-    """Train a vocoder, going on from the state in `out` where there is one.
+    """Train a vocoder, continuing from the state in `out` if there is one.
 
     Args:
-        notes: what to learn from.
-        spectrogram: of the space.
+        notes: to learn from.
+        spectrogram: settings of the space's spectrogram.
         settings: of the vocoder.
-        out: folder of the run: its state and logs; None keeps all in memory.
+        out: folder of the run: its state and logs; None keeps everything in memory.
         fingerprint: of the notes, so that a run is not continued on others.
         progress: whether to show a bar on stderr.
 
@@ -68,111 +71,104 @@ def fit_vocoder(
 
     Raises:
         DeviceError: if torch does not find the device.
-        TrainingError: if the loss stops being a number.
-        CheckpointError: if `out` holds a run of other settings or notes.
+        TrainingError: if the loss is not a finite number.
+        CheckpointError: if `out` contains a run with other settings or notes.
         KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
-    with torch.random.fork_rng(devices=[]):
-        run = VocoderRun(notes, spectrogram, settings, out, fingerprint, progress)
-        try:
-            run.train()
-        except KeyboardInterrupt:
-            run.save()
-            raise
-        finally:
-            run.journal.close()
-    return run.finish()
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
+        task = VocoderTask(notes, spectrogram, settings, fingerprint)
+        run = task.run(out, progress)
+        run.complete()
+    return task.net.cpu(), task.report(run)
 
 
-class VocoderRun:
-    """One run: everything that changes while it lasts."""
+class VocoderTask(Task):
+    """The vocoder of a space as a task; arguments as for :func:`fit_vocoder`. The run is one epoch."""
+
+    net: Vocoder
+    validate_every = VALIDATE_EVERY
 
     def __init__(
-        self, notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, out: Path | None,
-        fingerprint: str, progress: bool,
-    ) -> None:  # fmt: skip
-        self.notes, self.spectrogram, self.settings, self.out, self.fingerprint = (
-            notes,
-            spectrogram,
-            settings,
-            out,
-            fingerprint,
-        )
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        self.device = torch.device(training_device(settings.device, "vocoder.device"))
-        torch.manual_seed(settings.seed)
+        self, notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, fingerprint: str
+    ) -> None:
+        schedule = TrainingConfig(
+            epochs=1, max_minutes=settings.max_minutes, learning_rate=settings.learning_rate, warmup=0.02,
+            grad_clip=1.0, ema=0.998, precision="32-true", threads=settings.threads, seed=settings.seed,
+            device=training_device(settings.device, "vocoder.device"),
+        )  # fmt: skip
+        super().__init__(schedule, "vocoder", settings.to_dict(), fingerprint)
+        self.decoded, self.spectrogram, self.count = notes, spectrogram, settings.steps
+        self.batch_size, self.phase_weight = settings.batch_size, settings.phase_weight
+        self.ranks = join(schedule)
+        self.device = self.ranks.fabric.device
         self.net = make_vocoder(spectrogram, settings).to(self.device)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
         self.stft = STFT(spectrogram.n_fft, spectrogram.hop_length).to(self.device)
         self.score = EnergyDistance(spectrogram.sample_rate, spectrogram.n_fft, settings.randomness).to(self.device)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
-        self.average = Average(self.net, 0.998)
         self.frames = min(settings.frames, notes.magnitude.shape[1])
         self.train_rows, self.held_out = (np.flatnonzero(notes.held_out == part) for part in (False, True))
-        self.step, self.elapsed, self.best = 0, 0.0, math.inf
-        self.best_weights = self.average.weights
-        if out and (state := load_state(out, settings, fingerprint)):
-            self._restore(state)
-        self.journal = Journal(out / "logs" if out else None, progress, self.done)
 
-    @property
-    def done(self) -> float:
-        """The share of the run that is done, by steps or by minutes."""
-        by_time = self.elapsed / 60.0 / self.settings.max_minutes if self.settings.max_minutes else 0.0
-        return min(1.0, max(self.step / self.settings.steps, by_time))
+    def run(self, out: Path | None = None, progress: bool = False) -> Run:
+        """A run of this task in a folder."""
+        return Run(self, self.ranks, out, out / "logs" if out else None, progress)
 
-    def train(self) -> None:
-        """Steps until the run is done."""
-        saved = time.monotonic()
-        while self.done < 1.0:
-            begun = time.monotonic()
-            self._take_step()
-            self.elapsed += time.monotonic() - begun
-            if self.step % _LOOK_EVERY == 0 or self.done >= 1.0:
-                self._look()
-            if time.monotonic() - saved > _SAVE_EVERY or self.done >= 1.0:
-                self.save()
-                saved = time.monotonic()
+    def batches(self, epoch: int, start: int) -> Iterator[SeededExcerpt]:
+        """See :meth:`Task.batches`: notes and the noise's seed depend on the seed and the step alone."""
+        for step in range(epoch * self.count + start, self.count):
+            rng = np.random.default_rng([self.settings.seed, step])
+            seed = int(rng.integers(2**62))
+            rows = rng.choice(self.train_rows, min(self.batch_size, len(self.train_rows)), replace=False)
+            last = self.decoded.magnitude.shape[1] - self.frames
+            first = 0 if rng.random() < ONSETS else int(rng.integers(EDGE, max(last, EDGE) + 1))
+            yield SeededExcerpt(self.excerpt(np.sort(rows), first), seed)
 
-    def _take_step(self) -> None:
-        """One step of AdamW; what is drawn depends on the seed and the step alone."""
-        rng = np.random.default_rng([self.settings.seed, self.step])
-        torch.manual_seed(int(rng.integers(2**62)))
-        rate = schedule.learning_rate(TrainingConfig(learning_rate=self.settings.learning_rate, warmup=0.02), self.done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        rows = rng.choice(self.train_rows, min(self.settings.batch_size, len(self.train_rows)), replace=False)
-        last = self.notes.magnitude.shape[1] - self.frames
-        start = 0 if rng.random() < _ONSETS else int(rng.integers(_EDGE, max(last, _EDGE) + 1))
-        score, phases = self._losses(self.excerpt(np.sort(rows), start))
-        loss = score + self.settings.phase_weight * phases
-        if not math.isfinite(float(loss.detach())):
-            raise TrainingError(f"The loss is not a number at step {self.step + 1}. Try a lower vocoder.learning_rate.")
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        self.average.update(self.net, self.step)
-        self._tell({"score": float(score.detach()), "phases": float(phases.detach()), "learning_rate": rate})
+    def objective(self, batch: SeededExcerpt, step: int, done: float) -> Callable[[Vocoder], Figures]:
+        """See :meth:`Task.objective`."""
+        torch.manual_seed(batch.seed)
 
-    def _tell(self, values: dict[str, float]) -> None:
-        bar = self.journal.bar
-        bar.n = self.done
-        if self.step % 10 == 0:
-            shown = f" held out {self.best:.3f}," if math.isfinite(self.best) else ""
-            bar.set_postfix_str(f"{shown} score {values['score']:.3f}, step {self.step}", refresh=False)
-            bar.update(0)
-            self.journal.scalars("train", values, self.step)
+        def compute(net: Vocoder) -> Figures:
+            score, phases = self.losses(net, batch.excerpt)
+            figures = {"score": score.detach(), "phases": phases.detach()}
+            return {"objective": score + self.phase_weight * phases, **figures}
+
+        return compute
+
+    @torch.no_grad()
+    def validate(self, done: float) -> Validation:
+        """See :meth:`Task.validate`: the score on held-out notes, with the same draws each time."""
+        torch.manual_seed(0)
+        chosen = evenly(VALIDATED, self.held_out if len(self.held_out) else self.train_rows)
+        last = max(self.decoded.magnitude.shape[1] - self.frames, 0)
+        scores = [
+            float(self.losses(self.net, self.excerpt(part, start))[0])
+            for part in np.array_split(chosen, -(-len(chosen) // self.batch_size))
+            for start in sorted({0, last // 4, last // 2})
+        ]
+        score = float(np.mean(scores))
+        return Validation(score, {"score": score})
+
+    def summary(self, figures: dict[str, float]) -> str:
+        """See :meth:`Task.summary`."""
+        return f"score {figures['score']:.3f}"
+
+    def size(self, batch: SeededExcerpt) -> int:
+        """See :meth:`Task.size`."""
+        return len(batch.excerpt.recording)
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """Figures of a completed run."""
+        taken = {name: value for name, value in run.figures().items() if name in ("steps", "train_minutes")}
+        parameters = sum(value.numel() for value in self.net.parameters())
+        return taken | {"notes": len(self.train_rows), "parameters": parameters, "score": run.best.error}
 
     def excerpt(self, rows: np.ndarray, start: int) -> TrainingExcerpt:
         """`frames` frames of some notes from frame `start` on, on the device of the run."""
         first, stop = start - self.net.past, start + self.frames
-        magnitude = _between(self.notes.magnitude, rows, first, stop + self.net.look_ahead)
-        tones = torch.from_numpy(_between(self.notes.tones, rows, start, stop)).float() * (2.0 * math.pi / 256.0)
+        magnitude = _between(self.decoded.magnitude, rows, first, stop + self.net.look_ahead)
+        tones = torch.from_numpy(_between(self.decoded.tones, rows, start, stop)).float() * (2.0 * math.pi / 256.0)
         samples = slice(start * self.spectrogram.hop_length, (stop - 1) * self.spectrogram.hop_length)
-        recording = torch.from_numpy(self.notes.audio[rows][:, samples].astype(np.float32))
-        pulses, comb = self._pulses(torch.from_numpy(self.notes.pitch[rows]), first, magnitude.shape[1])
+        recording = torch.from_numpy(self.decoded.audio[rows][:, samples].astype(np.float32))
+        pulses, comb = self._pulses(torch.from_numpy(self.decoded.pitch[rows]), first, magnitude.shape[1])
         inner = slice(self.net.past, self.net.past + self.frames)
         parts = (
             torch.from_numpy(magnitude).float(),
@@ -195,82 +191,35 @@ class VocoderRun:
         begun = frequency[:, None].float().where(frames >= 0, torch.nan)
         return pulse_spectrum(begun, phase, self.spectrogram.n_fft, self.spectrogram.sample_rate)
 
-    def _losses(self, found: TrainingExcerpt) -> tuple[Tensor, Tensor]:
+    def losses(self, net: Vocoder, part: TrainingExcerpt) -> tuple[Tensor, Tensor]:
         """The score of two draws, and the distance of the first one's phases."""
-        mix = self.net(found.magnitude, found.comb)
-        frames = slice(self.net.past, self.net.past + self.frames)
-        inner = slice(0 if found.onset else _EDGE * self.spectrogram.hop_length, -_EDGE * self.spectrogram.hop_length)
+        mix = net(part.magnitude, part.comb)
+        frames, hop = slice(net.past, net.past + self.frames), self.spectrogram.hop_length
+        inner = slice(0 if part.onset else EDGE * hop, -EDGE * hop)
         draws = []
         for _ in range(2):
-            noise = self._noise(len(found.recording), found.onset)
-            spectrum = mixed(found.magnitude[..., frames], mix, found.pulses, found.tones, noise)
-            draws.append(self.stft.inverse(spectrum, found.recording.shape[-1])[:, inner])
-        recording = found.recording[:, inner]
-        phases = phase_distance(draws[0], recording, self.spectrogram.n_fft, self.spectrogram.hop_length)
+            noise = self._noise(len(part.recording), part.onset)
+            spectrum = mixed(part.magnitude[..., frames], mix, part.pulses, part.tones, noise)
+            draws.append(self.stft.inverse(spectrum, part.recording.shape[-1])[:, inner])
+        recording = part.recording[:, inner]
+        phases = phase_distance(draws[0], recording, self.spectrogram.n_fft, hop)
         return self.score(draws[0], draws[1], recording), phases
 
     def _noise(self, batch: int, onset: bool) -> Tensor:
         """Spectra (batch, bins, frames) of white noise of mean power 1, that begins with the notes where they do."""
         size, hop = self.spectrogram.n_fft, self.spectrogram.hop_length
         samples = torch.randn(batch, (self.frames - 1) * hop + size, device=self.device)
-        heard = torch.ones_like(samples[:1])
+        begun = torch.ones_like(samples[:1])
         if onset:
-            heard[:, : size // 2] = 0.0
-        frames, gate = ((part.unfold(-1, size, hop)) * self.stft.window for part in (samples * heard, heard))
+            begun[:, : size // 2] = 0.0
+        frames, gate = ((part.unfold(-1, size, hop)) * self.stft.window for part in (samples * begun, begun))
         return (torch.fft.rfft(frames) / gate.square().sum(-1, keepdim=True).sqrt()).mT
-
-    @torch.no_grad()
-    def _look(self) -> None:
-        """Score the averaged weights on held-out notes, the same draws each time; keep them if they are the best."""
-        live = {name: value.clone() for name, value in self.net.state_dict().items()}
-        self.net.load_state_dict(self.average.weights)
-        torch.manual_seed(0)
-        rows = self.held_out if len(self.held_out) else self.train_rows
-        chosen = rows[np.linspace(0, len(rows) - 1, min(_LOOKED_AT, len(rows))).astype(int)]
-        last = max(self.notes.magnitude.shape[1] - self.frames, 0)
-        scores = [
-            float(self._losses(self.excerpt(part, start))[0])
-            for part in np.array_split(chosen, -(-len(chosen) // self.settings.batch_size))
-            for start in sorted({0, last // 4, last // 2})
-        ]
-        score = float(np.mean(scores))
-        self.journal.scalars("valid", {"score": score}, self.step)
-        if score < self.best:
-            self.best = score
-            self.best_weights = {name: value.clone() for name, value in self.average.weights.items()}
-        self.net.load_state_dict(live)
-
-    def save(self) -> None:
-        """Write the state to go on from."""
-        if self.out:
-            save_state(self.out, {
-                "config": self.settings.to_dict(), "library": self.fingerprint, "model": self.net.state_dict(),
-                "optimizer": self.optimizer.state_dict(), "average": self.average.weights, "best": self.best,
-                "best_weights": self.best_weights, "step": self.step, "elapsed": self.elapsed,
-            })  # fmt: skip
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.net.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.weights, self.best_weights = (
-            {name: value.to(self.device) for name, value in state[key].items()} for key in ("average", "best_weights")
-        )
-        self.step, self.elapsed, self.best = state["step"], state["elapsed"], state["best"]
-
-    def finish(self) -> tuple[Vocoder, dict[str, Any]]:
-        """The best weights, and figures."""
-        self.net.load_state_dict(self.best_weights)
-        report = {
-            "steps": self.step, "train_minutes": self.elapsed / 60.0, "notes": len(self.train_rows),
-            "parameters": sum(value.numel() for value in self.net.parameters()), "score": self.best,
-        }  # fmt: skip
-        return self.net.cpu().eval(), report
 
 
 def _between(array: np.ndarray, rows: np.ndarray, first: int, stop: int) -> np.ndarray:
     """Frames first to stop of (notes, frames, bins) for some notes; zeros where there are none."""
     low, high = max(first, 0), min(stop, array.shape[1])
-    found = np.zeros((len(rows), stop - first, array.shape[2]), array.dtype)
+    frames = np.zeros((len(rows), stop - first, array.shape[2]), array.dtype)
     if high > low:
-        found[:, low - first : high - first] = array[rows, low:high]
-    return found
+        frames[:, low - first : high - first] = array[rows, low:high]
+    return frames

@@ -52,7 +52,7 @@ def train_vocoder(
 
     heard = unseen(fitted, notes)  # refuses other notes before any work is done
     try:
-        fitted.vocoder = learn_vocoder(fitted, notes, settings, folder / "vocoder", progress=True)
+        fitted.vocoder = learn_vocoder(fitted.model, fitted.config, notes, settings, folder / "vocoder", progress=True)
     except KeyboardInterrupt:
         print("\nThe same command goes on from here.", file=sys.stderr)
         raise

@@ -1,0 +1,213 @@
+"""Training of the VAE of a space, on the features of a library."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from timbre.config import Config, TrainingConfig
+from timbre.data.features.augmentation import Augmentation
+from timbre.data.features.table import Features
+from timbre.errors import LibraryError
+from timbre.models.checkpoint import write_folder
+from timbre.models.vae import VAE
+from timbre.spectral import Spectrogram
+from timbre.training import schedule
+from timbre.training.batches import Batch, Batches, read_batch
+from timbre.training.journal import Journal, evenly
+from timbre.training.measure import errors
+from timbre.training.ranks import Ranks, join
+from timbre.training.regularization import NoteLabels, Regularizers
+from timbre.training.run import Figures, Run, Task, Validation
+
+MEASURE_EVERY = 100  # steps between validations, rounded up to whole epochs
+MEASURE_SIZE = 64  # notes at a time
+MEASURE_STRIDE = 4  # a validation decodes every fourth frame
+DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and the figures of its run.
+
+    Attributes:
+        model: with the averaged weights that did best on the validation notes; on the CPU, in eval mode.
+        report: plain figures, units in the names.
+    """
+
+    model: VAE
+    report: dict[str, Any]
+
+
+def fit_vae(
+    features: Features, names: list[str], config: Config, out: Path | None, fingerprint: str, progress: bool,
+    ranks: Ranks | None = None, labels: NoteLabels | None = None, terms: Mapping[str, nn.Module] | None = None,
+) -> Fitted:  # fmt: skip
+    """Train a model on features, continuing from the state in `out` if there is one.
+
+    Several ranks train one model, each on its own features: every step averages their gradients, and all take the same
+    number of steps. All end with the same weights; the first one writes.
+
+    Args:
+        features: of the library, or of this rank's share of it.
+        names: files of the library's notes, for messages.
+        config: all settings.
+        out: the run's folder: checkpoints/best, checkpoints/last, logs, resume; None keeps everything in memory.
+        fingerprint: of the notes, so that a run is not continued on others.
+        progress: whether to show a bar.
+        ranks: the processes of the run; default: those that the environment names.
+        labels: of the library's notes, which the terms of `config.regularization` read.
+        terms: further regularizers by name, see :class:`~timbre.training.regularization.Regularizers`.
+
+    Raises:
+        ConfigError: if a term needs ratings and there are none.
+        TrainingError: if the loss is not a finite number; the best checkpoint so far stays in `out`.
+        CheckpointError: if `out` contains a run with other settings or notes.
+        KeyboardInterrupt: on Ctrl-C, after the state has been saved.
+    """
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
+        task = VAETask(features, names, config, out, fingerprint, ranks, labels, terms)
+        run = task.run(progress)
+        run.complete()
+        report = task.report(run)
+    return Fitted(task.net.cpu(), report)
+
+
+class VAETask(Task):
+    """The VAE of a space as a task; arguments as for :func:`fit_vae`."""
+
+    net: VAE
+
+    def __init__(
+        self, features: Features, names: list[str], config: Config, out: Path | None, fingerprint: str,
+        ranks: Ranks | None = None, labels: NoteLabels | None = None, terms: Mapping[str, nn.Module] | None = None,
+    ) -> None:  # fmt: skip
+        identity = config.to_dict() | {"regularizers": dict.fromkeys(terms or {}, "given")}
+        super().__init__(config.training, "training", identity, fingerprint)
+        self.features, self.names, self.config, self.out = features, names, config, out
+        self.best_folder = out and out / "checkpoints" / "best"
+        self.ranks = ranks or join(config.training)
+        self.device = self.ranks.fabric.device
+        self.net = VAE(config)
+        self.optimizer = _optimizer(self.net, config.training)
+        self.spectrogram = Spectrogram(config.spectrogram).to(self.device)
+        self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.device, terms)
+        self.train, self.valid, self.test = self._all_batches()
+        self.count = self.train.count
+        self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
+        # Per value instead of per note, so that clipping means the same at every size; AdamW's step is unchanged.
+        self.scale = config.spectrogram.bins * self.net.frames
+
+    def run(self, progress: bool = False) -> Run:
+        """A run of this task in its folder."""
+        folder, logs = (self.out / "resume", self.out / "logs") if self.out else (None, None)
+        return Run(self, self.ranks, folder, logs, progress)
+
+    def _all_batches(self) -> tuple[Batches, Batches, Batches]:
+        """Batches to learn from, to choose the best weights by, and to test."""
+        size, seed = self.settings.batch_size, self.settings.seed
+        train, valid, test = (self.features.rows(part, copies=True) for part in ("train", "valid", "test"))
+        fewest = int(min(np.concatenate(self.ranks.gather(np.array([len(train)])))))
+        every, held_out = self.ranks.sum(len(train), len(valid))
+        if fewest == 0:
+            raise LibraryError(f"One of {self.ranks.world} processes has no notes to learn from; start fewer of them.")
+        count = min(fewest, max(1, round(every / self.ranks.world / size)))
+        augmentation = Augmentation(self.config, self.device, self.ranks.rank)
+        return (
+            Batches(self.features, train, size, seed, self.device, count, augmentation),
+            Batches(self.features, valid if held_out else train, MEASURE_SIZE, 0, self.device),
+            Batches(self.features, test, MEASURE_SIZE, 0, self.device),
+        )
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """See :meth:`Task.batches`."""
+        return self.train.epoch(epoch, start)
+
+    def objective(self, batch: Batch, step: int, done: float) -> Callable[[VAE], Figures]:
+        """See :meth:`Task.objective`."""
+        torch.manual_seed(_mixed(self.settings.seed, self.ranks.rank, step))
+        beta, free = schedule.beta(self.settings, done), self.settings.free_bits * self.config.model.dim
+        known, term = batch.conditions.hide(self.settings.unknown), self.regularizers.term(batch, done)
+
+        def compute(net: VAE) -> Figures:
+            loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, regularizer=term)
+            terms = {f"{name}_nats": value for name, value in self.regularizers.values.items()}
+            return {**vars(loss), **terms, "beta": beta}
+
+        return compute
+
+    def validate(self, done: float) -> Validation:
+        """See :meth:`Task.validate`. In a second stage the latest weights replace earlier ones: its aim is not part of
+        the error."""
+        found = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
+        second = schedule.stage(self.config.regularization, done) == 2
+        return Validation(found.l1_db, {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, second)
+
+    def summary(self, figures: dict[str, float]) -> str:
+        """See :meth:`Task.summary`."""
+        return f"training {figures['l1_db']:.2f} dB, KL {figures['kl_nats']:.0f} nats"
+
+    def size(self, batch: Batch) -> int:
+        """See :meth:`Task.size`."""
+        return len(batch.rows)
+
+    def files(self, batch: Batch) -> list[str]:
+        """See :meth:`Task.files`."""
+        return [self.names[note] for note in self.features.note[batch.rows]]
+
+    @torch.no_grad()
+    def log_examples(self, journal: Journal, step: int) -> None:
+        """Log three validation notes and their reconstructions, as images (low bands below) and as sounds."""
+        if not (journal.writer and len(self.valid.rows)):
+            return
+        config = self.spectrogram.config
+        shown = read_batch(self.features, evenly(3, self.valid.rows), self.device)
+        center = self.net.posterior(shown.spectrogram, shown.conditions).center
+        both = torch.stack([shown.spectrogram, self.net.decode(center, shown.conditions)], 1)
+        images = ((both - config.floor_db) / -config.floor_db).clamp(0, 1).flip(2)
+        for index, (pair, image) in enumerate(zip(both, images, strict=True)):
+            journal.image(f"note {index}: original, decoded", torch.cat(list(image), 1), step)
+            sounds = self.spectrogram.inverse(pair, inverter="pghi")
+            for name, sound in zip(("original", "decoded"), sounds, strict=True):
+                journal.sound(f"note {index}/{name}", sound, config.sample_rate, step)
+
+    def write_checkpoint(self, kind: str, weights: dict[str, Tensor], step: int) -> None:
+        """See :meth:`Task.write_checkpoint`."""
+        if self.out:
+            folder = self.out / "checkpoints" / kind
+            write_folder(folder, self.config, {}, {"model.safetensors": weights}, step=step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the regularizers remember of recent notes."""
+        return self.regularizers.terms.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See :meth:`Task.load_state_dict`."""
+        self.regularizers.terms.load_state_dict(state)
+
+    def report(self, run: Run) -> dict[str, Any]:
+        """Figures of a completed run, with the errors of the network on the test notes."""
+        stage = schedule.stage(self.config.regularization, run.done)
+        report = {f"valid_{name}": value for name, value in run.best.figures.items()}
+        report |= {"step": run.best.step, "epoch": run.best.epoch, "stage": stage, **run.figures()}
+        if self.ranks.sum(len(self.test.rows))[0]:
+            found = errors(self.net, self.test, ranks=self.ranks)
+            report |= {"test_l1_db": found.l1_db, "test_rmse_db": found.rmse_db, "test_notes": found.notes}
+        return report
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed from several numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _optimizer(net: VAE, settings: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW; weight decay on matrices only, since biases and gains do not gain from it."""
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    others = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
