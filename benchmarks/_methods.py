@@ -4,15 +4,29 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from _admm import admm
+from _rtisi import rtisi
+from _spsi import spsi
 from torch import Tensor
 
 from timbre.errors import ConfigError
 from timbre.spectral import STFT, find_inverter, invert
-from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter
+from timbre.spectral.inversion.inverters import Inverter
+from timbre.spectral.inversion.pghi import pghi
+from timbre.spectral.inversion.streaming import STREAMS, CausalInverter, StreamingInverter, stream_whole
 from timbre.spectral.torchaudio_compat import torchaudio
+
+COMPARED: dict[str, Inverter | CausalInverter] = {
+    "admm": admm,
+    "spsi": spsi,
+    "pghi-formula": partial(pghi, learned=False),
+    **{f"rtisi-{frames}": rtisi(frames) for frames in range(4)},
+}
+"""Inverters that are not part of the package."""
 
 OURS = (
     *("griffin_lim", "fast_griffin_lim", "admm", "spsi", "pghi-formula", "pghi", "pghi+8", "pghi+32"),
@@ -53,12 +67,13 @@ def methods(names: Iterable[str], stft: STFT) -> list[Method]:
 
 
 def _own(name: str, stft: STFT) -> Method:
-    find_inverter(name)
-    return Method(name, lambda magnitude, length: invert(magnitude, stft, length, name), _latency(name, stft))
-
-
-def _latency(name: str, stft: STFT) -> int | None:
-    return StreamingInverter(stft, name).latency if name in STREAMS else None
+    method = COMPARED.get(name) or STREAMS.get(name) or find_inverter(name)
+    if isinstance(method, CausalInverter):
+        latency = StreamingInverter(stft, method).latency
+        method = partial(stream_whole, inverter=method)
+    else:
+        latency = None
+    return Method(name, lambda magnitude, length: invert(magnitude, stft, length, method), latency)
 
 
 def _librosa(iterations: int) -> Callable[[STFT], Method]:

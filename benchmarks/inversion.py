@@ -32,6 +32,7 @@ from typing import get_args, get_type_hints
 
 import numpy as np
 import torch
+from _mdct import mdct_spectrogram
 from _methods import FULL, SHORT, Method, methods
 from _sounds import Case, decoded, recorded, rendered
 from _table import Row, add_arguments, finish, format_table
@@ -44,6 +45,7 @@ from timbre.config import SpectrogramConfig
 from timbre.evaluation.metrics import sounds as metrics
 from timbre.spectral import STFT, Spectrogram
 
+KINDS = (*get_args(get_type_hints(SpectrogramConfig)["kind"]), "mdct")
 BAD_CENTS = 5.0
 REFERENCE = "librosa.griffinlim 32"
 MEANS = {"log_mel_l1": 4, "mr_stft": 4, "onset_ms": 2, "texture_db": 3, "level_db": 2, "click_db": 2}
@@ -71,13 +73,16 @@ def main() -> None:
     ways = methods(args.inverters, STFT(config.n_fft, config.hop_length))
     each: list[Row] = []
     for kind in args.front_ends:
-        spectrogram = Spectrogram(SpectrogramConfig(kind=kind))
-        each += measure(spectrogram, cases, [way for way in ways if is_of_use(way, kind, args)])
+        spectrogram = mdct_spectrogram() if kind == "mdct" else Spectrogram(SpectrogramConfig(kind=kind))
+        each += measure(kind, spectrogram, cases, [way for way in ways if is_of_use(way, kind, args)])
     if args.space:
         space = timbre.load(args.space)
         notes = decoded(space, timbre.scan(args.folder), args.notes)
         each += measure(
-            space.spectrogram, notes, [way for way in methods(args.inverters, space.spectrogram.stft) if not way.own]
+            space.config.spectrogram.kind,
+            space.spectrogram,
+            notes,
+            [way for way in methods(args.inverters, space.spectrogram.stft) if not way.own],
         )
     rows = averages(each)
     finish(rows, args, f"{len(cases)} notes of {args.folder}; see --help for the columns")
@@ -85,20 +90,19 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    kinds = get_args(get_type_hints(SpectrogramConfig)["kind"])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
     parser.add_argument("--notes", type=int, help="how many notes of each source, spread evenly")
     parser.add_argument("--rendered", type=Path, metavar="SOUNDFONT", help="a General MIDI SoundFont")
     parser.add_argument("--space", type=Path, help="a space trained on FOLDER")
-    parser.add_argument("--front-ends", nargs="+", choices=kinds, metavar="KIND", help=f"of {', '.join(kinds)}")
+    parser.add_argument("--front-ends", nargs="+", choices=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--inverters", nargs="+", metavar="NAME", help=f"of {', '.join(FULL)}, pghi+N")
     add_arguments(parser)
     args = parser.parse_args()
     args.notes = args.notes or (3 if args.quick else 96)
     args.all = args.inverters is not None
     args.inverters = args.inverters or [name for name in FULL if not (args.quick and name == "pghipy")]  # compiles 20 s
-    args.front_ends = args.front_ends or sorted(kinds, key=lambda kind: (kind != "linear", kind != "mel"))
+    args.front_ends = args.front_ends or sorted(KINDS, key=lambda kind: (kind != "linear", kind != "mel"))
     return args
 
 
@@ -109,11 +113,11 @@ def is_of_use(way: Method, kind: str, args: argparse.Namespace) -> bool:
     return bool(args.all or kind in ("linear", "mel") or way.name in SHORT)
 
 
-def measure(spectrogram: Spectrogram, cases: list[Case], ways: list[Method]) -> list[Row]:
+def measure(kind: str, spectrogram: Spectrogram, cases: list[Case], ways: list[Method]) -> list[Row]:
     """Figures of each note through each method. The methods take turns, so that a busy machine slows all alike."""
-    kind, rows = spectrogram.config.kind, []
+    rows = []
     for number, one in enumerate(tqdm(cases, kind, disable=None)):
-        magnitude, spent = given(spectrogram, one)
+        magnitude, spent = given(kind, spectrogram, one)
         for way in ways:
             own = magnitude if way.own is None else way.own(one.waveform)
             if number == 0:
@@ -128,9 +132,9 @@ def measure(spectrogram: Spectrogram, cases: list[Case], ways: list[Method]) -> 
     return rows
 
 
-def given(spectrogram: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
+def given(kind: str, spectrogram: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
     """The magnitudes that all methods get, and the CPU time from the spectrogram to them."""
-    if case.decoded is None and spectrogram.config.kind == "linear":
+    if case.decoded is None and kind == "linear":
         return spectrogram.stft(case.waveform).abs(), 0.0
     decibels = spectrogram(case.waveform) if case.decoded is None else case.decoded
     spectrogram.magnitude(decibels[..., :1])

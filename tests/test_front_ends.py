@@ -1,7 +1,9 @@
 """The front ends: one contract for every kind, laws and references of the transforms beneath them."""
 
 import math
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -13,18 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import timbre
-from timbre.config import SpectrogramConfig
+from timbre.config import Config, SpectrogramConfig
 from timbre.data import Library
 from timbre.errors import AudioError, ConfigError
 from timbre.evaluation.metrics.sounds import spectral_convergence_db
 from timbre.spectral import STFT, Spectrogram
 from timbre.spectral.filterbank import band_edges, cq_edges, erb_to_hz, filterbank, hz_to_erb
-from timbre.spectral.front_ends import hann_lobe, sine_lobe
-from timbre.spectral.lapped import DCT, MDCT
+from timbre.spectral.lapped import DCT
 from timbre.spectral.nsgt import NSGT
+from timbre.spectral.stft import hann_lobe
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from _mdct import MDCT, mdct_spectrogram, sine_lobe
 
 RATE = 22050
-KINDS = get_args(get_type_hints(SpectrogramConfig)["kind"])
+KINDS = (*get_args(get_type_hints(SpectrogramConfig)["kind"]), "mdct")  # the last one is given as a transform
 REAL = ("dct", "mdct")  # coefficients that follow the phase
 # What a real note keeps of its magnitudes (spectral convergence, dB) through a kind and pghi+8, at worst.
 BARS = {"linear": -38, "mel": -30, "erb": -29, "nsgt_mel": -25, "nsgt_erb": -23, "nsgt_cq": -18, "dct": -28, "mdct": -7}
@@ -32,12 +38,14 @@ BARS = {"linear": -38, "mel": -30, "erb": -29, "nsgt_mel": -25, "nsgt_erb": -23,
 
 @cache
 def spectrogram(kind: str, **options: Any) -> Spectrogram:
+    if kind == "mdct":
+        return mdct_spectrogram(SpectrogramConfig(**options))
     return Spectrogram(SpectrogramConfig(kind=kind, **options))  # type: ignore[arg-type]
 
 
 def small(kind: str) -> Spectrogram:
     sizes = {"n_fft": 32, "hop_length": 8, "n_mels": 12, "bins_per_octave": 3, "fmin": 1000.0}
-    return Spectrogram(SpectrogramConfig(kind=kind, **sizes)).double()  # type: ignore[arg-type]
+    return spectrogram.__wrapped__(kind, **sizes).double()
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -158,7 +166,7 @@ class TestContract:
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     def test_gpu_agrees(self, kind: str) -> None:
-        waveform, there = noise(2, RATE), Spectrogram(spectrogram(kind).config).cuda()
+        waveform, there = noise(2, RATE), spectrogram.__wrapped__(kind).cuda()
         torch.testing.assert_close(there(waveform.cuda()).cpu(), spectrogram(kind)(waveform), rtol=0, atol=0.05)
         back = there.transform.inverse(there.transform(waveform.cuda()), RATE)
         assert back.is_cuda
@@ -312,6 +320,11 @@ def test_constant_q_bands_fill_the_octaves(bins_per_octave: int, rate: int, fmin
     if config.bins > 3:
         torch.testing.assert_close(centers[2:-1] / centers[1:-2], torch.full((config.bins - 3,), ratio))
     assert 1 <= rate / 2 / float(centers[-2]) * ratio**0.5 <= ratio * ratio**0.5001 * ratio
+
+
+def test_the_mdct_of_older_configs_is_no_longer_a_kind() -> None:
+    with pytest.raises(ConfigError, match="spectrogram.kind 'mdct' is no longer part of timbre.*use 'dct'"):
+        Config.from_dict({"spectrogram": {"kind": "mdct"}})
 
 
 @pytest.mark.parametrize(

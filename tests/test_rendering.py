@@ -115,7 +115,7 @@ class TestRender:
     def test_blocks_of_nothing_and_other_inverters_are_refused(self, tiny_space, way):
         with pytest.raises(ConfigError, match="Blocks of 0 samples"):
             next(render_blocks(tiny_space, way, block=0))
-        with pytest.raises(ConfigError, match="No causal inverter"):
+        with pytest.raises(ConfigError, match="The causal inverter must be one of"):
             next(render_blocks(tiny_space, way, inverter="pghi+8"))
 
 

@@ -273,7 +273,7 @@ def test_magnitudes_of_single_frames_are_those_of_the_whole(settings: dict[str, 
     spectrogram = Spectrogram(SpectrogramConfig(**settings))  # type: ignore[arg-type]
     rng = np.random.default_rng(0)
     spec = torch.from_numpy(rng.uniform(-90.0, 0.0, (1, spectrogram.config.bins, 6)).astype(np.float32))
-    bands, magnitude = (half[0].T.contiguous().numpy() for half in spectrogram.spread(spec))
+    bands, magnitude = (half[0].T.contiguous().numpy() for half in spectrogram.unsharpened(spec))
     assert spectrogram.sharpener is not None
     spectrogram.sharpener(bands, magnitude)
     whole = spectrogram.magnitude(spec)[0].T.numpy()

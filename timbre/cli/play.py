@@ -91,7 +91,7 @@ def play(
         What decodes: onnxruntime needs a third of torch's time, and a quarter of a minute to prepare a space the first
         time; it is taken where it is installed.
     inverter
-        How spectrograms become sound: rtpghi, rtpghi-1, rtisi-0 to rtisi-3, or the space's vocoder, which takes more of
+        How spectrograms become sound: rtpghi, rtpghi-1, or the space's vocoder, which takes more of
         the machine.
     seed
         Of the noise in the sound.

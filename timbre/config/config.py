@@ -11,17 +11,16 @@ from timbre.config.settings import Range, Settings, require
 class SpectrogramConfig(Settings):
     """The spectrogram: the features that the model sees."""
 
-    kind: Literal["mel", "linear", "erb", "nsgt_cq", "nsgt_mel", "nsgt_erb", "dct", "mdct"] = "mel"
+    kind: Literal["mel", "linear", "erb", "nsgt_cq", "nsgt_mel", "nsgt_erb", "dct"] = "mel"
     """Kind of spectrogram, in log magnitudes. mel, erb: filterbanks on an STFT; linear: the STFT itself; nsgt_cq,
-    nsgt_mel, nsgt_erb: a non-stationary Gabor transform with constant-Q, mel or ERB bands; dct: a windowed DCT; mdct:
-    an MDCT."""
+    nsgt_mel, nsgt_erb: a non-stationary Gabor transform with constant-Q, mel or ERB bands; dct: a windowed DCT."""
     sample_rate: Annotated[int, Range(1)] = 22050
     """Hz; all sounds are resampled to it."""
     n_fft: Annotated[int, Range(32)] = 1024
     """STFT window in samples, even. Sounds of every kind are synthesized from this STFT. For nsgt_* also the longest
     window of a band; for dct the frame length."""
     hop_length: Annotated[int, Range(1)] = 256
-    """Samples between frames, up to n_fft / 2; for mdct also the number of coefficients."""
+    """Samples between frames, up to n_fft / 2."""
     n_mels: Annotated[int, Range(1)] = 256
     """Bands of mel, erb, nsgt_mel and nsgt_erb, up to n_fft / 2. With n_fft / 4 or more the inverse is nearly
     transparent."""
@@ -55,7 +54,7 @@ class SpectrogramConfig(Settings):
             return self.n_fft // 2 + 1
         if self.kind == "nsgt_cq":
             return self.cq_bands + 2
-        return {"dct": self.n_fft, "mdct": self.hop_length}.get(self.kind, self.n_mels)
+        return self.n_fft if self.kind == "dct" else self.n_mels
 
     @property
     def cq_bands(self) -> int:

@@ -15,6 +15,8 @@ from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get
 from timbre.errors import ConfigError
 
 T = TypeVar("T")
+_REMOVED = {"spectrogram.kind": {"mdct": "dct"}}
+"""Choices of timbre 0.1 that no longer exist, by setting, with what to use instead."""
 
 
 def require(condition: bool, message: str) -> None:
@@ -138,6 +140,8 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
     if is_dataclass(kind):
         return from_dict(kind, value, f"{name}.")  # type: ignore[arg-type]
     if get_origin(kind) is Literal:
+        instead = _REMOVED.get(name, {}).get(str(value))
+        require(not instead, f"{name} {value!r} is no longer part of timbre (0.1 had it); use {instead!r} instead.")
         require(value in get_args(kind), f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
         return value
     if get_origin(kind) is tuple:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from timbre.spectral.inversion._integration import compiled
+from timbre.spectral.compiled import compiled
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""Real transforms of overlapping frames: the modified discrete cosine transform (MDCT) and a windowed DCT."""
+"""Real transforms of overlapping frames: the base class, and a windowed discrete cosine transform (DCT)."""
 
 import math
 from functools import lru_cache
@@ -6,41 +6,58 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from timbre.spectral.stft import hann_lobe
 
-class _Cosines(nn.Module):
-    """Windowed frames on cosines: the sum over n of x[n] cos(pi / bins (n + shift) (k + half)).
+_QUADRATURE = 3.0 * math.pi / 16.0  # scales the two neighbours so that a partial between two bins reads 1
+
+
+class LappedTransform(nn.Module):
+    """Cosine transform of windowed frames: the sum over n of x[n] cos(pi / bins (n + shift) (k + half)).
 
     Frames are centred every `hop_length` samples, with zeros beyond the ends. Coefficients are scaled so that a sine of
-    amplitude 1 at the frequency of one reads 1 there at the phase that suits it best: unlike a magnitude, a real
-    coefficient follows the phase and passes through 0.
+    amplitude 1 at the frequency of one reads at most 1 there: unlike a magnitude, a real coefficient follows the phase
+    and passes through 0.
+
+    Args:
+        window: (samples of a frame,).
+        hop_length: samples between frames.
+        bins: coefficients of a frame.
+        shift, half: as in the formula.
+        sample_rate: Hz.
 
     Attributes:
         hop_length: samples between frames.
         bins: coefficients of a frame.
+        centers: frequencies of the coefficients (bins,), Hz.
     """
 
     window: Tensor
+    centers: Tensor
 
-    def __init__(self, window: Tensor, hop_length: int, bins: int, shift: float, half: float) -> None:
+    def __init__(
+        self, window: Tensor, hop_length: int, bins: int, shift: float, half: float, sample_rate: float
+    ) -> None:
         super().__init__()
-        self.size, self.hop_length, self.bins = len(window), hop_length, bins
+        self.size, self.hop_length, self.bins, self.sample_rate = len(window), hop_length, bins, sample_rate
         self._cosines = (len(window), bins, shift, half)
         self.scale = 2.0 / float(window.sum())
         self.register_buffer("window", window.float(), persistent=False)
+        centers = (torch.arange(bins, dtype=torch.float64) + half) * sample_rate / (2 * bins)
+        self.register_buffer("centers", centers.float(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Coefficients (batch, bins, frames) of waveforms (batch, samples); frames = 1 + ceil(samples / hop_length)."""
-        samples, spectrogram = waveform.shape[-1], self.size // 2
-        end = self.hop_length * -(-samples // self.hop_length) + self.size - spectrogram - samples
-        padded = nn.functional.pad(waveform.to(self.window.dtype), (spectrogram, end))
+        samples, half = waveform.shape[-1], self.size // 2
+        end = self.hop_length * -(-samples // self.hop_length) + self.size - half - samples
+        padded = nn.functional.pad(waveform.to(self.window.dtype), (half, end))
         frames = padded.unfold(-1, self.size, self.hop_length) * (self.window * self.scale)
         before, after = _twiddles(*self._cosines, self.window.dtype, self.window.device)
         return (torch.fft.fft(frames * before, n=2 * self.bins)[..., : self.bins] * after).real.mT
 
     def inverse(self, coefficients: Tensor, length: int) -> Tensor:
-        """Waveforms (batch, length) by overlap-add; exact for the coefficients of one of that length."""
+        """Waveforms (batch, length) by overlap-add; exact for the coefficients of a waveform of that length."""
         before, after = _twiddles(*self._cosines, self.window.dtype, self.window.device)
-        weights = torch.full_like(after.real, 4.0 / self.scale)  # 2 / bins, and what the inverse FFT divides by
+        weights = torch.full_like(after.real, 4.0 / self.scale)  # 2 / bins, and the divisor of the inverse FFT
         if self._cosines[-1] == 0.0:
             weights[0] /= 2.0
         spectrum = coefficients.mT * (weights * after.conj())
@@ -50,46 +67,68 @@ class _Cosines(nn.Module):
         waveform = waveform[:, self.size // 2 :][:, :length]
         return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
 
+    def response(self, hz: Tensor) -> Tensor:
+        """Largest absolute coefficients (n, bins) of steady sines of amplitude 1 at `hz` (n,), over all phases."""
+        return self._lobe((hz[:, None] - self.centers.to(hz)) * (self.size / self.sample_rate))
+
+    def envelope(self, magnitude: Tensor, steady: bool = False) -> Tensor:
+        """Magnitudes that follow the phase less, from absolute coefficients (..., bins, frames).
+
+        Args:
+            magnitude: (..., bins, frames).
+            steady: `magnitude` is that of :meth:`response`, (..., bins, n), and its columns are not frames.
+        """
+        raise NotImplementedError
+
+    def _lobe(self, offset: Tensor) -> Tensor:
+        """Magnitude of the window's transform, its main lobe only, at distances in bins of a DFT of a frame."""
+        raise NotImplementedError
+
     def _overlap_add(self, frames: Tensor) -> Tensor:
         samples = self.hop_length * (frames.shape[1] - 1) + self.size
         sizes = {"output_size": (1, samples), "kernel_size": (1, self.size), "stride": (1, self.hop_length)}
         return nn.functional.fold(frames.mT, **sizes)[:, 0, 0]
 
 
-class MDCT(_Cosines):
-    """Modified discrete cosine transform with a sine window: `hop_length` coefficients of frames of twice that.
-
-    Princen and Bradley 1986: the aliasing of a frame cancels against that of its neighbours, so that as many
-    coefficients as samples are enough for perfect reconstruction.
-
-    Args:
-        hop_length: samples between frames, and coefficients of each; coefficient k lies at (k + 1/2) / (2 hop_length)
-            of the sample rate.
-    """
-
-    def __init__(self, hop_length: int) -> None:
-        place = torch.arange(2 * hop_length, dtype=torch.float64) + 0.5
-        window = torch.sin(math.pi / (2 * hop_length) * place)
-        super().__init__(window, hop_length, hop_length, (1 + hop_length) / 2, 0.5)
-
-
-class DCT(_Cosines):
+class DCT(LappedTransform):
     """Discrete cosine transform (type 2; Ahmed, Natarajan and Rao 1974) of frames under a Hann window.
 
     Args:
         n_fft: samples and coefficients of a frame; coefficient k lies at k / (2 n_fft) of the sample rate.
         hop_length: samples between frames, at most n_fft / 2.
+        sample_rate: Hz; default: `centers` are in cycles per sample.
     """
 
-    def __init__(self, n_fft: int, hop_length: int) -> None:
-        super().__init__(torch.hann_window(n_fft, dtype=torch.float64), hop_length, n_fft, 0.5, 0.0)
+    def __init__(self, n_fft: int, hop_length: int, sample_rate: float = 1.0) -> None:
+        super().__init__(torch.hann_window(n_fft, dtype=torch.float64), hop_length, n_fft, 0.5, 0.0, sample_rate)
+
+    def envelope(self, magnitude: Tensor, steady: bool = False) -> Tensor:
+        """See the base class.
+
+        Neighbouring coefficients are in quadrature, and those on both sides of one have opposite signs: with the sum
+        of the neighbours as imaginary part the phase cancels (the pseudo-spectrum of Daudet and Sandler 2004, here
+        without the signs).
+        """
+        sides = nn.functional.pad(magnitude, (0, 0, 1, 1))
+        quadrature = _QUADRATURE * (sides[..., 2:, :] + sides[..., :-2, :])
+        power = magnitude.square() + quadrature.square()
+        return safe_root(power / 2.0 if steady else power)
+
+    def _lobe(self, offset: Tensor) -> Tensor:
+        return hann_lobe(offset)
+
+
+def safe_root(power: Tensor) -> Tensor:
+    """Square root whose gradient is 0, not infinite, where `power` is 0; NaN stays NaN."""
+    silent = power == 0.0
+    return torch.where(silent, 0.0, torch.where(silent, 1.0, power).sqrt())
 
 
 @lru_cache(maxsize=8)
 def _twiddles(
     size: int, bins: int, shift: float, half: float, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Factors of the samples before an FFT of 2 bins, and of its output after it, that make it the cosines."""
+    """Factors of the samples before an FFT of size 2 bins, and of its output, that turn it into the cosine sum."""
     before = torch.arange(size, dtype=torch.float64) * half
     after = (torch.arange(bins, dtype=torch.float64) + half) * shift
     one = torch.ones((), dtype=torch.float64)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from timbre.spectral.inversion._integration import compiled
+from timbre.spectral.compiled import compiled
 
 _LEAST, _TINY = np.float32(1e-7), np.float32(1e-6)
 

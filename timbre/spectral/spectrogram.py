@@ -1,38 +1,37 @@
-"""The front end: waveforms to log magnitudes, and back."""
+"""Spectrograms: from waveforms to log magnitudes, and back."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
-from timbre.spectral.front_ends import envelope, make_design, make_transform, read_nsgt, respond, stft_response
-from timbre.spectral.inversion.inverters import invert
-from timbre.spectral.nsgt import NSGT
+from timbre.spectral.front_ends import BandTransform, design_for, make_design, make_transform, read, stft_response
+from timbre.spectral.inversion.inverters import Inverter, invert
+from timbre.spectral.lapped import LappedTransform
+from timbre.spectral.sharpening import Sharpener
 from timbre.spectral.stft import STFT
 
-if TYPE_CHECKING:
-    from timbre.spectral.sharpening import Sharpener
-
-_UPDATES, _STRIDE = 6, 1.8  # of these, steps longer than by the book gain as much as 30 by the book
+_UPDATES, _STRIDE = 6, 1.8  # 6 updates with this exponent gain as much as 30 with the exponent 1 of the paper
 
 
 class Spectrogram(nn.Module):
-    """Log-magnitude spectrogram in dB (a full-scale sine reads about 0 dB), of the kind that the config names.
+    """Log-magnitude spectrogram in dB (a full-scale sine reads about 0 dB).
 
-    Differentiable, batched, on any device. Buffers follow the module and are not saved: the config makes them.
+    Differentiable, batched, on any device. Buffers follow the module and are not saved: they follow from the config.
 
-    Whatever the kind, the way back to sound leads through magnitudes of the STFT. The transform beneath has an exact
-    inverse of its own, for who keeps its phases or signs.
+    Every kind is inverted through magnitudes of the STFT. The transform itself has an exact inverse as well, which
+    needs its phases or signs.
 
     Args:
-        config: front-end settings.
+        config: the kind of spectrogram and its settings.
+        transform: a transform to use instead of that of ``config.kind``. Descriptors and models do not know it: they
+            make their spectrogram from the config.
 
     Attributes:
         stft: the STFT that spectrograms are inverted through.
-        transform: the transform beneath: :class:`STFT` itself, :class:`NSGT`, :class:`DCT` or :class:`MDCT`.
+        transform: :class:`STFT` itself, :class:`NSGT`, :class:`DCT`, or the one given.
         centers: frequencies of the rows (bins,), Hz.
         filterbank: weights (bins, n_fft // 2 + 1) from STFT magnitudes to the bands of mel and erb; None for others.
         bank_inverse: from the rows to STFT magnitudes (n_fft // 2 + 1, bins); None for ``kind="linear"``.
@@ -42,12 +41,13 @@ class Spectrogram(nn.Module):
     filterbank: Tensor | None
     bank_inverse: Tensor | None
 
-    def __init__(self, config: SpectrogramConfig) -> None:
+    def __init__(self, config: SpectrogramConfig, transform: BandTransform | None = None) -> None:
         super().__init__()
         self.config = config
         self.stft = STFT(config.n_fft, config.hop_length)
-        self.transform = make_transform(config) or self.stft
-        for name, value in make_design(config)._asdict().items():
+        self.transform = transform or make_transform(config) or self.stft
+        design = make_design(config) if transform is None else design_for(transform, config)
+        for name, value in design._asdict().items():
             self.register_buffer(name, None if value is None else value.clone(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -63,78 +63,65 @@ class Spectrogram(nn.Module):
             AudioError: the shape is not (batch, samples), or there are no samples.
         """
         if waveform.ndim != 2 or waveform.shape[-1] == 0:
-            raise AudioError(f"Waveforms come as {tuple(waveform.shape)}; a tensor (batch, samples) is wanted.")
-        magnitude = self._read(waveform)
+            raise AudioError(f"Waveforms must be a tensor (batch, samples), got {tuple(waveform.shape)}.")
+        magnitude = read(waveform, self.transform, self.config)
+        magnitude = magnitude if self.filterbank is None else self.filterbank @ magnitude
         return 20.0 * torch.log10(magnitude.clamp(min=10.0 ** (self.config.floor_db / 20.0)))
 
     def magnitude(self, spec: Tensor) -> Tensor:
         """Linear STFT magnitudes (batch, n_fft // 2 + 1, frames) of a spectrogram in dB (batch, bins, frames).
 
-        Values at the floor or below are silence. Bands are spread over the bins by a clipped linear inverse; those of
-        a filterbank are sharpened by a few multiplicative updates (Lee and Seung 2001, Kullback-Leibler divergence).
+        Values at the floor or below are silence. A clipped linear inverse distributes bands over the bins; for a
+        filterbank, a few multiplicative updates sharpen it (Lee and Seung 2001, Kullback-Leibler divergence).
 
         Raises:
             AudioError: the shape is not (batch, bins, frames).
         """
-        if spec.ndim != 3 or spec.shape[1] != self.config.bins:
-            wanted = f"(batch, {self.config.bins}, frames)"
-            raise AudioError(f"The spectrogram comes as {tuple(spec.shape)}; a tensor {wanted} in dB is wanted.")
-        bands = self._amplitudes(spec)
-        magnitude = self._spread(bands)
+        if spec.ndim != 3 or spec.shape[1] != len(self.centers):
+            wanted = f"(batch, {len(self.centers)}, frames)"
+            raise AudioError(f"Spectrograms must be a tensor {wanted} in dB, got {tuple(spec.shape)}.")
+        bands, magnitude = self.unsharpened(spec)
         return magnitude if self.filterbank is None else _sharpened(magnitude, bands, self.filterbank)
 
-    def spread(self, spec: Tensor) -> tuple[Tensor, Tensor]:
-        """The first half of :meth:`magnitude`, for who does the second with :attr:`sharpener`.
+    def unsharpened(self, spec: Tensor) -> tuple[Tensor, Tensor]:
+        """First half of :meth:`magnitude`; :attr:`sharpener` does the second.
 
         Returns:
-            Amplitudes of the rows (batch, bins, frames), and what the linear inverse makes of them
-            (batch, n_fft // 2 + 1, frames).
+            Amplitudes of the rows (batch, bins, frames), and their linear inverse (batch, n_fft // 2 + 1, frames).
         """
-        bands = self._amplitudes(spec)
-        return bands, self._spread(bands)
+        spec = spec.to(self.stft.window.dtype)
+        bands = torch.pow(10.0, spec / 20.0)
+        bands = torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
+        if self.bank_inverse is None:
+            return bands, bands
+        envelope = self.transform.envelope(bands) if isinstance(self.transform, LappedTransform) else bands
+        return bands, (self.bank_inverse @ envelope).clamp(min=0.0)
 
     @cached_property
-    def sharpener(self) -> "Sharpener | None":
-        """The second half of :meth:`magnitude`, on the CPU, quick for few frames; None where there is none."""
-        from timbre.spectral.sharpening import Sharpener
-
+    def sharpener(self) -> Sharpener | None:
+        """Second half of :meth:`magnitude`, on the CPU, fast for few frames; None if the kind has no filterbank."""
         return None if self.filterbank is None else Sharpener(self.filterbank.cpu().numpy(), _UPDATES, _STRIDE)
 
     def response(self, hz: Tensor) -> Tensor:
         """Magnitudes (n, bins) that steady sines of amplitude 1 at `hz` (n,) read: the main lobes of the windows.
 
-        For dct and mdct at the phase that suits each coefficient best.
+        For a :class:`LappedTransform` they are the largest over all phases.
         """
         hz = hz.to(torch.float64)
-        if self.transform is not self.stft:
-            return respond(self.config, self.centers.double(), hz).to(self.centers)
+        if not isinstance(self.transform, STFT):
+            return self.transform.response(hz).to(self.centers)
         lobes = stft_response(self.config, hz).to(self.centers)
         return lobes if self.filterbank is None else lobes @ self.filterbank.T
 
-    def _amplitudes(self, spec: Tensor) -> Tensor:
-        spec = spec.to(self.stft.window.dtype)
-        bands = torch.pow(10.0, spec / 20.0)
-        return torch.where(spec > self.config.floor_db + 1e-4, bands, bands * 0.0)  # keeps NaN, to be refused later
-
-    def _spread(self, bands: Tensor) -> Tensor:
-        if self.bank_inverse is None:
-            return bands
-        seen = bands if self.filterbank is not None else envelope(bands, self.config.kind)
-        return (self.bank_inverse @ seen).clamp(min=0.0)
-
-    def _read(self, waveform: Tensor) -> Tensor:
-        if isinstance(self.transform, NSGT):
-            return read_nsgt(waveform, self.transform, self.config)
-        magnitude = self.transform(waveform).abs()[..., : self.config.frames(waveform.shape[-1])]
-        return magnitude if self.filterbank is None else self.filterbank @ magnitude
-
-    def inverse(self, spec: Tensor, length: int | None = None, inverter: str = "pghi+8", seed: int = 0) -> Tensor:
+    def inverse(
+        self, spec: Tensor, length: int | None = None, inverter: str | Inverter = "pghi+8", seed: int = 0
+    ) -> Tensor:
         """Waveforms (batch, length) with about the spectrogram `spec` (batch, bins, frames) in dB.
 
         Args:
-            spec: as :meth:`forward` gives it, or as a decoder makes it; finite.
-            length: samples wanted; the frames' own length, ``hop_length * (frames - 1)``, by default.
-            inverter: how phases are found; see :data:`~timbre.spectral.INVERTERS`.
+            spec: as :meth:`forward` or a decoder gives it; finite.
+            length: samples; default: ``hop_length * (frames - 1)``.
+            inverter: how to find phases: a name in :data:`~timbre.spectral.INVERTERS`, or a function.
             seed: of the phases that are drawn at random.
 
         Raises:

@@ -52,3 +52,9 @@ class STFT(nn.Module):
         for hop in range(hops):
             total[:, hop : hop + count] += pieces[:, :, hop]
         return total.flatten(1)
+
+
+def hann_lobe(offset: Tensor) -> Tensor:
+    """Main lobe of a Hann window's transform, 1 at its centre; `offset` in bins."""
+    offset = torch.where((offset.abs() - 1).abs() < 1e-6, offset + 1e-5, offset)
+    return (torch.sinc(offset) / (1.0 - offset.square()) * (offset.abs() < 2)).abs()

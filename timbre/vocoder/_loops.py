@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from timbre.spectral.inversion._integration import compiled
+from timbre.spectral.compiled import compiled
 
 
 @compiled

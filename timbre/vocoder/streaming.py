@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from timbre.errors import AudioError
+from timbre.spectral.inversion.overlap_add import overlap, shift
 from timbre.spectral.inversion.streaming import StreamingInverter
 from timbre.spectral.stft import STFT
 from timbre.vocoder.attack import Attack
@@ -37,7 +38,6 @@ class VocoderStream:
     """
 
     def __init__(self, vocoder: Vocoder, stft: STFT, sample_rate: float, seed: int = 0) -> None:
-        from timbre.spectral.inversion import _causal
         from timbre.spectral.inversion.rtpghi import RTPGHI
         from timbre.vocoder import _loops as _vocoding
 
@@ -46,7 +46,7 @@ class VocoderStream:
         self._vocoder, self._rate, self._n_fft, self._bins = vocoder, sample_rate, stft.n_fft, stft.n_fft // 2 + 1
         self._gain, self._window = np.float32(1.0 / stft.scale), stft.window.numpy().copy()
         self._attack = Attack(self._window, stft.hop_length, sample_rate)
-        self._overlap, self._shift = _causal.overlap, _causal.shift
+        self._overlap, self._shift = overlap, shift
         self._pulse_rows, self._mix = _vocoding.pulse_rows, _vocoding.mix_rows
         self._tones = RTPGHI(stft.n_fft, stft.hop_length, 0)
         self._settled = np.zeros((2, stft.n_fft), np.float32)

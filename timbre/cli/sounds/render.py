@@ -92,7 +92,7 @@ def render(
         Of the noise in the sound; the same seed gives the same file.
     inverter
         How the spectrogram becomes a waveform, as of `timbre synth`; for sounds of more than a minute a causal one:
-        vocoder, rtpghi, rtisi.
+        vocoder, rtpghi or rtpghi-1.
     sample_rate
         Of the file, in Hz; the space's unless said.
     output

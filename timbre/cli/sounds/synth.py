@@ -55,7 +55,7 @@ def synth(
     seed
         Of the noise in the sound; the same seed gives the same file.
     inverter
-        How the spectrogram becomes a waveform: vocoder, pghi+8, pghi, rtpghi, rtisi, spsi, admm, fast_griffin_lim,
+        How the spectrogram becomes a waveform: vocoder, pghi+8, pghi, rtpghi, rtpghi-1, fast_griffin_lim,
         griffin_lim. Unless said, the vocoder where the space has one that beats the others, else pghi+8.
     output
         WAV, FLAC or OGG file.

@@ -47,7 +47,7 @@ class FrameDecoder(nn.Module):
         latent = self.model.latent(points, pitch)
         decibels = self.model.decoder(latent, Conditions(pitch, velocity, release), time[:, None])
         # All frames side by side, as if they were those of one sound: one matrix product instead of n.
-        bands, magnitude = self.spectrogram.spread(decibels[..., 0].T[None])
+        bands, magnitude = self.spectrogram.unsharpened(decibels[..., 0].T[None])
         return bands[0].T, magnitude[0].T
 
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from timbre.spectral.inversion._integration import compiled
+from timbre.spectral.compiled import compiled
 
 RANKS = 320
 """Level classes: 16 to the octave, 20 octaves."""
@@ -16,7 +16,7 @@ _CLASS_BITS = 19
 _FROM_LAST, _FROM_BELOW, _FROM_ABOVE, _FROM_NOTHING = 0, 1, 2, 3
 FLOOR = np.float32(1e-6)
 _SHRINK = 0.6
-_TINY, _ENERGY = np.float32(1e-30), np.float32(1e-8)
+_TINY = np.float32(1e-30)
 _DECAY = 2.0 ** (-1.0 / 128.0)
 _PI, _TWO, _THREE, _EIGHT, _NINE = np.float32(np.pi), np.float32(2.0), np.float32(3.0), np.float32(8.0), np.float32(9.0)
 _INFINITE = np.float32(np.inf)
@@ -45,16 +45,14 @@ def _mixed(value: np.uint64) -> np.uint64:
 
 
 @compiled
-def random_phase(seed: np.uint64, frame: int, bin_: int) -> float:
+def hashed_phase(seed: np.uint64, frame: int, bin_: int) -> float:
     """A phase (radians) that depends on the three numbers and on nothing drawn before."""
     key = _mixed(seed + _STEP * np.uint64(frame + 1))
     return float(_mixed(key + _STEP * np.uint64(bin_ + 1)) >> _SHIFTS[3]) * (2.0 * math.pi / 16777216.0)
 
 
 @compiled
-def steady_steps(
-    magnitude: np.ndarray, floor: np.float32, whole: np.ndarray, turn: np.float32, out: np.ndarray
-) -> None:
+def steady_row(magnitude: np.ndarray, floor: np.float32, whole: np.ndarray, turn: np.float32, out: np.ndarray) -> None:
     """Phase steps from frame to frame (radians) of a row of bins, exact for a steady partial; as in PGHI.
 
     Args:
@@ -84,7 +82,7 @@ def arctan(x: np.float32) -> np.float32:
 
 
 @compiled
-def click_steps(rows: np.ndarray, floor: np.float32, hop_angle: float, alone: bool, out: np.ndarray) -> None:
+def click_row(rows: np.ndarray, floor: np.float32, hop_angle: float, alone: bool, out: np.ndarray) -> None:
     """Phase steps from bin to bin (radians) of the third row of magnitudes.
 
     Args:
@@ -154,7 +152,7 @@ def line_up(
 
 
 @compiled
-def spread(
+def propagate(
     top: int,
     count: int,
     steps: np.ndarray,
@@ -220,7 +218,7 @@ def find_steps(
     """The next frame's phase steps by formula: from the last frame, and from each bin to the next.
 
     Args:
-        rows: magnitudes, as for `click_steps`; the fourth is passed over unless known.
+        rows: magnitudes, as for `click_row`; the fourth is passed over unless known.
         steady: steady steps of the last frame, replaced by those of this one.
         peak: one magnitude; bins 120 dB below it count as that loud.
         whole: steady steps of partials at the bins' centres.
@@ -231,13 +229,13 @@ def find_steps(
     """
     level = max(np.float32(peak[0]) * FLOOR, _TINY)
     to_frame, to_bin = steps[0], steps[1]
-    steady_steps(rows[2], level, whole, np.float32(8.0 * math.pi * hop_ratio), to_frame)
+    steady_row(rows[2], level, whole, np.float32(8.0 * math.pi * hop_ratio), to_frame)
     for k in range(to_frame.size):
         before, steady[k] = steady[k], to_frame[k]
         to_frame[k] = _HALF * (before + to_frame[k])
         to_bin[k] = _PI
     if formula:
-        click_steps(rows if ends[0] else rows[:3], level, math.pi * hop_ratio, ends[0] and ends[1], to_bin)
+        click_row(rows if ends[0] else rows[:3], level, math.pi * hop_ratio, ends[0] and ends[1], to_bin)
         for k in range(to_bin.size - 1):
             to_bin[k] = _HALF * (to_bin[k] + to_bin[k + 1])
 
@@ -270,10 +268,10 @@ def find_phases(
     work[1, 0] = level
     for k in range(now.size):
         last[k] = phase[k]
-        phase[k] = random_phase(place[0], place[1], k) if now[k] <= level else 0.0
+        phase[k] = hashed_phase(place[0], place[1], k) if now[k] <= level else 0.0
     bits = rows.view(np.int32)
     top, count = line_up(bits[1], bits[2], work[1].view(np.int32)[0], doubt[0], lists)
-    spread(top, count, steps, doubt, last, phase, lists)
+    propagate(top, count, steps, doubt, last, phase, lists)
     for k in range(now.size):  # so that phases stay exact however long the stream
         phase[k] -= _TURN * np.rint(phase[k] / _TURN)
 
@@ -283,66 +281,3 @@ def polar(magnitude: np.ndarray, phase: np.ndarray, spectrum: np.ndarray) -> Non
     """Write magnitude * exp(i phase)."""
     for k in range(magnitude.size):
         spectrum[k] = magnitude[k] * complex(math.cos(phase[k]), math.sin(phase[k]))
-
-
-@compiled
-def overlap(frame: np.ndarray, window: np.ndarray, settled: np.ndarray) -> None:
-    """Add a windowed frame to the start of the first row, and its window's square to that of the second."""
-    for i in range(frame.size):
-        settled[0, i] += frame[i] * window[i]
-        settled[1, i] += window[i] * window[i]
-
-
-@compiled
-def shift(settled: np.ndarray, out: np.ndarray) -> None:
-    """Take the first samples out, divided by the windows' energy, and move the rest to the start."""
-    rest = settled.shape[1] - out.size
-    for i in range(out.size):
-        out[i] = np.divide(settled[0, i], max(settled[1, i], _ENERGY))
-    for row in range(2):
-        for i in range(rest):
-            settled[row, i] = settled[row, i + out.size]
-        for i in range(rest, rest + out.size):
-            settled[row, i] = _NONE
-
-
-@compiled
-def cut(settled: np.ndarray, window: np.ndarray, hop: int, first: int, frames: np.ndarray, work: np.ndarray) -> None:
-    """Make frames consistent with each other and with what is settled, by least squares.
-
-    Args:
-        settled: sum of the settled frames, windowed, and sum of their windows' squares (2, samples).
-        window: (n_fft,).
-        hop: samples from one frame to the next.
-        first: the first frame starts after so many hops of `settled`.
-        frames: (n, n_fft), not windowed; replaced by windowed ones.
-        work: (2, samples) to work in.
-    """
-    work[:] = settled
-    for j in range(frames.shape[0]):
-        start = (first + j) * hop
-        for i in range(window.size):
-            work[0, start + i] += frames[j, i] * window[i]
-            work[1, start + i] += window[i] * window[i]
-    for i in range(work.shape[1]):
-        work[0, i] = np.divide(work[0, i], max(work[1, i], _ENERGY))
-    for j in range(frames.shape[0]):
-        start = (first + j) * hop
-        for i in range(window.size):
-            frames[j, i] = work[0, start + i] * window[i]
-
-
-@compiled
-def impose(magnitudes: np.ndarray, spectra: np.ndarray, last: np.ndarray, momentum: np.float32) -> None:
-    """Step on from `last` to `spectra` and beyond by `momentum`, restore the magnitudes, and keep `spectra` in `last`.
-
-    All are (frames, bins).
-    """
-    for n in range(spectra.shape[0]):
-        for k in range(spectra.shape[1]):
-            here = spectra[n, k]
-            ahead = here + momentum * (here - last[n, k])
-            size = np.sqrt(ahead.real * ahead.real + ahead.imag * ahead.imag)
-            gain = np.divide(magnitudes[n, k], max(size, _TINY))
-            spectra[n, k] = ahead * gain
-            last[n, k] = here

@@ -1,18 +1,8 @@
-"""The compiled loops of PGHI; imported when they are first used, for numba takes a while to load."""
-
-from collections.abc import Callable
-from typing import Any
+"""Compiled loops of PGHI."""
 
 import numpy as np
-from numba import njit
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` as machine code, kept on disk where there is a place to keep it; it lets go of the GIL."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True)(function)
+from timbre.spectral.compiled import compiled
 
 
 @compiled

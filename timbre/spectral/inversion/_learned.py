@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from timbre.spectral.inversion._integration import compiled
+from timbre.spectral.compiled import compiled
 
 _ZERO, _HALF = np.float32(0.0), np.float32(0.5)
 _LOWEST, _HIGHEST = np.float32(-6.0), np.float32(3.0)  # nepers: as in `_integration.patches`

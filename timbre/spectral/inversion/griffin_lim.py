@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from timbre.spectral.inversion._restoration import accelerate, cut, overlap_add, restore
 from timbre.spectral.stft import STFT
 from timbre.spectral.torchaudio_compat import torchaudio
 
@@ -98,8 +99,6 @@ def _refine_compiled(
     spectrum: Tensor, magnitude: Tensor, stft: STFT, length: int, iterations: int, momentum: float, relaxation: float
 ) -> Tensor:
     """The same for one sound on a CPU, spectra as (frames, bins): torch's own operations take four times as long."""
-    from timbre.spectral.inversion._restoration import accelerate, cut, overlap_add, restore
-
     window, hop = stft.window.numpy(), stft.hop_length
     total = np.empty((len(spectrum) - 1) * hop + stft.n_fft, window.dtype)
     gain, last, ahead = np.zeros_like(total), np.zeros_like(total), np.zeros_like(total)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from timbre.spectral.inversion import slopes
+from timbre.spectral.inversion._integration import integrate
 from timbre.spectral.inversion.griffin_lim import random_phase, refine
 from timbre.spectral.stft import STFT
 
@@ -44,8 +45,6 @@ def pghi(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int 
 
 def find_phase(magnitude: Tensor, stft: STFT, seed: int, learned: bool = True) -> Tensor:
     """Phases (frames, n_fft // 2 + 1), radians, of one sound's magnitudes of that shape, made by :class:`STFT`."""
-    from timbre.spectral.inversion._integration import integrate
-
     frames, bins = magnitude.shape
     floor = np.float32(max(float(magnitude.max()) * TOLERANCE, 1e-30))
     clipped = np.maximum(magnitude.numpy(), floor)

@@ -9,7 +9,7 @@ Where frames lie a quarter of a window apart, a small network that sees the last
 
 import numpy as np
 
-from timbre.spectral.inversion import slopes
+from timbre.spectral.inversion import _causal, _learned, slopes
 
 _AT_A_TIME = 64  # bins that the network reads at once: products this small stay in the caller's thread
 
@@ -30,14 +30,6 @@ class RTPGHI:
     """
 
     def __init__(self, n_fft: int, hop: int, look_ahead: int) -> None:
-        from timbre.spectral.inversion import _causal
-
-        self._take, self._find_steps, self._find_phases, self._polar = (
-            _causal.take,
-            _causal.find_steps,
-            _causal.find_phases,
-            _causal.polar,
-        )
         self._look_ahead, self._hop_ratio = look_ahead, hop / n_fft
         bins = n_fft // 2 + 1
         self._rows = np.zeros((3 + look_ahead, bins), np.float32)
@@ -59,20 +51,22 @@ class RTPGHI:
 
         `frame` is the one taken less the look-ahead; below 0 there is nothing to settle yet.
         """
-        self._take(self._silence if magnitude is None else magnitude, self._rows, self._peak)
+        _causal.take(self._silence if magnitude is None else magnitude, self._rows, self._peak)
         known = self._look_ahead > 0 and magnitude is not None
         if self._learned:
             self._learned.take(self._rows[-1 if magnitude is not None else 2], frame + self._look_ahead == 0)
         if frame < 0:
             return
         ends, formula = (known, frame == 0), self._learned is None or self._look_ahead > 0
-        self._find_steps(self._rows, self._steady, self._peak, self._whole, self._hop_ratio, ends, formula, self._steps)
+        _causal.find_steps(
+            self._rows, self._steady, self._peak, self._whole, self._hop_ratio, ends, formula, self._steps
+        )
         if self._learned:
             self._learned.correct(self._peak, self._steps, self._doubt)
-        self._find_phases(
+        _causal.find_phases(
             self._rows, self._phase, self._peak, (seed, frame), self._steps, self._doubt, self._work, self._lists
         )
-        self._polar(self._rows[2], self._phase, self.spectrum)
+        _causal.polar(self._rows[2], self._phase, self.spectrum)
 
 
 class Learned:
@@ -87,9 +81,6 @@ class Learned:
     """
 
     def __init__(self, bins: int, look_ahead: int) -> None:
-        from timbre.spectral.inversion import _causal, _learned
-
-        self._remember, self._correct = _learned.remember, _learned.correct
         ranks = 2.0 * _causal.RANKS_PER_NEPER
         self._geometry = slopes.Border.of(look_ahead).before, slopes.BELOW
         # Without the frame that comes there is no formula for clicks to fall back on.
@@ -104,12 +95,12 @@ class Learned:
 
     def take(self, magnitude: np.ndarray, first: bool) -> None:
         """The magnitudes (bins,) of one more frame; after the last one, those again."""
-        self._remember(magnitude, self._floor, first, slopes.BELOW, self.levels)
+        _learned.remember(magnitude, self._floor, first, slopes.BELOW, self.levels)
 
     def correct(self, peak: np.ndarray, steps: np.ndarray, doubt: np.ndarray) -> None:
         """Correct steps (2, bins) and set doubts (2, bins) of the frame in question; `peak` is the loudest so far."""
         doubt[:] = self._unsure
         loud = np.float32(np.log(max(peak[0] * slopes.LOUD, 1e-30)))
-        self._correct(
+        _learned.correct(
             self.levels, self._geometry, loud, self._layers, self._work, self._places, self._settings, steps, doubt
         )

@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from timbre.spectral.inversion._integration import patches
 
 FRAMES = BINS = 6
 """Size of a patch."""
@@ -80,8 +83,6 @@ def network(sizes: list[int]) -> nn.Sequential:
 @lru_cache
 def shipped(look_ahead: int) -> nn.Sequential:
     """The network for `look_ahead` (0, 1 or 2) frames."""
-    from safetensors.torch import load_file
-
     weights = load_file(_WEIGHTS / f"look-ahead-{look_ahead}.safetensors")
     matrices = [value for name, value in weights.items() if name.endswith("weight")]
     net = network([matrices[0].shape[1], *(matrix.shape[0] for matrix in matrices)])
@@ -109,8 +110,6 @@ def features(level: np.ndarray, width: int, places: np.ndarray, look_ahead: int)
         places: flat places (n,) of the bins, int64.
         look_ahead: frames after each bin that the patch holds.
     """
-    from timbre.spectral.inversion._integration import patches
-
     out = np.empty((places.size, FRAMES * BINS), np.float32)
     patches(level, width, places, tuple(Border.of(look_ahead)), out)
     return torch.from_numpy(out)

@@ -1,160 +1,190 @@
-"""From STFT magnitudes to sound, frame by frame as they come: the causal inverters.
+"""Causal inverters: from STFT magnitudes to sound, frame by frame."""
 
-An object of :class:`StreamingInverter` takes frames and gives hops; :func:`rtpghi` and :func:`rtisi` push whole
-spectrograms through such an object, so that the two ways give the same samples.
-"""
-
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from timbre.errors import AudioError, ConfigError
-from timbre.spectral.inversion.rtisi import RTISI
+from timbre.spectral.inversion._causal import acceptable
+from timbre.spectral.inversion.overlap_add import OverlapAdd
 from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.stft import STFT
 
-STREAMS = {"rtpghi": ("rtpghi", 0), "rtpghi-0": ("rtpghi", 0), "rtpghi-1": ("rtpghi", 1), "rtisi": ("rtisi", 3)} | {
-    f"rtisi-{frames}": ("rtisi", frames) for frames in range(4)
-}
-"""The causal inverters by name: method and frames of look-ahead."""
-
 _SEEDS = 2**64
+REMOVED_STREAMS = dict.fromkeys(("rtisi", "rtisi-0", "rtisi-1", "rtisi-2", "rtisi-3"), "rtpghi-1")
+"""Causal inverters of timbre 0.1 by name, with what to use instead."""
 
 
-def check_causal(inverter: str, known: Iterable[str]) -> None:
-    """Raise a ConfigError if a name is none of the known causal inverters'."""
-    names = list(known)
-    if inverter not in names:
-        raise ConfigError(f"No causal inverter is called {inverter!r}: there are {', '.join(names)}.")
+class PhaseMethod(Protocol):
+    """Finds the phases of one frame after another.
 
-
-class _Method(Protocol):
-    """Settles the phases of one frame after another."""
+    Attributes:
+        spectrum: complex (bins,) of the last frame that was settled.
+        arrays: everything that the next phases depend on, by name; zeros at first.
+    """
 
     spectrum: np.ndarray
     arrays: dict[str, np.ndarray]
 
-    def advance(self, magnitude: np.ndarray | None, seed: np.uint64, frame: int) -> None: ...
+    def advance(self, magnitude: np.ndarray | None, seed: np.uint64, frame: int) -> None:
+        """Take the magnitudes (bins,) of one more frame, or None after the last, and settle `frame`.
+
+        `frame` is the index of the frame taken minus the look-ahead; below 0 there is nothing to settle yet.
+        """
+
+
+class CausalInverter(NamedTuple):
+    """A causal inverter.
+
+    Attributes:
+        name: unique; it is part of a stream's state.
+        look_ahead: frames that come before one is settled.
+        method: makes the object that finds the phases, from the transform and the output so far.
+    """
+
+    name: str
+    look_ahead: int
+    method: Callable[[STFT, OverlapAdd], PhaseMethod]
+
+
+def _rtpghi(look_ahead: int) -> CausalInverter:
+    return CausalInverter(
+        f"rtpghi-{look_ahead}", look_ahead, lambda stft, _: RTPGHI(stft.n_fft, stft.hop_length, look_ahead)
+    )
+
+
+STREAMS = {"rtpghi": _rtpghi(0), "rtpghi-0": _rtpghi(0), "rtpghi-1": _rtpghi(1)}
+"""The causal inverters by name."""
+
+
+def check_causal(inverter: str, known: Iterable[str] = STREAMS) -> None:
+    """Raise a ConfigError unless `inverter` is one of the `known` causal inverters."""
+    if inverter in (names := list(known)):
+        return
+    if inverter in REMOVED_STREAMS:
+        raise removed(inverter, REMOVED_STREAMS[inverter])
+    raise ConfigError(f"The causal inverter must be one of {', '.join(names)}, got {inverter!r}.")
+
+
+def removed(inverter: str, instead: str) -> ConfigError:
+    """The error for an inverter that timbre no longer has."""
+    return ConfigError(f"The inverter {inverter!r} is no longer part of timbre (0.1 had it); use {instead!r} instead.")
 
 
 class StreamingInverter:
     """Turns STFT magnitudes into sound as they come: one hop of samples for every frame.
 
-    The samples are those of ``invert(magnitude, stft, length, inverter, seed)`` to the bit, however the frames are
-    dealt out. Numpy inside and out: float32, one sound per object, no thread but the caller's. Everything is compiled
-    and allocated at construction; afterwards a push takes about the same time whatever the spectrum.
+    The samples equal those of ``invert(magnitude, stft, length, inverter, seed)`` to the bit, however the frames are
+    grouped into calls. Input and output are numpy arrays, float32. One object is one sound; it runs in the caller's
+    thread. Everything is compiled and allocated at construction; afterwards a push takes about the same time whatever
+    the spectrum.
 
     Args:
         stft: the transform that the magnitudes belong to.
-        inverter: ``rtpghi`` (that is ``rtpghi-0``), ``rtpghi-1``, ``rtisi`` (that is ``rtisi-3``) or ``rtisi-0`` to
-            ``rtisi-3``; the number is that of the frames of look-ahead.
+        inverter: a name in :data:`STREAMS`, or a :class:`CausalInverter`. ``rtpghi`` is ``rtpghi-0``; the number is
+            that of the frames of look-ahead.
         seed: of the phases that are drawn at random.
 
     Attributes:
         inverter: the name, with its number.
-        look_ahead: frames seen before one is settled.
+        look_ahead: frames that come before one is settled.
         hop_length: samples per frame.
-        latency: samples by which the output is late: its sample k is the sound's sample ``k - latency``, the sound
-            beginning at the centre of the first frame. ``n_fft // 2 + look_ahead * hop_length``.
+        latency: samples by which the output is late: its sample k is the sound's sample ``k - latency``, and the sound
+            begins at the centre of the first frame. ``n_fft // 2 + look_ahead * hop_length``.
         seed: as given, or as restored.
 
     Raises:
         ConfigError: there is no such causal inverter, or the hop is longer than half a window.
     """
 
-    def __init__(self, stft: STFT, inverter: str = "rtpghi", seed: int = 0) -> None:
-        check_causal(inverter, STREAMS)
+    def __init__(self, stft: STFT, inverter: str | CausalInverter = "rtpghi", seed: int = 0) -> None:
+        if isinstance(inverter, str):
+            check_causal(inverter)
+            inverter = STREAMS[inverter]
         if not 1 <= stft.hop_length <= stft.n_fft // 2:
             raise ConfigError(
-                f"A hop of {stft.hop_length} samples came with windows of {stft.n_fft}; up to half a window is wanted."
+                f"hop_length must be between 1 and half a window, {stft.n_fft // 2}, got {stft.hop_length}."
             )
-        from timbre.spectral.inversion import _causal
-
-        method, self.look_ahead = STREAMS[inverter]
-        self.inverter, self.seed, self.hop_length = f"{method}-{self.look_ahead}", seed, stft.hop_length
-        self.latency = stft.n_fft // 2 + self.look_ahead * stft.hop_length
-        self._acceptable, self._overlap, self._shift = _causal.acceptable, _causal.overlap, _causal.shift
+        self.inverter, self.look_ahead, self.seed, self.hop_length = *inverter[:2], seed, stft.hop_length
         self._n_fft, self._bins = stft.n_fft, stft.n_fft // 2 + 1
         self._gain = np.float32(1.0 / stft.scale)
-        self._window = stft.window.cpu().numpy().copy()
-        self._settled = np.zeros((2, stft.n_fft + self.look_ahead * stft.hop_length), np.float32)
         self._row = np.zeros((1, self._bins), np.float32)
-        self._frame: np.ndarray = np.zeros(stft.n_fft, np.float32)
-        self._given = np.zeros(1, np.int64)
-        self._method: _Method
-        if method == "rtisi":
-            self._method = RTISI(stft.n_fft, self.hop_length, self.look_ahead, self._settled, self._window)
-        else:
-            self._method = RTPGHI(stft.n_fft, self.hop_length, self.look_ahead)
-        self._arrays: dict[str, np.ndarray] = {"given": self._given, "settled": self._settled, **self._method.arrays}
-        self.push(self._row[0])  # whatever is not compiled yet is compiled now
+        self._output = OverlapAdd(stft, self.look_ahead)
+        self.latency = self._output.latency
+        self._method = inverter.method(stft, self._output)
+        self._arrays = self._output.arrays | self._method.arrays
+        self.push(self._row[0])  # compiles what is not compiled yet
         self.flush()
 
     def push(
-        self, magnitude: np.ndarray | Tensor, out: np.ndarray | None = None, pitch: "float | np.ndarray" = 0.0
+        self, magnitude: np.ndarray | Tensor, out: np.ndarray | None = None, pitch: float | np.ndarray = 0.0
     ) -> np.ndarray:
-        """One hop of samples for every frame.
+        """Return one hop of samples for every frame.
 
         Args:
             magnitude: linear STFT magnitudes, as ``stft(waveform).abs()`` gives them: one frame (bins,), or several
-                (bins, frames). A tensor will do, on any device; a float32 array costs no copy.
-            out: where to write the samples; a new array by default.
-            pitch: what a vocoder's stream would want to know; no matter here.
+                (bins, frames). Tensors on any device are converted; a float32 array is not copied.
+            out: where to write the samples; default: a new array.
+            pitch: ignored; the stream of a vocoder needs it.
 
         Returns:
             (hop_length * frames,), float32: `out`, if it was given.
 
         Raises:
             AudioError: the shape or type is wrong, a magnitude is negative or not finite, or `out` does not fit. The
-                stream is then as it was.
+                stream is then unchanged.
         """
         rows = self._rows(magnitude)
-        samples = self._output(out, len(rows) * self.hop_length)
+        samples = _checked(out, len(rows) * self.hop_length)
         for number, row in enumerate(rows):
             self._advance(row, samples[number * self.hop_length : (number + 1) * self.hop_length])
         return samples
 
     def flush(self) -> np.ndarray:
-        """The last `latency` samples (float32), after which the stream is as new: all that was pushed has come out.
+        """Return the last `latency` samples (float32) and reset the stream.
 
-        Beyond the last frame there is silence. With the frames pushed they make ``hop_length * frames + latency``.
+        Beyond the last frame there is silence. All pushes and the flush make ``hop_length * frames + latency`` samples.
         """
         samples = np.zeros(self.latency, np.float32)
-        if self._given[0]:
+        if self._output.given:
             ahead = self.look_ahead * self.hop_length
             for start in range(0, ahead, self.hop_length):
                 self._advance(None, samples[start : start + self.hop_length])
-            self._take(samples[ahead:])
+            self._output.take(samples[ahead:])
         self.reset()
         return samples
 
     def reset(self) -> None:
-        """Forget all that was pushed."""
+        """Forget everything that was pushed."""
         for array in self._arrays.values():
             array[...] = 0
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all that the next samples depend on; ``numpy.savez(file, **state)`` keeps it without pickle."""
+        """Copies of everything that the next samples depend on; ``numpy.savez(file, **state)`` saves it."""
         return self._identity() | {name: array.copy() for name, array in self._arrays.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on where the stream that gave `state` was; its seed comes along.
+        """Continue where the stream that gave `state` was, with its seed.
 
         Args:
-            state: what :meth:`state` returned, or ``numpy.load`` of the file.
+            state: the result of :meth:`state`, or ``numpy.load`` of the file.
 
         Raises:
-            ConfigError: it belongs to another inverter or transform, or is damaged. The stream is then as it was.
+            ConfigError: the state belongs to another inverter or transform, or is damaged. The stream is then
+                unchanged.
         """
         given = {name: np.asarray(array) for name, array in state.items()}
         known = self._identity() | self._arrays
         if set(given) != set(known) or any(
             not np.array_equal(given[name], known[name]) for name in ("inverter", "transform")
         ):
-            raise ConfigError(f"This state is of another stream; one of {self._description()} is wanted.")
+            raise ConfigError(
+                f"The state must be one of {self.inverter} with windows of {self._n_fft} and a hop of "
+                f"{self.hop_length} samples, got one of another stream."
+            )
         for name, array in self._arrays.items():
             one = given[name]
             if one.shape != array.shape or one.dtype != array.dtype or not np.isfinite(one).all():
@@ -172,63 +202,56 @@ class StreamingInverter:
             "seed": np.array(self.seed % _SEEDS, np.uint64),
         }
 
-    def _description(self) -> str:
-        return f"{self.inverter} with windows of {self._n_fft} and a hop of {self.hop_length} samples"
-
     def _rows(self, magnitude: np.ndarray | Tensor) -> np.ndarray:
-        """Magnitudes (frames, bins) of spectra without the transform's scale; they may lie in the stream's own row."""
+        """Magnitudes (frames, bins) without the scale of the transform; a single frame lies in the stream's own row."""
         values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
         if values.ndim not in (1, 2) or values.shape[0] != self._bins or values.dtype.kind not in "fiu":
             raise AudioError(
-                f"Magnitudes of shape {values.shape} and type {values.dtype} came;"
-                f" real ones of shape ({self._bins},) or ({self._bins}, frames) are wanted."
+                f"Magnitudes must be real numbers of shape ({self._bins},) or ({self._bins}, frames), "
+                f"got {values.dtype} of shape {values.shape}."
             )
         frames = values.reshape(self._bins, -1).T
         rows = self._row if len(frames) == 1 else np.empty(frames.shape, np.float32)
         with np.errstate(over="ignore"):
             np.multiply(frames, self._gain, out=rows, casting="unsafe")
-        if not self._acceptable(rows.reshape(-1)):
-            raise AudioError("A frame has magnitudes that are negative or not finite; mend it before it is pushed.")
+        if not acceptable(rows.reshape(-1)):
+            raise AudioError("Magnitudes must be 0 or more and finite, got others that are negative or not finite.")
         return rows
 
-    def _output(self, out: np.ndarray | None, length: int) -> np.ndarray:
-        if out is None:
-            return np.empty(length, np.float32)
-        if out.shape != (length,) or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
-            raise AudioError(f"An `out` that does not fit came; a contiguous float32 array ({length},) is wanted.")
-        return out
-
     def _advance(self, magnitude: np.ndarray | None, out: np.ndarray) -> None:
-        """Take one more frame, or none after the last, and write the next hop of samples."""
-        frame = int(self._given[0]) // self.hop_length - self.look_ahead
+        """Take one more frame, or None after the last, and write the next hop of samples."""
+        frame = self._output.frame
         self._method.advance(magnitude, np.uint64(self.seed % _SEEDS), frame)
         if frame >= 0:
-            np.fft.irfft(self._method.spectrum, self._n_fft, out=self._frame)
-            self._overlap(self._frame, self._window, self._settled)
-        self._take(out)
-
-    def _take(self, out: np.ndarray) -> None:
-        """Write the next samples; those before the sound begins are zero."""
-        self._shift(self._settled, out)
-        early = self.latency - int(self._given[0])
-        if early > 0:
-            out[:early] = 0.0
-        self._given += out.size
+            self._output.add(self._method.spectrum)
+        self._output.take(out)
 
 
-def rtpghi(magnitude: Tensor, stft: STFT, length: int, seed: int, look_ahead: int = 0) -> Tensor:
-    """What a stream of ``rtpghi-0`` or ``rtpghi-1`` gives; arguments as of an inverter."""
-    return _offline(magnitude, stft, length, seed, f"rtpghi-{look_ahead}")
+def _checked(out: np.ndarray | None, length: int) -> np.ndarray:
+    """`out`, if it has that length and fits; a new array for None."""
+    if out is None:
+        return np.empty(length, np.float32)
+    if out.shape != (length,) or out.dtype != np.float32 or not out.flags.c_contiguous or not out.flags.writeable:
+        raise AudioError(f"out must be a writable, contiguous float32 array ({length},), got {out.dtype} {out.shape}.")
+    return out
 
 
-def rtisi(magnitude: Tensor, stft: STFT, length: int, seed: int, look_ahead: int = 3) -> Tensor:
-    """What a stream of ``rtisi-0`` to ``rtisi-3`` gives; arguments as of an inverter."""
-    return _offline(magnitude, stft, length, seed, f"rtisi-{look_ahead}")
+def stream_whole(
+    magnitude: Tensor, stft: STFT, length: int, seed: int, inverter: str | CausalInverter = "rtpghi"
+) -> Tensor:
+    """Push whole spectrograms through a :class:`StreamingInverter`, on the CPU; an inverter as `invert` calls it.
 
+    Args:
+        magnitude: (batch, n_fft // 2 + 1, frames), linear.
+        stft: the transform that the magnitudes belong to.
+        length: samples of the waveforms.
+        seed: of the phases that are drawn at random.
+        inverter: a name in :data:`STREAMS`, or a :class:`CausalInverter`.
 
-def _offline(magnitude: Tensor, stft: STFT, length: int, seed: int, name: str) -> Tensor:
-    """Waveforms (batch, length) on the device of `magnitude`; each sound in a stream of its own, on the CPU."""
-    stream = StreamingInverter(stft, name, seed)
+    Returns:
+        Waveforms (batch, length), on the device of `magnitude`.
+    """
+    stream = StreamingInverter(stft, inverter, seed)
     waveforms = torch.zeros(len(magnitude), length)
     for sound, one in zip(waveforms, magnitude.detach().cpu().numpy(), strict=True):
         samples = np.concatenate([stream.push(one), stream.flush()])[stream.latency :][:length]

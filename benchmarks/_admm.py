@@ -10,16 +10,17 @@ from timbre.spectral.stft import STFT
 def admm(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32, slack: float = 0.25) -> Tensor:
     """ADMM from random phases: Masuyama, Yatabe and Oikawa 2019, "Griffin-Lim like phase recovery via ADMM".
 
-    Like Griffin-Lim it goes from the nearest spectrum with the given magnitudes to the nearest that belongs to a
-    waveform and back, and it adds up what the two have disagreed by (the multipliers).
+    Like Griffin-Lim it alternates between the nearest spectrum with the given magnitudes and the nearest spectrum of a
+    waveform. It also adds up the differences between the two (the multipliers).
 
     Args:
         magnitude: (batch, n_fft // 2 + 1, frames), linear.
         stft: the transform that the magnitudes belong to.
         length: samples of the waveforms.
         seed: of the random phases, which are the same in every sound of the batch.
-        iterations: how many.
-        slack: how much of its inconsistency a spectrum may keep, from 0; more bears magnitudes of no waveform better.
+        iterations: number of iterations.
+        slack: how much inconsistency a spectrum may keep, 0 or more; a larger value suits magnitudes that belong to no
+            waveform.
 
     Returns:
         Waveforms (batch, length).
