@@ -212,7 +212,7 @@ def test_bad_files_are_named_and_stop_nothing(tmp_path: Path) -> None:
     assert library.report.ignored == 2
     found = reasons(library)
     assert found.pop("oboe/D5.flac").startswith("is damaged")
-    assert found.pop("oboe/F5.wav").startswith("is damaged or no sound file")
+    assert found.pop("oboe/F5.wav").startswith("is damaged or not a readable sound file")
     assert found == {
         "oboe/A5.wav": "silent",
         "oboe/B5.wav": "too short (10 ms; must be 20 ms or more)",

@@ -354,7 +354,7 @@ def test_long_lists_in_the_table_are_shortened(tmp_path: Path) -> None:
     assert lines[first + 1] == "  oboe-A#2 (oboe/A#2.wav): level: peaks at -62 dB"
     assert lines[first + 41] == "  and 5 more"
     dropped = lines[lines.index("dropped:") + 1 : lines.index("remarks:") - 1]
-    assert dropped[0].startswith("  49 x is damaged or no sound file")
+    assert dropped[0].startswith("  49 x is damaged or not a readable sound file")
     assert set(dropped[1:]) == {"  1 x is empty (0 bytes) (0.wav)", "  1 x silent (oboe/silent.wav)"}
 
 

@@ -278,7 +278,7 @@ def test_iowa_runs_that_cannot_be_split_are_told_with_both_numbers(tmp_path: Pat
     assert [reason for _, reason in READERS["iowa"].read(open_tree(tmp_path), Options()).dropped] == [
         "a run of 4 notes (C4Eb4) in which 3 separate sounds were found",
         "its name gives a descending run (C5B4)",
-        "is damaged or no sound file that can be read: Format not recognised",
+        "is damaged or not a readable sound file: Format not recognised",
         "a run of 3 notes (C7D7) in which 1 separate sounds were found",
     ]
 

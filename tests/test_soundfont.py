@@ -157,7 +157,7 @@ def test_recordings_that_are_not_there_are_refused(soundfonts: Path, tmp_path: P
         read_sample(tmp_path / "gone.sf2", 0)
     content = build(COMPRESSED)
     path = write(tmp_path, content.replace(b"OggS", b"OogS", 1))
-    with pytest.raises(AudioError, match=r"sample 0 .Flute soft. is damaged or no sound file"):
+    with pytest.raises(AudioError, match=r"sample 0 .Flute soft. is damaged or not a readable sound file"):
         read_sample(path, 0)
 
 

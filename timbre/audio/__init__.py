@@ -1,4 +1,4 @@
-"""Files and signals: numpy only, no torch."""
+"""Sounds in memory and in files, with numpy alone."""
 
 from timbre.audio._audio import Audio
 from timbre.audio.files import read, write

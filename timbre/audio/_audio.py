@@ -1,25 +1,26 @@
-"""`Audio`: a sound in memory, which cannot hold anything that is not a sound."""
+"""`Audio`: a sound in memory, checked to be one."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import soxr
 
 from timbre.errors import AudioError
 
-_WINDOW = 0.01  # seconds over which trim() measures level: shorter than any attack, longer than most periods
+_WINDOW = 0.01  # s over which trim() measures level: shorter than any attack, longer than most periods
 
 
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """A sound. Its samples are read-only; every method returns a new sound.
+    """A sound with read-only samples; every method returns a new one.
 
     Attributes:
-        samples: float32 array (channels, n), n >= 1, all finite, full scale at +-1. A flat array is one channel.
+        samples: float32 array (channels, n), n >= 1, finite, full scale at +-1. A one-dimensional array is one channel.
         sample_rate: Hz.
 
     Raises:
-        AudioError: for another shape, for integers or complex numbers, no samples, NaN or infinite ones, or a rate
-            that is not a positive whole number.
+        AudioError: if the shape is another, the samples are not floats or not finite, there are none, or the rate is
+            not a positive whole number.
     """
 
     samples: np.ndarray
@@ -39,7 +40,7 @@ class Audio:
 
     @property
     def duration(self) -> float:
-        """Length in seconds."""
+        """Duration, s."""
         return float(self.samples.shape[1] / self.sample_rate)
 
     @property
@@ -54,27 +55,25 @@ class Audio:
         return Audio(self.samples.mean(axis=0, dtype=np.float64).astype(np.float32), self.sample_rate)
 
     def resample(self, sample_rate: int) -> "Audio":
-        """The same sound at another rate (Hz), band-limited by soxr's high quality filter; no delay, same duration."""
+        """The sound at another rate (Hz), by soxr's high-quality filter: no delay, same duration."""
         rate = _checked_rate(sample_rate)
         if rate == self.sample_rate:
             return self
-        import soxr
-
         samples = soxr.resample(self.samples.T, self.sample_rate, rate, quality="HQ").T
         return Audio(_exactly(samples, max(1, round(self.samples.shape[1] * rate / self.sample_rate))), rate)
 
     def trim(self, threshold_db: float = -50.0, *, tail: bool = True) -> "Audio":
-        """Cut the silence before the sound and, unless `tail` is False, after it.
+        """Cut the silence before the sound and, if `tail` is True, after it.
 
-        Level is the RMS over 10 ms windows, all channels together; a window is silent when it lies more than
-        -`threshold_db` dB below the loudest one. A sound that is silent throughout comes back as it is.
+        Level is the RMS of all channels over windows of 10 ms; a window is silent if it is more than -`threshold_db` dB
+        below the loudest one. A sound without any level is returned unchanged.
 
         Raises:
             AudioError: if `threshold_db` is not below 0 dB.
         """
         if not threshold_db < 0:
             raise AudioError(
-                f"The trim threshold is {threshold_db} dB; it is relative to the loudest part, so below 0."
+                f"The trim threshold must be below 0 dB, relative to the loudest part, got {threshold_db} dB."
             )
         size = max(1, round(_WINDOW * self.sample_rate))
         power = _window_power(self.samples, size)
@@ -91,11 +90,9 @@ class Audio:
             AudioError: if `seconds` is shorter than one sample or `fade` is negative.
         """
         if not (np.isfinite(seconds) and round(seconds * self.sample_rate) >= 1):
-            raise AudioError(
-                f"A length of {seconds} s was asked for; at least one sample (1/{self.sample_rate} s) is wanted."
-            )
+            raise AudioError(f"The length must be one sample (1/{self.sample_rate} s) or more, got {seconds} s.")
         if not 0 <= fade < np.inf:
-            raise AudioError(f"A fade of {fade} s was asked for; 0 or more is wanted.")
+            raise AudioError(f"The fade must be 0 s or more, got {fade} s.")
         length = round(seconds * self.sample_rate)
         samples = _exactly(self.samples, length)
         if length < self.samples.shape[1]:
@@ -104,20 +101,25 @@ class Audio:
         return Audio(samples, self.sample_rate)
 
     def gain(self, db: float) -> "Audio":
-        """The sound made louder by `db` decibels (negative: softer)."""
+        """The sound, louder by `db` decibels (negative: softer)."""
         return Audio(self.samples * np.float32(10.0 ** (db / 20.0)), self.sample_rate)
+
+    def loudest_power(self, seconds: float) -> float:
+        """Largest mean square of all channels over `seconds`, or over the whole of a shorter sound."""
+        power = np.square(self.samples, dtype=np.float64).mean(axis=0)
+        size = min(power.size, max(1, round(seconds * self.sample_rate)))
+        energy = np.concatenate([[0.0], np.cumsum(power)])
+        return float((energy[size:] - energy[:-size]).max() / size)
 
 
 def _exactly(samples: np.ndarray, length: int) -> np.ndarray:
-    """A copy cut or padded with zeros at its end to `length` samples."""
-    out = np.zeros((samples.shape[0], length), np.float32)
-    kept = min(length, samples.shape[1])
-    out[:, :kept] = samples[:, :kept]
-    return out
+    """A copy, cut or padded with zeros at its end to `length` samples."""
+    kept = samples[:, :length]
+    return np.pad(kept, ((0, 0), (0, length - kept.shape[1])))
 
 
 def _window_power(samples: np.ndarray, size: int) -> np.ndarray:
-    """Mean square of consecutive windows; the last may be shorter. Windows do not overlap, so trim() is idempotent."""
+    """Mean square of consecutive windows, the last one possibly shorter. No overlap, so that trim() is idempotent."""
     starts = np.arange(0, samples.shape[1], size)
     sums = np.add.reduceat(np.square(samples, dtype=np.float64).mean(axis=0), starts)
     return sums / np.diff(np.append(starts, samples.shape[1]))
@@ -129,20 +131,20 @@ def _checked_rate(value: object) -> int:
     except (TypeError, ValueError, OverflowError):
         rate = 0
     if rate < 1 or rate != value:
-        raise AudioError(f"The sample rate is {value!r}; a whole number of hertz above 0 is wanted.")
+        raise AudioError(f"The sample rate must be a whole number of hertz above 0, got {value!r}.")
     return rate
 
 
 def _checked_samples(values: object) -> np.ndarray:
-    """A read-only float32 copy of shape (channels, n), so that the caller's later changes cannot reach the sound."""
+    """A read-only float32 copy of shape (channels, n), independent of the caller's array."""
     array = np.asarray(values)
     if array.dtype.kind != "f":
-        raise AudioError(f"Samples of type {array.dtype} were given; floats with full scale at +-1 are wanted.")
+        raise AudioError(f"Samples must be floats with full scale at +-1, got {array.dtype}.")
     if array.ndim not in (1, 2):
-        raise AudioError(f"Samples of shape {array.shape} were given; (channels, n) or (n,) is wanted.")
+        raise AudioError(f"Samples must have the shape (channels, n) or (n,), got {array.shape}.")
     if array.size == 0:
-        raise AudioError(f"Samples of shape {array.shape} were given: there is no sound in them.")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+        raise AudioError(f"A sound must have one sample or more, got the shape {array.shape}.")
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite and are refused below
         samples = np.array(np.atleast_2d(array), dtype=np.float32, order="C")
     bad = np.flatnonzero(~np.isfinite(samples).all(axis=0))
     if bad.size:

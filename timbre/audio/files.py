@@ -13,16 +13,16 @@ from timbre.audio._audio import Audio
 from timbre.errors import AudioError
 from timbre.files import replacing
 
-# Frames at a time: a false length in a header costs no memory, and long Vorbis writes stay off the stack.
+# Frames at a time: a wrong length in a header costs no memory, and long Vorbis files do not overflow the stack.
 _BLOCK = 1 << 16
 _FORMATS = {".wav": ("WAV", "PCM_24"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
-_UNKNOWN = 1 << 62  # libsndfile gives about this many frames where a stream does not tell its length
-_MP3_SLACK = 3 * 1152  # an MP3's length is told in whole codec frames, encoder padding included or not
-_HEADROOM = 1e-3  # rounding of a sound normalised to full scale; anything above it would be clipped audibly
+_UNKNOWN = 1 << 62  # about the number of frames that libsndfile reports for a stream of unknown length
+_MP3_SLACK = 3 * 1152  # an MP3's length is stated in whole codec frames, with or without encoder padding
+_HEADROOM = 1e-3  # rounding of a sound normalised to full scale; more would be clipped audibly
 
 
 class Probe(NamedTuple):
-    """What is known of a sound file after one pass over it."""
+    """Duration and peak of a sound."""
 
     duration: float
     """Seconds."""
@@ -31,15 +31,15 @@ class Probe(NamedTuple):
 
 
 def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: bool = False) -> Audio:
-    """Read a sound file (WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads).
+    """Read a sound file (WAV, FLAC, OGG, MP3, AIFF and the other formats of libsndfile).
 
     Args:
         path: the file.
-        sample_rate: resample to this rate (Hz); None keeps the file's own.
+        sample_rate: resample to this rate (Hz); default: the file's own.
         mono: average the channels.
 
     Raises:
-        AudioError: if there is no such file, it is damaged or not audio, or it holds no samples or NaN ones.
+        AudioError: if there is no such file, it is damaged or not audio, or it contains no samples or NaN.
     """
     path = _existing(path)
     audio = _whole(path, str(path))
@@ -48,7 +48,7 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: boo
 
 
 def decode(content: bytes, name: str) -> Audio:
-    """The sound in the bytes of a sound file; `name` is for messages, which are those of :func:`read`."""
+    """The sound in the bytes of a sound file; raises like :func:`read`, with `name` for the file."""
     return _whole(io.BytesIO(content), name)
 
 
@@ -61,17 +61,17 @@ def _whole(source: Path | io.BytesIO, name: str) -> Audio:
 
 
 def probe(path: str | os.PathLike[str]) -> Probe:
-    """Duration and peak of a sound file, decoded whole but never held in memory; refuses what `read` refuses."""
+    """Duration and peak of a sound file, decoded block by block; raises like :func:`read`."""
     return begin(path, 0.0)[1]
 
 
 def begin(path: str | os.PathLike[str], seconds: float) -> tuple[Audio, Probe]:
-    """The first `seconds` of a sound file (at least a sample), and duration and peak of all of it.
+    """The first `seconds` of a sound file (at least one sample), and the duration and peak of all of it.
 
-    The file is decoded whole, so that damage is found, but no more than the beginning is held in memory.
+    The whole file is decoded, so that damage is found, but only the beginning stays in memory.
 
     Raises:
-        AudioError: where :func:`read` raises it.
+        AudioError: like :func:`read`.
     """
     path = _existing(path)
     duration, peak, rate = 0.0, 0.0, 1
@@ -79,7 +79,7 @@ def begin(path: str | os.PathLike[str], seconds: float) -> tuple[Audio, Probe]:
     for samples, rate in _blocks(path, str(path)):
         level = float(np.max(np.abs(samples)))
         if not np.isfinite(level):
-            read(path)  # names the bad samples
+            read(path)  # its error names the bad samples
         if duration < seconds or not kept:
             kept.append(samples[:, : max(1, round((seconds - duration) * rate))])
         duration, peak = duration + samples.shape[1] / rate, max(peak, level)
@@ -87,18 +87,18 @@ def begin(path: str | os.PathLike[str], seconds: float) -> tuple[Audio, Probe]:
 
 
 def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None) -> Path:
-    """Write a WAV, FLAC or OGG file, chosen by its suffix, and return its path.
+    """Write a WAV, FLAC or OGG file, according to its suffix, and return its path.
 
-    The file appears whole or not at all: it is written under another name in the same folder and then renamed.
+    The file appears complete or not at all.
 
     Args:
-        path: the file; its folder must exist. An older file of that name is replaced.
+        path: the file; its folder must exist. An existing file is replaced.
         audio: the sound.
-        subtype: libsndfile's name of the sample format, such as PCM_16 or FLOAT; by default PCM_24 (Vorbis for OGG).
+        subtype: libsndfile's name of the sample format, such as PCM_16 or FLOAT; default: PCM_24 (Vorbis for OGG).
 
     Raises:
-        AudioError: if the suffix, the subtype or the folder will not do, or a sample lies beyond full scale (only
-            floating-point subtypes can hold that).
+        AudioError: if the suffix or the subtype is unknown, the folder is missing or not writable, or a sample exceeds
+            full scale in a format without floating point.
     """
     path = Path(path).expanduser()
     kind, subtype = _format(path, subtype)
@@ -108,7 +108,7 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
 
 
 def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sample_rate: int) -> Path:
-    """Write a mono sound of any length as it comes, in the manner of :func:`write`, and return its path.
+    """Write a mono sound of any length block by block, like :func:`write`, and return its path.
 
     Args:
         path: the file; its folder must exist.
@@ -116,7 +116,7 @@ def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sam
         sample_rate: Hz.
 
     Raises:
-        AudioError: as of :func:`write`; the file is then not there.
+        AudioError: like :func:`write`; no file is written then.
     """
     path = Path(path).expanduser()
     return _store(path, blocks, sample_rate, 1, *_format(path, None))
@@ -140,9 +140,9 @@ def _store(path: Path, blocks: Iterable[np.ndarray], sample_rate: int, channels:
 def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path).expanduser()
     if path.is_dir():
-        raise AudioError(f"{path} is a folder; a sound file is wanted.")
-    if path.exists() and not path.is_file():  # to open a pipe would wait for whoever writes to it
-        raise AudioError(f"{path} is a pipe, a socket or a device; a sound file is wanted.")
+        raise AudioError(f"{path} is a folder; give a sound file.")
+    if path.exists() and not path.is_file():  # opening a pipe would wait for its writer
+        raise AudioError(f"{path} is a pipe, a socket or a device; give a sound file.")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -154,7 +154,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
-    """Pairs of samples (channels, up to _BLOCK) and rate; refuses a file that is empty or ends before it should."""
+    """Blocks of samples (channels, up to _BLOCK), each with the rate; refuses an empty or truncated file."""
     frames = 0
     try:
         with soundfile.SoundFile(openable(source)) as file:
@@ -163,15 +163,15 @@ def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, 
                 yield samples.T, file.samplerate
             promised, slack = file.frames, _MP3_SLACK if file.format == "MP3" else 0
     except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:
-        raise AudioError(f"{name} is damaged or no sound file that can be read: {_reason(error)}.") from error
+        raise AudioError(f"{name} is damaged or not a readable sound file: {_reason(error)}.") from error
     if frames == 0:
-        raise AudioError(f"{name} holds no samples.")
+        raise AudioError(f"{name} contains no samples.")
     if frames + slack < promised < _UNKNOWN:
-        raise AudioError(f"{name} is damaged: it breaks off after {frames} of {promised} samples.")
+        raise AudioError(f"{name} is damaged: it ends after {frames} of {promised} samples.")
 
 
 def openable(source: Path | io.BytesIO) -> bytes | str | io.BytesIO:
-    """What soundfile takes: on POSIX the bytes of a name, which may be no text (archives from other systems)."""
+    """A source as soundfile takes it: on POSIX a name as bytes, as it may not be text (archives from other systems)."""
     if isinstance(source, io.BytesIO):
         return source
     return os.fsencode(source) if os.name == "posix" else str(source)
@@ -181,12 +181,12 @@ def _format(path: Path, subtype: str | None) -> tuple[str, str]:
     if path.suffix.lower() not in _FORMATS:
         raise AudioError(f"{path} cannot be written: the name must end in {', '.join(_FORMATS)}.")
     if path.is_dir():
-        raise AudioError(f"{path} is a folder; the name of a file is wanted.")
+        raise AudioError(f"{path} is a folder; give the name of a file.")
     kind, default = _FORMATS[path.suffix.lower()]
     subtype = default if subtype is None else subtype.upper()
     if not soundfile.check_format(kind, subtype):
         known = ", ".join(soundfile.available_subtypes(kind))
-        raise AudioError(f"{path} cannot be written as {subtype}; {kind} files hold one of {known}.")
+        raise AudioError(f"The subtype of {path} must be one of {known}, got {subtype}.")
     return kind, subtype
 
 
@@ -203,4 +203,4 @@ def _within_full_scale(path: Path, audio: Audio) -> np.ndarray:
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) else getattr(error, "error_string", None)
     text = (text or str(error)).removeprefix("Error : ").rstrip(".")
-    return "the disk may be full" if text == "System error" else text  # libsndfile's word for a write that failed
+    return "the disk may be full" if text == "System error" else text  # libsndfile's message after a failed write

@@ -1,17 +1,17 @@
-"""Pitch: MIDI numbers, hertz, a meter for notes whose pitch is roughly known, and one for those of unknown pitch."""
+"""Pitch of a note, from an approximate pitch or from nothing; conversion of MIDI numbers and hertz."""
 
 import numpy as np
 
 from timbre.audio._audio import Audio
 
 _PARTIALS = 12
-_HARMONIC = 0.25  # of 800 recorded notes the pitched ones reach 0.3 to 1, drums and 90 samples of noise 0.12 at most
-_LOWEST, _HIGHEST = 26.0, 4700.0  # Hz that `estimate_pitch` looks for: MIDI 20 to 110
-_BAND = 20.0, 8000.0  # Hz: rumble below it and breath above it only blur the period
-_LAG_RATE = 80000  # Hz, at least: some 17 lags in the shortest period
-_TALLEST = 0.95  # a first peak this close to the tallest is the period, later ones its multiples
-_CLEAR = 0.7  # of 1,500 notes of melodic instruments 1 % lie below it, of drums, shakers and cymbals half
-_SILENCE = 1e-4  # peak; what lies below is the noise of a recording
+_HARMONIC = 0.25  # of 800 recorded notes, the pitched ones have 0.3 to 1, drums and 90 samples of noise at most 0.12
+_LOWEST, _HIGHEST = 26.0, 4700.0  # Hz, range of `estimate_pitch`: MIDI 20 to 110
+_BAND = 20.0, 8000.0  # Hz: rumble below and breath noise above blur the period
+_LAG_RATE = 80000  # Hz, at least: about 17 lags in the shortest period
+_TALLEST = 0.95  # share of the tallest peak from which the first peak is the period, later ones its multiples
+_CLEAR = 0.7  # 1 % of 1,500 notes of melodic instruments lie below, half of drums, shakers and cymbals
+_SILENCE = 1e-4  # peak; lower is the noise of a recording
 
 
 def midi_to_hz(midi: float) -> float:
@@ -25,21 +25,21 @@ def hz_to_midi(hz: float) -> float:
 
 
 def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | None:
-    """Pitch of a note around an expected one, or None where no harmonic series stands out.
+    """Pitch of a note near an expected one, or None if no harmonic series stands out.
 
     The spectrum of the loudest second is summed over the first twelve partials of every candidate (harmonic summation,
-    after Hermes 1988). Around each partial of the best one, the centre of gravity of the power is the partial's mean
-    instantaneous frequency, weighted by energy; together they give the pitch, each weighing as much as its power.
+    after Hermes 1988). Around each partial of the best candidate, the centre of gravity of the power is the partial's
+    mean instantaneous frequency, weighted by energy. The pitch is the mean of the partials, weighted by their power.
 
     Args:
         audio: the note.
         near: expected pitch, MIDI.
-        cents: how far from it to look, both ways.
+        cents: largest distance from it, up and down.
 
     Returns:
-        MIDI pitch: within 0.1 cent on steady notes, the middle of a vibrato. None for noise, drums, silence, sounds of
-        fewer than 256 samples or six periods, and notes of another pitch: where the partials do not hold the better
-        part of the power.
+        MIDI pitch: within 0.1 cent on steady notes, the middle of a vibrato. None if the partials have too small a
+        part of the power: for noise, drums, silence, notes of another pitch, and sounds of fewer than 256 samples or
+        six periods.
     """
     samples = _loudest(audio.mono().samples[0], audio.sample_rate)
     if samples.size < 256 or not np.any(samples):
@@ -52,28 +52,27 @@ def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | Non
     if best in (0, len(grid) - 1):
         return None
     fundamental = midi_to_hz(float(grid[best])) * size / audio.sample_rate
-    lobe = 3.0 * size / samples.size  # the window's main lobe, and half as much again, on either side
-    wanted = max(
-        _HARMONIC, 2.0 * lobe / fundamental
-    )  # of few periods, partials and the gaps between them hardly differ
+    lobe = 3.0 * size / samples.size  # 1.5 times half the width of the window's main lobe
+    # In few periods, partials and the gaps between them hardly differ.
+    least = max(_HARMONIC, 2.0 * lobe / fundamental)
     for _ in range(2):
         fundamental, harmonicity = _centre(power, fundamental, lobe)
-    return hz_to_midi(fundamental * audio.sample_rate / size) if harmonicity > wanted else None
+    return hz_to_midi(fundamental * audio.sample_rate / size) if harmonicity > least else None
 
 
 def estimate_pitch(audio: Audio) -> float | None:
-    """Pitch of a note of which nothing is known, MIDI 20 to 110, or None where no pitch stands out.
+    """Pitch of a note, MIDI 20 to 110, or None if no pitch stands out.
 
     The period is the first of the tallest peaks of the normalised square difference function (McLeod and Wyvill 2005),
-    in the band from 20 to 8000 Hz. Four readings are taken: of two stretches of up to half a second after the loudest
-    moment, each from powers and from magnitudes (the generalised autocorrelation of Tolonen and Karjalainen 2000, which
-    minds a strong partial less). Three of them must agree.
+    in the band from 20 to 8000 Hz. There are four readings: of two stretches of up to half a second after the loudest
+    moment, each from powers and from magnitudes (the generalised autocorrelation of Tolonen and Karjalainen 2000, less
+    sensitive to a strong partial). Three of them must agree.
 
     Args:
-        audio: one note; of a longer sound, the first ten seconds count.
+        audio: one note; only its first ten seconds are used.
 
     Returns:
-        MIDI pitch, within a few cents on steady notes. None for noise, most drums, silence, and moments.
+        MIDI pitch, within a few cents on steady notes. None for noise, most drums, silence and very short sounds.
     """
     rate = audio.sample_rate
     early, late = _steady(audio.mono().samples[0], rate)
@@ -90,7 +89,7 @@ def estimate_pitch(audio: Audio) -> float | None:
 
 
 def _steady(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two overlapping stretches of a note after its loudest 20 ms, the second starting up to a quarter second later."""
+    """Two overlapping stretches of a note after its loudest 20 ms; the second starts up to 0.25 s later."""
     samples = samples[: 10 * rate].astype(np.float64)
     block = max(1, rate // 50)
     level = np.add.reduceat(np.square(samples), np.arange(0, samples.size, block))
@@ -102,7 +101,7 @@ def _steady(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _period_pitch(samples: np.ndarray, rate: int, power: float) -> float | None:
-    """Pitch (MIDI) of a stretch of sound from its period, or None where it repeats itself badly."""
+    """Pitch (MIDI) of a stretch of sound from its period, or None if it is not periodic enough."""
     samples = samples - samples.mean() if samples.size else samples
     if samples.size < 64 or np.max(np.abs(samples)) < _SILENCE:
         return None
@@ -114,7 +113,7 @@ def _period_pitch(samples: np.ndarray, rate: int, power: float) -> float | None:
     if peaks.size == 0:
         return None
     before, here, after = similarity[peaks - 1], similarity[peaks], similarity[peaks + 1]
-    shift = 0.5 * (before - after) / (before - 2.0 * here + after)  # of the parabola through the three
+    shift = 0.5 * (before - after) / (before - 2.0 * here + after)  # of the vertex of the parabola through the three
     height = here - 0.25 * (before - after) * shift
     first = int(np.argmax(height >= _TALLEST * height.max()))
     if power == 2.0 and height[first] < _CLEAR:
@@ -123,7 +122,7 @@ def _period_pitch(samples: np.ndarray, rate: int, power: float) -> float | None:
 
 
 def _similarity(samples: np.ndarray, rate: int, power: float) -> tuple[np.ndarray, float]:
-    """How alike (1 at most) a sound is to itself some time later, for lags at the returned rate (Hz) from 0."""
+    """Similarity (at most 1) of a sound to itself after lags from 0 on, and the rate of the lags (Hz)."""
     size = 1 << int(np.ceil(np.log2(samples.size + rate / _LOWEST + 2)))
     spectrum = np.abs(np.fft.rfft(samples, size)) ** power
     low, high = (int(hz * size / rate) for hz in _BAND)
@@ -131,21 +130,20 @@ def _similarity(samples: np.ndarray, rate: int, power: float) -> tuple[np.ndarra
     finer = 1 << max(0, int(np.ceil(np.log2(_LAG_RATE / rate))))  # lags between samples, for short periods
     count = int(min(rate / _LOWEST, 0.7 * samples.size) * finer)
     correlation = np.fft.irfft(spectrum[:high], size * finer)[:count]
-    overlap = (
-        _overlap(samples, np.arange(count) / finer) if power == 2.0 else 1.0 - np.arange(count) / finer / samples.size
-    )
+    lags = np.arange(count) / finer
+    overlap = _overlap(samples, lags) if power == 2.0 else 1.0 - lags / samples.size
     return correlation / np.maximum(correlation[0] * overlap, 1e-30), float(rate * finer)
 
 
 def _overlap(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Mean energy, as a share of all, of the parts of a sound that lie over each other when it is shifted by `lags`."""
+    """Mean energy of the two parts of a sound that overlap when it is shifted by `lags`, as a share of all energy."""
     energy = np.concatenate([[0.0], np.cumsum(np.square(samples))]) / np.sum(np.square(samples))
-    places = np.arange(energy.size)
-    return 0.5 * (np.interp(samples.size - lags, places, energy) + 1.0 - np.interp(lags, places, energy))
+    times = np.arange(energy.size)
+    return 0.5 * (np.interp(samples.size - lags, times, energy) + 1.0 - np.interp(lags, times, energy))
 
 
 def _loudest(samples: np.ndarray, rate: int) -> np.ndarray:
-    """The second of sound after the note's onset, where pitch has settled; all of it when it is shorter."""
+    """The second after the loudest sample, where the pitch is steady; the whole of a shorter sound."""
     start = min(int(np.argmax(np.abs(samples))), max(0, samples.size - rate))
     return samples[start : start + rate]
 
@@ -155,22 +153,22 @@ def _harmonic_sum(level: np.ndarray, fundamentals: np.ndarray) -> np.ndarray:
     bins = np.arange(level.size)
     total = np.zeros(len(fundamentals))
     for number in range(1, _PARTIALS + 1):
-        place = fundamentals * number
-        if place[-1] >= level.size - 1:
+        partials = fundamentals * number
+        if partials[-1] >= level.size - 1:
             break
-        total += 0.85 ** (number - 1) * np.interp(place, bins, level)
+        total += 0.85 ** (number - 1) * np.interp(partials, bins, level)
     return total
 
 
 def _centre(power: np.ndarray, fundamental: float, lobe: float) -> tuple[float, float]:
-    """Fundamental (bins) from the power around its partials, and their share of the power beyond chance (at most 1)."""
+    """Fundamental (bins) from the power around its partials, and their share of the power above chance (at most 1)."""
     moment = energy = width = 0.0
     number = 0
     while number < _PARTIALS and (number + 1.5) * fundamental < power.size:
         number += 1
-        place = number * fundamental
-        half = min(max(0.025 * place, lobe), 0.45 * fundamental)  # 40 cents, for vibrato
-        low, high = int(np.ceil(place - half)), int(place + half) + 1
+        partial = number * fundamental
+        half = min(max(0.025 * partial, lobe), 0.45 * fundamental)  # 40 cents, for vibrato
+        low, high = int(np.ceil(partial - half)), int(partial + half) + 1
         moment += float(power[low:high] @ np.arange(low, high)) / number
         energy += float(power[low:high].sum())
         width += high - low

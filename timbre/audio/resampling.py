@@ -1,4 +1,4 @@
-"""A change of sample rate for streams, with a delay of a millisecond."""
+"""Conversion of the sample rate of streams, with a delay of about a millisecond."""
 
 from math import gcd
 
@@ -6,20 +6,20 @@ import numpy as np
 
 _REACH = 24  # samples of the slower rate on either side of an output sample
 _BETA = 7.0  # of the Kaiser window: 70 dB
-_MARGIN = 0.93  # of the slower rate's Nyquist frequency, up to which all passes
+_MARGIN = 0.93  # passband, as a fraction of the slower rate's Nyquist frequency
 
 
 class Resampler:
-    """Changes the sample rate of a mono stream by a polyphase windowed sinc (Crochiere and Rabiner 1983).
+    """Converts the sample rate of a mono stream by a polyphase windowed sinc (Crochiere and Rabiner 1983).
 
-    Its impulse response is 48 samples of the slower rate long. A library's streaming resampler would do as well, were
-    it not for the 20 to 40 ms that those at hand keep back. Blocks of any size give what the whole gives.
+    Its impulse response is 48 samples of the slower rate long; streaming resamplers of libraries delay by 20 to 40 ms.
+    The output does not depend on the sizes of the blocks.
 
     Args:
         source, target: rates, Hz.
 
     Attributes:
-        delay: s by which the output is late.
+        delay: delay of the output, s.
     """
 
     def __init__(self, source: int, target: int) -> None:
@@ -27,26 +27,26 @@ class Resampler:
         self._up, self._down = target // shared, source // shared
         stretch = max(1.0, source / target)
         reach = int(np.ceil(_REACH * stretch))
-        # Tap k of phase p weighs the input sample that lies k - reach + p / up before the output's place.
-        place = np.arange(2 * reach)[None, :] - reach + np.arange(self._up)[:, None] / self._up
+        # Tap k of phase p weights the input sample k - reach + p / up before the time of the output sample.
+        time = np.arange(2 * reach)[None, :] - reach + np.arange(self._up)[:, None] / self._up
         cutoff = _MARGIN / stretch
-        window = np.i0(_BETA * np.sqrt(np.clip(1.0 - np.square(place / reach), 0.0, 1.0))) / np.i0(_BETA)
-        taps = cutoff * np.sinc(cutoff * place) * window
+        window = np.i0(_BETA * np.sqrt(np.clip(1.0 - np.square(time / reach), 0.0, 1.0))) / np.i0(_BETA)
+        taps = cutoff * np.sinc(cutoff * time) * window
         self._taps = np.ascontiguousarray((taps / taps.sum(1, keepdims=True))[:, ::-1])
         self._waiting = np.zeros(2 * reach - 1)
-        self._next = 0  # place of the next output sample, in units of 1 / up input samples
+        self._next = 0  # time of the next output sample, in units of 1 / up input samples
         self.delay = reach / source
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """What the next samples (n,) bring out: some n * target / source samples, float64."""
+        """The output for the next samples (n,): about n * target / source samples, float64."""
         if not len(samples):
             return np.zeros(0)
         joined = np.concatenate([self._waiting, samples])
         width = self._taps.shape[1]
         self._waiting = joined[len(joined) - width + 1 :]
         windows = np.lib.stride_tricks.sliding_window_view(joined, width)
-        if self._down == 1:  # every sample brings out one of each phase: a plain product
+        if self._down == 1:  # every input sample gives one output sample of each phase: a plain product
             return (windows @ self._taps.T).reshape(-1)
-        places = np.arange(self._next, len(samples) * self._up, self._down)
-        self._next += len(places) * self._down - len(samples) * self._up
-        return np.einsum("ij,ij->i", windows[places // self._up], self._taps[places % self._up])
+        times = np.arange(self._next, len(samples) * self._up, self._down)
+        self._next += len(times) * self._down - len(samples) * self._up
+        return np.einsum("ij,ij->i", windows[times // self._up], self._taps[times % self._up])

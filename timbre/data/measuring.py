@@ -30,7 +30,7 @@ def measure(audio: Audio, whole: Probe | None = None) -> Measured:
         duration=duration,
         sample_rate=audio.sample_rate,
         peak_db=round(_db(peak), 2),
-        loudness_db=round(_db(_loudest_rms(part)), 2),
+        loudness_db=round(_db(np.sqrt(part.loudest_power(_LOUDEST))), 2),
         silence=round(part.duration - part.trim(tail=False).duration, 3),
         clipped=_longest_plateau(part.samples),
         pitch=None if pitch is None else round(pitch, 3),
@@ -40,13 +40,6 @@ def measure(audio: Audio, whole: Probe | None = None) -> Measured:
 
 def _db(level: float) -> float:
     return float(20.0 * np.log10(max(level, _LOWEST)))
-
-
-def _loudest_rms(audio: Audio) -> float:
-    power = np.square(audio.samples, dtype=np.float64).mean(axis=0)
-    window = min(power.size, max(1, round(_LOUDEST * audio.sample_rate)))
-    energy = np.concatenate([[0.0], np.cumsum(power)])
-    return float(np.sqrt((energy[window:] - energy[:-window]).max() / window))
 
 
 def _longest_plateau(samples: np.ndarray) -> int:
