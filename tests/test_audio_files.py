@@ -160,7 +160,7 @@ def test_writing_refuses_what_would_be_lost(tmp_path: Path) -> None:
         ("a.xyz", None, "must end in .wav, .flac, .ogg"),
         ("a", None, "must end in"),
         ("a.flac", "FLOAT", "flac must be one of"),
-        ("a.wav", "nonsense", "WAV files hold one of"),
+        ("a.wav", "nonsense", "wav must be one of"),
         ("no/such/a.wav", None, "there is no folder"),
     ]:
         with pytest.raises(AudioError, match=words):

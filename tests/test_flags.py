@@ -191,7 +191,7 @@ def test_the_octave_can_be_told() -> None:
         settled, remarks = settle_octaves(notes, told)
         assert [new.pitch for new in settled] == [(old.pitch or 0.0) + shift for old in notes]
         assert remarks == [f"octaves: {told} = 60, as given"]
-    with pytest.raises(LibraryError, match="The octave is 'D4'; C3, C4 or C5, the name of MIDI note 60, is wanted"):
+    with pytest.raises(LibraryError, match="The octave must be C3, C4 or C5, the name of MIDI note 60; got 'D4'"):
         Options(octave="D4")
     assert settle_octaves([replace(one, pitch=None) for one in notes], "C3")[1] == []
 

@@ -202,7 +202,7 @@ def test_logs_name_the_losses_and_hold_pictures_and_sound(tiny_folder: Path) -> 
 
 
 def test_fewer_than_eight_notes_are_refused(some_notes: Library, tiny_config: Config) -> None:
-    with pytest.raises(LibraryError, match="must have 8 notes or more.* got 1 note"):
+    with pytest.raises(LibraryError, match=r"must have 8 notes or more.* got 1 note"):
         timbre.train(some_notes[:1], tiny_config, progress=False)
 
 
