@@ -241,7 +241,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         (["space", "--no-audio", "--path", "p.json", "--at", "0,0,0"], "--at and --path came together"),
         (["space", "--no-audio", "--loop"], "belong to a path"),
         (["space", "--no-audio", "--duration", "3"], "belong to a path"),
-        (["space", "--no-audio", "--at", "0,0"], "this space has 3"),
+        (["space", "--no-audio", "--at", "0,0"], "must have 3 coordinates"),
         (["space", "--no-audio", "--preset", "dark"], "no preset 'dark'"),
         (["space", "--no-audio", "--chord", "C4", "H4"], "H4"),
         (["space", "--no-audio", "--chord", "5"], "12 to 127"),

@@ -92,12 +92,12 @@ def test_too_many_and_two_of_a_name_are_refused() -> None:
         full.adding(Preset("one more", POINT))
     with pytest.raises(ConfigError, match="same name"):
         Presets([Preset("a", POINT), Preset("a", POINT)])
-    with pytest.raises(ConfigError, match="known: 0, 1"):
+    with pytest.raises(ConfigError, match="presets are: 0, 1"):
         full["dark"]
     for number in (-1, MOST):
         with pytest.raises(ConfigError, match="counted from 0"):
             full.number(number)
-    with pytest.raises(ConfigError, match="there are none yet"):
+    with pytest.raises(ConfigError, match="are: none yet"):
         Presets().without("dark")
 
 
@@ -214,9 +214,9 @@ def test_the_command_adds_lists_and_removes(
         (["--add", "a", "--at", "0,0,0", "--loop"], "belong to a path"),
         (["--duration", "3"], "belong to a path"),
         (["--add", "a", "--at", "0,0"], "must have 3 coordinates, got 2"),
-        (["--add", " a", "--at", "0,0,0"], "a name of 1 to 60 letters"),
+        (["--add", " a", "--at", "0,0,0"], "must be 1 to 60 printable letters"),
         (["--add", "a", "--path", "p.json"], "p.json cannot be read"),
-        (["--remove", "a"], "no preset 'a'; known: there are none yet"),
+        (["--remove", "a"], "no preset 'a'; the presets are: none yet"),
     ],
 )
 def test_the_command_refuses(

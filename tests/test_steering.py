@@ -167,11 +167,11 @@ def test_curves_from_texts_and_files(tmp_path):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("time,value\n", "finite numbers are wanted"),
+        ("time,value\n", "must be finite numbers"),
         ("time,hz\n0,1\n", "time,value or time,ratio or time,change is wanted"),
         ("", "begins with nothing"),
         ("time,value\n0,1,2\n", "Row 2"),
-        ("time,value\n0,loud\n", "finite numbers are wanted"),
+        ("time,value\n0,loud\n", "must be finite numbers"),
         ("time,value\n1,5\n0,5\n", "rise"),
     ],
 )

@@ -22,7 +22,8 @@ from timbre.app.work import Worker
 from timbre.errors import ConfigError
 from timbre.maps.planes import plane
 from timbre.paths import Path
-from timbre.shapes.path_files import read_text, write_path
+from timbre.shapes.number_files import read_text
+from timbre.shapes.path_files import write_path
 from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
 from timbre.space import Space
 from timbre.space.names import find_space

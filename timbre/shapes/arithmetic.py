@@ -13,55 +13,52 @@ _TERM = re.compile(r"(?:(?P<weight>\d+\.?\d*|\.\d+)\s*\*\s*)?(?P<name>\S.*)")
 
 
 def library_point(space: Space, name: str) -> np.ndarray:
-    """The point (dim,), float64, of a known sound, or the mean of an instrument's.
+    """The point (dim,), float64, of a library note, or the mean of an instrument's notes.
 
     Raises:
-        ConfigError: if there is neither; it names the closest ones.
+        ConfigError: if the space has neither; it lists similar names.
     """
     if name in space.atlas:
         return space.atlas[name].astype(np.float64)
     played = np.array([instrument == name for instrument in space.atlas.instruments], dtype=bool)
     if played.any():
         return np.asarray(space.atlas.points[played].mean(0, dtype=np.float64))
-    words = [*dict.fromkeys(space.atlas.instruments), *space.atlas]
-    close = difflib.get_close_matches(name, words, n=3) or words[:3]
-    raise ConfigError(f"The space knows no sound and no instrument {name!r}; close to it: {', '.join(close)}.")
+    names = [*dict.fromkeys(space.atlas.instruments), *space.atlas]
+    close = difflib.get_close_matches(name, names, n=3) or names[:3]
+    raise ConfigError(f"The space has no note or instrument {name!r}; similar names: {', '.join(close)}.")
 
 
 def is_sum(text: str) -> bool:
-    """Whether a text is a sum of places, and not the name of one."""
+    """Whether a text is a sum of points, not a single name."""
     return bool(re.search(r"\s[+-]\s|\*", text))
 
 
-def combined(space: Space, text: str, place: Callable[[Space, str], np.ndarray] = library_point) -> np.ndarray:
-    """The place (dim,), float64, that a sum of places means: "flute - oboe + clarinet", "0.5 * flute + 0.5 * oboe-A4".
+def combined(space: Space, text: str, point_of: Callable[[Space, str], np.ndarray] = library_point) -> np.ndarray:
+    """The point (dim,), float64, of a sum of points: "flute - oboe + clarinet", "0.5 * flute + 0.5 * oboe-A4".
 
-    What leads from the oboe to the flute, added to the clarinet (attribute vectors; Mikolov et al. 2013, Larsen et al.
-    2016). Signs stand between spaces, since names hold hyphens.
+    The example adds the step from the oboe to the flute to the clarinet (attribute vectors; Mikolov et al. 2013, Larsen
+    et al. 2016). Signs need spaces around them, since names contain hyphens.
 
     Args:
         space: the space.
         text: the sum.
-        place: what a name means; by default a known sound, or the mean of an instrument.
+        point_of: the point of a name; by default that of a library note or an instrument.
 
     Raises:
-        ConfigError: for a name that is not known; and if the weights do not add to 1, as only then the sum is a place:
-            it does not depend on where the space has its origin.
+        ConfigError: for an unknown name, or if the weights do not add up to 1: only such a sum is independent of the
+            origin of the space.
     """
     parts = re.split(r"\s([+-])\s", f" + {text.lstrip()}")[1:]
     total, weights = np.zeros(space.dim), 0.0
     for sign, words in zip(parts[::2], parts[1::2], strict=True):
         term = _TERM.fullmatch(words.strip())
         if term is None:
-            raise ConfigError(
-                f"{text!r} has a sign without a name after it; flute - oboe + clarinet is what is wanted."
-            )
+            raise ConfigError(f"Every sign must have a name after it, as in flute - oboe + clarinet, got {text!r}.")
         weight = float(f"{sign}{term['weight'] or 1}")
-        total += weight * place(space, term["name"])
+        total += weight * point_of(space, term["name"])
         weights += weight
     if abs(weights - 1.0) > 1e-6:
         raise ConfigError(
-            f"The weights in {text!r} add to {weights:g}; only where they add to 1 a sum is a place, "
-            "as in flute - oboe + clarinet."
+            f"The weights of a sum must add up to 1, as in flute - oboe + clarinet, got {weights:g} in {text!r}."
         )
     return total

@@ -1,19 +1,30 @@
-"""Shapes of paths: planes, circles and spirals in them, walks, ways on beyond the ends."""
+"""Shapes of paths: circles and spirals in a plane, random walks, straight extensions of a path."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from timbre.errors import ConfigError
 from timbre.paths.path import Path
 from timbre.space.space import Space
 
 _TURN = 64  # straight pieces of a turn
-_TOO_LITTLE = 1e-9  # of the time: moments so near to each other are one
-_TYPICAL = 0.95  # of the known sounds lie as near to another one as a walk stays to one
-_MOMENTUM = 0.8  # of a walk's last step that its next one keeps
-_TRIES = 32  # steps that are drawn before a walk turns to the nearest known sound
+_TOO_SHORT = 1e-9  # share of the path's time below which an extension is left out
+_TYPICAL = 0.95  # share of the library notes whose distance to their nearest note limits a walk
+_MOMENTUM = 0.8  # share of a walk's last step that the next one keeps
+_TRIES = 32  # random steps before a walk turns to the nearest library note
+
+
+def principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first two principal components of points (n, dim): directions (2, dim), and the coordinates (n, 2).
+
+    The largest number of each direction is positive.
+    """
+    left, sizes, rows = np.linalg.svd(points - points.mean(0, dtype=np.float64), full_matrices=False)
+    signs = np.sign(rows[np.arange(2), np.abs(rows[:2]).argmax(1)])
+    return rows[:2] * signs[:, None], np.asarray(left[:, :2] * sizes[:2] * signs)
 
 
 def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
@@ -21,46 +32,42 @@ def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
 
     Args:
         space: the space.
-        axes: two words, each a named axis (a step of 1 is a step of 1 along the axis, see `Space.move`) or a dimension
-            such as z3. By default the first two principal components of the known sounds, of unit length.
+        axes: two names, each a named axis (a step of 1 is a step of 1 along the axis, see `Space.move`) or a dimension
+            such as z3. By default the first two principal components of the library notes, of unit length.
 
     Raises:
-        ConfigError: for other words, or too few known sounds.
+        ConfigError: for other names, or a space with too few library notes.
     """
     if axes:
         if len(axes) != 2:
-            raise ConfigError(f"A plane needs two axes; {len(axes)} came: {', '.join(axes)}.")
-        return _independent(np.stack([_axis(space, word) for word in axes]))
+            raise ConfigError(f"A plane must have two axes, got {len(axes)}: {', '.join(axes)}.")
+        return _independent(np.stack([_axis(space, name) for name in axes]))
     if len(space.atlas) < 3:
-        raise ConfigError("This space knows fewer than 3 sounds, which span no plane; name two of its dimensions.")
-    centred = space.atlas.points.astype(np.float64) - space.atlas.points.mean(0, dtype=np.float64)
-    rows = np.linalg.svd(centred, full_matrices=False)[2][:2]
-    signs = np.sign(rows[np.arange(2), np.abs(rows).argmax(1)])
-    return np.asarray(rows * signs[:, None])
+        raise ConfigError("A plane needs 3 library notes or more in the space; name two of its dimensions instead.")
+    return principal(space.atlas.points.astype(np.float64))[0]
 
 
-def _axis(space: Space, word: str) -> np.ndarray:
+def _axis(space: Space, name: str) -> np.ndarray:
     names = [axis.name for axis in space.axes]
-    if word in names:
-        return space.directions[names.index(word)].astype(np.float64)
-    if word[:1] == "z" and word[1:].isdecimal() and int(word[1:]) < space.dim:
-        return np.eye(space.dim)[int(word[1:])]
-    known = f"{', '.join(names)}, or " if names else ""
-    raise ConfigError(f"There is no axis {word!r}; {known}z0 to z{space.dim - 1} are wanted.")
+    if name in names:
+        return space.directions[names.index(name)].astype(np.float64)
+    if name[:1] == "z" and name[1:].isdecimal() and int(name[1:]) < space.dim:
+        return np.eye(space.dim)[int(name[1:])]
+    raise ConfigError(f"An axis must be one of {', '.join([*names, f'z0 to z{space.dim - 1}'])}, got {name!r}.")
 
 
 def _independent(plane: np.ndarray) -> np.ndarray:
-    """The two directions; refused if they span no plane."""
+    """The two directions of a plane; a ConfigError if they are parallel."""
     plane = np.asarray(plane, dtype=np.float64)
     if plane.ndim != 2 or len(plane) != 2 or not np.isfinite(plane).all() or np.linalg.matrix_rank(plane) < 2:
-        raise ConfigError("A plane is two directions (2, dim) of which neither is a multiple of the other.")
+        raise ConfigError("A plane must be two directions (2, dim) that are not parallel.")
     return plane
 
 
 def orthonormal(plane: np.ndarray) -> np.ndarray:
-    """Two directions (2, dim) at a right angle and of length 1, of which the first is that of the first (Gram-Schmidt).
+    """Two perpendicular unit vectors (2, dim) in a plane; the first points as the plane's first (Gram-Schmidt).
 
-    In such a plane a circle is round; in one of named axes it is as wide as their steps.
+    A circle is round in such a plane; in one of named axes it is as wide as their steps.
     """
     first, second = _independent(plane)
     first = first / np.linalg.norm(first)
@@ -71,131 +78,124 @@ def orthonormal(plane: np.ndarray) -> np.ndarray:
 def spiral(
     center: np.ndarray, plane: np.ndarray, radius: float, end_radius: float | None = None, turns: float = 1.0
 ) -> Path:
-    """A circle, or a spiral whose radius changes evenly, about a point.
+    """A circle, or a spiral whose radius changes linearly, around a point.
 
     center + r (cos(a) plane[0] + sin(a) plane[1]), for angles a from 0 to 2 pi turns.
 
     Args:
         center: (dim,).
-        plane: two directions (2, dim), taken as they are; see :func:`plane_of` and :func:`orthonormal`.
+        plane: two directions (2, dim), used as they are; see :func:`plane_of` and :func:`orthonormal`.
         radius: at the start, 0 or more, in lengths of the directions.
-        end_radius: at the end; None is a circle.
-        turns: how often it goes round; negative ones go the other way.
+        end_radius: at the end; None makes a circle.
+        turns: number of turns; negative ones go the other way round.
     """
     plane, end_radius = _independent(plane), radius if end_radius is None else end_radius
     if not (0 <= radius < math.inf and 0 <= end_radius < math.inf and radius + end_radius > 0):
-        raise ConfigError(f"Radii {radius} and {end_radius} came; they are 0 or more, and one is above 0.")
+        raise ConfigError(f"The radii must be 0 or more and not both 0, got {radius} and {end_radius}.")
     if not 0 < abs(turns) <= 1000:
-        raise ConfigError(f"{turns} turns came; more than 0 and at most 1000 are wanted.")
+        raise ConfigError(f"The turns must be above 0 and 1000 or less, got {turns}.")
     times = np.linspace(0.0, 1.0, math.ceil(abs(turns) * _TURN) + 1)
     angles = 2.0 * np.pi * turns * times
     radii = radius + (end_radius - radius) * times
-    round_ = np.stack([np.cos(angles), np.sin(angles)], 1)
+    unit = np.stack([np.cos(angles), np.sin(angles)], 1)
     if radius == end_radius and turns == round(turns):
-        round_[-1] = round_[0]  # a circle closes to the bit
-    return Path(np.asarray(center, dtype=np.float64) + radii[:, None] * (round_ @ plane), times)
+        unit[-1] = unit[0]  # so that a circle closes exactly
+    return Path(np.asarray(center, dtype=np.float64) + radii[:, None] * (unit @ plane), times)
 
 
 def circle_through(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Path:
-    """The circle through three points (dim,), from the first by way of the second and the third to the first again.
+    """The circle through three points (dim,): from the first through the second and third back to the first.
 
     Raises:
         ConfigError: if the points lie on a line.
     """
     corners = np.stack([a, b, c]).astype(np.float64)
     sides = corners[1:] - corners[0]
-    reach = np.linalg.norm(sides, axis=1)
-    if min(reach) == 0 or np.linalg.svd(sides / reach[:, None], compute_uv=False)[1] < 1e-4:
-        raise ConfigError("The three points of the circle lie on a line, or two are one; choose others.")
+    lengths = np.linalg.norm(sides, axis=1)
+    if min(lengths) == 0 or np.linalg.svd(sides / lengths[:, None], compute_uv=False)[1] < 1e-4:
+        raise ConfigError("The three points of a circle must not lie on a line; choose others.")
     plane = orthonormal(sides)
     flat = sides @ plane.T
     middle = np.linalg.solve(2.0 * flat, (flat**2).sum(1))
     arms = np.concatenate([np.zeros((1, 2)), flat]) - middle
     angles = np.arctan2(arms[:, 1], arms[:, 0])
-    way = np.mod(angles - angles[0], 2.0 * np.pi)
-    sign = 1.0 if way[1] < way[2] else -1.0
+    turned = np.mod(angles - angles[0], 2.0 * np.pi)
+    sign = 1.0 if turned[1] < turned[2] else -1.0
     at = np.append(np.mod(sign * (angles - angles[0]), 2.0 * np.pi) / (2.0 * np.pi), 1.0)
     times = np.union1d(np.linspace(0.0, 1.0, _TURN + 1), at)
-    turned = angles[0] + sign * 2.0 * np.pi * times
-    points = corners[0] + (middle + np.hypot(*middle) * np.stack([np.cos(turned), np.sin(turned)], 1)) @ plane
+    angle = angles[0] + sign * 2.0 * np.pi * times
+    points = corners[0] + (middle + np.hypot(*middle) * np.stack([np.cos(angle), np.sin(angle)], 1)) @ plane
     points[np.searchsorted(times, at)] = corners[[0, 1, 2, 0]]
     return Path(points, times)
 
 
 def walk(space: Space, start: np.ndarray, steps: int = 64, stride: float = 0.25, seed: int = 0) -> Path:
-    """A random walk from a point, which stays where the space has evidence.
+    """A random walk from a point that stays near the library notes.
 
-    Steps are normal and keep 0.8 of the one before. No place of the walk is farther from a known sound than 95% of the
-    known sounds are from another one; steps beyond are drawn anew, and after 32 the walk turns to its nearest sound.
+    Steps are normal and keep 0.8 of the previous one. No point of the walk is farther from a library note than 95% of
+    the notes are from their nearest one: a step beyond is drawn again, and after 32 tries the walk turns to the nearest
+    note.
 
     Args:
         space: the space.
         start: (dim,).
         steps: 1 or more.
         stride: root mean square length of a step, above 0.
-        seed: the same one gives the same walk.
+        seed: the same seed gives the same walk.
 
     Raises:
-        ConfigError: if the start itself lies beyond, or the space knows fewer than 2 sounds.
+        ConfigError: if the start is too far from the notes, or the space has fewer than 2.
     """
-    from scipy.spatial import KDTree
-
     if steps < 1 or not 0 < stride < math.inf or len(space.atlas) < 2:
         raise ConfigError(
-            f"A walk of {steps} steps of {stride} was asked for, among {len(space.atlas)} known sounds; 1 step or "
-            "more, a stride above 0 and 2 known sounds are wanted."
+            "A walk must have 1 step or more, a stride above 0 and 2 library notes or more around it, got "
+            f"{steps} steps of {stride} and {len(space.atlas)} notes."
         )
-    known = space.atlas.points.astype(np.float64)
-    tree = KDTree(known)
-    reach = float(np.quantile(tree.query(known, k=2)[0][:, 1], _TYPICAL))
+    notes = space.atlas.points.astype(np.float64)
+    tree = KDTree(notes)
+    limit = float(np.quantile(tree.query(notes, k=2)[0][:, 1], _TYPICAL))
     points = [np.asarray(start, dtype=np.float64)]
-    far = float(tree.query(points[0])[0])
-    if far > reach:
-        raise ConfigError(
-            f"The walk's start is {far:.2f} from the nearest known sound; {reach:.2f} or less is wanted. Start nearer."
-        )
+    distance = float(tree.query(points[0])[0])
+    if distance > limit:
+        raise ConfigError(f"The start of a walk must be within {limit:.2f} of a library note, got {distance:.2f}.")
     random, last = np.random.default_rng(seed), np.zeros(space.dim)
     for _ in range(steps):
         drawn = random.normal(size=(_TRIES, space.dim)) * stride * math.sqrt((1.0 - _MOMENTUM**2) / space.dim)
         trials = points[-1] + _MOMENTUM * last + drawn
-        inside = np.flatnonzero(tree.query(trials)[0] <= reach)
-        chosen = trials[inside[0]] if len(inside) else _homewards(points[-1], known[tree.query(points[-1])[1]], stride)
+        inside = np.flatnonzero(tree.query(trials)[0] <= limit)
+        chosen = trials[inside[0]] if len(inside) else _towards(points[-1], notes[tree.query(points[-1])[1]], stride)
         last = chosen - points[-1]
         points.append(chosen)
     return Path(np.stack(points), np.linspace(0.0, 1.0, steps + 1))
 
 
-def _homewards(point: np.ndarray, home: np.ndarray, stride: float) -> np.ndarray:
-    """A step of a stride at most towards a known sound."""
-    distance = float(np.linalg.norm(home - point))
-    return point + min(1.0, stride / max(distance, 1e-12)) * (home - point)
+def _towards(point: np.ndarray, goal: np.ndarray, stride: float) -> np.ndarray:
+    """The point after a step of at most `stride` to a goal."""
+    distance = float(np.linalg.norm(goal - point))
+    return point + min(1.0, stride / max(distance, 1e-12)) * (goal - point)
 
 
 def extended(path: Path, before: float = 0.0, after: float = 0.0) -> Path:
-    """A path that goes on beyond its ends, as straight as it left them.
+    """A path with straight extensions at its ends, at the speed and in the direction that it has there.
 
     Args:
         path: two points or more.
-        before, after: how far, as shares of the path's time, 0 or more: at the speed that it has at that end.
+        before, after: length of the extensions as shares of the path's time, 0 to 100.
     """
     if len(path.points) < 2 or not (0 <= before <= 100 and 0 <= after <= 100):
         raise ConfigError(
-            f"A path of {len(path.points)} points was to go on by {before} and {after} of its time; 2 points or more, "
-            "and shares from 0 to 100, are wanted."
+            "A path to extend must have 2 points or more, and the extensions must be 0 to 100, got "
+            f"{len(path.points)} points, {before} and {after}."
         )
     fine = path if path.kind == "line" else path.sampled(_TURN)
-    span = fine.times[-1] - fine.times[0]
-    (first, second), (last_but_one, last) = fine.points[:2], fine.points[-2:]
-    speeds = (
-        (second - first) / (fine.times[1] - fine.times[0]),
-        (last - last_but_one) / (fine.times[-1] - fine.times[-2]),
-    )
-    points, times = [fine.points], [fine.times]
-    if before > _TOO_LITTLE:
-        points.insert(0, (first - before * span * speeds[0])[None])
-        times.insert(0, fine.times[:1] - before * span)
-    if after > _TOO_LITTLE:
-        points.append((last + after * span * speeds[1])[None])
-        times.append(fine.times[-1:] + after * span)
-    moments = np.concatenate(times)
-    return Path(np.concatenate(points), (moments - moments[0]) / (moments[-1] - moments[0]))
+    points, times = fine.points, fine.times
+    span = times[-1] - times[0]
+    first_speed = (points[1] - points[0]) / (times[1] - times[0])
+    last_speed = (points[-1] - points[-2]) / (times[-1] - times[-2])
+    if before > _TOO_SHORT:
+        points = np.concatenate([(points[0] - before * span * first_speed)[None], points])
+        times = np.concatenate([times[:1] - before * span, times])
+    if after > _TOO_SHORT:
+        points = np.concatenate([points, (points[-1] + after * span * last_speed)[None]])
+        times = np.concatenate([times, times[-1:] + after * span])
+    return Path(points, (times - times[0]) / (times[-1] - times[0]))

@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.shapes.path_files import numbers, read_rows
+from timbre.shapes.number_files import numbers, read_rows
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.spectral.descriptors.scales import LOG2
 

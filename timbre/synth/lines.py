@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.shapes.path_files import read_rows
+from timbre.shapes.number_files import read_rows
 
 
 def read_line(text: str, number: Callable[[str], float], duration: float, count: int) -> "float | np.ndarray":

@@ -112,7 +112,8 @@ def path(
         JSON or CSV file of the path.
     """
     from timbre.paths.uniformity import even as make_even
-    from timbre.shapes.path_files import ending, write_path
+    from timbre.shapes.number_files import ending
+    from timbre.shapes.path_files import write_path
     from timbre.shapes.shapes import extended
 
     check_target(output)

@@ -67,7 +67,8 @@ def steer(
     output
         WAV, FLAC or OGG file.
     """
-    from timbre.shapes.path_files import ending, write_path
+    from timbre.shapes.number_files import ending
+    from timbre.shapes.path_files import write_path
     from timbre.synth import steering
 
     for target in (output, *([path] if path else [])):
