@@ -163,8 +163,8 @@ class TestArithmetic:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("flute - violin", "add up to 1, .* got 0"),
-            ("flute + violin", "add up to 1, .* got 2"),
+            ("flute - violin", r"add up to 1, .* got 0"),
+            ("flute + violin", r"add up to 1, .* got 2"),
             ("flute - kazoo + violin", "kazoo"),
             ("flute - ", "name after it"),
             ("2 * ", "note or instrument"),
