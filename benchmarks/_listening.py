@@ -33,12 +33,11 @@ class Study:
 def studies(folder: Path, config: Config) -> list[Study]:
     """All studies of a folder of ratings whose sounds are there."""
     every, spectrogram, out = read_ratings(folder), Spectrogram(config.spectrogram), []
-    for name in every.studies:
-        sounds, dissimilarities = every.matrix(name)
-        audio = [timbre.read(every.file(name, sound)).mono() for sound in sounds]
+    for study in every.parts:
+        audio = [timbre.read(study.files[sound]).mono() for sound in study.items]
         pitches = common([estimate_pitch(sound) for sound in audio])
         examples = [example(sound, spectrogram, config, pitch) for sound, pitch in zip(audio, pitches, strict=True)]
-        out.append(Study(name, tuple(sounds), examples, dissimilarities))
+        out.append(Study(study.name, study.items, examples, study.dissimilarities))
     return out
 
 

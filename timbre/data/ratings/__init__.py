@@ -1,4 +1,4 @@
-"""Listeners' dissimilarity ratings: reading, checking, pooling, matching with a library, and scaling."""
+"""Dissimilarity ratings by listeners: reading, checks, pooling, matching with a library, and scaling."""
 
 from timbre.data.ratings.checks import Finding, check
 from timbre.data.ratings.matching import ALIASES, match_instruments, match_sounds

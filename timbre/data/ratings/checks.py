@@ -1,4 +1,4 @@
-"""Are these ratings what they say they are? Public collections have scrambled matrices and wrong labels."""
+"""Checks of ratings for scrambled matrices and wrong labels, which public collections have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from timbre.data.ratings.scaling import mds
 from timbre.data.ratings.studies import Ratings, Study
 
 SHUFFLES = 20
-SHARED = 10  # pairs of instruments that two studies share, from which on their agreement means something
+SHARED = 10  # pairs of instruments; the agreement of studies that share fewer is not checked
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class Finding:
     """The outcome of a check.
 
     Attributes:
-        study: what was checked.
-        sentence: what was found.
-        doubtful: whether the ratings are to be doubted.
+        study: name of the study, or of both.
+        sentence: the outcome in words.
+        doubtful: whether it casts doubt on the ratings.
     """
 
     study: str
@@ -30,27 +30,30 @@ class Finding:
 
 
 def check(ratings: Ratings, distances: Mapping[str, np.ndarray] | None = None, seed: int = 0) -> list[Finding]:
-    """Run all checks.
+    """The findings of all checks.
 
-    1. A study's scaling in three dimensions fits better than scalings of its own entries shuffled (else they are
-       scrambled). 2. Studies that share instruments agree on them. 3. Where distances of the sounds are given, they
-       agree better than under random relabelling of the sounds (else rows are permuted; Mantel 1967).
+    1. A study's scaling in three dimensions must fit better than scalings of its shuffled entries; otherwise the
+       entries may be scrambled.
+    2. Studies that share instruments must agree on them.
+    3. Distances between the sounds, if given, must agree better than under random permutations of the sounds;
+       otherwise the labels may be wrong (Mantel 1967).
 
     Args:
         ratings: the studies.
-        distances: for some studies by name, distances (n, n) between the items from their sounds.
-        seed: of the shuffles.
+        distances: distances (n, n) between the sounds of some studies, by the name of the study.
+        seed: seed of the permutations.
     """
-    found = [_geometry(study, seed) for study in ratings.parts]
-    found += [_agreement(a, b) for a, b in combinations(ratings.parts, 2) if a.instruments and b.instruments]
-    found += [_labels(ratings.study(name), values, seed) for name, values in (distances or {}).items()]
-    return [finding for finding in found if finding is not None]
+    findings = [_geometry(study, seed) for study in ratings.parts]
+    findings += [_agreement(a, b) for a, b in combinations(ratings.parts, 2)]
+    findings += [_labels(ratings.study(name), values, seed) for name, values in (distances or {}).items()]
+    return [finding for finding in findings if finding is not None]
 
 
 def _geometry(study: Study, seed: int) -> Finding | None:
-    first, second, values = study.pairs()
+    """Check 1; None for fewer than six items."""
     if len(study.items) < 6:
         return None
+    first, second, values = study.pairs()
     dim, random = min(3, len(study.items) - 2), np.random.default_rng(seed)
     own = mds(study.dissimilarities, dim).stress
     others = []
@@ -59,22 +62,17 @@ def _geometry(study: Study, seed: int) -> Finding | None:
         shuffled[first, second] = shuffled[second, first] = random.permutation(values)
         others.append(mds(shuffled, dim).stress)
     z = (own - float(np.mean(others))) / max(float(np.std(others)), 1e-9)
-    fits = f"its scaling has stress {own:.3f}, shuffled entries {np.mean(others):.3f} (z {z:.1f})"
+    stress = f"stress {own:.3f}, of shuffled entries {np.mean(others):.3f} (z {z:.1f})"
     if z > -3.0:
-        return Finding(study.name, f"{study.name} has no geometry: {fits}; its entries may be scrambled.", True)
-    return Finding(study.name, f"{study.name} has a geometry: {fits}.", False)
+        return Finding(study.name, f"{study.name} has no geometry: {stress}; its entries may be scrambled.", True)
+    return Finding(study.name, f"{study.name} has a geometry: {stress}.", False)
 
 
 def _agreement(a: Study, b: Study) -> Finding | None:
+    """Check 2; None if the studies share too few pairs of instruments."""
     from scipy.stats import spearmanr
 
-    tables = []
-    for study in (a, b):
-        pooled = merged(Ratings((study,))).parts[0] if len(set(study.instruments) - {""}) > 1 else None
-        rows = {} if pooled is None else {
-            frozenset((pooled.items[i], pooled.items[j])): value for i, j, value in zip(*pooled.pairs(), strict=True)
-        }  # fmt: skip
-        tables.append(rows)
+    tables = [_by_instruments(study) for study in (a, b)]
     shared = sorted(set(tables[0]) & set(tables[1]), key=sorted)
     if len(shared) < SHARED:
         return None
@@ -85,7 +83,16 @@ def _agreement(a: Study, b: Study) -> Finding | None:
     return Finding(f"{a.name}, {b.name}", sentence, doubtful)
 
 
+def _by_instruments(study: Study) -> dict[frozenset[str], float]:
+    """Dissimilarity of each pair of instruments."""
+    if len(set(study.instruments) - {""}) < 2:
+        return {}
+    pooled = merged(Ratings((study,))).parts[0]
+    return {frozenset((pooled.items[i], pooled.items[j])): value for i, j, value in zip(*pooled.pairs(), strict=True)}
+
+
 def _labels(study: Study, distances: np.ndarray, seed: int) -> Finding:
+    """Check 3."""
     from scipy.stats import rankdata
 
     first, second, values = study.pairs()
@@ -97,7 +104,7 @@ def _labels(study: Study, distances: np.ndarray, seed: int) -> Finding:
     own = agreement(np.arange(len(study.items)))
     others = np.array([agreement(random.permutation(len(study.items))) for _ in range(999)])
     p = (1 + int((others >= own).sum())) / 1000
-    text = f"its ratings agree with distances of its sounds at Spearman {own:.2f}, relabelled at random p {p:.3f}"
+    text = f"Spearman {own:.2f} between its ratings and distances of its sounds, permutation test p {p:.3f}"
     if p > 0.05:
         return Finding(study.name, f"{study.name} may have wrong labels: {text}.", True)
     return Finding(study.name, f"{study.name}: {text}.", False)

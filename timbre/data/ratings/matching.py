@@ -1,4 +1,4 @@
-"""Which rated item is which instrument or note of a library: by name, through a table of aliases, never by place."""
+"""Matching of rated items with the instruments or notes of a library: by name and aliases, never by position."""
 
 import difflib
 import re
@@ -26,76 +26,66 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "tubular_bells": ("tubular_bells", "chimes"),
     "violin": ("violin", "solo_violin"),
 }  # fmt: skip
-"""Names of a library's instruments that count as a rated one. Sections and muted ones are instruments of their own."""
+"""Names of each instrument in libraries. Sections and muted instruments are instruments of their own."""
 
 
 def match_instruments(
     items: Iterable[str], instruments: Iterable[str], drop: bool = False
 ) -> dict[str, tuple[str, ...]]:
-    """The library's instruments that each rated item is.
+    """The library's instruments for each rated item.
 
-    Names are compared as timbre writes them (FrenchHorn, french-horn and French Horn are french_horn), then through
-    :data:`ALIASES`, from either side.
+    Names are compared in timbre's spelling (FrenchHorn, french-horn and French Horn are french_horn), and all names in
+    one entry of :data:`ALIASES` are equal.
 
     Args:
         items: rated instruments.
-        instruments: those of the library.
-        drop: leave out items that the library does not have, instead of refusing them.
+        instruments: instruments of the library.
+        drop: leave out items that the library does not have.
 
     Raises:
-        LibraryError: naming every item that is not in the library, with names near to it; or if none is.
+        LibraryError: if the library has none of the items, or not all of them and `drop` is false.
     """
     own = {plain(name): name for name in instruments}
-    found, missing = {}, []
-    for item in items:
-        names = _names(item)
-        matched = tuple(own[name] for name in own if name in names)
-        if matched:
-            found[item] = matched
-        else:
-            missing.append(item)
-    if (missing and not drop) or not found:
-        hints = [f"{item}{_near(item, own)}" for item in missing]
+    matched = {item: tuple(own[name] for name in own if name in _names(item)) for item in items}
+    missing = [f"{item}{_near(item, own)}" for item, names in matched.items() if not names]
+    if (missing and not drop) or len(missing) == len(matched):
         raise LibraryError(
-            f"The library has no {', '.join(hints)}. "
-            "Name its instruments as the ratings do, or leave those ratings out."
+            f"The library has no {', '.join(missing)}. Rename its instruments, or leave out these ratings."
         )
-    return found
+    return {item: names for item, names in matched.items() if names}
 
 
 def match_sounds(ratings: Ratings, stems: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Which rated sound each note of a library is, by the stem of its file.
+    """The rated sound of each note of a library, by the stem of the note's file.
 
     Args:
-        ratings: rated sounds; a sound is known by the stem of its file in sounds.csv, or else by its name.
-        stems: of the library's files, (notes,).
+        ratings: rated sounds; the stem of a sound is that of its file in sounds.csv, or else its name.
+        stems: stems of the library's files, (notes,).
 
     Returns:
-        Names of all rated sounds as "study/sound", and for each note the number of its sound, -1 for none.
+        Names of all rated sounds as "study/sound", and for each note the index of its sound, -1 for none.
 
     Raises:
-        LibraryError: if a study has fewer than three of its sounds in the library, or two sounds share a stem.
+        LibraryError: if the library has fewer than three sounds of a study, or two sounds share a stem.
     """
-    names, known = list[str](), dict[str, int]()
+    names, index = list[str](), dict[str, int]()
     for study in ratings.parts:
-        there = 0
-        for item in study.items:
-            stem = study.files[item].stem if item in study.files else item
-            if stem in known:
-                raise LibraryError(f"{study.name}/{item} and {names[known[stem]]} are both files named {stem}.")
-            known[stem] = len(names)
-            there += stem in stems
+        own = [study.files[item].stem if item in study.files else item for item in study.items]
+        for item, stem in zip(study.items, own, strict=True):
+            if stem in index:
+                raise LibraryError(f"{study.name}/{item} and {names[index[stem]]} must not both be files named {stem}.")
+            index[stem] = len(names)
             names.append(f"{study.name}/{item}")
-        if there < 3:
+        if (shared := sum(stem in stems for stem in own)) < 3:
             raise LibraryError(
-                f"The library has {there} of the {len(study.items)} sounds of {study.name}; three or more are wanted. "
-                "Add their files to it, or take ratings of instruments."
+                f"The library must have three or more sounds of {study.name}, got {shared} of {len(study.items)}; add "
+                "their files, or use ratings of instruments."
             )
-    return names, [known.get(stem, -1) for stem in stems]
+    return names, [index.get(stem, -1) for stem in stems]
 
 
 def _names(item: str) -> set[str]:
-    """All plain names of an item: its own, and those of the instrument that it is an alias of."""
+    """All names of an item in timbre's spelling, including its aliases."""
     name = plain(re.sub(r"\(.*?\)", "", item))
     return {name}.union(*(aliases for key, aliases in ALIASES.items() if name == key or name in aliases))
 

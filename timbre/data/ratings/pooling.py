@@ -1,4 +1,4 @@
-"""Studies on one scale, and pooled by instrument."""
+"""Studies on a common scale, and pooled by instrument."""
 
 from dataclasses import replace
 
@@ -7,21 +7,21 @@ import numpy as np
 from timbre.data.ratings.studies import Ratings, Study
 from timbre.errors import LibraryError
 
-ROUNDS = 50  # of alternating least squares; the scales settle in ten
+ROUNDS = 50  # rounds of alternating least squares; the scales converge in ten
 
 
 def normalised(ratings: Ratings) -> Ratings:
-    """Every study from 0, its smallest dissimilarity, to 1, its largest.
+    """The studies with dissimilarities from 0, the smallest of each, to 1, its largest.
 
     Raises:
-        LibraryError: if all dissimilarities of a study are the same.
+        LibraryError: if all dissimilarities of a study are equal.
     """
     parts = []
     for study in ratings.parts:
         _, _, values = study.pairs()
         low, high = float(values.min()), float(values.max())
         if high - low < 1e-9:
-            raise LibraryError(f"All dissimilarities of {study.name} are {low:g}; they say nothing.")
+            raise LibraryError(f"The dissimilarities of {study.name} must differ, all are {low:g}; leave it out.")
         scaled = (study.dissimilarities - low) / (high - low)
         np.fill_diagonal(scaled, 0.0)
         parts.append(replace(study, dissimilarities=scaled))
@@ -29,13 +29,13 @@ def normalised(ratings: Ratings) -> Ratings:
 
 
 def merged(ratings: Ratings, name: str = "merged") -> Ratings:
-    """One study of instruments, pooled from all studies after each one's offset and slope have been removed.
+    """One study of instruments, pooled from all studies after removing each study's offset and slope.
 
-    Sounds of one instrument count as one (the mean of their pairs); those without an instrument are left out, and
-    named in `notes`. A study's ratings r are slope * t + offset + error of a common dissimilarity t: slopes and offsets
-    are found by alternating least squares on the pairs that studies share, from min-max scales, with the mean slope 1
-    and the mean offset 0. The weight of a pair is its summed reliability over the studies that rated it, divided by one
-    plus the variance of their aligned values in units of that of all values.
+    The pairs of sounds of two instruments are averaged; sounds without an instrument are left out and listed in
+    `notes`. A study's ratings are modelled as slope * t + offset + error, where t is a common dissimilarity. Starting
+    from min-max scales, alternating least squares on the pairs that studies share gives slopes (mean 1) and offsets
+    (mean 0). The weight of a pair is its reliability summed over the studies, divided by one plus the variance of its
+    aligned values relative to the variance of all values.
 
     Raises:
         LibraryError: if no study has two instruments.
@@ -43,7 +43,7 @@ def merged(ratings: Ratings, name: str = "merged") -> Ratings:
     tables = [_by_instrument(study) for study in normalised(ratings).parts]
     names = sorted({name for table in tables for pair in table for name in pair})
     if len(names) < 2:
-        raise LibraryError("The ratings have no pairs of instruments; sounds.csv says which instrument a sound is.")
+        raise LibraryError("The ratings must have two or more instruments; name those of the sounds in sounds.csv.")
     number = {item: index for index, item in enumerate(names)}
     values = np.full((len(tables), len(names), len(names)), np.nan)
     counts = np.zeros_like(values)
@@ -54,28 +54,26 @@ def merged(ratings: Ratings, name: str = "merged") -> Ratings:
     pooled, weights = _aligned(values, counts)
     study = Study(name, tuple(names), pooled, weights, tuple(names))
     out = [item for part in ratings.parts for item, own in zip(part.items, part.instruments, strict=True) if not own]
-    notes = (f"Left out, as they are no ordinary tones of an instrument: {', '.join(sorted(set(out)))}.",) * bool(out)
+    notes = (f"Left out, since they have no instrument: {', '.join(sorted(set(out)))}.",) * bool(out)
     return Ratings((study,), ratings.notes + notes)
 
 
 def _by_instrument(study: Study) -> dict[tuple[str, str], tuple[float, float]]:
-    """Mean dissimilarity and summed weight of each pair of instruments."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    """Weighted mean dissimilarity and mean weight of each pair of instruments."""
+    rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for a, b, value in zip(*study.pairs(), strict=True):
         first, second = sorted((study.instruments[a], study.instruments[b]))
         if first and second and first != second:
-            found.setdefault((first, second), []).append((value, study.weights[a, b]))
-    return {pair: _pooled(np.array(rows)) for pair, rows in found.items()}
+            rows.setdefault((first, second), []).append((value, study.weights[a, b]))
+    return {pair: _pooled(*np.array(own).T) for pair, own in rows.items()}
 
 
-def _pooled(rows: np.ndarray) -> tuple[float, float]:
-    """Weighted mean of values, and mean weight, of (values, weights) (n, 2)."""
-    values, weights = rows.T
+def _pooled(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     return float(np.average(values, weights=np.maximum(weights, 1e-9))), float(weights.mean())
 
 
 def _aligned(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The common dissimilarity (n, n) and its weight, of values and reliabilities (studies, n, n), NaN if unrated."""
+    """Common dissimilarities and weights (n, n) from values (NaN if unrated) and reliabilities (studies, n, n)."""
     slope, offset = np.ones(len(values)), np.zeros(len(values))
     rated = np.isfinite(values) & (counts > 0)
     for _ in range(ROUNDS):
@@ -88,8 +86,8 @@ def _aligned(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
         offset -= offset.mean()
     aligned = (values - offset[:, None, None]) / slope[:, None, None]
     common = _mean(aligned, counts * rated)
-    spread = _mean((aligned - common) ** 2, counts * rated) / max(float(np.nanvar(aligned)), 1e-9)
-    weight = np.where(rated, counts, 0.0).sum(0) / (1.0 + np.nan_to_num(spread))
+    variance = _mean((aligned - common) ** 2, counts * rated) / max(float(np.nanvar(aligned)), 1e-9)
+    weight = np.where(rated, counts, 0.0).sum(0) / (1.0 + np.nan_to_num(variance))
     common = np.maximum(common, 0.0)
     np.fill_diagonal(common, 0.0)
     return common, np.where(np.isfinite(common), weight, 0.0)

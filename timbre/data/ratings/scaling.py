@@ -1,4 +1,4 @@
-"""Multidimensional scaling: points whose distances are the dissimilarities, as nearly as can be."""
+"""Multidimensional scaling: points whose distances approximate dissimilarities."""
 
 import warnings
 from dataclasses import dataclass
@@ -8,16 +8,17 @@ import numpy as np
 from timbre.errors import LibraryError
 
 _FOLDS = 5
-_GAIN = 0.05  # share of the error that one more dimension has to take away to be worth it
+_GAIN = 0.05  # share of the error that one more dimension must remove
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """A configuration.
+    """Points for dissimilarities.
 
     Attributes:
         points: (n, dim), centred, in the unit of the dissimilarities.
-        stress: Kruskal's stress-1, sqrt(sum (d - t)^2 / sum d^2) with t the dissimilarities; 0 is perfect, .2 poor.
+        stress: Kruskal's stress-1, sqrt(sum (d - t)^2 / sum d^2) of distances d and dissimilarities t; 0 is perfect,
+            .2 is poor.
     """
 
     points: np.ndarray
@@ -25,29 +26,26 @@ class Scaling:
 
 
 def mds(dissimilarities: np.ndarray, dim: int) -> Scaling:
-    """Metric multidimensional scaling by majorisation (SMACOF; de Leeuw 1977, through scikit-learn).
+    """Metric multidimensional scaling by majorisation (SMACOF; de Leeuw 1977, in scikit-learn).
 
-    It starts from classical scaling (Torgerson 1952), and so needs no luck.
-
-    Pairs that were not rated take, in a first step, their shortest way over rated ones.
+    It starts from classical scaling (Torgerson 1952), so the result does not depend on a seed. An unrated pair gets the
+    length of the shortest path over rated pairs.
 
     Args:
-        dissimilarities: (n, n), symmetric; NaN where unrated.
+        dissimilarities: (n, n), symmetric; NaN for unrated pairs.
         dim: 1 to n - 1.
 
     Raises:
-        LibraryError: if there are fewer than three items, or not dim < n, or items that no ratings connect.
+        LibraryError: if there are fewer than three items, `dim` is out of range, or no ratings connect some items.
     """
     from sklearn.manifold import smacof
 
     count = len(dissimilarities)
     if count < 3 or not 1 <= dim < count:
-        raise LibraryError(
-            f"A scaling of {count} items in {dim} dimensions was asked for; 3 items and dim < n are wanted."
-        )
+        raise LibraryError(f"A scaling must have 3 or more items and fewer dimensions, got {count} items in {dim}.")
     full = _completed(dissimilarities)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of the next version's defaults; all are given
+        warnings.simplefilter("ignore", FutureWarning)  # new defaults, which do not matter here
         points, _ = smacof(
             full, n_components=dim, init=_classical(full, dim), n_init=1, eps=1e-8, normalized_stress=False
         )
@@ -56,13 +54,13 @@ def mds(dissimilarities: np.ndarray, dim: int) -> Scaling:
 
 
 def choose_dim(dissimilarities: np.ndarray, most: int = 6, seed: int = 0) -> tuple[int, list[float], list[float]]:
-    """How many dimensions the ratings bear.
+    """The number of dimensions that the ratings support, by five-fold cross-validation.
 
-    In each of five folds a fifth of the pairs is hidden, and predicted by the scaling of the others. Dimensions are
-    added as long as each takes 5% of the error of prediction away.
+    In each fold a fifth of the pairs is hidden and predicted by the scaling of the others. Dimensions are added as long
+    as each reduces the error of prediction by more than 5%.
 
     Returns:
-        The number; stress-1 for 1, 2, ... dimensions; and the root mean square error of hidden pairs, likewise.
+        The number; then stress-1, and the root mean square error of hidden pairs, for 1, 2, ... dimensions.
     """
     most = min(most, len(dissimilarities) - 1)
     stress = [mds(dissimilarities, dim).stress for dim in range(1, most + 1)]
@@ -81,32 +79,34 @@ def _prediction_error(dissimilarities: np.ndarray, dim: int, seed: int) -> float
         hidden = dissimilarities.copy()
         hidden[first[fold], second[fold]] = hidden[second[fold], first[fold]] = np.nan
         points = mds(hidden, dim).points
-        found = np.linalg.norm(points[first[fold]] - points[second[fold]], axis=1)
-        squares.append((found - dissimilarities[first[fold], second[fold]]) ** 2)
+        distances = np.linalg.norm(points[first[fold]] - points[second[fold]], axis=1)
+        squares.append((distances - dissimilarities[first[fold], second[fold]]) ** 2)
     return float(np.sqrt(np.concatenate(squares).mean()))
 
 
 def _classical(full: np.ndarray, dim: int) -> np.ndarray:
-    """Coordinates (n, dim) whose scalar products are nearest to those of the dissimilarities."""
+    """Classical scaling: points (n, dim) whose scalar products approximate those of the dissimilarities."""
     centring = np.eye(len(full)) - 1.0 / len(full)
     values, vectors = np.linalg.eigh(-0.5 * centring @ full**2 @ centring)
     return vectors[:, : -dim - 1 : -1] * np.sqrt(np.maximum(values[: -dim - 1 : -1], 1e-12))
 
 
 def _completed(dissimilarities: np.ndarray) -> np.ndarray:
+    """The dissimilarities with shortest paths in place of NaN."""
     from scipy.sparse.csgraph import shortest_path
 
-    ways = shortest_path(np.where(np.isfinite(dissimilarities), np.maximum(dissimilarities, 1e-9), 0.0), directed=False)
-    if not np.isfinite(ways).all():
-        raise LibraryError("Some items are connected with the others by no ratings; leave them out.")
-    full = np.where(np.isfinite(dissimilarities), dissimilarities, ways)
+    rated = np.isfinite(dissimilarities)
+    lengths = shortest_path(np.where(rated, np.maximum(dissimilarities, 1e-9), 0.0), directed=False)
+    if not np.isfinite(lengths).all():
+        raise LibraryError("All items must be connected by ratings; leave out those that are not.")
+    full = np.where(rated, dissimilarities, lengths)
     np.fill_diagonal(full, 0.0)
     return full
 
 
 def _stress(points: np.ndarray, dissimilarities: np.ndarray) -> float:
     first, second = np.triu_indices(len(points), 1)
-    wanted = dissimilarities[first, second]
-    rated = np.isfinite(wanted)
-    found = np.linalg.norm(points[first] - points[second], axis=1)[rated]
-    return float(np.sqrt(np.square(found - wanted[rated]).sum() / max(np.square(found).sum(), 1e-12)))
+    targets = dissimilarities[first, second]
+    rated = np.isfinite(targets)
+    distances = np.linalg.norm(points[first] - points[second], axis=1)[rated]
+    return float(np.sqrt(np.square(distances - targets[rated]).sum() / max(np.square(distances).sum(), 1e-12)))

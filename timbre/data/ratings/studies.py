@@ -1,11 +1,10 @@
-"""`Study` and `Ratings`: how unlike listeners found sounds or instruments, always found by name."""
+"""`Study` and `Ratings`: dissimilarities of sounds or instruments, as rated by listeners."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,13 +16,13 @@ class Study:
     """Dissimilarities of one study.
 
     Attributes:
-        name: of the study.
-        items: names of what was rated, sounds or instruments, (n,).
-        dissimilarities: (n, n), symmetric, 0 on the diagonal; NaN where a pair was not rated.
-        weights: reliability of each, (n, n); 1 unless something is known.
-        instruments: the instrument that each item is, (n,); empty where it has none that others share.
-        files: sound files of items by name, where they are known.
-        pitches: MIDI pitches of items by name, likewise.
+        name: name of the study.
+        items: names of the rated sounds or instruments, (n,).
+        dissimilarities: (n, n), symmetric, 0 on the diagonal; NaN for pairs that were not rated.
+        weights: reliability of each pair, (n, n); default: 1.
+        instruments: instrument of each item, (n,); empty if it is not an ordinary tone of one.
+        files: sound files by item, where known.
+        pitches: MIDI pitches by item, where known.
     """
 
     name: str
@@ -37,28 +36,26 @@ class Study:
     def __post_init__(self) -> None:
         size = (len(self.items),) * 2
         if self.dissimilarities.shape != size or self.weights.shape != size or len(self.instruments) != len(self.items):
-            raise LibraryError(
-                f"The study {self.name} has {len(self.items)} items and a matrix of {self.dissimilarities.shape}."
-            )
+            raise LibraryError(f"The study {self.name} must have a matrix of {size}, got {self.dissimilarities.shape}.")
         if len(set(self.items)) < len(self.items):
             twice = next(item for item in self.items if self.items.count(item) > 1)
-            raise LibraryError(f"The study {self.name} names {twice} twice.")
+            raise LibraryError(f"The items of a study must have different names, got {twice} twice in {self.name}.")
 
     def pick(self, items: Iterable[str]) -> "Study":
-        """The study of these items only, in its own order."""
-        wanted = set(items)
-        kept = [number for number, item in enumerate(self.items) if item in wanted]
+        """The study with these items only, in the study's order."""
+        names = set(items)
+        kept = [index for index, item in enumerate(self.items) if item in names]
         grid = np.ix_(kept, kept)
         return replace(
             self,
-            items=tuple(self.items[number] for number in kept),
+            items=tuple(self.items[index] for index in kept),
             dissimilarities=self.dissimilarities[grid],
             weights=self.weights[grid],
-            instruments=tuple(self.instruments[number] for number in kept),
+            instruments=tuple(self.instruments[index] for index in kept),
         )
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rated pairs: first and second item's number, first < second, and the dissimilarity."""
+        """Rated pairs: indices of the first and the second item (first < second) and dissimilarities, (pairs,) each."""
         first, second = np.triu_indices(len(self.items), 1)
         values = self.dissimilarities[first, second]
         rated = np.isfinite(values)
@@ -70,8 +67,8 @@ class Ratings:
     """Several studies.
 
     Attributes:
-        parts: the studies, of different names.
-        notes: sentences on what was left out or taken twice.
+        parts: the studies, with different names.
+        notes: sentences on what was left out.
     """
 
     parts: tuple[Study, ...]
@@ -83,7 +80,7 @@ class Ratings:
         return tuple(study.name for study in self.parts)
 
     def study(self, name: str) -> Study:
-        """The study of that name.
+        """The study with this name.
 
         Raises:
             LibraryError: if there is none.
@@ -91,32 +88,10 @@ class Ratings:
         for study in self.parts:
             if study.name == name:
                 return study
-        raise LibraryError(f"There is no study {name}; there are {', '.join(self.studies)}.")
-
-    def matrix(self, study: str) -> tuple[tuple[str, ...], np.ndarray]:
-        """Items (n,) of a study and their dissimilarities (n, n), NaN where unrated."""
-        found = self.study(study)
-        return found.items, found.dissimilarities
-
-    def instruments(self, study: str) -> tuple[str, ...]:
-        """The instrument of each item of a study; empty where it has none that others share."""
-        return self.study(study).instruments
-
-    def has_sounds(self, study: str) -> bool:
-        """Whether the sound files of all items of a study are known."""
-        found = self.study(study)
-        return set(found.items) <= set(found.files)
-
-    def file(self, study: str, item: str) -> Path:
-        """The sound file of an item."""
-        return self.study(study).files[item]
-
-    def pitch(self, study: str, item: str) -> float | None:
-        """MIDI pitch of an item, if it is told."""
-        return self.study(study).pitches.get(item)
+        raise LibraryError(f"The study must be one of {', '.join(self.studies)}, got {name}.")
 
     def without(self, studies: Iterable[str] = (), instruments: Iterable[str] = ()) -> "Ratings":
-        """The ratings without some studies, and without the items that are certain instruments."""
+        """The ratings without these studies and without the items of these instruments."""
         studies, instruments = set(studies), set(instruments)
         for name in studies:
             self.study(name)
@@ -129,12 +104,8 @@ class Ratings:
 
     @property
     def digest(self) -> str:
-        """A hash of all names and numbers."""
-        return hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()[:16]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Names, numbers and weights as JSON values."""
-        return {
+        """A hash of all names, dissimilarities and weights."""
+        content = {
             study.name: {
                 "items": list(study.items),
                 "instruments": list(study.instruments),
@@ -145,3 +116,4 @@ class Ratings:
             }
             for study in self.parts
         }
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
