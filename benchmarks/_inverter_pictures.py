@@ -33,7 +33,7 @@ def draw(folder: Path, space: Space, heard: EvaluatedNotes, points: np.ndarray, 
     if len(ends) < 2:
         print("no morph and no held point are drawn: no two harmonic notes of other families were held out")
         return
-    along = space.path(*points[ends]).at(np.linspace(0.0, 1.0, space.frames(MORPH_SECONDS)))
+    along = space.path(*points[ends]).at(np.linspace(0.0, 1.0, space.renderer.frames(MORPH_SECONDS)))
     morph = " to ".join(heard.notes[n].name for n in ends)
     rows = {morph: shown(space, space.spectrum(along, 60.0, 0.8, MORPH_SECONDS), 60.0, renderers)}
     picture(folder / "inverters-morph.png", space, rows)

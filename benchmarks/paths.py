@@ -21,8 +21,7 @@ from scipy.spatial import KDTree
 
 import timbre
 from timbre.paths import Path
-from timbre.paths.listening import Listening
-from timbre.paths.uniformity import even, evenness, variation
+from timbre.paths.uniformity import even, uniformity, variation
 from timbre.shapes.shapes import circle_through, extended, orthonormal, spiral, walk
 from timbre.space import Space
 
@@ -65,7 +64,7 @@ def kinds(space: Space) -> dict[str, Make]:
 
 
 def _evened(space: Space, make: Make) -> Make:
-    return lambda a, b, by, pitch: even(space, make(a, b, by, pitch), pitch)
+    return lambda a, b, by, pitch: even(space.listening(pitch), make(a, b, by, pitch))
 
 
 def _far(a: np.ndarray, b: np.ndarray) -> float:
@@ -114,7 +113,7 @@ def _judged(space: Space, make: Make, points: np.ndarray, pitch: float, tree: KD
     start = time.perf_counter()
     path = make(points[0], points[1], points[2], pitch)
     spent = 1000.0 * (time.perf_counter() - start)
-    heard = evenness(space, path, STEPS, pitch)
+    heard = uniformity(space.listening(pitch), path, STEPS)
     along = path.at(np.linspace(0.0, 1.0, STEPS + 1))
     length = float(np.linalg.norm(np.diff(path.sampled(256).points, axis=0), axis=1).sum())
     far = float(tree.query(along)[0].mean())
@@ -124,7 +123,7 @@ def _judged(space: Space, make: Make, points: np.ndarray, pitch: float, tree: KD
 @torch.no_grad()
 def _log_mel(space: Space, points: np.ndarray, pitch: float) -> float:
     """Unevenness of the plain difference of spectrograms, which nothing was made even for."""
-    listening = Listening(space, pitch, per_cell=None)
+    listening = space.listening(pitch).sampled(None)
     spectrograms = listening.spectrograms(torch.from_numpy(points.astype(np.float32)))
     return variation(spectrograms.diff(dim=0).abs().mean((1, 2)).double().numpy())
 

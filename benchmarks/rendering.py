@@ -19,7 +19,7 @@ import torch
 from _table import Row, add_arguments, finish
 
 import timbre
-from timbre.space import Space
+from timbre.space import NoteControls, Space
 from timbre.spectral.descriptors import describe_frames
 from timbre.synth import render, render_blocks
 
@@ -41,13 +41,13 @@ def speeds(space: Space, count: int) -> list[Row]:
     transform, settings = space.config.spectrogram, {"duration": 4.0, "hold": 0.5}
 
     def librosa_32(path: timbre.Path, pitch: float) -> Any:
-        points = path.at(np.linspace(0, 1, space.frames(4.0)))
+        points = path.at(np.linspace(0, 1, space.renderer.frames(4.0)))
         spectrogram = space.spectrum(points, pitch, 0.8, 4.0, hold=0.5)
         magnitude = space.spectrogram.magnitude(spectrogram[None])[0].numpy()
         return griffinlim(magnitude, n_iter=32, hop_length=transform.hop_length, n_fft=transform.n_fft, random_state=0)
 
     def streamed(path: timbre.Path, pitch: float) -> Any:
-        return list(render_blocks(space, path, pitch, **(settings | {"duration": 8.0})))
+        return list(render_blocks(space, path, NoteControls(pitch, duration=8.0, hold=0.5)))
 
     def whole(inverter: str) -> Callable[..., Any]:
         return lambda path, pitch: render(space, path, pitch, inverter=inverter, **settings)

@@ -92,7 +92,7 @@ def present(space: Space, names: list[str]) -> list[str]:
 def inverted(space: Space, picture: torch.Tensor, pitch: float | None, length: int, seed: int, name: str) -> np.ndarray:
     """The waveform (length,) of a decoded spectrogram (bins, frames) in dB."""
     if name != "librosa-32":
-        return space.invert(picture, pitch, length, seed, name)
+        return space.renderer.invert(picture, pitch, length, seed, name)
     stft = space.spectrogram.stft
     magnitude = space.spectrogram.magnitude(picture[None])[0].numpy() / stft.scale
     found = librosa.griffinlim(magnitude, n_iter=32, n_fft=stft.n_fft, hop_length=stft.hop_length, random_state=seed)
@@ -113,7 +113,7 @@ def warm(space: Space, names: Sequence[str]) -> None:
 
 def latency_ms(space: Space, name: str) -> float | None:
     try:
-        return round(1000.0 * space.stream(name).latency / space.config.spectrogram.sample_rate, 1)
+        return round(1000.0 * space.renderer.stream(name).latency / space.config.spectrogram.sample_rate, 1)
     except ConfigError:
         return None
 

@@ -13,9 +13,9 @@ from timbre.data import Library
 from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import posterior_std
 from timbre.models.vae import Posterior
 from timbre.space import Atlas, Space
-from timbre.space.refinement import spread
 
 
 @pytest.fixture
@@ -100,7 +100,9 @@ class TestCentroids:
 class TestSpreads:
     def test_without_a_flow_they_are_the_bases_own(self, tiny_space: Space) -> None:
         class Still:
-            pitch_flow = None
+            @staticmethod
+            def from_latent(z: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+                return z
 
         class Same(torch.nn.Module):
             def forward(self, z: torch.Tensor, parameters: None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -108,7 +110,7 @@ class TestSpreads:
 
         log_std = torch.tensor([[-1.0, 0.5], [0.2, -3.0]])
         posterior = Posterior(torch.randn(2, 2), log_std, Same(), None)  # type: ignore[arg-type]
-        found = spread(Still(), posterior, torch.tensor([60.0, 50.0]))  # type: ignore[arg-type]
+        found = posterior_std(Still(), posterior, torch.tensor([60.0, 50.0]))  # type: ignore[arg-type]
         torch.testing.assert_close(found, log_std.exp(), rtol=1e-4, atol=1e-5)
 
     def test_the_atlas_holds_those_of_many_draws(self, tiny_space: Space, some_notes: Library) -> None:

@@ -47,7 +47,7 @@ def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
     sound = live.render(3 * RATE // 2)
     late = round(live.look_ahead * RATE)
     z = middle(tiny_space)
-    offline = tiny_space.sound(z[None], 64.3, 0.7, 3.0, seed=1, inverter="rtpghi").samples[0]
+    offline = tiny_space.decode(z, 64.3, 0.7, 3.0, 1, "rtpghi").samples[0]
     heard = sound[late:]
     error = np.sqrt(np.mean((heard - 0.5 * offline[: len(heard)]) ** 2) / np.mean((0.5 * offline[: len(heard)]) ** 2))
     assert error < 0.01
@@ -356,8 +356,8 @@ def test_a_follower_never_overshoots(end: float, duration: float, loop: bool):
         (lambda live: live.note_on("A4"), "pitch is 'A4'"),
         (lambda live: live.note_on(60, 1.5), "velocity is 1.5; a number from 0 to 1"),
         (lambda live: live.note_on(None), "without a key"),
-        (lambda live: live.at([0.0]), "this space has 3 dimensions"),
-        (lambda live: live.at([0.0, np.inf, 0.0]), "not finite"),
+        (lambda live: live.at([0.0]), "must have 3 numbers"),
+        (lambda live: live.at([0.0, np.inf, 0.0]), "finite coordinates"),
         (lambda live: live.axis(3, 0.0), "axes 0 to 2"),
         (lambda live: live.axis("warmth", 0.0), "no axis 'warmth'"),
         (lambda live: live.axis(0, 1e9), "from -100 to 100"),

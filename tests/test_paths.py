@@ -59,7 +59,7 @@ class TestKinds:
     def test_base_lines_are_lines_before_the_flow(self, tiny_space: Space) -> None:
         import torch
 
-        path = base_line(tiny_space, tiny_space.atlas.points[[0, 30]].astype(np.float64))
+        path = base_line(tiny_space.model.flow, tiny_space.atlas.points[[0, 30]].astype(np.float64))
         with torch.no_grad():
             base = tiny_space.model.flow.inverse(torch.from_numpy(path.points)).numpy()
         np.testing.assert_allclose(base, np.linspace(base[0], base[-1], len(base)), atol=1e-6)
@@ -67,9 +67,9 @@ class TestKinds:
         assert np.abs(path.points - straight).max() > 1e-4
 
     def test_what_cannot_be_is_refused(self, tiny_space: Space) -> None:
-        with pytest.raises(ConfigError, match="kinds are line, slerp, spline, base, geodesic"):
+        with pytest.raises(ConfigError, match="must be one of line, slerp, spline, base, geodesic"):
             tiny_space.path(np.zeros(3), np.ones(3), kind="loop")
-        with pytest.raises(ConfigError, match="needs one point"):
+        with pytest.raises(ConfigError, match="one point or more"):
             tiny_space.path()
 
 

@@ -12,14 +12,18 @@ from timbre.__main__ import main
 from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.paths.geodesic import _Chain, chain, geodesic
-from timbre.paths.listening import Listening
-from timbre.paths.uniformity import even, evenness
+from timbre.paths.uniformity import Uniformity, even, uniformity
 from timbre.shapes.expression import Excursion, excursion, expressive
 from timbre.shapes.path_files import read_path
 from timbre.space import Space
 from timbre.spectral.auditory import AuditoryFeatures
 
 FLUTE = FilePath(__file__).parents[1] / "datasets" / "orchestra" / "flute" / "flute_C5.ogg"
+
+
+def measured(space: Space, path: Path, steps: int = 32) -> Uniformity:
+    """Uniformity of a path, as a listener at middle C hears it."""
+    return uniformity(space.listening(), path, steps)
 
 
 def far_apart(space: Space) -> np.ndarray:
@@ -32,7 +36,7 @@ def far_apart(space: Space) -> np.ndarray:
 class TestListening:
     def test_every_frame_gives_the_picture_of_the_decoded_note(self, tiny_space: Space) -> None:
         points = tiny_space.atlas.points[:3]
-        listening = Listening(tiny_space, 67, 0.5, per_cell=None)
+        listening = tiny_space.listening(67, 0.5).sampled(None)
         with torch.no_grad():
             decoded = tiny_space.model.decode_points(torch.from_numpy(points), listening.conditions)
         picture = AuditoryFeatures(tiny_space.spectrogram, tiny_space.config.data.duration)
@@ -42,7 +46,7 @@ class TestListening:
     def test_a_few_frames_tell_nearly_the_same_distances(self, tiny_space: Space, per_cell: int, error: float) -> None:
         points = tiny_space.atlas.points[::4]
         few, all_ = (
-            np.linalg.norm(np.diff(Listening(tiny_space, per_cell=count).along(points), axis=0), axis=1)
+            np.linalg.norm(np.diff(tiny_space.listening().sampled(count).along(points), axis=0), axis=1)
             for count in (per_cell, None)
         )
         np.testing.assert_allclose(few, all_, rtol=error)
@@ -51,8 +55,8 @@ class TestListening:
 class TestEvenness:
     def test_it_is_what_it_says(self, tiny_space: Space) -> None:
         path = tiny_space.path(*far_apart(tiny_space))
-        found = evenness(tiny_space, path, 10, pitch=64)
-        pictures = Listening(tiny_space, 64, per_cell=None).along(path.at(np.linspace(0, 1, 11)))
+        found = uniformity(tiny_space.listening(64), path, 10)
+        pictures = tiny_space.listening(64).sampled(None).along(path.at(np.linspace(0, 1, 11)))
         steps = [np.linalg.norm(pictures[i + 1] - pictures[i]) for i in range(10)]
         np.testing.assert_allclose(found.steps, steps, rtol=1e-3)  # sizes of batches change the last digits
         np.testing.assert_allclose(found.length, found.steps.sum())
@@ -61,84 +65,84 @@ class TestEvenness:
 
     def test_there_and_back_is_not_monotonic(self, tiny_space: Space) -> None:
         a, b = far_apart(tiny_space)
-        there, back = (evenness(tiny_space, tiny_space.path(*way), 12) for way in ((a, b), (a, b, 0.9 * a + 0.1 * b)))
+        there, back = (measured(tiny_space, tiny_space.path(*way), 12) for way in ((a, b), (a, b, 0.9 * a + 0.1 * b)))
         assert back.monotonic_fraction < there.monotonic_fraction - 0.2
 
     def test_a_path_that_stands_still_is_even(self, tiny_space: Space) -> None:
-        found = evenness(tiny_space, tiny_space.path(np.zeros(3), np.zeros(3)), 4)
+        found = measured(tiny_space, tiny_space.path(np.zeros(3), np.zeros(3)), 4)
         assert (found.length, found.unevenness) == (0.0, 0.0)
 
     def test_evening_makes_even_and_keeps_the_curve(self, tiny_space: Space) -> None:
         a, b = far_apart(tiny_space)
         crooked = Path(np.stack([a, 0.9 * a + 0.1 * b, b]), np.array([0.0, 0.5, 1.0]))
-        found = even(tiny_space, crooked)
-        assert evenness(tiny_space, found).unevenness < 0.1 * evenness(tiny_space, crooked).unevenness
+        found = even(tiny_space.listening(), crooked)
+        assert measured(tiny_space, found).unevenness < 0.1 * measured(tiny_space, crooked).unevenness
         share = (found.points - a) @ (b - a) / ((b - a) @ (b - a))
         np.testing.assert_allclose(found.points, a + share[:, None] * (b - a), atol=1e-9)
         np.testing.assert_array_equal(found.points[[0, -1]], [a, b])
 
     @pytest.mark.parametrize("times", [(0.0, 1.0), (0.25, 0.5)])
     def test_evening_keeps_when_a_path_begins_and_ends(self, tiny_space: Space, times: tuple[float, float]) -> None:
-        found = even(tiny_space, Path(far_apart(tiny_space), np.array(times), "slerp"))
+        found = even(tiny_space.listening(), Path(far_apart(tiny_space), np.array(times), "slerp"))
         assert (found.times[0], found.times[-1]) == times
 
     def test_a_path_where_nothing_is_heard_stays(self, tiny_space: Space) -> None:
-        found = even(tiny_space, tiny_space.path(np.zeros(3), np.zeros(3)), steps=4)
+        found = even(tiny_space.listening(), tiny_space.path(np.zeros(3), np.zeros(3)), steps=4)
         np.testing.assert_allclose(found.times, np.linspace(0, 1, 5))
 
     def test_what_cannot_be_measured_is_refused(self, tiny_space: Space) -> None:
         for path, steps in ((tiny_space.path(np.zeros(3)), 8), (tiny_space.path(np.zeros(3), np.ones(3)), 1)):
             with pytest.raises(ConfigError):
-                evenness(tiny_space, path, steps)
+                measured(tiny_space, path, steps)
         with pytest.raises(ConfigError):
-            evenness(tiny_space, tiny_space.path(np.zeros(3), np.ones(3)), pitch=300)
+            uniformity(tiny_space.listening(300), tiny_space.path(np.zeros(3), np.ones(3)))
 
 
 class TestGeodesic:
     def test_the_energy_falls_and_the_way_is_shorter_for_the_ear(self, tiny_space: Space) -> None:
         a, b = 2.0 * far_apart(tiny_space)
-        listening = Listening(tiny_space, per_cell=1)
+        listening = tiny_space.listening().sampled(1)
         line = np.linspace(a, b, 9)
         found = chain(listening, a, b)
         np.testing.assert_array_equal(found[[0, -1]], [a, b])
         problem = _Chain(listening, line)
         energies = [
-            problem.energy(inner, problem.pictures(inner)) for inner in map(torch.from_numpy, (found[1:-1], line[1:-1]))
+            problem.energy(inner, problem.features(inner)) for inner in map(torch.from_numpy, (found[1:-1], line[1:-1]))
         ]
         assert energies[0] < energies[1]
-        lengths = [evenness(tiny_space, tiny_space.path(a, b, kind=kind)).length for kind in ("geodesic", "line")]
+        lengths = [measured(tiny_space, tiny_space.path(a, b, kind=kind)).length for kind in ("geodesic", "line")]
         assert lengths[0] < lengths[1]
 
     def test_steps_are_those_of_the_gradient(self, tiny_space: Space) -> None:
         """A Gauss-Newton step goes down: against the gradient that autograd finds of the energy."""
         a, b = 2.0 * far_apart(tiny_space)
-        listening = Listening(tiny_space, per_cell=1)
+        listening = tiny_space.listening().sampled(1)
         problem = _Chain(listening, np.linspace(a, b, 9))
         inner = torch.from_numpy(np.linspace(a, b, 9)[1:-1] + 0.1).requires_grad_(True)
-        chained = torch.cat([problem.end_pictures[:1], listening.pictures(inner.float()), problem.end_pictures[1:]])
+        chained = torch.cat([problem.end_features[:1], listening.features(inner.float()), problem.end_features[1:]])
         places = torch.cat([problem.ends[:1], inner, problem.ends[1:]])
         energy = chained.diff(dim=0).square().sum() + problem.weight * places.diff(dim=0).square().sum()
         (gradient,) = torch.autograd.grad(energy, inner)
         with torch.no_grad():
-            step = problem.step(inner, problem.pictures(inner))
+            step = problem.step(inner, problem.features(inner))
         assert float((gradient * step).sum()) < 0
 
     def test_slopes_are_those_of_autograd(self, tiny_space: Space) -> None:
         a, b = 2.0 * far_apart(tiny_space)
-        listening = Listening(tiny_space, per_cell=1)
+        listening = tiny_space.listening().sampled(1)
         problem, inner = _Chain(listening, np.linspace(a, b, 9)), torch.from_numpy(np.linspace(a, b, 9)[1:-1])
         one = inner[2].float()
-        exact = torch.autograd.functional.jacobian(lambda z: listening.pictures(z[None])[0], one).double()
-        found = problem._slopes(inner, problem.pictures(inner))[2]
+        exact = torch.autograd.functional.jacobian(lambda z: listening.features(z[None])[0], one).double()
+        found = problem._slopes(inner, problem.features(inner))[2]
         assert float((found - exact).norm() / exact.norm()) < 0.01
 
     def test_it_is_a_third_more_even_than_the_line_at_least(self, tiny_space: Space) -> None:
         a, b = 2.0 * far_apart(tiny_space)
-        line, found = (evenness(tiny_space, tiny_space.path(a, b, kind=kind)) for kind in ("line", "geodesic"))
+        line, found = (measured(tiny_space, tiny_space.path(a, b, kind=kind)) for kind in ("line", "geodesic"))
         assert found.unevenness < 0.7 * line.unevenness
 
     def test_the_same_place_twice(self, tiny_space: Space) -> None:
-        path = geodesic(tiny_space, np.zeros((2, 3)))
+        path = geodesic(tiny_space.listening(), np.zeros((2, 3)))
         np.testing.assert_allclose(path.points, 0.0, atol=1e-12)
 
     def test_it_can_be_rendered(self, tiny_space: Space) -> None:

@@ -18,7 +18,7 @@ from timbre.audio.limiter import CEILING, Limiter
 from timbre.data.names import parse_note
 from timbre.errors import AudioError, ConfigError
 from timbre.paths import Path
-from timbre.space import Space
+from timbre.space import NoteControls, Space
 from timbre.synth import render, render_blocks
 from timbre.synth.instruments import grid, pitches_of
 from timbre.synth.lines import read_line
@@ -61,7 +61,8 @@ class TestRender:
     def test_blocks_equal_the_whole(self, tiny_space, way, block, duration, hold):
         pitch = np.array([60.0, 67.0])
         whole = render(tiny_space, way, pitch, 0.9, duration, 3, "rtpghi", hold=hold).samples[0]
-        parts = list(render_blocks(tiny_space, way, pitch, 0.9, duration, 3, "rtpghi", hold=hold, block=block))
+        controls = NoteControls(pitch, 0.9, duration, hold, 3, "rtpghi")
+        parts = list(render_blocks(tiny_space, way, controls, block=block))
         assert {len(part) for part in parts[:-1]} <= {block}
         np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-5)
 
@@ -106,31 +107,36 @@ class TestRender:
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
-        [({"hold": 0.0}, "hold is 0.0"), ({"duration": 0.001}, "duration of 0.001"), ({"pitch": 200}, "pitch is 200")],
+        [
+            ({"hold": 0.0}, "hold must .* got 0.0"),
+            ({"duration": 0.001}, "duration must .* got 0.001"),
+            ({"pitch": 200}, "pitch must .* got 200"),
+        ],
     )
     def test_what_cannot_be_is_refused(self, tiny_space, way, arguments, said):
         with pytest.raises(ConfigError, match=said):
             render(tiny_space, way, **arguments)
 
     def test_blocks_of_nothing_and_other_inverters_are_refused(self, tiny_space, way):
-        with pytest.raises(ConfigError, match="Blocks of 0 samples"):
-            next(render_blocks(tiny_space, way, block=0))
+        with pytest.raises(ConfigError, match="1 sample or more, got 0"):
+            next(render_blocks(tiny_space, way, NoteControls(), block=0))
         with pytest.raises(ConfigError, match="The causal inverter must be one of"):
-            next(render_blocks(tiny_space, way, inverter="pghi+8"))
+            next(render_blocks(tiny_space, way, NoteControls(inverter="pghi+8")))
 
 
 class TestLoudness:
     def test_steps_of_loudness_are_evened_out(self, tiny_space, way):
-        count = tiny_space.frames(1.0)
+        count = tiny_space.renderer.frames(1.0)
         points, velocity = way.at(np.linspace(0, 1, count)), np.linspace(0.2, 1.0, count)
-        gain = steady_gain(tiny_space, points, 60, velocity, 1.0)
+        gain = steady_gain(tiny_space, points, NoteControls(60, velocity, 1.0))
         doublings = loudness_of(tiny_space, points, np.full(count, 60.0), velocity)
         even = doublings + 20 * np.log10(gain) / 10
         assert np.ptp(even) < 0.2 * np.ptp(doublings)
 
     def test_what_stands_still_is_left_alone(self, tiny_space, way):
-        assert steady_gain(tiny_space, way.points[:1], 60, 0.8, 1.0) == 1.0
-        assert steady_gain(tiny_space, np.repeat(way.points[:1], tiny_space.frames(1.0), 0), None, 0.8, 1.0) == 1.0
+        still = np.repeat(way.points[:1], tiny_space.renderer.frames(1.0), 0)
+        assert steady_gain(tiny_space, way.points[:1], NoteControls(60, 0.8, 1.0)) == 1.0
+        assert steady_gain(tiny_space, still, NoteControls(None, 0.8, 1.0)) == 1.0
 
 
 class TestLines:

@@ -17,7 +17,7 @@ from timbre.audio.pitch import measure_pitch
 from timbre.data import Library
 from timbre.errors import AudioError, CheckpointError, ConfigError
 from timbre.paths import Path
-from timbre.space import Space
+from timbre.space import NoteControls, Space
 
 
 def tone(pitch: float = 60.0, seconds: float = 0.6, rate: int = 22050) -> Audio:
@@ -92,23 +92,23 @@ class TestDecoding:
         assert np.abs(samples[-50:]).max() < 0.05 * np.abs(samples).max()
 
     def test_frames_in_blocks_equal_the_whole(self, tiny_space: Space) -> None:
-        count = tiny_space.frames(1.0)
+        count = tiny_space.renderer.frames(1.0)
         points = np.random.default_rng(0).normal(size=(count, 3))
         pitch, velocity = np.linspace(50, 62, count), np.linspace(0.2, 0.9, count)
         whole = tiny_space.spectrum(points, pitch, velocity, 1.0)
-        edges = [0, 1, 17, 40, count]
-        blocks = [tiny_space.spectrum(points, pitch, velocity, 1.0, a, b) for a, b in pairwise(edges)]
+        controls, edges = NoteControls(pitch, velocity, 1.0), [0, 1, 17, 40, count]
+        blocks = [tiny_space.renderer.spectrum(points, controls, a, b) for a, b in pairwise(edges)]
         torch.testing.assert_close(torch.cat(blocks, 1), whole, rtol=1e-5, atol=1e-3)
 
     @pytest.mark.parametrize(
         ("arguments", "match"),
         [
-            ({"z": [0.0, 1.0]}, "this space has 3 dimensions"),
-            ({"z": [0.0, 1.0, float("nan")]}, "not finite"),
-            ({"pitch": 300}, "MIDI pitch from 12 to 127"),
+            ({"z": [0.0, 1.0]}, "must have 3 numbers"),
+            ({"z": [0.0, 1.0, float("nan")]}, "finite coordinates"),
+            ({"pitch": 300}, "MIDI number from 12 to 127"),
             ({"velocity": 1.5}, "from 0 to 1"),
-            ({"duration": -1.0}, "duration of -1.0 s"),
-            ({"duration": float("nan")}, "duration of nan s"),
+            ({"duration": -1.0}, "got -1.0 s"),
+            ({"duration": float("nan")}, "got nan s"),
             ({"inverter": "magic"}, "magic"),
         ],
     )
@@ -161,11 +161,11 @@ class TestPaths:
         assert np.square(first).mean() < np.square(last).mean()
 
     def test_bad_paths_are_refused(self, tiny_space: Space) -> None:
-        with pytest.raises(ConfigError, match="kinds are line, slerp"):
+        with pytest.raises(ConfigError, match="must be one of line, slerp"):
             tiny_space.path(np.zeros(3), kind="loop")
-        with pytest.raises(ConfigError, match="one point at least"):
+        with pytest.raises(ConfigError, match="one point or more"):
             tiny_space.path()
-        with pytest.raises(ConfigError, match="2 dimensions and the space 3"):
+        with pytest.raises(ConfigError, match=r"the space.s 3 dimensions, got 2"):
             timbre.render(tiny_space, Path(np.zeros((2, 2)), np.array([0.0, 1.0])))
         with pytest.raises(ConfigError, match="rise from 0 to 1"):
             Path(np.zeros((2, 2)), np.array([1.0, 0.0]))

@@ -44,7 +44,7 @@ def test_a_curve_is_followed_and_the_walk_is_worse(tiny_space, start, risen):
 
 
 def test_what_is_reached_is_what_the_space_decodes(tiny_space, risen):
-    count = tiny_space.frames(SECONDS)
+    count = tiny_space.renderer.frames(SECONDS)
     decoded = tiny_space.spectrum(risen.path.at(np.linspace(0.0, 1.0, count)), 60, 0.8, SECONDS)[None]
     found = describe_frames(decoded, tiny_space.spectrogram, torch.tensor([60.0]), ["centroid"])[0, 0].numpy()
     np.testing.assert_allclose(found, risen.reached["centroid"], rtol=1e-3)
@@ -112,7 +112,7 @@ def test_without_pitch_and_with_a_pitch_line(tiny_space, start):
 
 
 def test_slopes_are_those_of_finite_differences(tiny_space, start):
-    count = tiny_space.frames(SECONDS)
+    count = tiny_space.renderer.frames(SECONDS)
     course = Course(tiny_space, ["centroid", "odd_even"], np.full(count, 60.0), np.full(count, 0.8), SECONDS)
     points, frames = torch.from_numpy(start).repeat(3, 1), torch.tensor([5, 10, 20])
     values, slopes = course.slopes(points, frames)
@@ -140,7 +140,7 @@ def test_the_banded_system_is_the_full_one():
 
 
 def test_release_is_the_renderers(tiny_space, start):
-    count = tiny_space.frames(SECONDS)
+    count = tiny_space.renderer.frames(SECONDS)
     course = Course(tiny_space, ["centroid"], np.full(count, 60.0), np.full(count, 0.8), SECONDS)
     conditions = Conditions(torch.full((1, count), 60.0), torch.full((1, count), 0.8), course.release)
     point = torch.from_numpy(start)
@@ -195,7 +195,7 @@ def test_refusals(tiny_space, start):
     refused({"centroid": Curve(np.array([500.0]), np.array([3.0]))}, "make the sound longer")
     refused(RISE, "The leash is 0", leash=0)
     refused(RISE, "The rate is -1", rate=-1)
-    refused(RISE, "MIDI pitch from 12 to 127", pitch=200)
+    refused(RISE, "MIDI number from 12 to 127", pitch=200)
     refused(RISE, "from 0 to 1", velocity=3.0)
     for wrong in ("a:b", "", "ratio:", "up"):
         with pytest.raises(ConfigError, match="neither a CSV file"):
@@ -216,7 +216,7 @@ def test_the_command(tiny_folder, tiny_space, tmp_path, monkeypatch, capsys):
     assert "centroid" in said
     assert "timbre moved" in said
     assert timbre.read(tmp_path / "o.wav").duration == pytest.approx(0.5, abs=0.01)
-    assert len(read_path(tmp_path / "p.json", tiny_space).points) == tiny_space.frames(0.5)
+    assert len(read_path(tmp_path / "p.json", tiny_space).points) == tiny_space.renderer.frames(0.5)
     assert json.loads((tmp_path / "p.json").read_text())["dim"] == 3
     assert main([*line, "--descriptor", "flatness"]) == 1
     assert "needs its --curve" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from timbre.evaluation.metrics.sounds import log_mel_l1
 from timbre.paths import Path
 from timbre.playback.controls import middle
 from timbre.playback.engine.engine import Engine
-from timbre.space import Space
+from timbre.space import NoteControls, Space
 from timbre.synth import render, render_blocks
 from timbre.training.run import Run
 from timbre.vocoder.notes import DecodedNotes, decoded_notes
@@ -158,19 +158,19 @@ def test_a_space_without_a_vocoder_says_so(tiny_space: Space):
     with pytest.raises(ConfigError, match="train one with"):
         tiny_space.decode(middle(tiny_space), inverter="vocoder")
     with pytest.raises(ConfigError, match="The causal inverter must be one of"):
-        tiny_space.stream("pghi+8")
+        tiny_space.renderer.stream("pghi+8")
 
 
 def test_a_space_with_one_names_it_among_the_causal_inverters(vocal: Space):
     with pytest.raises(ConfigError, match="one of vocoder, rtpghi"):
-        vocal.stream("pghi+8")
+        vocal.renderer.stream("pghi+8")
 
 
 def test_blocks_are_the_whole(vocal: Space):
     way = Path(np.stack([middle(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
     settings_ = {"pitch": np.array([60.0, 64.0]), "duration": 1.3, "inverter": "vocoder"}
     expected = render(vocal, way, **settings_).samples[0]
-    found = np.concatenate(list(render_blocks(vocal, way, block=777, **settings_)))
+    found = np.concatenate(list(render_blocks(vocal, way, NoteControls(**settings_), block=777)))
     assert np.abs(found - expected).max() < 1e-4
 
 
@@ -178,7 +178,7 @@ def test_a_live_note_is_what_is_rendered_offline(vocal: Space):
     live = Engine(vocal, inverter="vocoder")
     live.note_on(64.3, 0.7)
     sound = live.render(RATE)[round(live.look_ahead * RATE) :]
-    offline = vocal.sound(middle(vocal)[None], 64.3, 0.7, 3.0, seed=1, inverter="vocoder").samples[0]
+    offline = vocal.decode(middle(vocal), 64.3, 0.7, 3.0, 1, "vocoder").samples[0]
     expected = 0.5 * offline[: len(sound)]
     assert np.sqrt(np.mean((sound - expected) ** 2) / np.mean(expected**2)) < 0.01
 
@@ -200,7 +200,7 @@ def test_inverters_are_compared_on_notes_that_were_held_out(vocal: Space, some_n
     assert found["rtpghi"] != found["vocoder"]
     note, own = heard.notes[0], heard.points(vocal)
     made = vocal.model.decode_points(torch.from_numpy(own[:1]), heard.take(np.array([0])).conditions)[0]
-    sound = vocal.invert(made, float(heard.conditions.pitch[0]), RATE // 2, inverter="rtpghi")
+    sound = vocal.renderer.invert(made, float(heard.conditions.pitch[0]), RATE // 2, inverter="rtpghi")
     alone = compare(vocal, heard.take(np.array([0])), ("rtpghi",))["rtpghi"]
     assert alone["log_mel_l1_db"] == pytest.approx(20.0 * log_mel_l1(heard.samples[0][: RATE // 2], sound, RATE)), note
 

@@ -126,7 +126,7 @@ def play(
         silent = _silent(fitted, presets)
         _adapters(trial, silent, midi, mapping, osc)
         _start(silent, *begin)
-    fitted.check_causal(inverter)
+    fitted.renderer.check_causal(inverter)
     if not is_ready(fitted, runtime):
         print(PREPARING, flush=True)
     with ExitStack() as stack:

@@ -105,7 +105,7 @@ def decoded(space: Space, heard: EvaluatedNotes, points: np.ndarray, seed: int, 
 def _sound(space: Space, heard: EvaluatedNotes, points: np.ndarray, number: int, length: int, seed: int) -> np.ndarray:
     conditions = heard.take(np.array([number])).conditions
     spectrogram = space.model.decode_points(torch.from_numpy(points[[number]]), conditions)
-    return space.invert(spectrogram[0], float(conditions.pitch), length, seed)
+    return space.renderer.invert(spectrogram[0], float(conditions.pitch), length, seed)
 
 
 def _varied(heard: EvaluatedNotes, count: int) -> list[int]:

@@ -55,7 +55,7 @@ def compare(
         spectrogram = space.model.decode_points(points[[number]], conditions)[0]
         asked = pitch if is_harmonic(note) else np.nan
         for inverter, found in rows.items():
-            waveform = space.invert(spectrogram, pitch, length, seed, inverter)
+            waveform = space.renderer.invert(spectrogram, pitch, length, seed, inverter)
             found.append(likeness(recorded, waveform, rate, asked))
     return {inverter: _means(found) for inverter, found in rows.items()}
 

@@ -13,9 +13,8 @@ from tqdm import tqdm
 from timbre.errors import ConfigError
 from timbre.maps._partial_notes import WHOLE, Frames, SomeFrames
 from timbre.maps.planes import Plane
-from timbre.models.conditions import Conditions
-from timbre.space.atlas import tensor
-from timbre.space.space import Space, _check_pitch, _check_velocity
+from timbre.models.conditions import Conditions, check_pitch, check_velocity
+from timbre.space.space import Space
 from timbre.spectral.auditory import AuditoryFeatures
 from timbre.spectral.descriptors import DESCRIPTORS, described
 
@@ -166,15 +165,14 @@ class _Listener:
     """From places to descriptors and auditory pictures of the same decoded notes."""
 
     def __init__(self, space: Space, names: Sequence[str], pitch: float | None, velocity: float) -> None:
-        _check_pitch(pitch)
-        _check_velocity(velocity)
+        check_pitch(pitch)
+        check_velocity(velocity)
         self.space, self.names = space, names
-        controls = (torch.tensor([value]) for value in (np.nan if pitch is None else pitch, velocity, np.inf))
-        self.conditions = Conditions(*(control.float() for control in controls))
+        self.conditions = Conditions.constant(pitch, velocity)
         self.frames = Frames(space.config.note_frames, any(name in WHOLE for name in names))
         self.picture = AuditoryFeatures(space.spectrogram, space.config.data.duration)
         self.picture.cells = self.frames.between.mT @ self.picture.cells
-        middle = self.hear(tensor(space.atlas.points.mean(0, keepdims=True)))[0][0]
+        middle = self.hear(torch.tensor(space.atlas.points.mean(0, keepdims=True)))[0][0]
         for name, value in zip(names, middle, strict=True):
             if not np.isfinite(value):
                 raise ConfigError(
@@ -207,7 +205,7 @@ def _heard(listener: _Listener, points: np.ndarray, progress: bool | None) -> tu
 
 
 def _in_parts(listener: _Listener, row: np.ndarray, bar: tqdm) -> Iterator[tuple[np.ndarray, Tensor]]:
-    for part in tensor(row).split(_AT_ONCE):
+    for part in torch.tensor(row, dtype=torch.float32).split(_AT_ONCE):
         yield listener.hear(part)
         bar.update(len(part))
 

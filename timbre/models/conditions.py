@@ -1,9 +1,14 @@
 """What the network is told besides the point: pitch, velocity, and the time since onset and release."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from timbre.errors import ConfigError
 
 TIME_CONSTANTS = (0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # s; from one frame to a slow decay
 RELEASE_CONSTANTS = (0.01, 0.03, 0.1, 0.3)  # s
@@ -24,6 +29,12 @@ class Conditions:
     velocity: Tensor
     release: Tensor
 
+    @classmethod
+    def constant(cls, pitch: float | None, velocity: float | None, release: float = math.inf) -> "Conditions":
+        """Controls of one note, a batch of one; a pitch or velocity of None or NaN is unknown."""
+        values = (math.nan if value is None else float(value) for value in (pitch, velocity, release))
+        return cls(*(torch.tensor([value]) for value in values))
+
     def to(self, device: "torch.device | str") -> "Conditions":
         """The same controls on another device."""
         return Conditions(self.pitch.to(device), self.velocity.to(device), self.release.to(device))
@@ -35,6 +46,24 @@ class Conditions:
             return torch.where(torch.rand_like(value) < chance, torch.full_like(value, torch.nan), value)
 
         return Conditions(hidden(self.pitch), hidden(self.velocity), self.release)
+
+
+def check_pitch(pitch: Any) -> Any:
+    """The pitch, one or many (MIDI) or None; a ConfigError if one is not from 12 to 127."""
+    return _within(pitch, 12, 127, "The pitch must be a MIDI number from 12 to 127 (A4 is 69)")
+
+
+def check_velocity(velocity: Any) -> Any:
+    """The velocity, one or many or None; a ConfigError if one is not from 0 to 1."""
+    return _within(velocity, 0, 1, "The velocity must be a number from 0 to 1")
+
+
+def _within(value: Any, low: float, high: float, requirement: str) -> Any:
+    values = np.atleast_1d(np.asarray(low if value is None else value))
+    wrong = values[~((values >= low) & (values <= high))]
+    if wrong.size:
+        raise ConfigError(f"{requirement}, got {wrong[0]:g}.")
+    return value
 
 
 class Embedding(nn.Module):

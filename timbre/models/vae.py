@@ -111,21 +111,23 @@ class VAE(nn.Module):
             log_std = torch.full_like(mean, NARROWEST)
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
 
-    def points(self, spectrogram: Tensor, conditions: Conditions, refine: int = 0) -> Tensor:
-        """The places of notes in the space (batch, dim): the posterior's centers, with their pitch taken out where the
-        settings say so. `refine` is a number of steps of :meth:`refine`."""
-        z = self.posterior(spectrogram, conditions).center
-        if refine:
-            z = self.refine(spectrogram, conditions, z, refine)
-        return self.pitch_flow(z, conditions.pitch) if self.pitch_flow else z
+    def points(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
+        """Points of notes in the space (batch, dim): the posterior's centers, without their pitch where a pitch flow
+        takes it out."""
+        return self.from_latent(self.posterior(spectrogram, conditions).center, conditions.pitch)
 
     def decode_points(self, points: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
         """As :meth:`decode`, of places (batch, dim) of the space."""
         return self.decode(self.latent(points, conditions.pitch), conditions, frames)
 
     def latent(self, points: Tensor, pitch: Tensor) -> Tensor:
-        """What the decoder takes, (..., dim), for places (..., dim) of the space at a pitch (...), MIDI."""
+        """Latent points (..., dim), for the decoder, of points (..., dim) of the space at a pitch (...), MIDI."""
         return self.pitch_flow.inverse(points, pitch) if self.pitch_flow else points
+
+    def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
+        """Points (..., dim) of the space of latent points (..., dim) at a pitch (...), MIDI; the inverse of
+        :meth:`latent`."""
+        return self.pitch_flow(z, pitch) if self.pitch_flow else z
 
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
         """Spectrograms in dB (batch, bins, frames) of latent points (batch, dim): all frames, or those given.
@@ -178,28 +180,6 @@ class VAE(nn.Module):
         if self.objective == "wae":
             return z, DISCREPANCY_WEIGHT * discrepancy(z), kl
         return z, kl.clamp_min(free_nats) if free_nats else kl, kl
-
-    @torch.enable_grad()
-    def refine(
-        self, spectrogram: Tensor, conditions: Conditions, points: Tensor, steps: int, stride: int = 4
-    ) -> Tensor:
-        """Move points to where the decoder meets the notes best (semi-amortised inference, Kim et al. 2018).
-
-        Adam on D/2 log MSE + |z|^2 / 2 of each note by itself, from the given start; the model is left as it is.
-        """
-        z = points.detach().clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([z])
-        size = spectrogram[0].numel()
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = 0.1 * (1.0 - step / steps) + 0.002
-            frames = torch.arange(step % stride, self.frames, stride, device=z.device)
-            mse = (self.decode(z, conditions, frames) - spectrogram[:, :, frames]).square().mean((1, 2))
-            loss = 0.5 * size * torch.log(mse + 1e-3) + 0.5 * z.square().sum(-1)
-            (gradient,) = torch.autograd.grad(loss.sum(), z)
-            z.grad = gradient
-            optimizer.step()
-        return z.detach()
 
 
 def log_prior(z: Tensor) -> Tensor:

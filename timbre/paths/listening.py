@@ -1,56 +1,91 @@
-"""What is heard along a path: auditory pictures of what its points decode to, and how far apart they are."""
+"""How points sound: the auditory features of the held notes that they decode to, and distances between them."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from timbre.models.conditions import Conditions
-from timbre.space.atlas import tensor
-from timbre.space.space import Space, _check_pitch, _check_velocity
+from timbre.models.conditions import Conditions, check_pitch, check_velocity
+from timbre.models.vae import VAE
+from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
 
-_AT_ONCE = 64  # points decoded together
+_BATCH = 64  # points decoded together
 
 
+@dataclass(frozen=True, eq=False)
 class Listening:
-    """From points to what is heard there: the auditory picture of the decoded, held note.
+    """Decodes points as held notes and computes their auditory features; `Space.listening()` makes one for a space.
 
-    Args:
-        space: the space.
-        pitch: MIDI at which points are heard; None is without pitch.
+    Attributes:
+        model: the network, in eval mode.
+        spectrogram: its spectrogram.
+        duration: length of a note, s.
+        pitch: MIDI; None is without pitch.
         velocity: 0..1.
-        per_cell: frames that stand for each of the picture's cells of time. With one, distances are right to 2%; with
-            two, to 0.1% at a fifth of the cost of all frames, which None is.
+        per_cell: decoded frames for each time cell of the features. With 1, distances are correct to 2%; with 2, to
+            0.1%, at a fifth of the cost of all frames (None).
+
+    Raises:
+        ConfigError: if the pitch or the velocity is out of range.
     """
 
-    def __init__(self, space: Space, pitch: float | None = 60, velocity: float = 0.8, per_cell: int | None = 2) -> None:
-        _check_pitch(pitch)
-        _check_velocity(velocity)
-        controls = (torch.tensor([value]) for value in (np.nan if pitch is None else pitch, velocity, np.inf))
-        self.model, self.conditions = space.model, Conditions(*(control.float() for control in controls))
-        self.picture = AuditoryFeatures(space.spectrogram, space.config.data.duration)
-        cells = self.picture.cells
-        self.frames = torch.arange(len(cells)) if per_cell is None else _some_frames(cells, per_cell)
-        kept = cells[self.frames]
-        self.picture.cells = kept / kept.sum(0)
+    model: VAE
+    spectrogram: Spectrogram
+    duration: float
+    pitch: float | None = 60
+    velocity: float = 0.8
+    per_cell: int | None = 2
+
+    def __post_init__(self) -> None:
+        check_pitch(self.pitch)
+        check_velocity(self.velocity)
+
+    def sampled(self, per_cell: int | None) -> "Listening":
+        """The same with another number of frames for each time cell; None is all frames."""
+        return replace(self, per_cell=per_cell)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """Controls of the held note."""
+        return Conditions.constant(self.pitch, self.velocity)
+
+    @cached_property
+    def frames(self) -> Tensor:
+        """Indices of the frames that are decoded."""
+        cells = self._all_frames.cells
+        return torch.arange(len(cells)) if self.per_cell is None else _some_frames(cells, self.per_cell)
+
+    @cached_property
+    def auditory(self) -> AuditoryFeatures:
+        """The features of these frames."""
+        auditory, kept = self._all_frames, self._all_frames.cells[self.frames]
+        auditory.cells = kept / kept.sum(0)
+        return auditory
+
+    @cached_property
+    def _all_frames(self) -> AuditoryFeatures:
+        return AuditoryFeatures(self.spectrogram, self.duration)
 
     def spectrograms(self, points: Tensor) -> Tensor:
         """Decoded frames of points (n, dim), dB (n, bins, frames); differentiable."""
         return self.model.decode_points(points, self.conditions, self.frames)
 
-    def pictures(self, points: Tensor) -> Tensor:
-        """Pictures (n, size) of points (n, dim); differentiable."""
-        return self.picture(self.spectrograms(points))
+    def features(self, points: Tensor) -> Tensor:
+        """Auditory features (n, size) of points (n, dim); differentiable."""
+        return self.auditory(self.spectrograms(points))
 
     @torch.no_grad()
     def along(self, points: np.ndarray) -> np.ndarray:
-        """Pictures (n, size), float64, of points (n, dim), any number of them."""
-        parts = tensor(points).split(_AT_ONCE)
-        return torch.cat([self.pictures(part) for part in parts]).double().numpy()
+        """Auditory features (n, size), float64, of any number of points (n, dim)."""
+        parts = torch.tensor(points, dtype=torch.float32).split(_BATCH)
+        return torch.cat([self.features(part) for part in parts]).double().numpy()
 
 
 def _some_frames(cells: Tensor, count: int) -> Tensor:
-    """Up to `count` frames of each cell (frames, cells), evenly spread."""
+    """Up to `count` evenly spaced frames of each cell (frames, cells)."""
     chosen: set[int] = set()
     for cell in cells.T:
         inside = torch.nonzero(cell).flatten().numpy()

@@ -1,4 +1,4 @@
-"""Uniformity of a path: whether equal steps in time sound equally far, and making them so."""
+"""Uniformity of a path: whether equal steps in time are equal perceptual distances, and a path made so."""
 
 from typing import NamedTuple
 
@@ -8,23 +8,23 @@ import torch
 from timbre.errors import ConfigError
 from timbre.paths.listening import Listening
 from timbre.paths.path import Path
-from timbre.space.atlas import tensor
-from timbre.space.space import Space
 from timbre.spectral.descriptors import TIMBRE, describe
 
-_STILL = 1e-6  # of the mean step: what a step takes of the time at least, so that times rise where nothing is heard
+_STILL = 1e-6  # smallest step, as a share of the mean one: times must rise even where nothing changes
+
+_ROUNDING = 1e-7  # features have a norm of about 1
 
 
 class Uniformity(NamedTuple):
-    """What is heard along a path.
+    """Perceptual steps along a path.
 
     Attributes:
-        steps: perceptual distances between neighbours of equal steps in time, (steps,): of auditory pictures.
+        steps: perceptual distances between neighbours of equal steps in time, (steps,).
         length: their sum.
-        unevenness: their coefficient of variation (standard deviation over mean; Pearson 1896); 0 is perfectly even,
-            and a path along which nothing changes.
-        monotonic_fraction: 0..1, of the steps at which a descriptor goes the way from its value at the start to that
-            at the end, or stays; the mean over the descriptors of :data:`~timbre.spectral.descriptors.TIMBRE` that
+        unevenness: their coefficient of variation (standard deviation over mean; Pearson 1896); 0 is perfectly uniform,
+            as is a path along which nothing changes.
+        monotonic_fraction: 0..1, share of the steps at which a descriptor moves from its value at the start towards
+            that at the end, or stays; the mean over the descriptors of :data:`~timbre.spectral.descriptors.TIMBRE` that
             have a value at every step. NaN if none changes.
     """
 
@@ -34,33 +34,38 @@ class Uniformity(NamedTuple):
     monotonic_fraction: float
 
 
-def evenness(space: Space, path: Path, steps: int = 32, pitch: float | None = 60, velocity: float = 0.8) -> Uniformity:
-    """Measure how evenly a path sounds: each of its places is decoded as a held note, every frame of it looked at.
+def uniformity(listening: Listening, path: Path, steps: int = 32) -> Uniformity:
+    """Measure how uniformly the sound changes along a path: every point is decoded as a held note, all of its frames.
 
     Args:
-        space: the space.
+        listening: of the space, such as `space.listening(pitch=60)`.
         path: a path of two points or more.
         steps: equal steps in time, 2 or more.
-        pitch: MIDI at which the path is heard; None is without pitch.
-        velocity: 0..1.
 
     Raises:
-        ConfigError: for a path that cannot be measured, or a control out of range.
+        ConfigError: if the path has one point or another dimension than the model, or for fewer than two steps.
     """
-    if len(path.points) < 2 or steps < 2 or path.dim != space.dim:
+    if len(path.points) < 2 or steps < 2 or path.dim != listening.model.dim:
         raise ConfigError(
-            f"A path of {len(path.points)} points of {path.dim} dimensions came, to be measured in {steps} steps; "
-            f"2 points or more of {space.dim} dimensions, and 2 steps or more, are wanted."
+            f"The path must have 2 points or more of {listening.model.dim} dimensions, measured in 2 steps or more; "
+            f"got {len(path.points)} of {path.dim} dimensions, and {steps} steps."
         )
-    listening = Listening(space, pitch, velocity, per_cell=None)
+    listening = listening.sampled(None)
     points = path.at(np.linspace(path.times[0], path.times[-1], steps + 1))
     with torch.no_grad():
-        spectrograms = torch.cat([listening.spectrograms(part) for part in tensor(points).split(32)])
-        pictures = listening.picture(spectrograms).double().numpy()
+        parts = torch.tensor(points, dtype=torch.float32).split(32)
+        spectrograms = torch.cat([listening.spectrograms(part) for part in parts])
+        features = listening.auditory(spectrograms).double().numpy()
         pitches = listening.conditions.pitch.expand(len(points))
-        descriptors = describe(spectrograms, space.spectrogram, pitches, TIMBRE, natural=True).double().numpy()
-    distances = np.linalg.norm(np.diff(pictures, axis=0), axis=1)
+        descriptors = describe(spectrograms, listening.spectrogram, pitches, TIMBRE, natural=True).double().numpy()
+    distances = _distances(features)
     return Uniformity(distances, float(distances.sum()), variation(distances), _monotonic(descriptors))
+
+
+def _distances(features: np.ndarray) -> np.ndarray:
+    """Perceptual distances (n - 1,) of neighbours, from their features (n, size); 0 within the rounding of float32."""
+    distances = np.linalg.norm(np.diff(features, axis=0), axis=1)
+    return np.where(distances < _ROUNDING, 0.0, distances)
 
 
 def variation(steps: np.ndarray) -> float:
@@ -69,32 +74,30 @@ def variation(steps: np.ndarray) -> float:
 
 
 def _monotonic(values: np.ndarray) -> float:
-    """Of descriptors (times, n): the share of steps that go from the first value towards the last."""
+    """Share of the steps of descriptors (times, n) that lead from the first value towards the last."""
     values = values[:, np.isfinite(values).all(0)]
-    way = np.sign(values[-1] - values[0])
-    rises = (np.diff(values, axis=0) * way >= 0)[:, way != 0]
+    direction = np.sign(values[-1] - values[0])
+    rises = (np.diff(values, axis=0) * direction >= 0)[:, direction != 0]
     return float(rises.mean()) if rises.size else float("nan")
 
 
-def even(space: Space, path: Path, pitch: float | None = 60, velocity: float = 0.8, steps: int = 64) -> Path:
-    """The same curve, run through so that equal steps in time sound equally far.
+def even(listening: Listening, path: Path, steps: int = 64) -> Path:
+    """The same curve with times such that equal steps in time are equal perceptual distances.
 
-    Reparametrisation by arc length under the perceptual distance: times become shares of the length heard so far. The
-    path's own points stay on it, at other times; its ends stay where and when they are.
+    Reparametrisation by arc length under the perceptual distance: times become shares of the length so far. The path's
+    own points stay on it, at other times; its ends keep their points and times.
 
     Args:
-        space: the space.
+        listening: of the space, such as `space.listening(pitch=60)`.
         path: any path.
-        pitch: MIDI at which it is heard; None is without pitch.
-        velocity: 0..1.
         steps: pieces in which the curve is measured.
     """
     if len(path.points) == 1:
         return path
     fine = path.sampled(steps)
-    distances = np.linalg.norm(np.diff(Listening(space, pitch, velocity).along(fine.points), axis=0), axis=1)
+    distances = _distances(listening.sampled(2).along(fine.points))
     shares = distances + _STILL * distances.mean() if distances.any() else np.ones(len(distances))
-    heard = np.concatenate([[0.0], np.cumsum(shares)]) / shares.sum()
-    times = fine.times[0] + (fine.times[-1] - fine.times[0]) * heard
+    length = np.concatenate([[0.0], np.cumsum(shares)]) / shares.sum()
+    times = fine.times[0] + (fine.times[-1] - fine.times[0]) * length
     times[-1] = fine.times[-1]
     return Path(fine.points, times)

@@ -81,7 +81,7 @@ class Player(Controls):
         if output not in OUTPUTS:
             raise ConfigError(f"The output {output!r} is not known; there are {', '.join(OUTPUTS)}.")
         check_settings(voices, sample_rate, runtime)
-        space.check_causal(inverter)
+        space.renderer.check_causal(inverter)
         own = space.config.spectrogram.sample_rate
         self._output: Output | None = None
         if output == "ring":

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from timbre.audio import Audio
-from timbre.data.features.example import Example, example
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
+from timbre.models.descent import descend
 from timbre.paths.path import Path
 from timbre.space.space import Space
 
@@ -65,20 +65,16 @@ def excursion(space: Space, audio: Audio, pitch: float | None = None, velocity: 
     Raises:
         AudioError: if the sound is silent or shorter than 20 ms.
     """
-    note = example(audio, space.spectrogram, space.config, pitch, velocity)
-    fit = _Fit(space, note)
+    fit = _Fit(space, *space.observe(audio, pitch, velocity))
     start = torch.from_numpy(space.encode(audio, pitch, velocity))
-    moves = torch.zeros(len(fit.knots), space.dim, requires_grad=True)
-    optimizer = torch.optim.Adam([moves])
-    for step in range(_STEPS):
-        optimizer.param_groups[0]["lr"] = _RATE * (1.0 - step / _STEPS)
+
+    def loss(_: int, moves: Tensor) -> Tensor:
         error = fit.difference(start + moves).square().mean()
-        loss = error + (_STEP_COST * moves.diff(dim=0).square().sum() + _OFFSET_COST * moves.square().sum()) / len(
-            moves
-        )
-        (moves.grad,) = torch.autograd.grad(loss, moves)
-        optimizer.step()
-    offsets, mean = moves.detach(), moves.detach().mean(0)
+        cost = _STEP_COST * moves.diff(dim=0).square().sum() + _OFFSET_COST * moves.square().sum()
+        return error + cost / len(moves)
+
+    (offsets,) = descend([torch.zeros(len(fit.knots), space.dim)], loss, _STEPS, _RATE)
+    mean = offsets.mean(0)
     with torch.no_grad():
         errors = [float(fit.difference(start + move).abs().mean()) for move in (offsets, mean.expand_as(offsets))]
     return Excursion(fit.knots, (offsets - mean).double().numpy(), *errors)
@@ -87,14 +83,12 @@ def excursion(space: Space, audio: Audio, pitch: float | None = None, velocity: 
 class _Fit:
     """Compares the sounding frames of a note with frames decoded from points at knots (n, dim)."""
 
-    def __init__(self, space: Space, note: Example) -> None:
-        loudest = note.spectrogram.max(0)
+    def __init__(self, space: Space, spectrogram: Tensor, conditions: Conditions) -> None:
+        loudest = spectrogram[0].numpy().max(0)
         sounding = np.flatnonzero(loudest > loudest.max() - _SILENT_DB)[-1] + 1
         frames = torch.arange(0, max(int(sounding), 2 * _EVERY), _EVERY)
         self.model, self.clock = space.model, space.model.clock[frames]
-        self.target = torch.from_numpy(note.spectrogram)[:, frames]
-        controls = (torch.tensor([value]) for value in (note.pitch, note.velocity, note.release))
-        self.conditions = Conditions(*(control.float() for control in controls))
+        self.target, self.conditions = spectrogram[0][:, frames], conditions
         end = float(self.clock[-1])
         self.knots = np.linspace(0.0, end, max(2, round(end / _KNOT) + 1))
         last = len(self.knots) - 1

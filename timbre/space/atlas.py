@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as safetensors_bytes
@@ -198,11 +197,6 @@ class Atlas(Mapping[str, np.ndarray]):
         """An atlas without notes."""
         none, nowhere = np.zeros(0, np.float32), np.zeros((0, dim), np.float32)
         return cls(nowhere, none, none, (), (), (), (), (), nowhere, none)
-
-
-def tensor(points: np.ndarray) -> torch.Tensor:
-    """Points as a float32 tensor."""
-    return torch.from_numpy(np.array(points, dtype=np.float32))
 
 
 def _among(field: str, wanted: Any, own: tuple[str, ...]) -> np.ndarray:

@@ -18,10 +18,10 @@ from timbre.data.ratings import Ratings, read_ratings
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import write_text
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import posterior_std
 from timbre.models.regularizers.axes import find_axes
 from timbre.models.vae import VAE, Posterior
 from timbre.space.atlas import Atlas
-from timbre.space.refinement import spread
 from timbre.space.space import Space, load
 from timbre.training.batches import Batches
 from timbre.training.pitch_flow import fit_pitch_flow
@@ -191,7 +191,7 @@ def _posteriors(model: VAE, table: Features, rows: np.ndarray) -> tuple[list[Pos
 def _spreads(model: VAE, posteriors: list[Posterior], pitches: np.ndarray) -> np.ndarray:
     """Spreads (rows, dim) of posteriors that come in batches."""
     pitch = torch.from_numpy(pitches.astype(np.float32)).split([len(posterior.mean) for posterior in posteriors])
-    return torch.cat([spread(model, *pair) for pair in zip(posteriors, pitch, strict=True)]).numpy()
+    return torch.cat([posterior_std(model, *pair) for pair in zip(posteriors, pitch, strict=True)]).numpy()
 
 
 def _without_pitch(

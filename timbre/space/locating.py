@@ -12,8 +12,9 @@ from timbre.audio.pitch import estimate_pitch
 from timbre.data.features.example import example
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import posterior_std, refined
+from timbre.models.vae import Posterior
 from timbre.space.dissimilarity import DissimilarityScale, dissimilarity_scale
-from timbre.space.refinement import error_db, refined, spread
 
 if TYPE_CHECKING:
     from timbre.space.space import Space
@@ -122,10 +123,10 @@ class Locator:
         better = refined(model, spectrogram, conditions, posterior, refine, seed) if refine else None
         moved = better.posterior if better else posterior
         first, point = self._point(posterior.center, conditions), self._point(moved.center, conditions)
-        error = error_db(model, spectrogram, conditions, posterior)
+        error = self._error(spectrogram, conditions, posterior)
         return Location(
             point=point,
-            spread=spread(model, moved, conditions.pitch)[0].numpy(),
+            spread=posterior_std(model, moved, conditions.pitch)[0].numpy(),
             pitch=float(conditions.pitch),
             velocity=float(conditions.velocity),
             neighbours=self._neighbours(point),
@@ -136,7 +137,7 @@ class Locator:
             error_db=error,
             error_percentile=self._error_percentile(error),
             elbo=(better.elbo_before, better.elbo_after) if better else None,
-            error_refined_db=error_db(model, spectrogram, conditions, moved) if better else None,
+            error_refined_db=self._error(spectrogram, conditions, moved) if better else None,
         )
 
     @cached_property
@@ -162,8 +163,12 @@ class Locator:
 
     @torch.no_grad()
     def _point(self, center: torch.Tensor, conditions: Conditions) -> np.ndarray:
-        flow = self.space.model.pitch_flow
-        return np.asarray((flow(center, conditions.pitch) if flow else center)[0].numpy())
+        return np.asarray(self.space.model.from_latent(center, conditions.pitch)[0].numpy())
+
+    @torch.no_grad()
+    def _error(self, spectrogram: torch.Tensor, conditions: Conditions, posterior: Posterior) -> float:
+        """Mean absolute error, dB, of the decoded center of one note's posterior."""
+        return float((self.space.model.decode(posterior.center, conditions) - spectrogram).abs().mean())
 
     def _neighbours(self, point: np.ndarray) -> dict[str, float]:
         atlas = self.space.atlas

@@ -9,7 +9,7 @@ from torch import Tensor
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.space import Space
-from timbre.space.space import RELEASE
+from timbre.space.controls import NoteControls
 from timbre.spectral.descriptors import DESCRIPTORS, check_names, describe_frames
 
 HEARD = 40.0  # dB below the start's loudest frame down to which a frame counts
@@ -47,7 +47,7 @@ class Course:
         self.space, self.names, self.count = space, tuple(names), len(pitch)
         self.pitch, self.velocity = (torch.from_numpy(line.astype(np.float32)) for line in (pitch, velocity))
         self.steady = bool((self.pitch == self.pitch[0]).all() | self.pitch.isnan().all())
-        self.release = torch.tensor([max(duration - RELEASE, 0.5 * duration)])
+        self.release = torch.tensor([NoteControls(duration=duration).release])
         self.clock = torch.arange(self.count) / space.config.spectrogram.frame_rate
         self.scale = torch.tensor([STEPS[name] for name in names])
 

@@ -1,4 +1,4 @@
-"""`render`: a path, a pitch line and a velocity line to audio; at once, or in blocks of any length of sound."""
+"""`render`: from a path and lines of pitch and velocity to audio, as a whole or in blocks."""
 
 from collections.abc import Iterator
 
@@ -8,11 +8,8 @@ from timbre.audio import Audio
 from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.space import Space
-from timbre.space.finishing import Finish
-from timbre.space.space import DECODED
+from timbre.space.controls import Line, NoteControls
 from timbre.synth.loudness import steady_gain
-
-Line = float | np.ndarray
 
 
 def render(
@@ -26,57 +23,48 @@ def render(
     steady: bool = True,
     hold: float | None = None,
 ) -> Audio:
-    """One continuous sound whose timbre runs along a path.
+    """One continuous sound whose timbre follows a path.
 
     Args:
-        space: where the path runs.
+        space: the space of the path.
         path: points of `space.dim` dimensions.
         pitch: MIDI; one value, or a line of any length that is stretched over the sound; None is without pitch.
-        velocity: 0..1, likewise.
+        velocity: 0..1, one value or a line.
         duration: s.
         seed: of the phase of noise.
-        inverter: how magnitudes become sound; the space's own way by default.
-        steady: keep the loudness steady where timbre or pitch move (see :func:`~timbre.synth.loudness.steady_gain`).
-        hold: s after the onset at which the sound's own course stands still until it is let go, so that a long morph
-            does not die away; None lets it go on.
+        inverter: how magnitudes become sound; default: the space's own.
+        steady: keep the loudness steady where timbre or pitch change (see :func:`~timbre.synth.loudness.steady_gain`).
+        hold: s after the onset at which the decay is frozen until the release, so that a long morph does not fade out;
+            None lets it decay.
 
     Raises:
         ConfigError: if the path has another dimension than the space, or a control is out of range.
     """
-    points, pitches, velocities = controls(space, path, pitch, velocity, duration)
-    gain = steady_gain(space, points, pitches, velocities, duration, hold) if steady else 1.0
-    return space.sound(points, pitches, velocities, duration, seed, inverter, gain, hold)
+    controls = NoteControls(pitch, velocity, duration, hold, seed, inverter)
+    return space.renderer.sound(*_frame_by_frame(space, path, controls, steady))
 
 
 def render_blocks(
-    space: Space,
-    path: Path,
-    pitch: Line | None = 60,
-    velocity: Line = 0.8,
-    duration: float = 4.0,
-    seed: int = 0,
-    inverter: str | None = None,
-    steady: bool = True,
-    hold: float | None = None,
-    block: int = 8192,
+    space: Space, path: Path, controls: NoteControls, steady: bool = True, block: int = 8192
 ) -> Iterator[np.ndarray]:
-    """The samples of :func:`render` with the same inverter, to 1e-5, a block at a time: any length in little memory.
+    """The samples of :func:`render` with the same inverter, to 1e-5, in blocks: memory does not grow with the sound.
 
     Args:
-        space, path, pitch, velocity, duration, seed, steady, hold: as there.
-        inverter: a causal one, as :meth:`~timbre.space.Space.stream` takes it.
+        space, path, steady: as in :func:`render`.
+        controls: pitch and velocity are single values or lines of any length; the inverter is a causal one, see
+            :meth:`~timbre.space.renderer.Renderer.stream`.
         block: samples.
 
     Yields:
         (block,), float32; the last one is shorter.
 
     Raises:
-        ConfigError: as there, or if the inverter is not causal; when the first block is asked for.
+        ConfigError: as :func:`render`, or if the inverter is not causal; when the first block is requested.
     """
     if block < 1:
-        raise ConfigError(f"Blocks of {block} samples were asked for; 1 or more are wanted.")
+        raise ConfigError(f"The block must have 1 sample or more, got {block}.")
     kept = np.zeros(0, np.float32)
-    for samples in _pieces(space, path, pitch, velocity, duration, seed, inverter, steady, hold):
+    for samples in space.renderer.blocks(*_frame_by_frame(space, path, controls, steady)):
         kept = np.concatenate([kept, samples])
         whole = len(kept) // block * block
         yield from kept[:whole].reshape(-1, block)
@@ -85,48 +73,13 @@ def render_blocks(
         yield kept
 
 
-def _pieces(
-    space: Space, path: Path, pitch: Line | None, velocity: Line, duration: float, seed: int, inverter: str | None,
-    steady: bool, hold: float | None,
-) -> Iterator[np.ndarray]:  # fmt: skip
-    """The samples of a sound as they come, some at a time."""
-    points, pitches, velocities = controls(space, path, pitch, velocity, duration)
-    gain = steady_gain(space, points, pitches, velocities, duration, hold) if steady else 1.0
-    rate, count = space.config.spectrogram.sample_rate, space.frames(duration)
-    stream, length = space.stream(inverter, seed), round(duration * rate)
-    line = np.broadcast_to(np.nan if pitches is None else pitches, (count,))
-    finish, late = Finish(length, np.square(velocities) * gain, rate), stream.latency
-    for start in range(0, count, DECODED):
-        stop = min(start + DECODED, count)
-        spectrogram = space.spectrum(points, pitches, velocities, duration, start, stop, hold)
-        samples = stream.push(space.spectrogram.magnitude(spectrogram[None])[0], pitch=line[start:stop])
-        if stop == count:
-            samples = np.concatenate([samples, stream.flush()])
-        skipped = min(late, len(samples))
-        samples, late = samples[skipped : skipped + length], late - skipped
-        length -= len(samples)
-        yield finish.push(samples)
-    yield finish.flush()
-
-
-def controls(
-    space: Space, path: Path, pitch: Line | None, velocity: Line, duration: float
-) -> tuple[np.ndarray, Line | None, Line]:
-    """Points (frames or 1, dim) and the lines of pitch and velocity, one value each or (frames,), of a sound."""
-    if path.points.shape[1] != space.dim:
-        raise ConfigError(
-            f"The path has {path.points.shape[1]} dimensions and the space {space.dim}; make it with space.path()."
-        )
-    count = space.frames(duration)
+def _frame_by_frame(
+    space: Space, path: Path, controls: NoteControls, steady: bool
+) -> tuple[np.ndarray, NoteControls, Line]:
+    """Points (frames or 1, dim), controls and gain of the frames of a sound."""
+    if path.dim != space.dim:
+        raise ConfigError(f"The path must have the space's {space.dim} dimensions, got {path.dim}; use space.path().")
+    count = space.renderer.frames(controls.duration)
     points = path.at(np.linspace(0.0, 1.0, count)) if len(path.points) > 1 else path.points
-    return points, None if pitch is None else _stretched(pitch, count), _stretched(velocity, count)
-
-
-def _stretched(line: Line, count: int) -> Line:
-    """A line of values over `count` frames, interpolated; single values stay."""
-    values = np.asarray(line, dtype=np.float64)
-    if values.ndim == 0:
-        return line
-    if values.ndim != 1 or len(values) == 0:
-        raise ConfigError(f"A control line of shape {values.shape} came; one value or a row of values is wanted.")
-    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(values)), values)
+    controls = controls.stretched(count)
+    return points, controls, steady_gain(space, points, controls) if steady else 1.0

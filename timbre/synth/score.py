@@ -12,15 +12,14 @@ from timbre.audio.limiter import Limiter
 from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.space import Space
-from timbre.space.space import RELEASE
-from timbre.synth.loudness import loudness_of
+from timbre.space.controls import RELEASE
+from timbre.synth.loudness import evening, loudness_of
 from timbre.synth.rendering import render
 
 BEND = 2.0  # semitones to either side, General MIDI's default
 _PEDAL = 64  # controller number, and the value from which the pedal is down
 _LONGEST = 3600.0  # s
 _SHORTEST = 0.05  # s
-_PHON, _MOST = 10.0, 12.0  # dB for twice the loudness, and at most
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _sound(
     space: Space, path: Path, tone: Tone, end: float, seed: int, inverter: str | None, steady: bool, hold: float | None
 ) -> Audio:
     duration = max(tone.duration, _SHORTEST) + RELEASE
-    count = space.frames(duration)
+    count = space.renderer.frames(duration)
     seconds = np.linspace(0.0, duration, count)
     times = (tone.start + seconds) / end
     part = Path(path.at(times), np.linspace(0.0, 1.0, count)) if len(path.points) > 1 else path
@@ -183,7 +182,7 @@ def _gains(space: Space, path: Path, tones: list[Tone], end: float, hold: float 
     points = path.at(np.array([tone.start for tone in tones]) / end)
     pitches, velocities = (np.array([getattr(tone, name) for tone in tones]) for name in ("pitch", "velocity"))
     doublings = loudness_of(space, points, pitches, velocities, hold)
-    return np.asarray(10.0 ** (np.clip(_PHON * (doublings.mean() - doublings), -_MOST, _MOST) / 20.0))
+    return np.asarray(10.0 ** (evening(doublings) / 20.0))
 
 
 def _most_at_once(tones: list[Tone]) -> int:

@@ -10,10 +10,10 @@ from torch import Tensor
 from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.space import Space
+from timbre.space.controls import Line
 from timbre.synth._course import STEPS, Course
 from timbre.synth._gauss_newton import Problem, solve
 from timbre.synth.curves import Curve, Curves
-from timbre.synth.rendering import Line
 
 __all__ = ["STEPS", "Steered", "steer", "walk"]
 
@@ -178,7 +178,7 @@ def _plan(
         raise ConfigError("No curve came; give one for each descriptor that is to be steered.")
     if rate is not None and not rate > 0:
         raise ConfigError(f"The rate is {rate} points a second; more than 0 is wanted.")
-    count = space.frames(duration)
+    count = space.renderer.frames(duration)
     lines = (_line(np.nan if pitch is None else pitch, count), _line(velocity, count))
     course = Course(space, list(curves), *lines, duration)
     point = torch.from_numpy(space.check_point(start))

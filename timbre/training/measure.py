@@ -1,11 +1,13 @@
 """How well a model meets notes: errors in dB over a set of rows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from timbre.models.vae import VAE
-from timbre.training.batches import Batches
+from timbre.training.batches import Batch, Batches
 from timbre.training.ranks import Ranks
 
 
@@ -25,24 +27,22 @@ class ReconstructionErrors:
 
 
 def errors(
-    model: VAE, batches: Batches, refine: int = 0, stride: int = 1, ranks: Ranks | None = None
-) -> ReconstructionErrors:
+    model: VAE, batches: Batches, encode: Callable[[Batch], Tensor] | None = None, stride: int = 1,
+    ranks: Ranks | None = None,
+) -> ReconstructionErrors:  # fmt: skip
     """Reconstruct the notes of `batches` from their points, and compare.
 
     Args:
         model: in eval mode; its weights are left alone.
         batches: which notes.
-        refine: steps of :meth:`VAE.refine` on each point; 0 takes the encoder's.
+        encode: from a batch to latent points (batch, dim); default: the encoder's.
         stride: measure every stride-th frame only.
         ranks: take the notes of all of these together.
     """
     absolute, square, values, notes = 0.0, 0.0, 0.0, 0.0
     for found in batches.in_order():
         with torch.no_grad():
-            z = model.posterior(found.spectrogram, found.conditions).center
-        if refine:
-            z = model.refine(found.spectrogram, found.conditions, z, refine)
-        with torch.no_grad():
+            z = encode(found) if encode else model.posterior(found.spectrogram, found.conditions).center
             frames = torch.arange(0, model.frames, stride, device=z.device)
             error = (model.decode(z, found.conditions, frames) - found.spectrogram[:, :, frames]).double()
         absolute += float(error.abs().sum())

@@ -134,7 +134,7 @@ def path(
     midi, fitted = parse_pitch(pitch), timbre.load(space)
     way = _made(fitted, kind, given, midi)
     way = extended(way, before, after) if before or after else way
-    way = make_even(fitted, way, midi) if even else way
+    way = make_even(fitted.listening(midi), way) if even else way
     way = _expressed(fitted, way, expression, seconds, amount) if expression else way
     write_path(output, way, fitted)
     _describe(output, fitted, kind, way, midi)
@@ -210,10 +210,10 @@ def _expressed(space: "Space", way: "Path", file: FilePath, seconds: float, amou
 
 
 def _describe(output: FilePath, space: "Space", kind: str, way: "Path", pitch: float | None) -> None:
-    from timbre.paths.uniformity import evenness
+    from timbre.paths.uniformity import uniformity
 
     print(f"{output}  {kind}, {len(way.points)} points")
     if len(way.points) > 1:
-        heard = evenness(space, way, pitch=pitch)
+        heard = uniformity(space.listening(pitch), way)
         print(f"  length {heard.length:.3f} (perceptual distance), unevenness {heard.unevenness:.3f}")
         print(f"  {heard.monotonic_fraction:.0%} of the steps take a descriptor towards its value at the end")

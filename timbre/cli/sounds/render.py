@@ -156,7 +156,7 @@ def _way_of(
 def _lines(space: "Space", pitch: str, velocity: str, duration: float) -> dict[str, Any]:
     from timbre.synth.lines import read_line
 
-    count = space.frames(duration)
+    count = space.renderer.frames(duration)
     pitches = None if pitch == "unknown" else read_line(pitch, _midi, duration, count)
     return {"pitch": pitches, "velocity": read_line(velocity, _unit, duration, count)}
 
@@ -194,14 +194,17 @@ def _save(target: FilePath, audio: "Audio", sample_rate: int | None) -> None:
 def _stream(target: FilePath, space: "Space", way: "Path", settings: dict[str, Any], sample_rate: int | None) -> None:
     """Render and write block by block: memory does not grow with the sound."""
     from timbre.audio.files import write_blocks
+    from timbre.space import NoteControls
     from timbre.synth import render_blocks
 
     rate = space.config.spectrogram.sample_rate
-    blocks = render_blocks(space, way, **settings)
+    steady = settings.pop("steady")
+    controls = NoteControls(**settings)
+    blocks = render_blocks(space, way, controls, steady)
     if sample_rate not in (None, rate):
         blocks = _resampled(blocks, rate, int(sample_rate or rate))
     write_blocks(target, blocks, sample_rate or rate)
-    print(f"{target}  {settings['duration']:.2f} s, {sample_rate or rate} Hz")
+    print(f"{target}  {controls.duration:.2f} s, {sample_rate or rate} Hz")
 
 
 def _resampled(blocks: "Iterable[np.ndarray]", rate: int, wanted: int) -> "Iterator[np.ndarray]":

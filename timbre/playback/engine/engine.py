@@ -72,7 +72,7 @@ class Engine(Controls):
         spectrogram = space.config.spectrogram
         self.sample_rate = sample_rate or spectrogram.sample_rate
         self._frames, self.runtime = frames_of(space, runtime)
-        self.voices = [Voice(space.stream(inverter), spectrogram.frame_rate) for _ in range(voices)]
+        self.voices = [Voice(space.renderer.stream(inverter), spectrogram.frame_rate) for _ in range(voices)]
         self.limit, self._frame_rate, self._rate = voices, spectrogram.frame_rate, spectrogram.sample_rate
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
         self.step = spectrogram.hop_length // self._steps_per_hop

@@ -4,7 +4,7 @@ import numpy as np
 
 from timbre.playback.controls import Key
 from timbre.playback.engine.frames import HELD
-from timbre.space.space import Stream
+from timbre.space.renderer import Stream
 
 _SILENT = 3e-5  # amplitude below which a hop counts as silent: -90 dB
 _PATIENCE = 6  # silent hops after which a note is over

@@ -1,0 +1,30 @@
+"""Gradient descent on quantities of one note, such as its point; the model's weights do not change."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+@torch.enable_grad()
+def descend(
+    start: Sequence[Tensor], loss: Callable[..., Tensor], steps: int, rate: float, last: float = 0.0
+) -> list[Tensor]:
+    """Values after steps of Adam (Kingma and Ba 2015) whose rate falls in a line.
+
+    Args:
+        start: values to begin with; they are copied.
+        loss: from the number of the step and the values to a scalar.
+        steps: number of steps.
+        rate: learning rate, which falls to 0.
+        last: added to the rate in every step.
+    """
+    values = [value.detach().clone().requires_grad_(True) for value in start]
+    optimizer = torch.optim.Adam(values)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (1.0 - step / steps) + last
+        for value, gradient in zip(values, torch.autograd.grad(loss(step, *values), values), strict=True):
+            value.grad = gradient
+        optimizer.step()
+    return [value.detach() for value in values]

@@ -1,0 +1,172 @@
+"""From points to sound: decoded frames, the inverter, and the finish; as a whole or in blocks."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from timbre.audio import Audio
+from timbre.errors import ConfigError
+from timbre.models.conditions import Conditions
+from timbre.models.vae import VAE
+from timbre.space.controls import Line, NoteControls, line
+from timbre.space.finishing import Finish
+from timbre.spectral import Spectrogram
+from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter, check_causal
+from timbre.vocoder.streaming import VocoderStream, whole
+from timbre.vocoder.trained import TrainedVocoder
+
+DEFAULT_INVERTER = "pghi+8"
+Stream = StreamingInverter | VocoderStream
+_FRAMES = 64  # decoded at a time
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """The renderer of a space (`space.renderer`), used by decoding, rendering and live play.
+
+    Attributes:
+        model: the network, in eval mode.
+        spectrogram: the space's spectrogram.
+        vocoder: the space's vocoder, if it has one.
+    """
+
+    model: VAE
+    spectrogram: Spectrogram
+    vocoder: TrainedVocoder | None = None
+
+    @property
+    def inverter(self) -> str:
+        """The default inverter: "vocoder" where the space has one that beats the others, otherwise "pghi+8"."""
+        return "vocoder" if self.vocoder and self.vocoder.is_default else DEFAULT_INVERTER
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.spectrogram.config.sample_rate
+
+    def frames(self, duration: float) -> int:
+        """The number of spectrogram frames of a sound of `duration` seconds; a ConfigError if it has none."""
+        rate, hop = self.sample_rate, self.spectrogram.config.hop_length
+        if not (math.isfinite(duration) and round(duration * rate) >= hop):
+            raise ConfigError(f"The duration must be {hop / rate:.3f} s or more, got {duration} s.")
+        return self.spectrogram.config.frames(round(duration * rate))
+
+    def sound(self, points: np.ndarray, controls: NoteControls, gain: Line = 1.0) -> Audio:
+        """The sound of points (1, dim) or (frames, dim), with frames = `frames(controls.duration)`.
+
+        Args:
+            points: one for the whole sound, or one for each frame.
+            controls: pitch and velocity are single values or lines (frames,).
+            gain: amplitude in addition to the velocity's, one value or (frames,).
+
+        Raises:
+            ConfigError: for points or lines of another shape, or an inverter that the space does not have.
+        """
+        spectrum = self.spectrum(points, controls)
+        length = round(controls.duration * self.sample_rate)
+        waveform = self.invert(spectrum, controls.pitch, length, controls.seed, controls.inverter)
+        return Audio(np.concatenate(list(self._finished([waveform], controls, gain))), self.sample_rate)
+
+    def blocks(self, points: np.ndarray, controls: NoteControls, gain: Line = 1.0) -> Iterator[np.ndarray]:
+        """The samples of :meth:`sound` with the same causal inverter, to 1e-5, in pieces of various lengths."""
+        return self._finished(self._streamed(points, controls), controls, gain)
+
+    def _streamed(self, points: np.ndarray, controls: NoteControls) -> Iterator[np.ndarray]:
+        """The waveform of :meth:`blocks` before its finish."""
+        count, stream = self.frames(controls.duration), self.stream(controls.inverter, controls.seed)
+        late, left = stream.latency, round(controls.duration * self.sample_rate)
+        pitch, _ = controls.lines(count)
+        for start in range(0, count, _FRAMES):
+            stop = min(start + _FRAMES, count)
+            spectrum = self.spectrum(points, controls, start, stop)
+            samples = stream.push(self.spectrogram.magnitude(spectrum[None])[0], pitch=pitch[start:stop])
+            if stop == count:
+                samples = np.concatenate([samples, stream.flush()])
+            skipped = min(late, len(samples))
+            samples, late = samples[skipped : skipped + left], late - skipped
+            left -= len(samples)
+            yield samples
+
+    def _finished(self, pieces: Iterable[np.ndarray], controls: NoteControls, gain: Line) -> Iterator[np.ndarray]:
+        length = round(controls.duration * self.sample_rate)
+        finish = Finish(length, np.square(controls.velocity) * gain, self.sample_rate)
+        for piece in pieces:
+            yield finish.push(piece)
+        yield finish.flush()
+
+    def spectrum(
+        self, points: np.ndarray, controls: NoteControls, start: int = 0, stop: int | None = None
+    ) -> torch.Tensor:
+        """Decoded frames start to stop (default: all) of a sound, dB (bins, frames); parts equal the whole.
+
+        Args:
+            points, controls: as in :meth:`sound`, of the whole sound.
+            start, stop: frames.
+        """
+        count = self.frames(controls.duration)
+        part = slice(start, count if stop is None else stop)
+        clock, release = torch.arange(count)[part] / self.spectrogram.config.frame_rate, controls.release
+        pitch, velocity = (_tensor(values[part])[None] for values in controls.lines(count))
+        if controls.hold is not None and controls.hold < release:
+            later = (clock - (release - controls.hold)).clamp_min(controls.hold)
+            clock, release = torch.where(clock < controls.hold, clock, later), controls.hold
+        if points.ndim != 2 or len(points) not in (1, count) or points.shape[1] != self.model.dim:
+            dim = self.model.dim
+            raise ConfigError(f"The points must have shape (1, {dim}) or ({count}, {dim}), got {points.shape}.")
+        along = _tensor(points if len(points) == 1 else points[part])[None].expand(1, len(clock), -1)
+        return self._decoded(along, Conditions(pitch, velocity, torch.tensor([release])), clock, start)
+
+    @torch.no_grad()
+    def _decoded(self, along: torch.Tensor, conditions: Conditions, clock: torch.Tensor, start: int) -> torch.Tensor:
+        """Frames (bins, frames), decoded in pieces that always begin at multiples of 64: the rounding of sums depends
+        on the size of a piece, and the integration of phases amplifies it."""
+        edges = [0, *range(_FRAMES - start % _FRAMES, len(clock), _FRAMES), len(clock)]
+        pieces = []
+        for a, b in itertools.pairwise(edges):
+            part = Conditions(conditions.pitch[:, a:b], conditions.velocity[:, a:b], conditions.release)
+            pieces.append(self.model.decoder(self.model.latent(along[:, a:b], part.pitch), part, clock[a:b])[0])
+        return torch.cat(pieces, 1)
+
+    def invert(
+        self, spectrum: torch.Tensor, pitch: Line | None, length: int, seed: int = 0, inverter: str | None = None
+    ) -> np.ndarray:
+        """The waveform (length,) of decoded frames, dB (bins, frames); the vocoder needs the pitch as well."""
+        inverter = inverter or self.inverter
+        if inverter == "vocoder":
+            magnitude = self.spectrogram.magnitude(spectrum[None])[0].numpy()
+            return whole(self.stream(inverter, seed), magnitude, line(pitch, magnitude.shape[1], "pitch"), length)
+        return self.spectrogram.inverse(spectrum[None], length=length, inverter=inverter, seed=seed)[0].numpy()
+
+    def stream(self, inverter: str | None = None, seed: int = 0) -> Stream:
+        """A causal inverter: `push(magnitude, out, pitch)` takes frames and returns hops, `flush()` returns the rest.
+
+        Args:
+            inverter: "vocoder", or one of :data:`~timbre.spectral.inversion.streaming.STREAMS`. Default: the vocoder
+                where it is the space's own inverter, otherwise "rtpghi".
+            seed: of the phases of noise.
+
+        Raises:
+            ConfigError: if there is no such causal inverter, or no vocoder.
+        """
+        inverter = inverter or (self.inverter if self.inverter == "vocoder" else "rtpghi")
+        self.check_causal(inverter)
+        if self.vocoder and inverter == "vocoder":
+            return VocoderStream(self.vocoder.network, self.spectrogram.stft, self.sample_rate, seed)
+        return StreamingInverter(self.spectrogram.stft, inverter, seed)
+
+    def check_causal(self, inverter: str) -> None:
+        """Raise a ConfigError if :meth:`stream` would; nothing is compiled."""
+        if self.vocoder is None and inverter == "vocoder":
+            raise ConfigError(
+                "This space has no vocoder; train one with `timbre train-vocoder`, or choose another inverter, such as "
+                f"{DEFAULT_INVERTER}."
+            )
+        check_causal(inverter, [*(["vocoder"] if self.vocoder else []), *STREAMS])
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float32)
