@@ -1,1 +1,1 @@
-"""The vocoder of a space: network, streaming synthesis and training."""
+"""The vocoder of a space: the network, its stream of sound, and its training."""

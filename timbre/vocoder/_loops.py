@@ -1,4 +1,4 @@
-"""Compiled loops of a vocoder's stream; imported when they are first used."""
+"""Compiled loops of a vocoder's stream."""
 
 import math
 
@@ -11,14 +11,14 @@ from timbre.spectral.compiled import compiled
 def pulse_rows(
     widths: np.ndarray, phases: np.ndarray, near: int, fade: float, spectra: np.ndarray, lobes: np.ndarray
 ) -> None:
-    """What :func:`timbre.vocoder.pulses.pulse_spectrum` gives, row by row.
+    """Compute :func:`timbre.vocoder.pulses.pulse_spectrum` for rows of frames.
 
     Args:
-        widths: bins between partials, (frames,); NaN is no pitch.
+        widths: bins between partials, (frames,); NaN: no pitch.
         phases: radians, (frames,).
-        near: partials that count in a bin.
-        fade: of the bins, over which the highest partials come and go.
-        spectra, lobes: where to write, complex64 and float32 (frames, bins).
+        near: number of partials that contribute to a bin.
+        fade: share of the bins over which the highest partials fade in and out.
+        spectra, lobes: outputs, complex64 and float32 (frames, bins).
     """
     bins = spectra.shape[1]
     top = bins - 1.0
@@ -31,10 +31,10 @@ def pulse_rows(
         count = int(top / width) + 2
         real, imaginary, sine = np.empty(count), np.empty(count), np.empty(count)
         for number in range(count):
-            place = number * width
-            edge = min(max((top - place) / (fade * top), 0.0), 1.0)
+            center = number * width
+            edge = min(max((top - center) / (fade * top), 0.0), 1.0)
             real[number], imaginary[number] = math.cos(number * phase) * edge, math.sin(number * phase) * edge
-            sine[number] = math.sin(math.pi * place)
+            sine[number] = math.sin(math.pi * center)
         for k in range(bins):
             first = int(k / width) - (near // 2 - 1)
             sign = 1.0 - 2.0 * (k & 1)
@@ -60,13 +60,13 @@ def mix_rows(
     magnitude: np.ndarray, shares: np.ndarray, residual: np.ndarray, pulses: np.ndarray, tones: np.ndarray,
     noise: np.ndarray, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """What :func:`timbre.vocoder.network.mixed` gives, for rows of bins.
+    """Compute :func:`timbre.vocoder.network.mixed` for one frame.
 
     Args:
         magnitude, residual: float32 (bins,).
         shares: amplitudes of pulses, tones and noise, float32 (3, bins).
-        pulses, tones, noise: complex64 (bins,); of the first two only the phases count.
-        out: where to write the spectrum, complex64 (bins,).
+        pulses, tones, noise: complex64 (bins,); of the first two only the phases matter.
+        out: the spectrum, complex64 (bins,).
     """
     for k in range(out.size):
         a, b = pulses[k].real, pulses[k].imag

@@ -1,18 +1,17 @@
-"""Where within its first window a sound begins, as the power of its first two frames tells."""
+"""Where within its first window a sound begins, estimated from the power of its first two frames."""
 
 import numpy as np
 
-FLOOR = 0.05  # gain before the beginning: a soft attack may have more before it than a step has
-RISE = 0.008  # s that the gain takes
+FLOOR = 0.05  # gain before the beginning, above 0 for soft attacks, which the estimate takes to begin too late
+RISE = 0.008  # s from the floor to 1
 
 
 class Attack:
-    """Keeps what overlap-add spreads over a whole window from sounding before a note has begun.
+    """Gains that silence what overlap-add spreads over the window before a note begins.
 
-    A frame says what is in its window and not where. Of a sound that is silent at first and then steady, the share of
-    the squared window that lies after the beginning is the frame's power (Parseval), so the ratio of the first two
-    frames' powers says when it begins. Sounds that grow more slowly are taken to begin somewhat late, which is why the
-    gain rises gradually, and not from nothing.
+    If a sound is silent and then steady, the power of a frame is the share of the squared window after the beginning
+    (Parseval), so the ratio of the first two frames' powers gives the beginning. For a sound that grows slowly the
+    estimate is late, so the gain rises gradually and from more than 0.
 
     Args:
         window: of the STFT, (n_fft,).
@@ -22,13 +21,15 @@ class Attack:
 
     def __init__(self, window: np.ndarray, hop_length: int, sample_rate: float) -> None:
         half = len(window) // 2
-        after = np.cumsum(np.square(window, dtype=np.float64)[::-1])[::-1]  # power from each sample of the window on
+        after = np.cumsum(np.square(window, dtype=np.float64)[::-1])[::-1]  # power of the window from each sample on
         first, second = after[half:], after[np.maximum(np.arange(half) + half - hop_length, 0)]
-        self._ratio = np.minimum.accumulate(first / np.maximum(second, 1e-12))  # of a sound that begins at 0, 1, ...
+        self._ratio = np.minimum.accumulate(
+            first / np.maximum(second, 1e-12)
+        )  # for a sound that begins at sample 0, 1, ...
         self._rise = max(1, round(RISE * sample_rate))
 
     def start(self, first: float, second: float) -> int:
-        """Samples from the centre of the first frame until the sound begins; 0 if it is there from before.
+        """Samples from the centre of the first frame to the beginning of the sound; 0 if it begins earlier.
 
         Args:
             first, second: power of the first two frames.
@@ -38,8 +39,8 @@ class Attack:
         return int(np.searchsorted(-self._ratio, -first / second).clip(0, len(self._ratio) - 1))
 
     def gains(self, first: float, second: float) -> np.ndarray:
-        """Gains (n_fft // 2,), float32, of the samples from the centre of the first frame on; see :meth:`start`."""
+        """Gains of the samples from the centre of the first frame on, float32 (n_fft // 2,); see :meth:`start`."""
         start = self.start(first, second)
-        place = np.arange(len(self._ratio)) - (start - self._rise)
-        risen = 0.5 - 0.5 * np.cos(np.pi * (place / self._rise).clip(0.0, 1.0))
-        return (FLOOR + (1.0 - FLOOR) * risen).astype(np.float32) if start else np.ones(len(place), np.float32)
+        since = np.arange(len(self._ratio)) - (start - self._rise)
+        risen = 0.5 - 0.5 * np.cos(np.pi * (since / self._rise).clip(0.0, 1.0))
+        return (FLOOR + (1.0 - FLOOR) * risen).astype(np.float32) if start else np.ones(len(since), np.float32)

@@ -1,9 +1,9 @@
-"""What a vocoder is trained on: a spectral energy distance, for sounds that are partly random, and phases.
+"""The objective of a vocoder: a spectral energy distance, for sounds that are partly random, and a phase distance.
 
-Breath and bow noise are never twice the same, so no vocoder can meet a recording's. A plain distance would reward the
-dullest sound, which is nearest to all of them. The energy distance (Gritsenko et al. 2020; a proper score, Gneiting and
-Raftery 2007) takes half of the distance between two draws of the same sound away: what is as random as the recordings
-comes out best.
+Breath and bow noise are different in every recording, so a vocoder cannot reproduce them. A plain distance would reward
+the dullest sound, which is nearest to all recordings. The energy distance (Gritsenko et al. 2020; a proper score,
+Gneiting and Raftery 2007) subtracts half the distance between two draws of the same sound: sounds that are as random as
+the recordings score best.
 """
 
 import math
@@ -13,28 +13,28 @@ from torch import Tensor
 
 from timbre.spectral.filterbank import mel_filterbank
 
-_SCALES = (0.25, 0.5, 1.0, 2.0)  # windows, of the transform's own
+_SCALES = (0.25, 0.5, 1.0, 2.0)  # windows, in windows of the transform
 _FLOOR = 1e-8  # power: -80 dB
 _LAGS = (1, 4)  # frames
-_CHANGES = 0.5  # weight of a spectrum's changes beside itself
-_COMPRESSED = 5.0  # weight of magnitudes to the .3 beside their logarithms
-_CONVERGENCE = 0.5  # weight of the spectral convergence, which the loudest partials decide
+_CHANGES = 0.5  # weight of a spectrum's changes along time, relative to the spectrum
+_COMPRESSED = 5.0  # weight of magnitudes to the power of .3, relative to their logarithms
+_CONVERGENCE = 0.5  # weight of the spectral convergence, which the loudest partials dominate
 _MELS = 80
 
 
 class EnergyDistance(torch.nn.Module):
     """The score of two draws against a recording, at several resolutions.
 
-    At each, d(x, y) is the mean absolute difference of log magnitudes and of magnitudes to the .3, and of their changes
-    along time over one frame and over four, so that a tone that trembles is not taken for one whose level is unknown;
-    of log mel magnitudes likewise; and the spectral convergence. The score is d(a, x) + d(b, x) - randomness d(a, b)
-    for draws a and b of a recording x.
+    At each, d(x, y) is the mean absolute difference of log magnitudes and of magnitudes to the power of .3, and of
+    their changes over one frame and over four, so that a trembling tone differs from one whose level is unknown; the
+    same of log mel magnitudes; and the spectral convergence. The score is d(a, x) + d(b, x) - randomness d(a, b) for
+    draws a and b of a recording x.
 
     Args:
         sample_rate: Hz.
-        n_fft: window of the transform, samples; those of the score are a quarter of it to twice as long.
-        randomness: 1 makes it a proper score; less asks for sounds that are less random than the recordings, and so
-            nearer to each of them. The model's own errors count as chance too, and 1 would answer them with noise.
+        n_fft: window of the transform, samples; the windows of the score are a quarter of it to twice as long.
+        randomness: 1 is a proper score; smaller values favour sounds that are less random than the recordings, and so
+            nearer to each of them. The model's own errors count as randomness too, and 1 would turn them into noise.
     """
 
     mel: Tensor
@@ -49,7 +49,7 @@ class EnergyDistance(torch.nn.Module):
         self.register_buffer("mel", bank, persistent=False)
 
     def forward(self, first: Tensor, second: Tensor, recording: Tensor) -> Tensor:
-        """Nepers, about, for waveforms (batch, samples)."""
+        """Score of waveforms (batch, samples), about in nepers."""
         total, sizes = recording.new_zeros(()), [size for size in self.sizes if size <= recording.shape[-1]]
         for size in sizes:
             spectra = [self._power(waveform, size) for waveform in (first, second, recording)]
@@ -72,7 +72,7 @@ class EnergyDistance(torch.nn.Module):
         return apart - self.randomness * _distance(first, second)
 
     def _convergence(self, magnitudes: list[Tensor]) -> Tensor:
-        """The same with the spectral convergence, ||a - x|| / ||x||, for a distance."""
+        """The score with the spectral convergence, ||a - x|| / ||x||, as distance."""
         first, second, recording = magnitudes
         loud = recording.flatten(1).norm(dim=1).clamp_min(1e-3)
         pairs = ((first, recording, 1.0), (second, recording, 1.0), (first, second, -self.randomness))
@@ -83,18 +83,21 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
     difference = a - b
     total = difference.abs().mean()
     for lag in _LAGS:
-        if difference.shape[-1] <= lag:  # a short excerpt, at the longest windows
+        if difference.shape[-1] <= lag:  # a short excerpt at the longest windows
             break
         total = total + _CHANGES * (difference[..., lag:] - difference[..., :-lag]).abs().mean()
     return total
 
 
 def phase_distance(estimate: Tensor, recording: Tensor, n_fft: int, hop_length: int) -> Tensor:
-    """How far frequencies and delays lie apart where both sounds are loud: mean absolute differences of the phases'
-    steps from frame to frame and from bin to bin, wrapped (Ai and Ling 2023), each in half turns, 0..1, added.
+    """Distance of frequencies and delays where both sounds are loud.
+
+    The sum of the mean absolute differences of the phases' steps from frame to frame and from bin to bin, wrapped (Ai
+    and Ling 2023), each in half turns, 0..1.
 
     Args:
         estimate, recording: waveforms (batch, samples).
+        n_fft, hop_length: of the transform, samples.
     """
     window = torch.hann_window(n_fft, device=recording.device)
     first, second = (

@@ -1,9 +1,9 @@
-"""The vocoder: what mixture of pulses, tones and noise a decoded spectrogram is of, bin by bin.
+"""The vocoder: turns a decoded spectrogram into a mixture of pulses, tones and noise, bin by bin.
 
-A network that sees magnitudes only can make nothing but sound that repeats with the hop, so it cannot hold a note. This
-one is given three phases to choose from, each of which can: of a band-limited pulse train at the note's pitch, to which
-it adds a residual; of phase gradient heap integration, which follows partials wherever they are; and of white noise. It
-says how the power of each bin is shared between them and how much there is of it; an inverse STFT makes the sound.
+A network that sees only magnitudes produces sound that repeats with the hop, so it cannot sustain a note. This one
+chooses from three phases, each of which can: that of a band-limited pulse train at the note's pitch, to which it adds a
+residual; that of phase gradient heap integration, which follows partials wherever they are; and that of white noise. It
+decides how the power of each bin is shared between them, and its gain; an inverse STFT makes the sound.
 """
 
 import math
@@ -15,28 +15,30 @@ from torch.nn import functional as F
 
 from timbre.config import SpectrogramConfig, VocoderConfig
 
-FIRST_PHASE = math.pi  # of the pulse train at the onset: half a period before its first pulse, which would click there
+FIRST_PHASE = math.pi  # of the pulse train at the onset: half a period before its first pulse, to avoid a click
 FLOOR = 1e-4  # magnitude below which a bin counts as silent; a full-scale sine has 1
-_BEFORE = 1  # frames that the first layer sees before each
+_BEFORE = 1  # earlier frames that the first layer sees
 _HEADS = 4
-_LOUDER = 1.2  # nepers by which a bin may become louder or softer
-_CLEAR = 0.1  # magnitude of a unit partial's lobe above which a bin begins as one of pulses
-_NOISE = -2.0  # log odds of noise against tones at the beginning
+_LOUDER = 1.2  # nepers: the largest gain or attenuation of a bin
+_CLEAR = 0.1  # magnitude of a unit partial's lobe above which an untrained network favours pulses
+_NOISE = -2.0  # log odds of noise against tones of an untrained network
 
 
 class Mix(NamedTuple):
-    """What a frame is made of; each (batch, bins, frames)."""
+    """The parts of frames; each (batch, bins, frames)."""
 
     pulses: Tensor
-    """Amplitude beside the decoded magnitude."""
+    """Amplitude relative to the decoded magnitude."""
     residual: Tensor
     """Radians, added to the phases of the pulse train."""
     tones: Tensor
+    """Amplitude, as for the pulses."""
     noise: Tensor
+    """Amplitude, as for the pulses."""
 
 
 class Block(nn.Module):
-    """A causal depthwise convolution along time and a layer across channels, added to what came in (after ConvNeXt)."""
+    """A residual block: a causal depthwise convolution along time and a layer across channels (after ConvNeXt)."""
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
@@ -53,11 +55,13 @@ class Block(nn.Module):
 
 
 class Vocoder(nn.Module):
-    """The network; what it says of a frame depends on `past` frames before it and `look_ahead` after it.
+    """The network. Its output for a frame depends on that frame, `past` frames before it and `look_ahead` after it.
 
     Args:
         bins: of the STFT.
-        channels, blocks, kernel: of the network.
+        channels: width.
+        blocks: number of residual blocks.
+        kernel: frames that each block sees.
         look_ahead: frames.
     """
 
@@ -73,17 +77,17 @@ class Vocoder(nn.Module):
 
     @property
     def past(self) -> int:
-        """Frames before the one in question that it sees."""
+        """Number of earlier frames that the network sees."""
         return _BEFORE + sum(block.past for block in self._blocks())
 
     def forward(self, magnitude: Tensor, comb: Tensor) -> Mix:
-        """What frames are made of.
+        """The mix of (batch, bins, frames).
 
         Args:
-            magnitude: linear STFT magnitudes (batch, bins, past + frames + look_ahead); before a sound's first frame
-                and after its last they are 0.
-            comb: lobes of a pulse train's partials, as :func:`~timbre.vocoder.pulses.pulse_spectrum` gives them, of
-                the same frames.
+            magnitude: linear STFT magnitudes (batch, bins, past + frames + look_ahead); 0 before a sound's first frame
+                and after its last.
+            comb: lobes of a pulse train's partials in the same frames, from
+                :func:`~timbre.vocoder.pulses.pulse_spectrum`.
         """
         stop = comb.shape[-1] - self.look_ahead
         x = self._entered(magnitude, comb[..., _BEFORE:stop])
@@ -92,8 +96,15 @@ class Vocoder(nn.Module):
         return self._mix(x, comb[..., self.past : stop])
 
     def step(self, magnitude: Tensor, comb: Tensor, state: list[Tensor]) -> tuple[Mix, list[Tensor]]:
-        """As :meth:`forward`, of frames (batch, bins, frames) that follow others: what the frames are made of that lie
-        `look_ahead` earlier, and the state for those to come."""
+        """:meth:`forward` for a stream.
+
+        Args:
+            magnitude, comb: the next frames, (batch, bins, frames).
+            state: from the step before, or :meth:`silent_state`.
+
+        Returns:
+            The mix of the frames `look_ahead` frames earlier, and the state for the next step.
+        """
         count = comb.shape[-1]
         magnitude, comb = (torch.cat(pair, -1) for pair in zip(state[:2], (magnitude, comb), strict=True))
         after = [magnitude[..., count:], comb[..., count:]]
@@ -106,7 +117,7 @@ class Vocoder(nn.Module):
 
     @torch.no_grad()
     def silent_state(self) -> list[Tensor]:
-        """The state for :meth:`step` before a sound begins, a batch of one."""
+        """The state for :meth:`step` before a sound begins, for a batch of one."""
         around = _BEFORE + self.look_ahead
         state = [torch.zeros(1, self.bins, around), torch.zeros(1, self.bins, self.look_ahead)]
         x = self._entered(torch.zeros(1, self.bins, around + 1), torch.zeros(1, self.bins, 1))
@@ -117,11 +128,11 @@ class Vocoder(nn.Module):
         return state
 
     def _blocks(self) -> list[Block]:
-        return [block for block in self.blocks if isinstance(block, Block)]  # all of them; a ModuleList has forgotten
+        return [block for block in self.blocks if isinstance(block, Block)]  # all of them, for the type checker
 
     def _entered(self, magnitude: Tensor, comb: Tensor) -> Tensor:
-        """What the blocks take, (batch, frames, channels), from magnitudes of `look_ahead` and one more frames and the
-        comb of the frames themselves."""
+        """Input of the blocks (batch, frames, channels), from the comb and the magnitudes of the frames, the one before
+        and the `look_ahead` ones after them."""
         level = (magnitude.clamp_min(FLOOR).log() / 4.0 + 1.15).mT  # between -1.15 and 1.15
         seen = ((comb.square() + 1e-4).log() / 4.6 + 1.0).mT
         frames = seen.shape[1]
@@ -139,20 +150,20 @@ class Vocoder(nn.Module):
 
 
 def make_vocoder(spectrogram: SpectrogramConfig, settings: VocoderConfig) -> Vocoder:
-    """A vocoder, untrained, for spectrograms of a kind."""
+    """An untrained vocoder for a kind of spectrogram."""
     bins = spectrogram.n_fft // 2 + 1
     return Vocoder(bins, settings.channels, settings.blocks, settings.kernel, settings.look_ahead)
 
 
 def mixed(magnitude: Tensor, mix: Mix, pulses: Tensor, tones: Tensor, noise: Tensor) -> Tensor:
-    """The spectrum, complex (batch, bins, frames).
+    """The spectrum of a mix, complex (batch, bins, frames).
 
     Args:
         magnitude: decoded, linear.
         mix: of the same frames.
-        pulses: spectrum of the pulse train; its magnitudes do not count.
+        pulses: spectrum of the pulse train, of which only the phases matter.
         tones: phases as complex numbers of magnitude 1.
-        noise: spectrum of white noise whose mean power is 1.
+        noise: spectrum of white noise of mean power 1.
     """
     turned = pulses / pulses.abs().clamp_min(1e-6) * torch.polar(torch.ones_like(mix.residual), mix.residual)
     return magnitude * (mix.pulses * turned + mix.tones * tones + mix.noise * noise)
