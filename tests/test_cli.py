@@ -201,7 +201,7 @@ class TestScan:
 class TestTrain:
     def test_it_says_what_it_learns_from_and_what_came_of_it(self, trained):
         assert "20 notes kept, 0 dropped, 5 instruments" in trained.printed
-        assert "16 to learn from, 2 to choose the best checkpoint, 2 never seen" in trained.printed
+        assert "16 notes for training, 2 for validation, 2 for the test" in trained.printed
         assert "(held out by file, 10% valid, 10% test, seed 0)" in trained.printed
         assert re.search(r"^device (cpu|cuda)", trained.printed, re.MULTILINE)
         assert re.search(r"^  test_l1_db +\d+\.\d+$", trained.printed, re.MULTILINE)
@@ -246,7 +246,7 @@ class TestTrain:
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
             assert process.wait(120) == 130, log.read_text()
-        assert log.read_text().splitlines()[-2:] == ["The same command goes on from here.", "timbre: stopped."]
+        assert log.read_text().splitlines()[-2:] == ["Run the same command again to continue.", "timbre: stopped."]
         assert "Traceback" not in log.read_text()
         assert any((tmp_path / "out" / "resume").iterdir())
 

@@ -1,4 +1,4 @@
-"""What a vocoder learns from: notes as a space decodes them, beside their recordings."""
+"""Training material of a vocoder: notes as a space decodes them, with their recordings."""
 
 import hashlib
 import json
@@ -30,10 +30,10 @@ class DecodedNotes:
 
     Attributes:
         audio: recordings from the onset on, at the standard level, float16 (notes, samples).
-        magnitude: what the space makes of them, linear STFT magnitudes, float16 (notes, frames, bins).
+        magnitude: of the decoded notes, linear STFT magnitudes, float16 (notes, frames, bins).
         tones: phases of these by phase gradient heap integration, in 256ths of a turn, uint8 (notes, frames, bins).
-        pitch: MIDI, NaN without, float32 (notes,).
-        held_out: whether a note is for choosing the best weights, (notes,).
+        pitch: MIDI, NaN if unpitched, float32 (notes,).
+        held_out: whether a note is used to choose the best weights, (notes,).
     """
 
     audio: np.ndarray
@@ -46,16 +46,16 @@ class DecodedNotes:
 def decoded_notes(
     library: Library, model: VAE, config: Config, most: int, fingerprint: str, progress: bool = False
 ) -> DecodedNotes:
-    """A library's training and validation notes as a model decodes them, from timbre's cache where they are there.
+    """A library's training and validation notes as a model decodes them, cached.
 
-    Each note is encoded, and its own point decoded at its own pitch, velocity and length. About 0.4 MB for each note
-    of 2 s, and a tenth of a second.
+    Each note is encoded, and its point decoded at its own pitch, velocity and length. A note of 2 s takes about 0.4 MB
+    and a tenth of a second.
 
     Args:
         library: notes that the model was trained on.
         model: in eval mode, on the CPU.
         config: its settings.
-        most: notes to take; of larger libraries every so-manieth.
+        most: largest number of notes; they are evenly spaced in larger libraries.
         fingerprint: of the library and the model.
         progress: whether to show a bar on stderr.
 
@@ -71,7 +71,7 @@ def decoded_notes(
         except OSError as error:
             raise LibraryError(
                 f"The decoded notes cannot be cached in {folder.parent}: {error.strerror or error}. "
-                "Make room there, or name another folder in the environment variable TIMBRE_CACHE."
+                "Make room there, or set the environment variable TIMBRE_CACHE to another folder."
             ) from error
     return DecodedNotes(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
 
@@ -86,30 +86,32 @@ def _chosen(library: Library, config: Config, most: int) -> tuple[list[Note], np
 def _write(
     folder: Path, notes: list[Note], held_out: np.ndarray, model: VAE, config: Config, progress: bool
 ) -> None:  # fmt: skip
-    """All arrays into `folder`, whole or not at all."""
-    spectrogram, found = Spectrogram(config.spectrogram), []
+    """Write all arrays into `folder`, or nothing."""
+    spectrogram, columns = Spectrogram(config.spectrogram), []
     bar = tqdm(notes, "decoding", disable=not progress, unit="note", leave=False)
-    for note, kept_back in zip(bar, held_out, strict=True):
+    for note, is_held_out in zip(bar, held_out, strict=True):
         try:
             prepared = prepare(note.audio(), config, note.pitch, note.velocity)
         except AudioError:
-            continue  # the training left it out as well, and said so
+            continue  # the training of the space left it out and reported it
         magnitude = _decoded(prepared, model, spectrogram, config)
-        found.append((prepared.samples, magnitude, tone_phases(magnitude, spectrogram.stft), prepared.pitch, kept_back))
-    if len(found) < FEWEST:
-        raise LibraryError(f"Only {len(found)} notes can be used; {FEWEST} or more are wanted.")
+        tones = tone_phases(magnitude, spectrogram.stft)
+        columns.append((prepared.samples, magnitude, tones, prepared.pitch, is_held_out))
+    if len(columns) < FEWEST:
+        raise LibraryError(f"The library must have {FEWEST} usable notes or more, got {len(columns)}.")
     with replacing(folder) as partial:
         partial.mkdir(parents=True)
-        for (name, kind), column in zip(_ARRAYS.items(), zip(*found, strict=True), strict=True):
+        for (name, kind), column in zip(_ARRAYS.items(), zip(*columns, strict=True), strict=True):
             np.save(partial / f"{name}.npy", np.stack(column).astype(kind))
 
 
 @torch.no_grad()
 def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Config) -> np.ndarray:
-    """Magnitudes (frames, bins) of the note as the model decodes it, float16 as they are kept."""
-    heard = complete(note, transform([note], spectrogram, config)[0], config)
-    conditions = Conditions(*(torch.tensor([value]).float() for value in (heard.pitch, heard.velocity, heard.release)))
-    z = model.posterior(torch.from_numpy(heard.spectrogram)[None], conditions).center
+    """Magnitudes (frames, bins) of the note as the model decodes it, float16."""
+    example = complete(note, transform([note], spectrogram, config)[0], config)
+    controls = (example.pitch, example.velocity, example.release)
+    conditions = Conditions(*(torch.tensor([value]).float() for value in controls))
+    z = model.posterior(torch.from_numpy(example.spectrogram)[None], conditions).center
     return spectrogram.magnitude(model.decode(z, conditions))[0].T.numpy().astype(np.float16)
 
 

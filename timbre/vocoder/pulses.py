@@ -12,8 +12,8 @@ FADE = 0.02  # share of half the sample rate over which the highest partials fad
 def pulse_spectrum(frequency: Tensor, phase: Tensor, n_fft: int, sample_rate: float) -> tuple[Tensor, Tensor]:
     """The STFT (Hann window, centred frames) of sum_h cos(h phase(t)), all partials below half the sample rate.
 
-    The frequency is taken as steady within a frame, so that a frame can be computed alone. The sum over the four nearest
-    partials suffices, since lobes of others are 40 dB lower.
+    The frequency is taken as steady within a frame, so that frames are independent. Only the four nearest partials
+    count, since lobes of others are 40 dB lower.
 
     Args:
         frequency: Hz, (...); NaN: no pitch.
@@ -22,8 +22,8 @@ def pulse_spectrum(frequency: Tensor, phase: Tensor, n_fft: int, sample_rate: fl
         sample_rate: Hz.
 
     Returns:
-        Two tensors (..., n_fft // 2 + 1), 0 where there is no pitch: the complex spectrum, in which a partial of amplitude
-        1 has magnitude 1; and its magnitude if partials did not interfere.
+        Two tensors (..., n_fft // 2 + 1), 0 where there is no pitch: the complex spectrum, in which a partial of
+        amplitude 1 has magnitude 1; and its magnitude if partials did not interfere.
     """
     bins = torch.arange(n_fft // 2 + 1, device=frequency.device, dtype=torch.float32)
     known = frequency.isnan().logical_not()

@@ -1,4 +1,4 @@
-"""A vocoder at work: decoded magnitudes and pitches come frame by frame, and sound goes out hop by hop."""
+"""A vocoder as a stream: takes decoded magnitudes and pitches frame by frame, and returns sound hop by hop."""
 
 import math
 
@@ -8,46 +8,44 @@ from torch import Tensor
 
 from timbre.errors import AudioError
 from timbre.spectral.inversion.overlap_add import overlap, shift
+from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.inversion.streaming import StreamingInverter
 from timbre.spectral.stft import STFT
+from timbre.vocoder._loops import mix_rows, pulse_rows
 from timbre.vocoder.attack import Attack
 from timbre.vocoder.network import FIRST_PHASE, Mix, Vocoder
 from timbre.vocoder.pulses import FADE, NEAR, advance
 
-_AT_A_TIME = 256  # frames, at most
+_PART = 256  # frames that are processed together at most
 
 
 class VocoderStream:
-    """Turns STFT magnitudes and the pitch into sound as they come: one hop of samples for every frame.
+    """Turns STFT magnitudes and the pitch into sound: one hop of samples for every frame.
 
-    The samples are the same, but for rounding (1e-5), however the frames are dealt out. One sound per object; after
-    :meth:`flush` or :meth:`reset` the next.
+    The samples do not depend, except for rounding (1e-5), on how the frames are divided into calls. After :meth:`flush`
+    or :meth:`reset` the next sound begins.
 
     Args:
         vocoder: in eval mode, on the CPU.
-        stft: the transform that the magnitudes belong to.
+        stft: the transform of the magnitudes.
         sample_rate: Hz.
         seed: of the noise.
 
     Attributes:
-        look_ahead: frames seen before one is settled.
+        look_ahead: later frames that are needed for a frame.
         hop_length: samples per frame.
-        latency: samples by which the output is late, as of a
+        latency: samples by which the output is delayed, as in
             :class:`~timbre.spectral.inversion.streaming.StreamingInverter`.
-        seed: takes effect with the next sound.
+        seed: of the noise; a new value takes effect with the next sound.
     """
 
     def __init__(self, vocoder: Vocoder, stft: STFT, sample_rate: float, seed: int = 0) -> None:
-        from timbre.spectral.inversion.rtpghi import RTPGHI
-        from timbre.vocoder import _loops as _vocoding
-
         self.seed, self.hop_length, self.look_ahead = seed, stft.hop_length, vocoder.look_ahead
         self.latency = stft.n_fft // 2 + self.look_ahead * stft.hop_length
         self._vocoder, self._rate, self._n_fft, self._bins = vocoder, sample_rate, stft.n_fft, stft.n_fft // 2 + 1
         self._gain, self._window = np.float32(1.0 / stft.scale), stft.window.numpy().copy()
         self._attack = Attack(self._window, stft.hop_length, sample_rate)
         self._overlap, self._shift = overlap, shift
-        self._pulse_rows, self._mix = _vocoding.pulse_rows, _vocoding.mix_rows
         self._tones = RTPGHI(stft.n_fft, stft.hop_length, 0)
         self._settled = np.zeros((2, stft.n_fft), np.float32)
         self._silence = vocoder.silent_state()
@@ -56,42 +54,42 @@ class VocoderStream:
     def push(
         self, magnitude: np.ndarray | Tensor, out: np.ndarray | None = None, pitch: float | np.ndarray = math.nan
     ) -> np.ndarray:
-        """One hop of samples for every frame.
+        """Process frames: one hop of samples for each.
 
         Args:
             magnitude: linear STFT magnitudes, one frame (bins,) or several (bins, frames).
-            out: where to write the samples; a new array by default.
-            pitch: MIDI, one or (frames,); NaN is no pitch.
+            out: array for the samples; default: a new one.
+            pitch: MIDI, one or (frames,); NaN: no pitch.
 
         Returns:
             (hop_length * frames,), float32: `out`, if it was given.
 
         Raises:
-            AudioError: the shape is wrong, or a magnitude is negative or not finite.
+            AudioError: if the shape is wrong, or a magnitude is negative or not finite.
         """
         rows = self._rows(magnitude)
         pitches = np.broadcast_to(np.asarray(pitch, np.float64), (len(rows),))
         out = np.empty(len(rows) * self.hop_length, np.float32) if out is None else out
-        for start in range(0, len(rows), _AT_A_TIME):
-            part = slice(start, min(start + _AT_A_TIME, len(rows)))
+        for start in range(0, len(rows), _PART):
+            part = slice(start, min(start + _PART, len(rows)))
             samples = out[part.start * self.hop_length : part.stop * self.hop_length]
-            self._make(rows[part], pitches[part], samples)
+            self._process(rows[part], pitches[part], samples)
         return out
 
     def flush(self) -> np.ndarray:
-        """The last `latency` samples (float32), after which the stream is as new. Beyond the last frame is silence."""
+        """Return the last `latency` samples, float32, and begin a new sound. Silence follows the last frame."""
         samples = np.zeros(self.latency, np.float32)
-        if self._given:
+        if self._returned:
             ahead = self.look_ahead * self.hop_length
             silence = np.zeros((self.look_ahead, self._bins), np.float32)
-            self._make(silence, np.full(self.look_ahead, math.nan), samples[:ahead])
+            self._process(silence, np.full(self.look_ahead, math.nan), samples[:ahead])
             self._take(samples[ahead:])
         self.reset()
         return samples
 
     def reset(self) -> None:
-        """Forget all that was pushed."""
-        self._given, self._heard, self._phase, self._before = 0, 0, FIRST_PHASE, math.nan
+        """Begin a new sound."""
+        self._returned, self._frames, self._phase, self._before = 0, 0, FIRST_PHASE, math.nan
         self._state = [part.clone() for part in self._silence]
         self._gains = np.ones(self._n_fft // 2, np.float32)
         nothing = np.zeros((self.look_ahead, self._bins), np.float32)
@@ -106,67 +104,68 @@ class VocoderStream:
         values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
         if values.ndim not in (1, 2) or values.shape[0] != self._bins or values.dtype.kind not in "fiu":
             raise AudioError(
-                f"Magnitudes of shape {values.shape} and type {values.dtype} came;"
-                f" real ones of shape ({self._bins},) or ({self._bins}, frames) are wanted."
+                f"Magnitudes must be real, of shape ({self._bins},) or ({self._bins}, frames), "
+                f"got shape {values.shape} and type {values.dtype}."
             )
         rows = np.ascontiguousarray(values.reshape(self._bins, -1).T, np.float32)
         if not (np.isfinite(rows).all() and (rows >= 0.0).all()):
-            raise AudioError("A frame has magnitudes that are negative or not finite; mend it before it is pushed.")
+            raise AudioError("Magnitudes must be 0 or more and finite.")
         return rows
 
     @torch.inference_mode()
-    def _make(self, rows: np.ndarray, pitches: np.ndarray, out: np.ndarray) -> None:
-        """Take frames (frames, bins) and write as many hops."""
+    def _process(self, rows: np.ndarray, pitches: np.ndarray, out: np.ndarray) -> None:
+        """Process frames (frames, bins) and write one hop for each."""
         if not len(rows):
             return
         pulses, comb = self._pulses(pitches)
         mix, self._state = self._vocoder.step(
             torch.from_numpy(rows).T[None], torch.from_numpy(comb).T[None], self._state
         )
-        came = (rows, pulses, np.stack([self._tone(row) for row in rows]))
-        late = [np.concatenate(pair) for pair in zip(self._waiting, came, strict=True)]
-        self._waiting = [line[len(rows) :] for line in late]
-        for frame, spectrum in enumerate(self._spectra(mix, *late), self._given // self.hop_length - self.look_ahead):
+        new = (rows, pulses, np.stack([self._tone(row) for row in rows]))
+        lines = [np.concatenate(pair) for pair in zip(self._waiting, new, strict=True)]
+        self._waiting = [line[len(rows) :] for line in lines]
+        first = self._returned // self.hop_length - self.look_ahead
+        for frame, spectrum in enumerate(self._spectra(mix, *lines), first):
             if frame >= 0:
                 self._overlap(np.fft.irfft(spectrum, self._n_fft), self._window, self._settled)
             out, hop = out[self.hop_length :], out[: self.hop_length]
             self._take(hop)
 
     def _spectra(self, mix: Mix, rows: np.ndarray, pulses: np.ndarray, tones: np.ndarray) -> np.ndarray:
-        """Spectra (frames, bins) of the frames that a mix is of; of the other arrays the first so many."""
+        """Spectra (frames, bins) of the frames of a mix, which are the first frames of the other arrays."""
         pulse, residual, tone, noise = (part[0].T.numpy() for part in mix)
-        first = self._given // self.hop_length - self.look_ahead
+        first = self._returned // self.hop_length - self.look_ahead
         random = self._noise_from(first, len(pulse))
-        if self.look_ahead and first <= 0 < first + len(pulse):  # frame 0 is settled, and the one after it has come
+        if self.look_ahead and first <= 0 < first + len(pulse):  # frame 0 and the one after it are known
             self._gains = self._attack.gains(*np.square(rows[-first : 2 - first], dtype=np.float64).sum(1))
         spectra = np.empty((len(pulse), self._bins), np.complex64)
         shares = np.stack([pulse, tone, noise], 1) * self._gain
         for row, spectrum in enumerate(spectra):
-            self._mix(rows[row], shares[row], residual[row], pulses[row], tones[row], random[row], spectrum)
+            mix_rows(rows[row], shares[row], residual[row], pulses[row], tones[row], random[row], spectrum)
         return spectra
 
     def _pulses(self, pitches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra of the pulse train and its lobes, (frames, bins)."""
+        """Spectra of the pulse train and of its lobes, (frames, bins)."""
         frequencies = 440.0 * 2.0 ** ((pitches - 69.0) / 12.0)
         phases = np.empty_like(frequencies)
         for number, now in enumerate(frequencies):
-            if self._given or number:
+            if self._returned or number:
                 self._phase = advance(self._phase, self._before, now, self.hop_length, self._rate)
             self._before, phases[number] = now, self._phase
         shape = (len(pitches), self._bins)
         spectra, lobes = np.empty(shape, np.complex64), np.empty(shape, np.float32)
-        self._pulse_rows(frequencies * (self._n_fft / self._rate), phases, NEAR, FADE, spectra, lobes)
+        pulse_rows(frequencies * (self._n_fft / self._rate), phases, NEAR, FADE, spectra, lobes)
         return spectra, lobes
 
     def _tone(self, row: np.ndarray) -> np.ndarray:
-        """Spectrum (bins,) with the phases of phase gradient heap integration."""
-        self._tones.advance(row * self._gain, np.uint64(self.seed % 2**64), self._heard)
-        self._heard += 1
+        """Spectrum (bins,) with phases by phase gradient heap integration."""
+        self._tones.advance(row * self._gain, np.uint64(self.seed % 2**64), self._frames)
+        self._frames += 1
         return self._tones.spectrum.copy()
 
     def _noise_from(self, first: int, count: int) -> np.ndarray:
-        """Spectra (frames, bins) of white noise that begins with the sound; its mean power is 1 in every frame."""
-        half, hop, found = self._n_fft // 2, self.hop_length, np.zeros((count, self._n_fft), np.float32)
+        """Spectra (frames, bins) of white noise that begins with the sound, of mean power 1 in every frame."""
+        half, hop, frames = self._n_fft // 2, self.hop_length, np.zeros((count, self._n_fft), np.float32)
         for number, frame in enumerate(range(first, first + count)):
             if frame < 0:
                 continue
@@ -174,30 +173,31 @@ class VocoderStream:
             self._noise[:-new] = self._noise[new:].copy()
             self._noise[-new:] = self._random.standard_normal(new, np.float32)
             begun = max(half - frame * hop, 0)
-            found[number] = self._noise * (self._window / np.sqrt(np.square(self._window[begun:]).sum()))
-        return np.fft.rfft(found)
+            frames[number] = self._noise * (self._window / np.sqrt(np.square(self._window[begun:]).sum()))
+        return np.fft.rfft(frames)
 
     def _take(self, out: np.ndarray) -> None:
-        """Write the next samples; those before the sound begins are zero."""
+        """Write the next samples; those before the beginning of the sound are 0."""
         self._shift(self._settled, out)
-        early = self.latency - self._given  # samples until the sound begins
+        early = self.latency - self._returned  # samples until the sound begins
         if early > 0:
             out[:early] = 0.0
         if early + self._gains.size > 0:
-            heard = out[max(early, 0) :]
-            gains = self._gains[max(-early, 0) :][: heard.size]
-            heard[: gains.size] *= gains
-        self._given += out.size
+            sound = out[max(early, 0) :]
+            gains = self._gains[max(-early, 0) :][: sound.size]
+            sound[: gains.size] *= gains
+        self._returned += out.size
 
 
 def whole(
     stream: VocoderStream | StreamingInverter, magnitude: np.ndarray, pitch: np.ndarray, length: int
 ) -> np.ndarray:
-    """What a stream makes of a whole sound, (length,), float32; the stream is as new afterwards.
+    """The waveform (length,), float32, that a stream makes of a whole sound; the stream is reset.
 
     Args:
-        magnitude: linear, (bins, frames); beyond them there is silence.
-        pitch: MIDI, (frames,); NaN is none.
+        stream: at the beginning of a sound.
+        magnitude: linear, (bins, frames); silence follows.
+        pitch: MIDI, (frames,); NaN: no pitch.
         length: samples.
     """
     samples = np.concatenate([stream.push(magnitude, pitch=pitch), stream.flush()])[stream.latency :][:length]

@@ -1,4 +1,4 @@
-"""A space's vocoder as it is kept: the network, its settings, and what was measured."""
+"""The vocoder of a space: the network with its settings and figures, read, and trained."""
 
 import hashlib
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class TrainedVocoder:
         network: in eval mode, on the CPU.
         settings: with which it was trained.
         report: plain figures of the training, and of the comparison with other inverters.
-        is_default: whether the space uses it unless something else is asked for.
+        is_default: whether it is the space's default inverter.
     """
 
     network: Vocoder
@@ -37,17 +37,17 @@ class TrainedVocoder:
     is_default: bool = False
 
     def details(self) -> dict[str, Any]:
-        """What config.json keeps beside the weights."""
+        """What config.json contains besides the weights."""
         return {"settings": self.settings.to_dict(), "report": self.report, "is_default": self.is_default}
 
 
 def read_vocoder(
-    files: Mapping[str, bytes], details: Mapping[str, Any], spectrogram: SpectrogramConfig, place: Path
+    files: Mapping[str, bytes], details: Mapping[str, Any], spectrogram: SpectrogramConfig, folder: Path
 ) -> TrainedVocoder | None:
-    """The vocoder in the files of a space; None where there is none.
+    """The vocoder in the files of a space, or None.
 
     Raises:
-        CheckpointError: its weights or settings are damaged, or of a newer timbre.
+        CheckpointError: if its weights or settings are damaged, or of a newer timbre.
     """
     kept = details.get("vocoder")
     if not kept:
@@ -55,9 +55,9 @@ def read_vocoder(
     try:
         settings = VocoderConfig.from_dict(kept["settings"])
     except ConfigError as error:
-        raise CheckpointError(f"The vocoder in {place} has settings that this timbre does not know: {error}") from error
+        raise CheckpointError(f"This timbre does not know settings of the vocoder in {folder}: {error}") from error
     network = make_vocoder(spectrogram, settings)
-    load_weights(network, tensors(files, VOCODER, place), place)
+    load_weights(network, tensors(files, VOCODER, folder), folder)
     return TrainedVocoder(network.eval(), settings, kept["report"], bool(kept["is_default"]))
 
 
@@ -70,17 +70,17 @@ def learn_vocoder(
     Args:
         model: of the space, in eval mode, on the CPU; it is left as it is.
         config: of the space.
-        library: notes that it was trained on; its own split says which are learned from.
+        library: notes that the space was trained on, split as then.
         settings: of the vocoder.
-        out: folder of the run, which goes on from there when it was broken off; None keeps all in memory.
+        out: folder of the run, from which an interrupted run continues; None keeps everything in memory.
         progress: whether to show bars on stderr.
 
     Raises:
         LibraryError: if fewer than 8 notes can be used.
         DeviceError: if torch does not find the device.
-        TrainingError, CheckpointError: as of :func:`~timbre.vocoder.training.fit_vocoder`.
+        TrainingError, CheckpointError: see :func:`~timbre.vocoder.training.fit_vocoder`.
     """
-    training_device(settings.device, "vocoder.device")  # refused before the notes are decoded, which takes minutes
+    training_device(settings.device, "vocoder.device")  # before the notes are decoded, which takes minutes
     digest = hashlib.sha256(fingerprint(library).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())

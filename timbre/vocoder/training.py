@@ -28,13 +28,13 @@ EDGE = 2  # hops at either end of an excerpt to which not all of its frames have
 
 @dataclass(frozen=True)
 class TrainingExcerpt:
-    """Some frames of some notes, with all that the network needs to see around them.
+    """Some frames of some notes, with the frames around them that the network sees.
 
     Attributes:
         magnitude, comb: (batch, bins, past + frames + look_ahead).
         pulses, tones: complex (batch, bins, frames).
         recording: (batch, samples), from the centre of the first frame to that of the last.
-        onset: whether it begins with the notes.
+        onset: whether the excerpt begins at the notes' onsets.
     """
 
     magnitude: Tensor
@@ -162,7 +162,7 @@ class VocoderTask(Task):
         return taken | {"notes": len(self.train_rows), "parameters": parameters, "score": run.best.error}
 
     def excerpt(self, rows: np.ndarray, start: int) -> TrainingExcerpt:
-        """`frames` frames of some notes from frame `start` on, on the device of the run."""
+        """`frames` frames of the notes `rows` from frame `start` on, on the device of the run."""
         first, stop = start - self.net.past, start + self.frames
         magnitude = _between(self.decoded.magnitude, rows, first, stop + self.net.look_ahead)
         tones = torch.from_numpy(_between(self.decoded.tones, rows, start, stop)).float() * (2.0 * math.pi / 256.0)
@@ -180,7 +180,7 @@ class VocoderTask(Task):
         return TrainingExcerpt(level, comb, pulses, tones, recording.to(self.device), start == 0)
 
     def _pulses(self, pitch: Tensor, first: int, count: int) -> tuple[Tensor, Tensor]:
-        """Pulse trains of steady pitches (batch,): spectra and lobes (batch, frames, bins), none before the onset."""
+        """Pulse trains of steady pitches (batch,) from the onset on: spectra and lobes (batch, frames, bins)."""
         frequency = 440.0 * torch.exp2((pitch.double() - 69.0) / 12.0)
         frames = torch.arange(first, first + count)
         turns = (
@@ -192,7 +192,7 @@ class VocoderTask(Task):
         return pulse_spectrum(begun, phase, self.spectrogram.n_fft, self.spectrogram.sample_rate)
 
     def losses(self, net: Vocoder, part: TrainingExcerpt) -> tuple[Tensor, Tensor]:
-        """The score of two draws, and the distance of the first one's phases."""
+        """The score of two draws, and the phase distance of the first."""
         mix = net(part.magnitude, part.comb)
         frames, hop = slice(net.past, net.past + self.frames), self.spectrogram.hop_length
         inner = slice(0 if part.onset else EDGE * hop, -EDGE * hop)
@@ -206,7 +206,7 @@ class VocoderTask(Task):
         return self.score(draws[0], draws[1], recording), phases
 
     def _noise(self, batch: int, onset: bool) -> Tensor:
-        """Spectra (batch, bins, frames) of white noise of mean power 1, that begins with the notes where they do."""
+        """Spectra (batch, bins, frames) of white noise of mean power 1; at an onset it begins with the notes."""
         size, hop = self.spectrogram.n_fft, self.spectrogram.hop_length
         samples = torch.randn(batch, (self.frames - 1) * hop + size, device=self.device)
         begun = torch.ones_like(samples[:1])
@@ -217,7 +217,7 @@ class VocoderTask(Task):
 
 
 def _between(array: np.ndarray, rows: np.ndarray, first: int, stop: int) -> np.ndarray:
-    """Frames first to stop of (notes, frames, bins) for some notes; zeros where there are none."""
+    """Frames first to stop of some notes (notes, frames, bins); zeros where the array has none."""
     low, high = max(first, 0), min(stop, array.shape[1])
     frames = np.zeros((len(rows), stop - first, array.shape[2]), array.dtype)
     if high > low:

@@ -33,28 +33,27 @@ def train(
     Parameters
     ----------
     library
-        Folder of notes, a file that describes or holds some (.sfz, .sf2 ...), or the library.json that `timbre scan`
-        wrote.
+        Folder of notes, an instrument file (.sfz, .sf2 ...), or the library.json that `timbre scan` wrote.
     out
-        Folder of the space and of its run. The same command again continues a run that was stopped, or uses a
-        finished one.
+        Folder for the space and its run. Run the same command again to continue a stopped run; a finished one is used
+        as it is.
     config
-        TOML file of settings, with tables [spectrogram], [data], [model], [regularization] and [training]. Options
-        decide over it.
+        TOML file of settings, with tables [spectrogram], [data], [model], [regularization] and [training]. Command-line
+        options override the file.
     ratings
-        Listeners' dissimilarity ratings to follow: a CSV file, a folder of studies, or "orchestra" for those that
-        timbre brings along. `timbre ratings` describes them; --regularization.perceptual says how they are followed.
+        Listeners' dissimilarity ratings to follow: a CSV file, a folder of studies, or "orchestra" for those that come
+        with timbre. `timbre ratings` describes them; --regularization.perceptual sets how the space follows them.
     without
-        Rated instruments to leave out, such as those that the library does not have.
+        Rated instruments to leave out, such as those that are not in the library.
     """
-    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one speaks
+    first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one prints
     notes = timbre.scan(library, progress=first)
     if first:
         _print_start(notes, settings)
     try:
         space = timbre.train(notes, settings, out, ratings=_rated(ratings, without))
     except KeyboardInterrupt:
-        print("\nThe same command goes on from here.", file=sys.stderr)
+        print("\nRun the same command again to continue.", file=sys.stderr)
         raise
     if first:
         _print_end(space, library, out)
@@ -69,7 +68,7 @@ def _rated(source: str | None, without: tuple[str, ...]) -> "Ratings | None":
 
 
 def _print_end(space: "Space", library: Path, out: Path) -> None:
-    """What was learned, and what to do with it."""
+    """Print the figures of a trained space, and commands to try."""
     for name, reason in space.report.get("dropped", {}).items():
         print(f"left out: {name}: {reason}")
     print_figures(space)
@@ -83,14 +82,14 @@ Try next:
 
 
 def _print_start(notes: "Library", settings: Config) -> None:
-    """What is about to be learned from, and where."""
+    """Print what the space is trained on, and where."""
     parts = Counter(notes.parts(settings.data).tolist())
     kept, dropped = len(notes), len(notes.report.dropped)
     print(f"{notes.root}: {kept} notes kept, {dropped} dropped, {len(notes.instruments)} instruments")
     if notes.report.flagged:
-        print(f"{len(notes.report.flagged)} notes are doubtful; timbre scan says why")
+        print(f"{len(notes.report.flagged)} notes are doubtful; `timbre scan` says why")
     print(
-        f"{parts['train']} to learn from, {parts['valid']} to choose the best checkpoint, {parts['test']} never seen "
+        f"{parts['train']} notes for training, {parts['valid']} for validation, {parts['test']} for the test "
         f"(held out {notes.held_out(settings.data)})"
     )
     device = settings.training.device
@@ -98,7 +97,7 @@ def _print_start(notes: "Library", settings: Config) -> None:
 
 
 def print_figures(space: "Space") -> None:
-    """The numbers of a space's report."""
+    """Print the numbers of a space's report."""
     print("\nFigures:")
     for name, value in space.report.items():
         if isinstance(value, int | float):

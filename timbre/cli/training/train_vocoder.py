@@ -11,7 +11,7 @@ from timbre.cli.training.evaluate import remembered
 from timbre.config import VocoderConfig
 from timbre.errors import ConfigError
 
-RIVAL = "pghi+8"  # what a vocoder has to beat
+RIVAL = "pghi+8"  # the inverter that a vocoder must beat to become the default
 
 if TYPE_CHECKING:
     from timbre.vocoder.trained import TrainedVocoder
@@ -26,23 +26,22 @@ def train_vocoder(
     out: Path | None = None,
     settings: Annotated[VocoderConfig, Parameter(name="*")] = VocoderConfig(),  # noqa: B008  (frozen)
 ) -> None:
-    """Teach a space a vocoder of its own: a network that turns what it decodes into sound.
+    """Train a vocoder for a space: a network that turns decoded spectrograms into sound.
 
-    It learns from the notes that the space was trained on, as the space decodes them. In the end it is compared with
-    pghi+8 on notes that neither has seen; where it is better, the space uses it from then on, and otherwise by
-    --inverter vocoder. The same command again continues a run that was stopped.
+    It learns from the notes that the space was trained on, as the space decodes them. Afterwards it is compared with
+    pghi+8 on held-out notes. If it is better, it becomes the space's inverter; otherwise use --inverter vocoder. Run
+    the same command again to continue a stopped run.
 
     Parameters
     ----------
     space
-        Folder of a saved space, in which the vocoder is kept; or the name of one (`timbre inspect` lists the names),
-        with --out.
+        Folder of a saved space, to which the vocoder is added; or, with --out, its name (`timbre inspect` lists names).
     library
-        The notes that it was trained on, as given to `timbre train`. Remembered by the space unless given.
+        Notes that the space was trained on, as given to `timbre train`. Default: where they were then.
     config
-        TOML file of settings. Options decide over it.
+        TOML file of settings. Command-line options override the file.
     out
-        Folder for a copy of the space that has the vocoder; the space itself is then left as it is.
+        Folder for a copy of the space with the vocoder; the space itself is not changed.
     """
     folder = out or own_folder(space)
     fitted = timbre.load(space)
@@ -50,15 +49,15 @@ def train_vocoder(
     from timbre.evaluation.inverters import beats, compare, unseen
     from timbre.vocoder.trained import learn_vocoder
 
-    heard = unseen(fitted, notes)  # refuses other notes before any work is done
+    held_out = unseen(fitted, notes)  # refuses other notes before any work is done
     try:
         fitted.vocoder = learn_vocoder(fitted.model, fitted.config, notes, settings, folder / "vocoder", progress=True)
     except KeyboardInterrupt:
-        print("\nThe same command goes on from here.", file=sys.stderr)
+        print("\nRun the same command again to continue.", file=sys.stderr)
         raise
-    figures = compare(fitted, heard, ("vocoder", RIVAL))
+    figures = compare(fitted, held_out, ("vocoder", RIVAL))
     fitted.vocoder.is_default = beats(figures, "vocoder", RIVAL)
-    fitted.vocoder.report |= {"compared_notes": len(heard), "compared": figures}
+    fitted.vocoder.report |= {"compared_notes": len(held_out), "compared": figures}
     fitted.save(folder)
     _print(fitted.vocoder, folder)
 
@@ -67,25 +66,26 @@ def own_folder(space: str) -> Path:
     """The folder of a space that was given by its path.
 
     Raises:
-        ConfigError: it was given by its name.
+        ConfigError: if it was given by its name.
     """
     from timbre.space.names import is_path
 
     if not is_path(space):
-        raise ConfigError(f"The space called {space} is left as it is; say with --out which folder gets the vocoder.")
+        raise ConfigError(
+            f"The space must be a folder to add a vocoder to it, got the name {space}; give --out FOLDER for a copy."
+        )
     return Path(space).expanduser()
 
 
 def _print(vocoder: "TrainedVocoder", space: Path) -> None:
     report = vocoder.report
     print(f"{report['parameters']:,} weights, {report['steps']} steps on {report['notes']} notes in ", end="")
-    print(f"{report['train_minutes']:.0f} minutes\n\n{report['compared_notes']} notes that were held out, as decoded:")
+    print(f"{report['train_minutes']:.0f} minutes\n\n{report['compared_notes']} held-out notes, as decoded:")
     names = list(report["compared"])
     print(f"  {'':<28}" + "".join(f"{name:>12}" for name in names))
     for figure in report["compared"][names[0]]:
         print(f"  {figure:<28}" + "".join(f"{report['compared'][name][figure]:12.3f}" for name in names))
     if vocoder.is_default:
-        print(f"\nThe vocoder is better, and is how {space} sounds from now on.")
+        print(f"\nThe vocoder is better: it is now the inverter of {space}.")
     else:
-        print(f"\nThe vocoder is not better in all of this; {space} keeps {RIVAL}, and --inverter vocoder asks")
-        print("for it.")
+        print(f"\nThe vocoder is not better in every figure: {space} keeps {RIVAL}; use --inverter vocoder to hear it.")
