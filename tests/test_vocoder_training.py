@@ -55,7 +55,7 @@ def test_decoded_notes_are_made_once(decoded: DecodedNotes, tiny_space: Space, s
 
 
 def test_too_few_notes_are_refused(tiny_space: Space, some_notes: Library):
-    with pytest.raises(LibraryError, match="8 usable notes or more"):
+    with pytest.raises(LibraryError, match="8 notes or more"):
         decoded_notes(some_notes[:6], tiny_space.model, tiny_space.config, 24, "few")
 
 
