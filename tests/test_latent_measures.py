@@ -1,4 +1,4 @@
-"""Measures of a space's order: definitions counted out, references, laws, refusals, known answers, real notes."""
+"""Measures of a space's order: definitions counted out, references, laws, refusals, known answers."""
 
 from collections.abc import Callable
 from itertools import product
@@ -23,7 +23,6 @@ from timbre.evaluation.metrics.latent import (
     smoothness,
     straightness,
 )
-from timbre.space import Space
 
 Notes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -68,9 +67,9 @@ def test_active_units_take_variance_and_not_deviation() -> None:
         (8, 40.0, None),
         (16, None, None),
         (16, np.nan, None),
-        (7, 40.0, "in part: 7 of 16"),
-        (7, None, "in part: 7 of 16"),
-        (16, 0.3, "has collapsed: 16 of 16 dimensions are in use and a note's place holds 0.3 nats;"),
+        (7, 40.0, "partly collapsed: 7 of 16"),
+        (7, None, "partly collapsed: 7 of 16"),
+        (16, 0.3, "has collapsed: 16 of 16 dimensions are in use and a note's point holds 0.3 nats;"),
         (0, 90.0, "has collapsed: 0 of 16"),
         (0, None, "has collapsed: 0 of 16 dimensions are in use;"),
     ],
@@ -243,7 +242,7 @@ def test_smoothness_by_hand() -> None:
     assert smoothness(10 * rows) == pytest.approx(smoothness(rows))
 
 
-# --- laws, refusals, real notes
+# --- laws, refusals
 
 GROUPED: list[Callable[..., float]] = [
     lambda x, y, p: silhouette(x, y),
@@ -275,23 +274,54 @@ def test_unpitched_notes_do_not_count(measure: Callable[..., float]) -> None:
     assert np.isnan(measure(points[~has], labels[~has], pitches[~has]))
 
 
+@given(drawn)
+def test_every_figure_is_within_its_range_or_is_nan(some: Notes) -> None:
+    points, labels, pitches = some
+    for found, low in (
+        (silhouette(points, labels), -1.0),
+        (silhouette_within_pitch(points, labels, pitches), -1.0),
+        (cross_pitch_consistency(points, labels, pitches), 0.0),
+        (neighbour_accuracy(points, labels, points, labels) if len(points) > 1 else np.nan, 0.0),
+    ):
+        assert np.isnan(found) or low <= found <= 1.0
+    assert 0 <= active_units([*points, *points, [0.0] * 3, [1.0] * 3]) <= 3
+
+
+@given(drawn)
+def test_subtracting_means_never_widens_pitch(some: Notes) -> None:
+    _, instruments, pitches = some
+    if np.isfinite(pitches).any():
+        assert np.nanvar(residual_pitch(pitches, instruments)) <= np.nanvar(pitches) + 1e-9
+
+
+def test_neighbours_know_instruments_that_lie_apart_and_none_that_are_shuffled() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([f"instrument {k}" for k in range(5)], 60)
+    apart = 10.0 * np.repeat(np.eye(5), 60, axis=0) + rng.standard_normal((300, 5))
+    assert neighbour_accuracy(apart, labels, apart, labels) == 1.0
+    assert silhouette(apart, labels) > 0.5
+    shuffled = rng.permutation(labels)
+    assert neighbour_accuracy(apart, shuffled, apart, shuffled) == pytest.approx(0.2, abs=0.08)
+    assert silhouette(apart, shuffled) == pytest.approx(0.0, abs=0.05)
+
+
 def test_what_cannot_be_is_refused() -> None:
     points, labels, pitches = notes(30, 0)
     broken = points.copy()
     broken[3, 1] = np.nan
     known = np.ones(30, bool)
     for call, words in (
-        (lambda: active_units(points[:1]), "1 notes were given"),
+        (lambda: active_units(points[:1]), "2 notes or more, got 1"),
         (lambda: active_units(points[0]), r"shape \(3,\)"),
         (lambda: active_units(broken), "NaN or infinite"),
         (lambda: silhouette(broken, labels), "NaN or infinite"),
-        (lambda: silhouette(points, labels[1:]), r"30 notes came with values of shape \(29,\)"),
+        (lambda: silhouette(points, labels[1:]), r"30 notes must have one value each, got values of shape \(29,\)"),
         (lambda: silhouette_within_pitch(points, labels, pitches[1:]), r"shape \(29,\)"),
         (lambda: cross_pitch_consistency(points, labels[1:], pitches), r"shape \(29,\)"),
         (lambda: neighbour_accuracy(points, labels, points[:, :2], labels), "3 and 2 dimensions"),
-        (lambda: neighbour_accuracy(points, labels, points[:0], []), "among 0 notes"),
-        (lambda: neighbour_accuracy(points, labels, points, labels, 30), "among 29 notes"),
-        (lambda: neighbour_accuracy(points, labels, points, labels, 0), "0 neighbours"),
+        (lambda: neighbour_accuracy(points, labels, points[:0], []), "k must be from 1 to 0, the number of other notes, got 1"),
+        (lambda: neighbour_accuracy(points, labels, points, labels, 30), "from 1 to 29, the number of other notes, got 30"),
+        (lambda: neighbour_accuracy(points, labels, points, labels, 0), "got 0"),
         (lambda: residual_pitch(points, labels), r"shape \(30, 3\)"),
         (lambda: residual_pitch(pitches, labels[1:]), r"shape \(29,\)"),
         (lambda: residual_pitch(pitches, labels, known[1:]), "a bool for each note"),
@@ -305,16 +335,3 @@ def test_what_cannot_be_is_refused() -> None:
     ):
         with np.errstate(divide="ignore"), pytest.raises(ConfigError, match=words):
             call()
-
-
-def test_a_space_of_real_notes(tiny_space: Space) -> None:
-    atlas = tiny_space.atlas
-    points, pitches, instruments = atlas.points, atlas.pitches, np.array(atlas.instruments)
-    train = np.array(atlas.splits) == "train"
-    assert 0 <= active_units(points) <= tiny_space.dim
-    assert -1 <= silhouette(points, instruments) <= 1
-    assert 0 <= cross_pitch_consistency(points, instruments, pitches) <= 1
-    commonest = max(np.mean(instruments == kind) for kind in set(instruments))
-    assert neighbour_accuracy(points, instruments, points, instruments) > commonest
-    residual = residual_pitch(pitches, instruments, train)
-    assert np.nanstd(residual) < np.nanstd(pitches)

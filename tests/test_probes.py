@@ -100,8 +100,8 @@ def test_what_cannot_be_probed_is_refused() -> None:
     labels, broken = np.where(y > 50, "high", "low"), np.where(points == points[3, 1], np.nan, points)
     for call, words in (
         (lambda: probe_r2(points, y, points, y, kind="deep"), "'deep'"),  # type: ignore[arg-type]
-        (lambda: probe_r2(points, y[1:], points, y), r"30 notes came with values of shape \(29,\)"),
-        (lambda: probe_r2(points, y, points[:, :2], y), "4 and of 2 dimensions"),
+        (lambda: probe_r2(points, y[1:], points, y), r"30 notes must have one value each, got values of shape \(29,\)"),
+        (lambda: probe_r2(points, y, points[:, :2], y), "4 and 2 dimensions"),
         (lambda: probe_r2(points, y, broken, y), "NaN or infinite"),
         (lambda: probe_r2(points, y * np.inf, points, y), "infinite values"),
         (lambda: probe_accuracy(points, labels, points, labels, kind="deep"), "'deep'"),  # type: ignore[arg-type]

@@ -1,1 +1,1 @@
-"""Pictures and measurements of spaces."""
+"""Measures of spaces and of sounds: what `timbre evaluate` computes. Pages and pictures are in `timbre.report`."""

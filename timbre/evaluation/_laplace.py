@@ -6,9 +6,9 @@ from torch import Tensor
 from timbre.models.conditions import Conditions
 from timbre.models.vae import LOG_TWO_PI, VAE
 
-DECODED = 32  # points of one note that are decoded at a time, in some 100 MiB
-NUDGE = 0.01  # of a point, for differences: float32 tells 0.001 dB apart
-STRIDES = (1.0, 0.5, 0.25, 0.1, 0.03)  # shares of a Gauss-Newton step that are tried
+DECODED = 32  # points of one note that are decoded at a time, in about 100 MiB
+NUDGE = 0.01  # of a point, for central differences: float32 resolves 0.001 dB
+STRIDES = (1.0, 0.5, 0.25, 0.1, 0.03)  # fractions of a Gauss-Newton step that are tried
 
 
 def decoded_errors(model: VAE, z: Tensor, spectrogram: Tensor, conditions: Conditions) -> Tensor:
@@ -18,10 +18,10 @@ def decoded_errors(model: VAE, z: Tensor, spectrogram: Tensor, conditions: Condi
 
 
 class Laplace:
-    """N(mode, precision^-1) with the precision that Gauss and Newton take: 1 + J J^T / width^2 (MacKay 1992).
+    """Gaussian N(mode, precision^-1) with the Gauss-Newton precision 1 + J J^T / width^2 (MacKay 1992).
 
-    The mode is looked for from a start by Gauss-Newton steps on |x - decode(z)|^2 / (2 width^2) + |z|^2 / 2, each cut
-    back until it gains; J are central differences.
+    The mode is found by Gauss-Newton steps on |x - decode(z)|^2 / (2 width^2) + |z|^2 / 2, each shortened to the best
+    of a few fractions; J is computed by central differences.
 
     Args:
         model: in eval mode.
@@ -29,7 +29,7 @@ class Laplace:
         spectrogram: dB, of one note (bins, frames).
         conditions: its controls, a batch of one.
         width_db: standard deviation of the likelihood, dB.
-        steps: from the start.
+        steps: Gauss-Newton steps from the start.
     """
 
     def __init__(
@@ -38,22 +38,22 @@ class Laplace:
         self.model, self.spectrogram, self.conditions, self.width = model, spectrogram, conditions, width_db
         self.mode = start
         for _ in range(steps):
-            slope, precision = self._shape()
+            slope, precision = self._derivatives()
             step = torch.linalg.solve(precision, slope).to(start.dtype)
             tried = torch.stack([self.mode + share * step for share in STRIDES] + [self.mode])
             error = decoded_errors(model, tried, spectrogram, conditions)
             self.mode = tried[(error / width_db**2 + tried.double().square().sum(1)).argmin()]
-        self.factor = torch.linalg.cholesky(self._shape()[1])
+        self.factor = torch.linalg.cholesky(self._derivatives()[1])
 
     def sample(self, count: int) -> tuple[Tensor, Tensor]:
-        """Draws (count, dim) and their log densities (count,), nats in float64."""
+        """Samples (count, dim) and their log densities (count,), nats in float64."""
         noise = torch.randn(count, len(self.mode), device=self.mode.device).double()
-        apart = torch.linalg.solve_triangular(self.factor.mT, noise.mT, upper=True).mT
+        offset = torch.linalg.solve_triangular(self.factor.mT, noise.mT, upper=True).mT
         log_density = self.factor.diagonal().log().sum() - 0.5 * (noise.square() + LOG_TWO_PI).sum(1)
-        return self.mode + apart.to(self.mode.dtype), log_density
+        return self.mode + offset.to(self.mode.dtype), log_density
 
-    def _shape(self) -> tuple[Tensor, Tensor]:
-        """Slope (dim,) of the log posterior at the mode, and its precision (dim, dim)."""
+    def _derivatives(self) -> tuple[Tensor, Tensor]:
+        """Gradient (dim,) of the log posterior at the mode, and its precision (dim, dim)."""
         nudges = NUDGE * torch.eye(len(self.mode), device=self.mode.device, dtype=self.mode.dtype)
         near = torch.cat([self.mode + nudges, self.mode - nudges, self.mode[None]])
         decoded = torch.cat([self.model.decode(part, self.conditions).flatten(1) for part in near.split(DECODED)])

@@ -1,4 +1,4 @@
-"""`evaluate`: every figure of a space, on notes that took no part in its training."""
+"""`evaluate`: all figures of a space, on notes that were not trained on."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,22 +10,30 @@ from tqdm import tqdm
 
 from timbre.data import Library, Note, scan
 from timbre.errors import LibraryError
-from timbre.evaluation import _notes
-from timbre.evaluation._geometry import UNTOLD, geometry, known, nearest
-from timbre.evaluation._likelihood import kl_nats, likelihood
-from timbre.evaluation._notes import Effort, EvaluatedNotes
-from timbre.evaluation._rated import Rated, combined, rate
-from timbre.evaluation._sounds import decoded, errors
-from timbre.evaluation._travel import Sweep, sweeps, trajectories
+from timbre.evaluation._geometry import NO_FAMILY, geometry, labelled_points, nearest
+from timbre.evaluation.decoding import Reconstruction, decode_sounds, errors
 from timbre.evaluation.figures import ALWAYS, plain_key
+from timbre.evaluation.likelihood import kl_nats, likelihood
 from timbre.evaluation.metrics.latent import collapsed
-from timbre.report.pictures import Pair
+from timbre.evaluation.movement import Sweep, sweeps, trajectories
+from timbre.evaluation.notes import (
+    FULL,
+    QUICK,
+    Effort,
+    EvaluatedNotes,
+    held_out,
+    match,
+    prepare_notes,
+    restrict,
+    sample,
+)
+from timbre.evaluation.studies import RatedStudy, combined, rate
 from timbre.space import Space
 
-_MAPPED = 3000  # notes in the map, at most
+_MAPPED = 3000  # largest number of notes in the map
 _HELD_OUT = {
-    "test": "{} of {} test notes, which took no part in training ({})",
-    "valid": "{} of {} validation notes, which chose the checkpoint; the space has no test notes",
+    "test": "{} of {} test notes, which were not trained on ({})",
+    "valid": "{} of {} validation notes, which the checkpoint was chosen by; the space has no test notes",
     "none": "none: the space was trained on all notes, and most figures cannot be computed",
 }
 
@@ -34,15 +42,15 @@ Source = Library | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """A folder of notes that took no part in training.
+class UnseenFolder:
+    """Results for a folder of notes that were not trained on.
 
     Attributes:
         name: of the folder.
-        notes: how many were heard.
-        unseen: how many of them are of instruments that the training notes have not.
+        notes: number of notes measured.
+        unseen: number of them whose instrument is not among the training notes.
         l1_db: mean absolute error of their spectrograms, dB; None without notes.
-        family_accuracy: share whose nearest training note is of their family; None where no family is known.
+        family_accuracy: share whose nearest training note is of their family; None if no family is known.
     """
 
     name: str
@@ -54,18 +62,17 @@ class Elsewhere:
 
 @dataclass
 class Evaluation:
-    """What was found of a space.
+    """Results of an evaluation.
 
     Attributes:
-        figures: by their names in :data:`timbre.evaluation.figures.FIGURES`; None where one cannot be computed, and
-            never NaN.
-        alarm: a sentence where the space looks collapsed.
-        facts: what was evaluated, and on what, in words.
-        remarks: what could not be computed or should be known.
-        points, families, instruments: of the known notes, for the map.
+        figures: by their names in :data:`timbre.evaluation.figures.FIGURES`; None if one cannot be computed, never NaN.
+        facts: the space, the notes and the settings of the evaluation, in words.
+        points, families, instruments: of the notes in the map.
+        alarm: a sentence if the space looks collapsed.
+        remarks: reasons for missing figures, and notes that were left out.
         examples: recorded and decoded notes.
-        studies: ratings beside distances.
-        sweeps: what the named axes do.
+        studies: ratings compared with distances.
+        sweeps: notes moved along the named axes.
         elsewhere: the folders of unseen notes.
     """
 
@@ -76,13 +83,13 @@ class Evaluation:
     instruments: tuple[str, ...]
     alarm: str | None = None
     remarks: list[str] = field(default_factory=list)
-    examples: list[Pair] = field(default_factory=list)
-    studies: list[Rated] = field(default_factory=list)
+    examples: list[Reconstruction] = field(default_factory=list)
+    studies: list[RatedStudy] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
-    elsewhere: list[Elsewhere] = field(default_factory=list)
+    elsewhere: list[UnseenFolder] = field(default_factory=list)
 
     def add(self, figures: Mapping[str, float | int | None]) -> None:
-        """Take in figures; those that are not finite as None."""
+        """Add figures; those that are not finite become None."""
         for name, value in figures.items():
             self.figures[name] = value if value is None or np.isfinite(value) else None
 
@@ -97,193 +104,182 @@ def evaluate(
     progress: bool = True,
     only: Source | None = None,
 ) -> Evaluation:
-    """Measure a space on the notes that its training held out, on listeners' ratings and on notes from elsewhere.
+    """Measure a space on its held-out notes, on listeners' ratings and on notes from elsewhere.
 
-    The parts are those of the atlas: what was held out in training is held out here; where there are no test notes, the
-    validation notes stand in, and the facts say so. The same arguments give the same figures.
+    The held-out notes are those of the atlas: the test notes or, if there are none, the validation notes, which the
+    facts then say. Equal arguments give equal figures.
 
     Args:
         space: the space.
         library: the notes that it was trained on.
         ratings: folders or files of listeners' dissimilarities, as :func:`timbre.data.ratings.read_ratings` takes them.
         held_out: libraries of unseen instruments or sources.
-        quick: fewer notes and samples, for a first look.
+        quick: use fewer notes and samples, for a first look.
         seed: of the choice of notes, of the noise and of the probes.
-        progress: whether to show a bar on stderr.
-        only: a part of the library, such as its recorded notes, whose held-out notes alone are measured; neighbours and
-            probes know all training notes.
+        progress: show a progress bar on stderr.
+        only: a part of the library, such as its recorded notes: measure only its held-out notes. Neighbours and probes
+            still use all training notes.
 
     Raises:
         LibraryError: if the library is not the one that the space was trained on, or no note of the part was held out.
         TimbreError: if ratings or libraries cannot be read or used.
     """
-    home = library if isinstance(library, Library) else scan(library)
+    home = _library(library)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        case = _case(space, home, _notes.QUICK if quick else _notes.FULL, seed, only)
-        found = _started(case, home)
-        steps: list[tuple[str, Callable[[], None]]] = [  # first those that may refuse what they are given
-            ("listeners", lambda: _ask(case, found, ratings)),
-            ("elsewhere", lambda: _generalise(case, found, held_out)),
-            ("reconstruction", lambda: _reconstruct(case, found)),
-            ("likelihood", lambda: _bound(case, found)),
-            ("order", lambda: found.add(geometry(case.space.atlas, case.effort, seed))),
-            ("sounds", lambda: _hear(case, found)),
-            ("movement", lambda: _move(case, found)),
+        case = _case(space, home, QUICK if quick else FULL, seed, only)
+        evaluation = _started(case, home)
+        steps: list[tuple[str, Callable[[], None]]] = [  # those that may refuse their arguments come first
+            ("listeners", lambda: _listeners(case, evaluation, ratings)),
+            ("elsewhere", lambda: _generalise(case, evaluation, held_out)),
+            ("reconstruction", lambda: evaluation.add(errors(case.space, case.held, case.points).figures())),
+            ("likelihood", lambda: _likelihood(case, evaluation)),
+            ("order", lambda: evaluation.add(geometry(case.space.atlas, case.effort, seed))),
+            ("sounds", lambda: _sounds(case, evaluation)),
+            ("movement", lambda: _movement(case, evaluation)),
         ]
         with tqdm(steps, disable=not progress, bar_format="{desc:<16}{bar:24} {elapsed}") as bar:
             for name, step in bar:
                 bar.set_description_str(name)
                 step()
-        found.alarm = _alarm(found)
-    return found
+        evaluation.alarm = _alarm(evaluation)
+    return evaluation
 
 
 @dataclass(frozen=True)
 class _Case:
-    """What is evaluated.
+    """Arguments of an evaluation.
 
     Attributes:
-        space: whose atlas has no held-out notes but those that are measured.
-        notes: the library's, by their names in the atlas.
-        part: of the atlas that is held out.
-        held, points: notes of that part, in random order, and their points (notes, dim).
+        space: with an atlas whose held-out notes are those that are measured.
+        effort, seed: of the evaluation.
+        notes: of the library, in the order of the atlas.
+        part: split of the atlas that is held out.
+        held, points: notes of that split, in random order, and their points (notes, dim).
     """
 
     space: Space
     effort: Effort
     seed: int
-    notes: dict[str, Note]
+    notes: list[Note]
     part: str
     held: EvaluatedNotes
     points: np.ndarray
 
     def first(self, count: int) -> tuple[EvaluatedNotes, np.ndarray]:
-        """So many of the held-out notes, and their points."""
+        """At most `count` of the held-out notes, and their points."""
         chosen = np.arange(min(count, len(self.held)))
         return self.held.take(chosen), self.points[chosen]
 
 
+def _library(source: Source) -> Library:
+    return source if isinstance(source, Library) else scan(source)
+
+
 def _case(space: Space, library: Library, effort: Effort, seed: int, only: Source | None) -> _Case:
-    notes = _notes.match(space.atlas, library)
+    notes = match(space.atlas, library)
     if only is not None:
-        atlas = _notes.only(space.atlas, only if isinstance(only, Library) else scan(only))
+        atlas = restrict(space.atlas, _library(only))
         space = Space(space.config, space.model, atlas, space.report, space.axes, space.vocoder)
-    part, numbers = _notes.held_out(space.atlas)
-    held = _notes.hear(space, _named(space, notes, _notes.sample(numbers, effort.held_out, seed)))
+        notes = match(atlas, library)
+    part, indices = held_out(space.atlas)
+    held = prepare_notes(space, [notes[index] for index in sample(indices, effort.held_out, seed)])
     return _Case(space, effort, seed, notes, part, held, held.points(space))
-
-
-def _named(space: Space, notes: dict[str, Note], numbers: np.ndarray) -> list[Note]:
-    return [notes[space.atlas.names[number]] for number in numbers]
 
 
 def _started(case: _Case, library: Library) -> Evaluation:
     atlas, held = case.space.atlas, case.held
-    shown = np.sort(_notes.sample(np.arange(len(atlas)), _MAPPED, case.seed))
+    mapped = np.sort(sample(np.arange(len(atlas)), _MAPPED, case.seed))
     measured = (len(held), atlas.splits.count(case.part), case.space.report.get("held_out", "as the library says"))
     facts = {
         "space": f"{case.space.dim} dimensions, {len(atlas)} notes of {len(set(atlas.instruments))} instruments",
         "library": str(library.root),
         "held out": _HELD_OUT[case.part].format(*measured),
-        "effort": "quick" if case.effort is _notes.QUICK else "full",
+        "effort": "quick" if case.effort is QUICK else "full",
         "seed": str(case.seed),
         "inverter": case.space.inverter,
     }
-    families, instruments = (tuple(column[n] for n in shown) for column in (atlas.families, atlas.instruments))
-    found = Evaluation(dict.fromkeys(ALWAYS), facts, atlas.points[shown], families, instruments)
-    found.remarks += [f"{name} was left out: {why}" for name, why in held.dropped.items()]
-    found.add({"dimensions": case.space.dim})
-    return found
+    families, instruments = (tuple(column[n] for n in mapped) for column in (atlas.families, atlas.instruments))
+    evaluation = Evaluation(dict.fromkeys(ALWAYS), facts, atlas.points[mapped], families, instruments)
+    evaluation.remarks += [f"{name} was left out: {why}" for name, why in held.dropped.items()]
+    evaluation.add({"dimensions": case.space.dim})
+    return evaluation
 
 
-def _reconstruct(case: _Case, found: Evaluation) -> None:
-    found.add(errors(case.space, case.held, case.points).figures())
-
-
-def _bound(case: _Case, found: Evaluation) -> None:
+def _likelihood(case: _Case, evaluation: Evaluation) -> None:
     valid = np.flatnonzero(np.array(case.space.atlas.splits) == "valid")
-    chosen = _notes.sample(valid, case.effort.likelihood, case.seed)
-    seen = _notes.hear(case.space, _named(case.space, case.notes, chosen))
+    chosen = sample(valid, case.effort.likelihood, case.seed)
+    validation = prepare_notes(case.space, [case.notes[index] for index in chosen])
     held, _ = case.first(case.effort.likelihood)
-    found.add(likelihood(case.space, held, seen, case.effort.samples, case.seed))
-    found.add({"kl_nats": kl_nats(case.space, case.held)})
+    evaluation.add(likelihood(case.space, held, validation, case.effort.samples, case.seed))
+    evaluation.add({"kl_nats": kl_nats(case.space, case.held)})
 
 
-def _hear(case: _Case, found: Evaluation) -> None:
-    held, points = case.first(case.effort.sounds)
-    sounds = decoded(case.space, held, points, case.seed)
-    found.add(sounds.figures)
-    found.examples += sounds.examples
-    found.facts["pitch meter"] = sounds.meter
+def _sounds(case: _Case, evaluation: Evaluation) -> None:
+    sounds = decode_sounds(case.space, *case.first(case.effort.sounds), case.seed)
+    evaluation.add(sounds.figures)
+    evaluation.examples += sounds.examples
+    evaluation.facts["pitch meter"] = sounds.meter
 
 
-def _move(case: _Case, found: Evaluation) -> None:
-    found.add(trajectories(case.space, case.held, case.points, case.effort.lines, case.seed))
-    found.sweeps += sweeps(case.space, *case.first(case.effort.lines))
-    for sweep in found.sweeps:
-        found.add(sweep.figures())
-    ordered = [found.figures[f"axis_{sweep.axis}_monotonicity"] for sweep in found.sweeps]
-    known = [value for value in ordered if value is not None]
-    found.add({"axes_monotonicity": float(np.mean(known)) if known else None})
+def _movement(case: _Case, evaluation: Evaluation) -> None:
+    evaluation.add(trajectories(case.space, case.held, case.points, case.effort.lines, case.seed))
+    evaluation.sweeps += sweeps(case.space, *case.first(case.effort.lines))
+    for sweep in evaluation.sweeps:
+        evaluation.add(sweep.figures())
+    order = [evaluation.figures[f"axis_{sweep.axis}_monotonicity"] for sweep in evaluation.sweeps]
+    evaluation.add({"axes_monotonicity": _mean(order)})
 
 
-def _ask(case: _Case, found: Evaluation, ratings: Sequence[str | os.PathLike[str]]) -> None:
+def _listeners(case: _Case, evaluation: Evaluation, ratings: Sequence[str | os.PathLike[str]]) -> None:
     for path in ratings:
-        found.studies += rate(case.space, path, found.remarks)
-    found.add(combined(found.studies))
+        evaluation.studies += rate(case.space, path, evaluation.remarks)
+    evaluation.add(combined(evaluation.studies))
 
 
-def _generalise(case: _Case, found: Evaluation, sources: Sequence[Source]) -> None:
-    for source in sources:
-        library = source if isinstance(source, Library) else scan(source)
-        found.elsewhere.append(_elsewhere(case, library, found.remarks))
-    for place in found.elsewhere:
-        key = plain_key(place.name)
-        found.add({
-            f"generalisation_reconstruction_l1_db_{key}": place.l1_db,
-            f"generalisation_family_accuracy_{key}": place.family_accuracy,
-        })  # fmt: skip
-    found.add({
-        "generalisation_reconstruction_l1_db": _mean([place.l1_db for place in found.elsewhere]),
-        "generalisation_family_accuracy": _mean([place.family_accuracy for place in found.elsewhere]),
-    })  # fmt: skip
+def _generalise(case: _Case, evaluation: Evaluation, sources: Sequence[Source]) -> None:
+    evaluation.elsewhere += [_unseen(case, _library(source), evaluation.remarks) for source in sources]
+    for measure in ("l1_db", "family_accuracy"):
+        name = "generalisation_" + {"l1_db": "reconstruction_l1_db"}.get(measure, measure)
+        values = {plain_key(folder.name): getattr(folder, measure) for folder in evaluation.elsewhere}
+        evaluation.add({f"{name}_{key}": value for key, value in values.items()})
+        evaluation.add({name: _mean([getattr(folder, measure) for folder in evaluation.elsewhere])})
 
 
-def _elsewhere(case: _Case, library: Library, remarks: list[str]) -> Elsewhere:
+def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
     atlas, name = case.space.atlas, library.root.name or str(library.root)
     new = _new(case, library, name, remarks)
-    chosen = _notes.sample(np.arange(len(new)), case.effort.held_out, case.seed)
-    heard = _notes.hear(case.space, [new[number] for number in chosen])
-    remarks += [f"{name}: {note} was left out: {why}" for note, why in heard.dropped.items()]
-    train = known(atlas, np.flatnonzero(np.array(atlas.splits) == "train"))
-    points, families = heard.points(case.space), np.array([note.family or "" for note in heard.notes], dtype=str)
-    return Elsewhere(
+    chosen = sample(np.arange(len(new)), case.effort.held_out, case.seed)
+    notes = prepare_notes(case.space, [new[index] for index in chosen])
+    remarks += [f"{name}: {note} was left out: {why}" for note, why in notes.dropped.items()]
+    train = labelled_points(atlas, np.flatnonzero(np.array(atlas.splits) == "train"))
+    points, families = notes.points(case.space), np.array([note.family or "" for note in notes.notes], dtype=str)
+    return UnseenFolder(
         name,
-        len(heard),
-        sum(note.instrument not in set(train.instruments) for note in heard.notes),
-        errors(case.space, heard, points).figures().get("reconstruction_l1_db"),
-        nearest(points, families, train.points, train.families, UNTOLD),
+        len(notes),
+        sum(note.instrument not in set(train.instruments) for note in notes.notes),
+        errors(case.space, notes, points).figures().get("reconstruction_l1_db"),
+        nearest(points, families, train.points, train.families, NO_FAMILY),
     )
 
 
 def _new(case: _Case, library: Library, name: str, remarks: list[str]) -> list[Note]:
-    """The notes of a library whose files took no part in training, of which there must be some."""
-    atlas = case.space.atlas
-    seen = {case.notes[n].file.resolve() for n, part in zip(atlas, atlas.splits, strict=True) if part != case.part}
+    """The notes of a library whose files were not trained on; refuse a library without any."""
+    splits = case.space.atlas.splits
+    seen = {note.file.resolve() for note, part in zip(case.notes, splits, strict=True) if part != case.part}
     new = [note for note in library if note.file.resolve() not in seen]
     if not new:
-        raise LibraryError(f"All {len(library)} notes of {name} took part in training; give notes that did not.")
+        raise LibraryError(f"All {len(library)} notes of {name} were trained on; give notes that were not.")
     if len(new) < len(library):
-        remarks.append(f"{name}: {len(library) - len(new)} of its {len(library)} notes took part in training; left out")
+        remarks.append(f"{name}: {len(library) - len(new)} of its {len(library)} notes were trained on; left out")
     return new
 
 
-def _alarm(found: Evaluation) -> str | None:
-    active, kl = found.figures["active_units"], found.figures["kl_nats"]
-    return None if active is None or kl is None else collapsed(int(active), kl, int(found.figures["dimensions"] or 0))
+def _alarm(evaluation: Evaluation) -> str | None:
+    active, kl, dim = (evaluation.figures[name] for name in ("active_units", "kl_nats", "dimensions"))
+    return None if active is None or kl is None else collapsed(int(active), kl, int(dim or 0))
 
 
-def _mean(values: list[float | None]) -> float | None:
-    known_values = [value for value in values if value is not None]
-    return float(np.mean(known_values)) if known_values else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

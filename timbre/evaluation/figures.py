@@ -1,4 +1,4 @@
-"""What each figure of an evaluation means: the one table that the page, the command and the JSON file share."""
+"""Table of the figures of an evaluation: titles, units and meanings, for the page, the command and the JSON file."""
 
 import re
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ class Figure(NamedTuple):
     unit: str
     better: Better
     meaning: str
-    """One sentence; the formula and its source stand in the docstring of the function that computes it."""
+    """One sentence; formula and source are in the docstring of the function that computes it."""
     group: str
 
 
@@ -25,124 +25,131 @@ def _group(group: str, rows: dict[str, tuple[str, str, Better, str]]) -> dict[st
 FIGURES: dict[str, Figure] = {
     **_group("Reconstruction", {
         "reconstruction_l1_db": ("mean absolute error", "dB", "lower",
-            "Of held-out notes' spectrograms, decoded from the encoder's points; all bins and frames alike."),
-        "reconstruction_rmse_db": ("root mean square error", "dB", "lower", "Of the same."),
+            "Error of held-out notes' spectrograms, decoded from their points; mean over all bins and frames."),
+        "reconstruction_rmse_db": ("root mean square error", "dB", "lower", "The same, as a root mean square."),
         "spectral_convergence_db": ("spectral convergence of the sound", "dB", "lower",
-            "Error of decoded sounds' STFT magnitudes, relative to the recordings' norm: 0 is silence, -20 a tenth."),
+            "Error of decoded sounds' STFT magnitudes relative to the recordings' norm: 0 for silence."),
         "multi_resolution_stft": ("multi-resolution STFT distance", "", "lower",
             "Spectral convergence and log-magnitude error of the sounds at three window sizes; 0 for equal sounds."),
     }),
     **_group("Likelihood", {
         "elbo_nats": ("-ELBO", "nats per note", "lower",
-            "Upper bound of -log p(x) of held-out notes under a Gaussian likelihood of one noise level."),
-        "iwae_nats": ("-IWAE", "nats per note", "lower", "Importance-weighted bound of the same, which is tighter."),
-        "noise_level_db": ("noise level", "dB", "none", "Of that likelihood, set on the validation notes."),
+            "Upper bound on -log p(x) of held-out notes, with a Gaussian likelihood of one noise level."),
+        "iwae_nats": ("-IWAE", "nats per note", "lower", "Importance-weighted bound on the same, which is tighter."),
+        "noise_level_db": ("noise level", "dB", "none", "Width of that likelihood, taken from the validation notes."),
         "kl_nats": ("KL to the prior", "nats per note", "none",
-            "Information that a note's point carries: KL(q(z|x) || p(z)) over held-out notes."),
+            "Information in a note's point: KL(q(z|x) || p(z)), mean over held-out notes."),
         "active_units": ("active units", "dimensions", "none",
-            "Dimensions whose points vary over the notes by more than 0.01 in variance."),
-        "dimensions": ("dimensions", "", "none", "Of the space."),
+            "Dimensions in which the variance of the notes' points is above 0.01."),
+        "dimensions": ("dimensions", "", "none", "Dimensions of the space."),
     }),
     **_group("Listeners", {
         "rating_spearman": ("rank correlation with ratings", "", "higher",
-            "Spearman's, of distances in the space with listeners' dissimilarities; mean over the studies that were "
-            "not trained on."),
+            "Spearman's correlation of distances in the space with listeners' dissimilarities; mean over the studies "
+            "that were not trained on."),
         "rating_triplets": ("triplets in the listeners' order", "share", "higher",
-            "How often of two sounds that one is nearer to a third which listeners found more alike; chance is 0.5."),
-        "rating_pearson": ("correlation with ratings", "", "higher", "Pearson's, of the same distances."),
-        "rating_kendall": ("Kendall's tau-b with ratings", "", "higher", "Of the same distances."),
-        "rating_ndcg": ("NDCG of neighbours", "", "higher", "Whether the nearest are the most alike; chance is high."),
-        "rating_studies": ("studies", "", "none", "How many took part in these means."),
+            "How often the one of two sounds that listeners found more similar to a third is also the nearer one; "
+            "chance is 0.5."),
+        "rating_pearson": ("correlation with ratings", "", "higher", "Pearson's correlation of the same distances."),
+        "rating_kendall": ("Kendall's tau-b with ratings", "", "higher", "Kendall's tau-b of the same distances."),
+        "rating_ndcg": ("NDCG of neighbours", "", "higher",
+            "Whether the nearest sounds are the most similar ones; chance is about 0.8."),
+        "rating_studies": ("studies", "", "none", "Number of studies in these means."),
         "rating_spearman_trained": ("rank correlation, trained studies", "", "none",
-            "The same of studies whose ratings the space was trained on, which is no evidence."),
-        "rating_spearman_*": ("rank correlation: {}", "", "higher", "Of one study."),
-        "rating_triplets_*": ("triplets: {}", "share", "higher", "Of one study."),
+            "The same for studies whose ratings the space was trained on; this is no evidence."),
+        "rating_spearman_*": ("rank correlation: {}", "", "higher", "Spearman's correlation for one study."),
+        "rating_triplets_*": ("triplets: {}", "share", "higher", "Triplets in the listeners' order for one study."),
         "rating_p_*": ("Mantel p: {}", "", "none",
-            "Share of random relabellings of the sounds that agree as well with this study."),
+            "Share of random relabellings of the sounds that agree with this study at least as well."),
     }),
     **_group("Order", {
         "instrument_accuracy": ("instrument of the nearest note", "share", "higher",
-            "Held-out notes whose nearest training note is of their instrument, of those whose instrument was there."),
+            "Held-out notes whose nearest training note is of the same instrument, among those whose instrument was "
+            "trained on."),
         "family_accuracy": ("family of the nearest note", "share", "higher", "The same for families."),
         "instrument_silhouette": ("silhouette by instrument", "-1..1", "higher",
-            "How much nearer held-out notes are to their instrument than to the next one, across all pitches."),
+            "How much nearer held-out notes are to their own instrument than to the next one, across all pitches."),
         "instrument_silhouette_within_pitch": ("silhouette by instrument, at one pitch", "-1..1", "higher",
-            "The same among notes of nearly one pitch."),
-        "family_silhouette": ("silhouette by family", "-1..1", "higher", "The same for families."),
+            "The same among notes of nearly the same pitch."),
+        "family_silhouette": ("silhouette by family", "-1..1", "higher", "The same for families, across all pitches."),
         "instrument_probe_accuracy": ("instrument by a classifier", "share", "higher",
-            "Of held-out points, by a linear classifier of the training notes' points."),
+            "Held-out points whose instrument a linear classifier of the training notes' points predicts."),
     }),
     **_group("Pitch and dynamics", {
         "cross_pitch_consistency": ("timbre before pitch", "share", "higher",
-            "How often a note is nearer to one of its instrument at another pitch than to another instrument at its "
-            "own."),
+            "How often a note is nearer to a note of its instrument at another pitch than to another instrument at its "
+            "own pitch."),
         "pitch_probe_r2": ("pitch left in the space", "R^2", "lower",
-            "Of the note's pitch minus its instrument's mean, by the better of two probes, on held-out notes; below 0 "
-            "is nothing."),
-        "pitch_probe_linear_r2": ("pitch by a ridge regression", "R^2", "lower", "The linear probe."),
-        "pitch_probe_mlp_r2": ("pitch by a small network", "R^2", "lower", "The other probe."),
+            "How well the better of two probes predicts a held-out note's pitch minus its instrument's mean; 0 or less "
+            "means that nothing is left."),
+        "pitch_probe_linear_r2": ("pitch by a ridge regression", "R^2", "lower", "Result of the linear probe."),
+        "pitch_probe_mlp_r2": ("pitch by a small network", "R^2", "lower", "Result of the other probe."),
         "velocity_probe_r2": ("dynamics left in the space", "R^2", "none",
-            "Of the velocity, by the better of the two probes; how hard a note was played changes its timbre too."),
+            "How well the better of the two probes predicts the velocity; louder notes differ in timbre too."),
     }),
     **_group("Moving through the space", {
         "trajectory_straightness": ("straightness", "share", "higher",
-            "Chord over arc of the points that decoded steps along a line are encoded to; 1 is a line again."),
+            "Chord over arc of the points that the decoded steps of a line are encoded to; 1 for a line."),
         "trajectory_monotonicity": ("order along lines", "-1..1", "higher",
-            "Spearman's, of the steps with how far along the line their sounds are encoded to."),
+            "Spearman's correlation of the steps with the progress of their encoded sounds along the line."),
         "trajectory_unevenness": ("unevenness", "share", "lower",
-            "Variation of the spectral change from step to step along lines, in shares of its mean; 0 is even."),
+            "Variation of the spectral change from step to step along lines, relative to its mean; 0 for equal steps."),
         "axes_monotonicity": ("order along named axes", "-1..1", "higher", "Mean of the axes' own figures below."),
         "axis_*_monotonicity": ("order along {}", "-1..1", "higher",
-            "Spearman's, of the measured descriptor with the place along its axis, decoded around held-out notes."),
-        "axis_*_slope": ("slope along {}", "of the promised", "none",
-            "Change of the measured descriptor for each unit that it was asked for; 1 is as promised."),
+            "Spearman's correlation of the measured descriptor with the step along its axis, around held-out notes."),
+        "axis_*_slope": ("slope along {}", "of the requested", "none",
+            "Change of the measured descriptor for a requested change of one unit; 1 is exact."),
     }),
     **_group("Pitch of decoded notes", {
         "decoded_cents_median": ("median pitch error", "cents", "lower",
-            "Magnitude, of harmonic held-out notes decoded at their own pitch, where the meter finds a pitch."),
-        "decoded_cents_p95": ("95th percentile of it", "cents", "lower", "Octaves that the meter mistakes count too."),
-        "decoded_sure_cents_p95": ("95th percentile, where the recording is heard right", "cents", "lower",
-            "Of the notes whose recording the meter hears within 50 cents of its label, so that it can be trusted."),
-        "decoded_beyond_50_cents_share": ("beyond 50 cents", "share", "lower", "Or without a pitch for the meter."),
-        "recorded_cents_p95": ("95th percentile, recordings", "cents", "none", "Of the recordings themselves."),
+            "Absolute error of harmonic held-out notes, decoded at their own pitch, where the meter measures a pitch."),
+        "decoded_cents_p95": ("95th percentile of it", "cents", "lower",
+            "The same; octave errors of the meter are included."),
+        "decoded_sure_cents_p95": ("95th percentile, where the recording is measured right", "cents", "lower",
+            "The same for notes whose recording the meter measures within 50 cents of its label."),
+        "decoded_beyond_50_cents_share": ("beyond 50 cents", "share", "lower",
+            "Notes with a larger error, or without a clear pitch."),
+        "recorded_cents_p95": ("95th percentile, recordings", "cents", "none", "The same for the recordings."),
         "decoded_partials_cents_median": ("median pitch error by partials", "cents", "lower",
-            "Of the same notes, by the frequencies of their partials, looked for within 60 cents of the pitch."),
-        "decoded_partials_cents_p95": ("95th percentile of it", "cents", "lower", "Of the same."),
-        "decoded_partials_unfound_share": ("without clear partials", "share", "lower", "Notes that it leaves out."),
+            "Error of the same notes by the frequencies of their partials, searched within 60 cents of the pitch."),
+        "decoded_partials_cents_p95": ("95th percentile of it", "cents", "lower", "The same notes."),
+        "decoded_partials_unfound_share": ("without clear partials", "share", "lower",
+            "Notes that are left out of this error."),
         "recorded_partials_unfound_share": ("without clear partials, recordings", "share", "none",
             "The same for the recordings."),
         "recorded_beyond_50_cents_share": ("beyond 50 cents, recordings", "share", "none",
-            "The same for the recordings themselves: what the meter and the labels owe."),
+            "Recordings with a larger error or without a clear pitch: errors of the meter and of the labels."),
     }),
     **_group("Time of decoded notes", {
         "decoded_onset_median_ms": ("median onset error", "ms", "lower",
-            "Magnitude, of held-out notes decoded to sound; an onset is where the level first comes within 40 dB of "
-            "its maximum."),
-        "decoded_onset_p95_ms": ("95th percentile of it", "ms", "lower", "Of the same."),
-        "decoded_onset_worst_ms": ("largest of them", "ms", "lower", "Of the same."),
-        "decoded_onset_within_10_ms_share": ("onsets within 10 ms", "share", "higher", "Of the same."),
+            "Absolute error of held-out notes decoded to sound; the onset is where the level first comes within 40 dB "
+            "of its maximum."),
+        "decoded_onset_p95_ms": ("95th percentile of it", "ms", "lower", "The same notes."),
+        "decoded_onset_worst_ms": ("largest onset error", "ms", "lower", "The same notes."),
+        "decoded_onset_within_10_ms_share": ("onsets within 10 ms", "share", "higher", "The same notes."),
         "decoded_clicks": ("notes that click", "", "lower",
-            "Decoded harmonic notes whose crest of the second difference, in any 50 ms after the attack, stands 10 dB "
-            "above all of the recording's."),
-        "decoded_click_worst_db": ("largest excess of the crest", "dB", "lower", "Of the same."),
+            "Decoded harmonic notes whose crest of the second difference, in any 50 ms after the attack, is 10 dB "
+            "above that of the recording."),
+        "decoded_click_worst_db": ("largest excess of the crest", "dB", "lower", "The same notes."),
     }),
     **_group("Generalisation", {
         "generalisation_reconstruction_l1_db": ("mean absolute error, unseen sources", "dB", "lower",
-            "Of the notes of the folders given as held out, of which none took part in training."),
+            "Error of the notes in the folders given as held out, none of which were trained on."),
         "generalisation_family_accuracy": ("family of the nearest note, unseen sources", "share", "higher",
-            "Of those notes whose family was in training."),
-        "generalisation_reconstruction_l1_db_*": ("mean absolute error: {}", "dB", "lower", "Of one folder."),
-        "generalisation_family_accuracy_*": ("family of the nearest note: {}", "share", "higher", "Of one folder."),
+            "Those notes whose nearest training note is of their family, if that family was trained on."),
+        "generalisation_reconstruction_l1_db_*": ("mean absolute error: {}", "dB", "lower", "Notes of one folder."),
+        "generalisation_family_accuracy_*": ("family of the nearest note: {}", "share", "higher",
+            "Notes of one folder."),
     }),
 }  # fmt: skip
-"""By name; a `*` stands for the name of a study, axis or folder, and so does `{}` in its title."""
+"""By name; `*` stands for the name of a study, axis or folder, and so does `{}` in its title."""
 
 ALWAYS = tuple(name for name in FIGURES if "*" not in name)
-"""Figures that every evaluation has, None where they cannot be computed."""
+"""Figures that every evaluation has; None if they cannot be computed."""
 
 
 def describe(name: str) -> Figure:
-    """The entry of :data:`FIGURES` for a figure, with the study, axis or folder that its name holds in the title.
+    """The entry of :data:`FIGURES` for a figure; the title contains the name of its study, axis or folder.
 
     Raises:
         KeyError: if there is no such figure.
@@ -156,7 +163,7 @@ def describe(name: str) -> Figure:
 
 
 def shown(value: float | int | None, unit: str = "") -> str:
-    """A figure as text: whole numbers as they are, nats and cents to one digit, others to three; a dash for None."""
+    """A figure as text: nats and cents with one decimal, other fractions with three; a dash for None."""
     if value is None:
         return "\N{EN DASH}"
     if isinstance(value, int):
@@ -165,5 +172,5 @@ def shown(value: float | int | None, unit: str = "") -> str:
 
 
 def plain_key(text: str) -> str:
-    """A name of a study or folder as a part of a figure's name: letters, digits and underscores."""
+    """Name of a study or folder for use in a figure's name: letters, digits and underscores."""
     return re.sub(r"\W+", "_", text).strip("_") or "unnamed"

@@ -1,4 +1,4 @@
-"""How well inverters turn decoded notes into sound: what decides whether a vocoder becomes a space's own way."""
+"""Comparison of inverters on decoded notes; it decides whether a vocoder becomes the default of a space."""
 
 from collections.abc import Sequence
 
@@ -9,55 +9,52 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.data import Library
 from timbre.data.note import is_harmonic
-from timbre.evaluation._notes import EvaluatedNotes, hear, held_out, match, sample
 from timbre.evaluation.metrics.sounds import log_mel_l1, multi_resolution_stft, texture_db
+from timbre.evaluation.notes import EvaluatedNotes, held_out, match, prepare_notes, sample
 from timbre.space import Space
 
 DECIDING = ("log_mel_l1_db", "multi_resolution_stft", "pitch_over_5_cents_share", "texture_db")
-"""Figures that must not be worse, and of which one at least must be better."""
+"""Figures of which none may be worse, and at least one must be better."""
 
 
 def unseen(space: Space, library: Library, most: int = 96, seed: int = 0) -> EvaluatedNotes:
-    """Notes that took no part in the training, or validation notes where there are none.
+    """Notes that were not trained on: test notes, or validation notes if there are none.
 
     Raises:
         LibraryError: the library is not what the space was trained on.
     """
     notes = match(space.atlas, library)
-    numbers = sample(held_out(space.atlas)[1], most, seed)
-    return hear(space, [notes[space.atlas.names[number]] for number in numbers])
+    return prepare_notes(space, [notes[index] for index in sample(held_out(space.atlas)[1], most, seed)])
 
 
 @torch.no_grad()
 def compare(
-    space: Space, heard: EvaluatedNotes, inverters: Sequence[str], seed: int = 0
+    space: Space, notes: EvaluatedNotes, inverters: Sequence[str], seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Decode notes from their own points at their own controls, invert them, and compare them with their recordings.
+    """Compare recordings with their notes, decoded from their points with their controls and inverted.
 
     Args:
         space: the space.
-        heard: notes that it has not learned from.
+        notes: notes that it was not trained on.
         inverters: names.
         seed: of the inverters' noise.
 
     Returns:
-        By inverter, means over the notes: of log mel spectra's distance (dB), of the multi-resolution STFT distance, of
-        the modulations' distance (dB); and of harmonic notes the median distance from the pitch asked for (cents) and
-        the share that is more than 5 cents off or has lost its pitch.
+        By inverter, means over the notes: distances of log mel spectra (dB), multi-resolution STFT and modulations
+        (dB); and for harmonic notes the median distance from the requested pitch (cents) and the share that is more
+        than 5 cents off or has no clear pitch.
     """
-    points = torch.from_numpy(heard.points(space))
+    points = notes.points(space)
     rate = space.config.spectrogram.sample_rate
     length = round(space.config.data.duration * rate)
     rows: dict[str, list[dict[str, float]]] = {inverter: [] for inverter in inverters}
-    for number, note in enumerate(heard.notes):
-        conditions = heard.take(np.array([number])).conditions
-        pitch, recorded = float(conditions.pitch), heard.samples[number][:length]
-        spectrogram = space.model.decode_points(points[[number]], conditions)[0]
-        asked = pitch if is_harmonic(note) else np.nan
-        for inverter, found in rows.items():
+    for index, note in enumerate(notes.notes):
+        spectrogram, pitch = notes.decode(space, points, index)
+        requested = pitch if is_harmonic(note) else np.nan
+        for inverter in inverters:
             waveform = space.renderer.invert(spectrogram, pitch, length, seed, inverter)
-            found.append(likeness(recorded, waveform, rate, asked))
-    return {inverter: _means(found) for inverter, found in rows.items()}
+            rows[inverter].append(likeness(notes.samples[index][:length], waveform, rate, requested))
+    return {inverter: _means(figures) for inverter, figures in rows.items()}
 
 
 def beats(figures: dict[str, dict[str, float]], one: str, other: str) -> bool:
@@ -67,31 +64,31 @@ def beats(figures: dict[str, dict[str, float]], one: str, other: str) -> bool:
     return all(a <= b for a, b in known) and any(a < b for a, b in known)
 
 
-def likeness(recorded: np.ndarray, waveform: np.ndarray, sample_rate: int, asked: float) -> dict[str, float]:
-    """How near a decoded note is to its recording, and how far from the pitch asked for (:func:`cents_off`)."""
+def likeness(recorded: np.ndarray, waveform: np.ndarray, sample_rate: int, pitch: float) -> dict[str, float]:
+    """Distances of a decoded note from its recording, and from the requested pitch (:func:`cents_off`)."""
     return {
         "log_mel_l1_db": 20.0 * log_mel_l1(recorded, waveform, sample_rate),
         "multi_resolution_stft": multi_resolution_stft(recorded, waveform),
         "texture_db": texture_db(recorded, waveform, sample_rate),
-        "cents": cents_off(waveform, sample_rate, asked),
+        "cents": cents_off(waveform, sample_rate, pitch),
     }
 
 
-def cents_off(waveform: np.ndarray, sample_rate: int, asked: float) -> float:
-    """How far a waveform (samples,) is from a MIDI pitch: infinite where none is found, NaN where none is asked for."""
-    if np.isnan(asked):
+def cents_off(waveform: np.ndarray, sample_rate: int, pitch: float) -> float:
+    """Distance of a waveform (samples,) from a MIDI pitch, cents; infinite if it has no clear pitch, NaN for NaN."""
+    if np.isnan(pitch):
         return np.nan
-    found = measure_pitch(Audio(waveform[None], sample_rate), asked)
-    return np.inf if found is None else 100.0 * abs(found - asked)
+    measured = measure_pitch(Audio(waveform[None], sample_rate), pitch)
+    return np.inf if measured is None else 100.0 * abs(measured - pitch)
 
 
 def tuning(cents: np.ndarray) -> dict[str, float]:
-    """Of what :func:`cents_off` gives: the median of what was found, and the share beyond 5 or lost."""
-    asked = cents[~np.isnan(cents)]
-    clear = asked[np.isfinite(asked)]
+    """Median of the finite results of :func:`cents_off`, and the share of those above 5 or infinite."""
+    requested = cents[~np.isnan(cents)]
+    clear = requested[np.isfinite(requested)]
     return {
         "pitch_error_cents": float(np.median(clear)) if clear.size else np.nan,
-        "pitch_over_5_cents_share": float(np.mean(asked > 5.0)) if asked.size else np.nan,
+        "pitch_over_5_cents_share": float(np.mean(requested > 5.0)) if requested.size else np.nan,
     }
 
 

@@ -1,8 +1,8 @@
-"""How likely notes are under a model: bounds on -log p(x), one yardstick for all posteriors, in nats per note.
+"""Likelihood of notes under a model: bounds on -log p(x), comparable for all posteriors, in nats per note.
 
-The likelihood of a spectrogram given its point is Gaussian, N(x; decode(z), width^2) for every bin and frame alike,
-with one width for all notes that is taken from validation notes; the prior is the standard normal. The figures are
-densities of decibels: compare models only at one front end and duration.
+The likelihood of a spectrogram given its point is Gaussian, N(x; decode(z), width^2), with the same width for every
+bin, frame and note, taken from validation notes; the prior is the standard normal. The values are densities of
+decibels: compare models only for one spectrogram and duration.
 """
 
 import math
@@ -14,26 +14,60 @@ from torch import Tensor
 
 from timbre.errors import ConfigError, LibraryError
 from timbre.evaluation._laplace import Laplace, decoded_errors
+from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
 from timbre.models.vae import LOG_TWO_PI, VAE, Posterior, log_prior
+from timbre.space import Space
 from timbre.training.batches import Batch
+
+KL_DRAWS = 8  # from each note's posterior
 
 
 class Notes(Protocol):
-    """Anything that gives notes batch by batch, such as :class:`~timbre.training.batches.Batches`."""
+    """Anything that yields notes in batches, such as :class:`~timbre.training.batches.Batches`."""
 
     def in_order(self) -> Iterator[Batch]:
         """The batches, always in the same order."""
 
 
-def noise_level(model: VAE, batches: Notes, samples: int = 4, seed: int = 0) -> float:
-    """The width that makes notes most likely: the root mean square error of decoded samples of their posteriors, dB.
+def likelihood(
+    space: Space, held: EvaluatedNotes, valid: EvaluatedNotes, samples: int, seed: int
+) -> dict[str, float | None]:
+    """Figures -ELBO and -IWAE of held-out notes, nats per note, from the same samples, and their noise level, dB.
 
-    It is where :func:`elbo` over the same notes is lowest. Take it from validation notes, and measure others.
+    The noise level is taken from the validation notes, or from the held-out notes if there are none.
+    """
+    if not len(held):
+        return {}
+    width = noise_level(space.model, valid if len(valid) else held, seed=seed)
+    weights = log_weights(space.model, held, width, samples, seed)
+    return {
+        "noise_level_db": width,
+        "elbo_nats": -float(weights.mean()),
+        "iwae_nats": float(iwae_per_note(weights).mean()),
+    }
+
+
+@torch.no_grad()
+def kl_nats(space: Space, notes: EvaluatedNotes) -> float | None:
+    """KL(q(z|x) || N(0, 1)) per note, nats: mean of log q(z|x) - log p(z) over draws from q, which covers flows."""
+    ratios = []
+    for batch in notes.in_order():
+        posterior = space.model.posterior(batch.spectrogram, batch.conditions)
+        for _ in range(KL_DRAWS):
+            z, log_q = posterior.sample()
+            ratios.append((log_q - log_prior(z)).double())
+    return float(torch.cat(ratios).mean()) if ratios else None
+
+
+def noise_level(model: VAE, batches: Notes, samples: int = 4, seed: int = 0) -> float:
+    """Maximum-likelihood width, dB: the root mean square error of decoded samples of the notes' posteriors.
+
+    At this width :func:`elbo` of the same notes is lowest. Take it from validation notes, and measure others.
 
     Args:
         model: in eval mode.
-        batches: which notes.
+        batches: the notes.
         samples: of each note's posterior.
         seed: of the samples.
 
@@ -49,51 +83,51 @@ def log_weights(
 ) -> Tensor:
     """Log importance weights log p(x|z) + log p(z) - log q(z) of samples z of q, (notes, samples), float64, nats.
 
-    Every frame is decoded: a part of the frames would estimate log p(x|z) well, but its exponential not without a bias.
+    Every frame is decoded: a subset of the frames would estimate log p(x|z) without bias, but not its exponential.
 
     Args:
         model: in eval mode.
-        batches: which notes, in their order.
+        batches: the notes, in their order.
         width_db: standard deviation of the likelihood, dB.
-        samples: of each note; 128 of a 2 s note take most of a second on one core.
+        samples: of each note; 128 samples of a note of 2 s take almost a second on one core.
         seed: of the samples.
-        refine: 0 draws from the encoder's posterior q(z|x). More draws from a Gaussian around each note's most likely
-            point, found in so many Gauss-Newton steps from the encoder's, with the curvature that it finds there. That
-            is a bound too, of the decoder alone: what the encoder and its flows lose is the difference.
+        refine: 0 draws from the encoder's posterior q(z|x). A value above 0 draws from a Gaussian around each note's
+            most likely point, found in `refine` Gauss-Newton steps from the encoder's point, with the curvature there.
+            The result is a bound for the decoder alone; the difference is the loss due to the encoder and its flows.
 
     Raises:
         ConfigError: if the width is not above 0, or there are no samples.
         LibraryError: if there are no notes.
     """
     if not 0.0 < width_db < math.inf:
-        raise ConfigError(f"The width of the likelihood is {width_db} dB; it must be above 0.")
+        raise ConfigError(f"The width of the likelihood must be above 0 dB, got {width_db}.")
     errors, ratios = _samples(model, batches, samples, seed, width_db, refine)
     values = model.decoder.bins * model.frames
     return ratios - 0.5 * errors / width_db**2 - values * (0.5 * LOG_TWO_PI + math.log(width_db))
 
 
 def elbo(model: VAE, batches: Notes, width_db: float, samples: int = 16, seed: int = 0) -> float:
-    """The evidence bound as an upper bound on -log p(x): -E_q[log weight], nats per note; lower is better.
+    """Evidence bound as an upper bound on -log p(x): -E_q[log weight], nats per note; lower is better.
 
-    Kingma and Welling (2014, arXiv 1312.6114). Arguments and errors as for :func:`log_weights`.
+    Kingma and Welling (2014, arXiv 1312.6114). Arguments and errors are those of :func:`log_weights`.
     """
     return -float(log_weights(model, batches, width_db, samples, seed).mean())
 
 
 def iwae(model: VAE, batches: Notes, width_db: float, samples: int = 128, seed: int = 0, refine: int = 0) -> float:
-    """The importance-weighted bound on -log p(x), nats per note; lower is better.
+    """Importance-weighted bound on -log p(x), nats per note; lower is better.
 
     -log of the mean of `samples` importance weights, averaged over the notes (Burda, Grosse and Salakhutdinov 2016,
     arXiv 1509.00519). Its expectation falls with the number of samples, from that of :func:`elbo` to -log p(x). With
-    the encoder's posterior it is far from there at any number that can be afforded: notes have so many values that one
-    weight outweighs all others. With `refine` = 6, 8 and 32 samples differed by a nat where tried.
-    Arguments and errors as for :func:`log_weights`.
+    the encoder's posterior it stays far above that for any affordable number: notes have so many values that one weight
+    outweighs all others. With `refine` = 6, results with 8 and 32 samples differed by a nat in tests.
+    Arguments and errors are those of :func:`log_weights`.
     """
     return float(iwae_per_note(log_weights(model, batches, width_db, samples, seed, refine)).mean())
 
 
 def iwae_per_note(weights: Tensor) -> Tensor:
-    """The importance-weighted bound of each note, nats (notes,), from what :func:`log_weights` returns."""
+    """Importance-weighted bound of each note, nats (notes,), from the result of :func:`log_weights`."""
     return math.log(weights.shape[1]) - weights.logsumexp(1)
 
 
@@ -103,8 +137,8 @@ def _samples(
 ) -> tuple[Tensor, Tensor]:
     """Summed square errors (dB^2) and log p(z) - log q(z) of samples of each note, both (notes, samples)."""
     if samples < 1:
-        raise ConfigError(f"{samples} samples of each note were asked for; a bound takes 1 or more.")
-    found: list[tuple[Tensor, Tensor]] = []
+        raise ConfigError(f"Samples of each note must be 1 or more, got {samples}.")
+    errors, ratios = [], []
     device = model.clock.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -116,20 +150,21 @@ def _samples(
                     z, log_q = Laplace(model, own.center[0], x, controls, width_db, refine).sample(samples)
                 else:
                     z, log_q = own.sample()
-                found.append((decoded_errors(model, z, x, controls), log_prior(z).double() - log_q.double()))
-    if not found:
-        raise LibraryError("There are no notes to measure the likelihood of; give some, or hold some out in data.test.")
-    return torch.stack([square for square, _ in found]).cpu(), torch.stack([ratio for _, ratio in found]).cpu()
+                errors.append(decoded_errors(model, z, x, controls))
+                ratios.append(log_prior(z).double() - log_q.double())
+    if not errors:
+        raise LibraryError("Measuring the likelihood needs notes, got none; give some, or hold some out in data.test.")
+    return torch.stack(errors).cpu(), torch.stack(ratios).cpu()
 
 
 def _one(posterior: Posterior, row: int, samples: int) -> Posterior:
-    """The posterior of one note, as a batch of equal ones."""
+    """Posterior of one note, repeated as a batch of `samples`."""
     mean, log_std = (value[row].expand(samples, -1) for value in (posterior.mean, posterior.log_std))
     parameters = None if posterior.parameters is None else posterior.parameters[row].expand(samples, -1)
     return Posterior(mean, log_std, posterior.flow, parameters)
 
 
 def _row(conditions: Conditions, row: int) -> Conditions:
-    """The controls of one note: a batch of one, which stands for all samples and is worked out once."""
+    """Controls of one note: a batch of one that is used for all samples and computed once."""
     some = slice(row, row + 1)
     return Conditions(conditions.pitch[some], conditions.velocity[some], conditions.release[some])

@@ -1,1 +1,1 @@
-"""Reports of libraries and spaces: pages and pictures."""
+"""Reports of libraries and spaces: HTML pages and pictures."""

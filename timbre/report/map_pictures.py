@@ -1,9 +1,7 @@
-"""Pictures of maps: known sounds in a plane or a view, and descriptors of what the plane's places decode to."""
+"""Pictures of maps: library notes in a plane or a view, and descriptors of the sounds decoded on the plane."""
 
-import os
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,7 +9,7 @@ import torch
 
 from timbre.data.names import note_name
 from timbre.maps.maps import Topology, natural
-from timbre.report.pictures import _INK, _PALE, _figure, _save, name_instruments, scatter_families
+from timbre.report.pictures import INK, PALE, WIDTH, name_instruments, new_figure, scatter_families, small_figures
 from timbre.space import Atlas
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.spectral.descriptors.scales import LINEAR
@@ -20,13 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_FADED, _NATS = 0.8, 15.0  # how pale places without evidence get, and how far below it they are palest
-_SHARES = (0.5, 0.9)  # of the density, around which lines are drawn
-_EVIDENCE = "Dark line: beyond it the space has no evidence (less likely than 95 in 100 notes of instruments left out)."
+_FADED, _NATS = 0.8, 15.0  # opacity of white over points without evidence, and where below the limit it is reached
+_SHARES = (0.5, 0.9)  # of the density, enclosed by contour lines
+_EVIDENCE = "Dark line: no evidence beyond it (less likely than 95 in 100 notes of instruments left out)."
 
 
 class _Ruler(NamedTuple):
-    """How values of a descriptor are written: the unit, from the natural scale to it, and back."""
+    """Unit of a descriptor's values, and the conversions from its natural scale to the unit and back."""
 
     unit: str
     written: Callable[[np.ndarray], np.ndarray]
@@ -34,164 +32,148 @@ class _Ruler(NamedTuple):
     logarithmic: bool
 
 
-def check_pictures() -> None:
-    """Refuse to begin where pictures cannot be drawn.
+def draw_sounds(
+    coordinates: np.ndarray,
+    atlas: Atlas,
+    labels: tuple[str, str],
+    title: str = "",
+    topology: Topology | None = None,
+    isometric: bool = True,
+) -> "Figure":
+    """Draw the notes of an atlas in a plane or a view, coloured by family, with the names of instruments.
+
+    Args:
+        coordinates: of the notes, (notes, 2).
+        atlas: the notes.
+        labels: of the two axes.
+        title: written above.
+        topology: a map of the plane; its evidence and density are drawn too.
+        isometric: whether both axes have one unit.
 
     Raises:
         TimbreError: if matplotlib is missing.
     """
-    _figure(1.0, 1.0)
-
-
-def draw_sounds(
-    path: str | os.PathLike[str],
-    seen: np.ndarray,
-    atlas: Atlas,
-    labels: tuple[str, str],
-    title: str = "",
-    found: Topology | None = None,
-    isometric: bool = True,
-) -> Path:
-    """Draw known sounds in a plane or a view, coloured by family, instruments named amid them; write a PNG.
-
-    Args:
-        path: the PNG file.
-        seen: where the sounds are, (notes, 2).
-        atlas: whose sounds they are.
-        labels: of the two axes.
-        title: written above.
-        found: a map of the plane, whose evidence and density are drawn too.
-        isometric: whether both axes have one unit.
-
-    Raises:
-        TimbreError: if matplotlib is missing or the file cannot be written.
-    """
-    spans = np.ptp(seen, axis=0) if found is None else np.array([np.ptp(found.u), np.ptp(found.v)])
-    figure = _figure(9.5, 1.5 + (6.6 * _shape(*spans) if isometric else 5.5))
-    if found is not None and isometric:  # whose shape is given: a layout that does not know it cuts labels off
+    spans = np.ptp(coordinates, axis=0) if topology is None else np.array([np.ptp(topology.u), np.ptp(topology.v)])
+    figure = new_figure(WIDTH, 1.5 + (6.6 * _shape(*spans) if isometric else 5.5))
+    if topology is not None and isometric:  # with a fixed shape, the default layout cuts labels off
         figure.set_layout_engine("compressed")
     axes = figure.add_subplot()
-    if found is not None:
-        _draw_evidence(axes, found)
-    scatter_families(axes, seen, atlas.families)
-    if found is not None:
-        axes.set(xlim=_reach(found.u), ylim=_reach(found.v))
-    axes.set_aspect("equal" if isometric else "auto", adjustable="box" if found is not None else "datalim")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=_INK)
-    words = f"{len(atlas)} known sounds, coloured by family; names of instruments near their middlemost sounds."
-    if found is not None:
-        words += f" Dashed: half, and nine tenths, of their density. {_EVIDENCE}"
-    _finish(figure, axes, labels, title, words, 135)
-    name_instruments(figure, axes, seen, atlas.instruments)
-    return _save(figure, path)
+    if topology is not None:
+        _draw_evidence(axes, topology)
+    scatter_families(axes, coordinates, atlas.families)
+    if topology is not None:
+        axes.set(xlim=_edges(topology.u), ylim=_edges(topology.v))
+    axes.set_aspect("equal" if isometric else "auto", adjustable="box" if topology is not None else "datalim")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INK)
+    words = f"{len(atlas)} notes of the library, coloured by family, with the names of instruments."
+    if topology is not None:
+        words += f" Dashed: 50% and 90% of their density. {_EVIDENCE}"
+    _finish(figure, axes, labels, title, words)
+    name_instruments(figure, axes, coordinates, atlas.instruments)
+    return figure
 
 
-def draw_descriptors(path: str | os.PathLike[str], found: Topology, seen: np.ndarray, title: str = "") -> Path:
-    """Draw all descriptors of a map side by side, each on its own colour scale in its unit; write a PNG.
+def draw_descriptors(topology: Topology, coordinates: np.ndarray, title: str = "") -> "Figure":
+    """Draw all descriptors of a map side by side, each on its own colour scale in its unit.
 
     Args:
-        path: the PNG file.
-        found: the map.
-        seen: known sounds in the plane (notes, 2), drawn as small points.
+        topology: the map.
+        coordinates: library notes in the plane (notes, 2), drawn as small points.
         title: written above.
 
     Raises:
-        TimbreError: if matplotlib is missing or the file cannot be written.
+        TimbreError: if matplotlib is missing.
     """
-    count = len(found.values)
-    columns = min(3, count)
-    rows = -(-count // columns)
-    figure = _figure(4.2 * columns, 0.9 + _height(found, 3.5) * rows)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, name in zip(grid.flat, found.values, strict=False):
-        _draw_values(axes, found, name)
-        axes.scatter(seen[:, 0], seen[:, 1], s=2.0, c="white", edgecolors=_INK, linewidths=0.25, alpha=0.8)
-        axes.set_title(_heading(name), loc="left", fontsize=10, color=_INK)
-    for axes in list(grid.flat)[count:]:
-        axes.set_visible(False)
-    figure.supylabel(found.plane.labels[1], fontsize=9, color=_INK, parse_math=False)
-    for place, axes in enumerate(grid.flat):
-        if count - columns <= place < count:
-            axes.set_xlabel(found.plane.labels[0], fontsize=9, parse_math=False)
-            axes.tick_params(labelbottom=True)
-    figure.suptitle(title, x=0.01, ha="left", color=_INK, parse_math=False)
-    _caption(figure, f"{_heard(found)} Points: known sounds. {_EVIDENCE}", 62 * columns)
-    return _save(figure, path)
+    count, columns = len(topology.values), min(3, len(topology.values))
+    height = 0.9 + _height(topology, 3.5) * -(-count // columns)
+    figure, grid = small_figures(count, columns, 4.2 * columns, height, sharex=True, sharey=True)
+    for axes, name in zip(grid, topology.values, strict=True):
+        _draw_values(axes, topology, name)
+        axes.scatter(*coordinates.T, s=2.0, c="white", edgecolors=INK, linewidths=0.25, alpha=0.8)
+        axes.set_title(_heading(name), loc="left", fontsize=10, color=INK)
+    figure.supylabel(topology.plane.labels[1], fontsize=9, color=INK, parse_math=False)
+    for axes in grid[count - columns :]:
+        axes.set_xlabel(topology.plane.labels[0], fontsize=9, parse_math=False)
+        axes.tick_params(labelbottom=True)
+    figure.suptitle(title, x=0.01, ha="left", color=INK, parse_math=False)
+    _caption(figure, f"{_conditions(topology)} Points: library notes. {_EVIDENCE}", 62 * columns)
+    return figure
 
 
-def draw_descriptor(path: str | os.PathLike[str], found: Topology, name: str, atlas: Atlas, title: str = "") -> Path:
-    """Draw one descriptor of a map, with lines of equal value and the instruments' names; write a PNG.
+def draw_descriptor(topology: Topology, name: str, atlas: Atlas, title: str = "") -> "Figure":
+    """Draw one descriptor of a map, with lines of equal value and the instruments' names.
 
     Args:
-        path: the PNG file.
-        found: the map.
+        topology: the map.
         name: of a descriptor in it.
-        atlas: whose sounds are drawn as points.
+        atlas: its notes are drawn as points.
         title: written above, before the descriptor's name.
 
     Raises:
-        TimbreError: if matplotlib is missing or the file cannot be written.
+        TimbreError: if matplotlib is missing.
     """
-    figure = _figure(9.5, 1.3 + _height(found, 7.7))
+    figure = new_figure(WIDTH, 1.3 + _height(topology, 7.7))
     axes = figure.add_subplot()
-    seen = found.plane.coordinates(atlas.points)
-    _draw_values(axes, found, name, lines=True)
-    axes.scatter(seen[:, 0], seen[:, 1], s=7.0, c="white", edgecolors=_INK, linewidths=0.4, alpha=0.7)
-    words = f"{_heard(found)} Points: known sounds. Thin lines: equal values. {_EVIDENCE}"
-    _finish(figure, axes, found.plane.labels, f"{title}{_heading(name)}", words, 135)
-    name_instruments(figure, axes, seen, atlas.instruments)
-    return _save(figure, path)
+    coordinates = topology.plane.coordinates(atlas.points)
+    _draw_values(axes, topology, name, lines=True)
+    axes.scatter(*coordinates.T, s=7.0, c="white", edgecolors=INK, linewidths=0.4, alpha=0.7)
+    words = f"{_conditions(topology)} Points: library notes. Thin lines: equal values. {_EVIDENCE}"
+    _finish(figure, axes, topology.plane.labels, f"{title}{_heading(name)}", words)
+    name_instruments(figure, axes, coordinates, atlas.instruments)
+    return figure
 
 
-def _draw_values(axes: "Axes", found: Topology, name: str, lines: bool = False) -> None:
-    """The map of a descriptor on its natural scale, fading where there is no evidence, with a scale of colours."""
-    values, ruler = natural(name, found.values[name]), _ruler(name)
-    judged = values[found.evidence] if found.evidence.any() else values
-    low, high = float(judged.min()), float(judged.max())
-    extent = (*_reach(found.u), *_reach(found.v))
+def _draw_values(axes: "Axes", topology: Topology, name: str, lines: bool = False) -> None:
+    """Draw a descriptor on its natural scale, pale where there is no evidence, with a colour bar."""
+    values, ruler = natural(name, topology.values[name]), _ruler(name)
+    supported = values[topology.evidence] if topology.evidence.any() else values
+    low, high = float(supported.min()), float(supported.max())
+    extent = (*_edges(topology.u), *_edges(topology.v))
     image = axes.imshow(
         values, origin="lower", extent=extent, cmap="viridis", vmin=low, vmax=high, interpolation="nearest"
     )
-    axes.set_aspect("equal" if found.plane.isometric else "auto")
+    axes.set_aspect("equal" if topology.plane.isometric else "auto")
     ticks = _ticks(ruler, low, high)
     if lines and len(ticks) and low < high:
         drawn = axes.contour(
-            found.u, found.v, values, ticks, colors="white", linewidths=0.7, linestyles="solid", alpha=0.8
+            topology.u, topology.v, values, ticks, colors="white", linewidths=0.7, linestyles="solid", alpha=0.8
         )
         axes.clabel(drawn, fmt=dict(zip(drawn.levels, _numbers(ruler, ticks), strict=True)), fontsize=7)
     pale = np.ones((*values.shape, 4))
-    pale[..., 3] = _FADED * np.clip((found.least - found.likelihood) / _NATS, 0.0, 1.0)
+    pale[..., 3] = _FADED * np.clip((topology.least - topology.likelihood) / _NATS, 0.0, 1.0)
     axes.imshow(pale, origin="lower", extent=extent, interpolation="nearest", aspect=axes.get_aspect())
-    _line_of_evidence(axes, found)
+    _line_of_evidence(axes, topology)
     beyond = ("min" if values.min() < low else "") + ("max" if values.max() > high else "")
     extend = {"": "neither", "minmax": "both"}.get(beyond, beyond)
     bar = axes.figure.colorbar(image, ax=axes, extend=extend, pad=0.02, aspect=30)
     bar.set_ticks(list(ticks), labels=_numbers(ruler, ticks))
     bar.ax.minorticks_off()
-    bar.ax.set_title(ruler.unit, fontsize=9, loc="left", color=_INK)
+    bar.ax.set_title(ruler.unit, fontsize=9, loc="left", color=INK)
 
 
-def _line_of_evidence(axes: "Axes", found: Topology) -> None:
+def _line_of_evidence(axes: "Axes", topology: Topology) -> None:
     from matplotlib.patheffects import withStroke
 
-    if found.likelihood.min() < found.least < found.likelihood.max():
-        line = axes.contour(found.u, found.v, found.likelihood, [found.least], colors=_INK, linestyles="solid")
+    if topology.likelihood.min() < topology.least < topology.likelihood.max():
+        line = axes.contour(
+            topology.u, topology.v, topology.likelihood, [topology.least], colors=INK, linestyles="solid"
+        )
         line.set(linewidths=1.1, path_effects=[withStroke(linewidth=2.6, foreground="white", alpha=0.6)])
 
 
-def _draw_evidence(axes: "Axes", found: Topology) -> None:
-    """Grey where there is none, and lines around half and nine tenths of the density (Hyndman 1996)."""
-    grey = np.full((*found.likelihood.shape, 4), 0.55)
-    grey[..., 3] = 0.35 * np.clip((found.least - found.likelihood) / _NATS, 0.0, 1.0)
-    extent = (*_reach(found.u), *_reach(found.v))
+def _draw_evidence(axes: "Axes", topology: Topology) -> None:
+    """Draw grey where there is no evidence, and lines around 50% and 90% of the density (Hyndman 1996)."""
+    grey = np.full((*topology.likelihood.shape, 4), 0.55)
+    grey[..., 3] = 0.35 * np.clip((topology.least - topology.likelihood) / _NATS, 0.0, 1.0)
+    extent = (*_edges(topology.u), *_edges(topology.v))
     axes.imshow(grey, origin="lower", extent=extent, interpolation="bilinear", zorder=0)
-    _line_of_evidence(axes, found)
-    falling = np.sort(found.density, axis=None)[::-1]
-    held = np.cumsum(falling) / max(float(falling.sum()), 1e-300)
-    levels = sorted({float(falling[min(int(np.searchsorted(held, share)), len(held) - 1)]) for share in _SHARES})
-    levels = [level for level in levels if found.density.min() < level < found.density.max()]
+    _line_of_evidence(axes, topology)
+    falling = np.sort(topology.density, axis=None)[::-1]
+    mass = np.cumsum(falling) / max(float(falling.sum()), 1e-300)
+    levels = sorted({float(falling[min(int(np.searchsorted(mass, share)), len(mass) - 1)]) for share in _SHARES})
+    levels = [level for level in levels if topology.density.min() < level < topology.density.max()]
     if levels:
-        axes.contour(found.u, found.v, found.density, levels, colors=_PALE, linewidths=0.9, linestyles="dashed")
+        axes.contour(topology.u, topology.v, topology.density, levels, colors=PALE, linewidths=0.9, linestyles="dashed")
 
 
 def _ruler(name: str) -> _Ruler:
@@ -206,7 +188,7 @@ def _ruler(name: str) -> _Ruler:
 
 
 def _ticks(ruler: _Ruler, low: float, high: float) -> np.ndarray:
-    """Places on the natural scale of round values between two others, 4 or more where that can be."""
+    """Round values from `low` to `high`, on the natural scale; 4 or more where possible."""
     from matplotlib.ticker import MaxNLocator
 
     first, last = (float(ruler.written(np.array(end))) for end in (low, high))
@@ -221,7 +203,7 @@ def _ticks(ruler: _Ruler, low: float, high: float) -> np.ndarray:
 
 
 def _numbers(ruler: _Ruler, ticks: np.ndarray) -> list[str]:
-    """What is written at ticks, without what rounding left."""
+    """Labels of ticks, without rounding errors."""
     return [f"{value:g}".replace("-", "\N{MINUS SIGN}") for value in np.round(ruler.written(ticks), 6)]
 
 
@@ -229,37 +211,37 @@ def _heading(name: str) -> str:
     return {"attack": "attack time"}.get(name, name.replace("_", " "))
 
 
-def _heard(found: Topology) -> str:
-    pitch = "without pitch" if found.pitch is None else f"at {note_name(found.pitch)}"
-    size = f"{len(found.u)} x {len(found.v)}"
-    return f"Held notes decoded at {size} places, {pitch}; colours are even where steps sound about equally large."
+def _conditions(topology: Topology) -> str:
+    pitch = "without pitch" if topology.pitch is None else f"at {note_name(topology.pitch)}"
+    size = f"{len(topology.u)} x {len(topology.v)}"
+    return f"Sustained notes decoded at {size} points, {pitch}; equal steps of colour sound about equally large."
 
 
-def _height(found: Topology, width: float) -> float:
-    """Of a picture of the map so wide."""
-    if not found.plane.isometric:
+def _height(topology: Topology, width: float) -> float:
+    """Height of a picture of the map of this width."""
+    if not topology.plane.isometric:
         return 0.8 * width
-    return width * _shape(np.ptp(found.u), np.ptp(found.v))
+    return width * _shape(np.ptp(topology.u), np.ptp(topology.v))
 
 
 def _shape(width: float, height: float) -> float:
-    """How high a picture is for its width, within what fits a page."""
+    """Height over width of a picture, limited to what fits a page."""
     return float(np.clip(height / max(width, 1e-9), 0.4, 1.0))
 
 
-def _reach(line: np.ndarray) -> tuple[float, float]:
-    """From the outer edge of the first to that of the last place."""
+def _edges(line: np.ndarray) -> tuple[float, float]:
+    """Outer edges of the first and the last cell."""
     half = 0.5 * float(line[1] - line[0])
     return float(line[0]) - half, float(line[-1]) + half
 
 
-def _finish(figure: "Figure", axes: "Axes", labels: tuple[str, str], title: str, caption: str, width: int) -> None:
+def _finish(figure: "Figure", axes: "Axes", labels: tuple[str, str], title: str, caption: str) -> None:
     axes.set_xlabel(labels[0], parse_math=False)
     axes.set_ylabel(labels[1], parse_math=False)
-    axes.set_title(title, loc="left", color=_INK, parse_math=False)
+    axes.set_title(title, loc="left", color=INK, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
-    _caption(figure, caption, width)
+    _caption(figure, caption, 135)
 
 
 def _caption(figure: "Figure", text: str, width: int) -> None:
-    figure.supxlabel(textwrap.fill(text, width), x=0.01, ha="left", fontsize=8, color=_INK)
+    figure.supxlabel(textwrap.fill(text, width), x=0.01, ha="left", fontsize=8, color=INK)

@@ -1,33 +1,23 @@
-"""How two waveforms differ over time: clicks, attacks, texture. :mod:`timbre.evaluation.metrics.sounds` offers them."""
+"""How two waveforms differ over time: clicks and attacks. Exported by :mod:`timbre.evaluation.metrics.sounds`."""
 
 import numpy as np
-import torch
 
-from timbre.config import SpectrogramConfig
-from timbre.errors import AudioError
 from timbre.evaluation.metrics._arrays import Array, decibels, vector, vectors
-from timbre.spectral import Spectrogram
 
-_ENVELOPE = 0.005  # seconds: short beside any attack, long beside the periods of all but the lowest notes
-_ATTACK = 0.1  # seconds of a note that are looked at, from where it first comes within 40 dB of its peak
+_ENVELOPE = 0.005  # seconds: shorter than any attack, longer than the periods of all but the lowest notes
+_ATTACK = 0.1  # seconds of a note that count as its attack, from the first time within 40 dB of its peak
 _LEVELS = np.arange(-40.0, -5.0, 0.5)  # dB below the peak at which two attacks are compared
-_FINE = 0.004  # seconds: a Hann window that tells 2 ms apart
-_SEGMENT = 0.5  # seconds over which modulations are analysed
-_FRAME_RATE = 200  # Hz, of the envelopes
-_BANDS = 32
-_MODULATIONS = 4.0 * 10.0 ** (np.arange(5) / 4.0)  # Hz, edges: roughness and flutter; slower ones are the note's shape
-_AUDIBLE = 0.3  # dB of level: modulation of 5 %, about where it begins to be heard (Viemeister 1979)
-_RANGE = 60.0  # dB below the loudest that envelopes reach
-_CLICK = 0.05  # seconds: windows in which clicks are looked for
-_LOCAL = 0.01  # seconds of such a window that say how loud it is
-_FAINT = 50.0  # dB below the loudest window, from where on none is looked for
+_FINE = 0.004  # seconds: a Hann window that resolves 2 ms
+_CLICK = 0.05  # seconds of a window that is searched for clicks
+_LOCAL = 0.01  # seconds over which the local level in such a window is taken
+_FAINT = 50.0  # dB below the loudest window, from which windows are ignored
 
 
 def click_db(samples: Array) -> float:
     """Crest of the second difference in dB: its largest value over its root mean square.
 
-    A steady sound reads 3 to 12 dB whatever its brightness, noise up to about 14; a jump or a kink in the waveform
-    stands far above that. An attack does too, so compare with the original.
+    A steady sound has 3 to 12 dB whatever its brightness, noise up to about 14; a jump or a kink in the waveform has
+    far more. An attack has more too, so compare with the original.
 
     Args:
         samples: waveform (samples,).
@@ -42,9 +32,9 @@ def click_db(samples: Array) -> float:
 
 
 def click_excess_db(reference: Array, estimate: Array, sample_rate: int) -> float:
-    """How much more a note clicks than another, in dB: the difference of their highest :func:`crests_db`.
+    """How much more the estimate clicks than the reference, dB: the difference of their highest :func:`crests_db`.
 
-    Other phases alone move it by some 5 dB either way. A note that ends within 0.1 s has no clicks.
+    Different phases alone change it by about 5 dB in either direction. A note that ends within 0.1 s has no clicks.
 
     Args:
         reference: waveform (samples,).
@@ -59,11 +49,11 @@ def click_excess_db(reference: Array, estimate: Array, sample_rate: int) -> floa
 
 
 def crests_db(samples: Array, sample_rate: int) -> np.ndarray:
-    """The crest of the second difference in every 50 ms of a note, 25 ms apart, from 0.1 s after its onset on.
+    """Crests of the second difference in windows of 50 ms, 25 ms apart, from 0.1 s after the onset.
 
     The onset is where the level first comes within 40 dB of its maximum. A crest is the largest value over the root
-    mean square of the loudest 10 ms that end in the window: that of the whole window would take a note's end for a
-    click. Windows that bend 50 dB less than the strongest are left out.
+    mean square of the loudest 10 ms that end in the window: with that of the whole window, the end of a note would
+    count as a click. Windows whose second difference is 50 dB below the strongest are left out.
 
     Args:
         samples: waveform (samples,).
@@ -83,11 +73,11 @@ def crests_db(samples: Array, sample_rate: int) -> np.ndarray:
     bend, step = np.square(np.diff(after, 2)), width // 2
     power = np.lib.stride_tricks.sliding_window_view(bend, width - 2)[::step]
     strength = power.mean(1)
-    heard = strength > strength.max() * 10.0 ** (-_FAINT / 10.0)
+    audible = strength > strength.max() * 10.0 ** (-_FAINT / 10.0)
     short = round(_LOCAL * sample_rate)
     local = np.convolve(bend, np.ones(short) / short)[: bend.size]  # of the 10 ms that end there
     loudest = np.lib.stride_tricks.sliding_window_view(local, width - 2)[::step].max(1)
-    return np.asarray(10.0 * np.log10(power.max(1)[heard] / loudest[heard]))
+    return np.asarray(10.0 * np.log10(power.max(1)[audible] / loudest[audible]))
 
 
 def onset_time(samples: Array, sample_rate: int, threshold_db: float = -20.0) -> float:
@@ -108,20 +98,20 @@ def onset_time(samples: Array, sample_rate: int, threshold_db: float = -20.0) ->
 
 
 def onset_smear_ms(reference: Array, estimate: Array, sample_rate: int) -> float:
-    """How far apart the attacks of two notes lie, in ms: 0 for equal ones, the delay for a delayed one.
+    """Time difference of two attacks in ms: 0 for equal ones, the delay for a delayed one.
 
-    The attack is where the reference first comes within 40 dB of its peak, 100 ms after it, and all before. In it, each
-    sound climbs to its own highest level there; the times at which the two first reach each level from 40 to 6 dB below
-    that are compared, and their distances averaged. So energy that comes early counts by how early and how loud it is
-    (20 ms of pre-echo 30 dB down makes 6 ms), a blunted attack by how much later it climbs. Gain makes no difference.
+    The attack is all up to 100 ms after the reference first comes within 40 dB of its peak. In it, each sound climbs to
+    its own highest level; the times at which the two first reach each level from 40 to 6 dB below that are compared,
+    and the differences averaged. Early energy counts by how early and how loud it is (20 ms of pre-echo at -30 dB give
+    6 ms), a blunted attack by how much later it climbs. Gain makes no difference.
 
     Args:
-        reference: waveform (samples,), best with some silence before the note: before sample 0 nothing is seen.
+        reference: waveform (samples,), best with some silence before the note: nothing is seen before sample 0.
         estimate: of the same length.
         sample_rate: Hz.
 
     Returns:
-        ms, at most the length of what is looked at; an estimate that is silent there is as late as that.
+        ms, at most the length of the attack; an estimate that is silent there gets that length.
 
     Raises:
         AudioError: the lengths differ, fewer than 2 samples, or the reference is silent.
@@ -135,63 +125,7 @@ def onset_smear_ms(reference: Array, estimate: Array, sample_rate: int) -> float
 
 
 def _climb(power: np.ndarray) -> np.ndarray:
-    """Samples until `power` first reaches each of the levels below its maximum; all of them if it is silent."""
+    """Samples until `power` first reaches each level below its maximum; the length for silence."""
     if power.max() <= 0.0:
         return np.full(_LEVELS.size, power.size)
     return np.searchsorted(np.maximum.accumulate(power), power.max() * 10.0 ** (_LEVELS / 10.0))
-
-
-def texture_db(reference: Array, estimate: Array, sample_rate: int) -> float:
-    """Distance between the modulations of two sounds in dB: what grain, breath and beating one has and the other not.
-
-    The level (dB) of each of 32 mel bands is followed over time; its modulation spectrum between 4 and 40 Hz, in four
-    bands, is found over segments of 0.5 s and averaged in dB, so that one attack counts as one segment. The mean
-    absolute difference of these statistics is the distance (modulation power of envelopes, after McDermott and
-    Simoncelli 2011). Phase and exact course do not matter: other noise of the same kind is about 1 dB away, a texture
-    that was smoothed out many. Modulations too weak to be heard (0.3 dB) count as none; gain makes no difference.
-
-    Args:
-        reference: waveform (samples,).
-        estimate: of the same length.
-        sample_rate: Hz, 8000 or more.
-
-    Raises:
-        AudioError: the lengths differ, fewer than 2 samples, the rate is below 8000 Hz, or the reference is silent.
-    """
-    if sample_rate < 8000:
-        raise AudioError(f"The sample rate is {sample_rate} Hz; 8000 or more is wanted.")
-    first, second = (_modulations(one, sample_rate) for one in vectors(reference, estimate, least=2))
-    return float(np.abs(first - second).mean())
-
-
-def _modulations(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Modulation level in dB, (bands, modulation bands)."""
-    size, count = 2 * round(sample_rate / 86), round(_SEGMENT * _FRAME_RATE)
-    spectrogram = Spectrogram(
-        SpectrogramConfig(
-            sample_rate=sample_rate, n_fft=size, hop_length=sample_rate // _FRAME_RATE, n_mels=_BANDS, floor_db=-200.0
-        )
-    )
-    padded = np.pad(samples, (0, max(0, round(_SEGMENT * sample_rate) - samples.size)))
-    with torch.no_grad():
-        level = spectrogram(torch.from_numpy(padded.astype(np.float32))[None])[0].double().numpy()
-    level = np.maximum(level, level.max() - _RANGE)
-    segments = np.lib.stride_tricks.sliding_window_view(level, count, axis=-1)[:, :: count // 2]
-    clock = np.linspace(-1.0, 1.0, count)
-    slope = segments @ clock / (clock @ clock)
-    flat = segments - segments.mean(-1, keepdims=True) - slope[..., None] * clock
-    window = np.hanning(count)
-    power = np.square(np.abs(np.fft.rfft(flat * window))) * 2.0 / (count * np.square(window).sum())
-    edges = np.round(_MODULATIONS * _SEGMENT).astype(int)  # of cycles per segment
-    banded = np.add.reduceat(power[..., : edges[-1]], edges[:-1], axis=-1)
-    return np.asarray((10.0 * np.log10(banded + _AUDIBLE**2)).mean(1))
-
-
-def level_difference_db(reference: Array, estimate: Array) -> float:
-    """How much louder `estimate` is than `reference` (dB of RMS); -inf for silence.
-
-    Raises:
-        AudioError: the lengths differ, there are no samples, or the reference is silent.
-    """
-    energy = np.square(vectors(reference, estimate, least=1)).sum(-1)
-    return decibels(np.sqrt(energy[1] / energy[0]))

@@ -1,4 +1,4 @@
-"""How far one sound, or its spectrogram, lies from another. Arrays or tensors in, floats out."""
+"""How far one sound, or its spectrogram, is from another. Arrays or tensors in, floats out."""
 
 import numpy as np
 import torch
@@ -8,16 +8,8 @@ from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
 from timbre.evaluation.metrics._arrays import Array, decibels, pair, vectors
-from timbre.evaluation.metrics._over_time import (
-    click_db,
-    click_excess_db,
-    crests_db,
-    level_difference_db,
-    onset_smear_ms,
-    onset_time,
-    texture_db,
-)
-from timbre.evaluation.metrics._texture import noise_modulation_db
+from timbre.evaluation.metrics._modulation import noise_modulation_db, texture_db
+from timbre.evaluation.metrics._over_time import click_db, click_excess_db, crests_db, onset_smear_ms, onset_time
 from timbre.spectral import STFT, Spectrogram
 
 __all__ = [
@@ -37,6 +29,16 @@ __all__ = [
 ]
 
 
+def level_difference_db(reference: Array, estimate: Array) -> float:
+    """How much louder `estimate` is than `reference` (dB of RMS); -inf for silence.
+
+    Raises:
+        AudioError: the lengths differ, there are no samples, or the reference is silent.
+    """
+    energy = np.square(vectors(reference, estimate, least=1)).sum(-1)
+    return decibels(np.sqrt(energy[1] / energy[0]))
+
+
 def spectral_convergence_db(reference: Array, estimate: Array) -> float:
     """Spectral convergence in dB: 20 log10(||reference - estimate|| / ||reference||), Frobenius norms.
 
@@ -45,7 +47,7 @@ def spectral_convergence_db(reference: Array, estimate: Array) -> float:
         estimate: magnitudes of the same shape.
 
     Returns:
-        dB, 0 for an estimate of silence, lower is better; -inf for equal spectrograms.
+        dB, lower is better: 0 for an estimate of silence, -inf for equal spectrograms.
 
     Raises:
         AudioError: the shapes differ, or the reference is silent.
@@ -53,7 +55,7 @@ def spectral_convergence_db(reference: Array, estimate: Array) -> float:
     reference, estimate = pair(reference, estimate)
     norm = np.linalg.norm(reference)
     if norm == 0.0:
-        raise AudioError("The reference spectrogram is silent: there is no level to measure an error against.")
+        raise AudioError("The reference spectrogram must not be silent: there is no level to compare with.")
     return decibels(np.linalg.norm(reference - estimate) / norm)
 
 
@@ -63,7 +65,7 @@ def log_spectral_distance(reference: Array, estimate: Array, floor_db: float = -
     Args:
         reference: linear magnitudes (..., bins, frames), full scale 1.
         estimate: magnitudes of the same shape.
-        floor_db: softer magnitudes count as this soft.
+        floor_db: lower magnitudes are raised to this level.
 
     Raises:
         AudioError: the shapes differ.
@@ -74,7 +76,7 @@ def log_spectral_distance(reference: Array, estimate: Array, floor_db: float = -
 
 
 def log_mel_l1(reference: Array, estimate: Array, sample_rate: int, n_mels: int = 128) -> float:
-    """Mean absolute difference of log10 mel magnitudes (n_fft 1024, hop 256, floor -80 dB); 0.05 is a decibel.
+    """Mean absolute difference of log10 mel magnitudes (n_fft 1024, hop 256, floor -80 dB); 0.05 is 1 dB.
 
     Args:
         reference: waveform (samples,) or waveforms (batch, samples), full scale 1.
@@ -95,19 +97,19 @@ def log_mel_l1(reference: Array, estimate: Array, sample_rate: int, n_mels: int 
 def multi_resolution_stft(
     reference: Array, estimate: Array, sizes: tuple[int, ...] = (512, 1024, 2048), floor_db: float = -80.0
 ) -> float:
-    """Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): the mean over window sizes of two parts, added.
+    """Multi-resolution STFT distance (Yamamoto, Song and Kim 2020): a sum of two terms, averaged over window sizes.
 
-    One is the spectral convergence as a ratio of norms, || |X| - |Y| || / || |X| ||; the other the mean over all bins
+    The terms are the spectral convergence as a ratio of norms, || |X| - |Y| || / || |X| ||, and the mean over all bins
     of | ln |X| - ln |Y| |. Windows are Hann, hops a quarter of them, and a full-scale sine has magnitude 1.
 
     Args:
         reference: waveform (samples,), full scale 1.
         estimate: of the same length.
         sizes: window and FFT sizes, samples.
-        floor_db: magnitudes softer than this count as this soft in the second part; 0.115 in it is a decibel.
+        floor_db: lower magnitudes are raised to this level in the second term, where 0.115 is 1 dB.
 
     Returns:
-        0 for equal sounds; 1 or more for one that has nothing in common with the reference.
+        0 for equal sounds; 1 or more for sounds that have nothing in common.
 
     Raises:
         AudioError: the lengths differ, or the reference is silent.
@@ -122,12 +124,12 @@ def multi_resolution_stft(
 
 
 def pitch_error_cents(reference: Audio, estimate: Audio, near: float) -> float | None:
-    """How far the pitch of `estimate` lies above that of `reference`, in cents; None where either has no clear pitch.
+    """Pitch of `estimate` minus that of `reference`, cents; None if either has no clear pitch.
 
     Args:
         reference: a note.
-        estimate: another, or the same after some treatment.
-        near: expected pitch, MIDI; both are looked for within 60 cents of it.
+        estimate: another note, or the same after processing.
+        near: expected pitch, MIDI; both are searched within 60 cents of it.
     """
     first, second = measure_pitch(reference, near), measure_pitch(estimate, near)
     return None if first is None or second is None else 100.0 * (second - first)

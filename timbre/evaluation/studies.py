@@ -1,4 +1,4 @@
-"""Distances in a space beside listeners' dissimilarities, study by study."""
+"""Distances in a space compared with listeners' dissimilarities, study by study."""
 
 import os
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from timbre.evaluation.figures import plain_key
 from timbre.evaluation.metrics.agreement import Agreement, agreement, euclidean, permutation_p
 from timbre.space import Space
 
-_SHORT = {"triplet_agreement": "triplets"}  # as the figures are called
+_SHORT = {"triplet_agreement": "triplets"}  # names of the figures
 
 
 @dataclass(frozen=True)
-class Rated:
+class RatedStudy:
     """One study.
 
     Attributes:
@@ -28,9 +28,9 @@ class Rated:
         distances: in the space, (n, n).
         dissimilarities: by listeners, (n, n); NaN where a pair was not rated.
         agreement: of the two.
-        p: share of random relabellings of the sounds that agree as well.
+        p: share of random relabellings of the sounds that agree at least as well.
         trained: whether the space was trained on the ratings of this study.
-        shared: how many of the sounds or instruments took part in training ratings.
+        shared: number of the sounds or instruments whose ratings were trained on.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Rated:
 
     @property
     def key(self) -> str:
-        """The name as a part of the figures' names."""
+        """The name as used in the names of figures."""
         return plain_key(self.name)
 
     @property
     def part(self) -> str:
-        """In words, what of it took part in training."""
+        """The part of the study that was trained on, in words."""
         if self.trained:
             return "yes"
         return f"{self.shared} of {len(self.sounds)} instruments" if self.shared else "no"
@@ -61,18 +61,17 @@ class Rated:
         return self.dissimilarities[first, second][rated], self.distances[first, second][rated]
 
 
-def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> list[Rated]:
-    """Hold distances in a space against every study of some ratings.
+def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> list[RatedStudy]:
+    """Compare distances in a space with each study of some ratings.
 
-    Rated sounds are encoded at their pitch, the one that is told or the one that is measured; rated instruments lie at
-    the means of their notes in the atlas, and those that it does not have are left out. Distances are those that the
-    space was taught to mean: Euclidean over its perceptual dimensions, all unless `regularization.perceptual_dims` says
-    otherwise.
+    Rated sounds are encoded at their labelled pitch, or else at the measured one; rated instruments are at the means of
+    their notes in the atlas, and are left out if the atlas lacks them. Distances are Euclidean over the perceptual
+    dimensions of the space: all dimensions, or the first `regularization.perceptual_dims`.
 
     Args:
         space: the space.
-        source: what :func:`timbre.data.ratings.read_ratings` takes.
-        remarks: takes in what was left out.
+        source: folder or file, as :func:`timbre.data.ratings.read_ratings` takes it.
+        remarks: list that remarks on what was left out are appended to.
 
     Raises:
         TimbreError: if the ratings or their sounds cannot be read, or fewer than four instruments are in the atlas.
@@ -82,22 +81,22 @@ def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> li
     return [_rated(space, study, remarks) for study in ratings.parts]
 
 
-def _rated(space: Space, study: Study, remarks: list[str]) -> Rated:
+def _rated(space: Space, study: Study, remarks: list[str]) -> RatedStudy:
     if set(study.items) <= set(study.files):
         points = np.stack([_point(space, study, sound) for sound in study.items])
     else:
         study, points = _centroids(space, study, remarks)
     distances = euclidean(points, space.config.regularization.perceptual_dims)
-    known = space.report.get("ratings") or {}
-    items = {plain(str(item)) for item in known.get("items", ())}
-    return Rated(
+    trained = space.report.get("ratings") or {}
+    items = {plain(str(item)) for item in trained.get("items", ())}
+    return RatedStudy(
         study.name,
         study.items,
         distances,
         study.dissimilarities,
         agreement(distances, study.dissimilarities),
         permutation_p(distances, study.dissimilarities),
-        study.name in known.get("studies", ()),
+        study.name in trained.get("studies", ()),
         sum(plain(name) in items for name in study.instruments),
     )
 
@@ -111,31 +110,31 @@ def _centroids(space: Space, study: Study, remarks: list[str]) -> tuple[Study, n
     """The study of the instruments that the atlas has, and the means of their notes, (n, dim)."""
     own = np.array(space.atlas.instruments)
     try:
-        found = match_instruments(study.items, sorted(set(own.tolist())), drop=True)
+        matches = match_instruments(study.items, sorted(set(own.tolist())), drop=True)
     except LibraryError as error:
         raise LibraryError(
-            f"The study {study.name} rates {', '.join(study.items[:3])} ...: its sounds have no files in a sounds.csv, "
-            "and they are no instruments of the space; give one or the other."
+            f"The study {study.name} rates {', '.join(study.items[:3])} ...: its sounds must have files in a "
+            "sounds.csv, or be instruments of the space."
         ) from error
-    missing = [item for item in study.items if item not in found]
+    missing = [item for item in study.items if item not in matches]
     if missing:
-        remarks.append(f"{study.name}: left out, as the space does not know them: {', '.join(missing)}")
-    kept = study.pick(found)
-    return kept, np.stack([space.atlas.points[np.isin(own, found[item])].mean(0) for item in kept.items])
+        remarks.append(f"{study.name}: left out, as the space has no such instruments: {', '.join(missing)}")
+    kept = study.pick(matches)
+    return kept, np.stack([space.atlas.points[np.isin(own, matches[item])].mean(0) for item in kept.items])
 
 
-def combined(studies: Sequence[Rated]) -> dict[str, float | int | None]:
-    """Figures of all studies, and their means over those whose ratings took no part in training."""
+def combined(studies: Sequence[RatedStudy]) -> dict[str, float | int | None]:
+    """Figures of all studies, and their means over those whose ratings were not trained on."""
     unseen = [study.agreement for study in studies if not study.trained]
-    seen = [study.agreement.spearman for study in studies if study.trained]
-    found: dict[str, float | int | None] = {}
+    trained = [study.agreement.spearman for study in studies if study.trained]
+    figures: dict[str, float | int | None] = {}
     for name in ("spearman", "triplet_agreement", "pearson", "kendall", "ndcg"):
         values = [getattr(one, name) for one in unseen]
-        found[f"rating_{_SHORT.get(name, name)}"] = float(np.mean(values)) if unseen else None
-    found["rating_studies"] = len(unseen) if studies else None
-    found["rating_spearman_trained"] = float(np.mean(seen)) if seen else None
+        figures[f"rating_{_SHORT.get(name, name)}"] = float(np.mean(values)) if unseen else None
+    figures["rating_studies"] = len(unseen) if studies else None
+    figures["rating_spearman_trained"] = float(np.mean(trained)) if trained else None
     for study in studies:
-        found[f"rating_spearman_{study.key}"] = study.agreement.spearman
-        found[f"rating_triplets_{study.key}"] = study.agreement.triplet_agreement
-        found[f"rating_p_{study.key}"] = study.p
-    return found
+        figures[f"rating_spearman_{study.key}"] = study.agreement.spearman
+        figures[f"rating_triplets_{study.key}"] = study.agreement.triplet_agreement
+        figures[f"rating_p_{study.key}"] = study.p
+    return figures

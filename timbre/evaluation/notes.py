@@ -1,4 +1,4 @@
-"""The notes that an evaluation hears: of which part of the library, and as the model sees them."""
+"""Notes of an evaluation: their selection from the library, and their input to the model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from timbre.models.conditions import Conditions
 from timbre.space import Atlas, Space
 from timbre.training.batches import Batch
 
-SIZE = 16  # notes at a time
+SIZE = 16  # notes in a batch
 
 
 class Effort(NamedTuple):
-    """How much is measured."""
+    """Numbers of notes and samples that are measured."""
 
     held_out: int
     """Held-out notes that are encoded and reconstructed, and notes of each further folder."""
     known: int
-    """Training notes, and held-out points, of which neighbours and probes know."""
+    """Training notes, and held-out points, for neighbours and probes."""
     likelihood: int
     """Notes whose likelihood is bounded."""
     samples: int
-    """Of each of them, for the importance-weighted bound."""
+    """Samples of each of them, for the importance-weighted bound."""
     sounds: int
     """Notes that are decoded to sound."""
     lines: int
@@ -41,14 +41,14 @@ QUICK = Effort(96, 1500, 24, 16, 12, 8)
 
 @dataclass(frozen=True)
 class EvaluatedNotes:
-    """Some notes as the model sees them.
+    """Notes prepared for the model.
 
     Attributes:
         notes: their labels.
         spectrogram: dB, (notes, bins, frames).
         conditions: their controls.
-        samples: the sounds from the onset on, at the standard level, (notes, samples).
-        dropped: why notes could not be used, by name.
+        samples: waveforms from the onset, at the standard level, (notes, samples).
+        dropped: reasons why notes could not be used, by name.
     """
 
     notes: tuple[Note, ...]
@@ -61,14 +61,14 @@ class EvaluatedNotes:
         return len(self.notes)
 
     def take(self, chosen: np.ndarray) -> "EvaluatedNotes":
-        """Some of the notes, by number."""
+        """The notes of these indices."""
         at = torch.as_tensor(chosen, dtype=torch.long)
         controls = (getattr(self.conditions, name)[at] for name in ("pitch", "velocity", "release"))
-        notes = tuple(self.notes[int(number)] for number in chosen)
+        notes = tuple(self.notes[int(index)] for index in chosen)
         return EvaluatedNotes(notes, self.spectrogram[at], Conditions(*controls), self.samples[chosen], self.dropped)
 
     def in_order(self) -> Iterator[Batch]:
-        """The notes in small batches, as :class:`timbre.training.batches.Batches` gives them."""
+        """The notes in small batches, as :class:`timbre.training.batches.Batches` yields them."""
         for start in range(0, len(self), SIZE):
             rows = np.arange(start, min(start + SIZE, len(self)))
             part = self.take(rows)
@@ -76,14 +76,21 @@ class EvaluatedNotes:
 
     @torch.no_grad()
     def points(self, space: Space) -> np.ndarray:
-        """Their points, (notes, dim)."""
-        found = [space.model.points(b.spectrogram, b.conditions).numpy() for b in self.in_order()]
-        return np.concatenate([np.zeros((0, space.dim), np.float32), *found])
+        """Points of the notes, (notes, dim)."""
+        points = [space.model.points(b.spectrogram, b.conditions).numpy() for b in self.in_order()]
+        return np.concatenate([np.zeros((0, space.dim), np.float32), *points])
+
+    @torch.no_grad()
+    def decode(self, space: Space, points: np.ndarray, index: int) -> tuple[Tensor, float]:
+        """Spectrogram (bins, frames) of one note, decoded from its point with its controls, and its pitch."""
+        conditions = self.take(np.array([index])).conditions
+        decoded = space.model.decode_points(torch.from_numpy(points[[index]]), conditions)
+        return decoded[0], float(conditions.pitch)
 
 
-def hear(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
-    """Read notes by the one way from file to model; those that cannot be used are named in `dropped`."""
-    kept, pictures, samples, controls, dropped = [], [], [], [], {}
+def prepare_notes(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
+    """Read notes and transform them as training does; notes that cannot be used are listed in `dropped`."""
+    kept, spectrograms, samples, controls, dropped = [], [], [], [], {}
     for note in notes:
         try:
             prepared = prepare(note.audio(), space.config, note.pitch, note.velocity)
@@ -93,63 +100,63 @@ def hear(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
         example = complete(prepared, transform([prepared], space.spectrogram, space.config)[0], space.config)
         kept.append(note)
         samples.append(prepared.samples)
-        pictures.append(example.spectrogram)
+        spectrograms.append(example.spectrogram)
         controls.append((example.pitch, example.velocity, example.release))
     columns = torch.tensor(controls, dtype=torch.float32).reshape(-1, 3).T
     shape = (space.config.spectrogram.bins, space.config.note_frames)
-    spectrogram = torch.from_numpy(np.stack(pictures)) if kept else torch.zeros(0, *shape)
+    spectrogram = torch.from_numpy(np.stack(spectrograms)) if kept else torch.zeros(0, *shape)
     return EvaluatedNotes(tuple(kept), spectrogram, Conditions(*columns), np.array(samples), dropped)
 
 
-def match(atlas: Atlas, library: Library) -> dict[str, Note]:
-    """The notes of the atlas, by name.
+def match(atlas: Atlas, library: Library) -> list[Note]:
+    """The library's note for each note of the atlas, in its order.
 
     Raises:
         LibraryError: if the library lacks some, or has others under their names.
     """
-    found = {note.name: note for note in library}
+    by_name = {note.name: note for note in library}
     missing = [
         name
         for name, instrument in zip(atlas.names, atlas.instruments, strict=True)
-        if name not in found or found[name].instrument != instrument
+        if name not in by_name or by_name[name].instrument != instrument
     ]
     if not len(atlas):
-        raise LibraryError("The space knows no notes: its atlas is empty, and nothing can be measured of it.")
+        raise LibraryError("An evaluation needs a space with notes, but its atlas is empty.")
     if missing:
         raise LibraryError(
-            f"{library.root} is not what the space was trained on: {len(missing)} of the {len(atlas)} notes of the "
-            f"space are not in it, such as {missing[0]}; give the library that it was trained on."
+            f"{library.root} must be the library that the space was trained on, but {len(missing)} of the {len(atlas)} "
+            f"notes of the space are not in it, such as {missing[0]}; give the library that it was trained on."
         )
-    return {name: found[name] for name in atlas.names}
+    return [by_name[name] for name in atlas.names]
 
 
-def only(atlas: Atlas, library: Library) -> Atlas:
-    """The atlas without those held-out notes that a part of the library has not.
+def restrict(atlas: Atlas, library: Library) -> Atlas:
+    """The atlas without the held-out notes that are not in a part of the library.
 
     Raises:
         LibraryError: if no held-out note is in that part.
     """
-    numbers = held_out(atlas)[1]
+    indices = held_out(atlas)[1]
     names = {note.name for note in library}
-    there = np.array([atlas.names[number] in names for number in numbers], bool)
-    if not there.any():
+    included = np.array([atlas.names[index] in names for index in indices], bool)
+    if not included.any():
         raise LibraryError(
-            f"None of the {len(library)} notes of {library.root.name} was held out in training; name a part of the "
-            "library that has such notes."
+            f"None of the {len(library)} notes of {library.root.name} was held out in training; give a part of the "
+            "library that has held-out notes."
         )
-    return atlas.take(np.setdiff1d(np.arange(len(atlas)), numbers[~there]))
+    return atlas.take(np.setdiff1d(np.arange(len(atlas)), indices[~included]))
 
 
 def held_out(atlas: Atlas) -> tuple[str, np.ndarray]:
-    """The part that took no part in training, and numbers of its notes: test, else valid, else none."""
+    """The split that was not trained on (test, else valid, else none), and the indices of its notes."""
     splits = np.array(atlas.splits)
     for part in ("test", "valid"):
-        numbers = np.flatnonzero(splits == part)
-        if numbers.size:
-            return part, numbers
+        indices = np.flatnonzero(splits == part)
+        if indices.size:
+            return part, indices
     return "none", np.zeros(0, np.int64)
 
 
-def sample(numbers: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """At most so many of the numbers, in a random order that the seed decides."""
-    return np.random.default_rng(seed).permutation(numbers)[:most]
+def sample(indices: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most `most` of the indices, in random order."""
+    return np.random.default_rng(seed).permutation(indices)[:most]

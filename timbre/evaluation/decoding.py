@@ -1,0 +1,235 @@
+"""Reconstruction of held-out notes: errors of decoded spectrograms and sounds, and of their pitch and time."""
+
+import importlib.util
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from timbre.audio import Audio
+from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
+from timbre.data.note import is_harmonic
+from timbre.evaluation.metrics.sounds import (
+    click_excess_db,
+    multi_resolution_stft,
+    onset_time,
+    spectral_convergence_db,
+)
+from timbre.evaluation.notes import EvaluatedNotes
+from timbre.space import Space
+from timbre.spectral import STFT
+
+_CLEAR = 0.5  # SwiftF0's confidence above which a frame has a pitch
+_FEWEST = 3  # frames with a pitch
+_ONSET = -40.0  # dB of the maximum
+_CLICKS = 10.0  # dB: twice the effect of different phases alone
+
+Meter = Callable[[Audio, float], float | None]
+"""Measures the MIDI pitch of a sound, given the expected one; None if it has no clear pitch."""
+
+
+class Reconstruction(NamedTuple):
+    """A note and its reconstruction, as spectrograms (bins, frames) in dB."""
+
+    name: str
+    original: np.ndarray
+    decoded: np.ndarray
+
+
+class DecodingErrors(NamedTuple):
+    """Errors of each note's decoded spectrogram."""
+
+    l1_db: np.ndarray
+    """Mean absolute error, (notes,)."""
+    mse_db2: np.ndarray
+    """Mean square error, (notes,)."""
+
+    def figures(self) -> dict[str, float | None]:
+        """Mean absolute and root mean square error over the notes."""
+        if not len(self.l1_db):
+            return {}
+        return {
+            "reconstruction_l1_db": float(self.l1_db.mean()),
+            "reconstruction_rmse_db": float(np.sqrt(self.mse_db2.mean())),
+        }
+
+
+@torch.no_grad()
+def errors(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> DecodingErrors:
+    """Errors of notes decoded from points (notes, dim), over all bins and frames, as in the report of a training."""
+    absolute, square = [np.zeros(0)], [np.zeros(0)]
+    for batch in notes.in_order():
+        decoded = space.model.decode_points(torch.from_numpy(points[batch.rows]), batch.conditions)
+        difference = decoded - batch.spectrogram
+        absolute.append(difference.double().abs().mean((1, 2)).numpy())
+        square.append(difference.double().square().mean((1, 2)).numpy())
+    return DecodingErrors(np.concatenate(absolute), np.concatenate(square))
+
+
+class DecodedSounds(NamedTuple):
+    """Comparison of decoded sounds with recordings."""
+
+    figures: dict[str, float | int | None]
+    examples: list[Reconstruction]
+    """A few notes, recorded and decoded to sound."""
+    meter: str
+    """Name of the pitch meter."""
+
+
+@torch.no_grad()
+def decode_sounds(
+    space: Space, notes: EvaluatedNotes, points: np.ndarray, seed: int, examples: int = 4
+) -> DecodedSounds:
+    """Decode notes to sound from their points, with their own pitch, velocity and release, and compare.
+
+    The sounds are made by the inverter of the space. Spectral convergence and the STFT distance are means over the
+    notes. Pitch and clicks are measured on harmonic notes. A pitch error is the absolute difference from the requested
+    pitch, an onset error that from the recording's onset.
+    """
+    rate = space.config.spectrogram.sample_rate
+    length = round(space.config.data.duration * rate)
+    decoded = [space.renderer.invert(*notes.decode(space, points, index), length, seed) for index in range(len(notes))]
+    recorded = [samples[:length] for samples in notes.samples]
+    name, meter = pitch_meter()
+    pitched = [n for n, note in enumerate(notes.notes) if is_harmonic(note) and notes.conditions.pitch[n].isfinite()]
+    requested = notes.conditions.pitch[pitched].double().numpy()
+    both = [[Audio(waves[n], rate) for n in pitched] for waves in (decoded, recorded)]
+    figures = (
+        _likeness(recorded, decoded, space.config.spectrogram.n_fft)
+        | _in_tune(*(_cents(sounds, requested, meter) for sounds in both))
+        | _by_partials(*(_cents(sounds, requested, measure_pitch) for sounds in both))
+        | _on_time(recorded, decoded, rate)
+        | _clicks([(recorded[n], decoded[n]) for n in pitched], rate)
+    )
+    chosen = _varied(notes, examples)
+    spectra = [
+        [space.spectrogram(torch.from_numpy(w[n][None]))[0].numpy() for w in (recorded, decoded)] for n in chosen
+    ]
+    pairs = [Reconstruction(notes.notes[n].name, *pair) for n, pair in zip(chosen, spectra, strict=True)]
+    return DecodedSounds(figures, pairs, name)
+
+
+def _varied(notes: EvaluatedNotes, count: int) -> list[int]:
+    """Indices of `count` notes, of different families first."""
+    seen: dict[str | None, int] = {}
+    ranks = []
+    for note in notes.notes:
+        ranks.append(seen.get(note.family, 0))
+        seen[note.family] = ranks[-1] + 1
+    return sorted(range(len(notes)), key=lambda index: (ranks[index], index))[:count]
+
+
+def _likeness(recorded: list[np.ndarray], decoded: list[np.ndarray], n_fft: int) -> dict[str, float | None]:
+    stft = STFT(n_fft, n_fft // 4)
+    convergence, distance = [], []
+    for pair in zip(recorded, decoded, strict=True):
+        convergence.append(spectral_convergence_db(*(stft(torch.from_numpy(wave[None])).abs() for wave in pair)))
+        distance.append(multi_resolution_stft(*pair))
+    return {
+        "spectral_convergence_db": float(np.mean(convergence)) if convergence else None,
+        "multi_resolution_stft": float(np.mean(distance)) if distance else None,
+    }
+
+
+def _in_tune(decoded: np.ndarray, recorded: np.ndarray) -> dict[str, float | None]:
+    sure = np.abs(recorded) <= 50.0
+    return {
+        "decoded_cents_median": _median(decoded),
+        "decoded_cents_p95": _p95(decoded),
+        "decoded_sure_cents_p95": _p95(decoded[sure]),
+        "decoded_beyond_50_cents_share": _share(~(np.abs(decoded) <= 50.0)),
+        "recorded_cents_p95": _p95(recorded),
+        "recorded_beyond_50_cents_share": _share(~sure),
+    }
+
+
+def _by_partials(decoded: np.ndarray, recorded: np.ndarray) -> dict[str, float | None]:
+    return {
+        "decoded_partials_cents_median": _median(decoded),
+        "decoded_partials_cents_p95": _p95(decoded),
+        "decoded_partials_unfound_share": _share(np.isnan(decoded)),
+        "recorded_partials_unfound_share": _share(np.isnan(recorded)),
+    }
+
+
+def _median(cents: np.ndarray) -> float | None:
+    """Median of the magnitudes of the finite values; None if there are none."""
+    measured = np.abs(cents[np.isfinite(cents)])
+    return float(np.median(measured)) if measured.size else None
+
+
+def _p95(cents: np.ndarray) -> float | None:
+    measured = np.abs(cents[np.isfinite(cents)])
+    return float(np.quantile(measured, 0.95)) if measured.size else None
+
+
+def _share(condition: np.ndarray) -> float | None:
+    return float(np.mean(condition)) if condition.size else None
+
+
+def _on_time(recorded: list[np.ndarray], decoded: list[np.ndarray], rate: int) -> dict[str, float | None]:
+    onsets = [[onset_time(wave, rate, _ONSET) for wave in pair] for pair in zip(recorded, decoded, strict=True)]
+    if not onsets:
+        return {}
+    error = 1000.0 * np.abs(np.diff(np.array(onsets), axis=1))
+    return {
+        "decoded_onset_median_ms": float(np.median(error)),
+        "decoded_onset_p95_ms": float(np.quantile(error, 0.95)),
+        "decoded_onset_worst_ms": float(error.max()),
+        "decoded_onset_within_10_ms_share": float(np.mean(error <= 10.0)),
+    }
+
+
+def _clicks(pairs: list[tuple[np.ndarray, np.ndarray]], rate: int) -> dict[str, float | int | None]:
+    """Figures of pairs of a recorded and a decoded note."""
+    if not pairs:
+        return {}
+    excess = [click_excess_db(*pair, rate) for pair in pairs]
+    return {"decoded_clicks": sum(one > _CLICKS for one in excess), "decoded_click_worst_db": max(excess)}
+
+
+def _cents(sounds: list[Audio], requested: np.ndarray, meter: Meter) -> np.ndarray:
+    """Measured minus requested pitch, cents; NaN where there is no clear pitch."""
+    measured = [meter(sound, float(pitch)) for sound, pitch in zip(sounds, requested, strict=True)]
+    return 100.0 * (np.array([np.nan if pitch is None else pitch for pitch in measured]) - requested)
+
+
+def pitch_meter() -> tuple[str, Meter]:
+    """SwiftF0 (Nieradzik 2025) if it is installed, else librosa's pYIN (Mauch and Dixon 2014); with its name.
+
+    Both analyse the second after the loudest moment; the pitch is the median over the frames that have one.
+    """
+    return ("SwiftF0", _swift()) if importlib.util.find_spec("swift_f0") else ("pYIN", _pyin)
+
+
+def _swift() -> Meter:
+    from swift_f0 import SwiftF0
+
+    detector = SwiftF0(threads=1)
+
+    def meter(audio: Audio, near: float) -> float | None:
+        result = detector.detect(_second(audio).resample(16000).samples[0], 16000)
+        return _median_pitch(result.pitch_hz, result.confidence >= _CLEAR)
+
+    return meter
+
+
+def _pyin(audio: Audio, near: float) -> float | None:
+    """Search within an octave and a half: several times faster, and octave errors still show."""
+    import librosa
+
+    part, hertz = _second(audio).resample(22050), midi_to_hz(near)
+    low, high = max(26.0, hertz / 2.9), min(5000.0, hertz * 2.9)
+    pitches, voiced, _ = librosa.pyin(part.samples[0], fmin=low, fmax=high, sr=22050, frame_length=4096)
+    return _median_pitch(pitches, voiced)
+
+
+def _second(audio: Audio) -> Audio:
+    start = int(np.argmax(np.abs(audio.samples[0])))
+    start = min(start, max(0, audio.samples.shape[1] - audio.sample_rate))
+    return Audio(audio.samples[:, start : start + audio.sample_rate], audio.sample_rate)
+
+
+def _median_pitch(hertz: np.ndarray, voiced: np.ndarray) -> float | None:
+    return hz_to_midi(float(np.median(hertz[voiced]))) if np.count_nonzero(voiced) >= _FEWEST else None
