@@ -12,7 +12,7 @@ from PIL import Image
 
 import timbre
 from timbre.data.note import is_harmonic
-from timbre.evaluation._notes import EvaluatedNotes
+from timbre.evaluation.notes import EvaluatedNotes
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 

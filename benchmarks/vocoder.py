@@ -37,9 +37,9 @@ from timbre.config import SpectrogramConfig
 from timbre.data import Note
 from timbre.data.note import is_harmonic
 from timbre.errors import ConfigError
-from timbre.evaluation._notes import EvaluatedNotes
 from timbre.evaluation.inverters import cents_off, likeness, tuning, unseen
 from timbre.evaluation.metrics import sounds as metrics
+from timbre.evaluation.notes import EvaluatedNotes
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 

@@ -9,8 +9,8 @@ from _tables import AIMS, aims_table, figures_table, ratings_table, table
 
 import timbre
 from timbre.config import Config
-from timbre.evaluation._notes import FULL
 from timbre.evaluation.figures import describe, shown
+from timbre.evaluation.notes import FULL
 from timbre.models.regularizers.axes import describe_axes
 from timbre.space import Space
 

@@ -16,8 +16,8 @@ from _sources import sources
 
 import timbre
 from timbre.data import Library
-from timbre.evaluation import _notes
-from timbre.evaluation._sounds import errors
+from timbre.evaluation import notes
+from timbre.evaluation.decoding import errors
 from timbre.files import write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
@@ -91,8 +91,8 @@ def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: s
 def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
     """What float16 costs on held-out notes: errors of both in dB, and how far points move."""
     named = {note.name: note for note in library}
-    numbers = _notes.sample(_notes.held_out(full.atlas)[1], _notes.FULL.held_out, 0)
-    heard = _notes.hear(full, [named[full.atlas.names[number]] for number in numbers])
+    numbers = notes.sample(notes.held_out(full.atlas)[1], notes.FULL.held_out, 0)
+    heard = notes.prepare_notes(full, [named[full.atlas.names[number]] for number in numbers])
     points = [space.atlas.points[:0] if not len(heard) else heard.points(space) for space in (full, half)]
     shift = np.linalg.norm(points[1] - points[0], axis=1)
     error = [float(errors(space, heard, own).l1_db.mean()) for space, own in zip((full, half), points, strict=True)]
@@ -161,7 +161,7 @@ def evaluated(out: Path, target: Path, part: str, ratings: list[Path]) -> dict[s
 def held_out(space: Space, library: Library) -> int:
     """How many held-out notes of the space a part of the library has."""
     names = {note.name for note in library}
-    return sum(space.atlas.names[number] in names for number in _notes.held_out(space.atlas)[1])
+    return sum(space.atlas.names[number] in names for number in notes.held_out(space.atlas)[1])
 
 
 def check_size(target: Path) -> None:

@@ -127,8 +127,8 @@ class TestScan:
         assert sorted(path.name for path in written.iterdir()) == ["library.json", "report.html"]
         library = timbre.scan(written / "library.json")
         assert library.notes == timbre.scan(few_notes).divided().notes
-        run("scan", few_notes, "--page", "md", "--split-by", "instrument", "--split-seed", "3")
-        assert (written / "report.md").is_file()
+        assert run("scan", few_notes, "--page", "md")[0] == 1
+        run("scan", few_notes, "--page", "none", "--split-by", "instrument", "--split-seed", "3")
         assert timbre.scan(written / "library.json").division == Division("instrument", 0.1, 0.1, 3)
 
     def test_json_holds_every_note_and_every_dropped_file(self, run, few_notes, tmp_path):

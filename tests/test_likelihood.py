@@ -181,7 +181,7 @@ def test_no_samples_and_no_notes_are_refused() -> None:
     nothing = Given(net)
     nothing.x = nothing.x[:0]
     nothing.in_order = lambda: iter(())  # type: ignore[method-assign]
-    with pytest.raises(LibraryError, match="no notes"):
+    with pytest.raises(LibraryError, match="needs notes, got none"):
         noise_level(net, nothing)
 
 

@@ -9,7 +9,9 @@ from sklearn.decomposition import PCA
 
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
-from timbre.report.pictures import Pair, draw_space, draw_spectrograms, principal_plane, scatter_families
+from timbre.evaluation.decoding import Reconstruction
+from timbre.report.evaluation_pictures import draw_spectrograms
+from timbre.report.pictures import draw_space, principal_plane, save_png, scatter_families
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 40), dim=st.integers(2, 12))
@@ -29,7 +31,7 @@ def test_turning_the_points_round_turns_the_picture_round():
 def test_few_points_or_dimensions_will_do(tmp_path, shape):
     points = np.random.default_rng(0).standard_normal(shape)
     assert principal_plane(points).points.shape == (shape[0], 2)
-    path = draw_space(tmp_path / "space.png", points, [None] * shape[0], ["oboe"] * shape[0])
+    path = save_png(draw_space(points, [None] * shape[0], ["oboe"] * shape[0]), tmp_path / "space.png")
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
@@ -53,12 +55,12 @@ def test_no_two_families_look_alike_and_small_ones_are_not_hidden(count):
 def test_spectrograms_are_drawn_on_either_scale(tmp_path, kind):
     config = SpectrogramConfig(kind=kind)
     picture = np.full((config.bins, 9), -40.0)
-    path = draw_spectrograms(tmp_path / "pair.png", [Pair("oboe-A4", picture, picture)], config)
+    path = save_png(draw_spectrograms([Reconstruction("oboe-A4", picture, picture)], config), tmp_path / "pair.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     assert [file.name for file in tmp_path.iterdir()] == ["pair.png"]
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(TimbreError, match="cannot be written"):
-        draw_space(tmp_path / "none" / "space.png", np.zeros((3, 2)), ["a"] * 3)
+        save_png(draw_space(np.zeros((3, 2)), ["a"] * 3), tmp_path / "none" / "space.png")
     assert not list(tmp_path.iterdir())

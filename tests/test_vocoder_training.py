@@ -15,9 +15,9 @@ from timbre.config import SpectrogramConfig, VocoderConfig
 from timbre.data import Library
 from timbre.data.storage import save_library
 from timbre.errors import CheckpointError, ConfigError, DeviceError, LibraryError, TrainingError
-from timbre.evaluation._notes import hear
 from timbre.evaluation.inverters import DECIDING, beats, compare, unseen
 from timbre.evaluation.metrics.sounds import log_mel_l1
+from timbre.evaluation.notes import prepare_notes
 from timbre.paths import Path
 from timbre.playback.controls import middle
 from timbre.playback.engine.engine import Engine
@@ -41,7 +41,7 @@ def test_decoded_notes_are_what_the_space_decodes(decoded: DecodedNotes, tiny_sp
     assert decoded.magnitude.shape == decoded.tones.shape == (24, tiny_space.config.note_frames, SIZE // 2 + 1)
     assert 0 < decoded.held_out.sum() < 24
     first = next(n for n, p in zip(some_notes, some_notes.parts(tiny_space.config.data), strict=True) if p != "test")
-    heard = hear(tiny_space, [first])
+    heard = prepare_notes(tiny_space, [first])
     assert float(heard.conditions.pitch) == decoded.pitch[0]
     made = tiny_space.model.decode_points(torch.from_numpy(heard.points(tiny_space)), heard.conditions)
     expected = tiny_space.spectrogram.magnitude(made)[0].detach().numpy()

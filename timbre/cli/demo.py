@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from timbre.audio import Audio
     from timbre.data import Library, Note
-    from timbre.report.pictures import Pair
+    from timbre.evaluation.decoding import Reconstruction
     from timbre.space import Space
 
     N = TypeVar("N", Note, "_Guide")
@@ -143,9 +143,9 @@ def _middle(space: "Space", notes: list[_Guide]) -> "np.ndarray":
     return np.mean([space.atlas[note.name] for note in notes], axis=0)
 
 
-def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> list["Pair"]:
+def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> list["Reconstruction"]:
     """Each note beside what the space makes of its point, as files; their spectrograms for the picture."""
-    from timbre.report.pictures import Pair
+    from timbre.evaluation.decoding import Reconstruction
 
     settings = space.config
     pairs = []
@@ -158,7 +158,7 @@ def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> li
         sounds = {"original": _at_level(original), "decoded": _at_level(decoded)}
         for kind, sound in sounds.items():
             save_sound(out / "reconstructions" / f"{note.name}.{kind}.wav", sound)
-        pairs.append(Pair(note.name, *(_spectrogram(space, sound) for sound in sounds.values())))
+        pairs.append(Reconstruction(note.name, *(_spectrogram(space, sound) for sound in sounds.values())))
     return pairs
 
 
@@ -177,26 +177,29 @@ def _write_new_sound(space: "Space", coordinates: str, path: Path) -> None:
     save_sound(path, _at_level(space.decode(point, pitch=60, velocity=0.8, duration=2.0)))
 
 
-def _draw(space: "Space", pairs: "list[Pair] | None", out: Path) -> None:
+def _draw(space: "Space", pairs: "list[Reconstruction] | None", out: Path) -> None:
     """The known sounds; recorded and decoded notes, or where there are none what the places between sound like."""
-    from timbre.report.pictures import draw_space, draw_spectrograms
+    from timbre.report.evaluation_pictures import draw_spectrograms
+    from timbre.report.pictures import draw_space, save_png
 
     atlas = space.atlas
     title = f"{len(atlas)} sounds of {len(set(atlas.instruments))} instruments in {space.dim} dimensions"
-    print(draw_space(out / "space.png", atlas.points, atlas.families, atlas.instruments, title))
+    print(save_png(draw_space(atlas.points, atlas.families, atlas.instruments, title), out / "space.png"))
     if pairs is None:
         _draw_map(space, out / "descriptors.png")
     else:
-        print(draw_spectrograms(out / "spectrograms.png", pairs[:_PICTURED], space.config.spectrogram))
+        print(save_png(draw_spectrograms(pairs[:_PICTURED], space.config.spectrogram), out / "spectrograms.png"))
 
 
 def _draw_map(space: "Space", file: Path) -> None:
     from timbre.maps.maps import SIX, topology
     from timbre.maps.planes import plane
     from timbre.report.map_pictures import draw_descriptors
+    from timbre.report.pictures import save_png
 
     found = topology(space, plane(space, []), SIX, _COARSE, 57.0, 0.8)
-    print(draw_descriptors(file, found, found.plane.coordinates(space.atlas.points), "What places sound like"))
+    figure = draw_descriptors(found, found.plane.coordinates(space.atlas.points), "Descriptors of the space")
+    print(save_png(figure, file))
 
 
 def _spectrogram(space: "Space", audio: "Audio") -> "np.ndarray":

@@ -89,7 +89,7 @@ def draw_descriptors(topology: Topology, coordinates: np.ndarray, title: str = "
     figure, grid = small_figures(count, columns, 4.2 * columns, height, sharex=True, sharey=True)
     for axes, name in zip(grid, topology.values, strict=True):
         _draw_values(axes, topology, name)
-        axes.scatter(*coordinates.T, s=2.0, c="white", edgecolors=INK, linewidths=0.25, alpha=0.8)
+        axes.scatter(coordinates[:, 0], coordinates[:, 1], s=2.0, c="white", edgecolors=INK, linewidths=0.25, alpha=0.8)
         axes.set_title(_heading(name), loc="left", fontsize=10, color=INK)
     figure.supylabel(topology.plane.labels[1], fontsize=9, color=INK, parse_math=False)
     for axes in grid[count - columns :]:
@@ -116,7 +116,7 @@ def draw_descriptor(topology: Topology, name: str, atlas: Atlas, title: str = ""
     axes = figure.add_subplot()
     coordinates = topology.plane.coordinates(atlas.points)
     _draw_values(axes, topology, name, lines=True)
-    axes.scatter(*coordinates.T, s=7.0, c="white", edgecolors=INK, linewidths=0.4, alpha=0.7)
+    axes.scatter(coordinates[:, 0], coordinates[:, 1], s=7.0, c="white", edgecolors=INK, linewidths=0.4, alpha=0.7)
     words = f"{_conditions(topology)} Points: library notes. Thin lines: equal values. {_EVIDENCE}"
     _finish(figure, axes, topology.plane.labels, f"{title}{_heading(name)}", words)
     name_instruments(figure, axes, coordinates, atlas.instruments)

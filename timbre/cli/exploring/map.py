@@ -63,7 +63,7 @@ def map(  # noqa: A001, the command's name
     """
     from timbre.maps.embedding import check_views
     from timbre.maps.maps import SIX, topology
-    from timbre.report.map_pictures import check_pictures
+    from timbre.report.pictures import check_pictures
     from timbre.space.names import find_space
 
     check_pictures()
@@ -99,16 +99,17 @@ def _draw(space: "Space", found: "Topology", folder: Path, name: str) -> None:
     """Pictures and data of a map."""
     from timbre.maps.map_files import write_map, write_sounds
     from timbre.report.map_pictures import draw_descriptor, draw_descriptors, draw_sounds
+    from timbre.report.pictures import save_png
 
     plane, atlas, names = found.plane, space.atlas, list(found.values)
     seen = plane.coordinates(atlas.points)
     files = [*write_map(folder, found), write_sounds(folder / "sounds.csv", atlas, seen, plane)]
     title, isometric = f"{name}: known sounds", plane.isometric
-    files += [draw_sounds(folder / "sounds.png", seen, atlas, plane.labels, title, found, isometric)]
+    files += [save_png(draw_sounds(seen, atlas, plane.labels, title, found, isometric), folder / "sounds.png")]
     if len(names) == 1:
-        files += [draw_descriptor(folder / f"{names[0]}.png", found, names[0], atlas, f"{name}: ")]
+        files += [save_png(draw_descriptor(found, names[0], atlas, f"{name}: "), folder / f"{names[0]}.png")]
     else:
-        files += [draw_descriptors(folder / "descriptors.png", found, seen, f"{name}: descriptors")]
+        files += [save_png(draw_descriptors(found, seen, f"{name}: descriptors"), folder / "descriptors.png")]
     print(*files, sep="\n")
 
 
@@ -117,6 +118,7 @@ def _view(space: "Space", name: str, seed: int, folder: Path, title: str) -> Non
     from timbre.maps.embedding import embed, trust
     from timbre.maps.map_files import write_sounds
     from timbre.report.map_pictures import draw_sounds
+    from timbre.report.pictures import save_png
 
     begun = time.perf_counter()
     seen = embed(space.atlas.points, name, seed=seed)
@@ -124,7 +126,8 @@ def _view(space: "Space", name: str, seed: int, folder: Path, title: str) -> Non
     words = {"pca": "principal component", "umap": "UMAP", "tsne": "t-SNE"}[name]
     print(f"{words}: {spent:.1f} s, trustworthiness {kept:.3f}")
     print(write_sounds(folder / f"{name}.csv", space.atlas, seen))
-    print(draw_sounds(folder / f"{name}.png", seen, space.atlas, (f"{words} 1", f"{words} 2"), f"{title}: {words}"))
+    figure = draw_sounds(seen, space.atlas, (f"{words} 1", f"{words} 2"), f"{title}: {words}")
+    print(save_png(figure, folder / f"{name}.png"))
 
 
 def _describe(found: "Topology") -> None:

@@ -34,7 +34,7 @@ def scan(
     test: float = 0.1,
     split_seed: int = 0,
     out: Path | None = None,
-    page: Literal["html", "md", "none"] = "html",
+    page: Literal["html", "none"] = "html",
     json_file: Annotated[Path | None, Parameter(name="--json")] = None,
     measure: Annotated[bool, Parameter(negative="--no-measure")] = True,
     strict: bool = False,

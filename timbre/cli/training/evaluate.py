@@ -30,56 +30,58 @@ def evaluate(
 ) -> None:
     """Measure a space: errors, likelihood, agreement with listeners, order, pitch, movement, generalisation.
 
-    Writes a page with every figure, its meaning and pictures, and the figures as one JSON object. All of it is measured
-    on the notes that training held out.
+    Writes a page with all figures, their meanings and pictures, and a JSON file with the figures. Everything is
+    measured on the notes that training held out.
 
     Parameters
     ----------
     space
         Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     library
-        The notes that it was trained on, as given to `timbre train`. Remembered by the space unless given.
+        The notes that the space was trained on, as given to `timbre train`; default: the folder that the space
+        remembers.
     ratings
-        Listeners' dissimilarities: a folder of studies with sounds.csv, which names the rated sounds' files, or a
-        matrix of instruments. May be given several times.
+        Listeners' dissimilarities: a folder of studies with sounds.csv, which names the files of the rated sounds, or
+        a matrix of instruments. Repeat the option for more.
     held_out
-        Folder of notes of unseen instruments or sources. May be given several times.
+        Folder of notes of unseen instruments or sources. Repeat the option for more.
     only
-        Part of the library, a folder or library file, whose held-out notes alone are measured.
+        Part of the library, a folder or library file: measure only its held-out notes.
     out
-        The page, .html or .md; NAME-evaluation.html here unless given.
+        The page, an .html file; default: NAME-evaluation.html in the current folder.
     json_file
-        The figures; beside the page unless given.
+        File for the figures; default: next to the page.
     quick
-        Fewer notes and samples, for a first look.
+        Use fewer notes and samples, for a first look.
     seed
-        Of the choice of notes and of the noise.
+        Seed of the choice of notes and of the noise.
     """
     from timbre.space.names import find_space
 
     name = Path(os.path.abspath(find_space(space))).name
     page = out or Path(f"{name}-evaluation.html")
-    figures = json_file or page.with_suffix(".json")
-    fitted = timbre.load(space)
+    json_file = json_file or page.with_suffix(".json")
+    loaded = timbre.load(space)
     from timbre.evaluation.evaluate import evaluate as measure
-    from timbre.report.space_page import check_page, write_figures, write_page
+    from timbre.report.evaluation_page import write_figures, write_page
+    from timbre.report.pages import check_page
 
-    for target in (check_page(page), figures):
+    for target in (check_page(page), json_file):
         check_target(target)
     notes = timbre.scan(library or remembered(space))
     others = [timbre.scan(folder) for folder in held_out]
     part = timbre.scan(only) if only else None
-    found = measure(fitted, notes, ratings, others, quick=quick, seed=seed, only=part)
-    _print(found)
-    print(f"\n{write_figures(found, figures)}")
-    print(write_page(found, fitted, page, name))
+    evaluation = measure(loaded, notes, ratings, others, quick=quick, seed=seed, only=part)
+    _print(evaluation)
+    print(f"\n{write_figures(evaluation, json_file)}")
+    print(write_page(evaluation, loaded, page, name))
 
 
 def remembered(space: str | Path) -> Path:
-    """The library that the space's run.json names.
+    """The library in the space's run.json.
 
     Raises:
-        ConfigError: if there is no such file, or it names none.
+        ConfigError: if there is no such file, or no library in it.
     """
     from timbre.space.names import find_space
 
@@ -89,15 +91,15 @@ def remembered(space: str | Path) -> Path:
         return Path(run["library"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{space} does not say which notes it was trained on; give their folder: timbre evaluate {space} LIBRARY."
+            f"{space} does not name its training notes; give their folder: timbre evaluate {space} LIBRARY."
         ) from error
 
 
-def _print(found: "Evaluation") -> None:
-    """The figures that every evaluation has, and the alarm if there is one."""
+def _print(evaluation: "Evaluation") -> None:
+    """Print the facts, the figures that every evaluation has, and the alarm if there is one."""
     from timbre.evaluation.figures import ALWAYS, FIGURES, shown
 
-    for fact, value in found.facts.items():
+    for fact, value in evaluation.facts.items():
         print(f"{fact:<12}{value}")
     group = ""
     for name in ALWAYS:
@@ -105,7 +107,7 @@ def _print(found: "Evaluation") -> None:
         if figure.group != group:
             group = figure.group
             print(f"\n{group}")
-        verdict = "  collapsed" if name == "active_units" and found.alarm else ""
-        print(f"  {name:<40}{shown(found.figures[name], figure.unit):>10} {figure.unit}{verdict}".rstrip())
-    if found.alarm:
-        print(f"\n{found.alarm}")
+        verdict = "  collapsed" if name == "active_units" and evaluation.alarm else ""
+        print(f"  {name:<40}{shown(evaluation.figures[name], figure.unit):>10} {figure.unit}{verdict}".rstrip())
+    if evaluation.alarm:
+        print(f"\n{evaluation.alarm}")

@@ -23,7 +23,7 @@ def vector(samples: Array, least: int) -> np.ndarray:
     """Samples as float64 (n,); AudioError for another shape or fewer than `least`."""
     array = _array(samples)
     if array.ndim != 1 or array.size < least:
-        raise AudioError(f"Samples must have shape (n,) with n of {least} or more, got {array.shape}.")
+        raise AudioError(f"Samples must be (n,) with n of {least} or more, got shape {array.shape}.")
     return array
 
 
@@ -49,7 +49,7 @@ def finite_points(points: ArrayLike) -> np.ndarray:
     """Points as float64 (n, dim); ConfigError for another shape, NaN or infinite values."""
     array = np.asarray(points, dtype=float)
     if array.ndim != 2:
-        raise ConfigError(f"Points must have shape (n, dim), got {array.shape}.")
+        raise ConfigError(f"Points must be (n, dim), got shape {array.shape}.")
     if not np.isfinite(array).all():
         raise ConfigError("Points must be finite, got NaN or infinite values; leave those notes out.")
     return array

@@ -182,7 +182,7 @@ def residual_pitch(pitches: ArrayLike, instruments: ArrayLike, known: ArrayLike 
     """
     pitch = np.asarray(pitches, dtype=float)
     if pitch.ndim != 1:
-        raise ConfigError(f"Pitches must have shape (n,), got {pitch.shape}.")
+        raise ConfigError(f"Pitches must be (n,), got shape {pitch.shape}.")
     texts = names(instruments, pitch)
     chosen = np.ones(len(pitch), bool) if known is None else np.asarray(known)
     if chosen.dtype != bool or chosen.shape != pitch.shape:
