@@ -127,7 +127,7 @@ class TestScan:
         assert sorted(path.name for path in written.iterdir()) == ["library.json", "report.html"]
         library = timbre.scan(written / "library.json")
         assert library.notes == timbre.scan(few_notes).divided().notes
-        assert run("scan", few_notes, "--page", "md")[0] == 1
+        assert run("scan", few_notes, "--page", "md")[0] == 2
         run("scan", few_notes, "--page", "none", "--split-by", "instrument", "--split-seed", "3")
         assert timbre.scan(written / "library.json").division == Division("instrument", 0.1, 0.1, 3)
 

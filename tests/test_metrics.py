@@ -220,7 +220,7 @@ def test_ill_formed_input_is_refused() -> None:
         click_db(np.ones(2))
     with pytest.raises(AudioError, match="1 or more"):
         onset_time(np.ones((1, 100)), RATE)
-    with pytest.raises(AudioError, match="8000 or more"):
+    with pytest.raises(AudioError, match="8000 Hz or more"):
         texture_db(np.ones(100), np.ones(100), 4000)
 
 

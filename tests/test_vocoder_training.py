@@ -241,7 +241,7 @@ def test_the_command_refuses_what_cannot_be(
     assert main(["train-vocoder", str(command_space), "--config", str(plan)]) == 1
     assert "did you mean vocoder.channels" in capsys.readouterr().err
     assert main(["train-vocoder", str(command_space)]) == 1
-    assert "does not say which notes" in capsys.readouterr().err
+    assert "does not name its training notes" in capsys.readouterr().err
     assert main(["train-vocoder", str(tmp_path / "none")]) == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert main(["train-vocoder", "orchestra"]) == 1
