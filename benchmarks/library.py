@@ -180,16 +180,16 @@ def simulate(place: Path, count: int) -> None:
 def simulate_features(library: "Library", cache: Path) -> None:
     """Shards where the features of the library would be, with noise in them."""
     from timbre.data.features.shards import write_shard
-    from timbre.data.features.table import _Work
+    from timbre.data.features.table import Plan
 
     os.environ["TIMBRE_CACHE"] = str(cache)
     config = small_config()
-    work = _Work(library, config, library.parts(config.data))
-    work.folder.mkdir(parents=True)
-    noise = np.random.default_rng(0).uniform(-80, 0, (64, *work.shape)).astype(np.float16)
-    for shard in work.shards:
-        notes = work.notes(shard)
-        write_shard(work.file(shard), notes[0], ([(noise[n % 64], (60.0, 0.5, 1.0, n, True))] for n in notes))
+    plan = Plan(library, config)
+    plan.folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).uniform(-80, 0, (64, *plan.shape)).astype(np.float16)
+    for shard in plan.shards:
+        notes = plan.notes(shard)
+        write_shard(plan.file(shard), notes[0], ([(noise[n % 64], (60.0, 0.5, 1.0, n, True))] for n in notes))
 
 
 def small_config() -> "Config":

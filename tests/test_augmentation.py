@@ -15,8 +15,8 @@ from timbre.audio.pitch import measure_pitch, midi_to_hz
 from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig
 from timbre.data import Library, Note
 from timbre.data.features.augmentation import Augmentation, Noise, add_noise, amplify, delay
-from timbre.data.features.example import example
-from timbre.data.features.table import _examples, features
+from timbre.data.features.example import example, examples
+from timbre.data.features.table import features, prepared
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
@@ -189,7 +189,7 @@ def test_a_copy_s_label_is_the_pitch_of_the_resampled_sound(
     tone = sum(np.sin(2 * np.pi * k * midi_to_hz(pitch) * clock) / k for k in range(1, 6)).astype(np.float32) / 3
     file = timbre.write(tmp_path_factory.mktemp("tone") / "tone.wav", Audio(tone, 22050))
     note = Note(file, "tone", pitch=round(pitch, 1))
-    own, copy = _examples(note, Spectrogram(config.spectrogram), config, [shift])
+    own, copy = examples(prepared(note, config, [shift]), Spectrogram(config.spectrogram), config)
     rate = round(22050 * 2 ** (shift / 12))
     measured = measure_pitch(Audio(tone, rate).resample(22050), near=pitch + shift)
     assert measured is not None

@@ -199,7 +199,7 @@ def test_a_shard_that_is_gone_is_named(tmp_path: Path) -> None:
     shard.file.unlink()
     assert find_shard(shard.file, 8) is None
     assert not shard.intact()
-    with pytest.raises(LibraryError, match=r"0\.rows are gone; start again"):
+    with pytest.raises(LibraryError, match=r"0\.rows are missing; start again"):
         Rows([shard], (2, 2))[np.array([0])]
 
 

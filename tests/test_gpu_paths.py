@@ -18,7 +18,7 @@ from timbre.config import Config
 from timbre.data import Library
 from timbre.data.features import table as features_module
 from timbre.data.features.augmentation import Augmentation
-from timbre.data.features.example import Prepared
+from timbre.data.features.example import Example, Prepared
 from timbre.data.features.table import Features, features
 from timbre.models.vae import VAE
 from timbre.training import batches as batches_module
@@ -174,14 +174,14 @@ def test_a_gpu_s_features_are_made_in_batches_and_kept_apart(
     silent = replace(some_notes[0], file=tmp_path / "silent.wav", name="silent")
     library = Library([*some_notes[:5], silent, *some_notes[5:20]], some_notes.root)
     alone = features(library, config)
-    sizes, transform = [], features_module.transform
+    sizes, transform = [], features_module.examples
 
-    def counted(notes: list[Prepared], *args: Any) -> np.ndarray:
+    def counted(notes: list[Prepared], *args: Any) -> list[Example]:
         sizes.append(len(notes))
         return transform(notes, *args)
 
-    monkeypatch.setattr(features_module, "transform", counted)
-    monkeypatch.setattr(features_module, "_place", lambda _: (CPU, "a GPU"))
+    monkeypatch.setattr(features_module, "examples", counted)
+    monkeypatch.setattr(features_module, "_device", lambda _: (CPU, "a GPU"))
     together = features(library, config)
     assert max(sizes) > 3
     assert sum(sizes) == len(alone.note)
@@ -206,5 +206,5 @@ def test_the_gpu_is_used_where_training_uses_it(tiny_config: Config, monkeypatch
     ):  # fmt: skip
         monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
         config = replace(tiny_config, training=replace(tiny_config.training, device=device))
-        place, name = features_module._place(config)
+        place, name = features_module._device(config)
         assert (place.type, name) == wanted

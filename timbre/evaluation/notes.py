@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from timbre.data import Library, Note
-from timbre.data.features.example import complete, prepare, transform
+from timbre.data.features.example import examples, prepare
 from timbre.errors import AudioError, LibraryError
 from timbre.models.conditions import Conditions
 from timbre.space import Atlas, Space
@@ -97,7 +97,7 @@ def prepare_notes(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
         except AudioError as error:
             dropped[note.name] = str(error)
             continue
-        example = complete(prepared, transform([prepared], space.spectrogram, space.config)[0], space.config)
+        example = examples([prepared], space.spectrogram, space.config)[0]
         kept.append(note)
         samples.append(prepared.samples)
         spectrograms.append(example.spectrogram)

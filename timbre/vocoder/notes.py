@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from timbre.config import Config
 from timbre.data import Library, Note
-from timbre.data.features.example import Prepared, complete, prepare, transform
+from timbre.data.features.example import Prepared, examples, prepare
 from timbre.errors import AudioError, LibraryError
 from timbre.files import cache_folder, replacing
 from timbre.models.conditions import Conditions
@@ -108,7 +108,7 @@ def _write(
 @torch.no_grad()
 def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Config) -> np.ndarray:
     """Magnitudes (frames, bins) of the note as the model decodes it, float16."""
-    example = complete(note, transform([note], spectrogram, config)[0], config)
+    example = examples([note], spectrogram, config)[0]
     controls = (example.pitch, example.velocity, example.release)
     conditions = Conditions(*(torch.tensor([value]).float() for value in controls))
     z = model.posterior(torch.from_numpy(example.spectrogram)[None], conditions).center

@@ -1,4 +1,4 @@
-"""From a sound to what the model sees of it: the one way, for training and for encoding alike."""
+"""Preparation of notes for the model, the same for training and for encoding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,20 +12,21 @@ from timbre.config import Config
 from timbre.errors import AudioError
 from timbre.spectral import Spectrogram
 
-LEVEL_DB = -12.0  # RMS of the loudest 50 ms of every note: loudness is a control, not a place
+LEVEL_DB = -12.0
+"""Level of every note, as the RMS of its loudest 50 ms: loudness is a control, not a property of a point."""
 _LEVEL_WINDOW = 0.05  # s
-_SHORTEST = 0.02  # s of sound that make a note
+_SHORTEST = 0.02  # s of sound in a note
 
 
 @dataclass(frozen=True)
 class Example:
-    """One note as the model sees it.
+    """Input of the model for one note.
 
     Attributes:
         spectrogram: dB, float32 (bins, frames); the note starts at its onset and has a standard level.
-        pitch: MIDI as measured, NaN if unknown or unpitched.
+        pitch: measured pitch, MIDI; NaN if unknown or unpitched.
         velocity: 0..1, NaN if unknown.
-        release: s after the onset at which the note was let go; infinity if it still sounds at the end.
+        release: time of the release, s after the onset; infinity if the note still sounds at the end.
     """
 
     spectrogram: np.ndarray
@@ -39,8 +40,8 @@ class Prepared:
     """One note before its transform.
 
     Attributes:
-        samples: float32 (samples,), as many as :func:`transform` wants; from the onset on, at the standard level.
-        duration: s of sound after the onset, before it was cut or padded.
+        samples: float32 (samples,), from the onset on, at the standard level, for all frames of an example.
+        duration: duration of the sound after the onset, before it was cut or padded, s.
         pitch, velocity: as in :class:`Example`.
     """
 
@@ -57,77 +58,71 @@ def example(
     pitch: float | None = None,
     velocity: float | None = None,
 ) -> Example:
-    """Prepare a note: mono, resampled, cut at its onset, brought to a standard level, transformed.
+    """Mix a note to mono, resample it, cut it at its onset, bring it to the standard level, and transform it.
 
     Args:
         audio: the note.
-        spectrogram: the front end of `config`.
+        spectrogram: the spectrogram of `config`.
         config: the settings.
-        pitch: labelled pitch, MIDI; the pitch measured within 60 cents of it is used, where one can be measured.
+        pitch: labelled pitch, MIDI; replaced by the pitch measured within 60 cents of it, if there is one.
         velocity: 0..1.
 
     Raises:
         AudioError: if the sound is silent or shorter than 20 ms.
     """
-    note = prepare(audio, config, pitch, velocity)
-    return complete(note, transform([note], spectrogram, config)[0], config)
+    return examples([prepare(audio, config, pitch, velocity)], spectrogram, config)[0]
 
 
 def prepare(audio: Audio, config: Config, pitch: float | None = None, velocity: float | None = None) -> Prepared:
-    """The first step of :func:`example`, of one note on the CPU; its arguments and errors are the same."""
+    """A note ready for the transform, computed on the CPU; arguments and errors as in :func:`example`."""
     rate = config.spectrogram.sample_rate
     measured = None if pitch is None else measure_pitch(audio, near=pitch)
     sound = audio.mono().resample(rate).trim(config.data.trim_db, tail=False)
     true_pitch = np.nan if pitch is None else (pitch if measured is None else measured)
+    samples = _levelled(sound).samples[0, : _length(config)]
     return Prepared(
-        _fitted(_levelled(sound).samples[0], config),
+        np.pad(samples, (0, _length(config) - samples.size)),
         sound.duration,
         float(true_pitch),
         np.nan if velocity is None else float(velocity),
     )
 
 
-def transform(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config) -> np.ndarray:
-    """The second step, of any number of notes at once where the front end is: dB, float32 (notes, bins, frames)."""
+def examples(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config) -> list[Example]:
+    """The examples of prepared notes, transformed together on the device of the spectrogram."""
+    if not notes:
+        return []
     samples = torch.from_numpy(np.stack([note.samples for note in notes]))
     with torch.no_grad():
-        return spectrogram(samples.to(spectrogram.centers.device))[:, :, : config.note_frames].cpu().numpy()
-
-
-def complete(note: Prepared, spectrogram: np.ndarray, config: Config) -> Example:
-    """The last step: what only the spectrogram (bins, frames) tells of the note."""
-    release = _release(spectrogram, note.duration, config)
-    return Example(spectrogram, note.pitch, note.velocity, release)
+        levels = spectrogram(samples.to(spectrogram.centers.device))[:, :, : config.note_frames].cpu().numpy()
+    return [
+        Example(level, note.pitch, note.velocity, _release(level, note.duration, config))
+        for note, level in zip(notes, levels, strict=True)
+    ]
 
 
 def _levelled(sound: Audio) -> Audio:
-    """The sound with the loudest 50 ms at the standard level."""
+    """The sound with its loudest 50 ms at the standard level."""
     if sound.duration < _SHORTEST:
         raise AudioError(
-            f"The sound is {1000 * sound.duration:.0f} ms long; at least {1000 * _SHORTEST:.0f} ms make a note."
+            f"A note must be {1000 * _SHORTEST:.0f} ms or longer, got {1000 * sound.duration:.0f} ms of sound."
         )
-    window = min(round(_LEVEL_WINDOW * sound.sample_rate), sound.samples.shape[1])
-    energy = np.cumsum(np.concatenate([[0.0], np.square(sound.samples[0], dtype=np.float64)]))
-    power = (energy[window:] - energy[:-window]).max() / window
+    power = sound.loudest_power(_LEVEL_WINDOW)
     if power < 1e-12:
-        raise AudioError("The sound is silent; a note is wanted.")
+        raise AudioError("A note must not be silent.")
     return sound.gain(LEVEL_DB - 10.0 * np.log10(power))
 
 
-def _fitted(samples: np.ndarray, config: Config) -> np.ndarray:
-    """As many samples as the frames that are kept see; padded with silence, never cut inside a window."""
-    length = (config.note_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
-    padded = np.zeros(length, np.float32)
-    kept = min(length, samples.size)
-    padded[:kept] = samples[:kept]
-    return padded
+def _length(config: Config) -> int:
+    """Number of samples in the windows of a note's frames."""
+    return (config.note_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
 
 
 def _release(spectrogram: np.ndarray, duration: float, config: Config) -> float:
-    """When a note was let go (s): the last time its level follows its own straight decay (in dB) to within 10 dB.
+    """Time of the release (s): the last at which the level is within 10 dB of its own linear decay (in dB).
 
-    A sound that fades by itself follows its line to the end; one that is damped leaves it. The line goes through the
-    medians of the first and last third of the frames between the peak and 50 dB below it (Tukey's resistant line).
+    A sound that decays freely follows its line to the end; a damped one leaves it. The line goes through the medians of
+    the first and last third of the frames between the peak and 50 dB below it (Tukey's resistant line).
     """
     if duration >= config.data.duration:
         return np.inf

@@ -1,8 +1,8 @@
-"""Rows of features in files that are mapped into memory: each shard appears whole or not at all, with its checksum.
+"""Shards: memory-mapped files of features, each with its checksum, that appear complete or not at all.
 
-A shard is two files. `00012.rows` holds the spectrograms of its rows, float16 (rows, bins, frames), and behind them
-their labels, as :data:`LABEL` says; both little-endian. `00012.json` says how many rows these are, the SHA-256 of the
-other file, when that file was last known to have it, and which notes were left out. It is written last.
+A shard is two files. `00012.rows` contains the spectrograms of its rows, float16 (rows, bins, frames), followed by
+their labels, :data:`LABEL`; both are little-endian. `00012.json` contains the number of rows, the SHA-256 of the other
+file, the modification time at which that was last checked, and the notes left out. It is written last.
 """
 
 import hashlib
@@ -22,25 +22,25 @@ from timbre.errors import LibraryError
 from timbre.files import replacing
 
 LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("note", "<i4"), ("original", "?")])
-"""Labels of a row: MIDI, 0..1, s, number of the note in its library, whether it is the note itself."""
+"""Labels of a row: MIDI, 0..1, s, index of the note in its library, whether it is not a transposed copy."""
 
 Row = tuple[np.ndarray, tuple[float, float, float, int, bool]]
 """A spectrogram, (bins, frames) in dB, and its labels."""
 
-_OPEN = 64  # shards mapped at a time: a map holds a file open, and some systems allow 256 of those
-_STALE = 3600.0  # s without a write, after which a temporary file is that of a process that was killed
+_OPEN = 64  # most shards mapped at a time: a map keeps a file open, and some systems allow 256 of those
+_STALE = 3600.0  # s without a write, after which a temporary file belongs to a process that was killed
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A finished shard.
+    """A complete shard.
 
     Attributes:
         file: the file of its rows.
-        rows: how many there are.
-        sha256: of that file.
-        changed: when the file was last changed as far as is known, ns; another time makes it be read through again.
-        dropped: numbers of the notes that were left out, with the reason.
+        rows: number of rows.
+        sha256: checksum of the file.
+        changed: modification time of the file at the last check, ns; another time leads to a new check.
+        dropped: indices of the notes that were left out, with the reasons.
     """
 
     file: Path
@@ -50,7 +50,7 @@ class Shard:
     dropped: dict[int, str]
 
     def intact(self) -> bool:
-        """Whether the file still has its checksum; reads it through."""
+        """Whether the file has its checksum; reads all of it."""
         try:
             with open(self.file, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
@@ -59,12 +59,12 @@ class Shard:
 
 
 def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Shard:
-    """Write a shard as its rows come: what is held in memory is one note.
+    """Write a shard row by row; only one note is in memory at a time.
 
     Args:
-        file: where to; the same notes give the same bytes, so that two processes may write it at once.
-        first: number of the first note.
-        notes: for each note in turn its rows, or why it was left out.
+        file: the file of the rows. The same notes give the same bytes, so that two processes may write it at once.
+        first: index of the first note.
+        notes: for each note in turn its rows, or the reason why it is left out.
 
     Raises:
         OSError: if it cannot be written.
@@ -88,17 +88,16 @@ def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Sha
 
 
 def find_shard(file: Path, row_bytes: int) -> Shard | None:
-    """The finished shard at `file`; None if there is none or it is damaged.
+    """The complete shard at `file`; None if there is none or it is damaged.
 
-    Its size must be right, and its checksum too where the file has another time of change than was noted: it is
-    looked at once, and noted again.
+    Its size must be right. Its checksum is compared if the modification time is not that of the last check.
 
     Args:
-        file: as given to :func:`write_shard`.
+        file: as in :func:`write_shard`.
         row_bytes: size of one row's spectrogram, bytes.
     """
     try:
-        noted = json.loads(_note_of(file).read_text(encoding="utf-8"))
+        noted = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         dropped = {int(number): str(reason) for number, reason in noted["dropped"].items()}
         shard = Shard(file, int(noted["rows"]), str(noted["sha256"]), int(noted["changed"]), dropped)
         status = file.stat()
@@ -112,7 +111,7 @@ def find_shard(file: Path, row_bytes: int) -> Shard | None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half-written; files that are being written stay."""
+    """Remove unfinished files of processes that were killed; files that are being written remain."""
     for file in folder.glob(".*.part"):
         try:
             if time.time() - file.stat().st_mtime > _STALE:
@@ -122,10 +121,10 @@ def sweep(folder: Path) -> None:
 
 
 class Rows:
-    """The spectrograms of some shards as one array (rows, bins, frames); none of it is held in memory.
+    """The spectrograms of some shards as one memory-mapped array (rows, bins, frames).
 
     Args:
-        shards: one after the other.
+        shards: the shards, in order.
         shape: (bins, frames).
     """
 
@@ -133,35 +132,36 @@ class Rows:
         self.shards = tuple(shards)
         self.ends = np.cumsum([shard.rows for shard in self.shards], dtype=np.int64)
         self.shape = (int(self.ends[-1]) if len(self.ends) else 0, *shape)
+        self._row_bytes = 2 * shape[0] * shape[1]
         self._map = lru_cache(_OPEN)(self._mapped)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        """Some rows, by their numbers (n,): float16 (n, bins, frames)."""
+        """Rows by their indices (n,): float16 (n, bins, frames)."""
         out = np.empty((len(rows), *self.shape[1:]), np.float16)
-        for place, (shard, row) in enumerate(self._places(rows)):
-            out[place] = self._map(shard)[1][row]
+        for index, (shard, row) in enumerate(self._locations(rows)):
+            out[index] = self._map(shard)[1][row]
         return out
 
     def expect(self, rows: np.ndarray) -> None:
-        """Have the system read some rows, by number, from the disk while something else is done."""
+        """Let the system read some rows, by index, in the background."""
         if not hasattr(mmap, "MADV_WILLNEED"):
             return
-        size = 2 * self.shape[1] * self.shape[2]
-        for shard, row in self._places(rows):
-            start = row * size // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map(shard)[0].madvise(mmap.MADV_WILLNEED, start, (row + 1) * size - start)
+        for shard, row in self._locations(rows):
+            start = row * self._row_bytes // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map(shard)[0].madvise(mmap.MADV_WILLNEED, start, (row + 1) * self._row_bytes - start)
 
     def labels(self) -> np.ndarray:
         """The labels of all rows, (rows,) of :data:`LABEL`."""
-        size = 2 * self.shape[1] * self.shape[2]
-        read = [np.fromfile(shard.file, LABEL, shard.rows, offset=shard.rows * size) for shard in self.shards]
+        offsets = [shard.rows * self._row_bytes for shard in self.shards]
+        pairs = zip(self.shards, offsets, strict=True)
+        read = [np.fromfile(shard.file, LABEL, shard.rows, offset=offset) for shard, offset in pairs]
         return np.concatenate(read) if read else np.zeros(0, LABEL)
 
-    def _places(self, rows: np.ndarray) -> Iterable[tuple[int, int]]:
-        """Shard, and row in it, of each row."""
+    def _locations(self, rows: np.ndarray) -> Iterable[tuple[int, int]]:
+        """Index of the shard, and of the row in it, for each row."""
         shards = np.searchsorted(self.ends, rows, "right")
         within = rows - np.concatenate([[0], self.ends])[shards]
         return zip(shards.tolist(), within.tolist(), strict=True)
@@ -172,7 +172,7 @@ class Rows:
             with open(shard.file, "rb") as file:
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise LibraryError(f"The cached features {shard.file} are gone; start again to make them anew.") from error
+            raise LibraryError(f"The cached features {shard.file} are missing; start again to compute them.") from error
         shape = (shard.rows, *self.shape[1:])
         return content, np.frombuffer(content, "<f2", shard.rows * shape[1] * shape[2]).reshape(shape)
 
@@ -183,13 +183,9 @@ def _put(out: BinaryIO, digest: "hashlib._Hash", array: np.ndarray) -> None:
     out.write(data)
 
 
-def _note_of(file: Path) -> Path:
-    return file.with_suffix(".json")
-
-
 def _noted(shard: Shard) -> Shard:
-    """The shard, after writing down what is known of it."""
-    facts = {"rows": shard.rows, "sha256": shard.sha256, "changed": shard.changed, "dropped": shard.dropped}
-    with replacing(_note_of(shard.file)) as partial:
-        partial.write_text(json.dumps(facts), encoding="utf-8")
+    """The shard, after writing its JSON file."""
+    values = {"rows": shard.rows, "sha256": shard.sha256, "changed": shard.changed, "dropped": shard.dropped}
+    with replacing(shard.file.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(values), encoding="utf-8")
     return shard
