@@ -186,7 +186,7 @@ class TestScan:
     def test_refusals(self, refused, tmp_path, few_notes):
         (tmp_path / "empty").mkdir()
         (tmp_path / "file").touch()
-        assert "holds no sound files" in refused("scan", tmp_path / "empty")
+        assert "contains no sound files" in refused("scan", tmp_path / "empty")
         assert "There is no folder" in refused("scan", tmp_path / "none")
         assert "there is no folder" in refused("scan", few_notes, "--json", tmp_path / "none" / "notes.json")
         assert "there is no folder" in refused("scan", few_notes, "--out", tmp_path / "none" / "x")

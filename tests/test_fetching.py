@@ -258,7 +258,7 @@ def test_a_stopped_command_leaves_a_part_and_goes_on(tmp_path, server, stop, cap
         process.send_signal(stop)
         errors = process.communicate()[1].decode()
     assert process.returncode == (130 if stop == signal.SIGINT else -stop)
-    assert ("goes on from here" in errors) == (stop == signal.SIGINT)
+    assert ("again to resume" in errors) == (stop == signal.SIGINT)
     assert part.stat().st_size == 32768
     server.let_go.set()
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
@@ -291,7 +291,7 @@ def test_the_command_from_one_end_to_the_other(tmp_path, flutes, server, capsys,
     assert SHA256 in printed
     assert tree(tmp_path / "flutes") == {*LIBRARY, RECORD}
     assert main(["fetch", file]) == 0
-    assert "all of it already" in capsys.readouterr().out
+    assert "is complete already" in capsys.readouterr().out
     assert len(server.asked) == 1
 
 

@@ -22,21 +22,20 @@ def fetch(
     dry_run: bool = False,
     list_: Annotated[bool, Parameter(name="--list")] = False,
 ) -> None:
-    """Download a public library of notes, check it and unpack it.
+    """Download a public library of notes, verify and unpack it.
 
-    Folders, SFZ files and SoundFonts that are already on the disk need no fetching: timbre scan FOLDER.
+    For sounds that are already on your disk, use `timbre scan FOLDER`.
 
     Parameters
     ----------
     name
-        Name of a library, or a recipe of your own (a TOML file; datasets/README.md describes them).
+        Name of a library, or your own recipe (a TOML file; see datasets/README.md).
     folder
-        Where it goes; a folder of the library's name here, unless given. The same command again goes on with a
-        download that was stopped.
+        Folder for the library; default: its name in the current folder. Run the command again to resume a download.
     dry_run
-        Show what would be downloaded, from where and under which licence, without asking the network.
+        Show the files, their sources and the licence without using the network.
     list_
-        List the libraries that there are recipes for.
+        List the libraries that can be downloaded.
     """
     from timbre.data.download.fetching import fetch as download
     from timbre.data.download.recipes import all_recipes, find_recipe
@@ -45,7 +44,7 @@ def fetch(
         print(_table(list(all_recipes().values())))
         return
     if name is None:
-        raise ConfigError("Which library? timbre fetch NAME; timbre fetch --list shows those that there are.")
+        raise ConfigError("The name of a library must be given; `timbre fetch --list` lists them.")
     recipe = find_recipe(name)
     target = (folder or Path(recipe.name)).expanduser()
     print(_describe(recipe, target), flush=True)
@@ -55,7 +54,7 @@ def fetch(
     try:
         print(_outcome(download(recipe, target, progress=True)))
     except KeyboardInterrupt:
-        print("\nThe same command goes on from here.", file=sys.stderr)
+        print("\nRun the same command again to resume.", file=sys.stderr)
         raise
 
 
@@ -64,7 +63,7 @@ def _table(recipes: list["Recipe"]) -> str:
 
 
 def _describe(recipe: "Recipe", folder: Path) -> str:
-    """What a recipe says: whose it is, under which licence, and what is to be downloaded."""
+    """The title, licence, origin and files of a recipe."""
     lines = {
         "licence": recipe.licence,
         "citation": recipe.citation,
@@ -78,15 +77,15 @@ def _describe(recipe: "Recipe", folder: Path) -> str:
 
 
 def _file_line(source: "Download") -> str:
-    size = f"{source.bytes / 1e6:.1f} MB" if source.bytes else "size not known"
-    return f"{source.url} ({size}; {source.checksum or 'no checksum known'})"
+    size = f"{source.bytes / 1e6:.1f} MB" if source.bytes else "size unknown"
+    return f"{source.url} ({size}; {source.checksum or 'no checksum'})"
 
 
 def _outcome(fetched: "Fetched") -> str:
     if not fetched.downloads:
-        return f"\n{fetched.folder} has all of it already; nothing was downloaded."
+        return f"\n{fetched.folder} is complete already; nothing was downloaded."
     lines = [f"\n{fetched.folder}: {fetched.downloads} files fetched."]
-    lines += [f"  {name}: SHA-256 {digest}, as seen now" for name, digest in fetched.unchecked.items()]
+    lines += [f"  {name}: SHA-256 {digest} (of this download)" for name, digest in fetched.unchecked.items()]
     if fetched.unchecked:
-        lines.append("No checksum of these is published; theirs were written to .timbre-fetch.json, with the licence.")
+        lines.append("No checksum of them is published; these are saved in .timbre-fetch.json, with the licence.")
     return "\n".join([*lines, f"Next: {program()} scan {fetched.folder}"])

@@ -10,30 +10,30 @@ if TYPE_CHECKING:
 
 
 def ratings(source: Path, /, *, library: Path | None = None) -> None:
-    """Describe listeners' dissimilarity ratings, check them, and say which instruments of a library they mean.
+    """Describe and check dissimilarity ratings, and match their instruments with those of a library.
 
     Parameters
     ----------
     source
         A table (study, sound_a, sound_b, dissimilarity), a square matrix of instruments, a folder of such CSV files,
-        or "orchestra": the pooled ratings of 13 instruments that timbre brings along.
+        or "orchestra": the pooled ratings of 13 instruments that come with timbre.
     library
-        Folder of notes, whose instruments are to be matched with the rated ones by name.
+        Folder of notes whose instruments are matched with the rated ones by name.
     """
     from timbre.data.ratings import check, choose_dim, merged, read_ratings
 
-    found = read_ratings(source)
-    for study in found.parts:
+    read = read_ratings(source)
+    for study in read.parts:
         print(f"{study.name}: {len(study.items)} sounds or instruments, {len(study.pairs()[2])} rated pairs")
     print("\nChecks:")
-    for finding in check(found):
+    for finding in check(read):
         print(f"  {'doubtful: ' if finding.doubtful else ''}{finding.sentence}")
-    pooled = merged(found) if len(found.parts) > 1 else found
+    pooled = merged(read) if len(read.parts) > 1 else read
     for note in pooled.notes:
         print(f"  {note}")
     study = pooled.parts[0]
     dim, stress, errors = choose_dim(study.dissimilarities)
-    print(f"\nScaling of {len(study.items)} items; {dim} dimensions are borne by the ratings:")
+    print(f"\nScaling of {len(study.items)} items; the ratings support {dim} dimensions:")
     for number, (own, hidden) in enumerate(zip(stress, errors, strict=True), 1):
         print(f"  {number}: stress {own:.3f}, error on hidden pairs {hidden:.3f}")
     if library is not None:
@@ -41,7 +41,7 @@ def ratings(source: Path, /, *, library: Path | None = None) -> None:
 
 
 def _print_matches(pooled: "Ratings", library: Path) -> None:
-    """Rated instruments beside those of a library; those it does not have."""
+    """Print the instruments of a library for each rated one."""
     from timbre.data.ratings import match_instruments
 
     items = pooled.parts[0].items

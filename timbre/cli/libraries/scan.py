@@ -13,7 +13,6 @@ from timbre.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:
     from timbre.data import Library
-    from timbre.data.readers import Options
 
 By = Literal["file", "pitch", "instrument", "source"]
 
@@ -39,43 +38,43 @@ def scan(
     measure: Annotated[bool, Parameter(negative="--no-measure")] = True,
     strict: bool = False,
 ) -> None:
-    """List the notes of a library: what was kept, what was dropped and why, and what is doubtful.
+    """List the notes of a library: which were kept, which were dropped and why, and which are doubtful.
 
-    Writes library.json, which `timbre train` takes in place of the folder, and a report with pictures.
+    Writes library.json, which `timbre train` takes in place of the folder, and a report with plots.
 
     Parameters
     ----------
     folder
         Folder of sound files, or an .sf2, .sf3, .sfz, .dspreset, .dslibrary or library.json file.
     format
-        Format of the library; found by looking unless given. One of: table, nsynth, tinysol, orchideasol,
-        philharmonia, iowa, good-sounds, medley, sfz, soundfont, decent, pattern, folders.
+        Format of the library: table, nsynth, tinysol, orchideasol, philharmonia, iowa, good-sounds, medley, sfz,
+        soundfont, decent, pattern or folders; default: recognised from the files.
     pattern
-        How files are named: "{instrument}/{note}_{dynamics}_rr{take}.wav".
+        Pattern of the file names, such as "{instrument}/{note}_{dynamics}_rr{take}.wav".
     octave
-        The name of MIDI note 60 in the file names; voted by measured pitches unless given.
+        Name of MIDI note 60 in the file names; default: chosen from the measured pitches.
     pitches
-        MIDI keys or note names at which SoundFonts are rendered: "C2,E2,G2", or first:last:step as in "36:96:2".
-        Every second semitone of each instrument's range unless given.
+        MIDI keys or note names at which SoundFonts are rendered, such as "C2,E2,G2", or first:last:step such as
+        "36:96:2"; default: every second semitone of each instrument's range.
     velocities
         MIDI velocities at which SoundFonts are rendered.
     raw
-        Take the samples of SoundFonts as they are instead of rendering them.
+        Read the samples of SoundFonts instead of rendering the presets.
     leave_out
-        Kinds of flags, such as "pitch,octave,duplicate": notes that have one are dropped.
+        Leave out notes with these kinds of flags, such as "pitch,octave,duplicate".
     split_by
-        What is held out whole: files (recordings), pitches, instruments or sources. By file unless given, or as the
-        library itself says.
+        What the split keeps together: files (recordings), pitches, instruments or sources; default: the library's own
+        split, else by file.
     valid
-        Share held out to choose the best checkpoint.
+        Share of the notes for validation, which chooses the best checkpoint.
     test
-        Share never seen in training.
+        Share of the notes for the test, which training never uses.
     split_seed
         Seed of the split.
     out
-        Folder for library.json and the report; NAME-scan here unless given.
+        Folder for library.json and the report; default: NAME-scan in the current folder.
     page
-        Kind of the report.
+        Format of the report.
     json_file
         Write the library file here instead.
     measure
@@ -83,21 +82,29 @@ def scan(
     strict
         Fail if any note has a flag.
     """
-    options = _options(pattern, octave, pitches, velocities, raw)
-    targets = _targets(folder, out, page, json_file)
+    from timbre.data.readers import Options
+
+    options = Options(
+        pattern=pattern,
+        octave=octave,
+        pitches=_keys("pitches", pitches) if pitches else None,
+        velocities=_keys("velocities", velocities),
+        raw=raw,
+    )
+    library_file, report = _targets(folder, out, page, json_file)
     library = timbre.scan(folder, format, options, measure=measure, progress=True)
     if leave_out:
         library = library.leave_out(*(kind.strip() for kind in leave_out.split(",")))
     library = _divided(library, split_by, valid, test, split_seed)
     print(library.report.table())
     _print_split(library)
-    _write(library, *targets)
+    _write(library, library_file, report)
     if strict:
         library.report.require_no_flags()
 
 
 def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) -> tuple[Path, Path | None]:
-    """The library file and the report to write, refused before any work if they could not be written."""
+    """The library file and the report to write; raises a ConfigError before any work if they cannot be written."""
     target = out or Path(f"{_stem(folder)}-scan")
     report = target / f"report.{page}" if page != "none" and (out or not json_file) else None
     if report or not json_file:
@@ -108,20 +115,8 @@ def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) 
     return json_file or target / "library.json", report
 
 
-def _options(pattern: str | None, octave: str | None, pitches: str | None, velocities: str, raw: bool) -> "Options":
-    from timbre.data.readers import Options
-
-    return Options(
-        pattern=pattern,
-        octave=octave,
-        pitches=_keys("pitches", pitches) if pitches else None,
-        velocities=_keys("velocities", velocities),
-        raw=raw,
-    )
-
-
 def _keys(name: str, text: str) -> tuple[int, ...]:
-    """MIDI numbers from "60,C5" or from first:last:step."""
+    """MIDI numbers from "60,C5" or first:last:step."""
     from timbre.data.names import parse_note
 
     words = text.split(":") if ":" in text else text.split(",")
@@ -133,21 +128,21 @@ def _keys(name: str, text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(numbers))
     first, last, step = (*numbers, 1)[:3]
     if len(numbers) > 3 or step < 1 or last < first:
-        raise ConfigError(f"--{name} is {text!r}; first:last:step, such as 36:96:2, or numbers with commas are wanted.")
+        raise ConfigError(f"--{name} must be numbers with commas, or first:last:step such as 36:96:2, got {text!r}.")
     return tuple(range(first, last + 1, step))
 
 
 def _stem(folder: Path) -> str:
-    """A name for what is written about a library."""
+    """The library's name in the names of output files."""
     path = Path(os.path.abspath(folder.expanduser()))
     return (path.stem if path.is_file() else path.name) or "library"
 
 
 def _divided(library: "Library", by: By | None, valid: float, test: float, seed: int) -> "Library":
-    """The library with a split: the one asked for, else its own, else by file if it has enough notes."""
+    """The library with the requested split; without one, its own split, or one by file if it has enough notes."""
     from timbre.data.split import FEWEST, Division
 
-    Division(by or "file", valid, test, seed)
+    Division(by or "file", valid, test, seed)  # raises an error if the shares are not valid
     if by is None and (any(note.split for note in library) or len(library) < FEWEST):
         return library
     try:
@@ -155,7 +150,7 @@ def _divided(library: "Library", by: By | None, valid: float, test: float, seed:
     except LibraryError as error:
         if by is not None:
             raise
-        print(f"not split: {error}")  # a single file of many notes can be scanned all the same
+        print(f"not split: {error}")  # such as a single file with many notes
         return library
 
 
@@ -163,7 +158,7 @@ def _print_split(library: "Library") -> None:
     parts = Counter(note.split for note in library if note.split)
     if parts:
         counts = ", ".join(f"{parts[part]} {part}" for part in ("train", "valid", "test"))
-        print(f"split {library.division or 'as the library says'}: {counts}")
+        print(f"split {library.division or 'of the library itself'}: {counts}")
 
 
 def _write(library: "Library", file: Path, report: Path | None) -> None:
