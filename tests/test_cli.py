@@ -190,7 +190,7 @@ class TestScan:
         assert "There is no folder" in refused("scan", tmp_path / "none")
         assert "there is no folder" in refused("scan", few_notes, "--json", tmp_path / "none" / "notes.json")
         assert "there is no folder" in refused("scan", few_notes, "--out", tmp_path / "none" / "x")
-        assert "There is no format 'zither'; known: " in refused("scan", few_notes, "--format", "zither")
+        assert "The format must be one of tinysol, " in refused("scan", few_notes, "--format", "zither")
         assert "give one of them" in refused("scan", few_notes, "--format", "sfz", "--pattern", "{note}")
         assert "first:last:step" in refused("scan", few_notes, "--pitches", "60:50:1")
         assert "got 'x'" in refused("scan", few_notes, "--velocities", "x")
