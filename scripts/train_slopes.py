@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Train the networks that read phase slopes off magnitudes, for timbre/spectral/inversion/slopes.py.
 
-    .venv/bin/python scripts/train_slopes.py FOLDER --look-ahead 2 --out timbre/spectral/_slopes/
+    .venv/bin/python scripts/train_slopes.py FOLDER --look-ahead 2 --out timbre/spectral/inversion/_slopes/
 
 FOLDER is a library of recorded notes. The 96 notes, evenly spread, that benchmarks/inversion.py measures on by default
 are left out, and so is every note whose licence is not among --licences. Magnitudes are seen as they are, through a mel
@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="library of recorded notes")
-    parser.add_argument("--out", type=Path, default=Path("timbre/spectral/_slopes"), help="folder of the weights")
+    parser.add_argument("--out", type=Path, default=Path("timbre/spectral/inversion/_slopes"), help="folder of the weights")
     parser.add_argument("--look-ahead", type=int, default=2, help="frames after the one whose phases are found")
     parser.add_argument("--licences", nargs="+", default=["CC0-1.0", "Public-Domain", "Unlicense"])
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64, 64], help="units of each hidden layer")

@@ -23,7 +23,7 @@ from timbre.spectral import STFT, Spectrogram
 from timbre.spectral.filterbank import band_edges, cq_edges, erb_to_hz, filterbank, hz_to_erb
 from timbre.spectral.lapped import DCT
 from timbre.spectral.nsgt import NSGT
-from timbre.spectral.stft import hann_lobe
+from timbre.spectral.stft import hann_main_lobe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -277,7 +277,7 @@ def test_lobes_are_the_windows_transforms() -> None:
     place = torch.arange(4096, dtype=torch.float64) + 0.5
     turns = torch.polar(torch.ones(()).double(), 2 * math.pi / 4096 * offset[:, None] * place)
     sine_window = torch.sin(math.pi / 4096 * place)
-    for lobe, window in ((hann_lobe, sine_window.square()), (sine_lobe, sine_window)):
+    for lobe, window in ((hann_main_lobe, sine_window.square()), (sine_lobe, sine_window)):
         expected = (turns @ window.to(turns.dtype)).abs() / window.sum()
         torch.testing.assert_close(lobe(offset), expected, rtol=0, atol=1e-5)
 

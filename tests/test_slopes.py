@@ -44,13 +44,13 @@ def test_frame_by_frame_it_says_what_it_says_of_a_picture(look_ahead: int) -> No
     padded = np.pad(rows, ((0, 0), (border.below, border.above)), mode="edge")
     width, now = padded.shape[1], border.before
     bins = np.arange(1, rows.shape[1] - 1)
-    expected = slopes.read(padded.reshape(-1), width, now * width + bins + border.below, look_ahead)
-    learned = RTPGHI(1024, 256, look_ahead)._learned
+    expected = slopes.estimate(padded.reshape(-1), width, now * width + bins + border.below, look_ahead)
+    learned = RTPGHI(1024, 256, look_ahead)._network
     assert learned is not None
     steps, doubt = np.zeros((2, rows.shape[1]), np.float32), np.zeros((2, rows.shape[1]), np.int32)
     steps[1] = np.pi
     _learned.correct(
-        padded, (now, border.below), np.float32(-100), learned._layers, learned._work, learned._places,
+        padded, tuple(border), np.float32(-100), learned._layers, learned._work, learned._bins,
         (1.0, (1e-6, 1e-6)), steps, doubt,
     )  # fmt: skip
     turns = np.exp(1j * (steps[:, bins] - np.array([[0.0], [np.pi]])))
@@ -81,7 +81,7 @@ def test_other_hops_are_left_to_the_formula() -> None:
     magnitude = transform(0.1 * torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))).abs()
     one, other = (pghi(magnitude, transform, 8192, 0, learned=learned) for learned in (True, False))
     assert torch.equal(one, other)
-    assert RTPGHI(1024, 128, 0)._learned is None
+    assert RTPGHI(1024, 128, 0)._network is None
 
 
 def test_the_training_script_makes_weights_that_load(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from timbre.config import SpectrogramConfig
 from timbre.spectral.filterbank import band_edges, bank_inverse, cq_edges, filterbank, response_inverse
 from timbre.spectral.lapped import DCT, LappedTransform
 from timbre.spectral.nsgt import NSGT
-from timbre.spectral.stft import STFT, hann_lobe
+from timbre.spectral.stft import STFT, hann_main_lobe
 
 _FINENESS = 4  # steps per STFT bin of the sines from which the inverse of the bands is learnt
 
@@ -95,4 +95,4 @@ def stft_response(config: SpectrogramConfig, hz: Tensor) -> Tensor:
     A Hann window's main lobe ends 2 bins off its centre; the lobes beyond it (-31 dB and falling) are left out.
     """
     bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64, device=hz.device)
-    return hann_lobe(hz[:, None] * config.n_fft / config.sample_rate - bins)
+    return hann_main_lobe(hz[:, None] * config.n_fft / config.sample_rate - bins)

@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from timbre.spectral.stft import hann_lobe
+from timbre.spectral.stft import hann_main_lobe
 
 _QUADRATURE = 3.0 * math.pi / 16.0  # scales the two neighbours so that a partial between two bins reads 1
 
@@ -115,7 +115,7 @@ class DCT(LappedTransform):
         return safe_root(power / 2.0 if steady else power)
 
     def _lobe(self, offset: Tensor) -> Tensor:
-        return hann_lobe(offset)
+        return hann_main_lobe(offset)
 
 
 def safe_root(power: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The multiplicative updates of `Spectrogram.magnitude` for single frames, compiled; imported when it is first used."""
+"""The multiplicative updates of `Spectrogram.magnitude` for single frames, compiled."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ _LEAST, _TINY = np.float32(1e-7), np.float32(1e-6)
 
 
 class Sharpener:
-    """Sharpens magnitudes that a linear inverse has made of a filterbank's bands, frame by frame.
+    """Sharpens magnitudes from the linear inverse of a filterbank, frame by frame.
 
-    It does what the updates of the front end do with matrices. A filterbank's matrix is nearly all zeros: for a few
-    frames at a time, passing over them is five to ten times as fast.
+    It computes what `Spectrogram.magnitude` computes with matrices. Nearly all weights of a filterbank are zero;
+    skipping them is five to ten times faster for a few frames at a time.
 
     Args:
-        bank: weights (bands, bins); each row's weights above 0 stand side by side.
-        updates: how many.
+        bank: weights (bands, bins); the weights of a row that are above 0 are adjacent.
+        updates: number of updates.
         stride: exponent of an update.
     """
 
@@ -30,7 +30,7 @@ class Sharpener:
         self._updates, self._stride = updates, np.float32(stride)
 
     def __call__(self, bands: np.ndarray, magnitude: np.ndarray) -> None:
-        """Sharpen magnitudes (frames, bins) of bands (frames, bands), both float32 and contiguous, in place."""
+        """Sharpen magnitudes (frames, bins) of bands (frames, bands) in place; both are float32 and contiguous."""
         sharpen(bands, magnitude, self._rows, self._weights, self._total, self._updates, self._stride)
 
 
@@ -44,7 +44,17 @@ def sharpen(
     updates: int,
     stride: np.float32,
 ) -> None:
-    """See :class:`Sharpener`; `rows` are first bins and counts (bands, 2), `weights` one row's after the other's."""
+    """Sharpen magnitudes (frames, bins) in place.
+
+    Args:
+        bands: (frames, bands).
+        magnitude: (frames, bins), changed.
+        rows: for each band, its first bin and its number of bins (bands, 2).
+        weights: weights of all bands, one band after the other.
+        total: sum of the weights at each bin (bins,).
+        updates: number of updates.
+        stride: exponent of an update.
+    """
     back = np.empty_like(total)
     for n in range(bands.shape[0]):
         for _ in range(updates):

@@ -1,4 +1,4 @@
-"""The short-time Fourier transform that every front end and inverter shares."""
+"""The short-time Fourier transform (STFT) that all spectrograms and inverters share."""
 
 import torch
 from torch import Tensor, nn
@@ -7,10 +7,11 @@ from torch import Tensor, nn
 class STFT(nn.Module):
     """STFT with a periodic Hann window, centred frames and zeros beyond the ends.
 
-    Scaled so that a sine of amplitude 1 reads magnitude 1 at its bin. Frames are ``1 + samples // hop_length``.
+    Scaled so that a sine of amplitude 1 reads magnitude 1 at its bin. The number of frames is
+    ``1 + samples // hop_length``.
 
-    Spectra are (batch, bins, frames) but lie in memory frame by frame, as the FFT leaves them. Overlap-add is written
-    out, for on a CPU `torch.istft` takes several times as long and refuses frames that end in the window's zeros.
+    Spectra are (batch, bins, frames) but lie in memory frame by frame, as the FFT returns them. Overlap-add is written
+    out: `torch.istft` is several times slower on a CPU and refuses frames that end in the zeros of the window.
 
     Args:
         n_fft: window and FFT size, samples (even).
@@ -44,7 +45,7 @@ class STFT(nn.Module):
         return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
 
     def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Sum of frames (batch, frames, n_fft), each `hop_length` after the last: (batch, samples)."""
+        """Sum of frames (batch, frames, n_fft), each `hop_length` after the one before: (batch, samples)."""
         hops = -(-self.n_fft // self.hop_length)
         pieces = nn.functional.pad(frames, (0, hops * self.hop_length - self.n_fft)).unflatten(-1, (hops, -1))
         batch, count = frames.shape[:2]
@@ -54,7 +55,7 @@ class STFT(nn.Module):
         return total.flatten(1)
 
 
-def hann_lobe(offset: Tensor) -> Tensor:
-    """Main lobe of a Hann window's transform, 1 at its centre; `offset` in bins."""
+def hann_main_lobe(offset: Tensor) -> Tensor:
+    """Magnitude of a Hann window's transform, 1 at its centre; `offset` in bins. Beyond the main lobe it is 0."""
     offset = torch.where((offset.abs() - 1).abs() < 1e-6, offset + 1e-5, offset)
     return (torch.sinc(offset) / (1.0 - offset.square()) * (offset.abs() < 2)).abs()

@@ -1,7 +1,7 @@
-"""The one door to torchaudio.
+"""torchaudio, and its build; the only module that imports it.
 
-Its wheel is linked to one CUDA version: with a CPU build of torch, or another CUDA, the compiled extension does not
-load and neither does the package. Nothing used here needs that extension, so an empty one takes its place then.
+Its wheels are linked to one CUDA version: with a CPU build of torch, or another CUDA version, the compiled extension
+does not load, and neither does the package. Timbre does not need the extension, so an empty one replaces it then.
 """
 
 import sys
@@ -10,6 +10,8 @@ from typing import Any
 
 
 def _no_extension() -> ModuleType:
+    """An empty module in place of ``torchaudio._extension``."""
+
     def missing(function: Any) -> Any:
         return function
 
@@ -23,20 +25,15 @@ def _no_extension() -> ModuleType:
     return stub
 
 
-def _import() -> tuple[ModuleType, str]:
-    try:
-        import torchaudio  # noqa: TID251
+try:
+    import torchaudio  # noqa: TID251
 
-        return torchaudio, f"{torchaudio.__version__}"
-    except (ImportError, OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
-        del sys.modules[name]
+    BUILD = f"{torchaudio.__version__}"
+    """The version of torchaudio, and why its extension is missing, if it is."""
+except (ImportError, OSError, RuntimeError) as error:
+    for _name in [name for name in sys.modules if name.partition(".")[0] == "torchaudio"]:
+        del sys.modules[_name]
     sys.modules["torchaudio._extension"] = _no_extension()
     import torchaudio  # noqa: TID251
 
-    return torchaudio, f"{torchaudio.__version__} without its compiled extension ({reason})"
-
-
-torchaudio, BUILD = _import()
-"""The package, and a line on which of its builds was found."""
+    BUILD = f"{torchaudio.__version__} without its compiled extension ({str(error).splitlines()[0]})"

@@ -1,6 +1,6 @@
-"""The network of slopes.py, compiled for one frame at a time; imported when it is first used.
+"""Compiled loops of the network of slopes.py: patches, and the network for one frame at a time.
 
-Rows of bins are float32 and belong to the caller: nothing here allocates.
+Rows of bins are float32 and belong to the caller; the functions for single frames allocate nothing.
 """
 
 import math
@@ -10,14 +10,44 @@ import numpy as np
 from timbre.spectral.compiled import compiled
 
 _ZERO, _HALF = np.float32(0.0), np.float32(0.5)
-_LOWEST, _HIGHEST = np.float32(-6.0), np.float32(3.0)  # nepers: as in `_integration.patches`
+_LOWEST, _HIGHEST = np.float32(-6.0), np.float32(3.0)  # nepers
+
+
+@compiled
+def patches(level: np.ndarray, width: int, bins: np.ndarray, shape: tuple[int, int, int, int], out: np.ndarray) -> None:
+    """Write the patch around each of some bins.
+
+    Args:
+        level: log magnitudes, float32: flattened (frames, width) with a border as wide as the patches reach.
+        width: bins per frame, border included.
+        bins: flat indices of the bins, int64.
+        shape: frames before and after the bin, bins below and above it.
+        out: (len(bins), frames * bins of a patch) float32, changed.
+    """
+    for row in range(bins.size):
+        _patch(level, width, bins[row], shape, out[row])
+
+
+@compiled
+def _patch(level: np.ndarray, width: int, index: int, shape: tuple[int, int, int, int], out: np.ndarray) -> None:
+    """Write the surroundings of a bin minus the largest of the four values at the centre, clipped and halved."""
+    before, after, below, above = shape
+    past = index - width
+    centre = max(max(level[index], level[index + 1]), max(level[past], level[past + 1]))
+    column = 0
+    for frame in range(-before, after + 1):
+        start = index + frame * width - below
+        for bin_ in range(start, start + below + above + 1):
+            value = level[bin_] - centre
+            out[column] = _HALF * min(max(value, _LOWEST), _HIGHEST)
+            column += 1
 
 
 @compiled
 def remember(magnitude: np.ndarray, floor: np.float32, fresh: bool, below: int, levels: np.ndarray) -> None:
-    """Move rows of log magnitudes (frames, bins and a border) up by one, the new ones last.
+    """Move rows of log magnitudes (frames, bins and a border) up by one and write those of a new frame to the last.
 
-    The border, `below` bins and what is left above, repeats the outermost bins; the first frame fills all rows.
+    The border, `below` bins and the rest above, repeats the outermost bins; the first frame fills all rows.
     """
     last, bins = levels.shape[0] - 1, magnitude.size
     for row in range(last):
@@ -33,18 +63,6 @@ def remember(magnitude: np.ndarray, floor: np.float32, fresh: bool, below: int, 
 
 
 @compiled
-def _patch(levels: np.ndarray, now: int, k: int, below: int, out: np.ndarray) -> None:
-    """The surroundings of bin k of row `now`; see `_integration.patches`."""
-    here = k + below
-    centre = max(max(levels[now, here], levels[now, here + 1]), max(levels[now - 1, here], levels[now - 1, here + 1]))
-    width = out.size // levels.shape[0]
-    for row in range(levels.shape[0]):
-        for column in range(width):
-            value = levels[row, k + column] - centre
-            out[row * width + column] = _HALF * min(max(value, _LOWEST), _HIGHEST)
-
-
-@compiled
 def _hidden(values: np.ndarray, weights: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
     """A layer of rectifiers: values (n, inputs), weights (inputs, outputs)."""
     np.dot(values, weights, out)
@@ -55,7 +73,7 @@ def _hidden(values: np.ndarray, weights: np.ndarray, bias: np.ndarray, out: np.n
 
 @compiled
 def _apply(
-    places: np.ndarray,
+    bins: np.ndarray,
     layers: tuple[np.ndarray, ...],
     work: tuple[np.ndarray, ...],
     settings: tuple[float, tuple[float, float]],
@@ -63,13 +81,13 @@ def _apply(
     doubt: np.ndarray,
 ) -> None:
     """Run the network on the patches in `work`, and change the steps and doubts of their bins."""
-    patches, one, two, out = work
+    inputs, one, two, out = work
     ranks, trusted = settings
-    _hidden(patches, layers[0], layers[1], one)
+    _hidden(inputs, layers[0], layers[1], one)
     _hidden(one, layers[2], layers[3], two)
     np.dot(two, layers[4], out)
-    for i in range(places.size):
-        k = places[i]
+    for i in range(bins.size):
+        k = bins[i]
         for kind in range(2):
             cosine, sine = out[i, 2 * kind] + layers[5][2 * kind], out[i, 2 * kind + 1] + layers[5][2 * kind + 1]
             step = math.atan2(sine, cosine)
@@ -84,39 +102,40 @@ def _apply(
 @compiled
 def correct(
     levels: np.ndarray,
-    geometry: tuple[int, int],
+    shape: tuple[int, int, int, int],
     loud: np.float32,
     layers: tuple[np.ndarray, ...],
     work: tuple[np.ndarray, ...],
-    places: np.ndarray,
+    bins: np.ndarray,
     settings: tuple[float, tuple[float, float]],
     steps: np.ndarray,
     doubt: np.ndarray,
 ) -> None:
-    """Correct the steps of a frame's loud bins, and say in ranks how much to doubt each.
+    """Correct the steps of a frame's loud bins, and write how doubtful each is, in ranks.
 
     Args:
-        levels: log magnitudes (frames, bins and a border).
-        geometry: row of the frame whose steps these are, and how many bins of a patch lie below its own.
-        loud: bins above this level are the network's.
+        levels: log magnitudes (frames, bins and a border), contiguous.
+        shape: frames before and after the frame in question, and bins below and above a bin, that a patch contains.
+        loud: the network corrects bins above this level.
         layers: weights (inputs, outputs) and biases of two hidden layers and the last.
-        work: patches, two layers of hidden units, and outputs of some bins at a time; small enough that a matrix
-            product stays in the caller's thread.
-        places: (as many,) int64, to work in.
-        settings: ranks by which a certainty of 1 / e puts a step back, and `slopes.TRUSTED` for either kind of step.
+        work: working memory for a number of bins: patches, two layers of hidden units, and outputs; small enough that
+            a matrix product stays in the caller's thread.
+        bins: working memory for the same number of bins, int64.
+        settings: ranks by which a certainty of 1 / e lowers a step, and `slopes.TRUSTED` for either kind of step.
         steps: from the last frame, and to the next bin (2, bins), radians; changed.
         doubt: (2, bins) int32, changed.
     """
-    now, below = geometry
+    width, level = levels.shape[1], levels.reshape(-1)
+    start = shape[0] * width + shape[2]
     count = 0
     for k in range(1, steps.shape[1] - 1):  # 0 Hz and Nyquist are real
-        if levels[now, k + below] > loud:
-            _patch(levels, now, k, below, work[0][count])
-            places[count] = k
+        if level[start + k] > loud:
+            _patch(level, width, start + k, shape, work[0][count])
+            bins[count] = k
             count += 1
-            if count == places.size:
-                _apply(places, layers, work, settings, steps, doubt)
+            if count == bins.size:
+                _apply(bins, layers, work, settings, steps, doubt)
                 count = 0
     if count:
         part = (work[0][:count], work[1][:count], work[2][:count], work[3][:count])
-        _apply(places[:count], layers, part, settings, steps, doubt)
+        _apply(bins[:count], layers, part, settings, steps, doubt)

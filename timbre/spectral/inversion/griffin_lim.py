@@ -1,4 +1,4 @@
-"""Griffin-Lim phase reconstruction: torchaudio's, the fast one, and the accelerated one that refines a first guess."""
+"""Griffin-Lim phase reconstruction: torchaudio's, the fast one, and the accelerated one that refines phases."""
 
 import math
 from threading import Lock
@@ -15,7 +15,11 @@ _GENERATOR = Lock()  # torchaudio draws from the generator that all threads shar
 
 
 def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32) -> Tensor:
-    """torchaudio's Griffin-Lim with its own momentum of 0.99, from random phases; arguments as of an inverter."""
+    """torchaudio's Griffin-Lim with its default momentum of 0.99, from random phases; other arguments as in `invert`.
+
+    Args:
+        iterations: number of iterations.
+    """
     hop = stft.hop_length
     frames = 2 + max(length, stft.n_fft) // hop  # torchaudio reflects half a window at the ends, and so needs one
     padded = torch.nn.functional.pad(magnitude / stft.scale, (0, max(0, frames - magnitude.shape[-1])))
@@ -24,7 +28,7 @@ def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iteration
     ).to(magnitude.device)
     devices = [magnitude.device] if magnitude.is_cuda else []
     sounds = []
-    for one in padded:  # one by one, each from the same seed: a sound does not depend on the batch around it
+    for one in padded:  # one by one from the same seed: a sound does not depend on the others in the batch
         with _GENERATOR, torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             sounds.append(transform(one))
@@ -32,14 +36,18 @@ def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iteration
 
 
 def fast_griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32) -> Tensor:
-    """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013) from random phases; arguments as of an inverter."""
+    """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013) from random phases; other arguments as in `invert`.
+
+    Args:
+        iterations: number of iterations.
+    """
     spectrum = random_spectrum(magnitude, seed)
     spectrum = refine(spectrum, magnitude, stft, length, iterations, momentum=0.99, relaxation=1.0)
     return stft.inverse(spectrum, length)
 
 
 def random_phase(frames: int, bins: int, seed: int) -> Tensor:
-    """Phases (frames, bins) drawn evenly from 0..2 pi on the CPU, so that every device gives the same sound."""
+    """Uniform random phases (frames, bins) from 0 to 2 pi, drawn on the CPU: every device gives the same sound."""
     return 2.0 * math.pi * torch.rand(frames, bins, generator=torch.Generator().manual_seed(seed))
 
 
@@ -60,24 +68,24 @@ def refine(
 ) -> Tensor:
     """Accelerated Griffin-Lim iterations from a first guess.
 
-    Each finds the waveform nearest to the spectrum, goes beyond it (relaxation), and then beyond that by what has
-    changed since the last iteration (momentum), before the magnitudes are restored. This is the method of Nenov,
-    Nguyen, Balazs and Bot 2023, "Accelerated Griffin-Lim algorithm", with the relaxation as their gamma and the
-    momentum as both their alpha and beta, which makes it as simple as fast Griffin-Lim (Perraudin, Balazs and
-    Sondergaard 2013); with a relaxation of 1 it is that. The STFT is linear, so that all steps are taken on waveforms,
-    whose numbers are an eighth of those of a spectrum with a hop of a quarter of a window.
+    Each iteration finds the waveform nearest to the spectrum, goes beyond it (relaxation), then further by the change
+    since the last iteration (momentum), and restores the magnitudes. This is the method of Nenov, Nguyen, Balazs and
+    Bot 2023, "Accelerated Griffin-Lim algorithm", with the relaxation as their gamma and the momentum as both their
+    alpha and beta; that makes it as simple as fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013), which it
+    equals with a relaxation of 1. The STFT is linear, so that all steps are taken on waveforms: they have an eighth of
+    the numbers of a spectrum with a hop of a quarter of a window.
 
-    Momentum and relaxation were tuned on recorded notes from a start by PGHI. What is inconsistent grows without bound
-    where the relaxation exceeds 1 + 1 / (1 + 2 momentum), 1.357 with this momentum.
+    Momentum and relaxation were tuned on recorded notes that started from PGHI. Inconsistent parts of the spectrum grow
+    without bound if the relaxation exceeds 1 + 1 / (1 + 2 momentum), 1.357 with this momentum.
 
     Args:
         spectrum: complex guess (batch, bins, frames).
         magnitude: (batch, bins, frames), linear; frames are ``1 + length // hop_length``.
         stft: the transform of both.
         length: samples of the waveform.
-        iterations: how many.
+        iterations: number of iterations.
         momentum: how far to step on, in units of the last step.
-        relaxation: how far to step towards the nearest waveform; 1 is onto it.
+        relaxation: how far to step towards the nearest waveform; 1 reaches it.
 
     Returns:
         Complex spectrum with the given magnitudes.
@@ -98,7 +106,7 @@ def refine(
 def _refine_compiled(
     spectrum: Tensor, magnitude: Tensor, stft: STFT, length: int, iterations: int, momentum: float, relaxation: float
 ) -> Tensor:
-    """The same for one sound on a CPU, spectra as (frames, bins): torch's own operations take four times as long."""
+    """:func:`refine` for one sound on a CPU, spectra as (frames, bins); four times faster than torch's operations."""
     window, hop = stft.window.numpy(), stft.hop_length
     total = np.empty((len(spectrum) - 1) * hop + stft.n_fft, window.dtype)
     gain, last, ahead = np.zeros_like(total), np.zeros_like(total), np.zeros_like(total)
@@ -106,7 +114,7 @@ def _refine_compiled(
     inside = slice(stft.n_fft // 2, stft.n_fft // 2 + length)
     gain[inside] = 1.0 / np.maximum(total[inside], 1e-8)
     for iteration in range(iterations):
-        frames = torch.fft.irfft(spectrum, n=stft.n_fft)  # the scale of the STFT cancels out on the way there and back
+        frames = torch.fft.irfft(spectrum, n=stft.n_fft)  # the scale of the STFT cancels in the round trip
         overlap_add(frames.numpy(), window, hop, total)
         accelerate(total, gain, last, ahead, relaxation if iteration else 1.0, momentum if iteration else 0.0)
         cut(ahead, window, hop, frames.numpy())

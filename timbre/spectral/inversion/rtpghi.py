@@ -1,32 +1,33 @@
-"""Real-time phase gradient heap integration (RTPGHI): phases of one frame after another, with at most one to come.
+"""Real-time phase gradient heap integration (RTPGHI): phases frame by frame, with at most one frame of look-ahead.
 
 Prusa and Sondergaard 2016, "Real-time spectrogram inversion using phase gradient heap integration". The steps are those
-of :mod:`.pghi`, exact for steady partials and clicks through a Hann window. Across bins they need the
-frame that comes next; without it, its square roots are continued by a parabola, for through a Hann window those of a
-click are an arc of a cosine. That is worth 3 dB of spectral convergence on notes beside taking every frame for steady.
-Where frames lie a quarter of a window apart, a small network that sees the last frames corrects the steps (slopes.py).
+of :mod:`.pghi`, exact for steady partials and clicks through a Hann window. Steps from bin to bin need the next frame;
+without look-ahead, a parabola extrapolates the square roots of its magnitudes, since through a Hann window those of a
+click are an arc of a cosine. That improves the spectral convergence of notes by 3 dB compared with taking every frame
+for steady. If frames lie a quarter of a window apart, a small network that sees the last frames corrects the steps
+(slopes.py).
 """
 
 import numpy as np
 
 from timbre.spectral.inversion import _causal, _learned, slopes
 
-_AT_A_TIME = 64  # bins that the network reads at once: products this small stay in the caller's thread
+_AT_A_TIME = 64  # bins in one run of the network: products this small stay in the caller's thread
 
 
 class RTPGHI:
     """Finds phases frame by frame.
 
-    Levels are measured from a running peak that halves every 128 frames: bins 120 dB below it get random phases.
+    Levels are relative to a running peak that halves every 128 frames: bins 120 dB below it get random phases.
 
     Args:
         n_fft: FFT size.
         hop: samples between frames.
-        look_ahead: 0, or 1 frame that is seen before a phase is settled.
+        look_ahead: 0, or 1 frame that comes before a phase is settled.
 
     Attributes:
         spectrum: complex (bins,) of the last frame that was settled.
-        arrays: all that the next phases depend on, by name; zeros at first.
+        arrays: everything that the next phases depend on, by name; zeros at first.
     """
 
     def __init__(self, n_fft: int, hop: int, look_ahead: int) -> None:
@@ -37,64 +38,63 @@ class RTPGHI:
         self._peak, self.spectrum = np.zeros(1), np.zeros(bins, np.complex64)
         self.arrays: dict[str, np.ndarray] = {"rows": self._rows, "peak": self._peak}
         self.arrays |= {"steady": self._steady, "phase": self._phase}
-        turns = (np.arange(bins) * hop + n_fft // 2) % n_fft - n_fft // 2  # hop * bin less whole turns, samples
-        self._whole = (turns * (2.0 * np.pi / n_fft)).astype(np.float32)
+        self._whole = (slopes.whole_turns(bins, n_fft, hop) * (2.0 * np.pi / n_fft)).astype(np.float32)
         self._steps, self._work = np.zeros((2, 2, bins), np.float32)
         self._doubt = np.zeros((2, bins), np.int32)
         self._lists = tuple(np.zeros(size, np.int32) for size in (bins, _causal.RANKS, (3 * bins, 2), bins))
-        self._learned = Learned(bins, look_ahead) if 4 * hop == n_fft else None
-        if self._learned:
-            self.arrays["levels"] = self._learned.levels
+        self._network = SlopeNetwork(bins, look_ahead) if 4 * hop == n_fft else None
+        if self._network:
+            self.arrays["levels"] = self._network.levels
 
     def advance(self, magnitude: np.ndarray | None, seed: np.uint64, frame: int) -> None:
         """Take the magnitudes (bins,) of one more frame, or None after the last, and settle `frame`.
 
-        `frame` is the one taken less the look-ahead; below 0 there is nothing to settle yet.
+        `frame` is the index of the frame taken minus the look-ahead; below 0 there is nothing to settle yet.
         """
         _causal.take(self._silence if magnitude is None else magnitude, self._rows, self._peak)
         known = self._look_ahead > 0 and magnitude is not None
-        if self._learned:
-            self._learned.take(self._rows[-1 if magnitude is not None else 2], frame + self._look_ahead == 0)
+        if self._network:
+            self._network.take(self._rows[-1 if magnitude is not None else 2], frame + self._look_ahead == 0)
         if frame < 0:
             return
-        ends, formula = (known, frame == 0), self._learned is None or self._look_ahead > 0
+        ends, formula = (known, frame == 0), self._network is None or self._look_ahead > 0
         _causal.find_steps(
             self._rows, self._steady, self._peak, self._whole, self._hop_ratio, ends, formula, self._steps
         )
-        if self._learned:
-            self._learned.correct(self._peak, self._steps, self._doubt)
+        if self._network:
+            self._network.correct(self._peak, self._steps, self._doubt)
         _causal.find_phases(
             self._rows, self._phase, self._peak, (seed, frame), self._steps, self._doubt, self._work, self._lists
         )
         _causal.polar(self._rows[2], self._phase, self.spectrum)
 
 
-class Learned:
-    """The network beside the formulas.
+class SlopeNetwork:
+    """The network that corrects the steps of the formulas, frame by frame.
 
     Args:
         bins: per frame.
         look_ahead: frames that it sees after the one in question.
 
     Attributes:
-        levels: log magnitudes (frames, bins and a border) of the last frames; changed as they come.
+        levels: log magnitudes (frames, bins and a border) of the last frames.
     """
 
     def __init__(self, bins: int, look_ahead: int) -> None:
         ranks = 2.0 * _causal.RANKS_PER_NEPER
-        self._geometry = slopes.Border.of(look_ahead).before, slopes.BELOW
-        # Without the frame that comes there is no formula for clicks to fall back on.
+        self._shape = tuple(slopes.Border.of(look_ahead))
+        # Without look-ahead there is no formula for clicks to prefer.
         self._settings = ranks, (slopes.TRUSTED, slopes.TRUSTED if look_ahead else 1e-6)
         self._unsure = int(-ranks * np.log(slopes.UNSURE))
         self.levels = np.zeros((slopes.FRAMES, bins + slopes.BELOW + slopes.ABOVE), np.float32)
         self._layers = slopes.layers(look_ahead)
         sizes = (slopes.FRAMES * slopes.BINS, *(bias.size for bias in self._layers[1::2]))
         self._work = tuple(np.zeros((_AT_A_TIME, size), np.float32) for size in sizes)
-        self._places = np.zeros(_AT_A_TIME, np.int64)
+        self._bins = np.zeros(_AT_A_TIME, np.int64)
         self._floor = np.float32(1e-30)
 
     def take(self, magnitude: np.ndarray, first: bool) -> None:
-        """The magnitudes (bins,) of one more frame; after the last one, those again."""
+        """Take the magnitudes (bins,) of one more frame; after the last one, its magnitudes again."""
         _learned.remember(magnitude, self._floor, first, slopes.BELOW, self.levels)
 
     def correct(self, peak: np.ndarray, steps: np.ndarray, doubt: np.ndarray) -> None:
@@ -102,5 +102,5 @@ class Learned:
         doubt[:] = self._unsure
         loud = np.float32(np.log(max(peak[0] * slopes.LOUD, 1e-30)))
         _learned.correct(
-            self.levels, self._geometry, loud, self._layers, self._work, self._places, self._settings, steps, doubt
+            self.levels, self._shape, loud, self._layers, self._work, self._bins, self._settings, steps, doubt
         )
