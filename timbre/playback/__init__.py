@@ -1,4 +1,4 @@
-"""Playing a space: live engine, sound devices, MIDI, OSC. Imported lazily, as its processes need little of it."""
+"""Live play: engine, sound devices, MIDI, OSC. Names are imported on first use: the device process needs no torch."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from timbre.playback.controls import Controls, State
     from timbre.playback.engine.engine import Engine
-    from timbre.playback.player import Player, play
+    from timbre.playback.player import Player
+    from timbre.playback.playing import play
 
-_HOMES = {"Controls": "controls", "State": "controls", "Engine": "engine.engine", "Player": "player", "play": "player"}
+_MODULES = {
+    "Controls": "controls",
+    "State": "controls",
+    "Engine": "engine.engine",
+    "Player": "player",
+    "play": "playing",
+}
 
 __all__ = ["Controls", "Engine", "Player", "State", "play"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'timbre.playback' has no attribute {name!r}")
-    return getattr(import_module(f"timbre.playback.{_HOMES[name]}"), name)
+    return getattr(import_module(f"timbre.playback.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""What can be done to a space that sounds: the one set of controls that MIDI, OSC, keys and the web page work on."""
+"""`Controls`: the commands that play a space. MIDI, OSC, the keyboard and the web page all call these."""
 
 import math
 from collections.abc import Sequence
@@ -12,29 +12,31 @@ from timbre.paths import Path
 from timbre.shapes.presets import Presets
 from timbre.space import Space
 
-MOST_VOICES = 64
-LOWEST, HIGHEST = 12.0, 127.0  # MIDI: what a space can be asked for
-WIDEST_BEND = 48.0  # semitones
-LOUDEST = 24.0  # dB
-_PIECES = 512  # straight ones, that a path is followed in
+MAX_VOICES = 64
+LOWEST_PITCH, HIGHEST_PITCH = 12.0, 127.0  # MIDI
+MAX_BEND = 48.0  # semitones
+MIN_GAIN, MAX_GAIN = -100.0, 24.0  # dB
+MAX_COORDINATE = 100.0
+_MAX_SECONDS = 3600.0
+_LINES = 512  # a curved path is sent as this many points
 
 Key = int | float | str
-"""What a note is let go by: its pitch, or any number or word that it was given."""
+"""What a note is released by: its pitch, or any number or word given with it."""
 
 
 class Latency(NamedTuple):
-    """Where the time from an event to its sound goes, ms."""
+    """Where the time between an event and its sound goes, ms."""
 
     buffering: float
-    """What is rendered ahead."""
+    """Sound rendered ahead."""
     look_ahead: float
-    """Of the limiter and of the change of sample rate."""
+    """Look-ahead of the limiter and delay of the resampler."""
     device: float
-    """What the device says of itself."""
+    """Latency that the sound device reports."""
 
     @property
     def total(self) -> float:
-        """The sum; a note begins so long after its event, and half a block on average."""
+        """Sum of the three. On average a note starts half a block later than this."""
         return sum(self)
 
 
@@ -43,21 +45,21 @@ class State:
     """What an engine is doing.
 
     Attributes:
-        point: (dim,), where the sound is now; it may still glide to where it was sent.
-        notes: pitches (MIDI) of the notes that are held, low to high; NaN without pitch.
-        voices: how many voices sound, those dying away included.
-        limit: how many may sound at present; fewer than asked for while the machine cannot keep up.
-        load: share of the time that rendering takes, of late; 1 is all there is.
-        underruns: how often the device ran dry, or was late itself.
-        shed: notes that were cut short because the machine could not keep up.
-        stolen: notes that were cut short because all voices were in use.
-        latency: of an event.
-        control_delay: ms more until a change of point, bend or loudness is heard, the inverter's.
-        peak: largest sample of late, full scale 1.
-        seconds: sound that was made so far.
+        point: (dim,), current point; it may still be gliding to its target.
+        notes: pitches (MIDI) of the notes that are held, low to high; NaN for a note without pitch.
+        voices: number of sounding voices, including released notes that still ring.
+        limit: number of voices allowed now; lower than requested while the machine is too slow.
+        load: recent share of real time spent rendering; at 1 the machine is fully used.
+        underruns: number of dropouts: the buffer was empty, or the device itself was late.
+        shed: notes cut short because the machine was too slow.
+        stolen: notes cut short because all voices were in use.
+        latency: from an event to its sound.
+        control_delay: ms added for a change of point, bend or loudness, by the inverter.
+        peak: recent largest sample; full scale is 1.
+        seconds: seconds of sound rendered so far.
         sample_rate: Hz, of the device.
         block: samples per callback of the device.
-        runtime: what decodes: "onnxruntime" or "torch".
+        runtime: decoder backend, "onnxruntime" or "torch".
     """
 
     point: np.ndarray
@@ -78,123 +80,129 @@ class State:
 
 
 class Controls:
-    """Plays a space: notes, place, bend, paths. What carries it out is :meth:`_send`'s.
+    """Plays a space: notes, point, bend, paths. Subclasses implement :meth:`_send`.
 
     Every method returns at once and may be called from any thread.
 
     Args:
         space: the space.
-        presets: its named places, for :meth:`preset`.
-        point: where to begin, (dim,); by default the known sound that is nearest to the middle of all.
+        presets: its named points and paths, for :meth:`preset`.
+        point: starting point (dim,); default: the library note nearest to the mean of all.
 
     Attributes:
-        point: where the sound was last sent, (dim,), float32. A path that runs does not change it.
+        point: last target (dim,), float32. A running path does not change it.
     """
 
     def __init__(self, space: Space, presets: Presets | None = None, point: np.ndarray | None = None) -> None:
         self.space, self.presets = space, presets if presets is not None else Presets()
-        self.point: np.ndarray = middle(space) if point is None else space.check_point(point)
+        self.point: np.ndarray = central_point(space) if point is None else space.check_point(point)
 
     def note_on(self, pitch: float | None, velocity: float = 0.8, key: Key | None = None) -> None:
-        """Begin a note; one that sounds under the same key is let go.
+        """Start a note, and release one that sounds under the same key.
 
         Args:
-            pitch: MIDI from 12 to 127, fractions allowed; None is a sound without pitch.
-            velocity: from 0 to 1; its square is the gain.
-            key: what :meth:`note_off` will call it; its pitch by default.
+            pitch: MIDI, 12 to 127, fractions allowed; None for a sound without pitch.
+            velocity: 0 to 1; the gain is its square.
+            key: identifies the note for :meth:`note_off`; default: the pitch.
 
         Raises:
-            ConfigError: a value is out of range, or there is neither pitch nor key.
+            ConfigError: a value is out of range, or both pitch and key are missing.
         """
         if pitch is not None:
-            pitch = _number("pitch", pitch, LOWEST, HIGHEST, " (MIDI; A4 is 69)")
+            pitch = check_number("pitch", pitch, LOWEST_PITCH, HIGHEST_PITCH, " (MIDI; A4 is 69)")
         key = pitch if key is None else key
         if key is None:
-            raise ConfigError("A note without pitch came without a key; give one, by which it can be let go.")
-        self._send("note_on", key=key, pitch=pitch, velocity=_number("velocity", velocity, 0.0, 1.0))
+            raise ConfigError("A note without pitch must have a key, got none; give one, so that it can be released.")
+        self._send("note_on", key=key, pitch=pitch, velocity=check_number("velocity", velocity, 0.0, 1.0))
 
     def note_off(self, key: Key) -> None:
-        """Let a note go (once the sustain pedal is up); nothing happens if there is none of that key."""
+        """Release a note, at once or when the sustain pedal goes up. An unknown key is ignored."""
         self._send("note_off", key=key)
 
     def bend(self, semitones: float) -> None:
-        """Move all pitches, those of later notes too; -48 to 48."""
-        self._send("bend", semitones=_number("bend", semitones, -WIDEST_BEND, WIDEST_BEND, " semitones"))
+        """Shift the pitch of all notes, including later ones, by -48 to 48 semitones."""
+        self._send("bend", semitones=check_number("bend", semitones, -MAX_BEND, MAX_BEND, " semitones"))
 
     def sustain(self, down: bool) -> None:
         """Press or lift the sustain pedal."""
         self._send("sustain", down=bool(down))
 
     def at(self, point: "np.ndarray | Sequence[float]", glide: float = 0.0) -> None:
-        """Go to a place; all notes that sound follow, smoothed over some 20 ms. It ends a path that runs.
+        """Move all sounding notes to a point, smoothed over about 20 ms. A running path ends.
 
         Args:
             point: (dim,).
-            glide: s in which to go there on a straight line.
+            glide: s, time to move there in a straight line; 0 to 3600.
 
         Raises:
-            ConfigError: it is no point of this space, or the time is negative.
+            ConfigError: the point does not fit this space, or the time is out of range.
         """
         self.point = self.space.check_point(point)
-        self._send("at", point=self.point.tolist(), glide=_number("glide", glide, 0.0, 3600.0, " s"))
+        self._send("at", point=self.point.tolist(), glide=check_number("glide", glide, 0.0, _MAX_SECONDS, " s"))
 
     def axis(self, which: str | int, value: float, glide: float = 0.0) -> None:
-        """Set one coordinate: of a named axis, with the unnamed dimensions coming along (see :meth:`Space.move`), or
-        by its number, from 0, alone.
+        """Set one coordinate.
+
+        Args:
+            which: name of an axis: the unnamed dimensions follow, as in :meth:`Space.move`. Or the index of a
+                dimension, from 0, which is set alone.
+            value: -100 to 100.
+            glide: s, as in :meth:`at`.
 
         Raises:
-            ConfigError: there is no such axis, or the value is no number between -100 and 100.
+            ConfigError: there is no such axis, or the value is out of range.
         """
-        value = _number(f"axis {which}", value, -100.0, 100.0)
-        names = [axis.name for axis in self.space.axes]
+        value = check_number(f"axis {which}", value, -MAX_COORDINATE, MAX_COORDINATE)
         if isinstance(which, str):
-            at = names.index(which) if which in names else None
-            step = value - float(self.point[at]) if at is not None else 0.0
+            names = [axis.name for axis in self.space.axes]
+            step = value - float(self.point[names.index(which)]) if which in names else 0.0
             self.at(self.space.move(self.point, **{which: step}), glide)
             return
         if not 0 <= which < self.space.dim:
-            raise ConfigError(f"Axis {which} was asked for; this space has axes 0 to {self.space.dim - 1}.")
+            raise ConfigError(f"The axis must be one of axes 0 to {self.space.dim - 1} of this space, got {which}.")
         point = self.point.copy()
         point[which] = value
         self.at(point, glide)
 
     def path(self, path: Path | None, duration: float = 4.0, loop: bool = False) -> None:
-        """Follow a path; all notes that sound go along. At its end the sound stays there.
+        """Move all sounding notes along a path; they stay at its end.
 
         Args:
-            path: of this space; None ends the one that runs.
-            duration: s, from one end to the other.
-            loop: begin again at the end, for ever.
+            path: through this space; None stops the running path.
+            duration: s, from start to end; 0.01 to 3600.
+            loop: start again at the end, without limit.
 
         Raises:
-            ConfigError: it is of another number of dimensions, or the duration is not between 0.01 s and an hour.
+            ConfigError: the path has another number of dimensions, or the duration is out of range.
         """
         if path is None:
             self._send("path", points=[], times=[], duration=1.0, loop=False)
             return
         if path.dim != self.space.dim:
-            raise ConfigError(f"The path has {path.dim} dimensions and this space has {self.space.dim}.")
-        duration = _number("duration", duration, 0.01, 3600.0, " s")
+            raise ConfigError(f"The path must have {self.space.dim} dimensions, as this space has, got {path.dim}.")
+        duration = check_number("duration", duration, 0.01, _MAX_SECONDS, " s")
         times = path.times
-        if (path.kind != "line" and len(times) > 1) or len(times) > _PIECES:
-            times = np.linspace(times[0], times[-1], _PIECES)
+        if (path.kind != "line" and len(times) > 1) or len(times) > _LINES:
+            times = np.linspace(times[0], times[-1], _LINES)
         points = path.at(times).astype(np.float32).round(5).tolist()
         self._send("path", points=points, times=times.tolist(), duration=duration, loop=bool(loop))
 
     def hold(self, seconds: float | None) -> None:
-        """Let notes stay as they are so long after their onset, s, until they are let go; None lets them live on."""
-        value = None if seconds is None else _number("hold", seconds, 0.01, 60.0, " s")
-        self._send("hold", seconds=value)
+        """Freeze each note this long after its attack and sustain it until its release; None lets it decay."""
+        self._send("hold", seconds=None if seconds is None else check_number("hold", seconds, 0.01, 60.0, " s"))
 
     def gain(self, decibels: float) -> None:
-        """Loudness of the whole, dB: -100 to 24; the limiter comes after it."""
-        self._send("gain", decibels=_number("gain", decibels, -100.0, LOUDEST, " dB"))
+        """Set the overall level, -100 to 24 dB. The limiter follows it."""
+        self._send("gain", decibels=check_number("gain", decibels, MIN_GAIN, MAX_GAIN, " dB"))
 
     def preset(self, which: str | int) -> None:
-        """Go to a preset, by name or by number from 0: its point, or along its path.
+        """Move to the point of a preset, or along its path.
+
+        Args:
+            which: name or number, from 0.
 
         Raises:
-            ConfigError: there is none such.
+            ConfigError: there is no such preset.
         """
         preset = self.presets.number(which) if isinstance(which, int) else self.presets[which]
         if len(preset.path.points) == 1:
@@ -203,7 +211,7 @@ class Controls:
             self.path(preset.path, preset.duration, preset.loop)
 
     def panic(self) -> None:
-        """Silence at once: all notes end within some milliseconds, the pedal is up and the bend is 0."""
+        """End all notes within milliseconds, lift the pedal and reset the bend."""
         self._send("panic")
 
     def state(self) -> State:
@@ -211,12 +219,12 @@ class Controls:
         raise NotImplementedError
 
     def _send(self, name: str, **values: Any) -> None:
-        """Carry out an event: its name, and values that JSON can hold."""
+        """Pass a command on: a name in `HANDLERS` of the engine, and its arguments, which JSON must be able to hold."""
         raise NotImplementedError
 
 
-def middle(space: Space) -> np.ndarray:
-    """The known sound nearest to the mean of all, (dim,); the origin where there is none."""
+def central_point(space: Space) -> np.ndarray:
+    """The library note nearest to the mean of all, (dim,); the origin if the space has none."""
     points = space.atlas.points
     if not len(points):
         return np.zeros(space.dim, np.float32)
@@ -224,11 +232,12 @@ def middle(space: Space) -> np.ndarray:
     return np.asarray(points[nearest], np.float32)
 
 
-def _number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
+def check_number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
+    """A value as a float; a ConfigError unless it is a number from `low` to `high`."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not low <= number <= high:
-        raise ConfigError(f"The {name} is {value!r}; a number from {low:g} to {high:g}{unit} is wanted.")
+        raise ConfigError(f"The {name} must be a number from {low:g} to {high:g}{unit}, got {value!r}.")
     return number

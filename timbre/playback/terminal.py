@@ -1,4 +1,4 @@
-"""A live session in a terminal: a view of what sounds, and the computer's keyboard."""
+"""`session`: live play in a terminal, with a screen and the computer's keyboard."""
 
 import errno
 import math
@@ -11,90 +11,80 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.live import Live
 
 from timbre.paths import Path
 from timbre.playback.controls import State
-from timbre.playback.inputs._keys import KeyReader
 from timbre.playback.inputs.keyboard import Keyboard
+from timbre.playback.inputs.keys import POSIX, Key, KeyReader
 from timbre.playback.inputs.midi import MidiInput
+from timbre.playback.inputs.osc import OscServer
+from timbre.playback.player import Player
 from timbre.playback.view import view
 from timbre.shapes.presets import Preset, read_presets, write_presets
 
-if TYPE_CHECKING:
-    from rich.live import Live
-
-    from timbre.playback.inputs.osc import OscServer
-    from timbre.playback.player import Player
+Inputs = Mapping[str, MidiInput | OscServer]
 
 _REDRAW, _TICK = 0.1, 0.04  # s
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def session(
-    player: "Player",
+    player: Player,
     seconds: float | None = None,
     place: "str | FilePath | None" = None,
     title: str = "",
-    adapters: "Mapping[str, MidiInput | OscServer] | None" = None,
+    inputs: Inputs | None = None,
 ) -> State:
-    """Play until Esc or Ctrl-C is pressed, or the time is over; in a terminal with a view and the computer's keyboard.
+    """Play until Esc or Ctrl-C is pressed or the time is over. A terminal shows a screen and reads the keyboard.
 
-    Where stdout is no terminal, a line says what begins and a line at the end what was done.
+    If standard output is no terminal, one line is printed at the start and one at the end.
 
     Args:
-        player: what plays; it stays open.
-        seconds: after which to end; None is never.
-        place: the space's folder or name, for presets that are kept; None keeps none.
-        title: what is played, in words.
-        adapters: what else plays it, already open, by name; for learning controllers, and to tell what is wrong.
+        player: plays; stays open.
+        seconds: length of the session; None is unlimited.
+        place: folder or name of the space, where new presets are saved; None saves none.
+        title: name of the space.
+        inputs: open MIDI and OSC inputs of the player, by name: for learning controllers and showing problems.
 
     Returns:
-        What the player was doing at the end.
+        The state of the player at the end.
 
     Raises:
-        DeviceError: the player broke down.
+        DeviceError: the player failed.
         KeyboardInterrupt: Ctrl-C was pressed.
     """
-    others = dict(adapters or {})
-    midi = others.get("MIDI")
+    inputs = dict(inputs or {})
+    midi = inputs.get("MIDI")
     keyboard = Keyboard(
         player,
-        None if place is None else lambda point: keep(player, place, point),
+        None if place is None else lambda point: save_preset(player, place, point),
         midi.learn if isinstance(midi, MidiInput) else None,
     )
     with leaving_on_signals(), _surviving_the_terminal():
-        _session(player, seconds, keyboard, title, others)
+        try:
+            with ExitStack() as stack:
+                live = stack.enter_context(_screen()) if _is_terminal() else None
+                keys = _reader(stack)
+                if live is None:
+                    print(_greeting(player.state(), title, keys is not None), flush=True)
+                _play(player, seconds, keys, _Screen(live, keyboard, title, inputs))
+        finally:
+            print(" ".join([summary(player.state()), *_problems(inputs)]), flush=True)
     return player.state()
 
 
-def _session(
-    player: "Player",
-    seconds: float | None,
-    keyboard: Keyboard,
-    title: str,
-    others: "dict[str, MidiInput | OscServer]",
-) -> None:
-    try:
-        with ExitStack() as stack:
-            live = stack.enter_context(_screen()) if _draws() else None
-            keys = _reader(stack)
-            if live is None:
-                print(_begin(player, title, keys is not None), flush=True)
-            _play(player, seconds, keyboard, keys, _Screen(live, keyboard, title, others))
-    finally:
-        print(" ".join([summary(player.state()), *_wrong(others)]), flush=True)
-
-
-def keep(player: "Player", place: "str | FilePath", point: np.ndarray) -> str:
-    """Add a point to the presets of a space, given by its folder or name, under a name of its own, and say which.
+def save_preset(player: Player, place: "str | FilePath", point: np.ndarray) -> str:
+    """Add a point to the presets of a space, given by its folder or name; returns the name of the new preset.
 
     Raises:
-        ConfigError: the file cannot be written, or there is no room for another.
+        ConfigError: the file cannot be written, or the presets are full.
     """
-    presets = read_presets(place, player.space)  # others may have added to them meanwhile
+    presets = read_presets(place, player.space)  # another program may have changed them
     name = next(name for number in count(1) if (name := f"place {number}") not in presets)
     presets = presets.adding(Preset(name, Path(point[None], np.zeros(1))))
     write_presets(place, presets, player.space)
@@ -103,7 +93,7 @@ def keep(player: "Player", place: "str | FilePath", point: np.ndarray) -> str:
 
 
 def summary(state: State) -> str:
-    """What a player did, in one line."""
+    """A line about a whole session."""
     return (
         f"{state.seconds:.1f} s played at {state.sample_rate} Hz; underruns {state.underruns}, notes cut short"
         f" {state.shed + state.stolen}, load {state.load:.0%}, latency {state.latency.total:.1f} ms"
@@ -112,99 +102,92 @@ def summary(state: State) -> str:
 
 @dataclass
 class _Screen:
-    """What is drawn, some ten times a second; nothing where there is no terminal."""
+    """What is drawn about ten times a second; nothing without a terminal."""
 
-    live: "Live | None"
+    live: Live | None
     keyboard: Keyboard
     title: str
-    others: "dict[str, MidiInput | OscServer]"
+    inputs: Inputs
     drawn: float = -math.inf
 
-    def draw(self, player: "Player", now: float) -> None:
+    def draw(self, state: State, now: float) -> None:
         if self.live is not None and now - self.drawn >= _REDRAW:
             size = self.live.console.size
-            notes = [f"         {text}" for text in _wrong(self.others)]
-            screen = view(player.state(), self.keyboard, self.title, size.width, size.height, notes)
-            self.live.update(screen, refresh=True)
+            notes = [f"         {text}" for text in _problems(self.inputs)]
+            self.live.update(view(state, self.keyboard, self.title, size.width, size.height, notes), refresh=True)
             self.drawn = now
 
 
-def _wrong(others: "dict[str, MidiInput | OscServer]") -> list[str]:
-    """What went wrong with messages from elsewhere, a sentence for each."""
+def _problems(inputs: Inputs) -> list[str]:
+    """A sentence for each input that refused messages."""
     return [
-        f"{name} refused {other.problems.count}, the last: {other.problems.last}"
-        for name, other in others.items()
-        if other.problems.count
+        f"{name} refused {source.problems.count}, the last: {source.problems.last}"
+        for name, source in inputs.items()
+        if source.problems.count
     ]
 
 
-def _play(player: "Player", seconds: float | None, keyboard: Keyboard, keys: KeyReader | None, screen: _Screen) -> None:
-    """Keys to notes, and the state to the screen, until it ends."""
+def _play(player: Player, seconds: float | None, keys: KeyReader | None, screen: _Screen) -> None:
+    """Turn keys into notes and draw the screen until the session ends."""
     now = time.monotonic()
     end = now + (math.inf if seconds is None else seconds)
     while now < end:
         player.check()
-        screen.draw(player, now)
+        screen.draw(player.state(), now)
         for key in _wait(keys, min(_TICK, end - now)):
-            if not keyboard.press(key, time.monotonic()):
+            if not screen.keyboard.press(key, time.monotonic()):
                 return
         now = time.monotonic()
-        keyboard.tick(now)
+        screen.keyboard.tick(now)
 
 
-def _wait(keys: KeyReader | None, timeout: float) -> list[Any]:
+def _wait(keys: KeyReader | None, timeout: float) -> list[Key]:
     if keys is not None:
         return keys.read(timeout)
     time.sleep(max(0.0, timeout))
     return []
 
 
-def _draws() -> bool:
+def _is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _begin(player: "Player", title: str, keys: bool) -> str:
-    state = player.state()
+def _greeting(state: State, title: str, keys: bool) -> str:
     stop = "Esc ends it" if keys else "no keyboard here, Ctrl-C ends it"
     return f"playing {title or 'a space'}: {state.sample_rate} Hz, block {state.block}, {state.runtime}; {stop}"
 
 
 @contextmanager
-def _screen() -> "Iterator[Live]":
-    from rich.console import Console
-    from rich.live import Live
-
+def _screen() -> Iterator[Live]:
     with Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live:
         yield live
 
 
 def _reader(stack: ExitStack) -> KeyReader | None:
-    """The keys of the terminal on stdin, until the stack unwinds; None where there is none."""
+    """A reader of the terminal on standard input, until the stack unwinds; None if there is none."""
     if not sys.stdin or not sys.stdin.isatty():
         return None
-    try:
-        import termios  # noqa: F401
-    except ImportError:
+    if not POSIX:
         print("The computer's keyboard plays on Linux and macOS only; use MIDI, OSC or timbre app.", file=sys.stderr)
         return None
-    return stack.enter_context(KeyReader(sys.stdin.fileno(), sys.stdout.fileno() if _draws() else None))
+    return stack.enter_context(KeyReader(sys.stdin.fileno(), sys.stdout.fileno() if _is_terminal() else None))
 
 
 @contextmanager
 def _surviving_the_terminal() -> Iterator[None]:
-    """Leave as on SIGHUP when the terminal went away, which writing to it may find out first."""
+    """Exit as on SIGHUP when the terminal has gone, which a failed write may show first."""
     try:
         yield
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discards what is still buffered
         sys.exit(128 + 1)
 
 
 @contextmanager
 def leaving_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind what is inside, so that the terminal is mended and a recording completed."""
+    """Exit on SIGTERM and SIGHUP by an exception, so that the terminal is restored and a recording completed."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS[1:]:
         signal.signal(number, _leave)
@@ -216,7 +199,7 @@ def leaving_on_signals() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """Let nothing interrupt the end: a second Ctrl-C would leave a recording unfinished."""
+    """Ignore signals during shutdown: a second Ctrl-C would leave a recording incomplete."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

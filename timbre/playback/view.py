@@ -1,43 +1,36 @@
-"""What the terminal shows of a live session: text, drawn anew each time."""
+"""The terminal screen of a live session, as text."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.text import Text
 
 from timbre.data.names import note_name
 from timbre.playback.controls import State
 from timbre.playback.inputs.keyboard import Keyboard
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 _FLOOR = -60.0  # dB, of the peak meter
-_BAR = 24  # signs
+_BAR = 24  # characters
 _KEYS = (
     "Z S X D C … and Q 2 W 3 E …  notes", "- =  octave", "PgUp PgDn  velocity", "Tab  latch", "Space  silence",
-    "↑ ↓  axis", "← →  move along it (Shift: further)", "F1 … F12, [ ]  presets", "P  keep this place",
-    "A  let the next MIDI controller move this axis", "Esc  leave",
+    "↑ ↓  axis", "← →  move along it (Shift: further)", "F1 … F12, [ ]  presets", "P  save this point as a preset",
+    "A  assign the next MIDI controller to this axis", "Esc  quit",
 )  # fmt: skip
-_TALL = 20  # rows: screens that are lower leave the keys out
+_TALL = 20  # rows; lower screens omit the keys
 
 
-def view(
-    state: State, keyboard: Keyboard, title: str, width: int, height: int, notes: Sequence[str] = ()
-) -> "RenderableType":
-    """The screen: what sounds, how the machine fares, where in the space, and what the keys do.
+def view(state: State, keyboard: Keyboard, title: str, width: int, height: int, notes: Sequence[str] = ()) -> Text:
+    """The screen: sound, load and latency, coordinates, and the keys.
 
     Args:
         state: of the player.
-        keyboard: the computer's.
-        title: what is played, in words.
-        width, height: of the screen, signs.
-        notes: what else there is to say, a line each.
+        keyboard: the computer's keyboard.
+        title: name of the space.
+        width, height: of the screen, characters.
+        notes: further lines.
     """
-    from rich.text import Text
-
-    lines, keys = [*_sounding(state, title), *_faring(state), *_choices(keyboard), *notes], _help(width, height)
+    lines, keys = [*_sound(state, title), *_performance(state), *_keyboard(keyboard), *notes], _help(width, height)
     room = max(1, height - len(lines) - len(keys) - 1)
     lines += [*_axes(state.point, keyboard, room), *keys]
     screen = Text(no_wrap=True, overflow="ellipsis")
@@ -47,28 +40,27 @@ def view(
     return screen
 
 
-def _sounding(state: State, title: str) -> list[str]:
-    pitched = [_named(pitch) for pitch in state.notes]
-    level = 20 * math.log10(max(state.peak, 1e-9))
+def _sound(state: State, title: str) -> list[str]:
+    level = max(20 * math.log10(max(state.peak, 1e-9)), _FLOOR)
     return [
         f"{title or 'timbre'}  ·  {state.sample_rate} Hz, block {state.block}, {state.runtime}",
-        f"peak     {bar(1 - max(level, _FLOOR) / _FLOOR)}  {max(level, _FLOOR):6.1f} dB",
+        f"peak     {bar(1 - level / _FLOOR)}  {level:6.1f} dB",
         f"voices   {bar(state.voices / max(1, state.limit))}  {state.voices} of {state.limit}",
-        f"notes    {'  '.join(pitched) or '-'}",
+        f"notes    {'  '.join(map(_pitch_name, state.notes)) or '-'}",
     ]
 
 
-def _faring(state: State) -> list[str]:
+def _performance(state: State) -> list[str]:
     latency = state.latency
     return [
         f"load     {bar(state.load)}  {state.load:4.0%}   underruns {state.underruns}"
         f"   notes stolen {state.stolen}, shed {state.shed}",
         f"latency  {latency.total:.1f} ms = {latency.buffering:.1f} buffering + {latency.look_ahead:.1f} look-ahead"
-        f" + {latency.device:.1f} device; place +{state.control_delay:.1f}",
+        f" + {latency.device:.1f} device; point +{state.control_delay:.1f}",
     ]
 
 
-def _choices(keyboard: Keyboard) -> list[str]:
+def _keyboard(keyboard: Keyboard) -> list[str]:
     names = list(keyboard.controls.presets)
     presets = "   ".join(f"F{number} {name}" for number, name in enumerate(names[:12], 1))
     latch = "on" if keyboard.latch else "off"
@@ -80,7 +72,7 @@ def _choices(keyboard: Keyboard) -> list[str]:
 
 
 def _help(width: int, height: int) -> list[str]:
-    """What the keys do, in lines as long as the screen is wide."""
+    """The keys, in lines that fit the width."""
     lines = [""]
     for entry in _KEYS if height >= _TALL else ():
         if lines[-1] and len(lines[-1]) + 3 + len(entry) > width:
@@ -90,10 +82,11 @@ def _help(width: int, height: int) -> list[str]:
 
 
 def _axes(point: np.ndarray, keyboard: Keyboard, room: int) -> list[str]:
-    """A bar for each dimension, within what the known sounds span; those around the chosen one where room is short."""
+    """A line for each dimension, over the range of the library notes; only those near the chosen one if short of
+    room."""
     space = keyboard.controls.space
-    known = space.atlas.points if len(space.atlas) else np.array([[-3.0], [3.0]]).repeat(space.dim, 1)
-    low, high = known.min(0), known.max(0)
+    points = space.atlas.points if len(space.atlas) else np.array([[-3.0], [3.0]]).repeat(space.dim, 1)
+    low, high = points.min(0), points.max(0)
     names = [axis.name for axis in space.axes] + [f"z{number}" for number in range(len(space.axes), space.dim)]
     widest = max(map(len, names))
     first = min(max(0, keyboard.axis - room // 2), max(0, space.dim - room))
@@ -106,19 +99,19 @@ def _axes(point: np.ndarray, keyboard: Keyboard, room: int) -> list[str]:
 
 
 def bar(share: float) -> str:
-    """A bar that is filled by a share of 0 to 1."""
+    """A bar filled by a share of 0 to 1."""
     filled = round(_BAR * min(1.0, max(0.0, share)))
     return "█" * filled + "░" * (_BAR - filled)
 
 
 def pointer(share: float) -> str:
-    """A line with a mark at a share of 0 to 1; arrows where it lies beyond."""
-    place = "◀" if share < 0 else "▶" if share > 1 else "●"
+    """A line with a mark at a share of 0 to 1, or an arrow at its end if the share lies beyond."""
+    mark = "◀" if share < 0 else "▶" if share > 1 else "●"
     before = round((_BAR - 1) * min(1.0, max(0.0, share)))
-    return "─" * before + place + "─" * (_BAR - 1 - before)
+    return "─" * before + mark + "─" * (_BAR - 1 - before)
 
 
-def _named(pitch: float) -> str:
+def _pitch_name(pitch: float) -> str:
     if math.isnan(pitch):
         return "noise"
     cents = round(100 * (pitch - round(pitch)))

@@ -1,1 +1,1 @@
-"""The live engine: voices, decoded frames, and the process that renders them."""
+"""The live engine: voices, decoder, moving point, and the process that runs them."""

@@ -1,12 +1,13 @@
-"""The live engine: voices that are decoded together, frame by frame, inverted as they go, and mixed.
+"""`Engine`: a live instrument: voices decoded together, frame by frame, inverted as they go, and mixed.
 
-It knows no device and no clock. A process of its own runs it for :class:`~timbre.playback.player.Player`; tests and
-offline use call it as it is.
+The engine knows no device and no clock. :class:`~timbre.playback.player.Player` runs it in a process of its own; for
+tests and offline use, call it directly.
 """
 
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,41 +16,41 @@ from timbre.audio.limiter import Limiter
 from timbre.audio.resampling import Resampler
 from timbre.errors import ConfigError
 from timbre.paths import Path
-from timbre.playback.controls import HIGHEST, LOWEST, MOST_VOICES, Controls, Key, Latency, State
+from timbre.playback.controls import HIGHEST_PITCH, LOWEST_PITCH, MAX_VOICES, Controls, Key, Latency, State
 from timbre.playback.engine.follower import Follower
-from timbre.playback.engine.frames import chosen, frames_of
+from timbre.playback.engine.frames import frame_decoder, requested_runtime
 from timbre.playback.engine.voice import Voice
 from timbre.shapes.presets import Presets
 from timbre.space import Space
 
-_STARTS = 2  # notes that begin in one step; those of a larger chord follow within milliseconds
-_LOOK_AHEAD, _ROOM = 0.0015, 0.5  # s of the limiter; gain that leaves room for several voices
-_CUT = 0.008  # s in which a note that is cut short fades out
+_STARTS = 2  # notes that start in one step; the rest of a larger chord follows within milliseconds
+_LOOK_AHEAD, _HEADROOM = 0.0015, 0.5  # s of the limiter; gain that leaves room for several voices
+_CUT = 0.008  # s, fade of a note that is cut short
 _BEND_SMOOTHING = 0.01  # s
 _LOAD_SMOOTHING = 0.5  # s
 
 
 class Engine(Controls):
-    """Plays a space in blocks of any size, several notes at a time.
+    """Renders a space in blocks of any size, several notes at a time.
 
-    Frames of all voices are decoded together, once a hop; each voice's inverter is fed when its sound runs short. A
-    note that begins gets its first frames at once, at the next step of a quarter of a hop.
+    Once a hop, the frames of all voices are decoded together; the inverter of each voice is fed when its samples run
+    short. A new note gets its first frames at the next step, which is a quarter of a hop.
 
     Args:
         space: the space.
         presets, point: as for :class:`Controls`.
-        voices: notes that may sound at a time, 1 to 64; the quietest of those let go, else the oldest, makes room.
-        sample_rate: Hz, of what comes out; the space's by default.
-        seed: of the phase of noise.
-        inverter: a causal inverter, such as "rtpghi" or "vocoder" (see :meth:`~timbre.space.Space.stream`).
-        runtime: "onnxruntime" or "torch"; the first that is installed by default.
+        voices: largest number of notes, 1 to 64. If all are in use, the quietest released note is cut, or the oldest.
+        sample_rate: Hz, of the output; default: that of the space.
+        seed: for the phase of noise.
+        inverter: a causal inverter, such as "rtpghi" or "vocoder" (see :meth:`~timbre.space.renderer.Renderer.stream`).
+        runtime: "onnxruntime" or "torch"; default: the first that is installed.
 
     Attributes:
-        voices: sounding and free.
-        limit: voices in use at most; lower than `voices` while the machine cannot keep up.
-        load: share of the time that rendering takes, of late.
+        voices: all voices, sounding and free.
+        limit: number of voices allowed now; below `voices` while the machine is too slow.
+        load: recent share of real time spent rendering.
         sample_rate: Hz.
-        step: samples of the space's rate that are made at a time.
+        step: samples made at a time, at the rate of the space.
 
     Raises:
         ConfigError: a value is out of range, or there is no such inverter or runtime.
@@ -70,192 +71,204 @@ class Engine(Controls):
         super().__init__(space, presets, point)
         check_settings(voices, sample_rate, runtime)
         spectrogram = space.config.spectrogram
-        self.sample_rate = sample_rate or spectrogram.sample_rate
-        self._frames, self.runtime = frames_of(space, runtime)
-        self.voices = [Voice(space.renderer.stream(inverter), spectrogram.frame_rate) for _ in range(voices)]
-        self.limit, self._frame_rate, self._rate = voices, spectrogram.frame_rate, spectrogram.sample_rate
+        self._rate, self._frame_rate = spectrogram.sample_rate, spectrogram.frame_rate
+        self.sample_rate = sample_rate or self._rate
+        self._frames, self.runtime = frame_decoder(space, runtime)
+        self.voices, self.limit = [Voice(space.renderer.stream(inverter), self._frame_rate) for _ in range(voices)], voices
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
         self.step = spectrogram.hop_length // self._steps_per_hop
-        self._follower = Follower(self.point, spectrogram.frame_rate)
-        self._hold, self._pedal, self._bend_to, self._bend = np.inf, False, 0.0, 0.0
-        self._gain_to = self._gain = _ROOM
-        self._fading = np.zeros(
-            max(round(_CUT * self._rate), self.step)
-        )  # of notes cut short: what is still to be heard of them
+        self._follower = Follower(self.point, self._frame_rate)
+        self._hold, self._pedal, self._bend_target, self._bend = np.inf, False, 0.0, 0.0
+        self._gain_target = self._gain = _HEADROOM
+        self._tails = np.zeros(max(round(_CUT * self._rate), self.step))  # sum of the notes cut short
         self._limiter = Limiter(self._rate, look_ahead=_LOOK_AHEAD)
         self._resampler = Resampler(self._rate, self.sample_rate) if self.sample_rate != self._rate else None
         self._ready: deque[np.ndarray] = deque()
-        self._waiting = self._count = self._made = self._notes = 0
+        self._waiting = self._steps = self._made = self._notes = 0
         self.shed_notes = self.stolen_notes = 0
         self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
-        self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first time takes longer
-        self.voices[0].warm(spectrogram.n_fft // 2 + 1)
+        self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first call takes longer
+        self.voices[0].warm_up(spectrogram.n_fft // 2 + 1)
 
     @property
     def look_ahead(self) -> float:
-        """s by which its output is late, whatever happens."""
+        """Fixed delay of the output, s: limiter and resampler."""
         return self._limiter.latency / self._rate + (self._resampler.delay if self._resampler else 0.0)
 
     @property
     def sounding(self) -> int:
-        """Voices that have a note."""
-        return sum(not voice.free for voice in self.voices)
+        """Number of voices that have a note."""
+        return len(self._sounding())
 
     def render(self, frames: int) -> np.ndarray:
         """The next samples (frames,), float32, within full scale."""
-        begun = time.perf_counter()
+        started = time.perf_counter()
         with self._lock:
             while self._waiting < frames:
-                block = self._step()
+                block = self._next_step()
                 self._ready.append(block)
                 self._waiting += len(block)
-            out = self._taken(frames)
+            out = self._take(frames)
         share = min(1.0, frames / (_LOAD_SMOOTHING * self.sample_rate))
-        self.load += share * ((time.perf_counter() - begun) * self.sample_rate / max(frames, 1) - self.load)
+        self.load += share * ((time.perf_counter() - started) * self.sample_rate / max(frames, 1) - self.load)
         self._made += frames
         return out
 
     def state(self) -> State:
-        """See :class:`Controls`; an engine alone has no device, and buffers nothing."""
+        """See :class:`Controls`. An engine alone has no device and no buffer."""
         with self._lock:
-            sounding = [voice for voice in self.voices if not voice.free]
-            held = tuple(sorted(voice.pitch for voice in sounding if not voice.let_go))
-            late = (self.voices[0].burst - 1) * 1000.0 / self._frame_rate
+            sounding = self._sounding()
             return State(
-                self._follower.point, held, len(sounding), self.limit, self.load, 0, self.shed_notes,
-                self.stolen_notes, Latency(0.0, 1000.0 * self.look_ahead, 0.0), late, self._peak,
-                self._made / self.sample_rate, self.sample_rate, 0, self.runtime,
-            )  # fmt: skip
+                point=self._follower.point,
+                notes=tuple(sorted(voice.pitch for voice in sounding if not voice.released)),
+                voices=len(sounding),
+                limit=self.limit,
+                load=self.load,
+                underruns=0,
+                shed=self.shed_notes,
+                stolen=self.stolen_notes,
+                latency=Latency(0.0, 1000.0 * self.look_ahead, 0.0),
+                control_delay=(self.voices[0].burst - 1) * 1000.0 / self._frame_rate,
+                peak=self._peak,
+                seconds=self._made / self.sample_rate,
+                sample_rate=self.sample_rate,
+                block=0,
+                runtime=self.runtime,
+            )
 
     def apply(self, name: str, values: dict[str, Any]) -> None:
-        """Carry out an event that :class:`Controls` has made."""
+        """Carry out a command of :class:`Controls`, one of :data:`HANDLERS`."""
         with self._lock:
-            getattr(self, f"_do_{name}")(**values)
+            HANDLERS[name](self, **values)
 
     def shed(self) -> None:
-        """Let one voice less sound than do now, down to one: the machine cannot keep up."""
+        """Allow one voice fewer than sound now, but at least one: the machine is too slow."""
         with self._lock:
             self.limit = max(1, min(self.limit, self.sounding) - 1)
             while self.sounding > self.limit:
-                self._cut(self._least())
+                self._cut(self._least_audible())
                 self.shed_notes += 1
 
     def _send(self, name: str, **values: Any) -> None:
         self.apply(name, values)
 
-    def _do_note_on(self, key: Key, pitch: float | None, velocity: float) -> None:
-        self._let_go(key)
+    def _start_note(self, key: Key, pitch: float | None, velocity: float) -> None:
+        self._release(key)
         if self.sounding >= self.limit:
-            self._cut(self._least())
+            self._cut(self._least_audible())
             self.stolen_notes += 1
         self._notes += 1
         voice = next(voice for voice in self.voices if voice.free)
         voice.begin(key, np.nan if pitch is None else pitch, velocity, self._seed + self._notes, self._notes)
 
-    def _do_note_off(self, key: Key) -> None:
+    def _end_note(self, key: Key) -> None:
         if self._pedal:
-            for voice in self._of(key):
-                voice.kept = True
+            for voice in self._held(key):
+                voice.sustained = True
         else:
-            self._let_go(key)
+            self._release(key)
 
-    def _do_sustain(self, down: bool) -> None:
+    def _set_pedal(self, down: bool) -> None:
         self._pedal = down
         for voice in self.voices:
-            if voice.kept and not down:
-                voice.let_go, voice.kept = True, False
+            if voice.sustained and not down:
+                voice.release()
 
-    def _do_bend(self, semitones: float) -> None:
-        self._bend_to = semitones
+    def _set_bend(self, semitones: float) -> None:
+        self._bend_target = semitones
 
-    def _do_at(self, point: list[float], glide: float) -> None:
+    def _move(self, point: list[float], glide: float) -> None:
         self._follower.glide(np.asarray(point, np.float32), glide)
 
-    def _do_path(self, points: list[list[float]], times: list[float], duration: float, loop: bool) -> None:
+    def _follow(self, points: list[list[float]], times: list[float], duration: float, loop: bool) -> None:
         if points:
-            self._follower.go(Path(np.asarray(points), np.asarray(times)), duration, loop)
+            self._follower.follow(Path(np.asarray(points), np.asarray(times)), duration, loop)
         else:
             self._follower.stop()
 
-    def _do_hold(self, seconds: float | None) -> None:
+    def _set_hold(self, seconds: float | None) -> None:
         self._hold = np.inf if seconds is None else seconds
 
-    def _do_gain(self, decibels: float) -> None:
-        self._gain_to = _ROOM * 10.0 ** (decibels / 20.0)
+    def _set_gain(self, decibels: float) -> None:
+        self._gain_target = _HEADROOM * 10.0 ** (decibels / 20.0)
 
-    def _do_panic(self) -> None:
-        for voice in self.voices:
-            if not voice.free:
-                self._cut(voice)
-        self._pedal, self._bend_to = False, 0.0
+    def _silence(self) -> None:
+        for voice in self._sounding():
+            self._cut(voice)
+        self._pedal, self._bend_target = False, 0.0
 
-    def _of(self, key: Key) -> list[Voice]:
-        return [voice for voice in self.voices if not voice.free and voice.key == key and not voice.let_go]
+    def _sounding(self) -> list[Voice]:
+        return [voice for voice in self.voices if not voice.free]
 
-    def _let_go(self, key: Key) -> None:
-        for voice in self._of(key):
-            voice.let_go, voice.kept = True, False
+    def _held(self, key: Key) -> list[Voice]:
+        return [voice for voice in self._sounding() if voice.key == key and not voice.released]
 
-    def _least(self) -> Voice:
-        """The voice that is missed least."""
-        sounding = [voice for voice in self.voices if not voice.free]
-        return min(sounding, key=lambda voice: (not voice.let_go, voice.level if voice.let_go else 0.0, voice.age))
+    def _release(self, key: Key) -> None:
+        for voice in self._held(key):
+            voice.release()
+
+    def _least_audible(self) -> Voice:
+        """The quietest released voice, or the oldest."""
+        return min(
+            self._sounding(),
+            key=lambda voice: (not voice.released, voice.level if voice.released else 0.0, voice.number),
+        )
 
     def _cut(self, voice: Voice) -> None:
-        rest = voice.end(len(self._fading))
-        self._fading[: len(rest)] += rest
+        tail = voice.end(len(self._tails))
+        self._tails[: len(tail)] += tail
 
-    def _step(self) -> np.ndarray:
-        """The next samples at the output's rate, some `step` of the space's."""
-        if self._count % self._steps_per_hop == 0:
-            self._tick()
-        self._count += 1
-        self._begin()
+    def _next_step(self) -> np.ndarray:
+        """The next samples at the output rate, from `step` samples of the space's rate."""
+        if self._steps % self._steps_per_hop == 0:
+            self._next_hop()
+        self._steps += 1
+        self._start_new_notes()
         mix = np.zeros(self.step)
-        for voice in self.voices:
-            if not voice.free and not voice.fresh:
+        for voice in self._sounding():
+            if not voice.new:
                 mix += voice.take(self.step)
-        mix += self._fading[: self.step]
-        self._fading = np.concatenate([self._fading[self.step :], np.zeros(self.step)])
-        mix *= np.linspace(self._gain, self._gain_to, self.step)
-        self._gain = self._gain_to
+        mix += self._tails[: self.step]
+        self._tails = np.concatenate([self._tails[self.step :], np.zeros(self.step)])
+        mix *= np.linspace(self._gain, self._gain_target, self.step)
+        self._gain = self._gain_target
         out = self._limiter.push(mix)
         self._peak = max(float(np.abs(out).max()), self._peak * 0.98)
         return out if self._resampler is None else self._resampler.push(out)
 
-    def _tick(self) -> None:
-        """Once a hop: move on, free what has died away, and decode the next frame of every voice."""
-        for voice in self.voices:
-            if not voice.free and voice.over:
+    def _next_hop(self) -> None:
+        """Free the voices that are finished, move the point and the bend, and decode a frame for each voice."""
+        for voice in self._sounding():
+            if voice.finished:
                 voice.end(0)
-        sounding = [voice for voice in self.voices if not voice.free and not voice.fresh]
+        sounding = [voice for voice in self._sounding() if not voice.new]
         self._follower.advance(at_once=not sounding)
         share = 1.0 - np.exp(-1.0 / (_BEND_SMOOTHING * self._frame_rate)) if sounding else 1.0
-        self._bend += share * (self._bend_to - self._bend)
+        self._bend += share * (self._bend_target - self._bend)
         if sounding:
-            frames = self._decode([(voice, *voice.times(self._hold)) for voice in sounding])
+            frames = self._decode([(voice, *voice.advance(self._hold)) for voice in sounding])
             for voice, frame in zip(sounding, frames, strict=True):
-                voice.magnitude = frame
+                voice.frame = frame
 
-    def _begin(self) -> None:
-        """Give the notes that are to begin their first frames."""
-        fresh = sorted((voice for voice in self.voices if voice.fresh), key=lambda voice: voice.age)[:_STARTS]
-        if not fresh:
+    def _start_new_notes(self) -> None:
+        """Give the oldest of the new notes their first frames."""
+        new = sorted((voice for voice in self.voices if voice.new), key=lambda voice: voice.number)[:_STARTS]
+        if not new:
             return
-        frames = self._decode([(voice, *voice.times(self._hold)) for voice in fresh for _ in range(voice.burst)])
-        for number, voice in enumerate(fresh):
+        frames = self._decode([(voice, *voice.advance(self._hold)) for voice in new for _ in range(voice.burst)])
+        for number, voice in enumerate(new):
             voice.start(frames[number * voice.burst : (number + 1) * voice.burst])
 
-    def _decode(self, asked: list[tuple[Voice, float, float]]) -> list[tuple[np.ndarray, float]]:
-        """Magnitudes (bins,) and pitches of voices at times with releases."""
-        voices, times, releases = zip(*asked, strict=True)
-        pitch = np.clip([voice.pitch + self._bend for voice in voices], LOWEST, HIGHEST)
+    def _decode(self, rows: list[tuple[Voice, float, float]]) -> list[tuple[np.ndarray, float]]:
+        """Magnitudes (bins,) and pitch for each row: a voice, a time and the time of its release."""
+        voices, times, releases = zip(*rows, strict=True)
+        pitch = np.clip([voice.pitch + self._bend for voice in voices], LOWEST_PITCH, HIGHEST_PITCH)
         velocity = [voice.velocity for voice in voices]
-        points = np.broadcast_to(self._follower.point, (len(asked), self.space.dim))
-        rows = (points, pitch, velocity, times, releases)
-        return list(zip(self._frames(*(np.array(row, np.float32) for row in rows)), pitch, strict=True))
+        points = np.broadcast_to(self._follower.point, (len(rows), self.space.dim))
+        inputs = (np.array(values, np.float32) for values in (points, pitch, velocity, times, releases))
+        return list(zip(self._frames(*inputs), pitch, strict=True))
 
-    def _taken(self, frames: int) -> np.ndarray:
+    def _take(self, frames: int) -> np.ndarray:
         out, filled = np.zeros(frames, np.float32), 0
         while filled < frames:
             block = self._ready.popleft()
@@ -268,10 +281,24 @@ class Engine(Controls):
         return out
 
 
+HANDLERS: dict[str, Callable[..., None]] = {
+    "note_on": Engine._start_note,
+    "note_off": Engine._end_note,
+    "sustain": Engine._set_pedal,
+    "bend": Engine._set_bend,
+    "at": Engine._move,
+    "path": Engine._follow,
+    "hold": Engine._set_hold,
+    "gain": Engine._set_gain,
+    "panic": Engine._silence,
+}
+"""What carries out each command of :class:`Controls`. The parameters of a handler are the arguments of the command."""
+
+
 def check_settings(voices: int, sample_rate: int | None, runtime: str | None) -> None:
-    """Raise a ConfigError if an engine cannot have such settings."""
-    if not 1 <= voices <= MOST_VOICES:
-        raise ConfigError(f"{voices} voices were asked for; 1 to {MOST_VOICES} are wanted.")
+    """Raise a ConfigError if a setting of an engine is out of range."""
+    if not 1 <= voices <= MAX_VOICES:
+        raise ConfigError(f"The number of voices must be 1 to {MAX_VOICES}, got {voices} voices.")
     if sample_rate is not None and not 8000 <= sample_rate <= 192000:
-        raise ConfigError(f"A sample rate of {sample_rate} Hz was asked for; 8000 to 192000 Hz is wanted.")
-    chosen(runtime)
+        raise ConfigError(f"The sample rate must be 8000 to 192000 Hz, got {sample_rate} Hz.")
+    requested_runtime(runtime)

@@ -1,7 +1,7 @@
-"""One decoded frame for each of several voices: the decoder as a live engine calls it, by onnxruntime or by torch.
+"""Decodes one frame for each of several voices, by onnxruntime or torch: the decoder of a live engine.
 
-Both run one and the same module. What onnxruntime reads is exported from it once for each space (some 15 s) and kept in
-timbre's cache; it takes about a third of torch's time, whose many small steps cost more than their arithmetic.
+Both run the same module. For onnxruntime it is exported once for each space (about 15 s) and kept in timbre's cache.
+onnxruntime is about 3x faster than torch, where many small steps cost more than their arithmetic.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -22,19 +22,19 @@ from timbre.models.conditions import Conditions
 from timbre.space import Space
 
 RUNTIMES = ("onnxruntime", "torch")
-PREPARING = "preparing the decoder for live play, once for each space: a quarter of a minute"
-HELD = 1e9  # s: the release of a note that is held; infinity less infinity is no number
+PREPARING = "preparing the decoder for live play; this takes about 15 s, once for each space"
+HELD = 1e9  # s: release time of a note that is held; with infinity, differences would be NaN
 _INPUTS = ("points", "pitch", "velocity", "time", "release")
-_VERSION = 3  # of what is exported; part of its name
+_VERSION = 3  # of the exported module; part of its file name
 
 Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,), to STFT
 magnitudes (n, bins) of one frame each."""
-_Halves = Callable[..., list[np.ndarray]]
+_BandsAndFrames = Callable[..., list[np.ndarray]]
 
 
 class FrameDecoder(nn.Module):
-    """Decodes frames that have nothing to do with each other: of several voices, or several times of one."""
+    """Decodes independent frames: of several voices, or several times of one."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
@@ -43,72 +43,67 @@ class FrameDecoder(nn.Module):
     def forward(
         self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """As :data:`Frames`, with tensors, but for the sharpening: amplitudes (n, rows) and magnitudes (n, bins)."""
+        """Amplitudes (n, rows) and magnitudes (n, bins), not sharpened. The inputs are those of :data:`Frames`."""
         latent = self.model.latent(points, pitch)
         decibels = self.model.decoder(latent, Conditions(pitch, velocity, release), time[:, None])
-        # All frames side by side, as if they were those of one sound: one matrix product instead of n.
+        # All frames side by side, as if of one sound: one matrix product instead of n.
         bands, magnitude = self.spectrogram.unsharpened(decibels[..., 0].T[None])
         return bands[0].T, magnitude[0].T
 
 
-def frames_of(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
-    """A space's decoder for single frames, on one thread, and what runs it.
+def frame_decoder(space: Space, runtime: str | None = None) -> tuple[Frames, str]:
+    """A space's decoder for single frames, on one thread, and the name of its runtime.
 
     Args:
         space: the space.
-        runtime: one of :data:`RUNTIMES`; None takes what the environment variable TIMBRE_RUNTIME says, else the first
-            that is installed.
+        runtime: one of :data:`RUNTIMES`; default: the environment variable TIMBRE_RUNTIME, else the first that is
+            installed.
 
     Raises:
         ConfigError: there is no such runtime, or it is not installed.
     """
-    runtime = chosen(runtime)
-    if runtime != "torch":
-        try:
-            import onnxruntime
-            import onnxscript  # noqa: F401  (the exporter wants it)
-        except ImportError as error:
-            if runtime:
-                raise ConfigError("onnxruntime or onnxscript is missing: pip install 'timbre[play]'.") from error
-        else:
-            return _sharpened(_by_onnxruntime(onnxruntime, exported(space)), space), "onnxruntime"
+    runtime = requested_runtime(runtime)
+    onnxruntime = None if runtime == "torch" else _onnxruntime()
+    if onnxruntime:
+        return _sharpened(_by_onnxruntime(onnxruntime, space), space), "onnxruntime"
+    if runtime == "onnxruntime":
+        raise ConfigError("onnxruntime or onnxscript is missing: pip install 'timbre[play]'.")
     return _sharpened(_by_torch(space), space), "torch"
 
 
-def chosen(runtime: str | None) -> str | None:
-    """What was asked for, here or in the environment; None if nothing.
+def requested_runtime(runtime: str | None) -> str | None:
+    """The runtime given here or by the environment variable TIMBRE_RUNTIME; None if neither is.
 
     Raises:
         ConfigError: there is no such runtime.
     """
     runtime = runtime or os.environ.get("TIMBRE_RUNTIME") or None
     if runtime not in (None, *RUNTIMES):
-        raise ConfigError(f"The runtime {runtime!r} is not known; there are {' and '.join(RUNTIMES)}.")
+        raise ConfigError(f"The runtime must be one of {' and '.join(RUNTIMES)}, got {runtime!r}.")
     return runtime
 
 
 def is_ready(space: Space, runtime: str | None = None) -> bool:
-    """Whether :func:`frames_of` has nothing to prepare, which would take a while."""
-    if chosen(runtime) == "torch":
-        return True
+    """Whether :func:`frame_decoder` needs no export, which takes about 15 s."""
+    return requested_runtime(runtime) == "torch" or not _onnxruntime() or _exported_file(space).exists()
+
+
+def _onnxruntime() -> ModuleType | None:
+    """The module onnxruntime, if it and onnxscript, which the export needs, are installed."""
     try:
-        import onnxruntime  # noqa: F401
+        import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError:
-        return True
-    return _file(space).exists()
+        return None
+    return onnxruntime
 
 
-def exported(space: Space) -> Path:
-    """The space's frame decoder as an ONNX file in timbre's cache, made if it is not there."""
-    file = _file(space)
-    if not file.exists():
-        _export(space, file)
-    return file
-
-
-def _file(space: Space) -> Path:
-    return cache_folder() / "live" / f"{_digest(space)}.onnx"
+def _exported_file(space: Space) -> Path:
+    """The file of the exported module, named by all that it depends on."""
+    digest = hashlib.sha256(f"{_VERSION} {torch.__version__} {space.config.to_dict()}".encode())
+    for name, value in sorted(space.model.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().numpy().tobytes())
+    return cache_folder() / "live" / f"{digest.hexdigest()[:32]}.onnx"
 
 
 def _export(space: Space, file: Path) -> None:
@@ -119,20 +114,20 @@ def _export(space: Space, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with replacing(file) as partial, warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # the exporter's own
+            warnings.simplefilter("ignore")  # of the exporter
             any_number = [{0: torch.export.Dim.DYNAMIC}] * len(_INPUTS)
             program = torch.onnx.export(
                 FrameDecoder(space).eval(), tuple(example), dynamo=True, verbose=False, input_names=list(_INPUTS),
                 output_names=["bands", "magnitude"], dynamic_shapes=any_number,
             )  # fmt: skip
-            assert program is not None  # it is None only where a file was asked for
+            assert program is not None  # it is None only when writing to a file
             program.save(partial)
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
 
 
-def _sharpened(decode: _Halves, space: Space) -> Frames:
+def _sharpened(decode: _BandsAndFrames, space: Space) -> Frames:
     sharpener = space.spectrogram.sharpener
 
     def frames(*values: np.ndarray) -> np.ndarray:
@@ -144,31 +139,22 @@ def _sharpened(decode: _Halves, space: Space) -> Frames:
     return frames
 
 
-def _by_onnxruntime(onnxruntime: Any, file: Path) -> _Halves:
+def _by_onnxruntime(onnxruntime: ModuleType, space: Space) -> _BandsAndFrames:
+    file = _exported_file(space)
+    if not file.exists():
+        _export(space, file)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-
-    def decode(*values: np.ndarray) -> list[np.ndarray]:
-        return list(session.run(None, dict(zip(_INPUTS, values, strict=True))))
-
-    return decode
+    return lambda *values: list(session.run(None, dict(zip(_INPUTS, values, strict=True))))
 
 
-def _by_torch(space: Space) -> _Halves:
+def _by_torch(space: Space) -> _BandsAndFrames:
     decoder = FrameDecoder(space).eval()
 
     def decode(*values: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
-            return [half.contiguous().numpy() for half in decoder(*(torch.from_numpy(value) for value in values))]
+            return [part.contiguous().numpy() for part in decoder(*(torch.from_numpy(value) for value in values))]
 
     return decode
-
-
-def _digest(space: Space) -> str:
-    """What the exported file depends on."""
-    digest = hashlib.sha256(f"{_VERSION} {torch.__version__} {space.config.to_dict()}".encode())
-    for name, value in sorted(space.model.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()[:32]

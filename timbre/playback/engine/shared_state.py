@@ -1,35 +1,47 @@
-"""What an engine tells of itself across processes: its state as numbers in the ring's memory."""
+"""The state of an engine in memory that two processes share, beside the samples of a ring."""
 
 import numpy as np
 
-from timbre.playback.controls import MOST_VOICES, Latency, State
-from timbre.playback.engine.engine import Engine
+from timbre.playback.controls import MAX_VOICES, Latency, State
 from timbre.playback.output.ring import Ring
 
-_NOTES = 16  # place of the first note's pitch; before it the plain figures
-_POINT = _NOTES + MOST_VOICES
+_COPIED = ("voices", "limit", "load", "shed", "stolen", "control_delay", "peak", "seconds")  # as in State
 
 
-def tell(ring: Ring, engine: Engine, ahead: int) -> None:
-    """Write an engine's state beside its samples; `ahead` is what it keeps in the ring."""
-    state = engine.state()
-    late = state.latency.look_ahead
-    plain = (
-        state.voices, state.limit, state.load, state.shed, state.stolen, late, state.control_delay, state.peak,
-        state.seconds, 1000.0 * ahead / engine.sample_rate, len(state.notes), len(state.point),
-    )  # fmt: skip
-    ring.facts[: len(plain)] = plain
-    ring.facts[_NOTES : _NOTES + len(state.notes)] = state.notes
-    ring.facts[_POINT : _POINT + len(state.point)] = state.point
+def write_state(ring: Ring, state: State, buffering: float) -> None:
+    """Write a state for :func:`read_state`; `buffering` is the sound that the engine renders ahead, ms."""
+    shared = ring.shared(_layout(len(state.point)))
+    for name in _COPIED:
+        shared[name] = getattr(state, name)
+    shared["buffering"], shared["look_ahead"] = buffering, state.latency.look_ahead
+    shared["held"] = len(state.notes)
+    shared["notes"][: len(state.notes)] = state.notes
+    shared["point"] = state.point
 
 
-def read(ring: Ring, runtime: str, sample_rate: int, block: int, device: float) -> State:
-    """The state that the engine of a ring has told last; `device` is the device's latency, s."""
-    values = ring.facts.copy()
-    voices, limit, load, shed, stolen, late, delay, peak, seconds, ahead, notes, dim = values[:12]
+def read_state(ring: Ring, dim: int, runtime: str, sample_rate: int, block: int, device: float) -> State:
+    """The last state that the engine of a ring wrote.
+
+    Args:
+        ring: shared with the engine.
+        dim: dimensions of the space.
+        runtime, sample_rate, block: of the state.
+        device: latency of the device, ms.
+    """
+    shared = ring.shared(_layout(dim)).copy()
     return State(
-        values[_POINT : _POINT + int(dim)].astype(np.float32), tuple(values[_NOTES : _NOTES + int(notes)].tolist()),
-        int(voices), int(limit), float(load), ring.underruns + ring.stalls, int(shed), int(stolen),
-        Latency(float(ahead), float(late), 1000.0 * device), float(delay), float(peak), float(seconds), sample_rate,
-        block, runtime,
-    )  # fmt: skip
+        point=shared["point"],
+        notes=tuple(shared["notes"][: shared["held"]].tolist()),
+        underruns=ring.underruns + ring.stalls,
+        latency=Latency(float(shared["buffering"]), float(shared["look_ahead"]), device),
+        sample_rate=sample_rate,
+        block=block,
+        runtime=runtime,
+        **{name: shared[name].item() for name in _COPIED},
+    )
+
+
+def _layout(dim: int) -> np.dtype[np.void]:
+    counts = [(name, np.int64) for name in ("voices", "limit", "shed", "stolen", "held")]
+    amounts = [(name, np.float64) for name in ("load", "control_delay", "peak", "seconds", "buffering", "look_ahead")]
+    return np.dtype([*counts, *amounts, ("notes", np.float64, MAX_VOICES), ("point", np.float32, dim)])

@@ -1,1 +1,1 @@
-"""What plays a space live: MIDI, OSC and the computer keyboard."""
+"""Inputs for live play: MIDI, OSC and the computer's keyboard."""

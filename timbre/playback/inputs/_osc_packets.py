@@ -1,7 +1,7 @@
-"""From OSC packets to messages; whatever a packet holds, it takes little time and memory.
+"""Splits OSC packets into messages, in little time and memory whatever a packet contains.
 
-python-osc reads the messages. Bundles are taken apart here: an element of negative size would keep python-osc at it for
-ever, and deep ones would reach the end of the stack.
+python-osc parses the messages. Bundles are taken apart here: in python-osc an element of negative size causes an
+endless loop, and deep nesting overflows the stack.
 """
 
 import struct
@@ -9,22 +9,22 @@ from typing import Any, NamedTuple
 
 from timbre.errors import ConfigError
 
-MOST_BYTES = 8192
+MAX_BYTES = 8192
 _BUNDLE, _HEAD = b"#bundle\0", 16
-_PLAIN = frozenset("ifdhsTFN")  # argument types: numbers, texts, yes, no, nothing
+_TYPES = frozenset("ifdhsTFN")  # of arguments: numbers, texts, true, false, nil
 
 
 class NotOSC(ConfigError):
-    """What came is no OSC, so nobody waits for an answer."""
+    """The packet is no OSC, so its sender expects no answer."""
 
 
 class Message(NamedTuple):
-    """One message.
+    """An OSC message.
 
     Attributes:
         time: when it is due, s of the system's clock; 0 is at once.
         address: such as "/note".
-        values: its arguments: numbers, texts, True, False or None.
+        values: arguments: numbers, texts, True, False or None.
     """
 
     time: float
@@ -33,40 +33,40 @@ class Message(NamedTuple):
 
 
 def messages(packet: bytes) -> list[Message]:
-    """The messages of a packet, in their order.
+    """The messages of a packet, in order.
 
     Raises:
-        NotOSC: it is damaged, something else, or longer than 8192 bytes.
-        ConfigError: a message has arguments that are neither numbers nor texts.
+        NotOSC: the packet is damaged, no OSC, or longer than 8192 bytes.
+        ConfigError: an argument is neither a number nor a text.
     """
-    if len(packet) > MOST_BYTES:
-        raise NotOSC(f"An OSC packet has {len(packet)} bytes; {MOST_BYTES} at most are wanted.")
-    found, waiting = [], [(0.0, packet)]
+    if len(packet) > MAX_BYTES:
+        raise NotOSC(f"An OSC packet must have at most {MAX_BYTES} bytes, got {len(packet)}.")
+    parsed, waiting = [], [(0.0, packet)]
     while waiting:
         time, part = waiting.pop()
         if part.startswith(_BUNDLE):
             waiting += reversed(_elements(part))
         else:
-            found.append(_message(time, part))
-    return found
+            parsed.append(_message(time, part))
+    return parsed
 
 
 def _elements(bundle: bytes) -> list[tuple[float, bytes]]:
     from pythonosc.parsing import osc_types
 
     if len(bundle) < _HEAD:
-        raise NotOSC("An OSC bundle ends before its time; send it whole.")
+        raise NotOSC(f"An OSC bundle must have at least {_HEAD} bytes, got {len(bundle)}.")
     time = float(osc_types.get_date(bundle, len(_BUNDLE))[0])
-    parts, place = [], _HEAD
-    while place < len(bundle):
-        size = int.from_bytes(bundle[place : place + 4], "big", signed=True)
-        place += 4
-        if not 0 < size <= len(bundle) - place:
+    parts, start = [], _HEAD
+    while start < len(bundle):
+        size = int.from_bytes(bundle[start : start + 4], "big", signed=True)
+        start += 4
+        if not 0 < size <= len(bundle) - start:
             raise ConfigError(
-                f"An element of an OSC bundle has {size} bytes, and the bundle {len(bundle) - place} more."
+                f"An element of an OSC bundle must have 1 to {len(bundle) - start} bytes here, got {size}."
             )
-        parts.append((time, bundle[place : place + size]))
-        place += size
+        parts.append((time, bundle[start : start + size]))
+        start += size
     return parts
 
 
@@ -75,12 +75,12 @@ def _message(time: float, part: bytes) -> Message:
     from pythonosc.parsing import osc_types
 
     try:
-        address, place = osc_types.get_string(part, 0)
-        tags = osc_types.get_string(part, place)[0] if place < len(part) else ","
+        address, start = osc_types.get_string(part, 0)
+        tags = osc_types.get_string(part, start)[0] if start < len(part) else ","
         if not (address.startswith("/") and tags.startswith(",")):
-            raise NotOSC("What came is no OSC message; an address with / and arguments after a comma are wanted.")
-        if strange := set(tags[1:]) - _PLAIN:
-            raise ConfigError(f"{address[:60]} has arguments of type {min(strange)!r}; send numbers and texts.")
+            raise NotOSC("An OSC message must have an address that starts with / and types that start with a comma.")
+        if unsupported := set(tags[1:]) - _TYPES:
+            raise ConfigError(f"{address[:60]} has arguments of type {min(unsupported)!r}; send numbers and texts.")
         return Message(time, address, osc_message.OscMessage(part).params)
     except (osc_types.ParseError, osc_message.ParseError, UnicodeDecodeError, struct.error) as error:
-        raise NotOSC("What came is no OSC message; it ends too early, or is not in UTF-8.") from error
+        raise NotOSC("An OSC message must be complete and in UTF-8, got a damaged one.") from error

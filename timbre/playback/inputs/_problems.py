@@ -1,4 +1,4 @@
-"""What went wrong in an adapter that must go on: counted, and the last of it kept as text."""
+"""`Problems`: counts the errors of an input that goes on after them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,23 +7,23 @@ from timbre.errors import TimbreError
 
 
 class Problems:
-    """What went wrong.
+    """Errors of an input.
 
     Attributes:
-        count: how often.
-        last: the last of it, one sentence; empty while there is none.
+        count: number of errors.
+        last: the last one, as a sentence; empty if there was none.
     """
 
     def __init__(self) -> None:
         self.count, self.last = 0, ""
 
     def add(self, text: str) -> None:
-        """One more."""
+        """Count an error."""
         self.count, self.last = self.count + 1, text
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep what timbre refuses inside the block, and go on after it."""
+    def caught(self) -> Iterator[None]:
+        """Count a TimbreError raised in the block, and go on after it."""
         try:
             yield
         except TimbreError as error:

@@ -1,4 +1,4 @@
-"""The computer's keyboard as an instrument."""
+"""`Keyboard`: plays a space by the keys of a computer."""
 
 import math
 from collections.abc import Callable
@@ -8,69 +8,69 @@ import numpy as np
 
 from timbre.errors import ConfigError
 from timbre.playback.controls import Controls
-from timbre.playback.inputs._keys import Key
+from timbre.playback.inputs.keys import Key
 
 _ROWS = ("zsxdcvgbhnjm,l.;/", "q2w3er5t6y7ui9o0")  # each begins at a C, the second an octave higher
 SEMITONES = {sign: 12 * row + step for row, signs in enumerate(_ROWS) for step, sign in enumerate(signs)}
 """What the keys play: semitones above the C of the lower row."""
 
-TAP = 0.7  # s that a note sounds on a terminal that does not tell when its key is let go
-_REPEAT = 0.1  # s: keys that come again faster repeat by themselves; fingers are slower
-_LONGEST = 1.2  # s before a key that stays down begins to repeat
-_NEAR = 0.04  # s by which that may vary
-_STILL = 0.3  # s without a nudge, after which the next begins where the sound is
-_NUDGE, _STRIDE = 0.1, 0.5
-_LOWEST, _HIGHEST = 0, 8  # octaves of the lower row
+TAP = 0.7  # s that a note lasts on a terminal that does not report key-up
+_REPEAT = 0.1  # s: a key that comes again sooner is repeated by the terminal; fingers are slower
+_MAX_DELAY = 1.2  # s until a key that is held begins to repeat
+_TOLERANCE = 0.04  # s, of that delay
+_STILL = 0.3  # s without a step, after which the next one starts at the current point
+_STEP, _LARGE_STEP = 0.1, 0.5
+_LOWEST, _HIGHEST = 0, 8  # octave of the lower row
 
 
 @dataclass
 class _Arrivals:
-    """When a key came of late: the time, and how long after the time before."""
+    """Last arrival of a key, and the time since the one before, s."""
 
     last: float = -math.inf
     gap: float = math.inf
 
 
 class Keyboard:
-    """Plays a space from the keys of a computer.
+    """Plays a space by the keys of a computer.
 
-    Two rows are a piano: Z S X D C ... begins at the C of the octave, Q 2 W 3 E ... an octave above. Few terminals tell
-    when a key is let go. Where they do, a note lasts as long as its key is down; elsewhere for 0.7 s, or for as long as
-    the key repeats. With `latch` it lasts until its key is pressed again. The first key that is held down on such a
-    terminal strikes twice; from then on it is known after how long a key repeats.
+    Two rows are a piano: Z S X D C ... starts at the C of the octave, Q 2 W 3 E ... an octave above. Few terminals
+    report key-up. If they do, a note lasts while its key is down; otherwise for 0.7 s, or while the key repeats. With
+    `latch`, a note lasts until its key is pressed again. On a terminal without key-up, the first key that is held
+    strikes twice; after that the delay before a key repeats is known.
 
     Args:
-        controls: what is played.
-        keep: takes a point (dim,), stores it, and says under which name; None keeps nothing.
-        learn: takes an axis, and lets the next MIDI controller that moves move it; None without MIDI.
+        controls: of the space that plays.
+        save: saves a point (dim,) as a preset and returns its name; None saves nothing.
+        learn: takes an axis, and assigns the next MIDI controller that moves to it; None without MIDI.
 
     Attributes:
-        octave: of the lower row; 4 begins at C4, MIDI 60.
+        octave: of the lower row; 4 starts at C4, MIDI 60.
         velocity: of the next note, 0.1 to 1.
         axis: the dimension that the arrow keys move.
         latch: whether notes last until their key is pressed again.
-        message: what there is to say about the last key.
+        message: result of the last key, for the screen.
     """
 
     def __init__(
         self,
         controls: Controls,
-        keep: Callable[[np.ndarray], str] | None = None,
+        save: Callable[[np.ndarray], str] | None = None,
         learn: Callable[[str | int], None] | None = None,
     ) -> None:
         self.controls, self.octave, self.velocity, self.axis, self.latch, self.message = controls, 4, 0.8, 0, False, ""
-        self._keep, self._learn, self._preset, self._nudged = keep, learn, -1, -math.inf
-        self._until: dict[str, float] = {}  # notes that sound, and when they end
-        self._maybe: dict[str, float] = {}  # keys that repeat or were struck again, and when that is decided
+        self._save, self._learn, self._preset, self._stepped = save, learn, -1, -math.inf
+        self._until: dict[str, float] = {}  # ends of the sounding notes
+        self._undecided: dict[str, float] = {}  # keys that repeat or were struck again, and when that is known
         self._arrivals: dict[str, _Arrivals] = {}
         self._delay: float | None = None
 
     def press(self, key: Key, now: float) -> bool:
-        """Do what a key stands for; whether to go on.
+        """Carry out a key; returns whether the session goes on.
 
         Args:
             key: the key.
-            now: s, on a clock that never turns back.
+            now: s, of a monotonic clock.
         """
         self.message = ""
         try:
@@ -83,57 +83,55 @@ class Keyboard:
         return True
 
     def tick(self, now: float) -> None:
-        """Let go the notes whose time is over; to be called some 20 times a second."""
-        for name in [name for name, due in self._maybe.items() if due <= now]:
-            del self._maybe[name]
+        """Release the notes that have ended; call it about 20 times a second."""
+        for name in [name for name, due in self._undecided.items() if due <= now]:
+            del self._undecided[name]
             self._strike(name, now, TAP)
         for name in [name for name, until in self._until.items() if until <= now]:
-            self._let_go(name)
+            self._release(name)
 
     def _note(self, key: Key, now: float) -> None:
         if key.event == 3:
             if not self.latch:
-                self._let_go(key.name)
+                self._release(key.name)
         elif key.event == 1:
             self._strike(key.name, now, math.inf)
         elif key.event == 0 and not self._repeats(key.name, now):
             self._strike(key.name, now, TAP)
 
     def _repeats(self, name: str, now: float) -> bool:
-        """Whether a key came by itself, or it has yet to be seen: on a terminal that does not tell.
+        """Whether a key was repeated by the terminal, or this is not known yet. For terminals without key-up.
 
-        The first repeat comes as late as a finger could. Once a key was held, that delay is known, and what comes after
-        it waits for the next repeat.
+        The first repeat comes as late as a second keystroke could. Once a key was held, that delay is known, and a key
+        that comes after it is decided by whether it repeats again.
         """
         before = self._arrivals.setdefault(name, _Arrivals())
         gap = now - before.last
         self._arrivals[name] = _Arrivals(now, gap)
         if gap < _REPEAT:
-            if name not in self._maybe and _REPEAT <= before.gap < _LONGEST:
+            if name not in self._undecided and _REPEAT <= before.gap < _MAX_DELAY:
                 self._delay = before.gap
                 if self.latch:
-                    self._strike(name, now, TAP)  # takes back what the first repeat did
-            self._maybe.pop(name, None)
-            if name in self._until:
-                self._until[name] = max(self._until[name], now + 1.5 * _REPEAT)
-            return True
-        if self._delay is not None and abs(gap - self._delay) < _NEAR:
-            self._maybe[name] = now + _REPEAT
-            if name in self._until:
-                self._until[name] = max(self._until[name], now + 1.5 * _REPEAT)
-            return True
-        return False
+                    self._strike(name, now, TAP)  # undoes the first repeat
+            self._undecided.pop(name, None)
+        elif self._delay is not None and abs(gap - self._delay) < _TOLERANCE:
+            self._undecided[name] = now + _REPEAT
+        else:
+            return False
+        if name in self._until:
+            self._until[name] = max(self._until[name], now + 1.5 * _REPEAT)
+        return True
 
     def _strike(self, name: str, now: float, seconds: float) -> None:
         if self.latch and name in self._until:
-            self._let_go(name)
+            self._release(name)
             return
         pitch = 12 * (self.octave + 1) + SEMITONES[name]
         self.controls.note_on(pitch, self.velocity, key=f"key {name}")
-        longest = max(seconds, (self._delay or 0.0) + _REPEAT)
-        self._until[name] = math.inf if self.latch else now + longest
+        length = max(seconds, (self._delay or 0.0) + _REPEAT)
+        self._until[name] = math.inf if self.latch else now + length
 
-    def _let_go(self, name: str) -> None:
+    def _release(self, name: str) -> None:
         if self._until.pop(name, None) is not None:
             self.controls.note_off(f"key {name}")
 
@@ -150,37 +148,39 @@ class Keyboard:
         elif plain in ("up", "down"):
             self.axis = (self.axis + (1 if plain == "down" else -1)) % self.controls.space.dim
         elif plain in ("left", "right"):
-            step = _STRIDE if name.startswith("shift+") else _NUDGE
-            self._nudge(step if plain == "right" else -step, now)
+            step = _LARGE_STEP if name.startswith("shift+") else _STEP
+            self._move(step if plain == "right" else -step, now)
         elif name == "p":
-            self._remember()
+            self._save_preset()
         elif name == "a":
             self._assign()
         else:
-            self._choose(name, now)
+            self._switch(name, now)
         return True
 
-    def _choose(self, name: str, now: float) -> None:
+    def _switch(self, name: str, now: float) -> None:
         if name == " ":
-            self._silence()
+            self._until.clear()
+            self._undecided.clear()
+            self.controls.panic()
         elif name == "tab":
             self.latch = not self.latch
-            for held in list(self._until):
-                self._let_go(held)
+            for sounding in list(self._until):
+                self._release(sounding)
         elif name in ("[", "]"):
             count = len(self.controls.presets) or 1
             self._go((max(self._preset, 0) - 1 if name == "[" else self._preset + 1) % count, now)
         elif name[:1] == "f" and name[1:].isdigit():
             self._go(int(name[1:]) - 1, now)
 
-    def _nudge(self, step: float, now: float) -> None:
-        """Move along the axis, from where the sound is: a path may have carried it away."""
+    def _move(self, step: float, now: float) -> None:
+        """Move along the axis, from the current point: a path may have moved it."""
         controls = self.controls
-        if now - self._nudged > _STILL:
-            here = controls.state().point
-            if np.abs(here - controls.point).max() > 0.1 * _NUDGE:
-                controls.at(here)
-        self._nudged = now
+        if now - self._stepped > _STILL:
+            point = controls.state().point
+            if np.abs(point - controls.point).max() > 0.1 * _STEP:
+                controls.at(point)
+        self._stepped = now
         controls.axis(self._axis(), float(np.float32(controls.point[self.axis] + np.float32(step))))
 
     def _axis(self) -> str | int:
@@ -189,26 +189,21 @@ class Keyboard:
 
     def _assign(self) -> None:
         if self._learn is None:
-            self.message = "There is no MIDI in this session."
+            self.message = "This session has no MIDI input."
         else:
             self._learn(self._axis())
             self.message = f"The next MIDI controller that moves will move {self._axis()}."
 
-    def _silence(self) -> None:
-        self._until.clear()
-        self._maybe.clear()
-        self.controls.panic()
-
     def _go(self, number: int, now: float) -> None:
         if not len(self.controls.presets):
-            self.message = "There are no presets yet; P keeps this place as the first."
+            self.message = "There are no presets yet; P saves this point as the first."
             return
         self.controls.preset(number)
-        self._preset, self._nudged = number, now
+        self._preset, self._stepped = number, now
         self.message = self.controls.presets.number(number).name
 
-    def _remember(self) -> None:
-        if self._keep is None:
-            self.message = "Presets are kept in a space's folder; this session was given none."
+    def _save_preset(self) -> None:
+        if self._save is None:
+            self.message = "Presets are saved in the folder of a space, and this session has none."
         else:
-            self.message = f"Kept as {self._keep(self.controls.state().point)}."
+            self.message = f"Saved as {self._save(self.controls.state().point)}."

@@ -1,20 +1,24 @@
-"""MIDI: notes, bend, pedal, controllers and program changes, from a keyboard or a sequencer to a space that sounds."""
+"""`MidiInput`: plays a space by MIDI: notes, bend, pedal, controllers and program changes."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from timbre.errors import ConfigError
-from timbre.playback.controls import WIDEST_BEND, Controls
-from timbre.playback.inputs._midi_ports import VIRTUAL, find_port, list_ports, opened
+from timbre.playback.controls import MAX_BEND, Controls
 from timbre.playback.inputs._problems import Problems
-from timbre.playback.inputs.mapping import BEND_RANGE, GAIN, PARAMETERS, TAKEN, Control, Mapping, default_mapping, span
-
-if TYPE_CHECKING:
-    import mido
-
-__all__ = ["VIRTUAL", "MidiInput", "find_port", "list_ports"]
+from timbre.playback.inputs.mapping import (
+    BEND_RANGE,
+    GAIN,
+    PARAMETERS,
+    RESERVED,
+    Control,
+    Mapping,
+    default_mapping,
+    default_range,
+)
+from timbre.playback.inputs.midi_ports import open_port
 
 _SUSTAIN, _SOUND_OFF, _RESET, _NOTES_OFF = 64, 120, 121, 123
 _NO_PARAMETER, _BEND_PARAMETER = (127, 127), (0, 0)
@@ -22,7 +26,7 @@ _NO_PARAMETER, _BEND_PARAMETER = (127, 127), (0, 0)
 
 @dataclass
 class _MidiChannel:
-    """Of one channel: the registered parameter that data entry sets (its two halves), and its bend range."""
+    """State of a channel: the registered parameter that data entry sets (its two halves), and the bend range."""
 
     parameter: tuple[int, int] = _NO_PARAMETER
     semitones: int = 2
@@ -30,25 +34,25 @@ class _MidiChannel:
     own_range: bool = False
 
 
-class MidiInput:
-    """Plays a space by MIDI. Use it in a `with` block, which opens the port; :meth:`handle` works without one too.
+class MidiInput(AbstractContextManager["MidiInput"]):
+    """Plays a space by MIDI. A `with` block opens the port; :meth:`handle` works without one.
 
-    Notes of 12 and more sound, velocity / 127 strong (0 is off). The bend reaches as far as registered parameter 0
-    says. Controller 64 is the pedal; 120 and 123 are a panic, 121 lifts pedal and bend; others are the mapping's. A
-    program change goes to the preset of that number, from 0. Whatever is wrong is counted, and the player goes on.
+    Notes from 12 sound, with velocity / 127 (0 releases). Registered parameter 0 sets the bend range. Controller 64 is
+    the sustain pedal; 120 and 123 silence all notes; 121 lifts the pedal and resets the bend; the mapping decides the
+    others. A program change selects the preset of that number, from 0. Errors are counted, and playing goes on.
 
     Args:
-        controls: what is played.
-        port: name of an input, or a part of it that no other has; "virtual" opens one that others connect to; None is
-            the first there is (but not ALSA's "Midi Through").
-        mapping: what the controllers move; :func:`~timbre.playback.inputs.mapping.default_mapping` unless given.
-        channel: 1 to 16, the only one that is heard; None hears all.
-        bend_range: semitones, until a registered parameter says otherwise; 0 to 48.
+        controls: of the space that plays.
+        port: name of an input, or a part of it that no other has; "virtual" opens one that other programs connect to;
+            default: the first one except ALSA's "Midi Through".
+        mapping: what the controllers move; default: :func:`~timbre.playback.inputs.mapping.default_mapping`.
+        channel: 1 to 16, the only one to listen to; default: all.
+        bend_range: semitones, until a registered parameter changes it; 0 to 48.
 
     Attributes:
         mapping: may be set at any time.
-        name: of the port, once it is open.
-        problems: what was wrong with messages: how often, and the last of it.
+        name: of the open port.
+        problems: count of the errors, and the last one.
 
     Raises:
         ConfigError: the channel or the bend range is out of range.
@@ -64,62 +68,62 @@ class MidiInput:
         bend_range: float = 2.0,
     ) -> None:
         if channel is not None and not 1 <= channel <= 16:
-            raise ConfigError(f"MIDI channel {channel} was asked for; there are 1 to 16.")
-        if not 0.0 <= bend_range <= WIDEST_BEND:
-            raise ConfigError(f"The bend range is {bend_range}; 0 to {WIDEST_BEND:g} semitones are wanted.")
+            raise ConfigError(f"The MIDI channel must be 1 to 16, got {channel}.")
+        if not 0.0 <= bend_range <= MAX_BEND:
+            raise ConfigError(f"The bend range must be 0 to {MAX_BEND:g} semitones, got {bend_range}.")
         self.controls, self.channel, self.bend_range = controls, channel, bend_range
         self.mapping = default_mapping(controls.space) if mapping is None else mapping
         self.problems, self.name = Problems(), ""
-        self._wanted, self._port = port, None
+        self._port_name, self._port = port, None
         self._channels = [_MidiChannel() for _ in range(16)]
-        self._seen: dict[tuple[int, int], int] = {}
+        self._last_values: dict[tuple[int, int], int] = {}
         self._learning: Callable[[int], Control] | None = None
 
     def __enter__(self) -> "MidiInput":
-        self._port, self.name = opened(self._wanted, self.handle)
+        self._port, self.name = open_port(self._port_name, self.handle)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         port, self._port = self._port, None
         if port is not None:
             port.close()
 
     @property
     def learning(self) -> bool:
-        """Whether the next controller that moves will be bound."""
+        """Whether the next controller that moves will be assigned."""
         return self._learning is not None
 
     def learn(self, to: str | int | None, low: float | None = None, high: float | None = None) -> None:
-        """Bind the next controller that moves to an axis, in place of what moved it so far; None waits no longer.
+        """Assign the next controller that moves to a target, in place of its present controller.
 
-        The result is in :attr:`mapping`, which :func:`~timbre.playback.inputs.mapping.write_mapping` keeps.
+        The result is in :attr:`mapping`; save it by :func:`~timbre.playback.inputs.mapping.write_mapping`.
 
         Args:
-            to: as in :class:`~timbre.playback.inputs.mapping.Control`.
-            low, high: likewise; by default as in :func:`~timbre.playback.inputs.mapping.span`.
+            to: target, as in :class:`~timbre.playback.inputs.mapping.Control`; None stops waiting.
+            low, high: as in `Control`; default: :func:`~timbre.playback.inputs.mapping.default_range`.
 
         Raises:
-            ConfigError: there is no such axis, or it cannot go there.
+            ConfigError: there is no such axis, or the range is not allowed.
         """
         if to is None:
             self._learning = None
             return
-        usual = span(self.controls.space, to)
-        ends = usual[0] if low is None else low, usual[1] if high is None else high
-        Control(0, to, *ends)  # refuses what cannot be, now and not when something moves
+        default = default_range(self.controls.space, to)
+        ends = default[0] if low is None else low, default[1] if high is None else high
+        Control(0, to, *ends)  # raises an error now, and not when a controller moves
         self._learning = lambda cc: Control(cc, to, *ends)
 
-    def handle(self, message: "mido.Message") -> None:
-        """Carry out a message; raises nothing that a message could be the cause of."""
+    def handle(self, message: Any) -> None:
+        """Carry out a `mido.Message`; no message raises an error."""
         channel = getattr(message, "channel", None)
         handler = _HANDLERS.get(message.type)
         if handler is None or channel is None or self.channel not in (None, channel + 1):
             return
-        with self.problems.kept():
+        with self.problems.caught():
             handler(self, message)
 
     def _note_on(self, message: Any) -> None:
@@ -149,12 +153,12 @@ class MidiInput:
             self.controls.bend(0.0)
         elif message.control in PARAMETERS:
             self._parameter(self._channels[message.channel], message.control, message.value)
-        elif message.control not in TAKEN:
-            self._knob(message)
+        elif message.control not in RESERVED:
+            self._mapped(message)
 
     def _parameter(self, channel: _MidiChannel, controller: int, value: int) -> None:
-        """Registered parameters, of which number 0 is the bend range: semitones, then cents."""
-        if controller in (98, 99):  # others, which the maker of an instrument defines
+        """Handle registered parameters. Number 0 is the bend range: semitones, then cents."""
+        if controller in (98, 99):  # parameters that are not registered
             channel.parameter = _NO_PARAMETER
         elif controller == 101:
             channel.parameter = value, channel.parameter[1]
@@ -162,21 +166,21 @@ class MidiInput:
             channel.parameter = channel.parameter[0], value
         elif channel.parameter == _BEND_PARAMETER:
             semitones, cents = (value, 0) if controller == 6 else (channel.semitones, value)
-            if semitones + cents / 100.0 > WIDEST_BEND:
-                raise ConfigError(f"A bend range of {semitones} semitones came; {WIDEST_BEND:g} is the widest here.")
+            if semitones + cents / 100.0 > MAX_BEND:
+                raise ConfigError(f"The bend range must be at most {MAX_BEND:g} semitones, got {semitones}.")
             channel.semitones, channel.cents, channel.own_range = semitones, cents, True
 
-    def _knob(self, message: Any) -> None:
-        place = (message.channel, message.control)
-        moved, self._seen[place] = self._seen.get(place) != message.value, message.value
+    def _mapped(self, message: Any) -> None:
+        source = (message.channel, message.control)
+        moved, self._last_values[source] = self._last_values.get(source) != message.value, message.value
         learning = self._learning
         if learning is not None and moved:
             self._learning, self.mapping = None, self.mapping.bound(learning(message.control))
         control = self.mapping.controls.get(message.control)
         if control is not None:
-            self._move(control.to, control.value(message.value / 127.0))
+            self._set(control.to, control.value(message.value / 127.0))
 
-    def _move(self, to: str | int, value: float) -> None:
+    def _set(self, to: str | int, value: float) -> None:
         if to == GAIN:
             self.controls.gain(value)
         elif to == BEND_RANGE:

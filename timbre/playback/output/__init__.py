@@ -1,1 +1,1 @@
-"""Where live sound goes: audio devices, and the ring buffer that feeds them."""
+"""Output of live sound: the sound device, its process, and the ring buffer that feeds it."""

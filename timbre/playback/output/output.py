@@ -1,7 +1,7 @@
-"""Where sound goes: a device or the clock, served by a process of its own from a ring."""
+"""`Output`: a sound device, or the clock in its place, that plays a ring in a process of its own."""
 
 import time
-from typing import Any
+from contextlib import AbstractContextManager
 
 import numpy as np
 
@@ -12,20 +12,20 @@ from timbre.playback.output.ring import Ring
 BLOCKS = (16, 8192)
 
 
-class Output:
-    """An open sound device, fed from a ring.
+class Output(AbstractContextManager["Output"]):
+    """An open sound device that plays a ring.
 
     Args:
-        device: name or number; None is the system's default.
+        device: name or number; default: the system's default device.
         block: samples per callback.
-        sample_rate: Hz; None is the device's own.
-        clock: no device at all: what is written is taken away as fast as a device would.
-        capacity: samples that can wait.
+        sample_rate: Hz; default: that of the device.
+        clock: use no device, and discard the samples at the pace of one.
+        capacity: samples that the ring holds.
 
     Attributes:
-        ring: to write into; nothing of it is played before :meth:`start`.
+        ring: write samples here; playing begins with :meth:`start`.
         sample_rate: Hz.
-        latency: s, as the device says.
+        latency: s, as the device reports it.
         name: of the device.
 
     Raises:
@@ -42,53 +42,50 @@ class Output:
         capacity: int = 1 << 16,
     ) -> None:
         if not BLOCKS[0] <= block <= BLOCKS[1]:
-            raise ConfigError(f"A block of {block} samples was asked for; {BLOCKS[0]} to {BLOCKS[1]} are wanted.")
+            raise ConfigError(f"The block must have {BLOCKS[0]} to {BLOCKS[1]} samples, got {block}.")
         self.ring = Ring(capacity)
         request = {
             "ring": str(self.ring.file), "device": device, "block": block, "sample_rate": sample_rate, "clock": clock
         }  # fmt: skip
         try:
             self._process = WorkerProcess("timbre.playback.output.device", request)
-            answer: dict[str, Any] = self._process.answer()
+            opened = self._process.receive()
         except BaseException:
             self.ring.close()
             raise
-        self.sample_rate, self.latency, self.name = int(answer["sample_rate"]), answer["latency"], answer["name"]
+        self.sample_rate, self.latency, self.name = int(opened["sample_rate"]), opened["latency"], opened["name"]
 
     def start(self) -> None:
-        """Begin to take from the ring."""
+        """Start playing the ring."""
         self.ring.running = True
 
     def wait(self) -> None:
-        """Wait until all that was written has been played; nothing can be written any more."""
+        """Wait until all that was written has been played; nothing can be written after this."""
         self.ring.closing = True
         while not self._process.wait(0.05):
             pass
 
     def check(self) -> None:
-        """Raise a DeviceError if the device's process has ended."""
+        """Raise a DeviceError if the process of the device has ended."""
         self._process.check()
 
     def close(self) -> None:
-        """Give the device back."""
+        """Close the device."""
         self._process.close()
         self.ring.close()
-
-    def __enter__(self) -> "Output":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
 def play_samples(samples: np.ndarray, sample_rate: int, device: int | str | None = None) -> None:
-    """Play samples (n,) and come back at their end.
+    """Play samples (n,), and return at their end.
 
     Raises:
-        DeviceError: as of :class:`Output`.
+        DeviceError: as for :class:`Output`.
     """
     with Output(device, sample_rate=sample_rate, capacity=len(samples) + 1) as output:
-        output.ring.forget()
+        output.ring.unlink()
         output.ring.write(samples)
         output.start()
         time.sleep(min(0.05, len(samples) / sample_rate))

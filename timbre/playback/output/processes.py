@@ -1,4 +1,4 @@
-"""Processes of our own that talk in lines of JSON."""
+"""`WorkerProcess`: a Python module in a process of its own, which exchanges lines of JSON with this one."""
 
 import contextlib
 import json
@@ -12,76 +12,71 @@ from typing import Any
 
 from timbre.errors import DeviceError
 
-_STARTING = 600.0  # s that a process may take to say its first word
-_ENDING = 3.0  # s
+_START_TIMEOUT = 600.0  # s until the first answer
+_END_TIMEOUT = 3.0  # s
 
 
 class WorkerProcess:
-    """A Python module that runs as a process of its own.
+    """Runs a module as a process. Lines of JSON go to its standard input and come from its standard output.
 
-    It gets lines of JSON on its standard input and ends with it; what it says comes as lines of JSON as well. It does
-    not outlive the one that started it.
+    The process ends when its standard input is closed, so it never outlives this one.
 
     Args:
-        module: its name.
-        request: the first line.
+        module: name of the module.
+        request: first line to send.
     """
 
     def __init__(self, module: str, request: dict[str, Any]) -> None:
         self._module, self._lock = module, threading.Lock()
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the process)
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the process runs)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._complaints, bufsize=0,
+            stderr=self._stderr, bufsize=0,
         )  # fmt: skip
+        assert self._process.stdin is not None  # both are pipes
+        assert self._process.stdout is not None
+        self._stdin, self._stdout, self.pid = self._process.stdin, self._process.stdout, self._process.pid
         self.send(request)
 
-    def answer(self) -> dict[str, Any]:
-        """The next line that it says.
+    def receive(self) -> dict[str, Any]:
+        """The next line from the process.
 
         Raises:
-            DeviceError: the line is an error, or the process ended.
+            DeviceError: the line reports an error, or the process has ended.
         """
-        assert self._process.stdout is not None  # it was asked for
-        until = time.monotonic() + _STARTING
-        while not select.select([self._process.stdout], [], [], 0.1)[0]:
-            if time.monotonic() > until:
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not select.select([self._stdout], [], [], 0.1)[0]:
+            if time.monotonic() > deadline:
                 self.close()
-                raise DeviceError(f"{self._module} has not answered for {_STARTING:.0f} s; is the machine very busy?")
-        line = self._process.stdout.readline()
-        if not line:
-            words = self._last_words()
+                raise DeviceError(
+                    f"The process {self._module} must answer within {_START_TIMEOUT:.0f} s, got no answer; end other"
+                    " programs and try again."
+                )
+        line = self._stdout.readline()
+        error = json.loads(line).get("error") if line else self._last_words()
+        if error is not None:
             self.close()
-            raise DeviceError(f"{self._module} has stopped. {words}")
+            raise DeviceError(error)
         answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            self.close()
-            raise DeviceError(answer["error"])
         return answer
 
     def send(self, message: dict[str, Any]) -> None:
-        """Give it a line; a DeviceError if it has ended."""
+        """Send a line to the process; a DeviceError if it has ended."""
         line = memoryview(json.dumps(message).encode() + b"\n")
         try:
             with self._lock:
-                assert self._process.stdin is not None  # it was asked for
                 while line:
-                    line = line[self._process.stdin.write(line) :]
+                    line = line[self._stdin.write(line) :]
         except (OSError, ValueError) as error:
-            raise DeviceError(f"{self._module} has stopped. {self._last_words()}") from error
+            raise DeviceError(self._last_words()) from error
 
     def check(self) -> None:
-        """Raise a DeviceError if it has ended."""
+        """Raise a DeviceError if the process has ended."""
         if self._process.poll() is not None:
-            raise DeviceError(f"{self._module} has stopped. {self._last_words()}")
+            raise DeviceError(self._last_words())
 
-    @property
-    def pid(self) -> int:
-        """Its number."""
-        return self._process.pid
-
-    def wait(self, timeout: float | None) -> bool:
-        """Wait for its end; whether it came."""
+    def wait(self, timeout: float) -> bool:
+        """Wait until the process ends, for at most `timeout` s; whether it has ended."""
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -89,20 +84,19 @@ class WorkerProcess:
         return True
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         with contextlib.suppress(OSError):
-            assert self._process.stdin is not None  # it was asked for
-            self._process.stdin.close()
-        if not self.wait(_ENDING):
+            self._stdin.close()
+        if not self.wait(_END_TIMEOUT):
             self._process.kill()
             self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-        self._complaints.close()
+        self._stdout.close()
+        self._stderr.close()
 
     def _last_words(self) -> str:
-        words: list[str] = []
-        if not self._complaints.closed:
-            self._complaints.seek(0)
-            words = self._complaints.read().decode(errors="replace").strip().splitlines()
-        return f"Its last words: {words[-1]}" if words else "It left no word."
+        """An error message for the end of the process, with the last line that it printed."""
+        lines: list[str] = []
+        if not self._stderr.closed:
+            self._stderr.seek(0)
+            lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return f"The process {self._module} has stopped{f'; it printed: {lines[-1]}' if lines else '.'}"

@@ -1,8 +1,8 @@
-"""A lock-free ring of samples in memory that two processes share, one that writes and one that reads.
+"""`Ring`: a lock-free ring buffer of samples in memory that two processes share; one writes, one reads.
 
-Each side moves its own counter, after the samples are in place; neither ever waits for the other. The counters only
-grow, so that their difference is what lies in the ring. (Written for processors that keep the order of writes, or that
-an interpreter slows enough: a counter follows its samples by hundreds of instructions.)
+Each side moves its own counter after the samples are in place, and never waits for the other. The counters only grow;
+their difference is the fill level. (This relies on processors that keep the order of writes, or on an interpreter that
+is slow enough: a counter follows its samples by hundreds of instructions.)
 """
 
 import contextlib
@@ -14,30 +14,29 @@ from pathlib import Path
 import numpy as np
 
 _HEAD = 16  # counters
-_FACTS = 2304  # numbers that the writer tells
+_SHARED = 1 << 14  # bytes of the record beside the samples; enough for the state of 1024 dimensions
 _WRITTEN, _READ, _UNDERRUNS, _STALLS, _RUNNING, _CLOSING = range(6)
 
 
 class Ring:
-    """The ring; see the module.
+    """A ring buffer of float32 samples.
 
     Args:
-        capacity: samples that it holds.
-        file: of a ring that is there already, to attach to; a new one by default.
+        capacity: samples it holds.
+        file: of an existing ring, to attach to; default: make a new one.
 
     Attributes:
-        file: what the memory is called, for the other process.
-        facts: numbers (2304,) that the writer may set and the reader may see.
+        file: name of the memory, for the other process.
     """
 
     def __init__(self, capacity: int = 0, file: str | os.PathLike[str] | None = None) -> None:
-        size = 8 * (_HEAD + _FACTS)
+        start = 8 * _HEAD + _SHARED
         self._owner, self._open = file is None, True
         if file is None:
-            memory = Path("/dev/shm")  # held in memory; a file on a disk may stall while it is written back
+            memory = Path("/dev/shm")  # a file on a disk may stall while it is written back
             folder = memory if os.access(memory, os.W_OK) else None
             handle, name = tempfile.mkstemp(prefix="timbre-", suffix=".ring", dir=folder)
-            os.ftruncate(handle, size + 4 * capacity)
+            os.ftruncate(handle, start + 4 * capacity)
         else:
             name = os.fspath(file)
             handle = os.open(name, os.O_RDWR)
@@ -45,38 +44,32 @@ class Ring:
         self._memory = mmap.mmap(handle, 0)
         os.close(handle)
         self._head = np.frombuffer(self._memory, np.int64, _HEAD)
-        self.facts = np.frombuffer(self._memory, np.float64, _FACTS, 8 * _HEAD)
-        self._samples = np.frombuffer(self._memory, np.float32, -1, size)
-        self._head[0] += 0  # the first touch of a page takes longest
+        self._samples = np.frombuffer(self._memory, np.float32, -1, start)
+        self._head[0] += 0  # the first access to a page is the slowest
 
     @property
     def capacity(self) -> int:
-        """Samples that it holds."""
+        """Samples it holds."""
         return len(self._samples)
 
     @property
     def filled(self) -> int:
-        """Samples that wait to be read."""
+        """Samples that can be read now."""
         return int(self._head[_WRITTEN] - self._head[_READ])
 
     @property
-    def read_count(self) -> int:
-        """Samples that were read so far."""
-        return int(self._head[_READ])
-
-    @property
     def underruns(self) -> int:
-        """How often the reader found less than it needed."""
+        """How often the reader got fewer samples than it needed."""
         return int(self._head[_UNDERRUNS])
 
     @property
     def stalls(self) -> int:
-        """How often the reader itself came too late, which no more samples would have cured."""
+        """How often the reader itself was late; more samples would not have helped."""
         return int(self._head[_STALLS])
 
     @property
     def running(self) -> bool:
-        """Whether reading has begun; the writer's decision."""
+        """Whether reading has begun; set by the writer."""
         return bool(self._head[_RUNNING])
 
     @running.setter
@@ -85,61 +78,66 @@ class Ring:
 
     @property
     def closing(self) -> bool:
-        """Whether nothing more will be written."""
+        """Whether writing has ended; set by the writer."""
         return bool(self._head[_CLOSING])
 
     @closing.setter
     def closing(self, value: bool) -> None:
         self._head[_CLOSING] = value
 
+    def shared(self, layout: "np.dtype[np.void]") -> np.void:
+        """A record in the shared memory beside the samples, for both sides to read and write; at most 16,384 bytes."""
+        record: np.void = np.frombuffer(self._memory, layout, 1, 8 * _HEAD)[0]
+        return record
+
     def write(self, samples: np.ndarray) -> int:
-        """Write samples (n,) as far as there is room; how many that were."""
+        """Write as many of the samples (n,) as there is room for; returns their number."""
         count = min(len(samples), self.capacity - self.filled)
-        place = int(self._head[_WRITTEN]) % self.capacity
-        first = min(count, self.capacity - place)
-        self._samples[place : place + first] = samples[:first]
+        start = int(self._head[_WRITTEN]) % self.capacity
+        first = min(count, self.capacity - start)
+        self._samples[start : start + first] = samples[:first]
         self._samples[: count - first] = samples[first:count]
         self._head[_WRITTEN] += count
         return count
 
     def read(self, count: int) -> np.ndarray:
-        """Up to `count` samples, float32: as many as are there."""
+        """The next samples, float32: `count`, or as many as there are."""
         count = min(count, self.filled)
-        place = int(self._head[_READ]) % self.capacity
-        first = min(count, self.capacity - place)
-        out = np.concatenate([self._samples[place : place + first], self._samples[: count - first]])
+        start = int(self._head[_READ]) % self.capacity
+        first = min(count, self.capacity - start)
+        out = np.concatenate([self._samples[start : start + first], self._samples[: count - first]])
         self._head[_READ] += count
         return out
 
-    def missed(self) -> None:
-        """Count an underrun; the reader's."""
+    def count_underrun(self) -> None:
+        """Count an underrun (reader)."""
         self._head[_UNDERRUNS] += 1
 
-    def stalled(self) -> None:
-        """Count a stall; the reader's."""
+    def count_stall(self) -> None:
+        """Count a stall (reader)."""
         self._head[_STALLS] += 1
 
-    def forget(self) -> None:
-        """Take the name away, once all have attached that will: then nothing is left behind, whatever happens."""
+    def unlink(self) -> None:
+        """Remove the file name once both processes are attached, so that nothing is left behind after a crash."""
         if self._owner:
-            with contextlib.suppress(OSError):  # a system that keeps names in use lets it go at the end
+            with contextlib.suppress(OSError):  # Windows keeps the name until the memory is closed
                 self.file.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         if not self._open:
             return
         self._open = False
-        del self._head, self.facts, self._samples
-        with contextlib.suppress(BufferError):  # somebody still holds a view of it; it goes with that
+        del self._head, self._samples
+        with contextlib.suppress(BufferError):  # a view still exists; the memory is freed with it
             self._memory.close()
-        self.forget()
+        self.unlink()
 
 
 class Feed:
-    """The reading end of a ring as a device needs it: always a full block, and no click where samples are missing.
+    """Reads a ring for a sound device: always full blocks, and no click where samples are missing.
 
-    What is missing is replaced by a decay from the last sample, and what comes after begins softly.
+    Missing samples are replaced by a decay from the last sample; the sound after a gap fades in.
 
     Args:
         ring: to read from.
@@ -167,13 +165,12 @@ class Feed:
         if count:
             self._last = float(samples[-1])
         if count < len(out):
-            missing = len(out) - count
-            out[count:] = self._last * self._decay ** np.arange(1, missing + 1)
+            out[count:] = self._last * self._decay ** np.arange(1, len(out) - count + 1)
             self._last, self._risen = float(out[-1]), 0
             if not self._ring.closing:
-                self._ring.missed()
+                self._ring.count_underrun()
 
     @property
     def ended(self) -> bool:
-        """Whether all has been read that ever will be."""
+        """Whether everything has been read and writing has ended."""
         return self._ring.closing and self._ring.filled == 0
