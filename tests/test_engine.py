@@ -1,5 +1,7 @@
 """The live engine on real notes: what it plays is what is rendered offline, and nothing clicks."""
 
+import inspect
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,15 +9,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorder import Recorder, some_presets
 
 from timbre.errors import ConfigError
 from timbre.models.vae import VAE
 from timbre.paths import Path
-from timbre.playback.controls import middle
-from timbre.playback.engine.engine import Engine
+from timbre.playback.controls import Latency, central_point
+from timbre.playback.engine.engine import HANDLERS, Engine
 from timbre.playback.engine.follower import Follower
-from timbre.playback.engine.frames import FrameDecoder, frames_of
+from timbre.playback.engine.frames import FrameDecoder, frame_decoder
 from timbre.playback.engine.governor import Governor
+from timbre.playback.engine.shared_state import read_state, write_state
+from timbre.playback.output.ring import Ring
 from timbre.shapes.presets import Preset, Presets
 from timbre.space import Space
 
@@ -46,7 +51,7 @@ def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
     live.note_on(64.3, 0.7)
     sound = live.render(3 * RATE // 2)
     late = round(live.look_ahead * RATE)
-    z = middle(tiny_space)
+    z = central_point(tiny_space)
     offline = tiny_space.decode(z, 64.3, 0.7, 3.0, 1, "rtpghi").samples[0]
     heard = sound[late:]
     error = np.sqrt(np.mean((heard - 0.5 * offline[: len(heard)]) ** 2) / np.mean((0.5 * offline[: len(heard)]) ** 2))
@@ -266,9 +271,9 @@ def test_both_runtimes_decode_the_same(tiny_space: Space):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     rng = np.random.default_rng(0)
-    by_torch, name = frames_of(tiny_space, "torch")
+    by_torch, name = frame_decoder(tiny_space, "torch")
     assert name == "torch"
-    by_onnx, name = frames_of(tiny_space, "onnxruntime")
+    by_onnx, name = frame_decoder(tiny_space, "onnxruntime")
     assert name == "onnxruntime"
     for count in (1, 7):
         points = rng.standard_normal((count, tiny_space.dim), np.float32)
@@ -340,7 +345,7 @@ def test_what_cannot_keep_up_at_all_ends_with_one_voice(tiny_space: Space):
 @given(st.floats(-3, 3), st.floats(0.02, 3.0), st.booleans())
 def test_a_follower_never_overshoots(end: float, duration: float, loop: bool):
     follower = Follower(np.zeros(2), 86.0)
-    follower.go(Path(np.array([[0.0, 0.0], [end, 1.0]]), np.array([0.0, 1.0])), duration, loop)
+    follower.follow(Path(np.array([[0.0, 0.0], [end, 1.0]]), np.array([0.0, 1.0])), duration, loop)
     for _ in range(400):
         follower.advance()
         assert min(0.0, end) - 1e-6 <= follower.point[0] <= max(0.0, end) + 1e-6
@@ -351,21 +356,21 @@ def test_a_follower_never_overshoots(end: float, duration: float, loop: bool):
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda live: live.note_on(5), "pitch is 5; a number from 12 to 127"),
-        (lambda live: live.note_on(float("nan")), "pitch is nan"),
-        (lambda live: live.note_on("A4"), "pitch is 'A4'"),
-        (lambda live: live.note_on(60, 1.5), "velocity is 1.5; a number from 0 to 1"),
-        (lambda live: live.note_on(None), "without a key"),
+        (lambda live: live.note_on(5), "pitch must be a number from 12 to 127 .*, got 5"),
+        (lambda live: live.note_on(float("nan")), "pitch must .* got nan"),
+        (lambda live: live.note_on("A4"), "pitch must .* got 'A4'"),
+        (lambda live: live.note_on(60, 1.5), "velocity must be a number from 0 to 1, got 1.5"),
+        (lambda live: live.note_on(None), "must have a key, got none"),
         (lambda live: live.at([0.0]), "must have 3 numbers"),
         (lambda live: live.at([0.0, np.inf, 0.0]), "finite coordinates"),
         (lambda live: live.axis(3, 0.0), "axes 0 to 2"),
         (lambda live: live.axis("warmth", 0.0), "no axis 'warmth'"),
         (lambda live: live.axis(0, 1e9), "from -100 to 100"),
-        (lambda live: live.path(Path(np.zeros((2, 4)), np.array([0.0, 1.0]))), "4 dimensions and this space has 3"),
-        (lambda live: live.path(Path(np.zeros(3), np.zeros(1)), 0.0), "duration is 0.0"),
-        (lambda live: live.bend(99), "bend is 99"),
-        (lambda live: live.gain(99), "gain is 99"),
-        (lambda live: live.hold(-1), "hold is -1"),
+        (lambda live: live.path(Path(np.zeros((2, 4)), np.array([0.0, 1.0]))), "must have 3 dimensions, .* got 4"),
+        (lambda live: live.path(Path(np.zeros(3), np.zeros(1)), 0.0), "duration must .* got 0.0"),
+        (lambda live: live.bend(99), "bend must .* got 99"),
+        (lambda live: live.gain(99), "gain must .* got 99"),
+        (lambda live: live.hold(-1), "hold must .* got -1"),
         (lambda live: live.preset(0), "there are 0"),
     ],
 )
@@ -391,3 +396,47 @@ def test_wrong_values_are_refused_and_change_nothing(tiny_space: Space, call, se
 def test_settings_that_cannot_be_are_refused(tiny_space: Space, options: dict[str, object], sentence: str):
     with pytest.raises(ConfigError, match=sentence):
         Engine(tiny_space, **options)  # type: ignore[arg-type]
+
+
+def test_every_command_of_the_controls_has_a_handler_that_takes_its_arguments(tiny_space: Space):
+    recorder = Recorder(tiny_space, some_presets(tiny_space))
+    a, b = tiny_space.atlas.points[:2]
+    recorder.note_on(60)
+    recorder.note_on(None, key="drum")
+    recorder.note_off("drum")
+    recorder.sustain(True)
+    recorder.bend(1)
+    recorder.at(a)
+    recorder.axis(0, 1.0)
+    recorder.path(tiny_space.path(a, b))
+    recorder.path(None)
+    recorder.hold(0.5)
+    recorder.hold(None)
+    recorder.gain(-6)
+    recorder.preset("still")
+    recorder.preset("way")
+    recorder.panic()
+    assert {name for name, _ in recorder.events} == set(HANDLERS)
+    for name, values in recorder.events:
+        assert list(inspect.signature(HANDLERS[name]).parameters)[1:] == list(values)
+        assert json.loads(json.dumps(values)) == values
+
+
+def test_the_state_crosses_to_another_process_by_name(tiny_space: Space):
+    live = Engine(tiny_space, voices=4)
+    for pitch in (60, None, 48):
+        live.note_on(pitch, key=str(pitch))
+    live.render(4000)
+    state = live.state()
+    ring = Ring(1000)
+    write_state(ring, state, 12.5)
+    other = Ring(file=ring.file)
+    other.count_underrun()
+    read = read_state(other, tiny_space.dim, state.runtime, state.sample_rate, 256, 3.0)
+    np.testing.assert_array_equal(read.point, state.point)
+    np.testing.assert_array_equal(read.notes, state.notes)
+    latency = Latency(12.5, state.latency.look_ahead, 3.0)
+    same = {"point": read.point, "notes": read.notes, "underruns": 1, "latency": latency, "block": 256}
+    assert read == replace(state, **same)
+    other.close()
+    ring.close()

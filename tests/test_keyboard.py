@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from timbre.paths import Path
 from timbre.playback import Engine
 from timbre.playback.controls import Controls, State
-from timbre.playback.inputs._keys import Key, KeyReader, parse
+from timbre.playback.inputs.keys import Key, KeyReader, parse
 from timbre.playback.inputs.keyboard import SEMITONES, TAP, Keyboard
 from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.view import bar, pointer, view
@@ -256,7 +256,7 @@ def test_presets_are_gone_to_and_kept(tiny_space: Space) -> None:
     known = Presets([Preset(f"p{n}", Path(points[n][None], np.zeros(1))) for n in range(3)])
     kept: list[np.ndarray] = []
     heard = Heard(tiny_space, known)
-    keyboard = Keyboard(heard, lambda point: kept.append(point) or "place 1")  # type: ignore[func-returns-value]
+    keyboard = Keyboard(heard, lambda point: kept.append(point) or "point 1")  # type: ignore[func-returns-value]
     for name, number in (("f2", 1), ("]", 2), ("]", 0), ("[", 2), ("f1", 0)):
         keyboard.press(Key(name), 0.0)
         np.testing.assert_array_equal(heard.point, points[number])
@@ -264,10 +264,10 @@ def test_presets_are_gone_to_and_kept(tiny_space: Space) -> None:
     keyboard.press(Key("f9"), 0.0)
     assert "there are 3" in keyboard.message
     keyboard.press(Key("p"), 0.0)
-    assert keyboard.message == "Kept as place 1."
+    assert keyboard.message == "Saved as point 1."
     np.testing.assert_array_equal(kept, [points[0]])
     bare = Keyboard(Heard(tiny_space))
-    for name, said in (("f1", "no presets yet"), ("p", "given none"), ("a", "no MIDI")):
+    for name, said in (("f1", "no presets yet"), ("p", "has none"), ("a", "no MIDI")):
         bare.press(Key(name), 0.0)
         assert said in bare.message
 
@@ -311,7 +311,7 @@ def test_the_view_fits_the_screen_and_tells(tiny_space: Space, width: int, heigh
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
     if height >= 24:
-        for wanted in ("C4", "C4+50", "F#4", "noise", "4 of 8", "F1 dark", "▸ z1", "  z2", "a note", "Esc  leave"):
+        for wanted in ("C4", "C4+50", "F#4", "noise", "4 of 8", "F1 dark", "▸ z1", "  z2", "a note", "Esc  quit"):
             assert wanted in text, wanted
         assert f"{engine.state().point[1]:+7.2f}" in text
 

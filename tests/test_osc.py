@@ -23,7 +23,7 @@ from recorder import Recorder, cents_off, loudest, some_presets, with_brightness
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.engine.engine import Engine
 from timbre.playback.inputs._osc_packets import messages
-from timbre.playback.inputs.mapping import span
+from timbre.playback.inputs.mapping import default_range
 from timbre.playback.inputs.osc import OscServer
 from timbre.shapes.path_files import write_path
 from timbre.space import Space
@@ -206,7 +206,7 @@ def test_paths_are_presets_or_files_of_the_folder(recorder: Recorder, client: Cl
 def test_no_path_comes_from_outside_the_folder(recorder: Recorder, client: Client, files: Path, name: str):
     for asked in (name, str(files.parent / "secret.json")):
         client.send("/path", asked)
-        assert "no preset, nor a path file in the folder" in client.error()
+        assert "no preset, and no path file in the folder" in client.error()
     assert not recorder.events
 
 
@@ -221,21 +221,21 @@ def test_without_a_folder_there_are_no_path_files(recorder: Recorder, files: Pat
     [
         ("/note", (), "/note PITCH"),
         ("/note", (1, 2, 0.3, 4), "/note PITCH"),
-        ("/note", (60, 100), "velocity is 100"),
+        ("/note", (60, 100), "velocity must be a number from 0 to 1, got 100"),
         ("/note", (60, -0.1), "velocity"),
-        ("/note", (60, float("nan")), "velocity is nan"),
-        ("/note", (11, 0.5), "pitch is 11"),
-        ("/note", ("high", 0.5), "pitch is 'high'"),
-        ("/note", (None, 0.5), "without a key"),
-        ("/note", (None, 60, 0.5), "key is None"),
+        ("/note", (60, float("nan")), "got nan"),
+        ("/note", (11, 0.5), "12 to 127 (MIDI; A4 is 69), got 11"),
+        ("/note", ("high", 0.5), "got 'high'"),
+        ("/note", (None, 0.5), "must have a key"),
+        ("/note", (None, 60, 0.5), "got None"),
         ("/note", (b"60", 0.5), "type 'b'"),
         ("/at", ([1, 2, 3],), "type '['"),
         ("/off", (), "/off KEY"),
-        ("/off", (None,), "key is None"),
+        ("/off", (None,), "got None"),
         ("/at", (1, 2), "3 coordinates"),
         ("/at", (1, 2, 3, 4, 5), "3 coordinates"),
-        ("/at", (1, 2, "x"), "coordinate 2 is 'x'"),
-        ("/at", (1, 2, float("inf")), "coordinate 2 is inf"),
+        ("/at", (1, 2, "x"), "coordinate 2 must be a number from -100 to 100, got 'x'"),
+        ("/at", (1, 2, float("inf")), "got inf"),
         ("/at", (1, 2, 3, -1), "glide"),
         ("/axis", (1,), "/axis/NAME VALUE"),
         ("/axis/3", (1,), "axes 0 to 2"),
@@ -256,11 +256,11 @@ def test_without_a_folder_there_are_no_path_files(recorder: Recorder, files: Pat
         ("/sustain", ("x",), "pedal"),
         ("/hold", (0.0,), "hold"),
         ("/gain", (25,), "gain"),
-        ("/query", (0,), "port 0"),
-        ("/query", (9000.0,), "port 9000.0"),
+        ("/query", (0,), "got 0"),
+        ("/query", (9000.0,), "got 9000.0"),
         ("/query", (9001, 2), "/query"),
-        ("/nothing", (), "no address /nothing; known: /note"),
-        ("/", (), "no address /;"),
+        ("/nothing", (), "address must be one of /note, /off, "),
+        ("/", (), "got /."),
     ],
 )
 def test_what_is_wrong_is_told_to_the_sender(
@@ -291,7 +291,7 @@ def test_a_query_is_answered_with_all_there_is_to_know(engine: Engine, named: Sp
     axes = [values for address, values in answers if address == "/axes"]
     assert [(axis[0], axis[1]) for axis in axes] == [(0, "brightness"), (1, "1"), (2, "2")]
     for number, axis in enumerate(axes):
-        assert axis[2:] == pytest.approx([state.point[number], *span(named, number)])
+        assert axis[2:] == pytest.approx([state.point[number], *default_range(named, number)])
     engine.panic()
     engine.render(4000)
 
@@ -335,7 +335,7 @@ def test_a_bundle_too_far_ahead_is_refused_and_panic_ends_what_waits(recorder: R
         bundle = OscBundleBuilder(time.time() + ahead)
         bundle.add_content(message("/note", 60, 0.5))
         client.raw(bundle.build().dgram)
-    assert "10 s ahead" in client.error()
+    assert "within 10 s" in client.error()
     client.send("/panic")
     time.sleep(0.4)
     client.settle()
@@ -351,7 +351,7 @@ def test_more_than_can_wait_is_refused(recorder: Recorder, client: Client):
         client.raw(packet)
     client.settle()
     client.raw(packet)
-    assert "ahead are the most" in client.error()
+    assert "At most 1024 messages" in client.error()
     client.send("/panic")
 
 

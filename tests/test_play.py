@@ -25,7 +25,7 @@ from timbre.audio.pitch import measure_pitch
 from timbre.paths import Path
 from timbre.playback import Player
 from timbre.playback.inputs.mapping import read_mapping
-from timbre.playback.terminal import keep, session
+from timbre.playback.terminal import save_preset, session
 from timbre.shapes.path_files import write_path
 from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
 from timbre.space import Space
@@ -154,7 +154,7 @@ def test_it_is_played_from_a_terminal_by_keys_osc_and_midi(folder: FilePath, tin
         assert termios.tcgetattr(terminal.typed) == terminal.before
     finally:
         terminal.close()
-    assert list(read_presets(folder, tiny_space)) == ["place 1"]
+    assert list(read_presets(folder, tiny_space)) == ["point 1"]
     assert read_mapping("m.toml", tiny_space).controls[21].to == 1
     kept = sorted(file.name for file in FilePath().iterdir() if not file.name.startswith("__"))
     assert kept == ["knob.py", "m.toml", "out.wav", "space"]
@@ -206,12 +206,12 @@ def test_sessions_end_with_their_time_and_with_signals(player: Player, capsys: p
 
 def test_places_that_are_kept_get_names_of_their_own(player: Player, tiny_space: Space, tmp_path: FilePath) -> None:
     point = np.arange(3, dtype=np.float32)
-    assert keep(player, tmp_path, point) == "place 1"
-    others = read_presets(tmp_path, tiny_space).adding(Preset("place 2", Path(point[None], np.zeros(1))))
+    assert save_preset(player, tmp_path, point) == "point 1"
+    others = read_presets(tmp_path, tiny_space).adding(Preset("point 2", Path(point[None], np.zeros(1))))
     write_presets(tmp_path, others, tiny_space)  # by another program, meanwhile
-    assert keep(player, tmp_path, point + 1) == "place 3"
-    assert list(read_presets(tmp_path, tiny_space)) == list(player.presets) == ["place 1", "place 2", "place 3"]
-    np.testing.assert_array_equal(player.presets["place 3"].path.points, [point + 1])
+    assert save_preset(player, tmp_path, point + 1) == "point 3"
+    assert list(read_presets(tmp_path, tiny_space)) == list(player.presets) == ["point 1", "point 2", "point 3"]
+    np.testing.assert_array_equal(player.presets["point 3"].path.points, [point + 1])
     player.presets = Presets()
 
 
@@ -228,26 +228,26 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "Say which space is to be played"),
+        ([], "A space must be given"),
         (["no such space", "--no-audio"], "no such space"),
         (["space", "--no-audio", "--device", "0"], "--no-audio uses no device, and --device names one"),
         (["space", "--no-audio", "--record", "no/out.wav"], "there is no folder no"),
         (["space", "--no-audio", "--record", "space"], "space is a folder"),
-        (["space", "--no-audio", "--record", "out.mp3"], ".wav is wanted"),
-        (["space", "--no-audio", "--seconds", "0"], "a time above 0 s is wanted"),
-        (["space", "--no-audio", "--seconds", "nan"], "a time above 0 s is wanted"),
+        (["space", "--no-audio", "--record", "out.mp3"], "a .wav file, got out.mp3"),
+        (["space", "--no-audio", "--seconds", "0"], "--seconds must be above 0"),
+        (["space", "--no-audio", "--seconds", "nan"], "--seconds must be above 0"),
         (["space", "--no-audio", "--path", "two.json"], "path of 2 dimensions; this space has 3"),
         (["space", "--no-audio", "--path", "none.json"], "none.json cannot be read"),
-        (["space", "--no-audio", "--path", "p.json", "--at", "0,0,0"], "--at and --path came together"),
-        (["space", "--no-audio", "--loop"], "belong to a path"),
-        (["space", "--no-audio", "--duration", "3"], "belong to a path"),
+        (["space", "--no-audio", "--path", "p.json", "--at", "0,0,0"], "got --at and --path"),
+        (["space", "--no-audio", "--loop"], "must come with --path"),
+        (["space", "--no-audio", "--duration", "3"], "must come with --path"),
         (["space", "--no-audio", "--at", "0,0"], "must have 3 coordinates"),
         (["space", "--no-audio", "--preset", "dark"], "no preset 'dark'"),
         (["space", "--no-audio", "--chord", "C4", "H4"], "H4"),
         (["space", "--no-audio", "--chord", "5"], "12 to 127"),
         (["space", "--no-audio", "--hold", "0"], "0.01 to 60 s"),
         (["space", "--no-audio", "--path", "p.json", "--duration", "0"], "0.01 to 3600 s"),
-        (["space", "--no-audio", "--mapping", "m.toml"], "give their port with --midi"),
+        (["space", "--no-audio", "--mapping", "m.toml"], "must come with --midi"),
         (["space", "--no-audio", "--midi", "no such port"], "MIDI"),
         (["space", "--no-audio", "--osc", "70000"], "70000"),
     ],

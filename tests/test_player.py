@@ -129,9 +129,9 @@ def test_no_process_outlives_whoever_started_it(tiny_folder: Path):
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
-        ({"output": "tape"}, ConfigError, "there are device, clock, ring"),
+        ({"output": "tape"}, ConfigError, "one of device, clock, ring"),
         ({"voices": 0}, ConfigError, "0 voices"),
-        ({"block": 4}, ConfigError, "block of 4 samples"),
+        ({"block": 4}, ConfigError, "16 to 8192 samples, got 4"),
         ({"record": "no/such/folder/a.wav"}, AudioError, "no/such/folder"),
         ({"record": "a.txt"}, AudioError, "a.txt"),
         ({"runtime": "tflite"}, ConfigError, "onnxruntime and torch"),

@@ -19,7 +19,7 @@ from timbre.evaluation.inverters import DECIDING, beats, compare, unseen
 from timbre.evaluation.metrics.sounds import log_mel_l1
 from timbre.evaluation.notes import prepare_notes
 from timbre.paths import Path
-from timbre.playback.controls import middle
+from timbre.playback.controls import central_point
 from timbre.playback.engine.engine import Engine
 from timbre.space import NoteControls, Space
 from timbre.synth import render, render_blocks
@@ -133,7 +133,7 @@ def test_a_space_keeps_its_vocoder(vocal: Space, tmp_path: FilePath):
         again = timbre.load(vocal.save(tmp_path / "space"))
         assert again.inverter == "vocoder"
         assert again.vocoder.settings == SMALL
-        z, note = middle(vocal), (60.0, 0.8, 0.7, 3)
+        z, note = central_point(vocal), (60.0, 0.8, 0.7, 3)
         expected = vocal.decode(z, *note)
         assert np.array_equal(again.decode(z, *note).samples, expected.samples)
         assert not np.array_equal(again.decode(z, *note, inverter="pghi+8").samples, expected.samples)
@@ -156,7 +156,7 @@ def test_a_damaged_vocoder_is_refused(vocal: Space, tmp_path: FilePath):
 
 def test_a_space_without_a_vocoder_says_so(tiny_space: Space):
     with pytest.raises(ConfigError, match="train one with"):
-        tiny_space.decode(middle(tiny_space), inverter="vocoder")
+        tiny_space.decode(central_point(tiny_space), inverter="vocoder")
     with pytest.raises(ConfigError, match="The causal inverter must be one of"):
         tiny_space.renderer.stream("pghi+8")
 
@@ -167,7 +167,7 @@ def test_a_space_with_one_names_it_among_the_causal_inverters(vocal: Space):
 
 
 def test_blocks_are_the_whole(vocal: Space):
-    way = Path(np.stack([middle(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
+    way = Path(np.stack([central_point(vocal), vocal.atlas.points[3]]), np.array([0.0, 1.0]))
     settings_ = {"pitch": np.array([60.0, 64.0]), "duration": 1.3, "inverter": "vocoder"}
     expected = render(vocal, way, **settings_).samples[0]
     found = np.concatenate(list(render_blocks(vocal, way, NoteControls(**settings_), block=777)))
@@ -178,7 +178,7 @@ def test_a_live_note_is_what_is_rendered_offline(vocal: Space):
     live = Engine(vocal, inverter="vocoder")
     live.note_on(64.3, 0.7)
     sound = live.render(RATE)[round(live.look_ahead * RATE) :]
-    offline = vocal.decode(middle(vocal), 64.3, 0.7, 3.0, 1, "vocoder").samples[0]
+    offline = vocal.decode(central_point(vocal), 64.3, 0.7, 3.0, 1, "vocoder").samples[0]
     expected = 0.5 * offline[: len(sound)]
     assert np.sqrt(np.mean((sound - expected) ** 2) / np.mean(expected**2)) < 0.01
 

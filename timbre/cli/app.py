@@ -5,9 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from timbre.cli.arguments import SpaceName
+
 
 def app(
-    space: str,
+    space: SpaceName,
     /,
     *,
     notes: Path | None = None,
@@ -15,19 +17,19 @@ def app(
     port: int = 8765,
     open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
 ) -> None:
-    """Open a map of a space in the browser, and play it there.
+    """Open a map of a space in the browser and play it there.
+
+    New presets are saved in the folder of the space; those of a space given by its name, in the user's data folder.
 
     Parameters
     ----------
-    space
-        Folder of a saved space, or the name of one (`timbre inspect` lists the names). Presets are kept in the folder;
-        those added to a named space in the user's own data folder.
     notes
-        Folder of the library that it was trained on: then its sounds can be heard beside the decoded ones.
+        Folder of the library that the space was trained on. The page then plays its recordings next to the decoded
+        notes.
     host
-        Address to listen at. Any but this machine's own lets others in: there is no password.
+        Address to listen at. Any address but the default lets other computers in; there is no password.
     port
-        To listen at; 0 takes a free one.
+        Port to listen at; 0 takes a free one.
     open_
         Open the page in the system's browser.
     """

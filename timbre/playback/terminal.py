@@ -85,7 +85,7 @@ def save_preset(player: Player, place: "str | FilePath", point: np.ndarray) -> s
         ConfigError: the file cannot be written, or the presets are full.
     """
     presets = read_presets(place, player.space)  # another program may have changed them
-    name = next(name for number in count(1) if (name := f"place {number}") not in presets)
+    name = next(name for number in count(1) if (name := f"point {number}") not in presets)
     presets = presets.adding(Preset(name, Path(point[None], np.zeros(1))))
     write_presets(place, presets, player.space)
     player.presets = presets

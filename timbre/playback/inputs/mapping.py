@@ -57,8 +57,7 @@ class Control:
     def __post_init__(self) -> None:
         if self.cc in RESERVED or not 0 <= self.cc < 120:
             raise ConfigError(
-                f"A controller must be a number from 0 to 119 except 6, 38, 64 and 98 to 101, got {self.cc}; choose one"
-                " that can be mapped."
+                f"A controller must be a number from 0 to 119 except 6, 38, 64 and 98 to 101, got {self.cc}."
             )
         low, high = _LIMITS.get(str(self.to), (-MAX_COORDINATE, MAX_COORDINATE))
         if not (low <= self.low <= high and low <= self.high <= high):

@@ -1,0 +1,106 @@
+"""The session of `timbre play`: everything that can fail is tried before the engine starts."""
+
+from contextlib import ExitStack
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+from timbre.cli.arguments import find_point
+from timbre.playback.controls import Controls
+from timbre.playback.engine.frames import PREPARING, is_ready
+from timbre.playback.inputs.mapping import read_mapping, write_mapping
+from timbre.playback.inputs.midi import MidiInput
+from timbre.playback.inputs.osc import OscServer
+from timbre.playback.player import Player
+from timbre.playback.terminal import ignore_signals, leaving_on_signals, session
+from timbre.shapes.path_files import read_path
+from timbre.shapes.presets import read_presets
+from timbre.space import load
+from timbre.space.names import find_space
+
+
+class Inputs(NamedTuple):
+    """Options of the inputs: MIDI port, mapping file, OSC port."""
+
+    midi: str | None
+    mapping: FilePath | None
+    osc: int | None
+
+    def open(self, stack: ExitStack, controls: Controls) -> dict[str, MidiInput | OscServer]:
+        """Open the inputs until the stack unwinds."""
+        inputs: dict[str, MidiInput | OscServer] = {}
+        if self.midi is not None:
+            # A mapping file that does not exist is written at the end, if controllers are assigned.
+            exists = self.mapping is not None and self.mapping.expanduser().exists()
+            mapping = read_mapping(self.mapping, controls.space) if self.mapping and exists else None
+            inputs["MIDI"] = stack.enter_context(MidiInput(controls, self.midi, mapping))
+        if self.osc is not None:
+            inputs["OSC"] = stack.enter_context(OscServer(controls, self.osc, files=FilePath.cwd()))
+        return inputs
+
+
+class Start(NamedTuple):
+    """Options of the start: point, preset, path file with duration and loop, notes, hold."""
+
+    at: str | None
+    preset: str | None
+    path: FilePath | None
+    duration: float
+    loop: bool
+    notes: list[float | None]
+    hold: float | None
+
+    def apply(self, controls: Controls) -> None:
+        """Set what sounds from the start."""
+        if self.hold is not None:
+            controls.hold(self.hold)
+        if self.preset is not None:
+            controls.preset(self.preset)
+        if self.path is not None:
+            controls.path(read_path(self.path, controls.space), self.duration, self.loop)
+        for number, pitch in enumerate(self.notes):
+            controls.note_on(pitch, key=f"chord {number}")
+
+
+class _Trial(Controls):
+    """Controls that check commands and do nothing."""
+
+    def _send(self, name: str, **values: Any) -> None:
+        pass
+
+
+def play_live(place: str, inputs: Inputs, start: Start, seconds: float | None, **settings: Any) -> None:
+    """Play a space, given by folder or name, until the session ends; `settings` are those of :class:`Player`."""
+    space = load(place)
+    presets = read_presets(place, space)
+    point = find_point(space, start.at) if start.at else None
+    with ExitStack() as stack:
+        trial = _Trial(space, presets)
+        inputs.open(stack, trial)
+        start.apply(trial)
+    space.renderer.check_causal(settings["inverter"])
+    if not is_ready(space, settings["runtime"]):
+        print(PREPARING, flush=True)
+    with ExitStack() as stack:
+        stack.enter_context(leaving_on_signals())
+        player = stack.enter_context(Player(space, presets, point, **settings))
+        sources = inputs.open(stack, player)
+        stack.callback(ignore_signals)
+        start.apply(player)
+        _run(player, sources, seconds, place, inputs.mapping)
+
+
+def _run(
+    player: Player, inputs: dict[str, MidiInput | OscServer], seconds: float | None, place: str,
+    file: FilePath | None,
+) -> None:  # fmt: skip
+    """Run the session, and save the controllers that were assigned in it."""
+    midi = inputs.get("MIDI")
+    before = midi.mapping if isinstance(midi, MidiInput) else None
+    try:
+        session(player, seconds, place, find_space(place).resolve().name, inputs)
+    finally:
+        if isinstance(midi, MidiInput) and midi.mapping is not before:
+            if file is not None:
+                write_mapping(file, midi.mapping)
+            else:
+                print("The assigned MIDI controllers were not saved; --mapping FILE saves them.")
