@@ -263,7 +263,7 @@ def test_presets_are_gone_to_by_name_and_number(tiny_space: Space):
     live.preset(1)
     live.render(RATE // 2)
     np.testing.assert_allclose(live.state().point, b, atol=1e-3)
-    with pytest.raises(ConfigError, match="no preset 'two'; known: one, way"):
+    with pytest.raises(ConfigError, match="no preset 'two'; the presets are: one, way"):
         live.preset("two")
 
 
@@ -371,7 +371,7 @@ def test_a_follower_never_overshoots(end: float, duration: float, loop: bool):
         (lambda live: live.bend(99), "bend must .* got 99"),
         (lambda live: live.gain(99), "gain must .* got 99"),
         (lambda live: live.hold(-1), "hold must .* got -1"),
-        (lambda live: live.preset(0), "there are 0"),
+        (lambda live: live.preset(0), "must be below 0"),
     ],
 )
 def test_wrong_values_are_refused_and_change_nothing(tiny_space: Space, call, sentence: str):

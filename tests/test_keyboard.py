@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from timbre.paths import Path
 from timbre.playback import Engine
 from timbre.playback.controls import Controls, State
-from timbre.playback.inputs.keys import Key, KeyReader, parse
 from timbre.playback.inputs.keyboard import SEMITONES, TAP, Keyboard
+from timbre.playback.inputs.keys import Key, KeyReader, parse
 from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.view import bar, pointer, view
 from timbre.shapes.presets import Preset, Presets

@@ -251,7 +251,7 @@ def test_without_a_folder_there_are_no_path_files(recorder: Recorder, files: Pat
         ("/path", ("way", 1.0, "x"), "loop"),
         ("/preset", (), "/preset NAME"),
         ("/preset", ("gone",), "no preset 'gone'"),
-        ("/preset", (2,), "Preset number 2"),
+        ("/preset", (2,), "preset number must be below 2"),
         ("/bend", (49,), "bend"),
         ("/sustain", ("x",), "pedal"),
         ("/hold", (0.0,), "hold"),
