@@ -262,7 +262,7 @@ def test_presets_are_gone_to_and_kept(tiny_space: Space) -> None:
         np.testing.assert_array_equal(heard.point, points[number])
         assert keyboard.message == f"p{number}"
     keyboard.press(Key("f9"), 0.0)
-    assert "there are 3" in keyboard.message
+    assert "must be below 3" in keyboard.message
     keyboard.press(Key("p"), 0.0)
     assert keyboard.message == "Saved as point 1."
     np.testing.assert_array_equal(kept, [points[0]])

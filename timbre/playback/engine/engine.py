@@ -74,7 +74,10 @@ class Engine(Controls):
         self._rate, self._frame_rate = spectrogram.sample_rate, spectrogram.frame_rate
         self.sample_rate = sample_rate or self._rate
         self._frames, self.runtime = frame_decoder(space, runtime)
-        self.voices, self.limit = [Voice(space.renderer.stream(inverter), self._frame_rate) for _ in range(voices)], voices
+        self.voices, self.limit = (
+            [Voice(space.renderer.stream(inverter), self._frame_rate) for _ in range(voices)],
+            voices,
+        )
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
         self.step = spectrogram.hop_length // self._steps_per_hop
         self._follower = Follower(self.point, self._frame_rate)
