@@ -1,4 +1,4 @@
-"""Readers of sample libraries: one module for each format, one contract for all."""
+"""Readers of sample libraries: one contract, and a module for each format."""
 
 from timbre.data.readers import (
     decent,
@@ -7,13 +7,12 @@ from timbre.data.readers import (
     iowa,
     medley,
     nsynth,
-    orchideasol,
     pattern,
     philharmonia,
     sfz,
+    sol,
     soundfont,
     table,
-    tinysol,
 )
 from timbre.data.readers._reader import Options, Reader, Reading
 from timbre.data.tree import Tree
@@ -21,22 +20,22 @@ from timbre.errors import LibraryError
 
 __all__ = ["READERS", "Options", "Reader", "Reading", "choose"]
 
-_MODULES = (
-    tinysol,
-    orchideasol,
-    medley,
-    nsynth,
-    good_sounds,
-    table,
-    sfz,
-    decent,
-    philharmonia,
-    iowa,
-    pattern,
-    soundfont,
-    folders,
+_ALL = (
+    sol.TINYSOL,
+    sol.ORCHIDEASOL,
+    medley.READER,
+    nsynth.READER,
+    good_sounds.READER,
+    table.READER,
+    sfz.READER,
+    decent.READER,
+    philharmonia.READER,
+    iowa.READER,
+    pattern.READER,
+    soundfont.READER,
+    folders.READER,
 )
-READERS: dict[str, Reader] = {module.READER.name: module.READER for module in _MODULES}
+READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL}
 """Readers by name. The first that suits a tree reads it, so the formats with the clearest signs come first."""
 
 

@@ -46,7 +46,6 @@ Entry = tuple[str, Row | None]
 
 def table_reader(
     name: str,
-    title: str,
     table: str,
     note_of: Callable[[Path, Row], Note],
     cells_of: Callable[[Row], Row],
@@ -56,7 +55,6 @@ def table_reader(
 
     Args:
         name: name of the reader.
-        title: the format in a few words.
         table: name of the table.
         note_of: makes a note from a file and its row; may raise LibraryError.
         cells_of: prepares the cells of a row.
@@ -71,7 +69,7 @@ def table_reader(
         outcomes = read_entries(tree, file, listed, note_of, _by_ending(tree))
         return Reading(*separate(outcomes), file, remarks=remarks_of(listed))
 
-    return Reader(name, title, lambda tree: bool(tree.named(table.lower())), read)
+    return Reader(name, lambda tree: bool(tree.named(table.lower())), read)
 
 
 def column(row: Row, name: str) -> str | None:

@@ -38,18 +38,18 @@ def preset_of(file: str, root: str) -> PresetLabels:
     head, _, tail = path.stem.partition(" - ")
     words = words_of(head)
     manners = words_of(tail) or [word for word in words if word in _MANNERS]
-    telling = words if tail else [word for word in words if word not in _MANNERS]
-    telling = telling[:1] + [word for word in telling[1:] if not _is_mark(word)]
-    while len(telling) > 1 and telling[0].isdigit():  # presets are often numbered
-        telling.pop(0)
+    instrument = words if tail else [word for word in words if word not in _MANNERS]
+    instrument = instrument[:1] + [word for word in instrument[1:] if not _is_mark(word)]
+    while len(instrument) > 1 and instrument[0].isdigit():  # presets are often numbered
+        instrument.pop(0)
     folders = [root, *path.parts[:-1]]
-    while not telling and folders:
+    while not instrument and folders:
         above = words_of(folders.pop())
-        telling = [] if set(above) <= _MANNERS | _GENERAL else above
-    known = known_in(" ".join(telling))
+        instrument = [] if set(above) <= _MANNERS | _GENERAL else above
+    known = known_in(" ".join(instrument))
     return PresetLabels(
         file=file,
-        instrument="_".join(telling) or plain(shown(path.stem)) or "unknown",
+        instrument="_".join(instrument) or plain(shown(path.stem)) or "unknown",
         family=known[1] if known else None,
         articulation="-".join(word for word in manners if word not in _BUILD and not _is_mark(word)) or None,
         dynamics=next(filter(_is_mark, words[1:] + words_of(tail)), None),

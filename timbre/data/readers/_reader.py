@@ -60,8 +60,6 @@ class Reader:
 
     name: str
     """Value of `--format`."""
-    title: str
-    """The format in a few words."""
     suits: Callable[[Tree], bool]
     """Whether a tree looks like this format; opens no more than the head of a file."""
     read: Callable[[Tree, Options], Reading]

@@ -26,14 +26,14 @@ Opcodes = Mapping[str, str]
 """The settings of a zone by name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleZone:
     """A recording, and the keys and velocities at which a preset plays it."""
 
     preset: PresetLabels
     file: str
     """The sound, or the archive that contains it, relative to the library's folder."""
-    member: str | None
+    member: str | None = None
     """The sound inside the archive."""
     pitch: float | None
     """MIDI pitch of the recording itself."""
@@ -46,9 +46,9 @@ class SampleZone:
     last: float
     """Frames of the sound, both included; LARGEST is its end."""
     take: int | None
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     """Names of the groups that contain it, the innermost first."""
-    switch: str
+    switch: str = ""
     """Name of the key switch that turns it on, or empty."""
     problem: str | None
     """Why it is not a note; None if it is one."""

@@ -51,7 +51,7 @@ class Sfz:
 
 
 def parse_sfz(tree: Tree, file: str) -> Sfz:
-    """The regions of an SFZ file; included files are relative to it or, failing that, to the including file.
+    """The regions of an SFZ file; names of included files are relative to it, else to the file that includes them.
 
     Raises:
         LibraryError: if it cannot be read, or is larger than any instrument with all included files.
@@ -125,7 +125,7 @@ class _Parser:
         elif file in self.open:
             problem = f"{self.root} includes it inside itself"
         elif len(self.open) >= _DEEPEST:
-            problem = f"{self.root} includes it more than {_DEEPEST} files deep"
+            problem = f"{self.root} includes it more than {_DEEPEST} levels deep"
         else:
             self.sfz.included.add(file)
             self.inclusions += 1
@@ -140,15 +140,10 @@ class _Parser:
         """Replace variables by their values; each $ takes the longest name that is defined."""
         if "$" not in text:
             return text
-        longest = len(text)
-        if longest <= _LONGEST:
-            text = _VARIABLE.sub(self._value, text)
-            longest = len(text)
-        if longest > _LONGEST:
-            raise LibraryError(
-                f"{self.root}: a value must have at most {_LONGEST} characters with its variables, got {longest}."
-            )
-        self._spend(longest)
+        text = _VARIABLE.sub(self._value, text) if len(text) <= _LONGEST else text
+        if len(text) > _LONGEST:
+            raise LibraryError(f"{self.root}: a value must have at most {_LONGEST} characters, got {len(text)}.")
+        self._spend(len(text))
         return text
 
     def _value(self, match: re.Match[str]) -> str:

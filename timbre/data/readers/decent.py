@@ -131,7 +131,6 @@ def _zone(preset: PresetLabels, sample: Opcodes, file: str) -> SampleZone:
     return SampleZone(
         preset=preset,
         file=file,
-        member=None,
         pitch=_pitch(sample, root),
         central=low <= root <= high,
         softest=softest,
@@ -140,7 +139,6 @@ def _zone(preset: PresetLabels, sample: Opcodes, file: str) -> SampleZone:
         last=number_in(sample, "end", LARGEST),
         take=max(1, int(number_in(sample, "seqposition", 1.0))) if has_takes else None,
         labels=(sample["name"],) if "name" in sample else (),
-        switch="",
         problem=_problem(preset, sample, low <= high and softest <= hardest),
     )
 
@@ -199,6 +197,4 @@ def _samples(text: str, file: str) -> list[Sample]:
     return samples
 
 
-READER = Reader(
-    "decent", "Decent Sampler presets and libraries", lambda tree: bool(tree.named(".dspreset", ".dslibrary")), _read
-)
+READER = Reader("decent", lambda tree: bool(tree.named(".dspreset", ".dslibrary")), _read)

@@ -61,8 +61,7 @@ def read_folders(root: Path, files: Iterable[str]) -> tuple[list[Note], list[Dro
     frequency), takes (rr2, or a last digit after a note name), articulations, an instrument in a folder or before the
     pitch, a family in a folder above it. Other words are ignored.
     """
-    notes, dropped, _ = _read_names(root, files)
-    return notes, dropped
+    return _read_names(root, files)[:2]
 
 
 def spread_layers(notes: list[tuple[Note, int | None]]) -> list[Note]:
@@ -121,11 +120,11 @@ def _read_parents(folders: tuple[str, ...]) -> _FolderLabels:
     """The instrument is the innermost folder with a known name, else the innermost that is not an articulation."""
     family = next(filter(None, map(family_folder, folders)), None)
     rest = [folder for folder in folders if not family_folder(folder)]
-    telling = [folder for folder in rest if not _is_manner(folder)]
-    known = [folder for folder in telling if family_of(folder)] or [folder for folder in rest if family_of(folder)]
-    if not known and not telling:
+    likely = [folder for folder in rest if not _is_manner(folder)]
+    known = [folder for folder in likely if family_of(folder)] or [folder for folder in rest if family_of(folder)]
+    if not known and not likely:
         return _FolderLabels(family, None, *_manner(rest))
-    instrument = known[-1] if known else telling[0] if family else telling[-1]
+    instrument = known[-1] if known else likely[0] if family else likely[-1]
     return _FolderLabels(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
 
 
@@ -143,7 +142,7 @@ def _is_manner(folder: str) -> bool:
 def _read_stem(stem: str, instrument: str | None) -> _NameLabels:
     if (nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
         return _NameLabels(float(nsynth[2]), pitch_is_sure=True, velocity=int(nsynth[3]) / 127, before=(nsynth[1],))
-    stem = _LONG_MARK.sub(lambda match: _short_mark(match[1], match[2]), stem)
+    stem = _LONG_MARK.sub(_short_mark, stem)
     words, hertz = _split(stem)
     labels = _NameLabels()
     pitch = _find_pitch(words, hertz, labels)
@@ -211,16 +210,11 @@ def _add_word(labels: _NameLabels, word: str, first: bool, before: bool) -> None
         labels.before += (word,)
 
 
-def _short_mark(degree: str, mark: str) -> str:
-    soft = mark.lower().startswith("piani") or mark.lower() == "piano"
-    if degree.lower() == "mezzo":
+def _short_mark(match: re.Match[str]) -> str:
+    soft = match[2].lower().startswith("p")
+    if match[1].lower() == "mezzo":
         return "mp" if soft else "mf"
     return "ppp" if soft else "fff"
-
-
-def _suits(tree: Tree) -> bool:
-    """Whether there are sounds, and no file of the tree was chosen."""
-    return tree.chosen is None and bool(tree.sounds)
 
 
 def _read(tree: Tree, options: Options) -> Reading:
@@ -228,4 +222,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(notes, dropped, "folder and file names", octaves_vary=has_names)
 
 
-READER = Reader("folders", "plain folders, by the names of folders and files", _suits, _read)
+READER = Reader("folders", lambda tree: tree.chosen is None and bool(tree.sounds), _read)

@@ -47,14 +47,10 @@ def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             connection.text_factory = lambda content: content.decode("utf-8", "replace")
             connection.set_progress_handler(lambda: 1, _MOST_STEPS)
-            return sorted(connection.execute(_QUERY).fetchall(), key=_order)
+            rows = connection.execute(_QUERY).fetchall()
     except sqlite3.Error as error:
         raise LibraryError(f"{path} cannot be read as the database of good-sounds: {error}.") from error
-
-
-def _order(row: tuple[Any, ...]) -> tuple[int, str]:
-    """Sort key: the number of the take. The column may contain anything in other databases."""
-    return (row[0] if isinstance(row[0], int) else -1), str(row[1])
+    return sorted(rows, key=lambda row: (row[0] if isinstance(row[0], int) else -1, str(row[1])))
 
 
 def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | Dropped:
@@ -111,4 +107,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(*separate(_takes(tree, databases[0])), databases[0])
 
 
-READER = Reader("good-sounds", "good-sounds, by its database.sqlite", _suits, _read)
+READER = Reader("good-sounds", _suits, _read)

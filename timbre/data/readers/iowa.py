@@ -154,4 +154,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(notes, dropped, "file names (Iowa)")
 
 
-READER = Reader("iowa", "the University of Iowa's samples, by their names; runs are split at silences", _suits, _read)
+READER = Reader("iowa", _suits, _read)

@@ -22,7 +22,6 @@ def _note(path: Path, row: Row) -> Note:
 
 READER = table_reader(
     "medley",
-    "Medley-solos-DB, by its annotation",
     "Medley-solos-DB_metadata.csv",
     _note,
     _with_file,

@@ -100,4 +100,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(*separate(_read_tables(tree, tables)), ", ".join(tables))
 
 
-READER = Reader("nsynth", "NSynth, by its examples.json", _suits, _read)
+READER = Reader("nsynth", _suits, _read)

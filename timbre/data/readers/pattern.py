@@ -36,11 +36,11 @@ _PITCHES = ("hz", "midi", "note")
 _MOST = 20  # fields
 _LONGEST = 1024  # characters of a path; no library has longer ones
 
-Part = tuple[str, str]
+Segment = tuple[str, str]
 """A literal text and the name of the field after it (empty at the end)."""
 
 
-def compile_pattern(pattern: str) -> tuple[list[Part], str | None]:
+def compile_pattern(pattern: str) -> tuple[list[Segment], str | None]:
     """The parts of a pattern, and the suffix that it requires (lower case) or None.
 
     Raises:
@@ -73,7 +73,7 @@ def _fault(parsed: list[tuple[str, str | None, str | None, str | None]]) -> str 
     return None if any(field in _PITCHES for field in fields) else "has no pitch"
 
 
-def match(parts: list[Part], text: str) -> dict[str, str] | None:
+def match(parts: list[Segment], text: str) -> dict[str, str] | None:
     """The fields of a path without its suffix, each as short as possible; None if it does not follow the pattern.
 
     Failed positions are remembered, so that the time grows at most with the square of the path's length.
@@ -146,7 +146,7 @@ def _pitch(fields: dict[str, str]) -> float:
     return parse_note(fields.get("midi") or fields["note"])
 
 
-def _read_file(tree: Tree, file: str, parts: list[Part], suffix: str | None) -> tuple[Note, int | None] | str:
+def _read_file(tree: Tree, file: str, parts: list[Segment], suffix: str | None) -> tuple[Note, int | None] | str:
     """The note of a file and its velocity layer, or why there is none."""
     stem, own = os.path.splitext(file)
     stem = unicodedata.normalize("NFC", stem)
@@ -177,4 +177,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(spread_layers(notes), dropped, f"names, by the pattern {options.pattern}", octaves_vary=vary)
 
 
-READER = Reader("pattern", "names that follow the pattern given with --pattern", lambda tree: False, _read)
+READER = Reader("pattern", lambda tree: False, _read)

@@ -42,9 +42,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(*separate(_note(tree, file) for file in tree.sounds), "file names (Philharmonia)")
 
 
-READER = Reader(
-    "philharmonia",
-    "the Philharmonia Orchestra's samples, by their names",
-    lambda tree: most_names_fit(tree, lambda file: _match(file) is not None),
-    _read,
-)
+READER = Reader("philharmonia", lambda tree: most_names_fit(tree, lambda file: _match(file) is not None), _read)

@@ -68,7 +68,6 @@ def _zone(tree: Tree, preset: PresetLabels, region: Opcodes, file: str) -> Sampl
     return SampleZone(
         preset=preset,
         file=file,
-        member=None,
         pitch=_pitch(region, center),
         central=center is not None and low <= center <= high,
         softest=softest,
@@ -136,4 +135,4 @@ def _problem(preset: PresetLabels, region: Opcodes, playable: bool) -> str | Non
     return None
 
 
-READER = Reader("sfz", "SFZ instruments, such as VSCO-2-CE and VCSL", lambda tree: bool(tree.named(".sfz")), _read)
+READER = Reader("sfz", lambda tree: bool(tree.named(".sfz")), _read)

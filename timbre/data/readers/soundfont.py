@@ -255,4 +255,4 @@ def _suits(tree: Tree) -> bool:
     return bool(tree.named(*_SUFFIXES)) and (tree.chosen is not None or not tree.sounds)
 
 
-READER = Reader("soundfont", "SoundFonts (sf2, sf3), rendered or raw", _suits, _read)
+READER = Reader("soundfont", _suits, _read)

@@ -2,14 +2,7 @@
 
 from functools import partial
 
-from timbre.data.readers._entries import (
-    entries,
-    lists_files,
-    names_pitches,
-    note_of_row,
-    read_entries,
-    velocity_scale,
-)
+from timbre.data.readers._entries import entries, lists_files, names_pitches, note_of_row, read_entries, velocity_scale
 from timbre.data.readers._reader import Options, Reader, Reading, separate
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -36,4 +29,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(*separate(outcomes), named[0], octaves_vary=names_pitches(listed))
 
 
-READER = Reader("table", "a CSV or JSON table of files and labels", lambda tree: bool(_find_tables(tree)), _read)
+READER = Reader("table", lambda tree: bool(_find_tables(tree)), _read)

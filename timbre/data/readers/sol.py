@@ -1,23 +1,28 @@
-"""Reader of TinySOL (Cella et al. 2020): 2,913 notes of fourteen instruments and a table of them."""
+"""Readers of TinySOL and OrchideaSOL (Cella et al. 2020), which have tables with nearly the same columns.
+
+TinySOL has 2,913 notes of fourteen instruments, OrchideaSOL 13,265 sounds with mutes and extended techniques.
+"""
 
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from timbre.data.names import plain
 from timbre.data.note import Note
-from timbre.data.readers._entries import Entry, Row, note_of_row, table_reader
+from timbre.data.readers._entries import Entry, Row, column, note_of_row, table_reader
+from timbre.data.readers._reader import pitch_or_none
 
 _DYNAMICS = {"0": "pp", "1": "p", "2": "mf", "3": "f", "4": "ff"}
 _RESAMPLED = re.compile(r".*-(?:T[0-9]+[ud]_)?R[0-9]+[ud]", re.DOTALL)
 
 
-def applicable(row: Row) -> Row:
-    """The cells of a row of TinySOL or OrchideaSOL that apply; N stands for not applicable."""
+def _applicable(row: Row) -> Row:
+    """The cells that apply; N stands for not applicable."""
     return {name: cell for name, cell in row.items() if cell != "N"}
 
 
-def sol_note(path: Path, row: Row) -> Note:
-    """The note of a row of TinySOL or OrchideaSOL, which share most columns.
+def _note(path: Path, row: Row) -> Note:
+    """The note of a row.
 
     The take is the number of the string, 1 for the highest, if there are strings (their instances have the same
     numbers), else the instance.
@@ -36,7 +41,21 @@ def sol_note(path: Path, row: Row) -> Note:
     )
 
 
-def retuned(listed: list[Entry]) -> list[str]:
+def _tinysol_note(path: Path, row: Row) -> Note:
+    return replace(_note(path, row), licence="CC-BY-4.0", source="TinySOL")
+
+
+def _orchideasol_note(path: Path, row: Row) -> Note:
+    """The note of a row; noises and multiphonics have no pitch."""
+    if pitch_or_none(column(row, "pitch") or "") is None:
+        row = {name: cell for name, cell in row.items() if not name.startswith("pitch")}
+    note = _note(path, row)
+    mute = row.get("mute in full") or row.get("mute abbr")
+    articulation = "-".join(part for part in (note.articulation, mute and plain(mute)) if part)
+    return replace(note, articulation=articulation or None, licence="Ircam Forum licence", source="OrchideaSOL")
+
+
+def _retuned(listed: list[Entry]) -> list[str]:
     """A remark on the number of notes that were retuned digitally, or none."""
     number = sum((row or {}).get("needed digital retuning", "").lower() == "true" for _, row in listed)
     return [f"{number} of {len(listed)} notes were retuned digitally, according to the table."] if number else []
@@ -49,8 +68,5 @@ def _whole(row: Row, *names: str) -> str:
     return number[1] if number else ""
 
 
-def _note(path: Path, row: Row) -> Note:
-    return replace(sol_note(path, row), licence="CC-BY-4.0", source="TinySOL")
-
-
-READER = table_reader("tinysol", "TinySOL, by TinySOL_metadata.csv", "TinySOL_metadata.csv", _note, applicable, retuned)
+TINYSOL = table_reader("tinysol", "TinySOL_metadata.csv", _tinysol_note, _applicable, _retuned)
+ORCHIDEASOL = table_reader("orchideasol", "OrchideaSOL_metadata.csv", _orchideasol_note, _applicable, _retuned)
