@@ -1,4 +1,4 @@
-"""The model card of the space `orchestra`: pretrained/orchestra/README.md, from what was measured and never by hand."""
+"""The model card of the space `orchestra`, pretrained/orchestra/README.md, from measurements."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -15,14 +15,14 @@ from timbre.models.regularizers.axes import describe_axes
 from timbre.space import Space
 
 Facts = dict[str, Any]
-"""What making the space found out, as pretrained/_finish.py keeps it."""
+"""Results of making the space, as pretrained/_finish.py stores them."""
 
 
 def card(space: Space, facts: Facts) -> str:
-    """The page.
+    """The page in Markdown.
 
     Args:
-        space: as it is shipped.
+        space: the shipped space.
         facts: sources, half, loading_s, presets, maps, figures and held_out (both by part), commit, machine.
     """
     config, report = space.config, space.report
@@ -30,19 +30,19 @@ def card(space: Space, facts: Facts) -> str:
     spectrogram = config.spectrogram
     return f"""# The space `orchestra`
 
-Written by `pretrained/make_orchestra.py` from what it measured, with timbre {timbre.__version__}; changes by hand are
-lost.
+Written by `pretrained/make_orchestra.py` from its measurements, with timbre {timbre.__version__}. Do not edit
+it: changes are lost.
 
 ## Purpose
-A space to play, morph and compare timbres of orchestral and related instruments in, the minute the repository is
-cloned: `timbre.load("orchestra")`, `timbre play orchestra`, `timbre synth orchestra --at flute -o flute.wav`. It is a
+A space for playing, morphing and comparing timbres of orchestral and related instruments. It comes with timbre:
+`timbre.load("orchestra")`, `timbre play orchestra`, `timbre synth orchestra --at flute -o flute.wav`. It is a
 convolutional VAE with {config.model.flows} {config.model.flow} flows, {space.dim} dimensions,
 {spectrogram.sample_rate} Hz, {spectrogram.bins} {spectrogram.kind} bands; pitch and velocity are controls, not
 coordinates. It is not meant for recognising instruments, and does not replace recordings of them.
 
 ## What it was trained on
 {len(space.atlas)} notes of {len(set(space.atlas.instruments))} instruments ({report["held_out"]}):
-{parts["train"]} for training, {parts["valid"]} to choose the checkpoint, {parts["test"]} never seen.
+{parts["train"]} for training, {parts["valid"]} to choose the checkpoint, {parts["test"]} for testing.
 The sounds themselves are not part of the space.
 
 {_sources(facts["sources"])}
@@ -53,9 +53,9 @@ Instruments: {_instruments(space)}.
 {describe_axes(space.axes) if space.axes else "None of its dimensions has a name."}
 
 ## Presets
-In `presets.json`. Each place was decoded at three pitches (a fifth below the named one, at it, and a fifth above);
-cents are what the sound was off by. The click figure is how far the highest crest of any 50 ms stands above the
-median one; loudness is the level of the loudest 0.4 s.
+In `presets.json`. Each point was decoded at three pitches (a fifth below the named one, at it, and a fifth above);
+cents are the errors of their pitch. The click figure is the highest crest of any 50 ms minus the median one; loudness
+is the level of the loudest 0.4 s.
 
 {_presets(facts["presets"])}
 {_maps(facts.get("maps", []))}
@@ -63,30 +63,30 @@ median one; loudness is the level of the loudest 0.4 s.
 {_training(space, facts)}
 
 ## Figures
-All of `timbre evaluate`, on the float16 weights and on notes that took no part in training
+All of `timbre evaluate`, with the float16 weights, on notes that were not trained on
 ({", ".join(f"{count} {part}" for part, count in facts["held_out"].items())}; at most {FULL.held_out} of
-each are measured, and {FULL.sounds} of each as sound, which `{space.inverter}` made).
+each are measured, {FULL.sounds} of each as sound by `{space.inverter}`).
 
 {figures_table(facts["figures"])}
 {ratings_table(facts["figures"])}
-### What was aimed at
+### Aims
 {aims_table(facts["figures"])}
 
 ### float16
-The weights are kept in half the room and read back as float32. Held-out notes' mean absolute error goes from
+The weights are stored as float16 and read as float32. The mean absolute error of held-out notes changes from
 {facts["half"]["l1_db_full"]:.4f} dB to {facts["half"]["l1_db_half"]:.4f} dB; their points move by
-{facts["half"]["point_shift_median"]:.2g} in the median and {facts["half"]["point_shift_max"]:.2g} at most, where
-nearest neighbours lie {facts["half"]["neighbour_distance"]:.2g} apart.
+{facts["half"]["point_shift_median"]:.2g} (median) and {facts["half"]["point_shift_max"]:.2g} at most, where
+nearest neighbours are {facts["half"]["neighbour_distance"]:.2g} apart.
 
-Loading takes {facts["loading_s"]:.2f} s of one core once torch is imported (the least of three fresh processes).
+Loading takes {facts["loading_s"]:.2f} s on one core after torch is imported (the fastest of three new processes).
 {_vocoder(space)}
 ## Known weaknesses
 {_weaknesses(space, facts)}
 
-## How to make it again
+## How to make it
     python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 --out FOLDER
 
-with the settings in [orchestra.toml](../orchestra.toml); what was broken off goes on.
+with the settings in [orchestra.toml](../orchestra.toml). An interrupted run continues.
 
 ## Licences
 The licence of the weights follows those of the recordings: {_licences(report)}.
@@ -129,8 +129,8 @@ def _presets(rows: list[Facts]) -> str:
         for row in kept
     ]  # fmt: skip
     left = [f"{row['name']} ({row['fault']})" for row in rows if row["fault"]]
-    more = f"\n\nLeft out of the candidates: {'; '.join(left)}." if left else ""
-    return table(["preset", "where", "at", "cents", "click, dB", "loudness, dB"], cells) + more + "\n"
+    more = f"\n\nCandidates left out: {'; '.join(left)}." if left else ""
+    return table(["preset", "point", "pitch", "cents", "click, dB", "loudness, dB"], cells) + more + "\n"
 
 
 def _maps(files: list[str]) -> str:
@@ -139,8 +139,8 @@ def _maps(files: list[str]) -> str:
     pictures = "\n".join(f"![{file}]({file})" for file in files if file.endswith("descriptors.png"))
     return f"""
 ## Descriptor maps
-Made by `timbre map`: what every place of a plane sounds like at A3, in the folders `map` (principal components) and
-`map-axes` (the first two named axes); the values stand in `map.csv`, described by `map.json`.
+Made by `timbre map`: descriptors of the sounds on a plane at A3, in the folders `map` (principal components) and
+`map-axes` (the first two named axes); the values are in `map.csv`, described by `map.json`.
 
 {pictures}
 """
@@ -148,7 +148,7 @@ Made by `timbre map`: what every place of a plane sounds like at A3, in the fold
 
 def _training(space: Space, facts: Facts) -> str:
     report = space.report
-    return f"""Settings: [orchestra.toml](../orchestra.toml); all of them are in `config.json`, and these are not the
+    return f"""Settings: [orchestra.toml](../orchestra.toml); all are in `config.json`, and these differ from the
 defaults:
 
 {table(["setting", "value", "default"], differing(space.config))}
@@ -159,9 +159,9 @@ Seed {space.config.training.seed}, commit `{facts["commit"]}`, {report["epochs"]
 
 def _vocoder(space: Space) -> str:
     if space.vocoder is None:
-        return "\nIt has no vocoder; sound is made by `pghi+8`.\n"
+        return "\nIt has no vocoder; its inverter is `pghi+8`.\n"
     report, settings = space.vocoder.report, space.vocoder.settings
-    said = "the space's own way to sound" if space.vocoder.is_default else "a choice (`--inverter vocoder`)"
+    said = "the default inverter of the space" if space.vocoder.is_default else "optional (`--inverter vocoder`)"
     compared = report["compared"]
     rows = [
         [figure, *(f"{compared[name][figure]:.3f}" for name in compared)] for figure in next(iter(compared.values()))
@@ -169,8 +169,8 @@ def _vocoder(space: Space) -> str:
     return f"""
 ### Vocoder
 {report["parameters"]:,} weights, settings [orchestra-vocoder.toml](../orchestra-vocoder.toml), seed {settings.seed},
-{report["steps"]} steps on {report["notes"]} decoded notes in {report["train_minutes"]:.0f} minutes. It is {said}. What
-`timbre train-vocoder` found on {report["compared_notes"]} held-out notes (less is better in every row;
+{report["steps"]} steps on {report["notes"]} decoded notes in {report["train_minutes"]:.0f} minutes. It is {said}.
+Results of `timbre train-vocoder` on {report["compared_notes"]} held-out notes (lower is better in every row;
 [docs/vocoder.md](../../docs/vocoder.md) has the whole benchmark):
 
 {table(["figure", *(f"`{name}`" for name in compared)], rows)}
@@ -178,44 +178,46 @@ def _vocoder(space: Space) -> str:
 
 
 def _weaknesses(space: Space, facts: Facts) -> str:
-    """Sentences that the numbers say."""
-    found = [
-        f"Nothing above {space.config.spectrogram.sample_rate // 2} Hz is in it, and nothing of a note after its first "
-        f"{space.config.data.duration:g} s; what is held longer is what the decoder makes of it.",
+    """Weaknesses that the figures show, as a list."""
+    sentences = [
+        f"It contains nothing above {space.config.spectrogram.sample_rate // 2} Hz, and nothing of a note after its "
+        f"first {space.config.data.duration:g} s; longer sustains are extrapolated by the decoder.",
         f"{np.mean(np.isnan(space.atlas.pitches)):.0%} of the notes have no pitch; they are decoded with "
         "`--pitch unknown`.",
         *_worst(space),
         *_families(space),
     ]
     for part, figures in facts["figures"].items():
-        found += [f"{part.capitalize()} notes: {aim} is missed ({shown(figures[name], describe(name).unit)})."
+        sentences += [f"{part.capitalize()} notes: {aim} is missed ({shown(figures[name], describe(name).unit)})."
                   for name, met, aim in AIMS if figures.get(name) is not None and not met(figures[name])]  # fmt: skip
         slopes = {axis.name: figures.get(f"axis_{axis.name}_slope") for axis in space.axes}
         weak = [f"{name} {slope:.0%}" for name, slope in slopes.items() if slope is not None and slope < 0.7]
         if weak:
-            found.append(f"{part.capitalize()} notes: a step along an axis changes the sound by less than it promises: "
-                         f"{', '.join(weak)}.")  # fmt: skip
-    return "\n".join(f"- {sentence}" for sentence in found)
+            sentences.append(f"{part.capitalize()} notes: steps along these axes change the sound by less than "
+                             f"requested: {', '.join(weak)}.")  # fmt: skip
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _worst(space: Space) -> list[str]:
-    errors, instruments = space.atlas.errors, np.array(space.atlas.instruments)
+    errors, instruments = space.atlas.errors, space.atlas.instruments
     if errors is None or not np.isfinite(errors).any():
         return []
-    held = {name: errors[(instruments == name) & np.isfinite(errors)] for name in sorted(set(space.atlas.instruments))}
-    means = {name: float(values.mean()) for name, values in held.items() if len(values) >= 2}
+    by_name = defaultdict(list)
+    for name, error in zip(instruments, errors, strict=True):
+        by_name[name] += [error] if np.isfinite(error) else []
+    means = {name: float(np.mean(values)) for name, values in sorted(by_name.items()) if len(values) >= 2}
     worst = sorted(means, key=lambda name: -means[name])[:6]
-    usual = float(np.nanmean(errors))
+    mean = float(np.nanmean(errors))
     listed = ", ".join(f"{name} ({means[name]:.1f} dB)" for name in worst)
-    return [f"Decoded held-out notes are {usual:.1f} dB off on average; those of these instruments most: {listed}."]
+    return [f"The mean absolute error of decoded held-out notes is {mean:.1f} dB; it is largest for {listed}."]
 
 
 def _families(space: Space) -> list[str]:
-    told = defaultdict(set)
+    families = defaultdict(set)
     for instrument, family in zip(space.atlas.instruments, space.atlas.families, strict=True):
-        told[instrument].add(family)
-    twice = [f"{name} ({' and '.join(sorted(of))})" for name, of in sorted(told.items()) if len(of) > 1]
-    said = "Sources differ in what family they count an instrument to, which costs family figures: "
+        families[instrument].add(family)
+    twice = [f"{name} ({' and '.join(sorted(of))})" for name, of in sorted(families.items()) if len(of) > 1]
+    said = "Sources assign some instruments to different families, which lowers the family figures: "
     return [f"{said}{', '.join(twice)}."] if twice else []
 
 

@@ -1,4 +1,4 @@
-"""From a finished run to the folder that is shipped; findings are kept, so that what was broken off goes on."""
+"""From a finished run to the shipped folder. Results are stored, so that an interrupted run can continue."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from timbre.files import write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
 
-LARGEST, ROOM = 8e6, 11e6  # bytes of a file, and of the folder
+LARGEST, ROOM = 8e6, 11e6  # bytes: limits of a file and of the folder
 _LOADING = """
 import time, torch, timbre
 import timbre.space
@@ -33,20 +33,20 @@ print(time.process_time() - begun)
 
 
 class Findings:
-    """What was found out of a space, in a JSON file.
+    """Results for a space, in a JSON file.
 
     Args:
-        file: where it is kept.
-        config: the space's config.json, which holds the checksums of all its parts: with others, nothing is known yet.
+        file: the file.
+        config: the space's config.json, which has the checksums of all its parts: results for others are discarded.
     """
 
     def __init__(self, file: Path, config: bytes) -> None:
         self.file, self._mark = file, hashlib.sha256(config).hexdigest()
-        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        self.values: dict[str, Any] = kept if kept.get("space") == self._mark else {"space": self._mark}
+        stored = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        self.values: dict[str, Any] = stored if stored.get("space") == self._mark else {"space": self._mark}
 
     def once(self, name: str, find: Callable[[], Any], made: Path | None = None) -> Any:
-        """The finding of a name, found now if it is not known yet, or if the file that came of it is gone."""
+        """The result of this name, computed now if it is not stored or if the file `made` is missing."""
         if name not in self.values or (made and not made.exists()):
             print(f"{name} ...", flush=True)
             self.values[name] = find()
@@ -55,14 +55,14 @@ class Findings:
 
 
 def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: str) -> None:
-    """Make the shipped folder from the run in `out`/space and the libraries beside it.
+    """Make the shipped folder from the run in `out`/space and the libraries in `out`.
 
     Args:
         out: with orchestra.json, recorded.json, rendered.json and space/.
-        target: the folder; it is made.
-        ratings: listeners' studies for `timbre evaluate`; none are needed.
-        commit: that trained.
-        machine: in words.
+        target: the folder; it is created.
+        ratings: listeners' studies for `timbre evaluate`; may be empty.
+        commit: of the training.
+        machine: of the training, in words.
 
     Raises:
         SystemExit: if a step fails or the folder is too large.
@@ -89,13 +89,13 @@ def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: s
 
 
 def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
-    """What float16 costs on held-out notes: errors of both in dB, and how far points move."""
+    """Effect of float16 on held-out notes: errors of both spaces in dB, and distances that points move."""
     named = {note.name: note for note in library}
-    numbers = notes.sample(notes.held_out(full.atlas)[1], notes.FULL.held_out, 0)
-    heard = notes.prepare_notes(full, [named[full.atlas.names[number]] for number in numbers])
-    points = [space.atlas.points[:0] if not len(heard) else heard.points(space) for space in (full, half)]
+    indices = notes.sample(notes.held_out(full.atlas)[1], notes.FULL.held_out, 0)
+    prepared = notes.prepare_notes(full, [named[full.atlas.names[index]] for index in indices])
+    points = [space.atlas.points[:0] if not len(prepared) else prepared.points(space) for space in (full, half)]
     shift = np.linalg.norm(points[1] - points[0], axis=1)
-    error = [float(errors(space, heard, own).l1_db.mean()) for space, own in zip((full, half), points, strict=True)]
+    error = [float(errors(space, prepared, own).l1_db.mean()) for space, own in zip((full, half), points, strict=True)]
     away = full.atlas.nearest(full.atlas.points, 2).distances[:, 1]
     return {
         "l1_db_full": error[0],
@@ -107,41 +107,41 @@ def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
 
 
 def preset(space: Space, target: Path) -> list[dict[str, Any]]:
-    """Write the presets; what was measured of the candidates."""
+    """Write the presets and return the measurements of the candidates."""
     made, rows = make(space, space.report["test_l1_db"])
     write_presets(target, made, space)
     return rows
 
 
 def mapped(target: Path) -> list[str]:
-    """Maps by `timbre map`, of principal components and of two named axes; their files, seen from the target."""
+    """Make maps of principal components and of two named axes with `timbre map`; return their files."""
     axes = [axis.name for axis in timbre.load(target).axes[:2]]
     planes = {"map": ["pca"]} | ({"map-axes": ["axes", *axes]} if len(axes) == 2 else {})
     for folder, words in planes.items():
         options = [part for word in words for part in ("--plane", word)]
         run("map", str(target), *options, "--output", str(target / folder))
-        (target / folder / "sounds.csv").unlink()  # the atlas has it all
+        (target / folder / "sounds.csv").unlink()  # the atlas contains the same
         _shrink(target / folder)
     return sorted(file.relative_to(target).as_posix() for folder in planes for file in (target / folder).iterdir())
 
 
 def _shrink(folder: Path) -> None:
-    """Four digits in map.csv and 256 colours in pictures, which is a third of the room."""
+    """Reduce map.csv to four digits and pictures to 256 colours, a third of the size."""
     from PIL import Image
 
     head, *rows = (folder / "map.csv").read_text(encoding="utf-8").splitlines()
     short = [",".join(f"{float(cell):.4g}" for cell in row.split(",")) for row in rows]
     write_text(folder / "map.csv", "\n".join([head, *short, ""]))
     for file in folder.glob("*.png"):
-        with Image.open(file) as picture:
-            small = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        with Image.open(file) as image:
+            small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         partial = file.with_name(f".{file.name}")
         small.save(partial, "PNG", optimize=True)
         os.replace(partial, file)
 
 
 def loading_s(target: Path) -> float:
-    """Seconds of one core that loading takes once torch is imported: the least of three fresh processes."""
+    """Loading time on one core after torch is imported, seconds: the fastest of three new processes."""
     command = [sys.executable, "-c", _LOADING.format(folder=str(target))]
     alone = os.environ | {"OMP_NUM_THREADS": "1"}
     runs = [subprocess.run(command, check=True, capture_output=True, text=True, env=alone) for _ in range(3)]
@@ -149,27 +149,27 @@ def loading_s(target: Path) -> float:
 
 
 def evaluated(out: Path, target: Path, part: str, ratings: list[Path]) -> dict[str, Any]:
-    """The figures of `timbre evaluate` on the held-out notes of a part; ratings with the recorded ones."""
+    """Figures of `timbre evaluate` on the held-out notes of a part; the recorded part includes the ratings."""
     file = out / f"evaluation-{part}.json"
     given = [word for path in ratings if part == "recorded" for word in ("--ratings", str(path))]
     where = ["--only", str(out / f"{part}.json"), "--out", str(file.with_suffix(".html")), "--json", str(file)]
     run("evaluate", str(target), str(out / "orchestra.json"), *where, *given)
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return figures
 
 
 def held_out(space: Space, library: Library) -> int:
-    """How many held-out notes of the space a part of the library has."""
+    """Number of held-out notes of the space in a part of the library."""
     names = {note.name for note in library}
     return sum(space.atlas.names[number] in names for number in notes.held_out(space.atlas)[1])
 
 
 def check_size(target: Path) -> None:
-    """Refuse a folder that is too large to be cloned lightly."""
+    """Refuse a folder that is too large for a repository."""
     sizes = {file: file.stat().st_size for file in target.rglob("*") if file.is_file()}
     print(f"{target}: {sum(sizes.values()) / 1e6:.1f} MB, the largest {max(sizes.values()) / 1e6:.1f} MB")
     if sum(sizes.values()) > ROOM or max(sizes.values()) > LARGEST:
-        raise SystemExit(f"{target} is larger than {ROOM / 1e6:g} MB, or a file than {LARGEST / 1e6:g} MB.")
+        raise SystemExit(f"{target} must not be larger than {ROOM / 1e6:g} MB, nor a file than {LARGEST / 1e6:g} MB.")
 
 
 def run(*words: str) -> None:

@@ -1,7 +1,7 @@
-"""The presets of the space `orchestra`: places by named notes, halfway places, moves along named axes, and paths.
+"""Presets of the space `orchestra`: instruments, mixtures of two, moves along named axes, and paths.
 
-An instrument's place is that of its *middle note*: of its training notes within an octave of the preset's pitch, the
-one nearest to their mean. So each place is one that a real note has, and not an average of ways to play.
+The point of an instrument is that of its *middle note*: the training note within an octave of the preset's pitch that
+is nearest to the mean of those notes. So each point belongs to a real note and is not an average of ways of playing.
 """
 
 from dataclasses import dataclass
@@ -19,45 +19,45 @@ from timbre.shapes.presets import Preset, Presets
 from timbre.space import Space
 
 IN_TUNE = 10.0  # cents, at each of three pitches
-CLICK = 12.0  # dB by which the crest of 50 ms may stand above that of the note's other ones
-EVEN = 12.0  # dB about the median of all presets: bars and strings that are struck ring for less than 0.4 s
-APART = 1.0  # mean distance of the beginnings of two presets' spectrograms, in errors of the decoder
-BEGINNING = 0.5  # s: what is struck and gone differs in no more
-PITCHES = (-7, 0, 7)  # semitones about the preset's pitch at which it is measured
+CLICK = 12.0  # dB: largest crest of 50 ms minus the median of the note
+EVEN = 12.0  # dB from the median of all presets: struck bars and strings ring for less than 0.4 s
+APART = 1.0  # mean distance of the beginnings of two presets' spectrograms, in multiples of the decoder's error
+BEGINNING = 0.5  # s: short struck sounds differ only there
+PITCHES = (-7, 0, 7)  # semitones from the preset's pitch, at which it is measured
 SECONDS, VELOCITY = 2.0, 0.8
 
 
 @dataclass(frozen=True)
-class Place:
-    """A candidate: halfway between instruments (or at the only one), moved along named axes."""
+class Candidate:
+    """A candidate for a preset: the mean of instruments, moved along named axes."""
 
     name: str
     of: tuple[str, ...]
     pitch: int
-    """MIDI, in the middle of where it is played."""
+    """MIDI, in the middle of the playing range."""
     moves: tuple[tuple[str, float], ...] = ()
 
 
-PLACES = (
-    Place("Flute", ("flute",), 74), Place("Oboe", ("oboe",), 72), Place("Clarinet", ("clarinet",), 65),
-    Place("Alto sax", ("alto_sax",), 62), Place("Trumpet", ("trumpet",), 67),
-    Place("French horns", ("french_horn_section",), 57), Place("Violin", ("violin",), 72),
-    Place("Cello", ("cello",), 52), Place("Strings", ("string_section",), 62), Place("Choir", ("choir_ahh",), 62),
-    Place("Organ", ("organ",), 60),
-    Place("Harp", ("harp",), 62), Place("Guitar", ("guitar_nylon",), 57), Place("Koto", ("koto",), 67),
-    Place("Vibraphone", ("vibraphone",), 67), Place("Marimba", ("marimba",), 62),
-    Place("Music box", ("music_box",), 74), Place("Piano", ("piano",), 60),
-    Place("Flute-violin", ("flute", "violin"), 72), Place("Oboe-trumpet", ("oboe", "trumpet"), 69),
-    Place("Cello-sax", ("cello", "tenor_sax"), 55), Place("Choir-strings", ("choir_ahh", "string_section"), 62),
-    Place("Harp-vibraphone", ("harp", "vibraphone"), 65),
-    Place("Dark trumpet", ("trumpet",), 67, (("brightness", -1.0),)),
-    Place("Bright strings", ("string_section",), 62, (("brightness", 1.0),)),
-    Place("Breathy flute", ("flute",), 74, (("noisiness", 1.0),)),
-    Place("Swelling horns", ("french_horn_section",), 57, (("attack", 1.0),)),
-    Place("Hollow strings", ("string_section",), 62, (("odd_even", 1.0),)),
+CANDIDATES = (
+    Candidate("Flute", ("flute",), 74), Candidate("Oboe", ("oboe",), 72), Candidate("Clarinet", ("clarinet",), 65),
+    Candidate("Alto sax", ("alto_sax",), 62), Candidate("Trumpet", ("trumpet",), 67),
+    Candidate("French horns", ("french_horn_section",), 57), Candidate("Violin", ("violin",), 72),
+    Candidate("Cello", ("cello",), 52), Candidate("Strings", ("string_section",), 62),
+    Candidate("Choir", ("choir_ahh",), 62), Candidate("Organ", ("organ",), 60),
+    Candidate("Harp", ("harp",), 62), Candidate("Guitar", ("guitar_nylon",), 57), Candidate("Koto", ("koto",), 67),
+    Candidate("Vibraphone", ("vibraphone",), 67), Candidate("Marimba", ("marimba",), 62),
+    Candidate("Music box", ("music_box",), 74), Candidate("Piano", ("piano",), 60),
+    Candidate("Flute-violin", ("flute", "violin"), 72), Candidate("Oboe-trumpet", ("oboe", "trumpet"), 69),
+    Candidate("Cello-sax", ("cello", "tenor_sax"), 55), Candidate("Choir-strings", ("choir_ahh", "string_section"), 62),
+    Candidate("Harp-vibraphone", ("harp", "vibraphone"), 65),
+    Candidate("Dark trumpet", ("trumpet",), 67, (("brightness", -1.0),)),
+    Candidate("Bright strings", ("string_section",), 62, (("brightness", 1.0),)),
+    Candidate("Breathy flute", ("flute",), 74, (("noisiness", 1.0),)),
+    Candidate("Swelling horns", ("french_horn_section",), 57, (("attack", 1.0),)),
+    Candidate("Hollow strings", ("string_section",), 62, (("odd_even", 1.0),)),
 )  # fmt: skip
 
-PATHS = (  # name, places, kind, seconds, loop
+PATHS = (  # name, points, kind, seconds, loop
     ("Woodwind round", ("Flute", "Oboe", "Clarinet", "Alto sax", "Flute"), "line", 12.0, True),
     ("Strings breathe", ("Strings", "Choir", "Strings"), "line", 8.0, True),
     ("Trumpet opens", ("Dark trumpet", "Trumpet", "Dark trumpet"), "line", 6.0, True),
@@ -66,117 +66,116 @@ PATHS = (  # name, places, kind, seconds, loop
 
 
 def make(space: Space, error_db: float) -> tuple[Presets, list[dict[str, Any]]]:
-    """The presets that are fit to be played, and what was measured of every candidate (`fault` says what is wrong).
+    """The presets that are good enough to play, and measurements of every candidate (`fault` says what is wrong).
 
-    Places are in tune at three pitches, do not click, are about as loud as the others, and differ from each one before
-    them by more than the decoder's own error; paths go through places that are kept.
+    Points are in tune at three pitches, do not click, are about as loud as the others, and differ from each earlier one
+    by more than the decoder's own error; paths go through points that are kept.
 
     Args:
-        space: with the instruments of :data:`PLACES`.
+        space: with the instruments of :data:`CANDIDATES`.
         error_db: mean absolute error, dB, of decoded held-out notes.
     """
-    rows = [_measured(space, place) for place in PLACES if set(place.of) <= set(space.atlas.instruments)]
+    instruments = set(space.atlas.instruments)
+    rows = [_measure(space, candidate) for candidate in CANDIDATES if set(candidate.of) <= instruments]
     _judge(rows, error_db)
     points = {row["name"]: row.pop("point") for row in rows if not row["fault"]}
     level = {row["name"]: row["loudness_db"] for row in rows}
     kept = [Preset(name, space.path(point)) for name, point in points.items()]
     for name, through, kind, seconds, loop in PATHS:
         if set(through) <= set(points):
-            way = Preset(name, space.path(*(points[one] for one in through), kind=kind), seconds, loop)
-            rows.append(_travelled(space, way, through, [level[one] for one in through]))
-            kept += [way] if not rows[-1]["fault"] else []
+            preset = Preset(name, space.path(*(points[one] for one in through), kind=kind), seconds, loop)
+            rows.append(_measure_path(space, preset, through, [level[one] for one in through]))
+            kept += [preset] if not rows[-1]["fault"] else []
     for row in rows:
         row.pop("point", None)
-        row.pop("picture", None)
+        row.pop("spectrogram", None)
     return Presets(kept), rows
 
 
 def middle_note(space: Space, instrument: str, pitch: float) -> str:
-    """Name of the training note that is in the middle of an instrument's, near a pitch."""
+    """Name of the training note of an instrument nearest to the mean of those within an octave of a pitch."""
     atlas = space.atlas
     own = np.array(atlas.instruments) == instrument
     near = own & (np.array(atlas.splits) == "train") & (np.abs(atlas.pitches - pitch) <= 12.0)
-    numbers = np.flatnonzero(near if near.any() else own)
-    away = np.linalg.norm(atlas.points[numbers] - atlas.points[numbers].mean(0), axis=1)
-    return atlas.names[int(numbers[np.argmin(away)])]
+    indices = np.flatnonzero(near if near.any() else own)
+    away = np.linalg.norm(atlas.points[indices] - atlas.points[indices].mean(0), axis=1)
+    return atlas.names[int(indices[np.argmin(away)])]
 
 
-def _measured(space: Space, place: Place) -> dict[str, Any]:
-    known = {axis.name for axis in space.axes}
-    notes = [middle_note(space, instrument, place.pitch) for instrument in place.of]
-    moves = {axis: step for axis, step in place.moves if axis in known}
+def _measure(space: Space, candidate: Candidate) -> dict[str, Any]:
+    axes = {axis.name for axis in space.axes}
+    notes = [middle_note(space, instrument, candidate.pitch) for instrument in candidate.of]
+    moves = {axis: step for axis, step in candidate.moves if axis in axes}
     point = space.move(np.mean([space.atlas[note] for note in notes], 0), **moves)
-    sounds = [space.decode(point, place.pitch + step, VELOCITY, SECONDS) for step in PITCHES]
+    sounds = [space.decode(point, candidate.pitch + step, VELOCITY, SECONDS) for step in PITCHES]
     beginning = round(BEGINNING * space.config.spectrogram.frame_rate)
-    picture = space.spectrum(point[None], place.pitch, VELOCITY, SECONDS, stop=beginning)
-    cents = [cents_off(sound, place.pitch + step) for sound, step in zip(sounds, PITCHES, strict=True)]
     return {
-        "name": place.name,
+        "name": candidate.name,
         "where": " and ".join(notes) + "".join(f", {axis} {step:+g}" for axis, step in moves.items()),
-        "pitch": note_name(place.pitch),
-        "cents": cents,
+        "pitch": note_name(candidate.pitch),
+        "cents": [cents_off(sound, candidate.pitch + step) for sound, step in zip(sounds, PITCHES, strict=True)],
         "click_db": max(stands_out_db(sound) for sound in sounds),
         "loudness_db": measure(sounds[1]).loudness_db,
         "point": point,
-        "picture": picture,
-        "fault": "" if len(moves) == len(place.moves) else "the space has no such axis",
+        "spectrogram": space.spectrum(point[None], candidate.pitch, VELOCITY, SECONDS)[:, :beginning],
+        "fault": "" if len(moves) == len(candidate.moves) else "the space has no such axis",
     }
 
 
 def _judge(rows: list[dict[str, Any]], error_db: float) -> None:
-    """Say of each place what is wrong with it."""
-    usual = float(np.median([row["loudness_db"] for row in rows])) if rows else 0.0
+    """Write the faults of each row."""
+    median = float(np.median([row["loudness_db"] for row in rows])) if rows else 0.0
     kept: list[dict[str, Any]] = []
     for row in rows:
-        same = [one["name"] for one in kept if _distance_db(row, one) < APART * error_db]
-        faults = {
-            f"out of tune ({', '.join(_shown(value) for value in row['cents'])} cents)": any(
-                value is None or abs(value) > IN_TUNE for value in row["cents"]
-            ),
+        cents, relative = row["cents"], row["loudness_db"] - median
+        similar = [one["name"] for one in kept if _distance_db(row, one) < APART * error_db]
+        row["fault"] = _listed({
+            row["fault"]: bool(row["fault"]),
+            f"out of tune ({', '.join(map(_shown, cents))} cents)": any(c is None or abs(c) > IN_TUNE for c in cents),
             f"clicks ({row['click_db']:.1f} dB)": row["click_db"] > CLICK,
-            f"{row['loudness_db'] - usual:+.1f} dB beside the others": abs(row["loudness_db"] - usual) > EVEN,
-            f"hardly differs from {', '.join(same)}": bool(same),
-        }
-        row["fault"] = _named({row["fault"]: bool(row["fault"]), **faults})
+            f"{relative:+.1f} dB relative to the others": abs(relative) > EVEN,
+            f"too similar to {', '.join(similar)}": bool(similar),
+        })  # fmt: skip
         kept += [row] if not row["fault"] else []
 
 
-def _travelled(space: Space, way: Preset, through: tuple[str, ...], levels: list[float]) -> dict[str, Any]:
-    sound = timbre.render(space, way.path, pitch=62, velocity=VELOCITY, duration=way.duration)
+def _measure_path(space: Space, preset: Preset, through: tuple[str, ...], levels: list[float]) -> dict[str, Any]:
+    sound = timbre.render(space, preset.path, pitch=62, velocity=VELOCITY, duration=preset.duration)
     excess, level = stands_out_db(sound), measure(sound).loudness_db
-    louder = max(level - max(levels), min(levels) - level)
+    beyond = max(level - max(levels), min(levels) - level)
+    route = f"{' to '.join(through)}, {preset.path.kind}, {preset.duration:g} s"
     return {
-        "name": way.name,
-        "where": " to ".join(through) + f", {way.path.kind}, {way.duration:g} s" + (", looped" if way.loop else ""),
+        "name": preset.name,
+        "where": route + (", looped" if preset.loop else ""),
         "pitch": note_name(62),
         "cents": [],
         "click_db": excess,
         "loudness_db": level,
-        "fault": _named({
+        "fault": _listed({
             f"clicks ({excess:.1f} dB)": excess > CLICK,
-            f"{louder:.1f} dB beyond its places": louder > EVEN,
+            f"{beyond:.1f} dB beyond its points": beyond > EVEN,
         }),
     }  # fmt: skip
 
 
-def _named(faults: dict[str, bool]) -> str:
+def _listed(faults: dict[str, bool]) -> str:
     return "; ".join(text for text, there in faults.items() if there)
 
 
 def cents_off(sound: Audio, pitch: float) -> float | None:
-    """Measured pitch minus the one asked for, cents; None where there is no clear pitch within 60 cents."""
-    found = measure_pitch(sound, pitch)
-    return None if found is None else 100.0 * (found - pitch)
+    """Measured minus requested pitch, cents; None if there is no clear pitch within 60 cents."""
+    measured = measure_pitch(sound, pitch)
+    return None if measured is None else 100.0 * (measured - pitch)
 
 
 def stands_out_db(sound: Audio) -> float:
-    """How far the highest crest of any 50 ms after the attack stands above the median one, dB."""
+    """Highest crest of any 50 ms after the attack minus the median one, dB."""
     crests = crests_db(sound.samples[0], sound.sample_rate)
     return float(crests.max() - np.median(crests)) if crests.size else 0.0
 
 
 def _distance_db(one: dict[str, Any], other: dict[str, Any]) -> float:
-    return float((one["picture"] - other["picture"]).abs().mean())
+    return float((one["spectrogram"] - other["spectrogram"]).abs().mean())
 
 
 def _shown(value: float | None) -> str:

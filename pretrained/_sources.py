@@ -1,4 +1,4 @@
-"""Whose notes a space was trained on: counted in the library, credited by the table below."""
+"""Sources of a space's training notes: counted in the library, credited by the table below."""
 
 from collections import defaultdict
 from typing import Any, NamedTuple
@@ -9,10 +9,10 @@ GITHUB = "https://github.com/"
 
 
 class Credit(NamedTuple):
-    """Who made the recordings of a source, and where they are."""
+    """Author and address of the recordings of a source."""
 
     source: str
-    """How the name of the source in the library begins; the longest that fits counts."""
+    """Beginning of the source's name in the library; the longest match counts."""
     author: str
     link: str
     """The publisher's page."""
@@ -43,16 +43,16 @@ CREDITS = (
     Credit("D. Smolken double bass", "D. Smolken", GITHUB + "sfzinstruments/dsmolken.double-bass"),
 )  # fmt: skip
 
-# What the licences oblige to say, by how their names begin.
+# Obligations of licences, by the beginnings of their names.
 TERMS = {
-    "CC0": "[CC0 1.0](https://creativecommons.org/publicdomain/zero/1.0/): no obligation; credit was asked for and is"
+    "CC0": "[CC0 1.0](https://creativecommons.org/publicdomain/zero/1.0/): no obligation; credit was requested and is"
     " given above.",
     "CC-BY-3.0": "[CC BY 3.0](https://creativecommons.org/licenses/by/3.0/): attribution. The notes were cut at their"
     " onset, brought to one level and resampled.",
     "CC-BY-4.0": "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/): attribution. The notes were cut at their"
     " onset, brought to one level and resampled.",
-    "MIT": "the MIT licence, whose notice stands at the end of this page.",
-    "Licensed under the MIT": "the MIT licence, whose notice stands at the end of this page.",
+    "MIT": "the MIT licence, whose notice is at the end of this page.",
+    "Licensed under the MIT": "the MIT licence, whose notice is at the end of this page.",
     "Public-Domain": "public domain: no obligation.",
     "Unlicense": "[The Unlicense](https://unlicense.org/): public domain, no obligation.",
 }
@@ -74,17 +74,17 @@ ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEAL
 
 
 def sources(library: Library) -> list[dict[str, Any]]:
-    """What the notes come from, the source with most notes first: source, licence, author, link, notes, instruments.
+    """Sources of the notes, the largest first: source, licence, author, link, notes, instruments.
 
     Raises:
-        SystemExit: for notes without a source or licence, or ones that nobody is credited for.
+        SystemExit: if a note has no source or licence, or its source has no credit.
     """
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    by_source: dict[tuple[str, str], list[str]] = defaultdict(list)
     for note in library:
         if note.source is None or note.licence is None:
-            raise SystemExit(f"{note.name} has no source or no licence; notes of both alone can be shipped.")
+            raise SystemExit(f"{note.name} has no source or no licence; a shipped note must have both.")
         terms(note.licence)
-        found[note.source, note.licence].append(note.instrument)
+        by_source[note.source, note.licence].append(note.instrument)
     rows = [
         {
             "source": source,
@@ -93,26 +93,26 @@ def sources(library: Library) -> list[dict[str, Any]]:
             "notes": len(names),
             "instruments": sorted({*names}),
         }
-        for (source, licence), names in found.items()
+        for (source, licence), names in by_source.items()
     ]
     return sorted(rows, key=lambda row: (-row["notes"], row["source"]))
 
 
 def terms(licence: str) -> str:
-    """What a licence obliges to.
+    """Obligations of a licence.
 
     Raises:
-        SystemExit: if it is not known here.
+        SystemExit: if it is not in the table.
     """
-    fitting = [words for start, words in TERMS.items() if licence.startswith(start)]
-    if not fitting:
-        raise SystemExit(f"The licence {licence!r} is not among those known to pretrained/_sources.py; add its terms.")
-    return fitting[0]
+    matches = [words for start, words in TERMS.items() if licence.startswith(start)]
+    if not matches:
+        raise SystemExit(f"The licence {licence!r} is not among those in pretrained/_sources.py; add its terms.")
+    return matches[0]
 
 
 def _credited(source: str) -> dict[str, str]:
-    fitting = [credit for credit in CREDITS if source.startswith(credit.source)]
-    if not fitting:
+    matches = [credit for credit in CREDITS if source.startswith(credit.source)]
+    if not matches:
         raise SystemExit(f"Nobody is credited for {source!r}; add a line to pretrained/_sources.py.")
-    credit = max(fitting, key=lambda one: len(one.source))
+    credit = max(matches, key=lambda one: len(one.source))
     return {"author": credit.author, "link": credit.link}

@@ -1,13 +1,13 @@
-"""Tables of the card: figures of `timbre evaluate`, side by side."""
+"""Tables of the card: figures of `timbre evaluate`, next to each other."""
 
 from typing import Any
 
 from timbre.evaluation.figures import describe, shown
 
-AIMS = (  # a figure, whether it is met, what the aim is
+AIMS = (  # a figure, whether the aim is met, the aim
     ("decoded_cents_median", lambda value: value < 5.0, "median pitch error under 5 cents"),
     ("decoded_cents_p95", lambda value: value < 20.0, "95% of pitch errors under 20 cents"),
-    ("decoded_sure_cents_p95", lambda value: value < 20.0, "95% under 20 cents where the recording is heard right"),
+    ("decoded_sure_cents_p95", lambda value: value < 20.0, "95% under 20 cents where the recording is measured right"),
     ("decoded_partials_cents_median", lambda value: value < 5.0, "median under 5 cents by the partials' frequencies"),
     ("decoded_partials_cents_p95", lambda value: value < 20.0, "95% under 20 cents by the partials' frequencies"),
     ("decoded_onset_within_10_ms_share", lambda value: value == 1.0, "every onset within 10 ms"),
@@ -22,10 +22,7 @@ def table(headers: list[str], rows: list[list[str]]) -> str:
 
 
 def figures_table(figures: dict[str, dict[str, Any]]) -> str:
-    names = [name for name in next(iter(figures.values())) if not name.startswith("rating_")]
-    names += [
-        name for part in figures.values() for name in part if name not in names and not name.startswith("rating_")
-    ]
+    names = dict.fromkeys(name for part in figures.values() for name in part if not name.startswith("rating_"))
     rows = []
     for name in names:
         figure, values = describe(name), [part.get(name) for part in figures.values()]
@@ -35,16 +32,16 @@ def figures_table(figures: dict[str, dict[str, Any]]) -> str:
 
 
 def ratings_table(figures: dict[str, dict[str, Any]]) -> str:
-    found = {name: value for part in figures.values() for name, value in part.items()
-             if name.startswith("rating_") and value is not None}  # fmt: skip
-    if not found:
+    ratings = {name: value for part in figures.values() for name, value in part.items()
+               if name.startswith("rating_") and value is not None}  # fmt: skip
+    if not ratings:
         return ""
-    rows = [[describe(name).title, shown(value, describe(name).unit), f"`{name}`"] for name, value in found.items()]
+    rows = [[describe(name).title, shown(value, describe(name).unit), f"`{name}`"] for name, value in ratings.items()]
     return f"""
 ### Listeners
-Distances beside dissimilarities of published listening studies, whose sounds and ratings are not part of this project.
-The space was trained towards the table `orchestra` of 13 instruments, which was derived from mean ratings of the same
-studies; so these are no independent figures, but for Grey's (1977), which is not in that table.
+Distances compared with dissimilarities of published listening studies, whose sounds and ratings are not part of this
+project. The space was trained on the table `orchestra` of 13 instruments, which was derived from mean ratings of the
+same studies; only Grey's (1977) is not in that table and independent.
 
 {table(["figure", "value", "name"], rows)}
 """

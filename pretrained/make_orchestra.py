@@ -1,11 +1,11 @@
-"""Make the space `orchestra` again: gather its notes, train it and its vocoder, and finish what is shipped.
+"""Make the space `orchestra`: gather its notes, train it and its vocoder, and write the shipped folder.
 
     python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 --out FOLDER [--target pretrained/orchestra]
 
-NOTES is a folder of recorded notes; the SoundFont's orchestral presets are rendered beside them, at every second
-semitone and three velocities. FOLDER gets `orchestra.json` (all notes, with what is held out), `recorded.json` and
-`rendered.json` (either part, for `timbre evaluate --only`), `space/`, and `findings.json`: what was measured on the
-way. TARGET gets the space with float16 weights, presets, maps and its card. What was begun goes on.
+NOTES is a folder of recorded notes; the SoundFont's orchestral presets are rendered in addition, at every second
+semitone and three velocities. FOLDER gets `orchestra.json` (all notes, with their split), `recorded.json` and
+`rendered.json` (the two parts, for `timbre evaluate --only`), `space/`, and `findings.json` (measurements). TARGET gets
+the space with float16 weights, presets, maps and its card. An interrupted run continues.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from timbre.data.storage import save_library
 from timbre.files import write_text
 
 HERE = Path(__file__).parent
-DOUBTFUL = ("pitch", "octave", "duplicate")  # the decoder is told the pitch: a wrong one blurs what it learns
+DOUBTFUL = ("pitch", "octave", "duplicate")  # the decoder uses the pitch: wrong ones blur its output
 
-# Presets as timbre names them, and the instruments they are: where a recorded one has the same name, they are one.
+# Presets as timbre names them, and their instruments; recorded notes of the same name are the same instrument.
 PRESETS = {
     "yamaha_grand_piano": "piano", "harpsichord": "harpsichord", "celesta": "celesta", "glockenspiel": "glockenspiel",
     "music_box": "music_box", "vibraphone": "vibraphone", "marimba": "marimba", "xylophone": "xylophone",
@@ -45,7 +45,7 @@ PRESETS = {
 
 
 def gather(notes: Path, soundfont: Path, out: Path) -> Path:
-    """Scan both sources, put them together, say what is held out, and write the three library files."""
+    """Scan both sources, combine them, split them, and write the three library files."""
     together = out / "orchestra.json"
     if together.exists():
         return together
@@ -55,7 +55,7 @@ def gather(notes: Path, soundfont: Path, out: Path) -> Path:
               if note.instrument in PRESETS]  # fmt: skip
     missing = set(PRESETS) - {note.instrument for note in rendered}
     if missing:
-        raise SystemExit(f"{soundfont} has no {', '.join(sorted(missing))}; FluidR3_GM.sf2 is wanted.")
+        raise SystemExit(f"{soundfont} has no {', '.join(sorted(missing))}; give FluidR3_GM.sf2.")
     whole = Library(_sound(recorded) + _sound(chosen), recorded.root).divided()
     parts = {"recorded": [note for note in whole if note.file != soundfont],
              "rendered": [note for note in whole if note.file == soundfont]}  # fmt: skip
@@ -69,7 +69,7 @@ def _sound(notes: Iterable[Note]) -> list[Note]:
 
 
 def train(library: Path, out: Path) -> None:
-    """Train the space and then its vocoder, by timbre's own commands; what is finished is left as it is."""
+    """Train the space and then its vocoder with timbre's commands; finished parts are not trained again."""
     space = str(out / "space")
     run("train", str(library), space, "--config", str(HERE / "orchestra.toml"), "--ratings", "orchestra")
     if timbre.load(space).vocoder is None:
@@ -77,12 +77,12 @@ def train(library: Path, out: Path) -> None:
 
 
 def origin(out: Path, commit: str | None, machine: str | None) -> tuple[str, str]:
-    """Commit and machine of the training, as given or as they were when it began; kept in origin.json."""
+    """Commit and machine of the training, as given or as they were when it started; stored in origin.json."""
     file = out / "origin.json"
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    stored = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     values = {
-        "commit": commit or kept.get("commit") or _commit(),
-        "machine": machine or kept.get("machine") or _machine(),
+        "commit": commit or stored.get("commit") or _commit(),
+        "machine": machine or stored.get("machine") or _machine(),
     }
     write_text(file, json.dumps(values) + "\n")
     return values["commit"], values["machine"]
@@ -90,8 +90,7 @@ def origin(out: Path, commit: str | None, machine: str | None) -> tuple[str, str
 
 def _commit() -> str:
     command = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
-    found = subprocess.run(command, check=False, capture_output=True, text=True)
-    return found.stdout.strip() or "unknown"
+    return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def _machine() -> str:
@@ -108,10 +107,10 @@ def main() -> None:
     parser.add_argument("notes", type=Path)
     parser.add_argument("--soundfont", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--target", type=Path, default=HERE / "orchestra", help="the folder that is shipped")
-    parser.add_argument("--ratings", type=Path, action="append", default=[], help="listeners' studies, to be quoted")
-    parser.add_argument("--commit", help="that trains; by default this checkout's")
-    parser.add_argument("--machine", help="on which it trains, in words")
+    parser.add_argument("--target", type=Path, default=HERE / "orchestra", help="the shipped folder")
+    parser.add_argument("--ratings", type=Path, action="append", default=[], help="listeners' studies to evaluate")
+    parser.add_argument("--commit", help="commit of the training (default: this checkout)")
+    parser.add_argument("--machine", help="machine of the training, in words")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     commit, machine = origin(args.out, args.commit, args.machine)

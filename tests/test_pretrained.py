@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "pretrained"))
 import _presets  # noqa: E402
 from _card import card, differing  # noqa: E402
 from _finish import LARGEST, ROOM, Findings, check_size, finish, halved, held_out  # noqa: E402
-from _presets import CLICK, EVEN, IN_TUNE, PLACES, cents_off, make, middle_note, stands_out_db  # noqa: E402
+from _presets import CANDIDATES, CLICK, EVEN, IN_TUNE, cents_off, make, middle_note, stands_out_db  # noqa: E402
 from _sources import CREDITS, sources  # noqa: E402
 from _tables import table  # noqa: E402
 
@@ -104,7 +104,7 @@ class TestPresets:
         self, tiny_space: Space, made: tuple[Presets, list[dict[str, Any]]]
     ) -> None:
         kept, rows = made
-        known = {place.name: place for place in PLACES if set(place.of) <= set(tiny_space.atlas.instruments)}
+        known = {place.name: place for place in CANDIDATES if set(place.of) <= set(tiny_space.atlas.instruments)}
         assert list(kept) == [row["name"] for row in rows if not row["fault"]]
         assert {row["name"] for row in rows} >= known.keys()
         for row in rows:
@@ -116,14 +116,14 @@ class TestPresets:
         assert not levels or np.ptp(levels) <= 2 * EVEN
 
     def test_near_copies_are_left_out(self, tiny_space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-        flute = next(place for place in PLACES if place.name == "Flute")
+        flute = next(place for place in CANDIDATES if place.name == "Flute")
         for limit in ("CLICK", "EVEN"):  # which a space of three epochs need not keep, as its notes need not be in tune
             monkeypatch.setattr(_presets, limit, 1e6)
         monkeypatch.setattr(_presets, "cents_off", lambda sound, pitch: 0.0)
-        monkeypatch.setattr(_presets, "PLACES", (flute, replace(flute, name="Flute again")))
+        monkeypatch.setattr(_presets, "CANDIDATES", (flute, replace(flute, name="Flute again")))
         kept, rows = make(tiny_space, 1e-6)
         assert list(kept) == ["Flute"]
-        assert rows[1]["fault"] == "hardly differs from Flute"
+        assert rows[1]["fault"] == "too similar to Flute"
 
     def test_detuning_and_clicks_are_heard(self) -> None:
         time = np.arange(44100) / 22050
@@ -264,7 +264,7 @@ class TestOrchestra:
 
     def test_its_presets_are_in_tune_and_do_not_click(self, shipped: Space) -> None:
         kept = read_presets(SHIPPED, shipped)
-        places = {place.name: place for place in PLACES if place.name in kept}
+        places = {place.name: place for place in CANDIDATES if place.name in kept}
         assert 16 <= len(places) <= 28
         assert len(kept) - len(places) >= 2
         for name in list(places)[::6]:

@@ -16,7 +16,7 @@ from timbre.report.pictures import as_svg, printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_NUMBER = re.compile(r"-?[\d.]*%?")
+_NUMBER = re.compile(r"-?[\d.]*%?|–")
 
 
 class Picture(NamedTuple):
