@@ -200,7 +200,7 @@ def test_a_time_limit_ends_all_ranks_together(ranks: Any) -> None:
 def test_ranks_with_different_libraries_stop(ranks: Any) -> None:
     _, first, second = ranks
     for one in (first, second):
-        assert one["different"] == "The processes have different libraries; all of them must be given the same."
+        assert one["different"] == "All processes must be given the same libraries, got different ones."
 
 
 def test_ranks_gather_and_add_up_what_each_has(ranks: Any) -> None:

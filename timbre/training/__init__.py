@@ -1,1 +1,1 @@
-"""The loop, its schedules, its reports."""
+"""Training: the run, its batches, schedules and logs, the regularizers, and the processes of a run."""

@@ -5,9 +5,16 @@ from torch import Tensor, nn
 
 
 class Average:
-    """A smoothed copy of a module's weights (Polyak averaging), which generalises better than the last ones.
+    """A smoothed copy of a module's weights (Polyak averaging), which generalises better than the last weights.
 
-    Early in a run the decay is lower, so that the first weights are soon forgotten.
+    The decay is lower early in a run, so that the first weights soon fade.
+
+    Args:
+        module: whose weights are averaged.
+        decay: share of the average that is kept in each step.
+
+    Attributes:
+        weights: the average, by name.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
@@ -16,7 +23,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
-        """Take in the module's weights after step number `step` (from 1)."""
+        """Add the module's weights after step number `step`, from 1."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in module.state_dict().items():
             if value.is_floating_point():

@@ -15,38 +15,38 @@ from timbre.data.features.augmentation import Augmentation
 from timbre.data.features.table import Features
 from timbre.models.conditions import Conditions
 
-_CHUNK = 1024  # rows that are on their way to a device at a time
+_CHUNK = 1024  # rows that are sent to a device at a time
 
 
 class Batch(NamedTuple):
-    """Some notes."""
+    """A batch of notes."""
 
     spectrogram: Tensor
     """dB, (batch, bins, frames)."""
     conditions: Conditions
-    """Their controls."""
+    """Controls of the notes."""
     rows: np.ndarray
     """Row numbers, (batch,)."""
     seen: Tensor
-    """What the encoder is to see of them: the same, or disturbed."""
+    """The spectrogram as the encoder sees it: the same, or augmented."""
 
 
 class Batches:
-    """Shuffled batches of rows; their order depends on the seed and the epoch alone, so that a run can go on anywhere.
+    """Shuffled batches of rows. Their order depends on the seed and the epoch alone, so a run can continue anywhere.
 
     While one batch is used, the system reads the next one from the disk; gathering it then takes less than a hundredth
-    of a step on a CPU, so that no thread of ours is needed for it. On a GPU the rows are kept in its memory, as the
-    float16 that they are, where that takes up to half of what is free at the first batch. The values are the same.
+    of a step on a CPU, so no thread is needed for it. A GPU keeps all rows in its memory, as float16, if they take
+    half of what is free at the first batch or less. The values are the same.
 
     Args:
-        features: where the rows come from.
-        rows: which rows, (n,).
-        size: rows per batch, about: the batches of an epoch differ by one row at most.
+        features: table of the rows.
+        rows: their numbers, (n,).
+        size: rows per batch, approximately: the batches of an epoch differ by one row at most.
         seed: of the order.
-        device: where the batches go.
-        count: batches of an epoch; by default as many as make their size come nearest to `size`.
-        augmentation: what :meth:`epoch` does to the notes, and to what the encoder sees of them.
-        resident: whether to keep the rows on the device; None does on a GPU, where they fit.
+        device: of the batches.
+        count: batches per epoch; default: the count that brings their size nearest to `size`.
+        augmentation: applied by :meth:`epoch` to the notes and to the encoder's view of them.
+        resident: whether to keep the rows on the device; default: on a GPU, if they fit.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class Batches:
         self.augmentation, self.resident = augmentation, resident
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch, from batch `start` on."""
+        """Yield the batches of one epoch, from batch `start` on."""
         order = np.random.default_rng([self.seed, number]).permutation(self.rows)
         batches = [np.sort(rows) for rows in np.array_split(order, self.count)[start:]]
-        for place, found in enumerate(self._gathered(batches), start):
-            yield disturbed(found, self.augmentation, number, place) if self.augmentation else found
+        for index, batch in enumerate(self._gathered(batches), start):
+            yield augmented(batch, self.augmentation, number, index) if self.augmentation else batch
 
     def in_order(self) -> Iterator[Batch]:
-        """The batches in row order, undisturbed, for measuring."""
+        """The batches in row order, not augmented, for measuring."""
         return self._gathered([rows for rows in np.array_split(self.rows, self.count) if len(rows)])
 
     def _gathered(self, batches: list[np.ndarray]) -> Iterator[Batch]:
@@ -73,14 +73,14 @@ class Batches:
             yield from map(self._residents.batch, batches)
             return
         for rows, following in zip_longest(batches, batches[1:]):
-            read = read_batch(self.features, rows, self.device)
+            batch = read_batch(self.features, rows, self.device)
             if following is not None:
                 self.features.spectrograms.expect(following)
-            yield read
+            yield batch
 
     @cached_property
     def is_resident(self) -> bool:
-        """Whether the rows are kept on the device; a GPU must have the memory, at the time of the first batch."""
+        """Whether the rows are kept on the device; measured on a GPU at the first batch."""
         if self.resident is not None or self.device.type != "cuda":
             return bool(self.resident)
         size = 2 * len(self.rows) * math.prod(self.features.spectrograms.shape[1:])
@@ -95,7 +95,7 @@ class Resident:
     """Rows that are kept on the device.
 
     Args:
-        features: where they come from.
+        features: table of the rows.
         rows: their numbers, (n,).
         device: where they are kept.
     """
@@ -109,27 +109,27 @@ class Resident:
         self.labels = _labels(features, self.rows, device)
 
     def batch(self, rows: np.ndarray) -> Batch:
-        """Some of the rows, as :func:`read_batch` gives them; all that goes to the device is which ones."""
+        """The batch of some of the rows, as from :func:`read_batch`; only the row numbers are sent to the device."""
         index = send(np.searchsorted(self.rows, rows), self.device)
         spectrogram = self.spectrograms[index].float()
         return Batch(spectrogram, Conditions(*(label[index] for label in self.labels)), rows, spectrogram)
 
 
-def disturbed(found: Batch, augmentation: Augmentation, number: int, place: int) -> Batch:
-    """A batch as it is learned from in epoch `number`: some notes cut short, and what the encoder sees disturbed."""
-    spectrogram, release = augmentation.cut(found.spectrogram, found.conditions.release, number, place)
-    seen = augmentation(spectrogram, number, place)
-    return Batch(spectrogram, replace(found.conditions, release=release), found.rows, seen)
+def augmented(batch: Batch, augmentation: Augmentation, epoch: int, index: int) -> Batch:
+    """Batch number `index` of an epoch with some notes cut short and the encoder's view augmented."""
+    spectrogram, release = augmentation.cut(batch.spectrogram, batch.conditions.release, epoch, index)
+    seen = augmentation(spectrogram, epoch, index)
+    return Batch(spectrogram, replace(batch.conditions, release=release), batch.rows, seen)
 
 
 def read_batch(features: Features, rows: np.ndarray, device: torch.device) -> Batch:
-    """Some rows as tensors on a device."""
+    """Read rows as tensors on a device."""
     spectrogram = send(features.spectrograms[rows], device).float()
     return Batch(spectrogram, Conditions(*_labels(features, rows, device)), rows, spectrogram)
 
 
 def send(array: np.ndarray, device: torch.device) -> Tensor:
-    """An array on a device; a GPU is not waited for, which takes pinned memory."""
+    """Send an array to a device; pinned memory avoids waiting for a GPU."""
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 

@@ -1,4 +1,4 @@
-"""How well a model meets notes: errors in dB over a set of rows."""
+"""Reconstruction errors of a model in dB."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from timbre.training.ranks import Ranks
 
 @dataclass(frozen=True)
 class ReconstructionErrors:
-    """ReconstructionErrors over a set of notes, all bins and frames alike.
+    """Errors over a set of notes, with equal weight for all bins and frames.
 
     Attributes:
         l1_db: mean absolute error, dB.
         rmse_db: root mean square error, dB.
-        notes: how many notes.
+        notes: number of notes.
     """
 
     l1_db: float
@@ -30,25 +30,25 @@ def errors(
     model: VAE, batches: Batches, encode: Callable[[Batch], Tensor] | None = None, stride: int = 1,
     ranks: Ranks | None = None,
 ) -> ReconstructionErrors:  # fmt: skip
-    """Reconstruct the notes of `batches` from their points, and compare.
+    """Reconstruct notes from their points and compare.
 
     Args:
-        model: in eval mode; its weights are left alone.
-        batches: which notes.
+        model: in eval mode; it is not changed.
+        batches: of the notes.
         encode: from a batch to latent points (batch, dim); default: the encoder's.
         stride: measure every stride-th frame only.
-        ranks: take the notes of all of these together.
+        ranks: processes whose notes are taken together; default: this process only.
     """
     absolute, square, values, notes = 0.0, 0.0, 0.0, 0.0
-    for found in batches.in_order():
+    for batch in batches.in_order():
         with torch.no_grad():
-            z = encode(found) if encode else model.posterior(found.spectrogram, found.conditions).center
+            z = encode(batch) if encode else model.posterior(batch.spectrogram, batch.conditions).center
             frames = torch.arange(0, model.frames, stride, device=z.device)
-            error = (model.decode(z, found.conditions, frames) - found.spectrogram[:, :, frames]).double()
+            error = (model.decode(z, batch.conditions, frames) - batch.spectrogram[:, :, frames]).double()
         absolute += float(error.abs().sum())
         square += float(error.square().sum())
         values += error.numel()
-        notes += len(found.rows)
+        notes += len(batch.rows)
     if ranks is not None:
         absolute, square, values, notes = ranks.sum(absolute, square, values, notes)
     return ReconstructionErrors(absolute / values, (square / values) ** 0.5, int(notes))

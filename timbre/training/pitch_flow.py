@@ -1,4 +1,4 @@
-"""Learning where each place lies at another pitch, from the points of a trained space."""
+"""Fitting the pitch flow of a space to the latent points of its notes."""
 
 from typing import Any
 
@@ -10,50 +10,49 @@ from torch.nn import functional as F
 from timbre.models.pitch_flow import PitchFlow
 from timbre.models.regularizers.pitch import Sources, contrast, squares
 
-FEWEST = 128  # pitched notes of the training set, each with its instrument at another pitch; with fewer nothing is done
+FEWEST = 128  # pitched training notes, each with a second note of its instrument, without which nothing is fitted
 STEPS = 500
 RATE, DECAY = 5e-3, 0.1  # AdamW's
-NOISE = 0.1  # on the points, in units of their spread
-POOL = 2048  # notes that a step knows of
-MOVED = 384  # of them, whose gradient is taken
-READ = 900  # others, from which pitch is read
-FOILED = 30.0  # weight of what is read, beside the contrast
-RIDGE = 0.05  # of the reader, whose kernel is about 1 for a note with itself
-TRUE = 5.0  # weight of distances at one pitch
-ALIKE = 2.0  # semitones: notes of one pitch
+NOISE = 0.1  # on the points, in standard deviations
+POOL = 2048  # notes in a step
+MOVED = 384  # of them, whose gradient is computed
+READ = 900  # of them, on which the reader of pitch is fitted
+FOILED = 30.0  # weight of the pitch that can be read, relative to the contrast
+RIDGE = 0.05  # of the reader, whose kernel of a note with itself is about 1
+TRUE = 5.0  # weight of distances at equal pitch, relative to the contrast
+ALIKE = 2.0  # semitones: notes this near count as of equal pitch
 TYPICAL = 10.0  # semitones: the unit of residuals
 
 
 def fit_pitch_flow(
     flow: PitchFlow, points: np.ndarray, instrument: np.ndarray, pitch: np.ndarray, weight: float = 1.0, seed: int = 0
 ) -> dict[str, Any]:
-    """Fit the flow to the latent points of training notes, so that its points do not tell the pitch.
+    """Fit the flow to the latent points of training notes, so that its points carry no pitch.
 
-    Three things are asked of it. Notes of one instrument are to lie together whatever their pitch
-    (`contrast`). The best reader of pitch within the instrument, a ridge regression in
-    closed form with linear and Gaussian kernels on other notes, is to find nothing, in points and in their deviations
-    from the instrument's mean. And distances between notes of nearly one pitch are to stay in proportion to what they
-    were, since these are what listeners judge.
+    The objective has three parts. Notes of one instrument lie together whatever their pitch (`contrast`). The best
+    reader of pitch within the instrument, a ridge regression in closed form with linear and Gaussian kernels that is
+    fitted on other notes, explains nothing, from points and from their deviations from the instrument's mean. Distances
+    between notes of nearly equal pitch, which are those that listeners judge, keep their proportions.
 
     Args:
-        flow: as it was made; its parameters are changed.
+        flow: new, the identity; its parameters are changed.
         points: (notes, dim).
-        instrument: number of each note's (notes,).
-        pitch: MIDI (notes,), NaN where unpitched.
-        weight: of what is read.
-        seed: of the steps' choices.
+        instrument: number of each note's instrument (notes,).
+        pitch: MIDI (notes,), NaN if unpitched.
+        weight: of the reader's part.
+        seed: of the random choices.
 
     Returns:
-        "pitch_flow_notes", the notes from which it was learned: 0 if there were fewer than 128 with a pitch and a
-        second note of their instrument, when the flow stays the identity.
+        "pitch_flow_notes", the number of notes that were used: 0 if fewer than 128 had a pitch and a second note of
+        their instrument; the flow then stays the identity.
     """
     chosen = np.flatnonzero(np.isfinite(pitch))
     _, number, count = np.unique(instrument[chosen], return_inverse=True, return_counts=True)
     chosen, number = chosen[count[number] > 1], number[count[number] > 1]
     if len(chosen) < FEWEST:
         return {"pitch_flow_notes": 0}
-    places, heights = (torch.from_numpy(x[chosen].astype(np.float32)) for x in (points, pitch))
-    notes = Sources(places, torch.from_numpy(number), heights)
+    latent, heights = (torch.from_numpy(x[chosen].astype(np.float32)) for x in (points, pitch))
+    notes = Sources(latent, torch.from_numpy(number), heights)
     flow.center.copy_(notes.points.mean(0))
     flow.scale.copy_(notes.points.std(0).clamp_min(1e-3))
     flow.requires_grad_(True)
@@ -72,7 +71,7 @@ def fit_pitch_flow(
 
 
 def _objective(flow: PitchFlow, notes: Sources, weight: float) -> Tensor:
-    """For notes that are chosen, and disturbed, by chance."""
+    """The objective for randomly chosen notes with noise on their points, ()."""
     order = torch.randperm(len(notes.pitch))[:POOL]
     z, instrument, pitch = (column[order] for column in notes)
     z = z + NOISE * flow.scale * torch.randn_like(z)
@@ -85,19 +84,19 @@ def _objective(flow: PitchFlow, notes: Sources, weight: float) -> Tensor:
 
 
 def _read(own: Sources, others: Sources) -> Tensor:
-    """Which share of the variance of pitch within instruments can be read from points, ().
+    """The share of the variance of pitch within instruments that can be read from points, ().
 
     Args:
-        own: the notes whose gradient is wanted.
-        others: all notes, `own` first; what follows them is what the reader learns from.
+        own: the notes whose gradient is computed.
+        others: all notes, `own` first; the reader is fitted on those that follow.
     """
     count, end = len(own.points), len(own.points) + READ
     means = _means(others.instrument, others.points)
     residual = (others.pitch - _means(others.instrument, others.pitch.unsqueeze(-1))[:, 0]) / TYPICAL
     away, known = others.points - means, others.points[count:end]
-    center, spread, wide = known.mean(0), known.std(0) + 1e-6, away.std(0) + 1e-6
-    seen = (known - center) / spread, away[count:end] / wide
-    asked = (own.points - center) / spread, (own.points - means[:count]) / wide
+    center, std, wide = known.mean(0), known.std(0) + 1e-6, away.std(0) + 1e-6
+    seen = (known - center) / std, away[count:end] / wide
+    asked = (own.points - center) / std, (own.points - means[:count]) / wide
     gram = _kernel(seen, seen) + RIDGE * torch.eye(len(known))
     solved = torch.linalg.solve(gram, residual[count:end])
     return (_kernel(asked, seen) @ solved).square().mean() / residual.square().mean().clamp_min(1e-6)
@@ -110,9 +109,9 @@ def _kernel(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _stretched(own: Sources, others: Sources, scale: Tensor, z: Tensor) -> Tensor:
-    """How far from one factor squared distances at one pitch have changed, ().
+    """How unevenly squared distances at equal pitch have changed, (): the variance of the log of their ratios.
 
-    The variance of the logarithm of what they were multiplied by; `z` are the latent points of the same notes.
+    `z` are the latent points of the same notes.
     """
     near = (own.pitch.unsqueeze(1) - others.pitch).abs() <= ALIKE
     near &= own.instrument.unsqueeze(1) != others.instrument
@@ -124,6 +123,6 @@ def _stretched(own: Sources, others: Sources, scale: Tensor, z: Tensor) -> Tenso
 
 
 def _means(instrument: Tensor, values: Tensor) -> Tensor:
-    """For each note the mean of values (notes, size) over its instrument."""
+    """The mean of values (notes, size) over each note's instrument."""
     member = F.one_hot(instrument).to(values.dtype)
     return (member @ (member.T @ values)) / (member @ member.sum(0)).unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""The processes of a run: one, or those that `torchrun` started, each with its own shards of the notes."""
+"""The processes (ranks) of a run: one, or those that `torchrun` started, each with its own shards of the notes."""
 
 import atexit
 import inspect
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-_PATIENCE = timedelta(hours=12)  # a rank waits this long for the others: for one that still makes its features
+_PATIENCE = timedelta(hours=12)  # how long a rank waits for another one, which may still compute its features
 
 
 class Ranks:
-    """What the processes of a run agree on. With one process, everything is as it is.
+    """Communication between the processes of a run; with one process, every method returns its own values.
 
     Attributes:
         fabric: Lightning Fabric, launched.
-        rank, world: number of this process, and of all.
+        rank: number of this process, from 0.
+        world: how many processes there are.
     """
 
     def __init__(self, fabric: "Fabric") -> None:
@@ -35,11 +36,11 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes and tells."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def sum(self, *values: float) -> list[float]:
-        """The sum over all ranks of each value; not a number if one of them is not."""
+        """The sum of each value over all ranks; NaN if it is NaN on one of them."""
         if self.world == 1:
             return [float(value) for value in values]
         total = self._tensor(np.array(values, np.float64))
@@ -47,7 +48,7 @@ class Ranks:
         return [float(value) for value in total.cpu()]
 
     def gather(self, array: np.ndarray) -> list[np.ndarray]:
-        """What each rank holds, of any length: arrays (n, ...) that differ in n alone."""
+        """The array of each rank, (n, ...); only n may differ."""
         if self.world == 1:
             return [array]
         counts = [0] * self.world
@@ -61,21 +62,17 @@ class Ranks:
         return [part[:count].cpu().numpy() for part, count in zip(every, counts, strict=True)]
 
     def merge(self, values: dict[str, str]) -> dict[str, str]:
-        """What each rank holds, in one."""
+        """The dictionaries of all ranks as one."""
         texts = self.gather(np.frombuffer(json.dumps(values).encode(), np.uint8))
         return {key: value for text in texts for key, value in json.loads(text.tobytes()).items()}
 
     def require_same(self, text: str, what: str) -> None:
-        """Refuse to go on if a text is not the same on all ranks.
-
-        Raises:
-            TrainingError: naming `what`.
-        """
+        """Raise a TrainingError that names `what` if a text is not the same on all ranks."""
         if len(set(self.merge({str(self.rank): text}).values())) > 1:
-            raise TrainingError(f"The processes have different {what}; all of them must be given the same.")
+            raise TrainingError(f"All processes must be given the same {what}, got different ones.")
 
     def wait(self) -> None:
-        """Go on when all ranks are here."""
+        """Wait until all ranks are here."""
         self.fabric.barrier()
 
     def _tensor(self, array: np.ndarray) -> Tensor:
@@ -83,10 +80,10 @@ class Ranks:
 
 
 def join(settings: TrainingConfig) -> Ranks:
-    """Start, or join the other processes that `torchrun` started; they agree through gloo on CPUs, NCCL on GPUs.
+    """Join the other processes that `torchrun` started, if any; they communicate by gloo on CPUs, by NCCL on GPUs.
 
     Raises:
-        DeviceError: if there is no such device.
+        DeviceError: if torch finds no such device.
     """
     from lightning_fabric import Fabric  # takes two seconds to import
 
@@ -94,7 +91,7 @@ def join(settings: TrainingConfig) -> Ranks:
     precision: Any = settings.precision
     if precision == "auto":
         precision = "bf16-mixed" if device == "cuda" else "32-true"
-    fabric = Fabric(accelerator=device, precision=precision, **_placement())
+    fabric = Fabric(accelerator=device, precision=precision, **_processes())
     fabric.launch()
     if fabric.world_size > 1:
         atexit.unregister(_leave)
@@ -103,38 +100,39 @@ def join(settings: TrainingConfig) -> Ranks:
 
 
 def _leave() -> None:
-    """End the connections before the interpreter does: threads that lose them while it ends may abort."""
+    """Close the connections before the interpreter ends; otherwise their threads may abort."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def _placement() -> dict[str, Any]:
+def _processes() -> dict[str, Any]:
+    """Arguments for Fabric: how many devices, and how they communicate."""
     if not torch.distributed.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
         return {"devices": 1}
     from lightning_fabric.strategies import DDPStrategy
 
     world, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    # Buffers are filterbanks and clocks, the same everywhere; torch 2.13 has another name for leaving them alone.
+    # Buffers are filterbanks and clocks, equal on all ranks. torch 2.13 renames the option not to send them.
     names = inspect.signature(DistributedDataParallel).parameters
-    leave = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
-    strategy = DDPStrategy(timeout=_PATIENCE, **{leave: False})
+    option = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+    strategy = DDPStrategy(timeout=_PATIENCE, **{option: False})
     return {"devices": local, "num_nodes": world // local, "strategy": strategy}
 
 
 def training_device(wanted: DeviceName, setting: str) -> DeviceName:
-    """The device to train on: "auto" is a GPU where there is one.
+    """The device to train on; "auto" is a GPU if there is one.
 
     Args:
         wanted: auto, cpu, cuda or mps.
-        setting: whose value that is, for the error.
+        setting: name of the setting, for the error.
 
     Raises:
-        DeviceError: torch finds no such device.
+        DeviceError: if torch finds no such device.
     """
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"{setting} is cuda, but torch finds no CUDA device; use cpu or auto.")
+        raise DeviceError(f"{setting} must be a device that torch finds, got cuda; use cpu or auto.")
     if wanted == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError(f"{setting} is mps, but torch finds no such device; use cpu or auto.")
+        raise DeviceError(f"{setting} must be a device that torch finds, got mps; use cpu or auto.")
     return wanted

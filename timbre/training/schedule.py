@@ -1,4 +1,4 @@
-"""What changes over a run: learning rate, beta and the regularizers' weights, by the share of the run that is done."""
+"""Schedules: learning rate, beta and the regularizers' weights by the share of the run that is done, 0..1."""
 
 import math
 
@@ -6,7 +6,7 @@ from timbre.config import RegularizationConfig, TrainingConfig
 
 
 def learning_rate(config: TrainingConfig, done: float) -> float:
-    """A linear rise over the first `warmup`, then a cosine from the peak down to a hundredth; `done` is 0..1."""
+    """The learning rate: a linear rise over the first `warmup`, then a cosine from the peak to a hundredth of it."""
     if done < config.warmup:
         return config.learning_rate * (0.01 + 0.99 * done / config.warmup)
     along = min(1.0, (done - config.warmup) / (1.0 - config.warmup))
@@ -19,7 +19,7 @@ def beta(config: TrainingConfig, done: float) -> float:
 
 
 def stage(config: RegularizationConfig, done: float) -> int:
-    """1, or 2 in the second stage of a run in two stages."""
+    """The stage of a run: 1, or 2 in the second half of a "two_stage" schedule."""
     return 2 if config.schedule == "two_stage" and config.perceptual != "none" and done >= config.stage else 1
 
 
