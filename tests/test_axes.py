@@ -199,14 +199,14 @@ def test_refusals():
         axis_values(FRONT(sound())[0], FRONT, torch.tensor([60.0]), ["attack"])
     with pytest.raises(ConfigError, match="must be above 0"):
         AxesTerm(["attack"], tolerance=0.0)
-    with pytest.raises(ConfigError, match="descriptor that exists"):
+    with pytest.raises(ConfigError, match="descriptor of the axis x must be one of"):
         Axis("x", "nothing", "", 0.0, 1.0, 0.0)
-    with pytest.raises(ConfigError, match="scale of the axis x is 0"):
+    with pytest.raises(ConfigError, match="scale of the axis x must not be 0"):
         Axis("x", "attack", "", 0.0, 0.0, 0.0)
     for wrong in ({"name": "x"}, {**AXES["attack"].to_dict(), "extra": 1}, {**AXES["attack"].to_dict(), "scale": "1"}):
-        with pytest.raises(ConfigError, match="named axis has"):
+        with pytest.raises(ConfigError, match="named axis must have"):
             Axis.from_dict(wrong)
     term = AxesTerm(["brightness", "attack"])
     for z, values in ((torch.zeros(2, 1), torch.zeros(2, 2)), (torch.zeros(2, 4), torch.zeros(2, 1))):
-        with pytest.raises(ConfigError, match="2 named axes meet"):
+        with pytest.raises(ConfigError, match="2 named axes need"):
             term(z, labels(values))

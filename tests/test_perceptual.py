@@ -12,8 +12,8 @@ from timbre.models.regularizers.labels import Labels
 from timbre.models.regularizers.perceptual import (
     FORMS,
     KEPT,
+    ItemPoints,
     MetricTerm,
-    Places,
     PriorTerm,
     RatingsTerm,
     SumOfTerms,
@@ -23,12 +23,12 @@ from timbre.models.regularizers.perceptual import (
 ITEMS, DIM = 7, 5
 
 
-def labels(item, picture=None, pitch=None, duration=2.0):
+def labels(item, features=None, pitch=None, duration=2.0):
     item = torch.as_tensor(item)
     unknown = torch.full((len(item),), torch.nan)
     pitch = unknown if pitch is None else torch.as_tensor(pitch, dtype=torch.float32)
     duration = torch.zeros(len(item)) + torch.as_tensor(duration)
-    return Labels(item, item, pitch, unknown, unknown, duration, torch.zeros(len(item), 0), picture)
+    return Labels(item, item, pitch, unknown, unknown, duration, torch.zeros(len(item), 0), features)
 
 
 def ratings(seed=0, items=ITEMS, dim=3):
@@ -161,11 +161,11 @@ def test_ratings_of_no_reliability_decide_nothing(form):
 
 
 def test_places_remember_items_that_a_batch_does_not_hold():
-    places = Places(3, 2, keep=0.5)
+    places = ItemPoints(3, 2, keep=0.5)
     places.update(torch.tensor([[1.0, 1.0], [3.0, 1.0]]), torch.tensor([0, 0]))
     places.update(torch.tensor([[4.0, 3.0], [9.0, 9.0]]), torch.tensor([0, -1]))
     assert places.points.tolist() == [[3.0, 2.0], [0.0, 0.0], [0.0, 0.0]]
-    assert places.fresh.tolist() == [1.0, 0.0, 0.0]
+    assert places.seen.tolist() == [1.0, 0.0, 0.0]
 
 
 def test_the_prior_form_is_a_gaussian_around_each_items_place():
@@ -234,7 +234,7 @@ def test_distances_are_euclidean_with_a_gradient_where_they_vanish():
 def test_terms_add_up():
     target, weight = ratings()
     pictures, z = torch.rand(ITEMS, 4), torch.randn(ITEMS, DIM, requires_grad=True)
-    found = labels(range(ITEMS), picture=pictures, pitch=[60.0] * ITEMS)
+    found = labels(range(ITEMS), features=pictures, pitch=[60.0] * ITEMS)
 
     def both():
         return MetricTerm(DIM, 4), RatingsTerm("rank", target, weight, DIM)

@@ -1,7 +1,7 @@
-"""Saved models: a folder with config.json and safetensors files, each with its digest. Never a pickle.
+"""Saved models: a folder with config.json and safetensors files, no pickles.
 
-`config.json` holds the format's name and version, the config, free-form details, and the SHA-256 of every other
-file and of itself, so that a flipped byte anywhere is found when the folder is read.
+`config.json` contains the format's name and version, the config, further details, and the SHA-256 of every other file
+and of itself, so that a changed byte is detected when the folder is read.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ def write_folder(
     weights: Mapping[str, Mapping[str, Tensor]],
     **details: Any,
 ) -> None:
-    """Write a model folder; each file under a temporary name first, config.json last.
+    """Write a model folder: each file under a temporary name first, config.json last.
 
     Args:
-        folder: made if it is not there.
+        folder: made if it does not exist.
         config: the model's settings.
         files: bytes by file name.
         weights: tensors by file name, written as safetensors.
-        details: JSON values that travel along.
+        details: further JSON values.
 
     Raises:
         CheckpointError: if the folder cannot be written.
@@ -67,7 +67,7 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
     """Read a model folder: its config, its files' bytes by name, and its details.
 
     Raises:
-        CheckpointError: if a file is missing or damaged, or the format is not known or newer than this program.
+        CheckpointError: if a file is missing or damaged, or the format is unknown or newer than this program.
     """
     head = _read_head(folder)
     files = {}
@@ -80,13 +80,13 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
     try:
         return Config.from_dict(head["config"]), files, head["details"]
     except ConfigError as error:
-        raise CheckpointError(f"{folder / CONFIG} has settings that this timbre does not know: {error}") from error
+        raise CheckpointError(f"This timbre does not know settings in {folder / CONFIG}: {error}") from error
 
 
 def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Tensor]:
     """The tensors of one safetensors file that :func:`read_folder` returned."""
     if name not in files:
-        raise CheckpointError(f"{folder} has no {name}; the folder is not a complete space.")
+        raise CheckpointError(f"{folder} has no {name}; it is not a complete space.")
     try:
         return parse_safetensors(files[name])
     except SafetensorError as error:
@@ -94,7 +94,7 @@ def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Te
 
 
 def load_weights(module: Any, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Load weights into a module, all of them and nothing else."""
+    """Load weights into a module; names and shapes must match exactly."""
     try:
         module.load_state_dict(dict(weights))
     except RuntimeError as error:
@@ -111,14 +111,14 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(f"{folder} has no {name}; the folder is not a complete space.") from None
+        raise CheckpointError(f"{folder} has no {name}; it is not a complete space.") from None
     except OSError as error:
         raise CheckpointError(f"{folder / name} cannot be read: {error.strerror or error}.") from error
 
 
 def _read_head(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise CheckpointError(f"There is no folder {folder}; the folder of a trained space is wanted.")
+        raise CheckpointError(f"There is no folder {folder}; give the folder of a trained space.")
     try:
         head = json.loads(_read(folder, CONFIG))
     except ValueError as error:
@@ -133,8 +133,8 @@ def _read_head(folder: Path) -> dict[str, Any]:
         )
     if version != VERSION:
         raise CheckpointError(
-            f"{folder} is of format version {version}, made by timbre {head.get('timbre_version')}, whose network was "
-            "another one. Train the space anew."
+            f"{folder} has format version {version}, of timbre {head.get('timbre_version')}, with another network. "
+            "Train the space again."
         )
     if _digest({key: value for key, value in head.items() if key != "self_sha256"}) != head.get("self_sha256"):
         raise CheckpointError(

@@ -1,4 +1,4 @@
-"""What the network is told besides the point: pitch, velocity, and the time since onset and release."""
+"""The network's inputs besides the point: pitch, velocity, and the time since onset and release."""
 
 import math
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class Conditions:
     """Controls of a batch of notes.
 
     Attributes:
-        pitch: MIDI, (batch,) or (batch, frames); NaN is unknown or unpitched.
-        velocity: 0..1, (batch,) or (batch, frames); NaN is unknown.
-        release: s after the onset, (batch,); infinity is a note that is still held.
+        pitch: MIDI, (batch,) or (batch, frames); NaN: unknown or unpitched.
+        velocity: 0..1, (batch,) or (batch, frames); NaN: unknown.
+        release: s after the onset, (batch,); infinity: not released.
     """
 
     pitch: Tensor
@@ -35,12 +35,12 @@ class Conditions:
         values = (math.nan if value is None else float(value) for value in (pitch, velocity, release))
         return cls(*(torch.tensor([value]) for value in values))
 
-    def to(self, device: "torch.device | str") -> "Conditions":
+    def to(self, device: torch.device | str) -> "Conditions":
         """The same controls on another device."""
         return Conditions(self.pitch.to(device), self.velocity.to(device), self.release.to(device))
 
     def hide(self, chance: float) -> "Conditions":
-        """A copy in which each pitch and each velocity is unknown with the given chance."""
+        """A copy in which each pitch and each velocity is made unknown with the given probability."""
 
         def hidden(value: Tensor) -> Tensor:
             return torch.where(torch.rand_like(value) < chance, torch.full_like(value, torch.nan), value)
@@ -67,7 +67,7 @@ def _within(value: Any, low: float, high: float, requirement: str) -> Any:
 
 
 class Embedding(nn.Module):
-    """Pitch and velocity as a vector; a learned vector stands in for each where it is unknown."""
+    """Pitch and velocity as a vector; a learned vector replaces each where it is unknown."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Embedding(nn.Module):
         self.register_buffer("centres", torch.tensor(PITCH_CENTRES, dtype=torch.float32), persistent=False)
 
     def forward(self, conditions: Conditions) -> Tensor:
-        """(batch, channels), or (batch, frames, channels) where a control is given for every frame."""
+        """(batch, channels), or (batch, frames, channels) if a control is given for every frame."""
         pitch, velocity = torch.broadcast_tensors(conditions.pitch, conditions.velocity)
         p, v = pitch.nan_to_num(60.0).unsqueeze(-1), velocity.nan_to_num(0.5).unsqueeze(-1)
         bumps = torch.cat([torch.exp(-0.5 * ((p - self.centres) / 7.0) ** 2), (p - 60.0) / 24.0], -1)
@@ -89,12 +89,12 @@ class Embedding(nn.Module):
 
 
 def time_features(time: Tensor, release: Tensor, longest: float) -> Tensor:
-    """What a decoder frame knows of time.
+    """Time as the decoder sees it.
 
     Args:
         time: s since the onset, (frames,) or (batch, frames).
         release: s, (batch,).
-        longest: s; beyond it a held note stands still, as nothing longer was seen in training.
+        longest: s; after it a note that is not released stays as it is, since training saw nothing longer.
 
     Returns:
         (batch, frames, TIME_FEATURES).

@@ -1,7 +1,7 @@
-"""The decoder: a point, the controls and the time make one spectrogram frame. It runs along time.
+"""The decoder: turns a point, the controls and the time into spectrogram frames.
 
 Every frame is a function of its own z(t), pitch, velocity and times alone: no state, no look-ahead. So rendering in
-blocks equals rendering at once, a note can be held for any length, and z may move while it sounds.
+blocks equals rendering at once, a note can have any length, and z may move during a note.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from timbre.models.conditions import TIME_FEATURES, Conditions, Embedding, time_features
 from timbre.models.partials import Partials
 
-CLOCK = 64  # channels that carry the time
+CLOCK = 64  # channels of the time
 DECIBEL = math.log(10.0) / 10.0  # natural log power of one dB
 
 
@@ -28,19 +28,29 @@ class Modulated(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor, time: Tensor) -> Tensor:
-        """h (batch, frames or 1, channels) and time (batch, frames, clock) make (batch, frames, channels)."""
+        """(batch, frames, channels) from h (batch, frames or 1, channels) and time (batch, frames, clock)."""
         scale, shift = self.film(time).chunk(2, -1)
         inner = nn.functional.silu(self.inner(self.norm(h)) * (1.0 + scale) + shift)
         return h + self.outer(self.dropout(inner))
 
 
 class Decoder(nn.Module):
-    """Points and controls to log spectrogram frames, told where the partials are.
+    """Points and controls to log spectrogram frames, with the partials' positions as given.
 
     Each frame is the power sum of a harmonic part, a noise part and the floor:
     10 log10(10^((E + C + H.S)/10) + 10^(N/10) + 10^(floor/10)), with an envelope E and a noise level N over the bands,
-    the picture C of unit harmonics at the given pitch, and levels H of the first partials with their shares S of the
-    bands (harmonic plus noise, after Serra and Smith 1990). Inharmonic and unpitched sounds live in N.
+    the comb C of unit harmonics at the given pitch, and levels H of the first partials with their shares S of the bands
+    (harmonic plus noise, after Serra and Smith 1990). N represents inharmonic and unpitched sounds.
+
+    Args:
+        dim: dimensions of the points.
+        bins: of the spectrogram.
+        channels: width.
+        blocks: number of residual blocks.
+        partials: of the spectrogram's bands.
+        longest: s; after it a note that is not released stays as it is.
+        floor_db: lowest level, dB.
+        dropout: in the blocks.
     """
 
     def __init__(
@@ -97,24 +107,24 @@ class Decoder(nn.Module):
         comb = self.partials.comb(known).masked_fill(pitch.isnan().unsqueeze(-1), -400.0)
         if self.harmonics:
             shares = self.partials.shares(known)
-            envelope = _stepped(envelope, shares) + _spread(levels, shares)
+            envelope = _stepped(envelope, shares) + _onto_bands(levels, shares)
         quiet = torch.full_like(noise, self.floor_db)
         return torch.logsumexp(torch.stack([envelope + comb, noise, quiet]) * DECIBEL, 0) / DECIBEL
 
 
 def _stepped(envelope: Tensor, shares: Tensor) -> Tensor:
-    """An envelope (batch, frames, bins) that is level across each of the first partials, at its mean over the partial.
+    """An envelope (batch, frames, bins) replaced by its mean across each of the first partials.
 
-    A slope across a partial's lobe would move its peak: -6 dB per octave at 300 Hz detunes it by some 4 cents.
+    A slope across a partial's lobe would move its peak: -6 dB per octave at 300 Hz detunes it by about 4 cents.
     """
     means = shares / (shares.sum(-1, keepdim=True) + 1e-6)
     constant = shares.shape[1] == 1  # one pitch for the whole note: a plain product
     levels = envelope @ means[:, 0].mT if constant else (means @ envelope.unsqueeze(-1)).squeeze(-1)
-    return _spread(levels, shares) + (1.0 - shares.sum(-2)) * envelope
+    return _onto_bands(levels, shares) + (1.0 - shares.sum(-2)) * envelope
 
 
-def _spread(levels: Tensor, shares: Tensor) -> Tensor:
-    """Levels (batch, frames, harmonics) onto the bands by shares (batch, frames or 1, harmonics, bins)."""
+def _onto_bands(levels: Tensor, shares: Tensor) -> Tensor:
+    """Levels (batch, frames, bins) from levels of partials and shares (batch, frames or 1, harmonics, bins)."""
     if shares.shape[1] == 1:
         return levels @ shares[:, 0]
     return (levels.unsqueeze(-2) @ shares).squeeze(-2)

@@ -1,20 +1,20 @@
-"""How far a batch of points lies from the prior: the maximum mean discrepancy."""
+"""The maximum mean discrepancy between a batch of points and the prior."""
 
 import torch
 from torch import Tensor
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-DRAWS = 256  # of the prior, for each batch: its own share of the noise is small then
+DRAWS = 256  # of the prior, for each batch: enough for their noise to be small
 
 
 def discrepancy(z: Tensor) -> Tensor:
-    """Maximum mean discrepancy (squared) between points and the standard normal prior, an unbiased estimate.
+    """Squared maximum mean discrepancy between points and the standard normal prior, an unbiased estimate.
 
     The kernel is the inverse multiquadratic sum over s of C / (C + |x - y|^2), C = 2 dim s, with s from 0.1 to 10
-    (Tolstikhin et al. 2018, arXiv 1711.01558, and their code); the prior is seen through 256 fresh draws.
+    (Tolstikhin et al. 2018, arXiv 1711.01558, and their code); the prior is represented by 256 new draws.
 
     Args:
-        z: (batch, dim). A single point has no pairs, and only its nearness to the prior counts.
+        z: (batch, dim). A single point has no pairs; only its distance from the prior counts.
 
     Returns:
         (), about 0 for points from the prior, below 0 by chance, at most 14.

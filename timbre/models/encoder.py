@@ -1,4 +1,4 @@
-"""The encoder: a whole note, with its pitch and velocity, makes the posterior's base distribution."""
+"""The encoder: turns a whole note, with its pitch and velocity, into the posterior's base distribution."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from timbre.models.conditions import Conditions, Embedding
 from timbre.models.partials import Partials
 from timbre.spectral.auditory import AuditoryFeatures
 
-PICTURE_SCALE = 20.0  # a picture has norm 1 and some 400 values: they come to about 1
+FEATURE_SCALE = 20.0  # brings auditory features, about 400 values of norm 1, to about 1
 
 
 class Residual(nn.Module):
@@ -32,9 +32,17 @@ class Residual(nn.Module):
 class Encoder(nn.Module):
     """Convolutions over time with bands as channels, pooled over the whole note.
 
-    Beside the bands it sees the levels of the first partials at the note's pitch, so that a timbre looks alike at
+    Besides the bands it sees the levels of the first partials at the note's pitch, so that a timbre looks alike at
     every pitch. Pooling takes the mean, the maximum and a learned weighting (attention) of the frames. The note's
-    auditory picture has a straight way to the outputs: linear, so that what it says of unheard sounds is no surprise.
+    auditory features are added to the outputs by a linear layer, which extrapolates predictably to unfamiliar sounds.
+
+    Args:
+        bins: of the spectrogram.
+        outputs: number of outputs.
+        channels: width.
+        partials: of the spectrogram's bands.
+        listener: the auditory features.
+        dropout: in the convolutions and before the outputs.
     """
 
     def __init__(
@@ -68,10 +76,10 @@ class Encoder(nn.Module):
         weights = self.attention(h).softmax(-1)
         pooled = torch.cat([h.mean(-1), h.amax(-1), (weights * h).sum(-1), controls], -1)
         with torch.autocast(spectrogram.device.type, enabled=False):  # powers of half precision overflow
-            picture = PICTURE_SCALE * self.listener(spectrogram.float()) - 1.0
-        return self.head(self.exit(pooled)) + self.straight(picture)
+            features = FEATURE_SCALE * self.listener(spectrogram.float()) - 1.0
+        return self.head(self.exit(pooled)) + self.straight(features)
 
     def _levels(self, x: Tensor, pitch: Tensor) -> Tensor:
-        """Mean level of the bands around each partial, (batch, harmonics, frames); 0 where no pitch is known."""
+        """Mean level of the bands around each partial, (batch, harmonics, frames); 0 where the pitch is unknown."""
         shares = self.partials.shares(pitch.nan_to_num(0.0)) * ~pitch.isnan()[:, None, None]
         return (shares / (shares.sum(-1, keepdim=True) + 1e-3)) @ x

@@ -1,4 +1,4 @@
-"""Where the partials of a note lie in a spectrogram: pictures of unit harmonics at any pitch."""
+"""Where the partials of a note lie in a spectrogram: the response to unit harmonics at any pitch."""
 
 from functools import lru_cache
 
@@ -14,11 +14,11 @@ SILENCE_DB = -200.0
 
 
 class Partials(nn.Module):
-    """Pictures of harmonics in the bands of a spectrogram, by interpolation in tables made once.
+    """Responses of a spectrogram's bands to harmonics, interpolated in tables that are computed once.
 
     Args:
-        spectrogram: the front end whose bands are meant.
-        harmonics: how many partials :meth:`shares` tells apart.
+        spectrogram: the transform.
+        harmonics: number of partials of :meth:`shares`.
     """
 
     responses: Tensor
@@ -39,14 +39,12 @@ class Partials(nn.Module):
             pitch: MIDI, any shape (...).
 
         Returns:
-            (..., bins); -200 dB or so between the partials.
+            (..., bins); about -200 dB between the partials.
         """
-        place = ((pitch - LOW) / STEP).clamp(0.0, len(self.combs) - 1.001)
-        row = place.long()
-        return _between(self.combs, row, place)
+        return _interpolated(self.combs, (pitch - LOW) / STEP)
 
     def shares(self, pitch: Tensor) -> Tensor:
-        """How much of each band's power belongs to each of the first partials when all are equally strong.
+        """The share of each of the first partials in each band's power if all are equally strong.
 
         Args:
             pitch: MIDI, any shape (...).
@@ -61,7 +59,7 @@ class Partials(nn.Module):
 
 @lru_cache(maxsize=8)
 def _tables(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
-    """Responses (grid, bins) to sinusoids, and combs (pitches, bins) in dB; half a second of work, done once."""
+    """Responses (grid, bins) to sinusoids, and combs (pitches, bins) in dB; takes half a second."""
     nyquist = config.sample_rate / 2.0
     grid = torch.arange(0.0, nyquist + 2 * GRID_HZ, GRID_HZ, dtype=torch.float64)
     responses = Spectrogram(config).response(grid)
@@ -72,8 +70,8 @@ def _tables(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
 def _comb_power(responses: Tensor, nyquist: float) -> Tensor:
     """:func:`_power` of all harmonics of each tabulated pitch, summed: (pitches, bins), float64.
 
-    A partial between two rows a and b of the table has ((1 - w) a + w b)^2; its three terms are sparse products, a
-    quarter of the time of a sum for each pitch.
+    A partial between two rows a and b of the table has ((1 - w) a + w b)^2; its three terms are sparse products, which
+    take a quarter of the time of a sum for each pitch.
     """
     base = torch.stack([_hz(pitch) for pitch in torch.arange(LOW, HIGH, STEP)])
     counts = (nyquist / base.double()).long().clamp_min(1)
@@ -81,9 +79,9 @@ def _comb_power(responses: Tensor, nyquist: float) -> Tensor:
     number = torch.arange(len(pitch)) - (counts.cumsum(0) - counts)[pitch] + 1
     frequency = base[pitch] * number
     pitch, frequency = pitch[frequency < nyquist], frequency[frequency < nyquist]
-    place = (frequency / GRID_HZ).clamp(0.0, len(responses) - 1.001)
-    row = place.long()
-    share, low, high = (place - row).double(), responses[:-1].double(), responses[1:].double()
+    position = (frequency / GRID_HZ).clamp(0.0, len(responses) - 1.001)
+    row = position.long()
+    share, low, high = (position - row).double(), responses[:-1].double(), responses[1:].double()
     total = torch.zeros(len(base), responses.shape[1], dtype=torch.float64)
     for weight, part in (((1 - share) ** 2, low * low), (2 * share * (1 - share), low * high), (share**2, high * high)):
         where, shape = torch.stack([pitch, row]), (len(base), len(low))
@@ -93,16 +91,16 @@ def _comb_power(responses: Tensor, nyquist: float) -> Tensor:
 
 def _power(responses: Tensor, frequency: Tensor, nyquist: float) -> Tensor:
     """Squared magnitude (..., bins) of unit sinusoids at `frequency` (..., Hz); 0 above Nyquist."""
-    place = (frequency / GRID_HZ).clamp(0.0, len(responses) - 1.001)
-    row = place.long()
-    magnitude = _between(responses, row, place)
+    magnitude = _interpolated(responses, frequency / GRID_HZ)
     return magnitude * magnitude * (frequency < nyquist).unsqueeze(-1)
 
 
-def _between(table: Tensor, row: Tensor, place: Tensor) -> Tensor:
-    """Rows of a table, interpolated; `torch.lerp` becomes a dozen steps where it is exported."""
+def _interpolated(table: Tensor, position: Tensor) -> Tensor:
+    """Rows of a table at fractional positions; `torch.lerp` would become a dozen steps in an export."""
+    position = position.clamp(0.0, len(table) - 1.001)
+    row = position.long()
     low = table[row]
-    return low + (place - row).unsqueeze(-1) * (table[row + 1] - low)
+    return low + (position - row).unsqueeze(-1) * (table[row + 1] - low)
 
 
 def _hz(midi: Tensor) -> Tensor:

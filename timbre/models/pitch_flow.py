@@ -1,35 +1,36 @@
-"""Where a place lies at another pitch: the flow that takes pitch out of a space and puts it back.
+"""The pitch flow: moves points to their middle-C position, and back before they are decoded.
 
-An instrument's notes are strung out in the latent of an autoencoder, each kind along a way of its own, as its timbre
-changes from low to high. :class:`PitchFlow` follows these ways: a point is carried to where its instrument has middle
-C. Given the pitch it can be undone, so that the decoder loses nothing.
+In the latent space of an autoencoder, the notes of an instrument lie along a curve from low to high, since timbre
+changes with pitch. :class:`PitchFlow` follows these curves: it moves a point to where its instrument plays middle C.
+Given the pitch it can be inverted, so the decoder loses nothing.
 """
 
 import torch
 from torch import Tensor, nn
 
-MIDDLE_C = 60.0  # MIDI: the pitch whose places all points are given as
+MIDDLE_C = 60.0  # MIDI: the pitch at which the flow is the identity
 LAYERS = 6
 HIDDEN = 64
-STRETCH = 1.0  # nepers by which a layer changes a dimension at most
+STRETCH = 1.0  # nepers: the most that a layer stretches or shrinks a dimension
 
 
 class PitchFlow(nn.Module):
-    """A flow that knows the pitch: affine couplings (Dinh et al. 2017, Real NVP) that are the identity at middle C.
+    """A pitch-conditioned flow: affine couplings (Dinh et al. 2017, Real NVP) that are the identity at middle C.
 
-    Each layer shifts and stretches half of the dimensions by what a network makes of the other half and of the
-    distance from middle C, in octaves; both grow with that distance. The halves differ from layer to layer. It begins
-    as the identity. Where the pitch is unknown (NaN) a point stays what it is.
+    Each layer shifts and stretches half of the dimensions by amounts that a network computes from the other half and
+    the distance from middle C in octaves, and that grow with that distance. The halves differ between layers. A new
+    flow is the identity. Points of unknown pitch (NaN) are not moved.
 
-    Named axes are shifted only, in a last layer, by what a network makes of the other dimensions, which do not depend
-    on them: a step along an axis is the same step before and after.
+    Named axes are only shifted, in a last layer, by amounts that a network computes from the other dimensions, so that
+    a step along an axis is the same step before and after.
 
     Args:
         dim: dimensions of the points.
-        named: how many of the first ones are named axes.
+        named: number of the first dimensions that are named axes.
 
     Attributes:
-        center, scale: of the latent points, (dim,), which the layers see standardised.
+        center, scale: mean and standard deviation of the latent points, (dim,), by which the layers' inputs are
+            standardised.
     """
 
     center: Tensor
@@ -39,18 +40,17 @@ class PitchFlow(nn.Module):
 
     def __init__(self, dim: int, named: int = 0) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):  # the rest of a model is drawn as if there were no such flow
+        with torch.random.fork_rng(devices=[]):  # the weights of the rest of a model do not depend on this flow
             torch.manual_seed(0)
-            self.nets = nn.ModuleList(_net(dim) for _ in range(LAYERS + (named > 0))).requires_grad_(
-                False
-            )  # learned by itself
+            self.nets = nn.ModuleList(_net(dim) for _ in range(LAYERS + (named > 0)))
+        self.nets.requires_grad_(False)  # the flow is fitted separately
         self.register_buffer("center", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
         self.register_buffer("moved", _parts(dim, named), persistent=False)
         self.register_buffer("free", (torch.arange(dim) >= named).float(), persistent=False)
 
     def forward(self, z: Tensor, pitch: Tensor) -> Tensor:
-        """Points (..., dim) of latent points (..., dim) of notes of a pitch (...), MIDI; these shapes broadcast."""
+        """Points (..., dim) for latent points (..., dim) of notes at a pitch (...), MIDI; the shapes broadcast."""
         away = _octaves(pitch)
         z = (z - self.center) / self.scale
         for net, moved in zip(self.nets, self.moved, strict=True):
@@ -59,7 +59,7 @@ class PitchFlow(nn.Module):
         return self.center + self.scale * z
 
     def inverse(self, points: Tensor, pitch: Tensor) -> Tensor:
-        """The latent points (..., dim) of which points (..., dim) came, at a pitch (...), MIDI."""
+        """The latent points (..., dim) for points (..., dim) at a pitch (...), MIDI."""
         away = _octaves(pitch)
         z = (points - self.center) / self.scale
         for net, moved in zip(reversed(self.nets), self.moved.flip(0), strict=True):
@@ -68,7 +68,7 @@ class PitchFlow(nn.Module):
         return self.center + self.scale * z
 
     def _change(self, net: nn.Module, z: Tensor, moved: Tensor, away: Tensor) -> tuple[Tensor, Tensor]:
-        """What a layer adds to the dimensions that it moves, and the logarithm of what it multiplies them by."""
+        """The shift of a layer, and the logarithm of its factor."""
         shape = torch.broadcast_shapes(z.shape[:-1], away.shape[:-1])
         seen = (z * self.free * (1.0 - moved)).expand(*shape, -1)
         shift, raw = net(torch.cat([seen, away.expand(*shape, -1)], -1)).chunk(2, -1)
@@ -85,7 +85,7 @@ def _net(dim: int) -> nn.Sequential:
 
 
 def _parts(dim: int, named: int) -> Tensor:
-    """Which dimensions each layer moves, 0 or 1, (layers, dim): random halves, the other half after each; the axes."""
+    """The dimensions that each layer moves, 0 or 1, (layers, dim): random halves, each before the rest; the axes."""
     generator = torch.Generator().manual_seed(0)
     out = torch.zeros(LAYERS + (named > 0), dim)
     for layer in range(0, LAYERS, 2):

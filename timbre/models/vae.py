@@ -1,4 +1,4 @@
-"""The variational autoencoder: posterior through flows, calibrated Gaussian likelihood, the objectives."""
+"""The variational autoencoder: its posterior with flows, calibrated Gaussian likelihood, and objectives."""
 
 import math
 from collections.abc import Callable
@@ -20,17 +20,17 @@ from timbre.spectral.auditory import AuditoryFeatures
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 NARROWEST = -5.5  # log of the smallest standard deviation of the base distribution
-DISCREPANCY_WEIGHT = 1000.0  # nats per note for a discrepancy of 1, in the objective "wae"
+DISCREPANCY_WEIGHT = 1000.0  # nats per note for a discrepancy of 1 in the objective "wae"
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """q(z|x): a diagonal Gaussian pushed through a flow.
+    """q(z|x): a diagonal Gaussian mapped by a flow.
 
     Attributes:
         mean, log_std: of the base distribution, (batch, dim).
-        flow: the flow.
-        parameters: of an amortised flow, (batch, size); else None.
+        flow: maps it to the posterior.
+        parameters: of an amortised flow, (batch, size); None for a global one.
     """
 
     mean: Tensor
@@ -40,11 +40,11 @@ class Posterior:
 
     @property
     def center(self) -> Tensor:
-        """The flow of the base mean, (batch, dim): the note's point. It is not E[z]."""
+        """The flow of the base mean, (batch, dim), which is the note's latent point; not E[z]."""
         return self.flow(self.mean, self.parameters)[0]
 
     def sample(self) -> tuple[Tensor, Tensor]:
-        """A draw z (batch, dim) and its log q(z|x) (batch,), in nats."""
+        """A random z (batch, dim) and its log q(z|x) (batch,), nats."""
         noise = torch.randn_like(self.mean)
         z, log_abs_det = self.flow(self.mean + self.log_std.exp() * noise, self.parameters)
         log_base = -0.5 * (noise.square() + LOG_TWO_PI).sum(-1) - self.log_std.sum(-1)
@@ -53,15 +53,15 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Loss:
-    """The terms of the objective for one batch.
+    """The objective for one batch, and its parts.
 
     Attributes:
         objective: what is minimised, per note.
         reconstruction_nats: -log p(x|z) per note, at the optimal noise level.
-        kl_nats: KL(q(z|x) || p(z)) per note, one-sample estimate; the -ELBO is the sum of the two. 0 where there is no
-            distribution, in the objective "ae".
+        kl_nats: KL(q(z|x) || p(z)) per note, one-sample estimate; the -ELBO is the sum of the two. 0 in the objective
+            "ae", which has no distribution.
         rmse_db, l1_db: root mean square and mean absolute error of the spectrogram, dB.
-        regularization_nats: what the regularizer adds, per note; 0 without one.
+        regularization_nats: the regularizer's part, per note; 0 without one.
     """
 
     objective: Tensor
@@ -76,13 +76,14 @@ class VAE(nn.Module):
     """The convolutional VAE of a timbre space.
 
     Args:
-        config: the settings; `spectrogram`, `data.duration` and `model` decide the shapes, `training.objective` what
-            the encoder learns.
+        config: the settings; `spectrogram`, `data.duration` and `model` determine the shapes, `training.objective` the
+            posterior, `regularization` whether there is a pitch flow.
+        flow: the posterior's flow; default: the one of `model.flow`. A saved space is loaded with the default.
     """
 
     clock: Tensor
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, flow: Flow | None = None) -> None:
         super().__init__()
         model, settings = config.model, config.spectrogram
         self.dim, self.frames = model.dim, config.note_frames
@@ -90,8 +91,8 @@ class VAE(nn.Module):
         partials = Partials(spectrogram, model.harmonics)
         listener = AuditoryFeatures(spectrogram, config.data.duration)
         self.objective = config.training.objective
-        self.flow = make_flow(model.flow, model.dim, model.flows, model.amortised)
-        outputs = 2 * model.dim + (self.flow.size if model.amortised else 0)
+        self.flow = flow or make_flow(model.flow, model.dim, model.flows, model.amortised)
+        outputs = 2 * model.dim + (self.flow.size if self.flow.amortised else 0)
         self.encoder = Encoder(settings.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
         self.decoder = Decoder(
             model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
@@ -99,11 +100,11 @@ class VAE(nn.Module):
         )  # fmt: skip
         self.register_buffer("clock", torch.arange(self.frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
-        taken_out, named = config.regularization.pitch == "flow", len(config.regularization.axes)
-        self.pitch_flow = PitchFlow(model.dim, named) if taken_out else None
+        has_pitch_flow, named = config.regularization.pitch == "flow", len(config.regularization.axes)
+        self.pitch_flow = PitchFlow(model.dim, named) if has_pitch_flow else None
 
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
-        """q(z|x) of notes: dB (batch, bins, frames). That of an "ae", which learns no width, is as narrow as can be."""
+        """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum."""
         out = self.encoder(spectrogram, conditions).float()
         mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
@@ -112,12 +113,12 @@ class VAE(nn.Module):
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
 
     def points(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
-        """Points of notes in the space (batch, dim): the posterior's centers, without their pitch where a pitch flow
-        takes it out."""
+        """Points of notes in the space (batch, dim): the posterior's centers, moved by the pitch flow if there is
+        one."""
         return self.from_latent(self.posterior(spectrogram, conditions).center, conditions.pitch)
 
     def decode_points(self, points: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
-        """As :meth:`decode`, of places (batch, dim) of the space."""
+        """Spectrograms of points (batch, dim) of the space, see :meth:`decode`."""
         return self.decode(self.latent(points, conditions.pitch), conditions, frames)
 
     def latent(self, points: Tensor, pitch: Tensor) -> Tensor:
@@ -125,14 +126,17 @@ class VAE(nn.Module):
         return self.pitch_flow.inverse(points, pitch) if self.pitch_flow else points
 
     def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
-        """Points (..., dim) of the space of latent points (..., dim) at a pitch (...), MIDI; the inverse of
+        """Points (..., dim) of the space for latent points (..., dim) at a pitch (...), MIDI; inverse of
         :meth:`latent`."""
         return self.pitch_flow(z, pitch) if self.pitch_flow else z
 
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
-        """Spectrograms in dB (batch, bins, frames) of latent points (batch, dim): all frames, or those given.
+        """Spectrograms (batch, bins, frames), dB, of latent points (batch, dim).
 
-        For places of the space see :meth:`decode_points`.
+        Args:
+            z: latent points; for points of the space see :meth:`decode_points`.
+            conditions: the controls.
+            frames: numbers of the frames to decode; default: all.
         """
         return self.decoder(z, conditions, self.clock if frames is None else self.clock[frames])
 
@@ -144,19 +148,19 @@ class VAE(nn.Module):
 
         The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021), so
         that with beta = 1 the objective "vae" is the negative ELBO: D/2 (log(2 pi e) + log MSE) + KL. The divergence
-        of "wae" is 1000 times the discrepancy between its samples and the prior (Tolstikhin et al. 2018): of the
-        weights that were tried with batches of 16 notes, 100 leaves the points a fifth too spread, and 10,000 costs
-        4% of error. "ae" decodes the point itself, and has none.
+        of "wae" is 1000 times the discrepancy between its samples and the prior (Tolstikhin et al. 2018): with batches
+        of 16 notes, a weight of 100 leaves the standard deviation of the points a fifth too large, and 10,000 raises
+        the error by 4%. "ae" decodes the center, without a divergence.
 
         Args:
             spectrogram: dB, (batch, bins, frames).
-            conditions: the controls, of which some may be unknown.
+            conditions: the controls; some may be unknown.
             beta: weight of the divergence.
             free_nats: KL below this many nats per note costs nothing.
-            stride: decode every stride-th frame only, from a random start: an unbiased estimate of the error.
-            seen: what the encoder sees instead, of the same shape: disturbed notes, behind which the clean ones are to
-                be found (denoising criterion, Im et al. 2017). None is the notes themselves.
-            regularizer: nats per note, (), from the notes' points (batch, dim).
+            stride: decode every stride-th frame, from a random start: an unbiased estimate of the error.
+            seen: what the encoder sees, of the same shape, such as noisy notes (denoising criterion, Im et al. 2017);
+                default: the notes themselves.
+            regularizer: a function of the centers (batch, dim) to nats per note, ().
         """
         posterior = self.posterior(spectrogram if seen is None else seen, conditions)
         z, divergence, kl = self._drawn(posterior, free_nats)
@@ -171,7 +175,7 @@ class VAE(nn.Module):
         return Loss(objective, *(figure.detach() for figure in figures))
 
     def _drawn(self, posterior: Posterior, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Points to decode (batch, dim), what the objective has against them, and their KL; nats per note."""
+        """Points to decode (batch, dim), their divergence and their KL, nats per note."""
         if self.objective == "ae":
             none = posterior.mean.new_zeros(())
             return posterior.center, none, none

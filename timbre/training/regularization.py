@@ -1,4 +1,4 @@
-"""What orders the space while it is learned: the terms that the settings ask for, and the labels they read."""
+"""The regularizers of a training run, which order the space, and the labels of the notes that they read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,13 +24,14 @@ from timbre.training.batches import Batch, read_batch, send
 
 @dataclass(frozen=True)
 class NoteLabels:
-    """What is known of a library's notes beyond pitch and velocity.
+    """Labels of a library's notes beyond pitch and velocity.
 
     Attributes:
         instrument: number of each note's instrument, (notes,).
-        mean_pitch: MIDI, of each note's instrument over its training notes, (notes,); NaN where it has no pitch.
-        item: number of the rated item that each note is, (notes,); -1 is none.
-        dissimilarity, weight: of the rated items, (items, items); NaN and 0 where unrated.
+        mean_pitch: MIDI, mean over the training notes of each note's instrument, (notes,); NaN if they have none.
+        item: number of each note's rated item, (notes,); -1: none.
+        dissimilarity: of the rated items, (items, items); NaN if unrated.
+        weight: reliability of these ratings; 0 if unrated.
     """
 
     instrument: np.ndarray
@@ -41,14 +42,14 @@ class NoteLabels:
 
 
 class Regularizers:
-    """The terms of `config.regularization`, for one training run.
+    """The terms of `config.regularization`, and further ones, for one training run.
 
     Args:
         config: the settings.
-        notes: labels of the library's notes; None where nothing is known of them.
+        notes: labels of the library's notes; None if nothing is known of them.
         features: of these notes.
-        spectrogram: the front end, on `device`.
-        device: where the notes are.
+        spectrogram: the transform, on `device`.
+        device: of the notes.
         further: more terms by name, each a module with `forward(points, labels)` in nats per note, of weight 1: points
             are (batch, dim), labels are :class:`~timbre.models.regularizers.labels.Labels`. Buffers of a term are saved
             with the run's state.
@@ -62,129 +63,108 @@ class Regularizers:
     """
 
     def __init__(
-        self,
-        config: Config,
-        notes: NoteLabels | None,
-        features: Features,
-        spectrogram: Spectrogram,
-        device: torch.device,
-        further: Mapping[str, nn.Module] | None = None,
-    ) -> None:
-        self.settings, self.spectrogram, self.features, self.device = (
-            config.regularization,
-            spectrogram,
-            features,
-            device,
-        )
-        self.seconds = config.data.duration
+        self, config: Config, notes: NoteLabels | None, features: Features, spectrogram: Spectrogram,
+        device: torch.device, further: Mapping[str, nn.Module] | None = None,
+    ) -> None:  # fmt: skip
+        self.settings, self.seconds = config.regularization, config.data.duration
+        self.spectrogram, self.features, self.device = spectrogram, features, device
         self.terms = nn.ModuleDict({**_terms(config, notes, spectrogram), **(further or {})}).to(device)
         self.values: dict[str, Tensor] = {}
         notes = notes or _unknown(features)
         self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
         self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
-        pictures = "metric" in self.settings.perceptual
-        self.listener = AuditoryFeatures(spectrogram, config.data.duration).to(device) if pictures else None
+        metric = "metric" in self.settings.perceptual
+        self.auditory = AuditoryFeatures(spectrogram, self.seconds).to(device) if metric else None
         self.axes = find_axes(self.settings.axes)
         self.axis_values = torch.full((len(features.note), len(self.axes)), torch.nan, device=device)
         self.measured = np.zeros(len(features.note), bool)
 
-    def term(self, found: Batch, done: float) -> Callable[[Tensor], Tensor] | None:
-        """What the objective adds for the points (batch, dim) of a batch: all terms with their weights, nats per note.
+    def term(self, batch: Batch, done: float) -> Callable[[Tensor], Tensor] | None:
+        """A function of the points (batch, dim) of a batch: all terms with their weights, nats per note. None: no term.
 
         Args:
-            found: the batch.
+            batch: the batch.
             done: share of the run that is done, 0..1.
         """
         if not len(self.terms):
             return None
-        labels = self.labels(found)
+        labels = self.labels(batch)
+        weights = {name: schedule.regularization(self.settings, name, done) for name in self.terms}
 
         def value(z: Tensor) -> Tensor:
             with torch.autocast(z.device.type, enabled=False):  # distances of half precision are too coarse
-                parts = self._parts(z.float(), labels, done)
+                points = z.float()
+                parts = {name: w * self.terms[name](points, labels) for name, w in weights.items() if w > 0}
             self.values = {name: part.detach() for name, part in parts.items()}
             return torch.stack(list(parts.values())).sum() if parts else 0.0 * z.sum()
 
         return value
 
-    def _parts(self, z: Tensor, labels: Labels, done: float) -> dict[str, Tensor]:
-        weights = {name: schedule.regularization(self.settings, name, done) for name in self.terms}
-        return {name: weight * self.terms[name](z, labels) for name, weight in weights.items() if weight > 0}
-
     @torch.no_grad()
-    def labels(self, found: Batch) -> Labels:
+    def labels(self, batch: Batch) -> Labels:
         """Labels of a batch."""
-        index, pitch = send(self.features.note[found.rows], self.device), found.conditions.pitch
+        index, pitch = send(self.features.note[batch.rows], self.device), batch.conditions.pitch
         return Labels(
             instrument=self.instrument[index],
             item=self.item[index],
             pitch=pitch,
             residual=pitch - self.mean_pitch[index],
-            velocity=found.conditions.velocity,
-            duration=found.conditions.release.clamp_max(self.seconds),
-            descriptors=self._descriptors(found),
-            picture=self.listener(found.spectrogram) if self.listener else None,
+            velocity=batch.conditions.velocity,
+            duration=batch.conditions.release.clamp_max(self.seconds),
+            descriptors=self._descriptors(batch),
+            features=self.auditory(batch.spectrogram) if self.auditory else None,
         )
 
-    def _descriptors(self, found: Batch) -> Tensor:
-        """Values of the axes, (batch, axes), measured once for each row; NaN for a note that was cut short.
+    def _descriptors(self, batch: Batch) -> Tensor:
+        """Values of the axes, (batch, axes), measured once for each row; NaN for notes that were cut short.
 
-        Measuring takes half as long as a step, and so is not done again in every epoch.
+        Measuring takes half as long as a step, so it is not repeated in every epoch.
         """
-        new = found.rows[~self.measured[found.rows]] if self.axes else found.rows[:0]
+        new = batch.rows[~self.measured[batch.rows]] if self.axes else batch.rows[:0]
         if len(new):
             whole = read_batch(self.features, new, self.device)
             values = axis_values(whole.spectrogram, self.spectrogram, whole.conditions.pitch, self.axes)
-            # Rounded, as the last bits depend on what else was in the batch, and a run that goes on has other batches.
+            # Rounded, since the last bits depend on the other notes of the batch, and a continued run has others.
             self.axis_values[send(new, self.device)] = values.round(decimals=3)
             self.measured[new] = True
-        uncut = found.conditions.release == send(self.features.release[found.rows], self.device)
-        return self.axis_values[send(found.rows, self.device)].where(uncut.unsqueeze(-1), torch.nan)
+        uncut = batch.conditions.release == send(self.features.release[batch.rows], self.device)
+        return self.axis_values[send(batch.rows, self.device)].where(uncut.unsqueeze(-1), torch.nan)
 
 
 def _unknown(features: Features) -> NoteLabels:
-    """Labels of notes of which nothing is known."""
+    """Labels for notes of which nothing is known."""
     count = int(features.note.max()) + 1
     return NoteLabels(np.full(count, -1), np.full(count, np.nan), np.full(count, -1))
 
 
 def _terms(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> dict[str, nn.Module]:
-    settings, dim, terms = config.regularization, config.model.dim, {}
+    """The terms of the settings that have a weight."""
+    settings, terms = config.regularization, dict[str, nn.Module]()
     if settings.perceptual != "none" and settings.perceptual_weight > 0:
-        terms["perceptual"] = _perceptual(config, notes, spectrogram)
+        forms = settings.perceptual.split("+")
+        terms["perceptual"] = SumOfTerms([_perceptual(form, config, notes, spectrogram) for form in forms])
     if settings.axes and settings.axes_weight > 0:
         terms["axes"] = AxesTerm(settings.axes)
     if settings.pitch != "none" and settings.pitch_weight > 0:
-        if notes is None:
-            raise ConfigError(
-                f"regularization.pitch is {settings.pitch}, which needs the notes' instruments; give labels."
-            )
         if settings.pitch == "adversary":
             raise ConfigError(
-                "regularization.pitch must be none, pair or flow for a training, got adversary, which is no part of "
-                "timbre any more; give it as a regularizer of your own (see benchmarks/_adversary.py)."
+                "regularization.pitch must be none, pair or flow for a training, got adversary, which is not part of "
+                "timbre any more; use flow, or give benchmarks/_adversary.py as a regularizer of your own."
             )
-        terms["pitch"] = PairTerm(dim)
+        if notes is None:
+            raise ConfigError(f"regularization.pitch {settings.pitch} needs the notes' instruments; give labels.")
+        terms["pitch"] = PairTerm(config.model.dim)
     return terms
 
 
-def _perceptual(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> nn.Module:
-    forms = config.regularization.perceptual.split("+")
-    terms = [_metric(config, spectrogram) if form == "metric" else _rated(form, config, notes) for form in forms]
-    return terms[0] if len(terms) == 1 else SumOfTerms(terms)
-
-
-def _metric(config: Config, spectrogram: Spectrogram) -> MetricTerm:
-    size = AuditoryFeatures(spectrogram, config.data.duration).size
-    return MetricTerm(config.model.dim, size, config.regularization.perceptual_dims)
-
-
-def _rated(form: str, config: Config, notes: NoteLabels | None) -> nn.Module:
+def _perceptual(form: str, config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> nn.Module:
     settings, dim = config.regularization, config.model.dim
+    if form == "metric":
+        return MetricTerm(dim, AuditoryFeatures(spectrogram, config.data.duration).size, settings.perceptual_dims)
     if notes is None or not len(notes.dissimilarity):
         raise ConfigError(
-            f"regularization.perceptual is {settings.perceptual}, which needs listeners' ratings; give some, "
-            "or take metric, which needs none."
+            f"regularization.perceptual {settings.perceptual} needs listeners' ratings; give some, or choose metric, "
+            "which needs none."
         )
     if form == "prior":
         dims = min(settings.perceptual_dims or dim, len(notes.dissimilarity) - 1)
@@ -194,10 +174,10 @@ def _rated(form: str, config: Config, notes: NoteLabels | None) -> nn.Module:
 
 
 def note_labels(library: Library, parts: np.ndarray, ratings: Ratings | None = None) -> NoteLabels:
-    """What the terms need to know of a library's notes.
+    """The labels of a library's notes.
 
-    Ratings of instruments are matched with the library's instruments, and pooled where there are several studies;
-    ratings of sounds with its files, where the files of at least three sounds of each study are there.
+    Ratings of instruments are matched with the library's instruments, and pooled if there are several studies; ratings
+    of sounds are matched with its files, if the library contains at least three of the sounds.
 
     Args:
         library: the notes.
@@ -205,15 +185,14 @@ def note_labels(library: Library, parts: np.ndarray, ratings: Ratings | None = N
         ratings: listeners' dissimilarities.
 
     Raises:
-        LibraryError: naming the rated instruments that the library does not have.
+        LibraryError: if the library lacks rated instruments, which it names.
     """
     names = np.array([note.instrument for note in library])
     kinds, number = np.unique(names, return_inverse=True)
     pitch = np.array([np.nan if note.pitch is None else note.pitch for note in library])
-    heard = np.isfinite(pitch) & (parts == "train")
-    means = np.array(
-        [pitch[heard & (number == k)].mean() if (heard & (number == k)).any() else np.nan for k in range(len(kinds))]
-    )
+    counted = np.isfinite(pitch) & (parts == "train")
+    sums, counts = (np.bincount(number[counted], x, len(kinds)) for x in (pitch[counted], None))
+    means = np.divide(sums, counts, out=np.full(len(kinds), np.nan), where=counts > 0)
     item, values, weights = np.full(len(library), -1), np.zeros((0, 0)), np.zeros((0, 0))
     if ratings is not None:
         item, values, weights = _rated_items(library, names, ratings)
@@ -234,7 +213,7 @@ def _rated_items(library: Library, names: np.ndarray, ratings: Ratings) -> tuple
 
 
 def _sound_level(ratings: Ratings, stems: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Studies side by side, each on its own scale: pairs of sounds of different studies are unrated."""
+    """All studies, each on its own scale; pairs of sounds of different studies are unrated."""
     scaled = normalised(ratings)
     _, item = match_sounds(scaled, stems)
     sizes = np.cumsum([0, *(len(study.items) for study in scaled.parts)])

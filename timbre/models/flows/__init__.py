@@ -1,4 +1,4 @@
-"""Normalizing flows that enrich the posterior, of five kinds behind one interface."""
+"""Normalizing flows for the posterior: five kinds with one interface."""
 
 from collections.abc import Callable
 from functools import partial
@@ -31,17 +31,17 @@ FLOWS: dict[str, Callable[[int, int, bool], Flow]] = {
 
 
 def make_flow(kind: str, dim: int, layers: int, amortised: bool = False) -> Flow:
-    """A flow of the given kind, near the identity but for planar ones.
+    """A new flow, near the identity except for planar ones.
 
     Args:
         kind: one of `FLOWS`.
         dim: dimensions of z.
-        layers: K, 0 or more; with 0 the flow is the identity.
-        amortised: whether its parameters come with every call.
+        layers: K, 0 or more; 0: the identity.
+        amortised: whether its parameters are passed with every call.
 
     Raises:
-        ConfigError: if there is no such kind, or it cannot have so few dimensions.
+        ConfigError: if there is no such kind, or `dim` is too small for it.
     """
     if kind not in FLOWS:
-        raise ConfigError(f"There is no flow of kind {kind!r}; kinds are {', '.join(FLOWS)}.")
+        raise ConfigError(f"model.flow must be one of {', '.join(FLOWS)}, got {kind!r}.")
     return FLOWS[kind](dim, layers, amortised)

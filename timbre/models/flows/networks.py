@@ -1,4 +1,4 @@
-"""Flows whose parameters small networks make from the point itself: coupling, autoregressive and spline, by zuko."""
+"""Flows whose parameters small networks compute from the point: coupling, autoregressive and spline, by zuko."""
 
 from functools import partial
 from typing import Any
@@ -10,40 +10,40 @@ from timbre.errors import ConfigError
 from timbre.models.flows.flow import Flow
 
 HIDDEN = (64, 64)  # units of each layer's network
-CONTEXT = 32  # numbers per note that amortised networks see beside the point
-STEEPEST = 10.0  # an affine layer stretches or shrinks a dimension at most so much: float32 must find the way back
+CONTEXT = 32  # numbers per note that amortised networks see besides the point
+STEEPEST = 10.0  # largest factor by which an affine layer stretches or shrinks, so that float32 can invert it
 BINS = 8  # of a spline
 BOUND = 8.0  # a spline is the identity beyond; the points of notes lie within 5
 
 
 class NetworkFlow(Flow):
-    """K layers in which each dimension is mapped by a function that others decide through a network.
+    """K layers that map each dimension by a function whose parameters a network computes from other dimensions.
 
-    Layers take the dimensions in turns: coupling masks alternate, autoregressive orders go to and fro. A new flow is
-    near the identity. `forward` is one pass through each network, for every kind: autoregressive layers run as inverse
-    autoregressive flows do (Kingma et al. 2016); their inverse takes `dim` passes.
+    Coupling masks alternate between layers, and autoregressive orders reverse. A new flow is near the identity.
+    `forward` is one pass through each network for every kind: autoregressive layers run like inverse autoregressive
+    flows (Kingma et al. 2016), and their inverse takes `dim` passes.
 
     Args:
         kind: "coupling", affine (RealNVP, Dinh et al. 2017); "autoregressive", affine (Papamakarios et al. 2017); or
             "spline", autoregressive with monotonic rational-quadratic splines (Durkan et al. 2019).
         dim: dimensions of z.
         layers: K.
-        amortised: whether the networks also see a vector of the note, of 32 numbers.
+        amortised: whether the networks also see a vector of 32 numbers for each note.
 
     Raises:
-        ConfigError: if a point of one dimension is to be coupled.
+        ConfigError: for coupling in one dimension.
     """
 
     def __init__(self, kind: str, dim: int, layers: int, amortised: bool = False) -> None:
         if kind == "coupling" and dim == 1 and layers:
-            raise ConfigError("Coupling flows need 2 dimensions or more, and model.dim is 1; take another model.flow.")
+            raise ConfigError("model.dim must be 2 or more for coupling flows, got 1; choose another model.flow.")
         super().__init__(dim, layers, amortised, CONTEXT if layers else 0)
         context = CONTEXT if amortised else 0
         self.stack = _Stack(_layer(kind, dim, context, number % 2 == 1) for number in range(layers))
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See :meth:`Flow.forward`."""
-        with torch.autocast(z.device.type, enabled=False):  # a determinant of half precision is no determinant
+        with torch.autocast(z.device.type, enabled=False):  # half precision is too coarse for a determinant
             return self.stack(z, self.given(parameters))
 
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
@@ -56,7 +56,7 @@ class NetworkFlow(Flow):
 
 
 class _Stack(nn.ModuleList):
-    """The layers in a row."""
+    """The layers, one after another."""
 
     def forward(self, z: Tensor, context: Tensor | None, back: bool = False) -> tuple[Tensor, Tensor]:
         log_abs_det = z.new_zeros(z.shape[:-1])
@@ -87,8 +87,8 @@ def _layer(kind: str, dim: int, context: int, odd: bool) -> nn.Module:
 
 
 def _near_identity(layer: nn.Module) -> nn.Module:
-    """Scale down what decides the functions: all-zero parameters are the identity for every kind."""
-    hyper = getattr(layer, "hyper", None)  # one dimension without a context has none, but plain parameters
+    """Scale down the last layer of the network: with all-zero parameters, every kind is the identity."""
+    hyper = getattr(layer, "hyper", None)  # one dimension without a context has plain parameters instead
     for parameter in (hyper[-1] if isinstance(hyper, nn.Sequential) else layer).parameters():
         parameter.data *= 0.01
     return layer

@@ -15,8 +15,8 @@ def constrained_u(u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest u for which the planar map is invertible, and its product with w.
 
     Rezende and Mohamed (2015, appendix A.1): u_hat = u + (m(w.u) - w.u) w / |w|^2 with m(x) = softplus(x) - 1, so
-    that w.u_hat > -1. The softplus underflows for large negative w.u, hence the floor at -1 + 1e-3; and |w| may be
-    nearly zero, hence the dtype's smallest normal number under the fraction.
+    that w.u_hat > -1. The softplus underflows for large negative w.u, hence the floor at -1 + 1e-3; |w| may be nearly
+    0, hence the lower limit of the denominator.
 
     Args:
         u, w: (..., dim).
@@ -25,18 +25,18 @@ def constrained_u(u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         u_hat (..., dim) and w.u_hat (...), the latter in its analytic form, free of cancellation.
     """
     product = (w * u).sum(-1)
-    wanted = (F.softplus(product) - 1.0).clamp_min(-1.0 + EPSILON)
+    target = (F.softplus(product) - 1.0).clamp_min(-1.0 + EPSILON)
     square = (w * w).sum(-1).clamp_min(torch.finfo(w.dtype).tiny ** 0.5)
-    return u + ((wanted - product) / square).unsqueeze(-1) * w, wanted
+    return u + ((target - product) / square).unsqueeze(-1) * w, target
 
 
 class PlanarFlow(Flow):
-    """K planar maps f(z) = z + u_hat tanh(w.z + b) in a row (Rezende and Mohamed 2015, arXiv 1505.05770).
+    """K planar maps f(z) = z + u_hat tanh(w.z + b), one after another (Rezende and Mohamed 2015, arXiv 1505.05770).
 
     Args:
         dim: dimensions of z.
         layers: K.
-        amortised: whether u, w and b come with every call.
+        amortised: whether u, w and b are passed with every call.
     """
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
@@ -79,7 +79,7 @@ def _solve(target: Tensor, product: Tensor, b: Tensor, halvings: int = 52, polis
     """The a for which a + product * tanh(a + b) = target.
 
     The left side rises strictly (product > -1), and tanh lies in [-1, 1], so the root lies within |product| of the
-    target. Bisection cannot fail on it; Newton's steps, which alone may cycle, then give the last digits.
+    target. Bisection always finds it; Newton's steps, which alone may cycle, then give the last digits.
     """
     low, high = target - product.abs(), target + product.abs()
     for _ in range(halvings):

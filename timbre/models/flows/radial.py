@@ -13,28 +13,28 @@ UNIT = math.log(math.e - 1.0)  # whose softplus is 1
 
 
 def constrained_beta(alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
-    """alpha > 0 and beta > -alpha from any two numbers, as Rezende and Mohamed (2015, appendix A.2) ask for.
+    """alpha > 0 and beta > -alpha from any two numbers, as Rezende and Mohamed (2015, appendix A.2) require.
 
-    alpha_hat = softplus(alpha), beta_hat = softplus(beta) - alpha_hat; both floored where the softplus underflows.
-    Equal numbers make the identity.
+    alpha_hat = softplus(alpha), beta_hat = softplus(beta) - alpha_hat, with lower limits where the softplus underflows.
+    Equal numbers give the identity.
 
     Args:
-        alpha, beta: of any one shape.
+        alpha, beta: of the same shape.
     """
     alpha_hat = F.softplus(alpha).clamp_min(EPSILON)
     return alpha_hat, torch.maximum(F.softplus(beta), EPSILON * alpha_hat) - alpha_hat
 
 
 class RadialFlow(Flow):
-    """K radial maps f(z) = z + beta (z - z0) / (alpha + |z - z0|) in a row (Rezende and Mohamed 2015).
+    """K radial maps f(z) = z + beta (z - z0) / (alpha + |z - z0|), one after another (Rezende and Mohamed 2015).
 
-    Each draws points to its centre z0 or pushes them away, most within alpha of it. log |det| is (dim - 1)
+    Each moves points towards its centre z0 or away from it, mostly within alpha of it. log |det| is (dim - 1)
     log(1 + beta h) + log(1 + alpha beta h^2) with h = 1 / (alpha + |z - z0|).
 
     Args:
         dim: dimensions of z.
         layers: K.
-        amortised: whether z0, alpha and beta come with every call.
+        amortised: whether z0, alpha and beta are passed with every call.
     """
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Named axes: dimensions of the space that mean a descriptor, with a sign and a scale that no training changes."""
+"""Named axes: dimensions of the space that are descriptors, with a fixed sign and scale."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -15,29 +15,29 @@ from timbre.spectral import Spectrogram
 from timbre.spectral.descriptors import DESCRIPTORS, describe
 
 MIDDLE_C = 60.0  # MIDI: axes are centred for this pitch
-STRAIGHT = 2.0  # values up to here are left as they are; larger ones bend towards 1 more
-RESOLVED = 4.0  # bins of the STFT between partials: closer ones are not told apart, nor noise between them
-TOLERANCE = 0.15  # of a value: standard deviation that a note's place on an axis may have
-OUTLIER = 3.0  # tolerances from which on an error counts by its size, not its square
+STRAIGHT = 2.0  # values up to here are unchanged; larger ones approach 1 more
+RESOLVED = 4.0  # bins of the STFT between partials: closer ones, and noise between them, cannot be measured
+TOLERANCE = 0.15  # standard deviation of a note's coordinate around its value
+OUTLIER = 3.0  # tolerances: larger errors count linearly, not squared
 
 
 @dataclass(frozen=True)
 class Axis:
     """One named axis. A note's value is (d - center - pitch_slope (pitch - 60) / 12) / scale, about N(0, 1) over notes.
 
-    d is the descriptor on its natural scale. Values beyond 2 bend softly and stay below 3. The slope is that of notes
-    of one instrument, so that an axis says nothing of where in its range an instrument plays.
+    d is the descriptor on its natural scale. Values beyond 2 are compressed and stay below 3. The slope is that of
+    notes of one instrument, so that a value does not depend on where in its range an instrument plays.
 
     Attributes:
         name: the axis.
         descriptor: a name in :data:`~timbre.spectral.descriptors.notes.DESCRIPTORS`.
         unit: of d.
         center: d of a note with value 0, at middle C or unpitched.
-        scale: how much of d a value of 1 is; its sign is the axis's.
+        scale: change of d for a change of 1 in value; its sign is that of the axis.
         pitch_slope: d per octave.
 
     Raises:
-        ConfigError: there is no such descriptor, or the scale is 0.
+        ConfigError: if there is no such descriptor, or the scale is 0.
     """
 
     name: str
@@ -49,9 +49,12 @@ class Axis:
 
     def __post_init__(self) -> None:
         if self.descriptor not in DESCRIPTORS:
-            raise ConfigError(f"The axis {self.name} is of {self.descriptor!r}; a descriptor that exists is wanted.")
+            raise ConfigError(
+                f"The descriptor of the axis {self.name} must be one of {', '.join(DESCRIPTORS)}, "
+                f"got {self.descriptor!r}."
+            )
         if not self.scale:
-            raise ConfigError(f"The scale of the axis {self.name} is 0; a number above or below 0 is wanted.")
+            raise ConfigError(f"The scale of the axis {self.name} must not be 0.")
 
     def to_dict(self) -> dict[str, Any]:
         """The axis as plain values."""
@@ -59,32 +62,32 @@ class Axis:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Axis":
-        """The axis of :meth:`to_dict`.
+        """The axis from :meth:`to_dict`.
 
         Raises:
-            ConfigError: a value is missing, unknown or of the wrong type.
+            ConfigError: if a value is missing, unknown or of the wrong type.
         """
-        wanted = {field.name: field.type for field in fields(cls)}
-        for name in {*wanted, *values}:
-            if name not in wanted or type(values.get(name)) not in ((str,) if wanted[name] is str else (float, int)):
-                raise ConfigError(f"A named axis has {name} = {values.get(name)!r}; wanted are {', '.join(wanted)}.")
+        types = {field.name: (str,) if field.type is str else (float, int) for field in fields(cls)}
+        for name in {*types, *values}:
+            if type(values.get(name)) not in types.get(name, ()):
+                raise ConfigError(f"A named axis must have {', '.join(types)}, got {name} = {values.get(name)!r}.")
         return cls(**values)
 
     def value(self, natural: Tensor, pitch: Tensor) -> Tensor:
-        """Values (batch,) of notes with the descriptor `natural` (batch,) at `pitch` (batch,), MIDI or NaN."""
+        """Values (batch,) of notes with the natural descriptor (batch,) at a pitch (batch,), MIDI or NaN."""
         octaves = torch.nan_to_num(pitch - MIDDLE_C) / 12.0
         return bend((natural - self.center - self.pitch_slope * octaves) / self.scale)
 
     def at(self, value: float, pitch: float = MIDDLE_C) -> float:
         """The descriptor, in its public unit, of a note with `value` (-2 to 2) at `pitch`."""
         natural = self.center + self.scale * value + self.pitch_slope * (pitch - MIDDLE_C) / 12.0
-        found = DESCRIPTORS[self.descriptor]
-        public = float(found.scale.public(torch.tensor(natural, dtype=torch.float64)))
-        return min(max(public, found.low), found.high)
+        descriptor = DESCRIPTORS[self.descriptor]
+        public = float(descriptor.scale.public(torch.tensor(natural, dtype=torch.float64)))
+        return min(max(public, descriptor.low), descriptor.high)
 
 
-# Medians and half of the range from the 16th to the 84th percentile of 1,789 notes: the shipped library and 1,377 notes
-# of 75 instruments. They are conventions now: another choice would make "brighter by 1" mean something else.
+# Medians, and half of the range from the 16th to the 84th percentile, of 1,789 notes: the shipped library and 1,377
+# notes of 75 instruments. They are conventions: changing them would change the meaning of "brighter by 1".
 _CHOSEN = (
     Axis("brightness", "centroid", "log2 Hz", 10.10, 1.10, 0.402),
     Axis("attack", "attack", "log10 s", -1.440, 0.966, -0.024),
@@ -95,15 +98,15 @@ _CHOSEN = (
     Axis("richness", "spread", "ERB", 5.355, 1.82, -0.008),
 )
 AXES: dict[str, Axis] = {axis.name: axis for axis in _CHOSEN}
-"""Axes by name. Higher is brighter; slower in attack; noisier; less steady; hollower, as a clarinet; longer held; wider
-in spectrum."""
+"""Axes by name. Higher values are brighter; slower in attack; noisier; less steady; hollower, like a clarinet; longer
+sustained; wider in spectrum."""
 
 
 def find_axes(axes: Sequence[str | Axis]) -> tuple[Axis, ...]:
-    """Axes by their names in :data:`AXES`; an :class:`Axis` is itself.
+    """Axes from names in :data:`AXES`, or axes themselves.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: if there is none of that name.
     """
     return tuple(axis if isinstance(axis, Axis) else _named(axis) for axis in axes)
 
@@ -117,7 +120,7 @@ def _named(name: str) -> Axis:
 
 
 def bend(value: Tensor) -> Tensor:
-    """`value` up to 2 either way, beyond it softly bent so as to stay below 3."""
+    """`value` from -2 to 2; larger values are compressed and stay within -3 and 3."""
     size = value.abs()
     return torch.where(size > STRAIGHT, value.sign() * (STRAIGHT + torch.tanh(size - STRAIGHT)), value)
 
@@ -127,63 +130,63 @@ def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes:
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB; a note starts at its onset.
-        spectrogram: the front end that made them.
+        spectrogram: the transform that made them.
         pitch: MIDI (batch,), NaN where unknown or unpitched.
         axes: names or axes.
 
     Returns:
-        (batch, len(axes)), between -3 and 3; NaN where not defined: odd_even without pitch, and both odd_even and
-        noisiness of notes so low that the window (`n_fft`) does not tell their partials apart.
+        (batch, len(axes)), between -3 and 3; NaN where not defined: odd_even without pitch, and odd_even and noisiness
+        of notes so low that the window (`n_fft`) cannot separate their partials.
 
     Raises:
-        ConfigError: there is no such axis.
-        AudioError: a shape is wrong, or a level is not finite.
+        ConfigError: if there is no such axis.
+        AudioError: if a shape is wrong, or a level is not finite.
     """
-    found = find_axes(axes)
-    natural = describe(decibels, spectrogram, pitch, [axis.descriptor for axis in found], natural=True)
+    chosen = find_axes(axes)
+    natural = describe(decibels, spectrogram, pitch, [axis.descriptor for axis in chosen], natural=True)
     pitch = pitch.to(natural)
-    columns = [axis.value(column, pitch) for axis, column in zip(found, natural.unbind(1), strict=True)]
+    columns = [axis.value(column, pitch) for axis, column in zip(chosen, natural.unbind(1), strict=True)]
     lowest = RESOLVED * spectrogram.config.sample_rate / spectrogram.config.n_fft
     crowded = 440.0 * torch.exp2((pitch - 69.0) / 12.0) < lowest
-    for place, axis in enumerate(found):
+    for index, axis in enumerate(chosen):
         if axis.descriptor in ("noisiness", "odd_even"):
-            columns[place] = torch.where(crowded, torch.nan, columns[place])
+            columns[index] = torch.where(crowded, torch.nan, columns[index])
     return torch.stack(columns, 1) if columns else natural
 
 
 class AxesTerm(nn.Module):
     """Makes the first dimensions named axes: dimension k of a point is the note's value on axis k.
 
-    Half of the squared error in tolerances, summed over axes, by its size beyond three tolerances (Huber 1964): the
-    negative log-likelihood, up to a constant, of the values given the point. AR-VAE (Pati and Lerch 2020) asks that a
-    dimension rank a batch as the attribute does, after GLSR (Hadjeres et al. 2017), which asks for its gradient; both
-    leave the scale free, so "brighter by 1" would mean something else after each training. This fixes it.
+    Half the squared error in tolerances, summed over axes, linear beyond three tolerances (Huber 1964): the negative
+    log-likelihood, up to a constant, of the values given the point. AR-VAE (Pati and Lerch 2020) makes a dimension rank
+    a batch as the attribute does, after GLSR (Hadjeres et al. 2017), which constrains its gradient; both leave the
+    scale free, so "brighter by 1" would have another meaning after each training. This term fixes it.
 
     Args:
         axes: names or axes, in the order of the dimensions.
-        tolerance: standard deviation of a note's place on an axis.
+        tolerance: standard deviation of a note's coordinate on an axis.
 
     Raises:
-        ConfigError: there is no such axis, or the tolerance is not above 0.
+        ConfigError: if there is no such axis, or the tolerance is not above 0.
     """
 
     def __init__(self, axes: Sequence[str | Axis], tolerance: float = TOLERANCE) -> None:
         super().__init__()
         if not tolerance > 0.0:
-            raise ConfigError(f"The tolerance of named axes is {tolerance}; it must be above 0.")
+            raise ConfigError(f"The tolerance of named axes must be above 0, got {tolerance}.")
         self.axes, self.tolerance = find_axes(axes), tolerance
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
-        """Nats per note of points z (batch, dim), given ``labels.descriptors`` (batch, axes); NaN counts nothing.
+        """Nats per note of points (batch, dim), given ``labels.descriptors`` (batch, axes); NaN values do not count.
 
         Raises:
-            ConfigError: there are fewer dimensions than axes, or not one label for each axis.
+            ConfigError: if there are fewer dimensions than axes, or not one label for each axis.
         """
         values, count = labels.descriptors, len(self.axes)
         if z.shape[1] < count or values.shape != (len(z), count):
             raise ConfigError(
-                f"{count} named axes meet points {tuple(z.shape)} and values {tuple(values.shape)}; as many dimensions "
-                f"at least, and values ({len(z)}, {count}), are wanted."
+                f"{count} named axes need points of {count} dimensions or more and values ({len(z)}, {count}), "
+                f"got {tuple(z.shape)} and {tuple(values.shape)}."
             )
         known = ~values.isnan()
         target = torch.where(known, values, 0.0).to(z)
@@ -203,11 +206,11 @@ _SENTENCES = {
 
 
 def describe_axes(axes: Sequence[str | Axis]) -> str:
-    """A Markdown table for people: each axis, its dimension from 1, what +1 means, and what -1, 0 and +1 are at C4."""
+    """A Markdown table: each axis, its dimension from 1, what +1 means, and what -1, 0 and +1 are at C4."""
     rows = ["| axis | dimension | +1 at the same pitch is | -1, 0 and +1 at C4 |", "|---|---|---|---|"]
-    for place, axis in enumerate(find_axes(axes), 1):
+    for dimension, axis in enumerate(find_axes(axes), 1):
         points = ", ".join(_shown(axis, value) for value in (-1.0, 0.0, 1.0))
-        rows.append(f"| {axis.name} | {place} | {_sentence(axis)} | {points} |")
+        rows.append(f"| {axis.name} | {dimension} | {_sentence(axis)} | {points} |")
     return "\n".join(rows)
 
 

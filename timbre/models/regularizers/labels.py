@@ -1,4 +1,4 @@
-"""What regularizers know of the notes of a batch."""
+"""Labels of the notes of a batch, which the regularizers read."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,18 @@ class Labels(NamedTuple):
     """Labels of the notes of a batch, all on its device."""
 
     instrument: Tensor
-    """Number of the instrument, (batch,); -1 is unknown."""
+    """Number of the instrument, (batch,); -1: unknown."""
     item: Tensor
-    """Number of the rated item, (batch,); -1 is none."""
+    """Number of the rated item, (batch,); -1: none."""
     pitch: Tensor
-    """MIDI, (batch,); NaN is unknown or unpitched."""
+    """MIDI, (batch,); NaN: unknown or unpitched."""
     residual: Tensor
-    """Pitch minus the mean pitch of the instrument's training notes, semitones, (batch,); NaN where unpitched."""
+    """Pitch minus the mean pitch of the instrument's training notes, semitones, (batch,); NaN: unpitched."""
     velocity: Tensor
-    """0..1, (batch,); NaN is unknown."""
+    """0..1, (batch,); NaN: unknown."""
     duration: Tensor
-    """Seconds until the note was let go, at most those that the model sees, (batch,)."""
+    """Seconds until the release, at most the duration that the model sees, (batch,)."""
     descriptors: Tensor
-    """Values of the named axes, (batch, axes); NaN where not defined."""
-    picture: Tensor | None = None
-    """Auditory pictures, (batch, size), where a term needs them."""
+    """Values of the named axes, (batch, axes); NaN: not defined."""
+    features: Tensor | None = None
+    """Auditory features, (batch, size); None if no term needs them."""

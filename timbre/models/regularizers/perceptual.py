@@ -1,8 +1,8 @@
-"""Regularizers that make distances in the space follow listeners: the paper's four forms, and two better ones.
+"""Regularizers that make distances in the space follow listeners.
 
-Each is a term in nats per note of the points of a batch. The first four are those of Esling, Chemla-Romeu-Santos and
-Bitton (Generative timbre spaces, DAFx 2018); `rank` asks for the order of the rated dissimilarities only, `metric` for
-the distances of a listener model, which knows every pair of notes.
+Each is a term in nats per note of the points of a batch. `prior`, `l2`, `gaussian` and `student` are those of Esling,
+Chemla-Romeu-Santos and Bitton (Generative timbre spaces, DAFx 2018). `rank` follows only the order of the rated
+dissimilarities; `metric` follows the distances of a listener model, which exist for every pair of notes.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,40 +14,46 @@ from torch.nn import functional as F
 from timbre.errors import ConfigError
 from timbre.models.regularizers.labels import Labels
 
-NATS = 3000.0  # of a form of ratings at weight 1, for an error of 1; a note's likelihood is some 100,000
-METRIC_NATS = 60000.0  # likewise; the error comes down to .01, distances within a tenth, and costs no reconstruction
+NATS = 3000.0  # of a form of ratings at weight 1, for an error of 1; a note's likelihood is about 100,000
+METRIC_NATS = 60000.0  # of the metric form; its error falls to .01 (distances within a tenth) at no reconstruction cost
 KEPT = 1024  # recent notes with which those of a batch are compared
-SOFTENING = 0.1  # of a mean distance: below it, logarithms of distances would ask for too much
+SOFTENING = 0.1  # mean distances, added before logarithms, which would be too steep near 0
 TEMPERATURE = 0.1  # of the ranks, in mean distances
-DURATION_WIDTH = 0.5  # octaves, likewise for durations
-PITCH_WIDTH = 3.0  # semitones: how near two notes' pitches are for their spectra to be compared
+PITCH_WIDTH = 3.0  # semitones: how close notes must be in pitch for their spectra to be compared
+DURATION_WIDTH = 0.5  # octaves: how close they must be in duration
 
 
-class Places(nn.Module):
-    """Where each rated item was seen last: batches are small, and hold few rated pairs.
+class ItemPoints(nn.Module):
+    """The recent points of the rated items, since batches are small and contain few rated pairs.
+
+    Args:
+        items: number of items.
+        dim: dimensions of the points.
+        keep: share of an item's point that is kept at an update.
 
     Attributes:
-        points: (items, dim), the mean of the item's recent points, from `fresh` 0 (never seen) on.
+        points: a moving average of each item's points, (items, dim).
+        seen: 1 for items that have a point, 0 for others, (items,).
     """
 
     points: Tensor
-    fresh: Tensor
+    seen: Tensor
 
     def __init__(self, items: int, dim: int, keep: float = 0.5) -> None:
         super().__init__()
         self.keep = keep
         self.register_buffer("points", torch.zeros(items, dim))
-        self.register_buffer("fresh", torch.zeros(items))
+        self.register_buffer("seen", torch.zeros(items))
 
     @torch.no_grad()
     def update(self, z: Tensor, item: Tensor) -> None:
-        """Take in points (batch, dim) of items (batch,), -1 for none."""
+        """Add points (batch, dim) of items (batch,), -1 for none."""
         share = F.one_hot(item.clamp_min(0), len(self.points)).to(z.dtype) * (item >= 0).to(z.dtype).unsqueeze(-1)
         count = share.sum(0)
         means = (share.T @ z.detach()) / count.clamp_min(1.0).unsqueeze(-1)
-        keep = torch.where(self.fresh > 0, self.keep, 0.0).unsqueeze(-1)
+        keep = torch.where(self.seen > 0, self.keep, 0.0).unsqueeze(-1)
         self.points = torch.where((count > 0).unsqueeze(-1), keep * self.points + (1.0 - keep) * means, self.points)
-        self.fresh = torch.maximum(self.fresh, (count > 0).to(self.fresh))
+        self.seen = torch.maximum(self.seen, (count > 0).to(self.seen))
 
 
 def l2(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -57,7 +63,7 @@ def l2(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def gaussian(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """KL between neighbourhoods, Gaussian in both, as of stochastic neighbour embedding (Hinton and Roweis 2002)."""
+    """KL between Gaussian neighbourhoods, as in stochastic neighbour embedding (Hinton and Roweis 2002)."""
     return _divergence(_gaussian(distance, weight), _gaussian(target, weight), weight)
 
 
@@ -68,10 +74,10 @@ def student(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def rank(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Triplets (a, b, c) for which listeners found b nearer to a than c: log(1 + exp((d_ab - d_ac) / temperature)).
+    """Mean of log(1 + exp((d_ab - d_ac) / temperature)) over triplets in which listeners rated b nearer to a than c.
 
-    Each counts by how far the ratings are apart and by both their reliabilities (after Burges et al. 2005, RankNet);
-    0 where all orders hold by a margin.
+    Weights are the difference of the two ratings and their reliabilities (after Burges et al. 2005, RankNet). 0 where
+    all orders hold by a margin.
     """
     gap = target.unsqueeze(1) - target.unsqueeze(2)  # of c over b: (n, b, c)
     counts = gap.clamp_min(0.0) * weight.unsqueeze(1) * weight.unsqueeze(2)
@@ -86,21 +92,21 @@ FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "student": student,
     "rank": rank,
 }
-"""(distances (n, items), targets (n, items), weights (n, items)) to one number; a weight of 0 is no rating."""
+"""Functions of distances, targets and weights, each (n, items), to one number; weight 0: unrated."""
 
 
 class RatingsTerm(nn.Module):
-    """Rated items at distances that follow their dissimilarities, by one of :data:`FORMS`.
+    """Makes distances of rated items follow their dissimilarities, by one of :data:`FORMS`.
 
-    Notes of a batch are compared with the places at which the items were seen last. Class level and sound level differ
-    only in whether an item is an instrument, with many notes, or a sound, with one.
+    Notes of a batch are compared with the recent points of the items. An item is an instrument, with many notes, or a
+    sound, with one.
 
     Args:
         form: name of the form.
-        dissimilarity: (items, items), NaN where unrated.
+        dissimilarity: (items, items), NaN if unrated.
         weight: reliability of each rating, (items, items).
         dim: dimensions of the points.
-        dims: how many of them count, from the first; 0 is all.
+        dims: number of dimensions that count, from the first; 0: all.
     """
 
     target: Tensor
@@ -112,58 +118,58 @@ class RatingsTerm(nn.Module):
         rated = ~(dissimilarity.isnan() | torch.eye(len(dissimilarity), dtype=torch.bool))
         self.register_buffer("target", dissimilarity.nan_to_num(0.0).float(), persistent=False)
         self.register_buffer("weight", torch.where(rated, weight, 0.0).float(), persistent=False)
-        self.places = Places(len(dissimilarity), self.dims)
+        self.recent = ItemPoints(len(dissimilarity), self.dims)
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
-        """Nats per note for points (batch, dim); 0 where no two rated items are known yet. Nothing waits for a GPU."""
+        """Nats per note for points (batch, dim); 0 until two rated items have been seen. Does not wait for a GPU."""
         z = z[:, : self.dims]
         known, item = labels.item >= 0, labels.item.clamp_min(0)
-        self.places.update(z, labels.item)
-        weight = self.weight[item] * self.places.fresh * known.unsqueeze(-1)
-        value = self.form(distances(z, self.places.points), self.target[item], weight)
+        self.recent.update(z, labels.item)
+        weight = self.weight[item] * self.recent.seen * known.unsqueeze(-1)
+        value = self.form(distances(z, self.recent.points), self.target[item], weight)
         return NATS * value * known.float().mean()
 
 
 class PriorTerm(nn.Module):
-    """The paper's first form: the prior of a rated item is a Gaussian around its place T_i in the listeners' space.
+    """The paper's first form: the prior of a rated item is a Gaussian around its point T_i in the listeners' space.
 
     log N(z; 0, 1) - log N(z; T_i, 1) = |z - T_i|^2 / 2 - |z|^2 / 2, which turns the bound's N(0, 1) into N(T_i, 1).
 
     Args:
-        places: T from multidimensional scaling of the ratings, (items, dims); brought to unit variance.
+        points: T from multidimensional scaling of the ratings, (items, dims); scaled to unit variance.
     """
 
-    places: Tensor
+    points: Tensor
 
-    def __init__(self, places: Tensor) -> None:
+    def __init__(self, points: Tensor) -> None:
         super().__init__()
-        centred = places - places.mean(0)
-        self.register_buffer("places", (centred / centred.square().mean().sqrt()).float(), persistent=False)
+        centred = points - points.mean(0)
+        self.register_buffer("points", (centred / centred.square().mean().sqrt()).float(), persistent=False)
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
         """Nats per note for points (batch, dim)."""
         known = (labels.item >= 0).float()
-        z, target = z[:, : self.places.shape[1]], self.places[labels.item.clamp_min(0)]
+        z, target = z[:, : self.points.shape[1]], self.points[labels.item.clamp_min(0)]
         return (known * 0.5 * ((z - target).square() - z.square()).sum(1)).mean()
 
 
 class MetricTerm(nn.Module):
-    """Distances in the space follow those of a listener model between the sounds themselves, for every pair of notes.
+    """Makes distances in the space follow those of a listener model between the sounds themselves.
 
-    The notes of a batch are compared with the latest ones of earlier batches, near in pitch, since the model hears
-    spectra: pairs count by exp(-(pitch difference)^2 / 2 (3 semitones)^2), and a half where neither has a pitch. They
-    count by exp(-(octaves between their durations)^2 / 2 (1/2)^2) too, as else lengths would make the distances. The
-    term is the weighted variance of log(d / D), d in the space and D of the model: near pairs count as much as far
-    ones (after Sammon 1969), and the unit of the space is left free, to which reconstruction owes a good deal.
+    The notes of a batch are compared with the latest ones of earlier batches. Since the model compares spectra, a pair
+    has the weight exp(-(pitch difference)^2 / 2 (3 semitones)^2), or a half if neither note has a pitch, times
+    exp(-(octaves between the durations)^2 / 2 (1/2)^2), so that durations do not dominate. The term is the weighted
+    variance of log(d / D), with distances d in the space and D of the model: near pairs count as much as far ones
+    (after Sammon 1969), and the unit of the space stays free, which reconstruction needs.
 
     Args:
         dim: dimensions of the points.
-        size: of a picture of the listener model.
-        dims: how many dimensions count, from the first; 0 is all.
+        size: number of auditory features.
+        dims: number of dimensions that count, from the first; 0: all.
     """
 
     points: Tensor
-    pictures: Tensor
+    features: Tensor
     pitches: Tensor
     durations: Tensor
     filled: Tensor
@@ -172,21 +178,21 @@ class MetricTerm(nn.Module):
         super().__init__()
         self.dims = dims or dim
         self.register_buffer("points", torch.zeros(KEPT, self.dims))
-        self.register_buffer("pictures", torch.zeros(KEPT, size))
+        self.register_buffer("features", torch.zeros(KEPT, size))
         self.register_buffer("pitches", torch.full((KEPT,), torch.nan))
         self.register_buffer("durations", torch.ones(KEPT))
         self.register_buffer("filled", torch.zeros(KEPT))
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
-        """Nats per note for points (batch, dim) and `labels.picture` (batch, size)."""
-        if labels.picture is None:
-            raise ConfigError("The metric form needs the pictures of a listener model in its labels.")
+        """Nats per note for points (batch, dim) and `labels.features` (batch, size)."""
+        if labels.features is None:
+            raise ConfigError("The metric form needs auditory features in its labels.")
         z = z[:, : self.dims]
-        target = torch.cdist(labels.picture, self.pictures)
+        target = torch.cdist(labels.features, self.features)
         weight = self._nearness(labels) * self.filled * (target > 1e-4)
         error = _logarithm(distances(z, self.points), weight) - _logarithm(target, weight)
         value = _mean((error - _mean(error, weight)).square(), weight)
-        self._keep(z.detach(), labels.picture, labels)
+        self._keep(z.detach(), labels.features, labels)
         return METRIC_NATS * value
 
     def _nearness(self, labels: Labels) -> Tensor:
@@ -197,17 +203,17 @@ class MetricTerm(nn.Module):
         return in_pitch * torch.exp(-0.5 * (octaves / DURATION_WIDTH).square())
 
     @torch.no_grad()
-    def _keep(self, z: Tensor, picture: Tensor, labels: Labels) -> None:
-        """The latest notes first, the oldest drop out."""
+    def _keep(self, z: Tensor, features: Tensor, labels: Labels) -> None:
+        """Put the notes of a batch first; the oldest ones drop out."""
         duration, filled = labels.duration.clamp_min(0.01), torch.ones_like(labels.pitch)
-        latest = {"points": z, "pictures": picture, "pitches": labels.pitch, "durations": duration}
+        latest = {"points": z, "features": features, "pitches": labels.pitch, "durations": duration}
         for name, new in {**latest, "filled": filled}.items():
             old = getattr(self, name)
             setattr(self, name, torch.cat([new.to(old), old])[:KEPT])
 
 
 class SumOfTerms(nn.Module):
-    """Several terms at once, nats per note."""
+    """The sum of several terms, nats per note."""
 
     def __init__(self, terms: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -219,12 +225,12 @@ class SumOfTerms(nn.Module):
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distances (n, m) of points (n, dim) and (m, dim), with a gradient where they are 0 too."""
+    """Euclidean distances (n, m) of points (n, dim) and (m, dim); their gradient exists at 0 too."""
     return ((a.unsqueeze(1) - b).square().sum(-1) + 1e-6).sqrt()
 
 
 def _logarithm(distance: Tensor, weight: Tensor) -> Tensor:
-    """log of distances, softened where they are small beside their mean."""
+    """log of distances, softened where they are small compared with their mean."""
     return torch.log(distance + SOFTENING * _mean(distance.detach(), weight).clamp_min(1e-6))
 
 
@@ -242,9 +248,9 @@ def _gaussian(distance: Tensor, weight: Tensor) -> Tensor:
     return -_scaled(distance, weight).square()
 
 
-def _divergence(own: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
-    """Mean over the rows of KL(softmax own || softmax wanted) among the rated, each row by its mean reliability."""
+def _divergence(own: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the rows of KL(softmax own || softmax target) among the rated, weighted by mean reliability."""
     none = weight == 0
-    log_own, log_wanted = (x.masked_fill(none, -1e4).log_softmax(1) for x in (own, wanted))
-    row = (log_own.exp() * (log_own - log_wanted)).sum(1)
+    log_own, log_target = (x.masked_fill(none, -1e4).log_softmax(1) for x in (own, target))
+    row = (log_own.exp() * (log_own - log_target)).sum(1)
     return _mean(row, weight.sum(1) / (~none).sum(1).clamp_min(1))
