@@ -231,7 +231,7 @@ def test_bad_folders_are_one_sentence(tmp_path: Path) -> None:
     table(tmp_path / "empty", "file\nmissing.wav\n")
     for name, message in {
         "missing": "There is no folder",
-        "a/silent.wav": "is a file; the folder of a library of notes is wanted",
+        "a/silent.wav": "is not a folder; give the folder of a library of notes",
         "texts": "contains no sound files; choose a folder with WAV, FLAC, OGG, MP3 or AIFF files",
         "a": r"None of the 1 sounds in .* can be used: silent.wav: silent\.",
         "empty": "None of the 1 sounds in .* can be used: missing.wav: metadata.csv, row 2 names a file that does not",

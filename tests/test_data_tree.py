@@ -81,7 +81,7 @@ class TestFolders:
         assert tree.find("e1/../z/c4.wav") == "z/C4.wav"
         assert tree.find("e1/../../elsewhere/x.wav") is None
         assert tree.find("dangling.wav") is None
-        assert tree.missing("DANGLING.wav".lower()) == "is a pipe, a socket, a device or a link to nothing"
+        assert tree.missing("DANGLING.wav".lower()) == "is a pipe, a socket, a device or a broken link"
 
     def test_links_that_multiply(self, tmp_path: Path) -> None:
         for number in range(40):
