@@ -139,7 +139,7 @@ def test_a_folder_may_hold_several_files_and_other_sounds(tmp_path: Path) -> Non
     found = reading(tmp_path)
     assert {entry.file for entry in found.notes} == {tmp_path / "b.sf2"}
     assert {entry.file: entry.reason for entry in found.dropped if "," not in entry.file} == {
-        "a.sf3": "is no SoundFont; an .sf2 or .sf3 file (RIFF with sfbk) is wanted",
+        "a.sf3": "must be a SoundFont: an .sf2 or .sf3 file (RIFF with sfbk)",
         "c.sf2": "the same file as b.sf2",
     }
     note(tmp_path / "flute" / "A4.wav", 69)
@@ -149,7 +149,7 @@ def test_a_folder_may_hold_several_files_and_other_sounds(tmp_path: Path) -> Non
     assert choose(open_tree(tmp_path / "b.sf2")).name == "soundfont"
     with pytest.raises(LibraryError, match=r"must contain an \.sf2 or \.sf3 file"):
         choose(tree, "soundfont").read(open_tree(tmp_path / "flute"), Options())
-    with pytest.raises(LibraryError, match=r"a.sf3 is no SoundFont"):
+    with pytest.raises(LibraryError, match=r"a.sf3 must be a SoundFont"):
         reading(tmp_path / "a.sf3")
 
 

@@ -1,6 +1,6 @@
-"""The chunks of a SoundFont file (RIFF), checked and bounded, before anything is made of them.
+"""The chunks of a SoundFont file (RIFF), with checked sizes.
 
-Layout after the SoundFont Technical Specification 2.04 (E-mu Systems, 2006); sf3 files have the same one.
+The layout is that of the SoundFont Technical Specification 2.04 (E-mu Systems, 2006), also in sf3 files.
 """
 
 import os
@@ -21,37 +21,36 @@ TABLES = {
     "inst": np.dtype("S20, <u2"),  # name, first bag
     "ibag": np.dtype("<u2, <u2"),
     "igen": np.dtype("<u2, <u2"),
-    "shdr": np.dtype("S20, <u4, <u4, <u4, <u4, <u4, u1, i1, <u2, <u2"),  # see timbre.data.soundfonts.soundfont.Sample
+    "shdr": np.dtype("S20, <u4, <u4, <u4, <u4, <u4, u1, i1, <u2, <u2"),  # as in soundfont.Sample
 }
-"""The tables of the presets, instruments and samples, and their records."""
+"""Record types of the tables of presets, instruments and samples."""
 _TEXTS = ("INAM", "ICOP", "ICMT")
 _KNOWN = {"LIST", "pmod", "imod", "sm24", "smpl", *TABLES, *_TEXTS}
 _KNOWN |= {"ifil", "isng", "irom", "iver", "ICRD", "IENG", "IPRD", "ISFT"}
-_MOST_CHUNKS = 1000  # there are 24 in a usual file
-_MOST_RECORDS = 1 << 16  # records are numbered with 16 bits
+_MOST_CHUNKS = 1000  # usually 24
+_MOST_RECORDS = 1 << 16  # indices have 16 bits
 _LONGEST_TEXT = 1 << 16  # bytes; a longer one is cut
 
-
 Generators = dict[int, int]
-"""Amounts of a zone's generators, by their numbers."""
+"""Amounts of a zone's generators, by their codes."""
 
 
 class Chunks(NamedTuple):
-    """What a SoundFont file holds."""
+    """Contents of a SoundFont file."""
 
     texts: dict[str, str]
-    """INAM (name), ICOP (copyright) and ICMT (comment), as far as they are there."""
+    """INAM (name), ICOP (copyright) and ICMT (comment), if present."""
     tables: dict[str, list[tuple[Any, ...]]]
-    """Records of each table, the last (terminal) one included."""
+    """Records of each table, including the last (terminal) one."""
     sound: tuple[int, int]
-    """First byte and size of the samples; (0, 0) where there are none."""
+    """First byte and size of the samples; (0, 0) if there are none."""
 
 
 def read_chunks(path: Path) -> Chunks:
-    """Read everything but the samples of a SoundFont.
+    """Read all of a SoundFont except its samples.
 
     Raises:
-        LibraryError: if it cannot be read, is no SoundFont, breaks off, or lacks a table.
+        LibraryError: if it cannot be read, is not a SoundFont, is truncated, or lacks a table.
     """
     try:
         with path.open("rb") as file:
@@ -63,43 +62,41 @@ def read_chunks(path: Path) -> Chunks:
 def _read(file: BinaryIO, path: Path) -> Chunks:
     head = file.read(12)
     if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise LibraryError(f"{path} is no SoundFont; an .sf2 or .sf3 file (RIFF with sfbk) is wanted.")
-    places = {name: (start, size) for name, start, size in _walk(file, path)}
-    if missing := [name for name in TABLES if name not in places]:
+        raise LibraryError(f"{path} must be a SoundFont: an .sf2 or .sf3 file (RIFF with sfbk).")
+    chunks = {name: (start, size) for name, start, size in _walk(file, path)}
+    if missing := [name for name in TABLES if name not in chunks]:
         raise LibraryError(f"{path} is a damaged SoundFont: it has no table {missing[0]}.")
-    texts = {name: _text(file, *places[name]) for name in _TEXTS if name in places}
-    tables = {name: _table(file, path, name, *places[name]) for name in TABLES}
-    return Chunks({name: text for name, text in texts.items() if text}, tables, places.get("smpl", (0, 0)))
+    texts = {name: _text(file, *chunks[name]) for name in _TEXTS if name in chunks}
+    tables = {name: _table(file, path, name, *chunks[name]) for name in TABLES}
+    return Chunks({name: text for name, text in texts.items() if text}, tables, chunks.get("smpl", (0, 0)))
 
 
 def _walk(file: BinaryIO, path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, first byte and size of every chunk; lists are entered."""
-    place, end = 12, os.fstat(file.fileno()).st_size
+    """Name, first byte and size of every chunk, including those inside lists."""
+    position, end = 12, os.fstat(file.fileno()).st_size
     for _ in range(_MOST_CHUNKS):
-        file.seek(place)
+        file.seek(position)
         head = file.read(8)
         if len(head) < 8:
             return
         name, size = head[:4].decode("latin-1"), int.from_bytes(head[4:], "little")
         if name == "LIST":
-            place += 12
+            position += 12
             continue
-        place += 8
-        if place + size > end:
-            raise LibraryError(
-                f"{path} breaks off: its chunk {name!r} should hold {size} bytes, {end - place} are there."
-            )
-        yield name, place, size
-        if name == "shdr":  # the last by the rules; behind it there may be anything
+        position += 8
+        if position + size > end:
+            raise LibraryError(f"{path} is truncated: its chunk {name!r} must have {size} bytes, got {end - position}.")
+        yield name, position, size
+        if name == "shdr":  # the last in the specification; anything may follow
             return
-        place += size
-        place += size % 2 and _padding(file, place)
+        position += size
+        position += size % 2 and _padding(file, position)
     raise LibraryError(f"{path} is a damaged SoundFont: it has more than {_MOST_CHUNKS} chunks.")
 
 
-def _padding(file: BinaryIO, place: int) -> int:
-    """Bytes between an odd chunk and the next: 1 by the rules, but programs that write sf3 files leave it out."""
-    file.seek(place)
+def _padding(file: BinaryIO, position: int) -> int:
+    """Bytes between an odd chunk and the next: 1 in the specification, but 0 from programs that write sf3 files."""
+    file.seek(position)
     ahead = file.read(5).decode("latin-1")
     return 0 if ahead[:4] in _KNOWN and ahead[1:] not in _KNOWN else 1
 
@@ -118,7 +115,7 @@ def _text(file: BinaryIO, start: int, size: int) -> str:
 
 
 def clean_text(content: bytes) -> str:
-    """Text up to the first zero byte, in UTF-8 or else as Windows writes it, its white space and control bytes gone."""
+    """Text up to the first zero byte, in UTF-8 or else Windows-1252, with single spaces and no control bytes."""
     content = content.partition(b"\0")[0]
     try:
         text = content.decode()
@@ -130,40 +127,40 @@ def clean_text(content: bytes) -> str:
 def read_zones(
     first_bags: list[int], bags: list[tuple[Any, ...]], generators: list[tuple[Any, ...]], target: int, targets: int
 ) -> list[list[Generators]]:
-    """The zones of each preset or instrument that lead to something, with what its global zone says filled in.
+    """The zones of each preset or instrument that have a target, merged with its global zone.
 
     Args:
-        first_bags: number of each one's first zone; the last entry ends the list.
-        bags: number of each zone's first generator.
-        generators: numbers and amounts.
-        target: the generator that names the instrument or sample; the ones behind it do not count.
-        targets: how many of those there are.
+        first_bags: index of the first zone of each; the last entry ends the list.
+        bags: index of the first generator of each zone.
+        generators: codes and amounts.
+        target: code of the generator that names the instrument or sample; those after it are ignored.
+        targets: number of instruments or samples.
 
     Raises:
-        LibraryError: if the tables contradict each other; the sentence goes on after the file's name.
+        LibraryError: if the tables contradict each other; the message continues a sentence about the file.
     """
     starts = [bag[0] for bag in bags]
     _check_order(first_bags, len(starts))
     _check_order(starts, len(generators) + 1)
-    found: list[list[Generators]] = []
+    result: list[list[Generators]] = []
     for first, last in pairwise(first_bags):
-        everywhere: Generators = {}
+        common: Generators = {}
         zones: list[Generators] = []
         for number in range(first, last):
             zone = _generators(generators[starts[number] : starts[number + 1]], target)
             if target in zone:
-                zones.append(everywhere | zone)
+                zones.append(common | zone)
             elif number == first:
-                everywhere = zone
+                common = zone
         if any(zone[target] >= targets for zone in zones):
             raise LibraryError("it refers to an instrument or a sample that is not there.")
-        found.append(zones)
-    return found
+        result.append(zones)
+    return result
 
 
 def _check_order(numbers: list[int], count: int) -> None:
     if any(first > second for first, second in pairwise(numbers)) or numbers[-1] >= count:
-        raise LibraryError("its tables do not fit together.")
+        raise LibraryError("its tables contradict each other.")
 
 
 def _generators(records: list[tuple[Any, ...]], target: int) -> Generators:

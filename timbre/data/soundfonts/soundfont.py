@@ -1,4 +1,4 @@
-"""SoundFonts (sf2 and sf3): which recording sounds at which key of which preset, and the recordings themselves."""
+"""SoundFonts (sf2 and sf3): their presets and their recordings."""
 
 import os
 import re
@@ -15,10 +15,10 @@ from timbre.audio.files import decode
 from timbre.data.soundfonts._riff import Chunks, Generators, clean_text, read_chunks, read_zones
 from timbre.errors import AudioError, LibraryError
 
-# Generators, by their numbers in the SoundFont Technical Specification 2.04, section 8.1.
+# Codes of generators in the SoundFont Technical Specification 2.04, section 8.1.
 _INSTRUMENT, _KEYS, _VELOCITIES, _COARSE, _FINE, _SAMPLE, _ROOT = 41, 43, 44, 51, 52, 53, 58
-_RIGHT, _LEFT, _COMPRESSED, _ROM = 2, 4, 0x10, 0x8000  # bits of a sample's kind
-_MOST_ZONES = 1 << 18  # FluidR3 has 17,000; a damaged file may ask for 2**32
+_RIGHT, _LEFT, _COMPRESSED, _ROM = 2, 4, 0x10, 0x8000  # bits of `Sample.kind`
+_MOST_ZONES = 1 << 18  # FluidR3 has 17,000; a damaged file may have up to 2**32
 _RATES = range(400, 400_000)  # Hz
 
 
@@ -29,37 +29,37 @@ class Range(NamedTuple):
     high: int
 
     def common(self, other: "Range") -> "Range":
-        """What lies in both; `low` is above `high` where nothing does."""
+        """The intersection; `low` is above `high` if it is empty."""
         return Range(max(self.low, other.low), min(self.high, other.high))
 
 
 class SoundFontZone(NamedTuple):
-    """A recording on a part of a preset's keyboard."""
+    """A recording, and the keys and velocities of a preset at which it sounds."""
 
     sample: int
-    """Number of the recording."""
+    """Index of the recording."""
     keys: Range
     velocities: Range
     pitch: float
-    """Key (MIDI, with cents) at which the recording sounds as it was made, neither higher nor lower."""
+    """Key (MIDI, with cents) at which the recording is not transposed."""
     instrument: str
-    """Name of the SoundFont's own building block that the preset takes it from; for drums, often the drum."""
+    """Name of the SoundFont's instrument that the preset uses; in drum kits, often the drum."""
 
 
 @dataclass(frozen=True)
 class SoundFontPreset:
-    """An instrument as players choose it."""
+    """A preset: what players select."""
 
     bank: int
-    """MIDI bank; 128 holds the drum kits."""
+    """MIDI bank; 128 contains the drum kits."""
     program: int
     """MIDI program, 0 to 127."""
     name: str
     zones: tuple[SoundFontZone, ...]
-    """In the file's order; preset and instrument zones are already joined."""
+    """In the order of the file; zones of presets and instruments are joined."""
 
     def sounding(self, key: int, velocity: int) -> list[SoundFontZone]:
-        """The zones that a note starts."""
+        """The zones that sound at a key and velocity."""
         return [
             zone
             for zone in self.zones
@@ -72,30 +72,30 @@ class Sample(NamedTuple):
 
     name: str
     start: int
-    """First frame of 16 bits, or first byte where it is compressed, from the beginning of all samples."""
+    """First 16-bit frame, or first byte if it is compressed, from the beginning of all samples."""
     end: int
-    """The one after the last."""
+    """One after the last."""
     loop_start: int
     loop_end: int
     rate: int
     """Hz."""
     key: int
-    """MIDI key at which it was recorded; a zone may say otherwise. 255 is unpitched."""
+    """MIDI key at which it was recorded, unless a zone overrides it; 255 is unpitched."""
     correction: int
-    """Cents by which it has to be raised to be in tune."""
+    """Cents to add for it to be in tune."""
     link: int
-    """Number of the other side of a stereo recording."""
+    """Index of the other channel of a stereo recording."""
     kind: int
-    """1 mono, 2 right, 4 left, 8 linked; plus 16 where it is an OGG stream and 32768 where it is not in the file."""
+    """1 mono, 2 right, 4 left, 8 linked; plus 16 for an OGG stream, and 32768 if it is not in the file."""
 
 
 @dataclass(frozen=True)
 class SoundFont:
-    """What a SoundFont says of itself, without the sound."""
+    """The contents of a SoundFont, without the sound."""
 
     file: Path
     name: str
-    """INAM; the file's name where there is none."""
+    """INAM; default: the file's name."""
     copyright: str
     """ICOP."""
     comment: str
@@ -105,13 +105,12 @@ class SoundFont:
     samples: tuple[Sample, ...]
     sound: tuple[int, int]
     """First byte and size of the samples in the file."""
-
-    other_sides: dict[int, int]
-    """Of each recording that is one side of a stereo one, the number of the other."""
+    other_channels: dict[int, int]
+    """For each channel of a stereo recording, the index of the other."""
 
     def pair(self, number: int) -> tuple[int, ...]:
-        """The numbers of both sides of a stereo recording, the left first; of a mono one, its own."""
-        other = self.other_sides.get(number)
+        """The indices of both channels of a stereo recording, left first; the index itself for a mono one."""
+        other = self.other_channels.get(number)
         if other is None:
             return (number,)
         return (number, other) if self.samples[number].kind & _LEFT else (other, number)
@@ -121,7 +120,7 @@ def read_soundfont(path: str | os.PathLike[str]) -> SoundFont:
     """Presets and sample headers of an sf2 or sf3 file; of the sound itself nothing is read.
 
     Raises:
-        LibraryError: if it cannot be read, is no SoundFont, breaks off or contradicts itself.
+        LibraryError: if it cannot be read, is not a SoundFont, is truncated or contradicts itself.
     """
     path = Path(path).expanduser()
     try:
@@ -133,7 +132,7 @@ def read_soundfont(path: str | os.PathLike[str]) -> SoundFont:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, changed: int, size: int) -> SoundFont:
-    """Kept, because every recording is asked for by itself; a file that was replaced is read again."""
+    """Cached, since recordings are read one by one; a file that was replaced is read again."""
     chunks = read_chunks(path)
     samples = tuple(Sample(clean_text(record[0]), *record[1:]) for record in chunks.tables["shdr"][:-1])
     try:
@@ -145,7 +144,7 @@ def _parsed(path: Path, changed: int, size: int) -> SoundFont:
 
 
 def _pairs(samples: tuple[Sample, ...]) -> dict[int, int]:
-    """The other side of every stereo recording: by the links, or by names where these were lost, as in FluidR3."""
+    """The other channel of every stereo recording: by the links, or by names if those are missing, as in FluidR3."""
     lefts = [number for number, sample in enumerate(samples) if sample.kind & _LEFT]
     rights = {_stem(sample): number for number, sample in enumerate(samples) if sample.kind & _RIGHT}
     others: dict[int, int] = {}
@@ -160,25 +159,25 @@ def _pairs(samples: tuple[Sample, ...]) -> dict[int, int]:
 
 
 def _stem(sample: Sample) -> tuple[str, int]:
-    """What the names of both sides share, "Piano A0" of "Piano A0(L)" and "Piano A0(R)", and the rate."""
+    """What both channels have in common: "Piano A0" of "Piano A0(L)" and "Piano A0(R)", and the rate."""
     return re.sub(r"[\s_(-]*[LR]\)?$", "", sample.name), sample.rate
 
 
 def read_sample(path: str | os.PathLike[str], number: int) -> Audio:
-    """A recording as it is in the file, both sides of a stereo one together; 24-bit ones are read with 16.
+    """A recording, unprocessed, with both channels if it is stereo; only 16 of 24 bits are read.
 
     Raises:
-        AudioError: if the file cannot be understood or has no such recording, or it is no sound or not in the file.
+        AudioError: if the file cannot be read, or the recording is missing or damaged.
     """
     try:
         font = read_soundfont(path)
     except LibraryError as error:
         raise AudioError(str(error)) from error
     if not 0 <= number < len(font.samples):
-        raise AudioError(f"{font.file} has no sample {number}; it has {len(font.samples)}, counted from 0.")
-    sides = [_recording(font, side) for side in font.pair(number)]
-    length = min(side.samples.shape[1] for side in sides)
-    return Audio(np.concatenate([side.samples[:1, :length] for side in sides]), sides[0].sample_rate)
+        raise AudioError(f"The sample of {font.file} must be from 0 to {len(font.samples) - 1}, got {number}.")
+    channels = [_recording(font, channel) for channel in font.pair(number)]
+    length = min(channel.samples.shape[1] for channel in channels)
+    return Audio(np.concatenate([channel.samples[:1, :length] for channel in channels]), channels[0].sample_rate)
 
 
 def _recording(font: SoundFont, number: int) -> Audio:
@@ -219,16 +218,16 @@ def _presets(chunks: Chunks, samples: tuple[Sample, ...]) -> Iterator[SoundFontP
             for outer in zones
             for inner in instruments[outer[_INSTRUMENT]]
         ]
-        heard = tuple(zone for zone in joined if zone.keys.low <= zone.keys.high)
-        heard = tuple(zone for zone in heard if zone.velocities.low <= zone.velocities.high)
-        yield SoundFontPreset(record[2], record[1], clean_text(record[0]), heard)
+        audible = (zone for zone in joined if zone.keys.low <= zone.keys.high)
+        audible = (zone for zone in audible if zone.velocities.low <= zone.velocities.high)
+        yield SoundFontPreset(record[2], record[1], clean_text(record[0]), tuple(audible))
 
 
 def _join(outer: Generators, inner: Generators, sample: Sample, instrument: str) -> SoundFontZone:
-    """The zone of an instrument as it sounds inside a zone of a preset: ranges intersect, tunings add up."""
+    """The zone of an instrument inside a zone of a preset: ranges intersect, tunings add up."""
     coarse, fine = (_signed(outer.get(number, 0)) + _signed(inner.get(number, 0)) for number in (_COARSE, _FINE))
     root = inner.get(_ROOT, sample.key)
-    root = root if root <= 127 else sample.key if sample.key <= 127 else 60  # what the specification takes then
+    root = root if root <= 127 else sample.key if sample.key <= 127 else 60  # as in the specification
     return SoundFontZone(
         inner[_SAMPLE],
         _range(outer, _KEYS).common(_range(inner, _KEYS)),
