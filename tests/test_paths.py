@@ -100,7 +100,7 @@ class TestShapes:
         np.testing.assert_allclose(steps, steps.mean(), rtol=2e-3)
 
     def test_three_points_of_a_line_have_no_circle(self) -> None:
-        with pytest.raises(ConfigError, match="lie on a line"):
+        with pytest.raises(ConfigError, match="not on a line"):
             circle_through(np.zeros(3), np.ones(3), 2 * np.ones(3))
 
     @given(before=st.floats(0, 2), after=st.floats(0, 2))

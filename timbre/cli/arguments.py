@@ -3,7 +3,7 @@
 Types for all commands: `SpaceName`, `Point` and `Points` (an option that may be repeated), `Pitch`, `Velocity`,
 `Duration`, `Hold`, `Seed`, `Inverter`, `Refine`, `NotePitch` (of given sound files), `SoundFiles`, `PathFile`,
 `PathDuration`, `Loop`, `OutputFile` (a sound) and `JsonFile`. A command may give one another help text:
-`Annotated[Point | None, Parameter(help="Start of the morph.")]`.
+`Annotated[Point | None, Parameter(name="--from", help=f"Start of the morph: {POINT}.")]`.
 """
 
 import difflib
@@ -31,55 +31,58 @@ def _check_output(_kind: object, file: Path | None) -> None:
 
 
 SpaceName = Annotated[str, Parameter(help="Folder of a space, or its name; `timbre inspect` lists the names.")]
-Point = Annotated[
-    str,
-    Parameter(
-        allow_leading_hyphen=True,
-        help="A point: coordinates (0.3,-1.2,...), a library note (`timbre inspect SPACE --names` lists them), an "
-        'instrument (the mean of its notes), a sound file, or a sum of these ("flute - oboe + clarinet").',
-    ),
-]
-Points = Annotated[list[str], Parameter(allow_leading_hyphen=True, consume_multiple=False)]
-Pitch = Annotated[str, Parameter(help='Note name (A4, Bb3), MIDI number (69.5), or "unknown".')]
+POINT = (
+    "coordinates (0.3,-1.2,...), a library note (`timbre inspect SPACE --names` lists them), an instrument (the mean "
+    'of its notes), a sound file, or a sum of these ("flute - oboe + clarinet")'
+)
+Point = Annotated[str, Parameter(allow_leading_hyphen=True, metavar="POINT", help=f"Point: {POINT}.")]
+Points = Annotated[list[str], Parameter(allow_leading_hyphen=True, consume_multiple=False, metavar="POINT")]
+Pitch = Annotated[str, Parameter(metavar="PITCH", help='Note name (A4, Bb3), MIDI number (69.5), or "unknown".')]
 NotePitch = Annotated[
     str,
     Parameter(
-        help='Pitch of the notes: a note name (A4), a MIDI number (69.5) or "unknown"; default: from the file name.'
+        metavar="PITCH",
+        help='Pitch of the notes: a note name (A4), a MIDI number (69.5) or "unknown"; default: from the file name.',
     ),
 ]
 Velocity = Annotated[float, Parameter(validator=Range(0, 1), help="How hard the note is played, 0 to 1.")]
-Duration = Annotated[float, Parameter(help="Length of the sound in seconds.")]
+Duration = Annotated[float, Parameter(metavar="SECONDS", help="Length of the sound.")]
 Hold = Annotated[
     float,
-    Parameter(help="Freeze each note SECONDS after its attack and sustain it until it is released.", metavar="SECONDS"),
+    Parameter(metavar="SECONDS", help="Freeze each note SECONDS after its attack and sustain it until it is released."),
 ]
 Seed = Annotated[int, Parameter(help="Seed of the noise in the sound; the same seed gives the same file.")]
 Inverter = Annotated[
     str,
     Parameter(
-        help="Method that turns the spectrogram into a waveform: vocoder, pghi+8, pghi, rtpghi, rtisi, spsi, admm, "
-        "fast_griffin_lim or griffin_lim; default: the space's vocoder if it is better than the others, else pghi+8."
+        metavar="NAME",
+        help="Method that turns the spectrogram into a waveform: vocoder, pghi+8, pghi, rtpghi, rtpghi-1, "
+        "fast_griffin_lim or griffin_lim; default: the space's vocoder if it is better than the others, else pghi+8.",
     ),
 ]
 Refine = Annotated[
     int,
     Parameter(
         validator=Range(0),
+        metavar="STEPS",
         help="Steps of gradient descent that move each point closer to the sound; 40 take 1 s.",
     ),
 ]
 SoundFiles = Annotated[
-    Path,
-    Parameter(help="Sound files of one note each. Unusable files are skipped and make the exit status 1."),
+    Path, Parameter(help="Sound files of one note each. Unusable files are skipped and make the exit status 1.")
 ]
-PathFile = Annotated[Path, Parameter(help="Path file, written by `timbre path` or `timbre steer`.")]
-PathDuration = Annotated[float, Parameter(help="Seconds from one end of the path to the other; default: 4.")]
+PathFile = Annotated[Path, Parameter(metavar="FILE", help="Path file, written by `timbre path` or `timbre steer`.")]
+PathDuration = Annotated[
+    float, Parameter(metavar="SECONDS", help="Time from one end of the path to the other; default: 4.")
+]
 Loop = Annotated[bool, Parameter(help="Repeat the path endlessly.")]
 OutputFile = Annotated[
-    Path, Parameter(name=["--output", "-o"], validator=_check_output, help="WAV, FLAC or OGG file to write.")
+    Path,
+    Parameter(name=["--output", "-o"], metavar="FILE", validator=_check_output, help="WAV, FLAC or OGG file to write."),
 ]
 JsonFile = Annotated[
-    Path, Parameter(name="--json", validator=_check_output, help="Write the results to this JSON file too.")
+    Path,
+    Parameter(name="--json", metavar="FILE", validator=_check_output, help="Write the results as JSON too."),
 ]
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"

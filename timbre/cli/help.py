@@ -41,4 +41,4 @@ def _described(entry: "HelpEntry", limits: dict[str, str]) -> "HelpEntry":
         return entry.copy(default=None)
     if entry.default is not None and name in limits:
         return entry.copy(default=f"{entry.default}; {limits[name]}")
-    return entry
+    return entry.copy(default=entry.default and entry.default.strip("[']"))

@@ -17,7 +17,7 @@ _PACKAGES = (
 
 
 def info() -> None:
-    """Describe this installation, for bug reports: versions, how torchaudio loaded, devices, threads."""
+    """Describe this installation, for bug reports."""
     import torch
 
     from timbre.spectral.torchaudio_compat import BUILD
@@ -38,7 +38,7 @@ def info() -> None:
 
 
 def program() -> str:
-    """How to call timbre again from the shell that called it."""
+    """The command that calls timbre from the same shell."""
     script = Path(sys.executable).with_name("timbre")
     if shutil.which("timbre") or not script.exists():
         return "timbre"
@@ -53,14 +53,14 @@ def _version(package: str) -> str:
 
 
 def device_name() -> str:
-    """The device that training takes unless told otherwise."""
+    """The default device of training."""
     import torch
 
     return f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
 
 
 def _sound() -> str:
-    """The sound outputs, or why there are none."""
+    """The sound outputs, or the reason that there are none."""
     try:
         import sounddevice
     except ImportError:
@@ -72,7 +72,7 @@ def _sound() -> str:
 
 
 def _fluidsynth() -> str:
-    """The synthesizer that renders SoundFonts, or what it wants."""
+    """The version of the synthesizer that renders SoundFonts, or the reason that it cannot be used."""
     from timbre.data.soundfonts.synthesizer import library_version
 
     try:

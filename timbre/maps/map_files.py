@@ -1,13 +1,11 @@
-"""Maps as files: CSV, a row for each place or sound, and JSON beside it that says what the columns are.
+"""Map files: a CSV file with a row for each point or note, and a JSON file that describes the columns.
 
 cells = numpy.genfromtxt("map.csv", delimiter=",", names=True)
 header = json.load(open("map.json"))
 """
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +13,19 @@ import numpy as np
 from timbre.files import write_text
 from timbre.maps.maps import Topology
 from timbre.maps.planes import Plane
+from timbre.shapes.number_files import write_table
 from timbre.space.atlas import Atlas
 from timbre.spectral.descriptors import DESCRIPTORS
 
 FORMAT, VERSION = "timbre-map", 1
 
 
-def write_map(folder: Path, found: Topology) -> list[Path]:
-    """Write map.csv and map.json; each appears whole or not at all.
+def write_map(folder: Path, topology: Topology) -> list[Path]:
+    """Write map.csv and map.json; each appears complete or not at all.
 
     The columns of map.csv are u and v, then a column for each descriptor with its unit, then `change` (mean perceptual
     distance to the neighbours), `density`, `nearest`, `log_likelihood [nats]` and `evidence` (1 or 0), as in
-    :class:`~timbre.maps.maps.Topology`; rows of the map from the lowest v up, each from the lowest u.
+    :class:`~timbre.maps.maps.Topology`; the rows go from the lowest v up, and within it from the lowest u.
 
     Returns:
         The two files.
@@ -34,20 +33,25 @@ def write_map(folder: Path, found: Topology) -> list[Path]:
     Raises:
         ConfigError: if they cannot be written.
     """
-    u, v = np.meshgrid(found.u, found.v)
+    u, v = np.meshgrid(topology.u, topology.v)
     columns = {"u": u, "v": v}
-    columns |= {named(name): values for name, values in found.values.items()}
-    columns |= {"change": changes(found), "density": found.density, "nearest": found.nearest}
-    columns |= {"log_likelihood [nats]": found.likelihood, "evidence": found.evidence.astype(int)}
+    columns |= {named(name): values for name, values in topology.values.items()}
+    columns |= {"change": changes(topology), "density": topology.density, "nearest": topology.nearest}
+    columns |= {"log_likelihood [nats]": topology.likelihood, "evidence": topology.evidence.astype(int)}
     files = [folder / "map.csv", folder / "map.json"]
-    _write_csv(files[0], {name: values.ravel().tolist() for name, values in columns.items()})
-    write_text(files[1], json.dumps(_header(found, list(columns)), indent=1, allow_nan=False) + "\n")
+    write_table(files[0], columns, zip(*(values.ravel().tolist() for values in columns.values()), strict=True))
+    write_text(files[1], json.dumps(_header(topology, list(columns)), indent=1, allow_nan=False) + "\n")
     return files
 
 
 def write_sounds(file: Path, atlas: Atlas, coordinates: np.ndarray, plane: Plane | None = None) -> Path:
-    """Write where the known sounds are in a view: name, instrument, family, pitch, u, v, and their distance from the
-    plane, if it is one.
+    """Write the library notes in a view as CSV: name, instrument, family, pitch, u, v, and the distance from a plane.
+
+    Args:
+        file: the CSV file.
+        atlas: the library notes.
+        coordinates: u and v of the notes (n, 2).
+        plane: the plane, if the view is one.
 
     Raises:
         ConfigError: if the file cannot be written.
@@ -63,19 +67,19 @@ def write_sounds(file: Path, atlas: Atlas, coordinates: np.ndarray, plane: Plane
     }
     if plane is not None:
         columns["distance_from_plane"] = plane.distance(atlas.points).tolist()
-    _write_csv(file, columns)
+    write_table(file, columns, zip(*columns.values(), strict=True))
     return file
 
 
-def changes(found: Topology) -> np.ndarray:
-    """Mean perceptual distance of each place to its two, three or four neighbours (rows, columns).
+def changes(topology: Topology) -> np.ndarray:
+    """Mean perceptual distance of each point to its two, three or four neighbours (rows, columns).
 
-    As the U-matrix of Ultsch and Siemon (1990) does, it shows where the sound changes fast.
+    Like the U-matrix of Ultsch and Siemon (1990), it shows where the sound changes fast.
     """
-    total, count = (np.zeros(found.nearest.shape) for _ in range(2))
+    total, count = (np.zeros(topology.nearest.shape) for _ in range(2))
     for steps, first, second in (
-        (found.right, np.s_[:, :-1], np.s_[:, 1:]),
-        (found.up, np.s_[:-1], np.s_[1:]),
+        (topology.right, np.s_[:, :-1], np.s_[:, 1:]),
+        (topology.up, np.s_[:-1], np.s_[1:]),
     ):
         for side in (first, second):
             total[side] += steps
@@ -84,25 +88,25 @@ def changes(found: Topology) -> np.ndarray:
 
 
 def named(name: str) -> str:
-    """A descriptor with its unit, as a column is called."""
+    """The name of a descriptor's column: "centroid [Hz]"."""
     unit = DESCRIPTORS[name].unit
     return f"{name} [{unit}]" if unit else name
 
 
-def _header(found: Topology, columns: list[str]) -> dict[str, object]:
-    plane, steps = found.plane, found.steps
+def _header(topology: Topology, columns: list[str]) -> dict[str, object]:
+    plane, steps = topology.plane, topology.steps
     return {
         "format": FORMAT,
         "version": VERSION,
         "columns": columns,
-        "resolution": len(found.u),
-        "pitch_midi": found.pitch,
-        "velocity": found.velocity,
-        "frames_decoded": found.frames[0],
-        "frames_of_a_note": found.frames[1],
-        "seconds": found.seconds,
-        "least_log_likelihood_nats": found.least,
-        "smoothness": {name: found.smoothness(name)._asdict() for name in found.values},
+        "resolution": len(topology.u),
+        "pitch_midi": topology.pitch,
+        "velocity": topology.velocity,
+        "frames_decoded": topology.frames[0],
+        "frames_of_a_note": topology.frames[1],
+        "seconds": topology.seconds,
+        "least_log_likelihood_nats": topology.least,
+        "smoothness": {name: topology.smoothness(name)._asdict() for name in topology.values},
         "perceptual_step_mean": float(steps.mean()),
         "perceptual_step_variation": float(steps.std() / max(float(steps.mean()), 1e-12)),
         "plane": {
@@ -114,11 +118,3 @@ def _header(found: Topology, columns: list[str]) -> dict[str, object]:
             "extent": plane.extent.tolist(),
         },
     }
-
-
-def _write_csv(file: Path, columns: Mapping[str, Sequence[object]]) -> None:
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(columns)
-    rows.writerows(zip(*columns.values(), strict=True))
-    write_text(file, text.getvalue())

@@ -1,4 +1,4 @@
-"""Planes through a space: places that can be pointed at in two dimensions, and decoded."""
+"""Planes through a space: two coordinates for points that can be decoded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.shapes.shapes import orthonormal, plane_of
+from timbre.shapes.shapes import orthonormal, plane_of, triangle_sides
 from timbre.space.space import Space
 
-_MARGIN = 0.1  # of the span of the known sounds, to either side
-_NARROWEST = 0.25  # margin where they hardly differ
+_MARGIN = 0.1  # on each side, as a share of the span of the library notes
+_LEAST_MARGIN = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,12 +18,12 @@ class Plane:
     """A plane with coordinates u and v: origin + u directions[0] + v directions[1].
 
     Attributes:
-        kind: "pca", "axes" or "places".
+        kind: "pca", "axes" or "points".
         origin: (dim,), float64.
         directions: (2, dim), float64.
         readout: (2, dim): the coordinates of a point z are readout (z - origin); readout directions^T is the identity.
-        labels: what u and v are.
-        extent: lowest and highest u, lowest and highest v, (2, 2): where the known sounds are, and a tenth more.
+        labels: descriptions of u and v.
+        extent: lowest and highest u, lowest and highest v, (2, 2): the range of the library notes plus a tenth.
     """
 
     kind: str
@@ -33,16 +33,16 @@ class Plane:
     labels: tuple[str, str]
     extent: np.ndarray
 
-    def place(self, u: float | np.ndarray, v: float | np.ndarray) -> np.ndarray:
+    def at(self, u: float | np.ndarray, v: float | np.ndarray) -> np.ndarray:
         """The points (..., dim) at coordinates u and v, whose shapes broadcast."""
         along, across = (np.asarray(value, dtype=np.float64)[..., None] for value in (u, v))
         return np.asarray(self.origin + along * self.directions[0] + across * self.directions[1])
 
     def coordinates(self, z: np.ndarray) -> np.ndarray:
-        """u and v (..., 2) of points (..., dim); the inverse of :meth:`place` for points of the plane.
+        """u and v (..., 2) of points (..., dim); the inverse of :meth:`at` for points of the plane.
 
-        Of principal components, dimensions and planes through places they are those of the nearest point of the plane,
-        of named axes the values on the axes.
+        For planes of principal components, of dimensions or through points, they are those of the nearest point in the
+        plane; for named axes, the values on the axes.
         """
         return np.asarray((np.asarray(z, dtype=np.float64) - self.origin) @ self.readout.T)
 
@@ -57,71 +57,68 @@ class Plane:
         return np.allclose(self.directions @ self.directions.T, np.eye(2))
 
     def lines(self, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-        """So many values of u, and of v, evenly from one end of the extent to the other."""
+        """Evenly spaced values of u (resolution,) and of v (resolution,) over the extent."""
         (left, right), (low, high) = self.extent.tolist()
         return np.linspace(left, right, resolution), np.linspace(low, high, resolution)
 
 
 def plane(space: Space, axes: Sequence[str] = ()) -> Plane:
-    """The plane of the first two principal components of the known sounds, or of two named axes or dimensions.
+    """The plane of the first two principal components of the library notes, or of two named axes or dimensions.
 
-    Principal components (Pearson 1901) cross at the mean of the known sounds. Along a named axis a point moves as in
-    :meth:`~timbre.space.space.Space.move`, so that what goes with it comes along; all else is as in the mean of the
-    known sounds. So it is in a plane of two dimensions.
+    The origin of principal components (Pearson 1901) is the mean of the library notes. Along a named axis a point moves
+    as in :meth:`~timbre.space.space.Space.move`, so correlated dimensions change too. Everything else stays at the mean
+    of the library notes.
 
     Args:
         space: the space.
-        axes: none, or two words, each a named axis or a dimension such as z3.
+        axes: none, or two names, each a named axis or a dimension such as z3.
 
     Raises:
-        ConfigError: for other words, two of the same dimension, or a space of fewer than 3 known sounds.
+        ConfigError: for other names, the same dimension twice, or a space of fewer than 3 library notes.
     """
-    known = _known(space)
+    notes = _library_points(space)
     directions = plane_of(space, axes)
-    mean = known.mean(0)
+    mean = notes.mean(0)
     if not axes:
-        coordinates = (known - mean) @ directions.T
-        shares = coordinates.var(0) / max(float(known.var(0).sum()), 1e-300)
+        coordinates = (notes - mean) @ directions.T
+        shares = coordinates.var(0) / max(float(notes.var(0).sum()), 1e-300)
         labels = [f"principal component {n} ({share:.0%} of the variance)" for n, share in enumerate(shares, 1)]
-        return _plane("pca", known, mean, directions, directions, labels)
+        return _plane("pca", notes, mean, directions, directions, labels)
     names = [axis.name for axis in space.axes]
-    own = [names.index(word) if word in names else int(word[1:]) for word in axes]
-    if own[0] == own[1]:
-        raise ConfigError(f"{axes[0]} and {axes[1]} are the same dimension; two that differ are wanted.")
-    picked = np.eye(space.dim)[own]
+    dims = [names.index(name) if name in names else int(name[1:]) for name in axes]
+    if dims[0] == dims[1]:
+        raise ConfigError(f"The axes must be different dimensions, got {axes[0]} and {axes[1]} for the same dimension.")
+    picked = np.eye(space.dim)[dims]
     readout = np.linalg.solve(picked @ directions.T, picked)
-    labels = [f"{word} (steps of the axis)" if word in names else word for word in axes]
-    return _plane("axes", known, mean - readout @ mean @ directions, directions, readout, labels)
+    labels = [f"{name} (steps of the axis)" if name in names else name for name in axes]
+    return _plane("axes", notes, mean - readout @ mean @ directions, directions, readout, labels)
 
 
-def plane_through(space: Space, places: Sequence[np.ndarray], names: Sequence[str] = ("a", "b", "c")) -> Plane:
-    """The plane through three places (dim,).
+def plane_through(space: Space, points: Sequence[np.ndarray], names: Sequence[str] = ("a", "b", "c")) -> Plane:
+    """The plane through three points (dim,).
 
     The first is at (0, 0), the second at (its distance, 0), the third above them. Distances are those of the space.
 
     Args:
         space: the space.
-        places: three points (dim,), not on one line.
-        names: of the places, for the labels.
+        points: three points (dim,), not on one line.
+        names: of the points, for the labels.
 
     Raises:
-        ConfigError: for another number of places, places of another dimension, or places on a line.
+        ConfigError: for another number of points, points of another dimension, or points on a line.
     """
-    if len(places) != 3 or len(names) != 3:
-        raise ConfigError(f"A plane goes through 3 places; {len(places)} came, with {len(names)} names.")
-    points = np.stack([space.check_point(place) for place in places]).astype(np.float64)
-    sides = points[1:] - points[0]
-    lengths = np.linalg.norm(sides, axis=1)
-    if not lengths.all() or np.linalg.svd(sides / lengths[:, None], compute_uv=False)[-1] < 1e-4:
-        raise ConfigError("The three places lie on a line, or two are one, so many planes go through them.")
-    directions = orthonormal(sides)
+    if len(points) != 3 or len(names) != 3:
+        raise ConfigError(f"A plane must go through 3 points, got {len(points)} points and {len(names)} names.")
+    corners = np.stack([space.check_point(point) for point in points]).astype(np.float64)
+    directions = orthonormal(triangle_sides(corners))
     labels = (f"distance from {names[0]} towards {names[1]}", f"distance from that line towards {names[2]}")
-    return _plane("places", np.concatenate([_known(space), points]), points[0], directions, directions, labels)
+    inside = np.concatenate([_library_points(space), corners])
+    return _plane("points", inside, corners[0], directions, directions, labels)
 
 
-def _known(space: Space) -> np.ndarray:
+def _library_points(space: Space) -> np.ndarray:
     if len(space.atlas) < 3:
-        raise ConfigError(f"This space knows {len(space.atlas)} sounds; a map is made around 3 or more.")
+        raise ConfigError(f"A map needs a space with 3 library notes or more, got {len(space.atlas)}.")
     return space.atlas.points.astype(np.float64)
 
 
@@ -133,8 +130,8 @@ def _plane(
     readout: np.ndarray,
     labels: Sequence[str],
 ) -> Plane:
-    """The plane whose extent holds the points `inside` (n, dim)."""
-    seen = (inside - origin) @ readout.T
-    margin = np.maximum(_MARGIN * np.ptp(seen, axis=0), _NARROWEST)
-    extent = np.stack([seen.min(0) - margin, seen.max(0) + margin], 1)
+    """The plane whose extent contains the points `inside` (n, dim)."""
+    coordinates = (inside - origin) @ readout.T
+    margin = np.maximum(_MARGIN * np.ptp(coordinates, axis=0), _LEAST_MARGIN)
+    extent = np.stack([coordinates.min(0) - margin, coordinates.max(0) + margin], 1)
     return Plane(kind, origin, directions, readout, (labels[0], labels[1]), extent)

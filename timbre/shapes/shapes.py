@@ -75,6 +75,19 @@ def orthonormal(plane: np.ndarray) -> np.ndarray:
     return np.stack([first, second / np.linalg.norm(second)])
 
 
+def triangle_sides(corners: np.ndarray) -> np.ndarray:
+    """The vectors (2, dim) from the first of three points (3, dim) to the second and third.
+
+    Raises:
+        ConfigError: if the points lie on a line.
+    """
+    sides = corners[1:] - corners[0]
+    lengths = np.linalg.norm(sides, axis=1)
+    if min(lengths) == 0 or np.linalg.svd(sides / lengths[:, None], compute_uv=False)[1] < 1e-4:
+        raise ConfigError("The three points must be different and not on a line; choose others.")
+    return np.asarray(sides)
+
+
 def spiral(
     center: np.ndarray, plane: np.ndarray, radius: float, end_radius: float | None = None, turns: float = 1.0
 ) -> Path:
@@ -110,10 +123,7 @@ def circle_through(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Path:
         ConfigError: if the points lie on a line.
     """
     corners = np.stack([a, b, c]).astype(np.float64)
-    sides = corners[1:] - corners[0]
-    lengths = np.linalg.norm(sides, axis=1)
-    if min(lengths) == 0 or np.linalg.svd(sides / lengths[:, None], compute_uv=False)[1] < 1e-4:
-        raise ConfigError("The three points of a circle must not lie on a line; choose others.")
+    sides = triangle_sides(corners)
     plane = orthonormal(sides)
     flat = sides @ plane.T
     middle = np.linalg.solve(2.0 * flat, (flat**2).sum(1))

@@ -2,24 +2,30 @@
 
 import textwrap
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 import timbre
+from timbre.cli.arguments import SpaceName
 from timbre.cli.training.train import print_figures
 
 if TYPE_CHECKING:
     from timbre.space import Space
 
 
-def inspect(space: str | None = None, /, *, names: bool = False) -> None:
-    """Describe a saved space: its dimensions, known sounds, settings, figures and files; or list the spaces by name.
+def inspect(
+    space: Annotated[SpaceName | None, Parameter(help="Folder or name of a space; default: list the names.")] = None,
+    /,
+    *,
+    names: bool = False,
+) -> None:
+    """Describe a saved space: library notes, settings, figures and files; or list the spaces that have a name.
 
     Parameters
     ----------
-    space
-        Folder of a saved space, or the name of one. Without one, the known names are listed.
     names
-        List the names of all known sounds too.
+        Also list the names of all library notes.
     """
     from timbre.space.names import find_space
 
@@ -27,7 +33,7 @@ def inspect(space: str | None = None, /, *, names: bool = False) -> None:
         _print_names()
         return
     folder, fitted = find_space(space), timbre.load(space)
-    print(f"{space}: {fitted.dim} dimensions, {len(fitted.atlas)} known sounds")
+    print(f"{space}: {fitted.dim} dimensions, {len(fitted.atlas)} library notes")
     _print_sounds(fitted)
     print("\nSettings:")
     for table, settings in fitted.config.to_dict().items():
@@ -37,7 +43,7 @@ def inspect(space: str | None = None, /, *, names: bool = False) -> None:
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         print(f"  {file.name:<20}{file.stat().st_size / 1e6:.2f} MB")
     if names:
-        print("\nKnown sounds:", *fitted.atlas, sep="\n  ")
+        print("\nLibrary notes:", *fitted.atlas, sep="\n  ")
 
 
 def _print_names() -> None:
@@ -56,7 +62,7 @@ def _print_names() -> None:
 
 
 def _print_sounds(space: "Space") -> None:
-    """How many sounds of each instrument and of each part of the split."""
+    """Print the number of notes of each instrument and of each part of the split."""
     instruments = Counter(space.atlas.instruments)
     listed = ", ".join(f"{name}\N{NO-BREAK SPACE}{count}" for name, count in sorted(instruments.items()))
     lines = textwrap.fill(listed, 100, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)

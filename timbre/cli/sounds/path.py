@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_point, labels_of, parse_pitch
+from timbre.cli.arguments import POINT, Pitch, Point, Points, SpaceName, find_point, labels_of, parse_pitch
 from timbre.cli.outputs import check_target
 from timbre.errors import ConfigError
 
@@ -16,28 +16,31 @@ if TYPE_CHECKING:
     from timbre.paths import Path
     from timbre.space import Space
 
-_Place = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
-
-_ROUTE = ("from", "through", "to")
-_ROUND = (*_ROUTE, "center", "plane", "radius", "turns")
-_USES = {
-    **dict.fromkeys(("line", "slerp", "spline", "base", "geodesic"), _ROUTE),
-    "circle": _ROUND,
-    "spiral": (*_ROUND[3:], "end-radius"),
+_ENDS = ("from", "through", "to")
+_PLANE = ("center", "plane")
+_OPTIONS = {
+    **dict.fromkeys(("line", "slerp", "spline", "base", "geodesic"), _ENDS),
+    "circle": (*_ENDS, *_PLANE, "radius", "turns"),
+    "spiral": (*_PLANE, "radius", "turns", "end-radius"),
     "walk": ("from", "steps", "stride", "seed"),
-    "drawn": ("curve", "center", "plane", "scale"),
+    "drawn": ("curve", *_PLANE, "scale"),
 }
+"""The options of each kind of path."""
+_REQUIRED = {"walk": ("from",), "drawn": ("curve",), "circle": (), "spiral": ()}
+"""The options that a kind must have; for all others --from and --to."""
 
 
 def path(
-    space: str,
+    space: SpaceName,
     /,
     *,
     kind: str | None = None,
-    from_: Annotated[_Place, Parameter(name="--from")] = None,
-    through: Annotated[list[str] | None, Parameter(allow_leading_hyphen=True, consume_multiple=False)] = None,
-    to: _Place = None,
-    center: _Place = None,
+    from_: Annotated[Point | None, Parameter(name="--from", help=f"Start of the path: {POINT}.")] = None,
+    through: Annotated[Points | None, Parameter(help="A point between start and end; may be repeated.")] = None,
+    to: Annotated[Point | None, Parameter(help="End of the path.")] = None,
+    center: Annotated[
+        Point | None, Parameter(help="Centre of a circle, spiral or drawing; default: the mean of the library notes.")
+    ] = None,
     plane: list[str] | None = None,
     radius: float | None = None,
     end_radius: float | None = None,
@@ -53,61 +56,48 @@ def path(
     expression: FilePath | None = None,
     seconds: float = 2.0,
     amount: Annotated[float, Parameter(allow_leading_hyphen=True)] = 1.0,
-    pitch: str = "C4",
+    pitch: Annotated[Pitch, Parameter(help='Pitch at which distances are measured: a note, or "unknown".')] = "C4",
     output: Annotated[FilePath, Parameter(name=["--output", "-o"])] = FilePath("path.json"),
 ) -> None:
-    """Make a path through a space: lines, curves, geodesics, walks, drawings.
+    """Make a path through a space: line, curve, geodesic, random walk or drawing.
 
     Parameters
     ----------
-    space
-        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
     kind
-        line, slerp, spline, base (lines in the flow's base), geodesic (shortest for the ear), circle, spiral, walk, or
-        drawn. By default drawn with --curve, else line.
-    from_
-        Where the path begins: coordinates, a known sound, an instrument (the mean of its sounds), a sound file, or a
-        sum of them whose weights add to 1, such as "flute - oboe + clarinet".
-    through
-        A place on the way; give it again for each further one.
-    to
-        Where it ends.
-    center
-        Middle of a circle, spiral or drawing; by default that of the known sounds. A circle may instead go --from,
-        --through and --to three places, and back.
+        line, slerp, spline, base (lines in the base space of the flow), geodesic (shortest perceptual distance),
+        circle, spiral, walk or drawn; default: drawn with --curve, else line. A circle takes --from, --through and
+        --to, or --center and --radius.
     plane
-        Two named axes or dimensions (z0 z5) in which a circle, spiral or drawing lies; by default the first two
-        principal components of the known sounds.
+        Plane of a circle, spiral or drawing: two named axes or dimensions (z0 z5); default: the first two principal
+        components of the library notes.
     radius
-        Of a circle, or of a spiral at its start; 1 unless said.
+        Radius of a circle, or of a spiral at its start; default: 1.
     end_radius
-        Of a spiral at its end; 0 unless said.
+        Radius of a spiral at its end; default: 0.
     turns
-        How often a circle or spiral goes round; 1 and 3 unless said.
+        Turns of a circle (default: 1) or a spiral (default: 3).
     steps
-        Of a walk; 64 unless said.
+        Steps of a walk; default: 64.
     stride
-        Typical length of a walk's step; 0.25 unless said.
+        Typical length of a walk's step; default: 0.25.
     seed
-        Of a walk; 0 unless said.
+        Seed of a walk; default: 0.
     curve
-        A drawn curve: SVG (one curve), CSV (x,y or time,x,y) or JSON (a list of [x, y]); or a path file.
+        Drawn curve: SVG (one curve), CSV (x,y or time,x,y) or JSON (a list of [x, y]); or a path file.
     scale
-        Half the longer side of an SVG drawing, or a factor of the numbers in CSV and JSON; 1 unless said.
+        Size of a drawing: half the longer side of an SVG, a factor for CSV and JSON; default: 1.
     before
-        Go on straight before the beginning, by this share of the path.
+        Extend the path straight before its start, by this share of its time.
     after
-        Go on straight after the end, by this share of the path.
+        Extend the path straight after its end, by this share of its time.
     even
-        Spread the times so that equal steps sound equally far.
+        Make the steps sound equally far apart.
     expression
-        A recorded note whose own movement in the space is added to the path.
+        Recorded note whose movement in the space is added to the path.
     seconds
-        How long the path will be rendered, so that the expression keeps its speed.
+        Time for which the path will be rendered, so that the expression keeps its speed.
     amount
-        Of the expression; 1 is as recorded.
-    pitch
-        Note name or MIDI number at which distances are heard, or "unknown".
+        Factor of the expression; 1 is as recorded.
     output
         JSON or CSV file of the path.
     """
@@ -118,102 +108,92 @@ def path(
 
     check_target(output)
     ending(output, ".json", ".csv")
-    named: dict[str, Any] = {
-        "from": from_,
-        "through": through,
-        "to": to,
-        "center": center,
-        "plane": plane,
-        "radius": radius,
-    }
-    named |= {"end-radius": end_radius, "turns": turns, "steps": steps, "stride": stride, "seed": seed}
-    named |= {"curve": curve, "scale": scale}
-    given = {name: value for name, value in named.items() if value is not None}
+    options: dict[str, Any] = {"from": from_, "through": through, "to": to, "center": center, "plane": plane}
+    options |= {"radius": radius, "end-radius": end_radius, "turns": turns, "curve": curve, "scale": scale}
+    options |= {"steps": steps, "stride": stride, "seed": seed}
+    options = {name: value for name, value in options.items() if value is not None}
     kind = kind or ("line" if curve is None else "drawn")
-    _check(kind, given)
+    _check(kind, options)
     midi, fitted = parse_pitch(pitch), timbre.load(space)
-    way = _made(fitted, kind, given, midi)
-    way = extended(way, before, after) if before or after else way
-    way = make_even(fitted.listening(midi), way) if even else way
-    way = _expressed(fitted, way, expression, seconds, amount) if expression else way
-    write_path(output, way, fitted)
-    _describe(output, fitted, kind, way, midi)
+    made = _make(fitted, kind, options, midi)
+    made = extended(made, before, after) if before or after else made
+    made = make_even(fitted.listening(midi), made) if even else made
+    made = _with_expression(fitted, made, expression, seconds, amount) if expression else made
+    write_path(output, made, fitted)
+    _describe(output, fitted, kind, made, midi)
 
 
-def _check(kind: str, given: dict[str, Any]) -> None:
-    """Refuse an unknown kind, and options that mean nothing to a known one."""
-    if kind not in _USES:
-        raise ConfigError(f"There is no path of kind {kind}; kinds are {', '.join(_USES)}.")
-    wrong = [name for name in given if name not in _USES[kind]]
+def _check(kind: str, options: dict[str, Any]) -> None:
+    """Check that the kind exists and has all its options, and no others."""
+    if kind not in _OPTIONS:
+        raise ConfigError(f"--kind must be one of {', '.join(_OPTIONS)}, got {kind}.")
+    wrong = [name for name in options if name not in _OPTIONS[kind]]
     if wrong:
-        raise ConfigError(f"A path of kind {kind} has no --{wrong[0]}; it takes --{', --'.join(_USES[kind])}.")
-    needed = {"walk": ("from",), "drawn": ("curve",), "circle": (), "spiral": ()}.get(kind, ("from", "to"))
-    missing = [name for name in needed if name not in given]
+        raise ConfigError(f"A path of kind {kind} has no --{wrong[0]}, only --{', --'.join(_OPTIONS[kind])}.")
+    missing = [name for name in _REQUIRED.get(kind, ("from", "to")) if name not in options]
     if missing:
         raise ConfigError(f"A path of kind {kind} needs --{' and --'.join(missing)}.")
 
 
-def _made(space: "Space", kind: str, given: dict[str, Any], pitch: float | None) -> "Path":
+def _make(space: "Space", kind: str, options: dict[str, Any], pitch: float | None) -> "Path":
     from timbre.shapes.shapes import walk
 
     if kind == "drawn":
-        return _drawn(space, given)
+        return _drawn(space, options)
     if kind in ("circle", "spiral"):
-        return _round(space, kind, given)
+        return _round(space, kind, options)
     if kind == "walk":
-        steps, stride, seed = given.get("steps", 64), given.get("stride", 0.25), given.get("seed", 0)
-        return walk(space, find_point(space, given["from"]), steps, stride, seed)
-    words = [given["from"], *given.get("through", []), given["to"]]
-    return space.path(*(find_point(space, word) for word in words), kind=kind, pitch=pitch)
+        steps, stride, seed = options.get("steps", 64), options.get("stride", 0.25), options.get("seed", 0)
+        return walk(space, find_point(space, options["from"]), steps, stride, seed)
+    texts = [options["from"], *options.get("through", []), options["to"]]
+    return space.path(*(find_point(space, text) for text in texts), kind=kind, pitch=pitch)
 
 
-def _round(space: "Space", kind: str, given: dict[str, Any]) -> "Path":
-    """A circle through three places, or a circle or spiral about one."""
+def _round(space: "Space", kind: str, options: dict[str, Any]) -> "Path":
+    """A circle through three points, or a circle or spiral around one."""
     from timbre.shapes.shapes import circle_through, spiral
 
-    if any(name in given for name in _ROUTE):
-        if set(given) != set(_ROUTE) or len(given["through"]) != 1:
-            raise ConfigError(
-                "A circle through places takes --from, one --through, --to, and nothing else of a circle."
-            )
-        return circle_through(*(find_point(space, text) for text in (given["from"], given["through"][0], given["to"])))
-    end_radius, turns = (given.get("end-radius", 0.0), 3.0) if kind == "spiral" else (None, 1.0)
-    turns = given.get("turns", turns)
-    return spiral(*_center_and_plane(space, given), given.get("radius", 1.0), end_radius, turns)
+    if any(name in options for name in _ENDS):
+        if set(options) != set(_ENDS) or len(options["through"]) != 1:
+            raise ConfigError("A circle through points must have --from, one --through and --to, and no other option.")
+        texts = (options["from"], options["through"][0], options["to"])
+        return circle_through(*(find_point(space, text) for text in texts))
+    end_radius, turns = (options.get("end-radius", 0.0), 3.0) if kind == "spiral" else (None, 1.0)
+    center_and_plane = _center_and_plane(space, options)
+    return spiral(*center_and_plane, options.get("radius", 1.0), end_radius, options.get("turns", turns))
 
 
-def _drawn(space: "Space", given: dict[str, Any]) -> "Path":
+def _drawn(space: "Space", options: dict[str, Any]) -> "Path":
     from timbre.shapes.drawings import drawn
     from timbre.shapes.path_files import is_path, read_path
 
-    file = given["curve"]
+    file = options["curve"]
     if file.suffix.lower() in (".json", ".csv") and is_path(file):
-        if len(given) > 1:
+        if len(options) > 1:
             raise ConfigError(f"{file} is a path already; --center, --plane and --scale are for curves.")
         return read_path(file, space)
-    return drawn(file, *_center_and_plane(space, given), given.get("scale", 1.0))
+    return drawn(file, *_center_and_plane(space, options), options.get("scale", 1.0))
 
 
-def _center_and_plane(space: "Space", given: dict[str, Any]) -> "tuple[np.ndarray, np.ndarray]":
+def _center_and_plane(space: "Space", options: dict[str, Any]) -> "tuple[np.ndarray, np.ndarray]":
     from timbre.shapes.shapes import plane_of
 
-    center = find_point(space, given["center"]) if "center" in given else space.atlas.points.mean(0)
-    return center, plane_of(space, given.get("plane", ()))
+    center = find_point(space, options["center"]) if "center" in options else space.atlas.points.mean(0)
+    return center, plane_of(space, options.get("plane", ()))
 
 
-def _expressed(space: "Space", way: "Path", file: FilePath, seconds: float, amount: float) -> "Path":
+def _with_expression(space: "Space", path: "Path", file: FilePath, seconds: float, amount: float) -> "Path":
     from timbre.shapes.expression import excursion, expressive
 
     note = labels_of(file)
-    carried = excursion(space, timbre.read(file), note.pitch, note.velocity)
-    return expressive(way, carried, seconds, amount)
+    return expressive(path, excursion(space, timbre.read(file), note.pitch, note.velocity), seconds, amount)
 
 
-def _describe(output: FilePath, space: "Space", kind: str, way: "Path", pitch: float | None) -> None:
+def _describe(output: FilePath, space: "Space", kind: str, path: "Path", pitch: float | None) -> None:
     from timbre.paths.uniformity import uniformity
 
-    print(f"{output}  {kind}, {len(way.points)} points")
-    if len(way.points) > 1:
-        heard = uniformity(space.listening(pitch), way)
-        print(f"  length {heard.length:.3f} (perceptual distance), unevenness {heard.unevenness:.3f}")
-        print(f"  {heard.monotonic_fraction:.0%} of the steps take a descriptor towards its value at the end")
+    print(f"{output}  {kind}, {len(path.points)} points")
+    if len(path.points) > 1:
+        measured = uniformity(space.listening(pitch), path)
+        print(f"  length {measured.length:.3f} (perceptual distance), unevenness {measured.unevenness:.3f}")
+        print(f"  {measured.monotonic_fraction:.0%} of the steps move a descriptor towards its final value")

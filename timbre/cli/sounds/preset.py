@@ -6,94 +6,85 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_point
+from timbre.cli.arguments import POINT, Loop, PathDuration, PathFile, Point, SpaceName, find_point
+from timbre.cli.outputs import table
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
-    from timbre.shapes.presets import Preset, Presets
+    from timbre.shapes.presets import Preset
     from timbre.space import Space
 
 
 def preset(
-    space: str,
+    space: SpaceName,
     /,
     *,
     add: str | None = None,
-    at: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    path: Path | None = None,
-    duration: float | None = None,
-    loop: bool = False,
+    at: Annotated[Point | None, Parameter(help=f"Point of the preset: {POINT}.")] = None,
+    path: Annotated[PathFile | None, Parameter(help="Path of the preset: a file written by `timbre path`.")] = None,
+    duration: PathDuration | None = None,
+    loop: Loop = False,
     remove: str | None = None,
 ) -> None:
-    """Keep named places and paths with a space.
+    """Save points and paths of a space by name.
 
-    Without --add and --remove, the presets are listed. Their numbers are those of MIDI's program changes.
+    Without --add and --remove, the presets are listed with their MIDI program numbers. They are kept in the folder of
+    the space. Presets for a space with a name, such as orchestra, are kept in your own data folder.
 
     Parameters
     ----------
-    space
-        Folder of a saved space; presets are kept in its presets.json. Or the name of one (`timbre inspect` lists the
-        names): what is added to it is kept in the user's own data folder, and the named space stays as it is.
     add
-        Name of a preset to add; an older one of that name gives its place to it.
-    at
-        Its place: coordinates (0.3,-1.2,...), the name of a known sound or an instrument, or a sound file.
-    path
-        Its path: a file, as `timbre path` writes them.
-    duration
-        Seconds from one end of the path to the other; 4 unless said.
-    loop
-        Begin the path again at its end, for ever.
+        Name of the preset to add; it replaces one of the same name.
     remove
-        Name of a preset to remove.
+        Name of the preset to remove.
     """
     from timbre.shapes.presets import read_presets, write_presets
 
-    if add is not None and remove is not None:
-        raise ConfigError("--add and --remove came together; one at a time is wanted.")
-    if add is None and (at is not None or path is not None):
-        raise ConfigError("A place came without a name; give it one with --add.")
-    if add is not None and (at is None) == (path is None):
-        raise ConfigError("Say where the preset lies: either --at or --path.")
-    if path is None and (duration is not None or loop):
-        raise ConfigError("--duration and --loop belong to a path; give one with --path.")
+    _check(add, at, path, duration, loop, remove)
     fitted = timbre.load(space)
     presets = read_presets(space, fitted)
     if add is not None:
-        presets = presets.adding(_made(fitted, add, at, path, 4.0 if duration is None else duration, loop))
+        presets = presets.adding(_make(fitted, add, at, path, 4.0 if duration is None else duration, loop))
     elif remove is not None:
         presets = presets.without(remove)
     if add is not None or remove is not None:
         write_presets(space, presets, fitted)
-    print(_listed(fitted, presets), end="")
+    rows = [_row(fitted, number, preset) for number, preset in enumerate(presets.values())]
+    print(table(rows) if rows else "There are no presets yet; make one with --add NAME --at POINT.\n", end="")
 
 
-def _made(space: "Space", name: str, at: str | None, path: Path | None, duration: float, loop: bool) -> "Preset":
+def _check(
+    add: str | None, at: str | None, path: Path | None, duration: float | None, loop: bool, remove: str | None
+) -> None:
+    """Check that the options go together."""
+    if add is not None and remove is not None:
+        raise ConfigError("Give either --add or --remove.")
+    if add is None and (at is not None or path is not None):
+        raise ConfigError("A preset needs a name; give it with --add NAME.")
+    if add is not None and (at is None) == (path is None):
+        raise ConfigError("A preset needs either --at or --path.")
+    if path is None and (duration is not None or loop):
+        raise ConfigError("--duration and --loop need a path; give one with --path.")
+
+
+def _make(space: "Space", name: str, at: str | None, path: Path | None, duration: float, loop: bool) -> "Preset":
     from timbre.shapes.path_files import read_path
     from timbre.shapes.presets import Preset
 
-    way = read_path(path, space) if path is not None else space.path(find_point(space, str(at)))
-    return Preset(name, way, duration, loop)
-
-
-def _listed(space: "Space", presets: "Presets") -> str:
-    from timbre.cli.outputs import table
-
-    if not presets:
-        return "There are no presets yet; make one with --add NAME --at PLACE.\n"
-    rows = [_row(space, number, preset) for number, preset in enumerate(presets.values())]
-    return table(rows)
+    made = read_path(path, space) if path is not None else space.path(find_point(space, str(at)))
+    return Preset(name, made, duration, loop)
 
 
 def _row(space: "Space", number: int, preset: "Preset") -> dict[str, Any]:
-    """One line of the list; of a path, the known sounds next to both ends."""
-    ends = preset.path.points[[0, -1]] if len(preset.path.points) > 1 else preset.path.points
+    """One line of the list, with the library notes nearest to the ends of the path."""
+    points = preset.path.points
+    moves = len(points) > 1
+    ends = points[[0, -1]] if moves else points
     near = [space.atlas.names[n] for n in space.atlas.nearest(ends, 1).numbers[:, 0]] if len(space.atlas) else []
-    moves = len(ends) > 1
     return {
         "number": number,
         "name": preset.name,
-        "kind": f"{preset.path.kind}, {len(preset.path.points)} points" if moves else "place",
+        "kind": f"{preset.path.kind}, {len(points)} points" if moves else "point",
         "seconds": preset.duration if moves else None,
         "loop": "yes" if preset.loop else "no" if moves else None,
         "near": " to ".join(near) or None,
