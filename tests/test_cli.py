@@ -298,11 +298,11 @@ class TestSynth:
     @pytest.mark.parametrize(
         ("words", "sentence"),
         [
-            ("", "--at PLACE"),
-            ("--at 1,2,3 --to 1,2,3", "--at PLACE"),
-            ("--from 1,2,3", "--at PLACE"),
-            ("--at 1,2,3 --steps 3", "--at PLACE"),
-            ("--from 1,2,3 --to 3,2,1 --steps 1", "--steps is 1"),
+            ("", "--at POINT"),
+            ("--at 1,2,3 --to 1,2,3", "--at POINT"),
+            ("--from 1,2,3", "--at POINT"),
+            ("--at 1,2,3 --steps 3", "--at POINT"),
+            ("--from 1,2,3 --to 3,2,1 --steps 1", "--steps must be 2 or more, got 1"),
             ("--at 1,2", "must have 3 coordinates, got 2 in '1,2'"),
             ("--at 1", "must have 3 coordinates, got 1 in '1'"),
             ("--at 1,,3", "got '' in '1,,3'"),
@@ -310,7 +310,7 @@ class TestSynth:
             ("--at obbo-A4", "a library note, an instrument or a file, got 'obbo-A4'; similar"),
             ("--at 1,2,3 --pitch H4", "got 'H4'"),
             ("--at 1,2,3 --pitch 300", "got '300'"),
-            ("--at 1,2,3 --velocity 80", "velocity must be a number from 0 to 1, got 80"),
+            ("--at 1,2,3 --velocity 80", "--velocity must be 0 to 1, got 80.0"),
             ("--at 1,2,3 --duration 0", "s or more, got 0.0 s"),
             ("--at 1,2,3 --duration nan", "s or more, got nan s"),
             ("--at 1,2,3 --inverter magic", "'magic'"),
@@ -386,7 +386,7 @@ class TestEncode:
 def test_inspect_tells_the_parts_of_a_space(run, trained):
     status, out, _ = run("inspect", trained.folder)
     assert status == 0
-    assert "3 dimensions, 20 known sounds" in out
+    assert "3 dimensions, 20 library notes" in out
     assert "oboe 4" in out
     assert "n_mels 64" in out
     assert "held out by file, 10% valid, 10% test, seed 0" in out

@@ -219,7 +219,7 @@ class TestCommand:
         ("words", "message"),
         [
             ("--from flute", "needs --to"),
-            ("--kind zig", "kinds are"),
+            ("--kind zig", "--kind must be one of line"),
             ("--kind walk --from flute --to violin", "has no --to"),
             ("--from flute --to violin -o p.wav", "got .wav"),
             ("--from flute --to violin -o no/p.json", "no folder"),

@@ -186,12 +186,12 @@ def test_the_command_adds_lists_and_removes(
     path = tiny_space.path(tiny_space.atlas.points[0], tiny_space.atlas.points[1], kind="slerp")
     write_path("rise.json", path, tiny_space)
     assert main(["preset", "space"]) == 0
-    assert capsys.readouterr().out == "There are no presets yet; make one with --add NAME --at PLACE.\n"
+    assert capsys.readouterr().out == "There are no presets yet; make one with --add NAME --at POINT.\n"
     name = tiny_space.atlas.names[0]
     assert main(["preset", "space", "--add", "first of all", "--at", name]) == 0
     assert main(["preset", "space", "--add", "rise", "--path", "rise.json", "--duration", "6", "--loop"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2].split() == ["0", "first", "of", "all", "place", "-", "-", name]
+    assert lines[-2].split() == ["0", "first", "of", "all", "point", "-", "-", name]
     assert lines[-1].split()[:7] == ["1", "rise", "slerp,", "2", "points", "6.000", "yes"]
     assert lines[-1].endswith(f"{name} to {tiny_space.atlas.names[1]}")
     kept = read_presets(folder, tiny_space)
@@ -209,10 +209,10 @@ def test_the_command_adds_lists_and_removes(
     [
         (["--add", "a"], "either --at or --path"),
         (["--add", "a", "--at", "0,0,0", "--path", "p.json"], "either --at or --path"),
-        (["--at", "0,0,0"], "without a name"),
-        (["--add", "a", "--remove", "a", "--at", "0,0,0"], "one at a time"),
-        (["--add", "a", "--at", "0,0,0", "--loop"], "belong to a path"),
-        (["--duration", "3"], "belong to a path"),
+        (["--at", "0,0,0"], "needs a name"),
+        (["--add", "a", "--remove", "a", "--at", "0,0,0"], "either --add or --remove"),
+        (["--add", "a", "--at", "0,0,0", "--loop"], "need a path"),
+        (["--duration", "3"], "need a path"),
         (["--add", "a", "--at", "0,0"], "must have 3 coordinates, got 2"),
         (["--add", " a", "--at", "0,0,0"], "must be 1 to 60 printable letters"),
         (["--add", "a", "--path", "p.json"], "p.json cannot be read"),
