@@ -56,9 +56,8 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="library of recorded notes")
-    parser.add_argument(
-        "--out", type=Path, default=Path("timbre/spectral/inversion/_slopes"), help="folder of the weights"
-    )
+    folder = Path("timbre/spectral/inversion/_slopes")
+    parser.add_argument("--out", type=Path, default=folder, help="folder of the weights")
     parser.add_argument("--look-ahead", type=int, default=2, help="frames after the one whose phases are found")
     parser.add_argument("--licences", nargs="+", default=["CC0-1.0", "Public-Domain", "Unlicense"])
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64, 64], help="units of each hidden layer")

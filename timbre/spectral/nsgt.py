@@ -1,8 +1,8 @@
-"""The non-stationary Gabor transform: bands on any scale of frequency, exactly invertible.
+"""The non-stationary Gabor transform (NSGT): bands on any frequency scale, exactly invertible.
 
 Balazs, Doerfler, Jaillet, Holighaus and Velasco 2011, "Theory, implementation and applications of nonstationary Gabor
 frames"; Velasco, Holighaus, Doerfler and Grill 2011 for the constant-Q scale; Holighaus, Doerfler, Velasco and Grill
-2013. Here in matrix form: all bands have the same number of coefficients, one every `hop_length` samples.
+2013. The form here is a matrix: all bands have the same number of coefficients, one every `hop_length` samples.
 """
 
 from functools import lru_cache
@@ -20,24 +20,24 @@ class NSGT(nn.Module):
     """Non-stationary Gabor transform of whole signals, in the painless case.
 
     A band is the part of the spectrum under a raised cosine that falls to zero at the centres of its neighbours, as an
-    analytic signal sampled every `hop_length` samples. No band is wider than those samples can tell apart, so that the
-    frame operator is diagonal over frequency and the dual windows are the windows over the sum of their squares. The
-    inverse is exact for the coefficients of a signal, and the least-squares one for any others.
+    analytic signal sampled every `hop_length` samples. No band is wider than that sample rate, so that the frame
+    operator is diagonal over frequency and the dual windows are the windows over the sum of their squares. The inverse
+    is exact for the coefficients of a signal, and the least-squares inverse for others.
 
-    The signal counts as periodic, after zeros up to a length that suits the FFT (others lose speed and, in single
-    precision, 20 dB): pad it further where its end must not reach its start.
+    The signal is padded with zeros to a length that suits the FFT (others are slower and, in single precision, 20 dB
+    less exact) and treated as periodic; pad it further if its end must not reach its start.
 
     Args:
         centers: frequencies of the bands (bands,), Hz, rising from 0 to `sample_rate` / 2.
         sample_rate: Hz.
-        hop_length: samples between coefficients, at most; see the attribute.
-        min_width: Hz from a band's centre to its edges at least, beyond its neighbours if need be. It bounds the
-            length of the windows in time, about 4 / `min_width` seconds from zero to zero.
+        hop_length: largest number of samples between coefficients; see the attribute.
+        min_width: least distance from a band's centre to its edges, Hz, beyond its neighbours if necessary. It limits
+            the length of the windows in time to about 4 / `min_width` seconds from zero to zero.
 
     Attributes:
         centers: (bands,), Hz.
-        hop_length: samples between coefficients: the largest divisor of the one asked for that keeps the frame
-            painless: less than `sample_rate` over the width of the widest band.
+        hop_length: samples between coefficients: the largest divisor of the given one that keeps the frame painless,
+            that is, less than `sample_rate` over the width of the widest band.
 
     Raises:
         ConfigError: the centres do not rise from 0 to half of the sample rate.
@@ -49,7 +49,7 @@ class NSGT(nn.Module):
         super().__init__()
         nyquist, spacing = sample_rate / 2.0, np.diff(centers)
         if len(centers) < 2 or (spacing <= 0).any() or not np.allclose(centers[[0, -1]], [0.0, nyquist], atol=1e-6):
-            raise ConfigError(f"The centres of an NSGT's bands must rise from 0 to {nyquist:g} Hz, the first and last.")
+            raise ConfigError(f"The centres of the NSGT's bands must rise from 0 to {nyquist:g} Hz.")
         below, above = np.maximum([np.r_[spacing[0], spacing], np.r_[spacing, spacing[-1]]], min_width)
         widest = float((np.minimum(centers + above, nyquist) - np.maximum(centers - below, 0.0)).max())
         self.hop_length = max(
@@ -61,25 +61,25 @@ class NSGT(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Complex coefficients (batch, bands, frames) of waveforms (batch, samples).
 
-        There are ceil(samples / hop_length) frames, and more up to the next number whose prime factors are 2, 3 and 5.
+        The number of frames is ceil(samples / hop_length), rounded up to a number whose prime factors are 2, 3 and 5.
         A sine of amplitude 1 at a band's centre has magnitude 1 there.
 
         Raises:
             AudioError: the shape is not (batch, samples), or there are no samples.
         """
         if waveform.ndim != 2 or waveform.shape[-1] == 0:
-            raise AudioError(f"Waveforms come as {tuple(waveform.shape)}; a tensor (batch, samples) is wanted.")
+            raise AudioError(f"Waveforms must be a tensor (batch, samples), got {tuple(waveform.shape)}.")
         frames = next_fast_len(-(-waveform.shape[-1] // self.hop_length), real=True)
         plan = self._plan(frames)
         spectrum = torch.fft.rfft(waveform.to(self.centers.dtype), n=frames * self.hop_length)
-        return torch.fft.ifft(spectrum[:, plan.place] * plan.window)
+        return torch.fft.ifft(spectrum[:, plan.bins] * plan.window)
 
     def inverse(self, coefficients: Tensor, length: int) -> Tensor:
         """Waveforms (batch, length) from coefficients (batch, bands, frames); zeros beyond the frames."""
         frames = coefficients.shape[-1]
         plan, samples = self._plan(frames), frames * self.hop_length
         parts = (torch.fft.fft(coefficients) * plan.dual).flatten(1)
-        spectrum = parts.new_zeros(len(parts), samples // 2 + 1).index_add(1, plan.place.flatten(), parts)
+        spectrum = parts.new_zeros(len(parts), samples // 2 + 1).index_add(1, plan.bins.flatten(), parts)
         waveform = torch.fft.irfft(spectrum, n=samples)[:, :length]
         return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
 
@@ -99,9 +99,9 @@ class _Bands(NamedTuple):
 
 
 class _TransformPlan(NamedTuple):
-    """(bands, frames) each: bins of the spectrum, in the order in which sampling folds them, and weights for them."""
+    """Bins of the spectrum, in the order in which sampling folds them, and weights for them; all (bands, frames)."""
 
-    place: Tensor
+    bins: Tensor
     window: Tensor
     dual: Tensor
 
@@ -115,17 +115,17 @@ def _windows(bands: _Bands, hz: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device: torch.device) -> _TransformPlan:
-    """Designed in double precision, whatever the transform's. Of a band's bins no two are the same modulo `frames`."""
+    """The plan for a number of frames, computed in double precision. Modulo `frames`, the bins of a band differ."""
     samples = frames * hop
     step = bands.sample_rate / samples
     lowest = np.floor((np.array(bands.centers) - np.array(bands.below)) / step).astype(np.int64)
     first = np.maximum(lowest + 1, 0)[:, None]
-    place = first + (np.arange(frames) - first) % frames
-    window = _windows(bands, place * step) * (place <= samples // 2)
-    place = np.minimum(place, samples // 2)
+    bins = first + (np.arange(frames) - first) % frames
+    window = _windows(bands, bins * step) * (bins <= samples // 2)
+    bins = np.minimum(bins, samples // 2)
     power = np.zeros(samples // 2 + 1)
-    np.add.at(power, place, window**2)
+    np.add.at(power, bins, window**2)
     scale = 2.0 / hop  # half of a sine's amplitude is at its positive frequency, and sampling divides it by `hop`
-    dual = window / power[place] / scale
+    dual = window / power[bins] / scale
     weights = (torch.from_numpy(weight).to(device, dtype) for weight in (window * scale, dual))
-    return _TransformPlan(torch.from_numpy(place).to(device), *weights)
+    return _TransformPlan(torch.from_numpy(bins).to(device), *weights)

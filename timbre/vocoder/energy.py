@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from timbre.spectral.filterbank import mel_filterbank
+from timbre.spectral.filterbank import filterbank
 
 _SCALES = (0.25, 0.5, 1.0, 2.0)  # windows, in windows of the transform
 _FLOOR = 1e-8  # power: -80 dB
@@ -45,7 +45,7 @@ class EnergyDistance(torch.nn.Module):
         self.sizes = [round(scale * n_fft) for scale in _SCALES]
         for size in self.sizes:
             self.register_buffer(f"window{size}", torch.hann_window(size), persistent=False)
-        bank = torch.from_numpy(mel_filterbank(sample_rate, n_fft, _MELS)).float()
+        bank = torch.from_numpy(filterbank(sample_rate, n_fft, _MELS)).float()
         self.register_buffer("mel", bank, persistent=False)
 
     def forward(self, first: Tensor, second: Tensor, recording: Tensor) -> Tensor:

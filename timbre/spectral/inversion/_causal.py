@@ -1,6 +1,6 @@
-"""Compiled loops of the causal inverters, one frame at a time; imported when they are first used.
+"""Compiled loops of RTPGHI, for one frame at a time.
 
-Rows of bins and samples are float32 and belong to the caller: nothing here allocates.
+Rows of bins are float32 and belong to the caller: nothing here allocates.
 """
 
 import math
@@ -10,9 +10,10 @@ import numpy as np
 from timbre.spectral.compiled import compiled
 
 RANKS = 320
-"""Level classes: 16 to the octave, 20 octaves."""
+"""Level classes: 16 per octave, 20 octaves."""
 RANKS_PER_NEPER = 16.0 / math.log(2.0)
-_CLASS_BITS = 19
+"""Ranks per neper."""
+_CLASS_BITS = 19  # bits of a float32 below its level class: the exponent and 4 bits of the mantissa remain
 _FROM_LAST, _FROM_BELOW, _FROM_ABOVE, _FROM_NOTHING = 0, 1, 2, 3
 FLOOR = np.float32(1e-6)
 _SHRINK = 0.6
@@ -20,7 +21,7 @@ _TINY = np.float32(1e-30)
 _DECAY = 2.0 ** (-1.0 / 128.0)
 _PI, _TWO, _THREE, _EIGHT, _NINE = np.float32(np.pi), np.float32(2.0), np.float32(3.0), np.float32(8.0), np.float32(9.0)
 _INFINITE = np.float32(np.inf)
-_NONE, _HALF, _ONE, _TURN = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0 * np.pi)
+_ZERO, _HALF, _ONE, _TURN = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(2.0 * np.pi)
 _ARCTAN = tuple(np.float32(term) for term in (0.999866, -0.3302995, 0.180141, -0.085133, 0.0208351))
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -32,7 +33,7 @@ def acceptable(magnitude: np.ndarray) -> bool:
     """Whether all magnitudes are finite and 0 or more."""
     wrong = 0
     for value in magnitude:
-        wrong += not _NONE <= value < _INFINITE
+        wrong += not _ZERO <= value < _INFINITE
     return wrong == 0
 
 
@@ -46,52 +47,52 @@ def _mixed(value: np.uint64) -> np.uint64:
 
 @compiled
 def hashed_phase(seed: np.uint64, frame: int, bin_: int) -> float:
-    """A phase (radians) that depends on the three numbers and on nothing drawn before."""
+    """A pseudo-random phase (radians) that depends on the three numbers only, not on phases drawn before."""
     key = _mixed(seed + _STEP * np.uint64(frame + 1))
     return float(_mixed(key + _STEP * np.uint64(bin_ + 1)) >> _SHIFTS[3]) * (2.0 * math.pi / 16777216.0)
 
 
 @compiled
 def steady_row(magnitude: np.ndarray, floor: np.float32, whole: np.ndarray, turn: np.float32, out: np.ndarray) -> None:
-    """Phase steps from frame to frame (radians) of a row of bins, exact for a steady partial; as in PGHI.
+    """`slopes.steady_steps` for a row of bins: phase steps from frame to frame (radians).
 
     Args:
         magnitude: (bins,).
-        floor: softer magnitudes count as this loud.
+        floor: magnitudes below it are raised to it.
         whole: phase step (bins,) of a partial at the bin's centre.
-        turn: phase step per bin by which the partial lies higher.
+        turn: 4 times the phase step for a partial one bin above the bin's centre.
         out: (bins,), changed.
     """
     last = magnitude.size - 1
     out[0], out[last] = whole[0], whole[last]
     for k in range(1, last):
         above, below = max(magnitude[k + 1], floor), max(magnitude[k - 1], floor)
-        t = np.divide(above - below, above + below)  # unlike /, it leaves the loop to the vector unit
+        t = np.divide(above - below, above + below)  # unlike /, it can become vector instructions
         out[k] = np.divide(t, _THREE + np.sqrt(_NINE - _EIGHT * t * t)) * turn + whole[k]
 
 
 @compiled
 def arctan(x: np.float32) -> np.float32:
-    """Arc tangent to 1e-5 (Abramowitz and Stegun 1964, 4.4.49), which the library's would not give in vectors."""
+    """Arc tangent to 1e-5 (Abramowitz and Stegun 1964, 4.4.49); unlike math.atan it can become vector instructions."""
     size = abs(x)
     low = min(size, np.divide(_ONE, max(size, _TINY)))
     q = low * low
     angle = low * (_ARCTAN[0] + q * (_ARCTAN[1] + q * (_ARCTAN[2] + q * (_ARCTAN[3] + q * _ARCTAN[4]))))
     angle = angle if size <= _ONE else _HALF * _PI - angle
-    return angle if x >= _NONE else -angle
+    return angle if x >= _ZERO else -angle
 
 
 @compiled
 def click_row(rows: np.ndarray, floor: np.float32, hop_angle: float, alone: bool, out: np.ndarray) -> None:
-    """Phase steps from bin to bin (radians) of the third row of magnitudes.
+    """`pghi.click_steps` for the third row of magnitudes: phase steps from bin to bin (radians).
 
     Args:
-        rows: magnitudes (3 or 4, bins) of the two frames before, of the frame itself and of the one after it, if known.
-            Otherwise its square roots are continued from the three before by a parabola, and the outcome is shrunk by
-            the factor that fits recorded notes best.
-        floor: softer magnitudes count as this loud.
+        rows: magnitudes (3 or 4, bins) of the two frames before, the frame itself and, if known, the frame after it.
+            If it is not known, a parabola extrapolates its square roots from the three others, and the result is
+            scaled by the factor that fits recorded notes best.
+        floor: magnitudes below it are raised to it.
         hop_angle: pi hop / n_fft.
-        alone: the frame before is not known, and the one after is.
+        alone: the frame before is not known, but the frame after is.
         out: (bins,), changed.
     """
     if alone:
@@ -108,19 +109,19 @@ def click_row(rows: np.ndarray, floor: np.float32, hop_angle: float, alone: bool
         scale = np.float32(_SHRINK / math.tan(hop_angle))
         for k in range(out.size):
             before, now = np.sqrt(max(rows[1, k], floor)), np.sqrt(max(rows[2, k], floor))
-            after = max(_THREE * (now - before) + np.sqrt(max(rows[0, k], floor)), _NONE)
+            after = max(_THREE * (now - before) + np.sqrt(max(rows[0, k], floor)), _ZERO)
             out[k] = _PI - _TWO * arctan(np.divide(after - before, after + before) * scale)
 
 
 @compiled
 def _offer(
-    k: int, way: int, level: int, count: int, waiting: np.ndarray, first: np.ndarray, offered: np.ndarray
+    k: int, origin: int, level: int, count: int, waiting: np.ndarray, first: np.ndarray, offered: np.ndarray
 ) -> int:
-    """Let bin k wait to be reached that way, unless it waits as high already; how many entries there are then."""
+    """Queue bin k to be reached from `origin`, unless it waits as high already; return the number of entries."""
     if level <= offered[k]:
         return count
     offered[k] = level
-    waiting[count, 0], waiting[count, 1] = 4 * k + way, first[level]
+    waiting[count, 0], waiting[count, 1] = 4 * k + origin, first[level]
     first[level] = count
     return count + 1
 
@@ -129,9 +130,12 @@ def _offer(
 def line_up(
     last: np.ndarray, now: np.ndarray, floor: int, doubt: np.ndarray, lists: tuple[np.ndarray, ...]
 ) -> tuple[int, int]:
-    """Rank the bins of a frame and let those wait that go on from the last frame; the highest rank, and how many wait.
+    """Rank the bins of a frame, and queue those that continue from the last frame.
 
-    Levels come as the bits of floats, which are as good as logarithms for sorting.
+    Levels are given as the bits of floats, which sort as well as logarithms.
+
+    Returns:
+        The highest rank, and the number of entries.
     """
     rank, first, waiting, offered = lists
     top, loudest, count = -1, 0, 0
@@ -145,7 +149,7 @@ def line_up(
             level = max(0, min((last[k] - floor) >> _CLASS_BITS, RANKS - 1) - doubt[k])
             count = _offer(k, _FROM_LAST, level, count, waiting, first, offered)
             top = max(top, level)
-    if top < 0 <= rank[loudest]:  # nothing to go on from: the loudest bin starts, from no phase
+    if top < 0 <= rank[loudest]:  # no bin continues: the loudest one starts, with phase 0
         top = rank[loudest]
         count = _offer(loudest, _FROM_NOTHING, top, count, waiting, first, offered)
     return top, count
@@ -161,7 +165,7 @@ def propagate(
     phase: np.ndarray,
     lists: tuple[np.ndarray, ...],
 ) -> None:
-    """Integrate phases from what waits, on from the loudest bins over the surest steps first."""
+    """Integrate phases from the queued bins, from the loudest bins over the most certain steps."""
     rank, first, waiting, offered = lists
     to_frame, to_bin = steps[0], steps[1]
     bins = phase.size
@@ -171,15 +175,15 @@ def propagate(
             top -= 1
             continue
         first[top] = waiting[entry, 1]
-        k, way = waiting[entry, 0] >> 2, waiting[entry, 0] & 3
+        k, origin = waiting[entry, 0] >> 2, waiting[entry, 0] & 3
         if rank[k] < 0:
             continue
         here, rank[k] = rank[k], -1
-        if way == _FROM_LAST:
+        if origin == _FROM_LAST:
             phase[k] = last[k] + to_frame[k]
-        elif way == _FROM_BELOW:
+        elif origin == _FROM_BELOW:
             phase[k] = phase[k - 1] + to_bin[k - 1]
-        elif way == _FROM_ABOVE:
+        elif origin == _FROM_ABOVE:
             phase[k] = phase[k + 1] - to_bin[k]
         if k + 1 < bins and rank[k + 1] >= 0:
             level = max(0, here - doubt[1, k])
@@ -193,9 +197,9 @@ def propagate(
 
 @compiled
 def take(magnitude: np.ndarray, rows: np.ndarray, peak: np.ndarray) -> None:
-    """Move rows of magnitudes up by one, with `magnitude` the last, and bring the running peak up to date."""
+    """Move rows of magnitudes up by one, write `magnitude` to the last, and update the running peak."""
     count = rows.shape[0] - 1
-    loudest = _NONE
+    loudest = _ZERO
     for k in range(magnitude.size):
         for row in range(count):
             rows[row, k] = rows[row + 1, k]
@@ -215,16 +219,16 @@ def find_steps(
     formula: bool,
     steps: np.ndarray,
 ) -> None:
-    """The next frame's phase steps by formula: from the last frame, and from each bin to the next.
+    """Write a frame's phase steps by formula: from the last frame, and from each bin to the next.
 
     Args:
-        rows: magnitudes, as for `click_row`; the fourth is passed over unless known.
+        rows: magnitudes, as for `click_row`; the fourth row is ignored unless it is known.
         steady: steady steps of the last frame, replaced by those of this one.
-        peak: one magnitude; bins 120 dB below it count as that loud.
+        peak: one magnitude; magnitudes more than 120 dB below it are raised to that level.
         whole: steady steps of partials at the bins' centres.
         hop_ratio: hop / n_fft.
         ends: whether the frame after this one is known, and whether this is the first.
-        formula: find steps to the next bin too, as of clicks; otherwise they are half a turn.
+        formula: compute the steps to the next bin as for clicks; otherwise they are half a turn.
         steps: (2, bins), changed.
     """
     level = max(np.float32(peak[0]) * FLOOR, _TINY)
@@ -245,34 +249,34 @@ def find_phases(
     rows: np.ndarray,
     phase: np.ndarray,
     peak: np.ndarray,
-    place: tuple[np.uint64, int],
+    key: tuple[np.uint64, int],
     steps: np.ndarray,
     doubt: np.ndarray,
     work: np.ndarray,
     lists: tuple[np.ndarray, ...],
 ) -> None:
-    """The next frame's phases by RTPGHI.
+    """Write a frame's phases by RTPGHI.
 
     Args:
-        rows: magnitudes, of which the third are the frame's and the second the last one's.
-        phase: phases of the last frame, replaced by those of this one; within half a turn of 0.
-        peak: one magnitude; bins that are not above the floor, 120 dB below it, get random phases.
-        place: seed and number of the frame.
+        rows: magnitudes; the third row is the frame, the second the one before.
+        phase: phases of the last frame, replaced by those of this one, within half a turn of 0.
+        peak: one magnitude; bins 120 dB or more below it get random phases.
+        key: seed, and number of the frame.
         steps: from the last frame, and to the next bin (2, bins), radians.
-        doubt: ranks by which each is put back (2, bins), int32.
-        work: two rows of bins to work in.
-        lists: rank (bins,), first (RANKS,), waiting (3 bins, 2) and offered (bins,), int32, to work in.
+        doubt: ranks subtracted from each step (2, bins), int32.
+        work: working memory, two rows of bins.
+        lists: working memory: rank (bins,), first (RANKS,), waiting (3 bins, 2) and offered (bins,), int32.
     """
     now, last = rows[2], work[0]
     level = max(np.float32(peak[0]) * FLOOR, _TINY)
     work[1, 0] = level
     for k in range(now.size):
         last[k] = phase[k]
-        phase[k] = hashed_phase(place[0], place[1], k) if now[k] <= level else 0.0
+        phase[k] = hashed_phase(key[0], key[1], k) if now[k] <= level else 0.0
     bits = rows.view(np.int32)
     top, count = line_up(bits[1], bits[2], work[1].view(np.int32)[0], doubt[0], lists)
     propagate(top, count, steps, doubt, last, phase, lists)
-    for k in range(now.size):  # so that phases stay exact however long the stream
+    for k in range(now.size):  # keeps phases exact in long streams
         phase[k] -= _TURN * np.rint(phase[k] / _TURN)
 
 

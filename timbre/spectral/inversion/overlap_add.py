@@ -1,4 +1,4 @@
-"""Overlap-add of frames as they come: a hop of samples for every frame."""
+"""Streaming overlap-add: a hop of samples for every frame."""
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class OverlapAdd:
 
 @compiled
 def overlap(frame: np.ndarray, window: np.ndarray, settled: np.ndarray) -> None:
-    """Add a windowed frame to the start of the first row, and its window's square to that of the second."""
+    """Add a windowed frame to the start of the first row, and the square of its window to the second."""
     for i in range(frame.size):
         settled[0, i] += frame[i] * window[i]
         settled[1, i] += window[i] * window[i]
@@ -66,7 +66,7 @@ def overlap(frame: np.ndarray, window: np.ndarray, settled: np.ndarray) -> None:
 
 @compiled
 def shift(settled: np.ndarray, out: np.ndarray) -> None:
-    """Take the first samples out, divided by the windows' energy, and move the rest to the start."""
+    """Write the first samples, divided by the energy of the windows, to `out`; move the others to the start."""
     rest = settled.shape[1] - out.size
     for i in range(out.size):
         out[i] = np.divide(settled[0, i], max(settled[1, i], _LEAST))
