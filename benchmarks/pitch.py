@@ -1,10 +1,10 @@
-"""Pitch meters beside each other on real notes: how often they find the labelled pitch, and would see a wrong label.
+"""Pitch meters compared on real notes: how often they find the labelled pitch, and how often they detect a wrong label.
 
     python benchmarks/pitch.py [FOLDER] [--notes N] [--quick] [--json FILE]
 
-The notes are those of harmonic instruments, evenly chosen; their labels are taken to be right. A label that is wrong by
-some semitones is caught if a pitch is found and lies more than 50 cents from it. librosa's meter, and swift-f0 where it
-is installed, get the second after the loudest moment, timbre's own the whole note; all run on one thread.
+The notes are evenly spaced among those of harmonic instruments; their labels are assumed to be right. A wrong label is
+caught if the measured pitch is more than 50 cents from it. librosa's meter and swift-f0 (if installed) get the second
+after the loudest sample, timbre's meter gets the whole note; all run on one thread.
 """
 
 import argparse
@@ -30,7 +30,7 @@ OTHERS = (-19, -7, -2, -1, 1, 2, 7, 19)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
-    parser.add_argument("--notes", type=int, default=150, help="how many notes, evenly chosen")
+    parser.add_argument("--notes", type=int, default=150, help="number of notes, evenly spaced in the library")
     add_arguments(parser)
     args = parser.parse_args()
     pitched = [n for n in timbre.scan(args.folder, measure=False) if n.pitch is not None and is_harmonic(n)]
@@ -42,20 +42,20 @@ def main() -> None:
 
 
 def meters() -> dict[str, Meter]:
-    found: dict[str, Meter] = {"timbre": estimate_pitch, "librosa pyin": pyin}
-    if importlib.util.find_spec("swift_f0"):
-        found["swift-f0"] = swift()
-    return found
+    """The meters by name."""
+    swift_f0 = {"swift-f0": swift()} if importlib.util.find_spec("swift_f0") else {}
+    return {"timbre": estimate_pitch, "librosa pyin": pyin, **swift_f0}
 
 
 def row(name: str, meter: Meter, sounds: list[Audio], labels: np.ndarray) -> Row:
+    """One row of the table."""
     meter(sounds[0])
-    found, milliseconds = [], []
+    pitches, milliseconds = [], []
     for sound in sounds:
         begun = time.process_time()
-        found.append(meter(sound))
+        pitches.append(meter(sound))
         milliseconds.append(1000 * (time.process_time() - begun))
-    off = np.array([np.nan if pitch is None else pitch for pitch in found]) - labels
+    off = np.array([np.nan if pitch is None else pitch for pitch in pitches]) - labels
     octave = np.abs(off - 12 * np.round(off / 12)) <= 0.5
     right = np.abs(off) <= 0.5
 
@@ -77,12 +77,13 @@ def row(name: str, meter: Meter, sounds: list[Audio], labels: np.ndarray) -> Row
 
 
 def second(audio: Audio) -> Audio:
-    """The second after the loudest moment."""
+    """The second after the loudest sample."""
     start = min(int(np.argmax(np.abs(audio.samples[0]))), max(0, audio.samples.shape[1] - audio.sample_rate))
     return Audio(audio.samples[:, start : start + audio.sample_rate], audio.sample_rate)
 
 
-def middle(hertz: np.ndarray, voiced: np.ndarray) -> float | None:
+def median_pitch(hertz: np.ndarray, voiced: np.ndarray) -> float | None:
+    """The median pitch of the voiced frames, or None if there are fewer than three."""
     return hz_to_midi(float(np.median(hertz[voiced]))) if np.count_nonzero(voiced) > 2 else None
 
 
@@ -91,7 +92,7 @@ def pyin(audio: Audio) -> float | None:
 
     part = second(audio).resample(22050)
     hertz, voiced, _ = librosa.pyin(part.samples[0], fmin=26.0, fmax=4700.0, sr=22050, frame_length=4096)
-    return middle(hertz, voiced)
+    return median_pitch(hertz, voiced)
 
 
 def swift() -> Meter:
@@ -100,8 +101,8 @@ def swift() -> Meter:
     detector = SwiftF0(threads=1)
 
     def meter(audio: Audio) -> float | None:
-        found = detector.detect(second(audio).resample(16000).samples[0], 16000)
-        return middle(found.pitch_hz, found.confidence >= 0.5)
+        result = detector.detect(second(audio).resample(16000).samples[0], 16000)
+        return median_pitch(result.pitch_hz, result.confidence >= 0.5)
 
     return meter
 

@@ -1,17 +1,17 @@
-"""Which distances between sounds follow listeners: plain features, the auditory picture, and trained spaces.
+"""Distances between sounds compared with listeners' ratings: plain features, auditory features, and trained spaces.
 
     python benchmarks/ratings.py RATINGS --spaces runs/ablation/full-*-seed0 --json ratings.json
 
-RATINGS is a folder of studies with a sounds.csv that names the sounds' files. A row is a distance between sounds; for
-each study its Spearman correlation with the dissimilarities (upper triangle), and the mean over the studies of
-Spearman and of triplet agreement (pairs whose ratings differ by more than .1 of the study's range).
+RATINGS is a folder of studies with a sounds.csv that names the sounds' files. One row for each distance: the Spearman
+correlation with the dissimilarities of each study (upper triangle), and the means over the studies of Spearman and of
+triplet agreement (pairs whose ratings differ by more than .1 of the study's range).
 
 - descriptors: all of timbre.spectral.descriptors, z-scored within the study; mfcc: 13 coefficients by frames; log-mel:
-  32 bands by frames of 93 ms; centroid alone
-- picture: the auditory picture that the metric form of training follows
-- picture, group left out: its three constants chosen on the other groups of studies (those whose names begin alike
-  are one group), so that no rating of the study had a part in it
-- a space: its folder's name; of its training ratings, if it had any, see its card
+  32 bands by frames of 93 ms; centroid: the spectral centroid alone
+- auditory features: those of the metric form of training
+- auditory features, group left out: with their three constants chosen on the other groups of studies (studies whose
+  names begin alike are one group), so that no rating of the study has an influence
+- a space: by the name of its folder; its card lists the ratings of its training, if any
 """
 
 import argparse
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from _listening import Study, studies
 from _table import add_arguments, finish
+from scipy.fft import dct
 
 import timbre
 from timbre.config import Config
@@ -39,17 +40,17 @@ GRID = [Listener(*values) for values in product((0.06, 0.1, 0.15, 0.23), (0.0, 0
 def main() -> None:
     args = parse()
     config = Config()
-    heard = studies(args.ratings, config)
+    rated = studies(args.ratings, config)
     spectrogram = Spectrogram(config.spectrogram)
-    rows = [row(name, heard, points) for name, points in plain(heard, spectrogram, config)]
-    rows += [row("picture", heard, pictures(heard, spectrogram, config, Listener()))]
-    rows += [left_out(heard, spectrogram, config, GRID[:4] if args.quick else GRID)]
+    rows = [row(name, rated, points) for name, points in plain(rated, spectrogram)]
+    rows += [row("auditory features", rated, auditory(rated, spectrogram, config, Listener()))]
+    rows += [left_out(rated, spectrogram, config, GRID[:4] if args.quick else GRID)]
     for folder in args.spaces:
         space = timbre.load(folder)
         own = studies(args.ratings, space.config)
-        rows.append(row(folder.name, own, [places(space, study) for study in own]))
+        rows.append(row(folder.name, own, [encoded(space, study) for study in own]))
         finish(rows, argparse.Namespace(json=None), "so far")
-    finish(rows, args, f"{len(heard)} studies")
+    finish(rows, args, f"{len(rated)} studies")
 
 
 def parse() -> argparse.Namespace:
@@ -60,29 +61,27 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def row(name: str, heard: list[Study], points: list[np.ndarray]) -> dict[str, Any]:
-    """Agreement of one kind of points (sounds, dim) for each study."""
-    found = [agreement(euclidean(p), study.dissimilarities) for study, p in zip(heard, points, strict=True)]
+def row(name: str, rated: list[Study], points: list[np.ndarray]) -> dict[str, Any]:
+    """One row: agreement of distances between points (sounds, dim) with each study."""
+    agreements = [agreement(euclidean(p), study.dissimilarities) for study, p in zip(rated, points, strict=True)]
     out: dict[str, Any] = {"distance": name}
-    out |= {study.name: round(value.spearman, 3) for study, value in zip(heard, found, strict=True)}
-    out["spearman"] = round(float(np.mean([value.spearman for value in found])), 3)
-    return out | {"triplets": round(float(np.mean([value.triplet_agreement for value in found])), 3)}
+    out |= {study.name: round(value.spearman, 3) for study, value in zip(rated, agreements, strict=True)}
+    out["spearman"] = round(float(np.mean([value.spearman for value in agreements])), 3)
+    return out | {"triplets": round(float(np.mean([value.triplet_agreement for value in agreements])), 3)}
 
 
 def spectrograms(study: Study) -> torch.Tensor:
-    return torch.from_numpy(np.stack([found.spectrogram for found in study.examples]))
+    return torch.from_numpy(np.stack([one.spectrogram for one in study.examples]))
 
 
-def plain(heard: list[Study], spectrogram: Spectrogram, config: Config) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Points by features that know nothing of ratings."""
-    from scipy.fft import dct
-
+def plain(rated: list[Study], spectrogram: Spectrogram) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Names of plain features, and the features of each study's sounds."""
     described, cepstra, bands, centroids = [], [], [], []
-    for study in heard:
-        pitch = torch.tensor([found.pitch for found in study.examples])
+    for study in rated:
+        pitch = torch.tensor([one.pitch for one in study.examples])
         values = describe(spectrograms(study), spectrogram, pitch, natural=True).numpy()
         scaled = (values - np.nanmean(values, 0)) / np.maximum(np.nanstd(values, 0), 1e-9)
-        described.append(np.nan_to_num(scaled))  # of no pitch: as the study's mean
+        described.append(np.nan_to_num(scaled))  # without a pitch: the mean of the study
         centroids.append(describe(spectrograms(study), spectrogram, pitch, names=("centroid",), natural=True).numpy())
         loud = spectrograms(study).numpy()
         loud = np.maximum(loud, loud.max((1, 2), keepdims=True) - 60.0)
@@ -92,34 +91,33 @@ def plain(heard: list[Study], spectrogram: Spectrogram, config: Config) -> Itera
     yield from zip(("descriptors", "mfcc", "log-mel", "centroid"), (described, cepstra, bands, centroids), strict=True)
 
 
-def pictures(heard: list[Study], spectrogram: Spectrogram, config: Config, listener: Listener) -> list[np.ndarray]:
-    """Auditory pictures of all studies' sounds."""
-    picture = AuditoryFeatures(spectrogram, config.data.duration, listener)
-    return [picture(spectrograms(study)).numpy() for study in heard]
+def auditory(rated: list[Study], spectrogram: Spectrogram, config: Config, listener: Listener) -> list[np.ndarray]:
+    """Auditory features of each study's sounds."""
+    features = AuditoryFeatures(spectrogram, config.data.duration, listener)
+    return [features(spectrograms(study)).numpy() for study in rated]
 
 
-def left_out(heard: list[Study], spectrogram: Spectrogram, config: Config, grid: list[Listener]) -> dict[str, Any]:
-    """The picture with the constants that are best on the other groups of studies."""
-    table = [row("", heard, pictures(heard, spectrogram, config, listener)) for listener in grid]
-    groups = [study.name.split("_")[0] for study in heard]
-    out: dict[str, Any] = {"distance": "picture, group left out"}
+def left_out(rated: list[Study], spectrogram: Spectrogram, config: Config, grid: list[Listener]) -> dict[str, Any]:
+    """The row of auditory features with the constants that are best on the other groups of studies."""
+    table = [row("", rated, auditory(rated, spectrogram, config, listener)) for listener in grid]
+    groups = [study.name.split("_")[0] for study in rated]
+    out: dict[str, Any] = {"distance": "auditory features, group left out"}
     triplets = []
-    for study, group in zip(heard, groups, strict=True):
-        others = [other.name for other, its in zip(heard, groups, strict=True) if its != group]
+    for study, group in zip(rated, groups, strict=True):
+        others = [other.name for other, its in zip(rated, groups, strict=True) if its != group]
         best = int(np.argmax([np.mean([line[name] for name in others]) for line in table]))
-        points = pictures([study], spectrogram, config, grid[best])
-        found = row("", [study], points)
-        out[study.name], triplets = found["spearman"], [*triplets, found["triplets"]]
-    out["spearman"] = round(float(np.mean([out[study.name] for study in heard])), 3)
+        result = row("", [study], auditory([study], spectrogram, config, grid[best]))
+        out[study.name], triplets = result["spearman"], [*triplets, result["triplets"]]
+    out["spearman"] = round(float(np.mean([out[study.name] for study in rated])), 3)
     return out | {"triplets": round(float(np.mean(triplets)), 3)}
 
 
-def places(space: timbre.Space, study: Study) -> np.ndarray:
-    """Points of a study's sounds."""
+def encoded(space: timbre.Space, study: Study) -> np.ndarray:
+    """The points of a study's sounds in a space, (sounds, dim)."""
     columns = ("pitch", "velocity", "release")
-    known = Conditions(*(torch.tensor([getattr(e, name) for e in study.examples]) for name in columns))
+    conditions = Conditions(*(torch.tensor([getattr(e, name) for e in study.examples]) for name in columns))
     with torch.no_grad():
-        return np.asarray(space.model.points(spectrograms(study), known))
+        return np.asarray(space.model.points(spectrograms(study), conditions))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What the readers make of libraries: real ones where they are, small exact trees of every format elsewhere.
+"""What the readers keep and drop: in given libraries, and in small synthetic trees of every format.
 
     python benchmarks/readers.py [FOLDER...] [--quick] [--json FILE]
 
-A row for each library, its reader chosen by looking: sound files (or keys of SoundFonts) found, notes kept, entries
-dropped with their reasons, notes that have a pitch, the share of them whose measured pitch (found without looking at
-the label) lies within 50 cents of it, notes that the scan flags for their pitch (it exempts inharmonic instruments and
-what its meter cannot tell), and what was scanned in a second, each sound decoded and measured once. The shipped
-library and Debian's SoundFonts (five keys of every preset) are scanned where they are, and not with --quick.
+One row for each library, whose format is recognised: sound files (or keys of SoundFonts) found, notes kept, entries
+dropped with their reasons, notes with a pitch, the share of them whose measured pitch (the meter does not use the
+label) is within 50 cents of it, notes that the scan flags for their pitch (inharmonic instruments and uncertain
+measurements are exempt), and sounds scanned per second, each decoded and measured once. Without --quick, the shipped
+library and, if installed, Debian's SoundFonts (five keys of every preset) are scanned too.
 """
 
 import argparse
@@ -36,22 +36,22 @@ def main() -> None:
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="a library")
     add_arguments(parser)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["TIMBRE_CACHE"] = str(Path(place) / "cache")  # what was measured before would not be measured again
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TIMBRE_CACHE"] = str(Path(folder) / "cache")  # an empty cache, so that every sound is measured
         rows = [measure(folder, "real") for folder in args.folders] + ([] if args.quick else real_libraries())
-        rows += exact_trees(Path(place))
+        rows += exact_trees(Path(folder))
     finish(rows, args, f"Readers; pitches measured in {len(rows)} libraries")
 
 
 def real_libraries() -> list[dict[str, Any]]:
-    """Rows of the libraries that a machine may have."""
+    """Rows of the shipped library and the installed SoundFonts."""
     fonts = [Path("/usr/share/sounds") / name for name in SOUNDFONTS]
     rows = [measure(ROOT / "datasets" / "orchestra", "real")]
     return rows + [measure(font, "real", KEYS) for font in fonts if font.exists()]
 
 
-def exact_trees(place: Path) -> list[dict[str, Any]]:
-    """Rows of the trees of the contract test."""
+def exact_trees(folder: Path) -> list[dict[str, Any]]:
+    """Rows of the trees in the contract test."""
     sys.path.insert(0, str(ROOT / "tests"))
     import trees_named
     import trees_sampler
@@ -59,22 +59,22 @@ def exact_trees(place: Path) -> list[dict[str, Any]]:
 
     rows = []
     for name, build in {**trees_named.TREES, **trees_sampler.TREES, **trees_soundfont.TREES}.items():
-        root = place / name
+        root = folder / name
         root.mkdir()
         tree = build(root)
         rows.append(measure(root, "exact", tree.options, "pattern" if tree.options.pattern else None))
     return rows
 
 
-def measure(place: Path, kind: str, options: Options | None = None, reader: str | None = None) -> dict[str, Any]:
+def measure(path: Path, kind: str, options: Options | None = None, reader: str | None = None) -> dict[str, Any]:
     """One row of the table."""
     start = time.perf_counter()
-    library = timbre.scan(place, reader, options or Options())
+    library = timbre.scan(path, reader, options or Options())
     seconds = time.perf_counter() - start
     report = library.report
     return {
         "reader": report.reader,
-        "library": f"{place.name} ({kind})",
+        "library": f"{path.name} ({kind})",
         "found": report.found,
         "kept": report.kept,
         "dropped": len(report.dropped),
@@ -85,7 +85,7 @@ def measure(place: Path, kind: str, options: Options | None = None, reader: str 
 
 
 def agreement(library: Library) -> dict[str, Any]:
-    """How many notes have a pitch, and how many of those sound like it."""
+    """The number of notes with a pitch, and the share of them that sound at it."""
     labelled = [(note.pitch, note.measured) for note in library if note.pitch is not None]
     flagged = sum(any(flag.startswith(("pitch:", "octave:")) for flag in note.flags) for note in library)
     near = [m for pitch, m in labelled if m and m.pitch is not None and 100 * abs(m.pitch - pitch) <= CENTS]
@@ -97,9 +97,9 @@ def agreement(library: Library) -> dict[str, Any]:
 
 
 def reasons(library: Library) -> str:
-    """The reasons for what was dropped, without numbers of rows, the commonest first."""
-    told = Counter(re.sub(r"\b(row|entry|take|sample) \d+", r"\1", reason) for _, reason in library.report.dropped)
-    return "; ".join(f"{number} {reason}" for reason, number in told.most_common()) or "-"
+    """The reasons for dropped entries, without the numbers of rows, the most frequent first."""
+    counts = Counter(re.sub(r"\b(row|entry|take|sample) \d+", r"\1", reason) for _, reason in library.report.dropped)
+    return "; ".join(f"{number} {reason}" for reason, number in counts.most_common()) or "-"
 
 
 if __name__ == "__main__":

