@@ -23,10 +23,10 @@ import timbre
 from timbre.__main__ import main
 from timbre.app.guard import Hosts
 from timbre.app.live import TAKEN, Client
-from timbre.app.pages import AppState
+from timbre.app.routes import AppState
 from timbre.app.server import listen, make_server
 from timbre.app.site import make_site
-from timbre.app.work import Busy, Worker
+from timbre.app.worker import Busy, Worker
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.engine.engine import Engine
 from timbre.shapes.path_files import read_path
@@ -56,7 +56,7 @@ def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stage(folder: Path) -> Iterator[AppState]:
+def state(folder: Path) -> Iterator[AppState]:
     space = timbre.load(folder)
     engine = Engine(space)
     worker = Worker(folder)
@@ -65,11 +65,11 @@ def stage(folder: Path) -> Iterator[AppState]:
 
 
 @contextlib.contextmanager
-def serving(stage: AppState) -> Iterator[httpx.Client]:
+def serving(state: AppState) -> Iterator[httpx.Client]:
     """A client of a server that really listens."""
     with listen("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
-        server = make_server(make_site(stage, Hosts("127.0.0.1", port)))
+        server = make_server(make_site(state, Hosts("127.0.0.1", port)))
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
@@ -81,8 +81,8 @@ def serving(stage: AppState) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def client(stage: AppState) -> Iterator[httpx.Client]:
-    with serving(stage) as client:
+def client(state: AppState) -> Iterator[httpx.Client]:
+    with serving(state) as client:
         yield client
 
 
@@ -101,8 +101,8 @@ def refused(answer: Any, status: int = 400) -> str:
     return sentence
 
 
-def middle(stage: AppState) -> str:
-    return ",".join(map(str, stage.space.atlas.points[0].tolist()))
+def middle(state: AppState) -> str:
+    return ",".join(map(str, state.space.atlas.points[0].tolist()))
 
 
 def sound(content: bytes) -> timbre.Audio:
@@ -192,22 +192,22 @@ def test_hosts_of_a_server_that_is_bound_to_all_addresses_are_numbers_and_its_ow
     assert "192.168.0.8:9" not in Hosts("192.168.0.7", 9)
 
 
-def test_the_space_as_the_page_sees_it(client: httpx.Client, stage: AppState):
+def test_the_space_as_the_page_sees_it(client: httpx.Client, state: AppState):
     import base64
 
     found = client.get("/api/space").json()
     points = np.frombuffer(base64.b64decode(found["points"]), "<f4").reshape(-1, found["dim"])
-    np.testing.assert_array_equal(points, stage.space.atlas.points)
-    assert found["notes"] == list(stage.space.atlas.names)
+    np.testing.assert_array_equal(points, state.space.atlas.points)
+    assert found["notes"] == list(state.space.atlas.names)
     assert (found["dim"], found["sample_rate"], found["count"], found["originals"]) == (3, RATE, len(points), True)
 
 
-def test_a_plane_leads_there_and_back(client: httpx.Client, stage: AppState):
+def test_a_plane_leads_there_and_back(client: httpx.Client, state: AppState):
     for axes in ("", "z0,z2"):
         found = client.get("/api/plane", params={"axes": axes}).json()
         origin, directions, readout = (np.array(found[name]) for name in ("origin", "directions", "readout"))
         np.testing.assert_allclose(readout @ directions.T, np.eye(2), atol=1e-9)
-        seen = (stage.space.atlas.points - origin) @ readout.T
+        seen = (state.space.atlas.points - origin) @ readout.T
         assert (seen >= np.array(found["extent"])[:, 0]).all()
         assert (seen <= np.array(found["extent"])[:, 1]).all()
     refused(client.get("/api/plane?axes=z0,z0"))
@@ -215,7 +215,7 @@ def test_a_plane_leads_there_and_back(client: httpx.Client, stage: AppState):
     refused(client.get("/api/plane?plain=z0"))
 
 
-def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage: AppState):
+def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, state: AppState):
     from timbre.maps.maps import topology
     from timbre.maps.planes import plane
 
@@ -223,7 +223,7 @@ def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage:
     begun = time.perf_counter()
     assert client.get("/api/heat", params={"pitch": 60}).json() == first
     assert time.perf_counter() - begun < 60  # else the second one would have run into the job's own limit
-    wanted = topology(stage.space, plane(stage.space), ["centroid"], 40, 60, progress=False)
+    wanted = topology(state.space, plane(state.space), ["centroid"], 40, 60, progress=False)
     got = np.array(first["maps"]["centroid"]["values"])
     np.testing.assert_allclose(got, np.log2(wanted.values["centroid"]), atol=1e-3)
     assert first["maps"]["centroid"]["unit"] == "Hz"
@@ -231,26 +231,26 @@ def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, stage:
     refused(client.get("/api/heat?pitch=900"))
 
 
-def test_nearest_are_those_of_the_atlas(client: httpx.Client, stage: AppState):
-    found = client.get("/api/nearest", params={"z": middle(stage)}).json()
-    names = [stage.space.atlas.names[n] for n in stage.space.atlas.nearest(stage.space.atlas.points[0]).numbers[0]]
+def test_nearest_are_those_of_the_atlas(client: httpx.Client, state: AppState):
+    found = client.get("/api/nearest", params={"z": middle(state)}).json()
+    names = [state.space.atlas.names[n] for n in state.space.atlas.nearest(state.space.atlas.points[0]).numbers[0]]
     assert [note["name"] for note in found] == names
     assert found[0]["distance"] == 0
     for z in ("", "1,2", "1,2,nan", "1,2,x", "1,2,1e999", ",".join(["0"] * 5000)):
         refused(client.get("/api/nearest", params={"z": z}))
 
 
-def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, stage: AppState):
-    answer = client.get("/api/sound", params={"z": middle(stage), "pitch": 69, "duration": 0.5})
-    wanted = stage.space.decode(stage.space.atlas.points[0], 69, duration=0.5)
+def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, state: AppState):
+    answer = client.get("/api/sound", params={"z": middle(state), "pitch": 69, "duration": 0.5})
+    wanted = state.space.decode(state.space.atlas.points[0], 69, duration=0.5)
     np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=2e-4)
     assert answer.headers["content-type"] == "audio/wav"
     for wrong in ({"pitch": 400}, {"velocity": 2}, {"duration": 1e6}, {"duration": "nan"}, {"pitch": "a"}, {"x": 1}):
-        refused(client.get("/api/sound", params={"z": middle(stage), **wrong}))
+        refused(client.get("/api/sound", params={"z": middle(state), **wrong}))
 
 
-def test_an_original_is_the_note_of_the_library(client: httpx.Client, stage: AppState):
-    atlas = stage.space.atlas
+def test_an_original_is_the_note_of_the_library(client: httpx.Client, state: AppState):
+    atlas = state.space.atlas
     answer = client.get("/api/original", params={"name": atlas.names[3]})
     wanted = timbre.read(ROOT / "datasets" / "orchestra" / atlas.files[3], mono=True)
     np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=1e-4)
@@ -258,19 +258,19 @@ def test_an_original_is_the_note_of_the_library(client: httpx.Client, stage: App
         refused(client.get("/api/original", params={"name": name}))
 
 
-def test_an_atlas_that_points_out_of_the_folder_gets_nothing(stage: AppState, tmp_path: Path):
+def test_an_atlas_that_points_out_of_the_folder_gets_nothing(state: AppState, tmp_path: Path):
     from dataclasses import replace
 
     library = tmp_path / "library"
     library.mkdir()
     (tmp_path / "secret.wav").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
     (library / "link.wav").symlink_to(tmp_path / "secret.wav")
-    atlas = stage.space.atlas.take(np.arange(4))
+    atlas = state.space.atlas.take(np.arange(4))
     files = ("../secret.wav", str(tmp_path / "secret.wav"), "link.wav", "missing.wav")
-    space = timbre.load(stage.folder)
+    space = timbre.load(state.folder)
     space.atlas = replace(atlas, files=files)
     for notes in (library, None):
-        with serving(replace(stage, space=space, notes=notes)) as client:
+        with serving(replace(state, space=space, notes=notes)) as client:
             for name in atlas.names:
                 refused(client.get("/api/original", params={"name": name}), 404)
 
@@ -286,14 +286,14 @@ def tone(rate: int, seconds: float = 0.6) -> np.ndarray:
     return np.asarray(0.2 * sum(np.sin(2 * np.pi * 440 * n * time) / n for n in range(1, 6)) * np.exp(-2 * time))
 
 
-def test_an_upload_is_placed_and_leaves_nothing_behind(client: httpx.Client, stage: AppState, leavings: Path):
+def test_an_upload_is_placed_and_leaves_nothing_behind(client: httpx.Client, state: AppState, leavings: Path):
     stereo = np.stack([tone(96000), 0.5 * tone(96000)], 1)
     found = client.post("/api/place", params={"name": "my tone.wav"}, content=wav_of(stereo, 96000)).json()
     assert found["name"] == "my tone.wav"
     assert found["pitch_midi"] == pytest.approx(69, abs=0.1)
-    assert len(found["point"]) == stage.space.dim
-    near = stage.space.atlas.nearest(np.array(found["point"]))
-    assert [note["name"] for note in found["neighbours"]] == [stage.space.atlas.names[n] for n in near.numbers[0]]
+    assert len(found["point"]) == state.space.dim
+    near = state.space.atlas.nearest(np.array(found["point"]))
+    assert [note["name"] for note in found["neighbours"]] == [state.space.atlas.names[n] for n in near.numbers[0]]
     assert isinstance(found["stranger"], bool)
     assert not list(leavings.iterdir())
 
@@ -341,14 +341,14 @@ def test_uploads_that_are_too_large_are_broken_off_as_they_come(client: httpx.Cl
     assert not list(leavings.iterdir())
 
 
-def test_a_path_becomes_a_sound_and_a_file(client: httpx.Client, stage: AppState, tmp_path: Path):
-    ends = stage.space.atlas.points[:2].astype(float)
+def test_a_path_becomes_a_sound_and_a_file(client: httpx.Client, state: AppState, tmp_path: Path):
+    ends = state.space.atlas.points[:2].astype(float)
     way = {"points": ends.tolist(), "times": [0, 1], "kind": "line"}
     answer = client.post("/api/render", json={"path": way, "pitch": 69, "duration": 0.6})
-    wanted = timbre.render(stage.space, stage.space.path(*ends), 69, duration=0.6)
+    wanted = timbre.render(state.space, state.space.path(*ends), 69, duration=0.6)
     np.testing.assert_allclose(sound(answer.content).samples, wanted.samples, atol=2e-4)
     (tmp_path / "path.json").write_bytes(client.post("/api/path", json={"path": way}).content)
-    np.testing.assert_array_equal(read_path(tmp_path / "path.json", stage.space).points, ends)
+    np.testing.assert_array_equal(read_path(tmp_path / "path.json", state.space).points, ends)
 
 
 GARBAGE = [
@@ -369,19 +369,19 @@ def test_garbage_is_refused_in_a_sentence(client: httpx.Client, body: bytes):
         refused(client.request(method, address, content=body))
 
 
-def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, stage: AppState):
+def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, state: AppState):
     from timbre.shapes.presets import read_presets
 
-    place = {"points": [stage.space.atlas.points[0].tolist()], "times": [0]}
+    place = {"points": [state.space.atlas.points[0].tolist()], "times": [0]}
     kept = client.put("/api/presets", json={"name": "here", "path": place}).json()
     assert [preset["name"] for preset in kept] == ["here"]
-    way = {"points": stage.space.atlas.points[:3].tolist(), "times": [0, 0.5, 1], "kind": "spline"}
+    way = {"points": state.space.atlas.points[:3].tolist(), "times": [0, 0.5, 1], "kind": "spline"}
     client.put("/api/presets", json={"name": "there", "path": way, "duration": 2, "loop": True})
-    mine = read_presets(stage.folder, stage.space)
+    mine = read_presets(state.folder, state.space)
     assert list(mine) == ["here", "there"]
     assert (mine["there"].path.kind, mine["there"].duration, mine["there"].loop) == ("spline", 2.0, True)
     assert client.get("/api/presets").json()[1]["points"] == way["points"]
-    assert list(stage.seat.controls.presets) == ["here", "there"]
+    assert list(state.client.controls.presets) == ["here", "there"]
     for wrong in (
         {"name": ""},
         {"name": "a\nb"},
@@ -392,7 +392,7 @@ def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, stage
         refused(client.put("/api/presets", json={"path": place, **wrong}))
     refused(client.delete("/api/presets", params={"name": "nowhere"}))
     assert client.delete("/api/presets", params={"name": "here"}).json()[0]["name"] == "there"
-    assert list(read_presets(stage.folder, stage.space)) == ["there"]
+    assert list(read_presets(state.folder, state.space)) == ["there"]
 
 
 def cents_off(samples: np.ndarray, frequency: float) -> float:
@@ -431,10 +431,10 @@ def send(page: ClientConnection, do: str, **values: Any) -> None:
     page.send(json.dumps({"do": do, **values}))
 
 
-def test_a_note_over_the_socket_has_its_pitch(client: httpx.Client, stage: AppState):
+def test_a_note_over_the_socket_has_its_pitch(client: httpx.Client, state: AppState):
     with live(client) as page:
         assert told(page, "hello") == {"sample_rate": RATE}
-        send(page, "at", point=stage.space.atlas.points[0].tolist())
+        send(page, "at", point=state.space.atlas.points[0].tolist())
         send(page, "note_on", key="map", pitch=69, velocity=0.8)
         send(page, "credit", played=0, ahead=RATE)
         samples = listened(page, RATE)
@@ -454,19 +454,19 @@ def test_no_more_is_sent_than_the_page_asked_for(client: httpx.Client):
         assert len(listened(page, RATE - played)) <= RATE  # a second ahead, at most
 
 
-def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, stage: AppState):
+def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, state: AppState):
     with live(client) as page:
         send(page, "note_on", key="a", pitch=60, velocity=1)
         send(page, "credit", played=0, ahead=4000)
         listened(page, 4000)
-    assert isinstance(stage.seat.controls, Engine)
+    assert isinstance(state.client.controls, Engine)
     end = time.monotonic() + 20
-    while stage.seat.controls.render(RATE).any():  # the server hears of it a moment later
+    while state.client.controls.render(RATE).any():  # the server hears of it a moment later
         assert time.monotonic() < end
 
 
-def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, stage: AppState):
-    a, b = stage.space.atlas.points[:2].tolist()
+def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, state: AppState):
+    a, b = state.space.atlas.points[:2].tolist()
     with live(client) as page:
         send(page, "hold", seconds=0.2)
         send(page, "path", path={"points": [a, b], "times": [0, 1]}, duration=0.1, loop=False)
@@ -529,44 +529,44 @@ def test_a_second_page_takes_over_and_the_first_is_told(client: httpx.Client):
             assert len(listened(second, 300)) == 300
 
 
-def test_a_player_that_died_ends_the_socket_with_its_sentence(stage: AppState):
-    source = Near(Engine(stage.space))
+def test_a_player_that_died_ends_the_socket_with_its_sentence(state: AppState):
+    source = Near(Engine(state.space))
     source.dry = True
-    seat = Client(Engine(stage.space), source)
-    with serving(AppState(stage.space, stage.folder, None, seat, stage.worker)) as client, live(client) as page:
+    playing = Client(Engine(state.space), source)
+    with serving(AppState(state.space, state.folder, None, playing, state.worker)) as client, live(client) as page:
         send(page, "credit", played=0, ahead=300)
         with pytest.raises(ConnectionClosed, match=r"The player has ended\."):
             told(page, "nothing")
 
 
-def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(stage: AppState):
+def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(state: AppState):
     import asyncio
 
     from timbre.app import jobs
 
-    worker = stage.worker
+    worker = state.worker
 
     async def jobs_in_turn() -> bytes:
         with pytest.raises(Busy, match=r"0\.05 s"):
             await worker.do(jobs.heat, (), 60.0, limit=0.05)
-        return bytes(await worker.do(jobs.decoded, np.zeros(3), 60.0, 0.8, 0.5))
+        return bytes(await worker.do(jobs.decode, np.zeros(3), 60.0, 0.8, 0.5))
 
     assert sound(asyncio.run(jobs_in_turn())).duration == 0.5
 
     async def crowd() -> list[Any]:
-        jobs_ = [worker.do(jobs.decoded, np.zeros(3), 60.0, 0.8, 0.2) for _ in range(12)]
+        jobs_ = [worker.do(jobs.decode, np.zeros(3), 60.0, 0.8, 0.2) for _ in range(12)]
         return await asyncio.gather(*jobs_, return_exceptions=True)
 
     assert sum(isinstance(result, Busy) for result in asyncio.run(crowd())) == 4
 
 
 def test_faults_of_the_server_are_not_told_to_the_page(
-    client: httpx.Client, stage: AppState, monkeypatch: pytest.MonkeyPatch
+    client: httpx.Client, state: AppState, monkeypatch: pytest.MonkeyPatch
 ):
     def broken(*_: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(type(stage.space), "check_point", broken)
+    monkeypatch.setattr(type(state.space), "check_point", broken)
     assert "secret" not in refused(client.get("/api/nearest?z=0,0,0"), 500)
 
 
@@ -589,7 +589,7 @@ def test_the_command_refuses_in_one_sentence_and_spoils_no_other(
     monkeypatch.chdir(folder)
     assert main(["app", "missing", "--host", "0.0.0.0", "--port", "0", "--no-open"]) == 1
     warning, sentence = capsys.readouterr().err.splitlines()
-    assert "warning: whoever reaches 0.0.0.0" in warning
+    assert "warning: anyone who reaches 0.0.0.0" in warning
     assert "There is no folder and no space called missing" in sentence
     assert main(["app", ".", "--notes", "library", "--no-open"]) == 1
     assert capsys.readouterr().err == "timbre: There is no folder library; give --notes the folder of the library.\n"

@@ -1,4 +1,4 @@
-"""Who may ask: hosts, origins, and the headers that keep a page to itself."""
+"""`Guard`: refuses requests of other sites, and adds security headers to answers."""
 
 import ipaddress
 import re
@@ -10,9 +10,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_EVERY = ("0.0.0.0", "::", "")
+_ALL_ADDRESSES = ("0.0.0.0", "::", "")
 _AUTHORITY = re.compile(r"[A-Za-z0-9.\-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
-_FIXED = {
+_OTHER_SITE = "The request must come from this server's own page, got one from another site."
+_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -23,34 +24,33 @@ _FIXED = {
 
 
 class Hosts:
-    """The names by which a server may be addressed: loopback's and the one it is bound to, with its port.
+    """The names of a server, with its port: those of loopback, and the one it is bound to.
 
-    A page of another site can make its own name lead here (DNS rebinding), but not change the name that the browser
-    sends. Bound to all addresses, every number is one of this machine's, and its name too; other names are not.
+    Another site can make its own name point to this server (DNS rebinding), but cannot change the name that the browser
+    sends. A server bound to all addresses accepts all numeric addresses and the name of this machine.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self.port, self._every = port, host in _EVERY
-        own = [socket.gethostname().lower()] if self._every else [host.strip("[]").lower()]
-        self._names = {*_LOOPBACK, *own}
+        self.port, self._all = port, host in _ALL_ADDRESSES
+        self._names = {*_LOOPBACK, (socket.gethostname() if self._all else host.strip("[]")).lower()}
 
     def __contains__(self, authority: object) -> bool:
-        """Whether a Host header (name, or name:port) is one of them."""
+        """Whether a Host header (name, or name:port) names this server."""
         if not isinstance(authority, str) or not _AUTHORITY.fullmatch(authority):
             return False
-        found = urlsplit(f"//{authority}")
+        parts = urlsplit(f"//{authority}")
         try:
-            name, port = found.hostname or "", found.port or 80
+            name, port = parts.hostname or "", parts.port or 80
         except ValueError:
             return False
-        return port == self.port and (name in self._names or (self._every and _is_number(name)))
+        return port == self.port and (name in self._names or (self._all and _is_numeric(name)))
 
 
 class Guard:
-    """Lets through what comes from this server's own page, and gives each answer its headers (ASGI middleware).
+    """ASGI middleware that lets through only requests of the server's own page, and adds headers to all answers.
 
     Args:
-        app: what it guards.
+        app: the application to guard.
         hosts: names of the server.
     """
 
@@ -58,12 +58,12 @@ class Guard:
         self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, or refuse it."""
+        """Answer or refuse a request."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        reason = self._reason(scope, headers)
+        reason = self._refusal(scope, headers)
         if reason is None:
             await self.app(scope, receive, _with_headers(send, headers["host"]))
         elif scope["type"] == "websocket":
@@ -72,18 +72,18 @@ class Guard:
         else:
             await JSONResponse({"error": reason}, 403)(scope, receive, _with_headers(send, ""))
 
-    def _reason(self, scope: Any, headers: Headers) -> str | None:
-        """Why a request is refused."""
+    def _refusal(self, scope: Any, headers: Headers) -> str | None:
+        """Why a request is refused; None if it is not."""
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or hosts[0] not in self.hosts:
-            return "This server was addressed by a name that is not its own; use the address that it printed."
+            return "The server must be addressed by its own name; use the address that it printed."
         if scope["type"] == "websocket" and not origins:
-            return "A socket without an origin is refused; open the page in a browser."
+            return "A socket must have an origin, got none; open the page in a browser."
         if origins and origins != [f"http://{hosts[0]}"]:
-            return "The request comes from a page of another site, and is refused."
-        arriving = scope["type"] == "http" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not arriving:
-            return "The request comes from a page of another site, and is refused."
+            return _OTHER_SITE
+        opening = scope["type"] == "http" and scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not opening:
+            return _OTHER_SITE
         return None
 
 
@@ -96,14 +96,14 @@ def _with_headers(send: Any, host: str) -> Any:
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers.update({**_FIXED, "Content-Security-Policy": policy})
+            headers.update({**_HEADERS, "Content-Security-Policy": policy})
             headers.setdefault("Cache-Control", "no-cache")
         await send(message)
 
     return sending
 
 
-def _is_number(name: str) -> bool:
+def _is_numeric(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:

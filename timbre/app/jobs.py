@@ -1,4 +1,4 @@
-"""What the worker does: maps, sounds, and where a new sound lies. Everything returned can be sent as it is."""
+"""Jobs of the worker: heat maps, sounds, and locating. Each result can be sent as it is."""
 
 import io
 from pathlib import Path as FilePath
@@ -18,17 +18,17 @@ from timbre.space.locating import place
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
 
-LONGEST = 60.0  # s of a sound that is uploaded or rendered
-_RESOLUTION = 40  # places along each side of a map
+MAX_DURATION = 60.0  # s of a sound that is uploaded or rendered
+_RESOLUTION = 40  # points along each side of a heat map
 
 
 class TooLong(AudioError):
-    """A sound that lasts longer than is taken."""
+    """A sound is longer than allowed."""
 
 
 def heat(space: Space, axes: tuple[str, ...], pitch: float | None) -> dict[str, Any]:
-    """Six descriptors over a plane, on their natural scales (octaves for Hz and so on), each as rows of numbers."""
-    found = topology(space, plane(space, axes), SIX, _RESOLUTION, pitch, progress=False)
+    """Maps of six descriptors over a plane, as rows of numbers on natural scales (such as octaves for Hz)."""
+    result = topology(space, plane(space, axes), SIX, _RESOLUTION, pitch, progress=False)
     maps = {
         name: {
             "values": np.round(natural(name, values), 4).tolist(),
@@ -36,45 +36,44 @@ def heat(space: Space, axes: tuple[str, ...], pitch: float | None) -> dict[str, 
             "high": float(values.max()),
             "unit": DESCRIPTORS[name].unit,
         }
-        for name, values in found.values.items()
+        for name, values in result.values.items()
     }
-    return {"pitch": pitch, "evidence": found.evidence.astype(int).tolist(), "maps": maps}
+    return {"pitch": pitch, "evidence": result.evidence.astype(int).tolist(), "maps": maps}
 
 
-def placed(space: Space, file: FilePath, name: str, pitch: float | None) -> dict[str, Any]:
-    """Where the sound in a file lies, and what that says of it."""
-    found = place(space, _bounded(file, name), pitch)
-    return {"name": name} | found.to_dict()
+def locate(space: Space, file: FilePath, name: str, pitch: float | None) -> dict[str, Any]:
+    """Where the sound in a file lies, and how familiar it is."""
+    return {"name": name} | place(space, _read(file, name), pitch).to_dict()
 
 
-def decoded(space: Space, point: np.ndarray, pitch: float | None, velocity: float, duration: float) -> bytes:
-    """A place as one note, a WAV file."""
-    return wav(space.decode(point, pitch, velocity, duration))
+def decode(space: Space, point: np.ndarray, pitch: float | None, velocity: float, duration: float) -> bytes:
+    """A point as a note, a WAV file."""
+    return _wav(space.decode(point, pitch, velocity, duration))
 
 
-def rendered(space: Space, way: Path, pitch: float | None, velocity: float, duration: float) -> bytes:
-    """The sound of a path, a WAV file."""
-    return wav(render(space, way, pitch, velocity, duration))
+def render_path(space: Space, path: Path, pitch: float | None, velocity: float, duration: float) -> bytes:
+    """A path as a sound, a WAV file."""
+    return _wav(render(space, path, pitch, velocity, duration))
 
 
-def original(_: Space, file: FilePath, name: str) -> bytes:
-    """A recorded note, a WAV file whatever it was."""
-    return wav(_bounded(file, name).mono())
+def recording(_: Space, file: FilePath, name: str) -> bytes:
+    """A recorded note in any format, as a WAV file."""
+    return _wav(_read(file, name).mono())
 
 
-def wav(audio: Audio) -> bytes:
-    """A sound as the bytes of a WAV file of 24 bits."""
+def _wav(audio: Audio) -> bytes:
+    """The bytes of a WAV file of 24 bits."""
     target = io.BytesIO()
     soundfile.write(target, audio.samples.T.clip(-1.0, 1.0), audio.sample_rate, format="WAV", subtype="PCM_24")
     return target.getvalue()
 
 
-def _bounded(file: FilePath, name: str) -> Audio:
-    """The sound in a file, under the name that its owner knows it by; one that is too long never lies in memory."""
+def _read(file: FilePath, name: str) -> Audio:
+    """The sound in a file, called `name` in errors; at most a little more than `MAX_DURATION` is decoded."""
     try:
-        audio, probe = begin(file, LONGEST)
+        audio, probe = begin(file, MAX_DURATION)
     except AudioError as error:
         raise AudioError(str(error).replace(str(file), name)) from error
-    if probe.duration > LONGEST:
-        raise TooLong(f"{name} lasts {probe.duration:.1f} s; a note of at most {LONGEST:g} s is wanted.")
+    if probe.duration > MAX_DURATION:
+        raise TooLong(f"A note must last at most {MAX_DURATION:g} s, got {probe.duration:.1f} s in {name}.")
     return audio

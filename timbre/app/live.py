@@ -1,79 +1,80 @@
-"""The page's sound: messages in, blocks of samples out, over one socket that one page has at a time."""
+"""Live sound of the page: messages in, blocks of samples out, over a socket that one page has at a time."""
 
 import asyncio
 import contextlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from timbre.app.reading import Field, flag, maybe, number, parsed, path, picked, row, text
+from timbre.app.fields import Field, flag, number, optional, parse_json, path, read_fields, row, text
 from timbre.errors import ConfigError, TimbreError
 from timbre.playback.controls import Controls, State
 
-MESSAGE = 1 << 20  # bytes of a message at most
-_BLOCK = 512  # samples sent together at most
-_DEEPEST = 1.0  # s that may be on their way to a page
-_PAUSE = 0.002  # s until an empty ring is looked at again
-_TELLING = 0.2  # s between two reports of the state
-TAKEN, FAILED = 4001, 4002  # why a socket was closed
+MAX_MESSAGE = 1 << 20  # bytes
+TAKEN, FAILED = 4001, 4002  # close codes of the socket
+_BLOCK = 512  # samples sent at a time
+_MAX_AHEAD = 1.0  # s of sound on its way to the page
+_POLL_INTERVAL = 0.002  # s between looks at an empty ring
+_STATE_INTERVAL = 0.2  # s
 
 
 class BlockRing(Protocol):
-    """Samples that wait to be heard."""
+    """Samples that wait to be sent."""
 
     def read(self, count: int) -> np.ndarray:
-        """Up to `count` samples, float32; never waits."""
+        """Up to `count` samples, float32, without waiting."""
 
 
 class BlockSource(Protocol):
-    """What makes the sound: a :class:`~timbre.playback.Player` with output="ring"."""
+    """A source of sound: a :class:`~timbre.playback.Player` with output="ring"."""
 
     sample_rate: int
 
     @property
     def ring(self) -> BlockRing:
-        """Where the sound comes out."""
+        """The rendered samples."""
 
     def check(self) -> None:
-        """Raise a DeviceError if it can make no more."""
+        """Raise a DeviceError if the source has stopped."""
 
 
 class Client:
-    """The one place from which is played. Whoever comes takes it, and who had it is told.
+    """The one page that plays. A new page takes over, and the previous one is told.
 
     Args:
-        controls: what is played.
-        source: where its sound comes from; often the same object.
+        controls: of the space that plays.
+        source: of its sound; often the same object.
     """
 
     def __init__(self, controls: Controls, source: BlockSource) -> None:
         self.controls, self.source = controls, source
-        self._guest: _Guest | None = None
+        self._connection: _Connection | None = None
 
     async def serve(self, socket: WebSocket) -> None:
-        """Play for a page until it leaves or another one comes."""
+        """Play for a page until it leaves or another one takes over."""
         await socket.accept()
-        before, self._guest = self._guest, _Guest(socket, self.controls, self.source)
-        guest = self._guest
+        connection = _Connection(socket, self.controls, self.source)
+        before, self._connection = self._connection, connection
         if before is not None:
-            await before.leave(TAKEN, "Another page plays now; this one has fallen silent.")
+            await before.close(TAKEN, "Another page plays now; this one is silent.")
         try:
-            await guest.play()
+            await connection.run()
         finally:
-            if self._guest is guest:
-                self._guest = None
+            if self._connection is connection:
+                self._connection = None
                 self.controls.panic()
 
 
-class _Guest:
-    """One page's socket.
+class _Connection:
+    """The socket of one page.
 
-    The page says how many samples it has played and how many it wants ahead; no more than that are on their way. So
-    its clock is the clock, and what waits does not grow.
+    The page reports how many samples it has played and how many it wants ahead, and gets no more than that. So the
+    sound card of the page is the only clock, and no queue grows.
     """
 
     def __init__(self, socket: WebSocket, controls: Controls, source: BlockSource) -> None:
@@ -82,57 +83,57 @@ class _Guest:
         self._credit = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def play(self) -> None:
-        """Until the page leaves."""
-        await self._tell(hello={"sample_rate": self.source.sample_rate})
+    async def run(self) -> None:
+        """Play until the page leaves."""
+        await self._send(hello={"sample_rate": self.source.sample_rate})
         self.controls.panic()
-        while self.source.ring.read(1 << 15).size:  # what an earlier page has not heard
+        while self.source.ring.read(1 << 15).size:  # left from an earlier page
             await asyncio.sleep(0)
-        loops = (self._listen, self._feed, self._report)
-        self._tasks = [asyncio.ensure_future(loop()) for loop in loops]
+        self._tasks = [asyncio.ensure_future(loop()) for loop in (self._receive, self._feed, self._report)]
         done, pending = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
         for task in done:
             if not task.cancelled():
-                await self._mourn(task.exception())
+                await self._handle(task.exception())
 
-    async def leave(self, code: int, reason: str) -> None:
-        """Say why, and close."""
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket with a reason."""
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await self.socket.close(code, reason)
         for task in self._tasks:
             task.cancel()
 
-    async def _mourn(self, error: BaseException | None) -> None:
+    async def _handle(self, error: BaseException | None) -> None:
         if isinstance(error, TimbreError):
-            await self.leave(FAILED, str(error)[:120])
+            await self.close(FAILED, str(error)[:120])
         elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
             raise error
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         while True:
             message = await self.socket.receive_text()
             try:
-                self._obey(parsed(message))
+                self._carry_out(parse_json(message))
             except TimbreError as error:
-                await self._tell(error=str(error))
+                await self._send(error=str(error))
 
-    def _obey(self, message: Any) -> None:
-        if not isinstance(message, dict) or str(message.get("do")) not in _DOES:
-            raise ConfigError(f"The message wants a field do: {', '.join(_DOES)}.")
-        values = picked({name: value for name, value in message.items() if name != "do"}, **_DOES[message["do"]])
-        if message["do"] == "credit":
+    def _carry_out(self, message: Any) -> None:
+        name = message.pop("do", None) if isinstance(message, dict) else None
+        if not isinstance(name, str) or name not in _FIELDS:
+            raise ConfigError(f"The field do of a message must be one of {', '.join(_FIELDS)}.")
+        values = read_fields(message, **_FIELDS[name])
+        if name == "credit":
             self._played, self._ahead = int(values["played"]), int(values["ahead"])
             self._credit.set()
         else:
-            getattr(self.controls, message["do"])(**values)
+            _COMMANDS[name](self.controls, **values)
 
     async def _feed(self) -> None:
-        most = int(_DEEPEST * self.source.sample_rate)
+        limit = int(_MAX_AHEAD * self.source.sample_rate)
         while True:
-            room = min(self._ahead, most) - (self._sent - self._played)
+            room = min(self._ahead, limit) - (self._sent - self._played)
             if room <= 0:
                 self._credit.clear()
                 await self._credit.wait()
@@ -140,22 +141,22 @@ class _Guest:
             samples = self.source.ring.read(min(room, _BLOCK))
             if not samples.size:
                 self.source.check()
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_POLL_INTERVAL)
                 continue
             self._sent += len(samples)
             await self.socket.send_bytes(np.ascontiguousarray(samples, "<f4").tobytes())
 
     async def _report(self) -> None:
         while True:
-            await self._tell(state=_plain(self.controls.state()))
-            await asyncio.sleep(_TELLING)
+            await self._send(state=_state_values(self.controls.state()))
+            await asyncio.sleep(_STATE_INTERVAL)
 
-    async def _tell(self, **what: Any) -> None:
-        await self.socket.send_text(json.dumps(what, allow_nan=False))
+    async def _send(self, **values: Any) -> None:
+        await self.socket.send_text(json.dumps(values, allow_nan=False))
 
 
-def _plain(state: State) -> dict[str, Any]:
-    """The state as JSON can hold it."""
+def _state_values(state: State) -> dict[str, Any]:
+    """A state as values that JSON can hold."""
     values = asdict(state)
     values["point"] = [round(float(value), 5) for value in state.point]
     values["notes"] = [None if math.isnan(note) else note for note in state.notes]
@@ -163,14 +164,21 @@ def _plain(state: State) -> dict[str, Any]:
     return values
 
 
-_KEY = {"key": Field(text)}
-_DOES: dict[str, dict[str, Field]] = {
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "note_on": Controls.note_on,
+    "note_off": Controls.note_off,
+    "at": Controls.at,
+    "path": Controls.path,
+    "hold": Controls.hold,
+    "panic": Controls.panic,
+}
+_FIELDS: dict[str, dict[str, Field]] = {
     "credit": {"played": Field(number), "ahead": Field(number)},
-    "note_on": {"pitch": Field(maybe), "velocity": Field(number), **_KEY},
-    "note_off": _KEY,
+    "note_on": {"key": Field(text), "pitch": Field(optional(number)), "velocity": Field(number)},
+    "note_off": {"key": Field(text)},
     "at": {"point": Field(row), "glide": Field(number, 0.0)},
-    "path": {"path": Field(lambda name, value: value and path(name, value)), "duration": Field(number, 4.0)}
-    | {"loop": Field(flag, False)},
-    "hold": {"seconds": Field(lambda name, value: None if value is None else number(name, value))},
+    "path": {"path": Field(optional(path)), "duration": Field(number, 4.0), "loop": Field(flag, False)},
+    "hold": {"seconds": Field(optional(number))},
     "panic": {},
 }
+"""Messages of the page and their fields. All but "credit" are commands of :class:`Controls`."""

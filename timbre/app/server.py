@@ -1,4 +1,4 @@
-"""From a folder to a page: the listening socket, the player, the worker, and their end."""
+"""`serve`: shows a space in the browser: socket, player, worker, web server."""
 
 import ipaddress
 import socket
@@ -10,90 +10,114 @@ from contextlib import closing
 from pathlib import Path
 
 import uvicorn
+import websockets  # noqa: F401  (uvicorn needs it for sockets)
 
-import timbre
 from timbre.app.guard import Hosts
-from timbre.app.live import MESSAGE, Client
-from timbre.app.pages import AppState
+from timbre.app.live import MAX_MESSAGE, Client
+from timbre.app.routes import AppState
 from timbre.app.site import make_site
-from timbre.app.work import Worker
+from timbre.app.worker import Worker
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
 from timbre.shapes.presets import read_presets
+from timbre.space import load
 from timbre.space.names import find_space
 
-_LEAVING = 2  # s that open connections have when the server ends
+PORT = 8765
+_END_TIMEOUT = 2  # s for open connections when the server ends
 
 
-def run(place: str | Path, notes: Path | None, host: str, port: int, open_page: bool = False) -> None:
-    """See :func:`timbre.app.serve`."""
-    if notes is not None and not notes.expanduser().is_dir():
+def serve(
+    space: str | Path,
+    notes: str | Path | None = None,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    open_page: bool = False,
+) -> None:
+    """Show a space in the browser until the process is interrupted.
+
+    Args:
+        space: folder of a space, where presets are saved too; or its name, then they are saved in the user's data
+            folder.
+        notes: folder of the library that it was trained on, for playing its recordings next to the decoded notes.
+        host: address to listen at. Anyone who reaches it can play; there is no password.
+        port: to listen at; 0 takes a free one.
+        open_page: open the system's browser.
+
+    Raises:
+        DeviceError: the packages of the extra `app` are missing (raised by the import), or the address is in use or
+            not of this machine.
+        ConfigError: a folder is missing, or the port is out of range.
+        CheckpointError: the space cannot be read.
+    """
+    library = Path(notes).expanduser() if notes is not None else None
+    if library is not None and not library.is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     listening = listen(host, port)
-    warn_of(host)
+    _warn(host)
     with listening, leaving_on_signals():
-        space, port = timbre.load(place), listening.getsockname()[1]
-        presets = read_presets(place, space)
-        if not is_ready(space):
+        loaded, port = load(space), listening.getsockname()[1]
+        folder = find_space(space)
+        presets = read_presets(space, loaded)
+        if not is_ready(loaded):
             print(PREPARING, flush=True)
-        with closing(Worker(find_space(place))) as worker, Player(space, presets, output="ring") as player:
-            stage = AppState(space, place, notes and notes.expanduser(), Client(player, player), worker)
-            server = make_server(make_site(stage, Hosts(host, port)))
+        with closing(Worker(folder)) as worker, Player(loaded, presets, output="ring") as player:
+            state = AppState(loaded, space, library, Client(player, player), worker)
+            server = make_server(make_site(state, Hosts(host, port)))
             address = f"http://{_authority(host, port)}/"
-            print(f"{find_space(place).resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
+            print(f"{folder.resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
             if open_page:
                 threading.Thread(target=_open, args=(server, address), daemon=True).start()
             server.run([listening])
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there.
+    """A listening socket.
 
     Raises:
-        ConfigError: the port is none.
+        ConfigError: the port is out of range.
         DeviceError: the address is in use, or not of this machine.
     """
     if not 0 <= port <= 65535:
-        raise ConfigError(f"The port is {port}; a number from 0, for a free one, to 65535 is wanted.")
+        raise ConfigError(f"The port must be 1 to 65535, or 0 for a free one, got {port}.")
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=64)
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server(addresses[0][4][:2], family=addresses[0][0], backlog=64)
     except socket.gaierror as error:
-        raise DeviceError(f"{host} is no address of this machine ({error.strerror}); 127.0.0.1 is itself.") from error
+        raise DeviceError(
+            f"--host must be an address of this machine, got {host} ({error.strerror}); 127.0.0.1 always works."
+        ) from error
     except OSError as error:
-        where = f"{host}:{port} cannot be listened at ({error.strerror})"
-        raise DeviceError(f"{where}; choose another port with --port, or --port 0 for a free one.") from error
+        reason = f"{host}:{port} cannot be used ({error.strerror})"
+        raise DeviceError(f"{reason}; choose another port with --port, or --port 0 for a free one.") from error
 
 
-def warn_of(host: str) -> None:
-    """Say on stderr who can reach an address that is not this machine's alone."""
-    if not _is_loopback(host):
+def _warn(host: str) -> None:
+    """Warn on stderr if other machines can reach the address."""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local:
         print(
-            f"timbre: warning: whoever reaches {host} can play this space, keep and remove presets, and hear its "
-            "sounds; there is no password and no encryption.",
+            f"timbre: warning: anyone who reaches {host} can play this space, change its presets and hear its sounds;"
+            " there is no password and no encryption.",
             file=sys.stderr,
         )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _authority(host: str, port: int) -> str:
-    name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else host
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
 def make_server(site: object) -> uvicorn.Server:
-    """A server for an application; bounded, and silent but for faults."""
+    """A web server for an application, with limits; it prints faults only."""
     config = uvicorn.Config(
         site, log_level="warning", access_log=False, server_header=False, ws="websockets-sansio",
-        ws_max_size=MESSAGE, limit_concurrency=64, timeout_graceful_shutdown=_LEAVING, lifespan="off",
+        ws_max_size=MAX_MESSAGE, limit_concurrency=64, timeout_graceful_shutdown=_END_TIMEOUT, lifespan="off",
     )  # fmt: skip
     return uvicorn.Server(config)
 

@@ -1,4 +1,4 @@
-"""The page's addresses, who may ask for them, and what is said where something is refused."""
+"""`make_site`: the web application: addresses, guard and error answers."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,55 +10,51 @@ from starlette.staticfiles import StaticFiles
 
 from timbre.app.guard import Guard, Hosts
 from timbre.app.jobs import TooLong
-from timbre.app.pages import STATIC, AppState, Routes
-from timbre.app.work import Busy
+from timbre.app.routes import STATIC, AppState, Routes
+from timbre.app.worker import Busy
 from timbre.errors import TimbreError
 
 
-def make_site(stage: AppState, hosts: Hosts) -> Starlette:
-    """The application.
+def make_site(state: AppState, hosts: Hosts) -> Starlette:
+    """The web application.
 
     Args:
-        stage: what it shows.
-        hosts: the names by which it may be addressed.
+        state: what it shows.
+        hosts: names by which it may be addressed.
     """
-    pages = Routes(stage)
-    routes = [
-        Route("/", pages.index),
-        Route("/api/space", pages.space),
-        Route("/api/plane", pages.plane),
-        Route("/api/heat", pages.heat),
-        Route("/api/nearest", pages.nearest),
-        Route("/api/sound", pages.sound),
-        Route("/api/original", pages.original),
-        Route("/api/place", pages.place, methods=["POST"]),
-        Route("/api/render", pages.render, methods=["POST"]),
-        Route("/api/path", pages.path, methods=["POST"]),
-        Route("/api/presets", pages.presets),
-        Route("/api/presets", pages.keep, methods=["PUT"]),
-        Route("/api/presets", pages.remove, methods=["DELETE"]),
-        WebSocketRoute("/live", stage.seat.serve),
-        Mount("/static", StaticFiles(directory=STATIC)),
-    ]
+    routes = Routes(state)
     return Starlette(
-        routes=routes,
+        routes=[
+            Route("/", routes.index),
+            Route("/api/space", routes.space),
+            Route("/api/plane", routes.plane),
+            Route("/api/heat", routes.heat),
+            Route("/api/nearest", routes.nearest),
+            Route("/api/sound", routes.sound),
+            Route("/api/original", routes.original),
+            Route("/api/place", routes.place, methods=["POST"]),
+            Route("/api/render", routes.render, methods=["POST"]),
+            Route("/api/path", routes.path, methods=["POST"]),
+            Route("/api/presets", routes.presets),
+            Route("/api/presets", routes.save_preset, methods=["PUT"]),
+            Route("/api/presets", routes.delete_preset, methods=["DELETE"]),
+            WebSocketRoute("/live", state.client.serve),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
         middleware=[Middleware(Guard, hosts=hosts)],
         exception_handlers={
-            TimbreError: _refused,
-            TooLong: _refused,
-            HTTPException: _refused,
-            Busy: _refused,
+            **dict.fromkeys((TimbreError, TooLong, HTTPException, Busy), _refused),
             Exception: _failed,
         },
     )
 
 
 async def _refused(_: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
     statuses: dict[type, int] = {TooLong: 413, Busy: 503}
-    status = error.status_code if isinstance(error, HTTPException) else statuses.get(type(error), 400)
-    sentence = error.detail if isinstance(error, HTTPException) else " ".join(str(error).split())
-    return JSONResponse({"error": sentence}, status)
+    return JSONResponse({"error": " ".join(str(error).split())}, statuses.get(type(error), 400))
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"error": "The server met a fault of its own; the terminal that runs it says which."}, 500)
+    return JSONResponse({"error": "The server had an internal error; its terminal shows the details."}, 500)

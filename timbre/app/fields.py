@@ -1,0 +1,140 @@
+"""Checks what the page sends: bodies of limited size, and the fields of objects."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from timbre.errors import ConfigError
+from timbre.paths import Path
+from timbre.paths.path import KINDS
+from timbre.playback.controls import check_number
+
+MAX_JSON = 1 << 20  # bytes
+MISSING: Any = object()
+_MAX_POINTS = 4096  # of a path
+_BODY_TIMEOUT = 60.0  # s
+
+Check = Callable[[str, Any], Any]
+"""From a field's name and value to the checked value."""
+
+
+class Field(NamedTuple):
+    """A field of an object: its check, and its default value if it may be missing."""
+
+    check: Check
+    default: Any = MISSING
+
+
+def read_fields(values: Any, **fields: Field) -> dict[str, Any]:
+    """The checked values of an object that has these fields and no others.
+
+    Raises:
+        ConfigError: the values are no object, or a field is missing, unknown or wrong.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"The value must be an object with the fields {', '.join(fields) or '(none)'}.")
+    unknown = [str(name)[:40] for name in values if name not in fields]
+    if unknown:
+        raise ConfigError(f"A field must be one of {', '.join(fields) or '(none)'}, got {unknown[0]!r}.")
+    missing = [name for name, field in fields.items() if name not in values and field.default is MISSING]
+    if missing:
+        raise ConfigError(f"The field {missing[0]} is missing.")
+    return {
+        name: field.check(name, values[name]) if name in values else field.default for name, field in fields.items()
+    }
+
+
+def number(name: str, value: Any) -> float:
+    """A finite number, also from its text."""
+    try:
+        parsed = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
+        parsed = float("nan")
+    if not np.isfinite(parsed):
+        raise ConfigError(f"The {name} must be a number, got {str(value)[:40]!r}.")
+    return parsed
+
+
+def between(low: float, high: float, unit: str) -> Check:
+    """A check for numbers from low to high."""
+    return lambda name, value: check_number(name, number(name, value), low, high, unit)
+
+
+def optional(check: Check) -> Check:
+    """A check that also allows no value: None, "none" or an empty text."""
+    return lambda name, value: None if value in (None, "", "none") else check(name, value)
+
+
+def text(name: str, value: Any) -> str:
+    """A text of 1 to 200 characters."""
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise ConfigError(f"The {name} must be a text of 1 to 200 characters.")
+    return value
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"The {name} must be true or false, got {str(value)[:40]!r}.")
+    return value
+
+
+def row(name: str, value: Any) -> list[float]:
+    """A list of numbers, or a text of numbers separated by commas."""
+    values = value.split(",") if isinstance(value, str) else value
+    if not isinstance(values, list) or not 0 < len(values) <= _MAX_POINTS:
+        raise ConfigError(f"The {name} must be a list of 1 to {_MAX_POINTS} numbers.")
+    return [number(name, one) for one in values]
+
+
+def path(name: str, value: Any) -> Path:
+    """A path, from an object with points (n, dim), times (n,) from 0 to 1, and a kind."""
+    values = read_fields(value, points=Field(_rows), times=Field(row), kind=Field(text, "line"))
+    if values["kind"] not in KINDS:
+        raise ConfigError(f"The kind of the {name} must be one of {', '.join(KINDS)}, got {values['kind'][:40]!r}.")
+    return Path(np.array(values["points"]), np.array(values["times"]), values["kind"])
+
+
+def _rows(name: str, value: Any) -> list[list[float]]:
+    if not isinstance(value, list) or not 0 < len(value) <= _MAX_POINTS:
+        raise ConfigError(f"The {name} must be a list of 1 to {_MAX_POINTS} points.")
+    rows = [row(name, one) for one in value]
+    if len({len(one) for one in rows}) != 1:
+        raise ConfigError(f"The {name} must all have the same number of coordinates.")
+    return rows
+
+
+def parse_json(content: str | bytes) -> Any:
+    """The value of a JSON text; a ConfigError if it is no JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("The message must be JSON.") from error
+
+
+async def read_json(request: Request) -> Any:
+    """The JSON body of a request, at most 1 MiB."""
+    return parse_json(b"".join([chunk async for chunk in chunks(request, MAX_JSON)]))
+
+
+async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body of a request as it arrives; stops with an error beyond `limit` bytes, or after a minute."""
+    too_large = HTTPException(413, f"An upload must have at most {limit / 2**20:g} MiB; send a smaller one.")
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > limit:
+        raise too_large
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT):
+            count = 0
+            async for chunk in request.stream():
+                count += len(chunk)
+                if count > limit:
+                    raise too_large
+                yield chunk
+    except TimeoutError as error:
+        raise HTTPException(408, f"An upload must arrive within {_BODY_TIMEOUT:g} s; try again.") from error

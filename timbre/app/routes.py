@@ -1,0 +1,257 @@
+"""`Routes`: answers each address of the page."""
+
+import base64
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from timbre.app import jobs
+from timbre.app.fields import Field, between, chunks, flag, number, optional, path, read_fields, read_json, row, text
+from timbre.app.live import Client
+from timbre.app.worker import Worker
+from timbre.errors import ConfigError
+from timbre.maps.planes import plane
+from timbre.shapes.path_files import write_path
+from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
+from timbre.space import Space
+from timbre.space.names import find_space
+
+STATIC = FilePath(__file__).with_name("static")
+_MAX_UPLOAD = 20 << 20  # bytes
+_MAX_SHOWN = 20_000  # notes on the map; of more, every n-th
+_NEAREST = 8
+_HEAT_LIMIT, _RENDER_LIMIT = 300.0, 60.0  # s
+_MAX_HEATS = 32  # maps in the cache
+
+
+@dataclass
+class AppState:
+    """What the page works on.
+
+    Attributes:
+        space: the space.
+        folder: of the space and its presets; or its name, if the space was given by name.
+        notes: folder of the library, or None.
+        client: the page that plays.
+        worker: decodes, renders and locates.
+    """
+
+    space: Space
+    folder: str | FilePath
+    notes: FilePath | None
+    client: Client
+    worker: Worker
+
+    def recording(self, name: str) -> FilePath:
+        """The file of a library note, which must lie inside the library's folder.
+
+        Raises:
+            HTTPException: there is no such folder, or no such file in it.
+        """
+        if self.notes is None:
+            raise HTTPException(404, "The library's folder is not known; start timbre app with --notes FOLDER.")
+        atlas, folder = self.space.atlas, self.notes.resolve()
+        file = (folder / atlas.files[atlas.index(name)]).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            raise HTTPException(404, f"The recording of {name} is not in the library's folder.")
+        return file
+
+
+class Routes:
+    """Answers of the page's addresses."""
+
+    def __init__(self, state: AppState) -> None:
+        self.state = state
+        self._heats: dict[Any, Any] = {}
+
+    async def index(self, _: Request) -> Response:
+        """The page."""
+        return FileResponse(STATIC / "index.html")
+
+    async def space(self, _: Request) -> Response:
+        """The space: axes, ranges and library notes."""
+        state, space, atlas = self.state, self.state.space, self.state.space.atlas
+        shown = atlas.take(np.arange(0, len(atlas), math.ceil(len(atlas) / _MAX_SHOWN) or 1))
+        low, high = np.percentile(atlas.points, [1, 99], axis=0) if len(atlas) else np.zeros((2, space.dim))
+        answer = {
+            "name": find_space(state.folder).resolve().name,
+            "dim": space.dim,
+            "sample_rate": state.client.source.sample_rate,
+            "axes": [axis.name for axis in space.axes],
+            "directions": space.directions.tolist() if space.axes else [],
+            "ranges": np.stack([low, high], 1).round(3).tolist(),
+            "start": state.client.controls.point.tolist(),
+            "count": len(atlas),
+            "notes": list(shown.names),
+            "instruments": list(shown.instruments),
+            "families": list(shown.families),
+            "pitches": [_or_none(pitch) for pitch in shown.pitches],
+            "velocities": [_or_none(velocity) for velocity in shown.velocities],
+            "points": base64.b64encode(shown.points.astype("<f4").tobytes()).decode(),
+            "originals": state.notes is not None,
+        }
+        return JSONResponse(answer)
+
+    async def plane(self, request: Request) -> Response:
+        """A plane: origin, directions, readout, labels, extent."""
+        chosen = plane(self.state.space, _axes(read_fields(request.query_params, axes=_ANY)))
+        values = {name: getattr(chosen, name).tolist() for name in ("origin", "directions", "readout", "extent")}
+        return JSONResponse({**values, "labels": chosen.labels, "isometric": bool(chosen.isometric)})
+
+    async def heat(self, request: Request) -> Response:
+        """Maps of descriptors over a plane, from the cache if they were made before."""
+        asked = read_fields(request.query_params, axes=_ANY, pitch=_PITCH)
+        axes, pitch = _axes(asked), asked["pitch"]
+        plane(self.state.space, axes)  # raises an error at once if there is no such plane
+        key = (axes, pitch)
+        if key not in self._heats:
+            result = await self.state.worker.do(jobs.heat, axes, pitch, limit=_HEAT_LIMIT)
+            while len(self._heats) >= _MAX_HEATS:
+                self._heats.pop(next(iter(self._heats)))
+            self._heats[key] = result
+        return JSONResponse(self._heats[key])
+
+    async def nearest(self, request: Request) -> Response:
+        """The library notes nearest to a point."""
+        atlas = self.state.space.atlas
+        point = self.state.space.check_point(read_fields(request.query_params, z=Field(row))["z"])
+        if not len(atlas):
+            return JSONResponse([])
+        nearest = atlas.nearest(point, _NEAREST)
+        return JSONResponse(self._notes(nearest.numbers[0].tolist(), nearest.distances[0].tolist()))
+
+    def _notes(self, numbers: list[int], distances: list[float]) -> list[dict[str, Any]]:
+        """Library notes with their distances."""
+        atlas = self.state.space.atlas
+        return [
+            {
+                "name": atlas.names[number],
+                "instrument": atlas.instruments[number],
+                "family": atlas.families[number],
+                "pitch": _or_none(atlas.pitches[number]),
+                "velocity": _or_none(atlas.velocities[number]),
+                "point": atlas.points[number].tolist(),
+                "distance": round(distance, 4),
+            }
+            for number, distance in zip(numbers, distances, strict=True)
+        ]
+
+    async def sound(self, request: Request) -> Response:
+        """A point as a note."""
+        asked = read_fields(request.query_params, z=Field(row), **_NOTE)
+        asked["point"] = self.state.space.check_point(asked.pop("z"))
+        return await self._wav(jobs.decode, *(asked[name] for name in ("point", *_NOTE)))
+
+    async def original(self, request: Request) -> Response:
+        """The recording of a library note."""
+        name = read_fields(request.query_params, name=Field(text))["name"]
+        return await self._wav(jobs.recording, self.state.recording(name), name)
+
+    async def place(self, request: Request) -> Response:
+        """Where the sound in the body lies."""
+        asked = read_fields(request.query_params, name=Field(text), pitch=Field(optional(number), None))
+        async with _uploaded_file(request) as file:
+            location = await self.state.worker.do(jobs.locate, file, asked["name"], asked["pitch"])
+        numbers = [self.state.space.atlas.index(name) for name in location["neighbours"]]
+        location["neighbours"] = self._notes(numbers, list(location["neighbours"].values()))
+        return JSONResponse(location)
+
+    async def render(self, request: Request) -> Response:
+        """The sound of a path."""
+        asked = self._check(read_fields(await read_json(request), path=Field(path), **_NOTE))
+        return await self._wav(jobs.render_path, *(asked[name] for name in ("path", *_NOTE)), limit=_RENDER_LIMIT)
+
+    async def path(self, request: Request) -> Response:
+        """A path as a file for `timbre render --path`."""
+        drawn = read_fields(await read_json(request), path=Field(path))["path"]
+        with tempfile.TemporaryDirectory() as folder:
+            file = FilePath(folder) / "path.json"
+            write_path(file, drawn, self.state.space)
+            return Response(file.read_bytes(), media_type="application/json")
+
+    async def presets(self, _: Request) -> Response:
+        """The presets of the space."""
+        return self._listed(read_presets(self.state.folder, self.state.space))
+
+    async def save_preset(self, request: Request) -> Response:
+        """Save a point or a path by name."""
+        fields = {"name": Field(text), "path": Field(path), "duration": Field(number, 4.0), "loop": Field(flag, False)}
+        preset = Preset(**self._check(read_fields(await read_json(request), **fields)))
+        presets = read_presets(self.state.folder, self.state.space).adding(preset)
+        write_presets(self.state.folder, presets, self.state.space)
+        return self._listed(presets)
+
+    async def delete_preset(self, request: Request) -> Response:
+        """Delete a preset."""
+        name = read_fields(request.query_params, name=Field(text))["name"]
+        presets = read_presets(self.state.folder, self.state.space).without(name)
+        write_presets(self.state.folder, presets, self.state.space)
+        return self._listed(presets)
+
+    def _listed(self, presets: Presets) -> Response:
+        self.state.client.controls.presets = presets
+        return JSONResponse(
+            [
+                {
+                    "name": preset.name,
+                    "kind": preset.path.kind,
+                    "points": preset.path.points.tolist(),
+                    "times": preset.path.times.tolist(),
+                    "duration": preset.duration,
+                    "loop": preset.loop,
+                }
+                for preset in presets.values()
+            ]
+        )
+
+    def _check(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The values, if their path has the dimensions of the space."""
+        if asked["path"].dim != self.state.space.dim:
+            raise ConfigError(f"The path must have {self.state.space.dim} dimensions, got {asked['path'].dim}.")
+        return asked
+
+    async def _wav(self, job: Any, *values: Any, limit: float = 30.0) -> Response:
+        """The WAV file that a job makes."""
+        content = await self.state.worker.do(job, *values, limit=limit)
+        return Response(content, media_type="audio/wav", headers={"Cache-Control": "no-store"})
+
+
+_ANY = Field(lambda _, value: value, "")
+_PITCH = Field(optional(number), None)
+_NOTE = {
+    "pitch": Field(optional(number), 60.0),
+    "velocity": Field(number, 0.8),
+    "duration": Field(between(0.1, jobs.MAX_DURATION, " s"), 2.0),
+}
+
+
+def _axes(asked: dict[str, Any]) -> tuple[str, ...]:
+    """The axes of a plane: two, or none for the principal components."""
+    return tuple(asked["axes"].split(",")) if asked["axes"] else ()
+
+
+@contextlib.asynccontextmanager
+async def _uploaded_file(request: Request) -> AsyncIterator[FilePath]:
+    """The body of a request in a file, which is deleted at the end."""
+    handle, name = tempfile.mkstemp(prefix="timbre-", suffix=".upload")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            async for chunk in chunks(request, _MAX_UPLOAD):
+                file.write(chunk)
+        yield FilePath(name)
+    finally:
+        os.unlink(name)
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 3)

@@ -1,0 +1,132 @@
+"""`Worker`: runs heavy jobs in a process, one at a time, each with a time limit."""
+
+import asyncio
+import multiprocessing
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from timbre.errors import TimbreError
+from timbre.space import load
+
+_MAX_WAITING = 8  # jobs
+_END_TIMEOUT = 1.0  # s
+_START_TIMEOUT = 120.0  # s to load the space
+
+
+class Busy(Exception):
+    """Too many jobs are waiting, or a job took too long."""
+
+
+class Worker:
+    """A process that holds a space and does one job at a time.
+
+    A job that takes too long is ended together with its process; the next job gets a new process. So a file that hangs
+    a decoder, or a very long render, cannot keep the page from playing.
+
+    Args:
+        folder: of the space.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._thread, self._waiting = ThreadPoolExecutor(1, "timbre worker"), 0
+        self._process: Any = None
+        self._pipe: Connection | None = None
+        self._start()
+
+    async def do(self, job: Callable[..., Any], *values: Any, limit: float = 30.0) -> Any:
+        """The result of ``job(space, *values)``, where job, values and result can be pickled.
+
+        Args:
+            job: a function of a module.
+            values: its arguments after the space.
+            limit: s.
+
+        Raises:
+            Busy: eight jobs are waiting already, or the job took longer than its limit.
+            TimbreError: raised by the job.
+        """
+        if self._waiting >= _MAX_WAITING:
+            raise Busy("The server is busy; wait a moment and try again.")
+        self._waiting += 1
+        try:
+            return await asyncio.wrap_future(self._thread.submit(self._run, job, values, limit))
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """End the process and its job."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._end(_END_TIMEOUT)
+
+    def _end(self, timeout: float = 0.0) -> None:
+        process, self._process = self._process, None
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
+        if process is not None:
+            process.join(timeout)
+            process.kill()
+            process.join()
+
+    def _start(self) -> Connection:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_work, args=(other_end, self.folder), name="timbre worker", daemon=True)
+        self._process.start()
+        other_end.close()
+        self._ready = False
+        return self._pipe
+
+    def _run(self, job: Callable[..., Any], values: tuple[Any, ...], limit: float) -> Any:
+        pipe = self._pipe or self._start()
+        try:
+            if not self._ready and not (pipe.poll(_START_TIMEOUT) and pipe.recv()):
+                raise EOFError
+            self._ready = True
+            pipe.send((job, values))
+            if not pipe.poll(limit):
+                self._end()
+                raise Busy(f"The job took more than {limit:g} s and was stopped; ask for less, or try again.")
+            result, error = pipe.recv()
+        except (EOFError, OSError) as fault:
+            self._end()
+            raise Busy("The worker process has stopped; try again.") from fault
+        if error is not None:
+            raise error
+        return result
+
+
+def _work(pipe: Connection, folder: Path) -> None:
+    """The process: loads the space, then does jobs until the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server handles Ctrl-C
+    tqdm.set_lock(threading.RLock())  # its own lock would outlive a process that is killed
+    torch.set_num_threads(1)  # the other cores are for the player
+    try:
+        space = load(folder)
+        pipe.send(True)
+        while True:
+            job, values = pipe.recv()
+            pipe.send(_attempt(job, space, values))
+    except (EOFError, OSError):
+        return
+
+
+def _attempt(job: Callable[..., Any], space: Any, values: tuple[Any, ...]) -> tuple[Any, Exception | None]:
+    """Result and error of a job; one of them is None."""
+    try:
+        return job(space, *values), None
+    except TimbreError as error:
+        return None, error
+    except Exception as error:  # noqa: BLE001, the process goes on, and the server's log has the trace
+        traceback.print_exc()
+        return None, RuntimeError(str(error))
