@@ -1,12 +1,11 @@
-"""Probes: planted dependences, references, laws, refusals, real notes."""
+"""Probes: planted dependences, references, laws, refusals."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics.latent import probe_accuracy, probe_r2, residual_pitch
-from timbre.space import Space
+from timbre.evaluation.metrics.latent import probe_accuracy, probe_r2
 
 
 def planted(kind: str, n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -110,13 +109,3 @@ def test_what_cannot_be_probed_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             call()
-
-
-def test_the_notes_of_a_real_space(tiny_space: Space) -> None:
-    atlas = tiny_space.atlas
-    instruments, train = np.array(atlas.instruments), np.array(atlas.splits) == "train"
-    points, residual = atlas.points, residual_pitch(atlas.pitches, instruments, train)
-    r2 = probe_r2(points[train], residual[train], points[~train], residual[~train])
-    assert -5 < r2 < probe_r2(points[train], residual[train], points[train], residual[train])
-    commonest = max(np.mean(instruments == kind) for kind in set(instruments))
-    assert probe_accuracy(points[train], instruments[train], points[train], instruments[train]) > commonest
