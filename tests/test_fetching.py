@@ -119,7 +119,7 @@ def test_a_library_is_fetched_checked_unpacked_and_scanned(tmp_path, flutes, ser
 @pytest.mark.parametrize("broken", [40000, 65536, len(ARCHIVE) - 1])
 def test_a_download_goes_on_where_it_broke_off(tmp_path, flutes, server, broken):
     server.files["/flutes.tar.gz"] = (ARCHIVE, f"breaks {broken}")
-    with pytest.raises(LibraryError, match=f"broke off after [0-9]+ of {len(ARCHIVE)} bytes"):
+    with pytest.raises(LibraryError, match=f"interrupted after [0-9]+ of {len(ARCHIVE)} bytes"):
         fetch(flutes, tmp_path)
     part = (tmp_path / "flutes.tar.gz.part").read_bytes()
     assert part == ARCHIVE[: len(part)]
@@ -166,7 +166,7 @@ def test_a_server_in_trouble_does_not_cost_what_is_there(tmp_path, flutes, serve
 def test_a_wrong_checksum_unpacks_nothing(tmp_path, flutes, server):
     wrong = tar({"notes/flute/flute_A4.wav": b"other"})
     server.files["/flutes.tar.gz"] = (wrong, "properly")
-    with pytest.raises(LibraryError, match=f"{hashlib.md5(wrong).hexdigest()}.*{MD5}.*removed"):
+    with pytest.raises(LibraryError, match=f"{MD5}.*{hashlib.md5(wrong).hexdigest()}.*removed"):
         fetch(flutes, tmp_path)
     assert tree(tmp_path) == {RECORD}
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
@@ -203,24 +203,24 @@ def test_several_files_go_where_the_recipe_says(tmp_path, server):
 
 def test_a_file_of_another_size_than_the_recipes_is_not_downloaded(tmp_path, server):
     server.files["/bank.sf2"] = (b"12345", "properly")
-    with pytest.raises(LibraryError, match="has 5 bytes, the recipe says 7"):
+    with pytest.raises(LibraryError, match="must have 7 bytes, got 5"):
         fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", bytes=7)), tmp_path)
     assert tree(tmp_path) == set()
 
 
 def test_more_than_the_disk_holds_is_refused_with_numbers(tmp_path, server):
     server.files["/bank.sf2"] = (b"12345", "huge")
-    with pytest.raises(LibraryError, match=r"needs 100000000\.00 GB more, but there are [\d.]+ GB free"):
+    with pytest.raises(LibraryError, match=r"needs 100000000\.00 GB more, but .* has [\d.]+ GB free"):
         fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2")), tmp_path)
 
 
 def test_folders_of_other_things_are_left_alone(tmp_path, flutes, server):
     (tmp_path / "mine.txt").write_text("mine")
     for folder in (tmp_path, tmp_path / "mine.txt"):
-        with pytest.raises(ConfigError, match="holds something other"):
+        with pytest.raises(ConfigError, match="must be missing, empty, or contain the fetched"):
             fetch(flutes, folder)
     (tmp_path / RECORD).write_text('{"name": "tubas", "files": {}}')
-    with pytest.raises(ConfigError, match="holds something other"):
+    with pytest.raises(ConfigError, match="must be missing, empty, or contain the fetched"):
         fetch(flutes, tmp_path)
     assert server.asked == []
 
@@ -234,9 +234,9 @@ def test_what_the_network_does_is_said_in_a_sentence(tmp_path, server, monkeypat
     for url, words in {
         f"{server.url}/none.sf2": r"refused: 404 Not Found \(the address may be out of date\)",
         f"http://127.0.0.1:{port}/bank.sf2": "refuses connections",
-        "http://nowhere.invalid/bank.sf2": "nowhere.invalid is not known here",
+        "http://nowhere.invalid/bank.sf2": "nowhere.invalid cannot be found",
         f"{server.url}/silent": "does not answer",
-        f"{server.url}/slow": "broke off after 0 of 10 bytes",
+        f"{server.url}/slow": "interrupted after 0 of 10 bytes",
         "http://127.0.0.1:99999999/bank.sf2": "cannot be fetched",
     }.items():
         with pytest.raises(LibraryError, match=words) as caught:
@@ -297,7 +297,7 @@ def test_the_command_from_one_end_to_the_other(tmp_path, flutes, server, capsys,
 
 def test_the_command_says_what_is_wrong_in_a_line(tmp_path, server, capsys):
     for words, wanted in {
-        ("fetch", "tinisol"): "close to it: tinysol",
+        ("fetch", "tinisol"): "similar: tinysol",
         ("fetch", "xyzzy"): "there are fluidr3",
         ("fetch",): "--list",
         ("fetch", str(tmp_path / "none.toml")): "cannot be read",

@@ -189,7 +189,7 @@ class TestFetching:
             ({"spoil": "model.safetensors"}, "model.safetensors is damaged: its checksum"),
             ({"leave_out": "config.json"}, "its archive has no config.json"),
             ({"leave_out": "atlas.json"}, "has no atlas.json"),
-            ({"top": "../"}, "a path that leads out of the folder"),
+            ({"top": "../"}, "a path out of the folder"),
         ],
     )
     def test_archives_of_no_whole_space_leave_nothing(self, home, served, tiny_folder, spoil, told):

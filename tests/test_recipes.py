@@ -26,7 +26,7 @@ def test_the_shipped_recipes_can_be_used():
 def test_the_recipes_go_into_the_wheel_and_so_does_the_space():
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     files = {f"datasets/{name}.toml" for name in all_recipes()}
-    wanted = {file: f"timbre/data/{file}" for file in files}
+    wanted = {file: f"timbre/data/download/{file}" for file in files}
     wanted["pretrained/orchestra"] = "timbre/space/pretrained/orchestra"
     assert build["targets"]["wheel"]["force-include"] == wanted
 
@@ -37,26 +37,26 @@ FILE = '[[files]]\nurl = "https://example.org/a.zip"\n'
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (TEXTS, "wants either a list of files or the key manual"),
+        (TEXTS, "must have either a list of files or the key manual"),
         (f'{TEXTS}manual = "go there"\n{FILE}', "either"),
         (f"{TEXTS.replace('licence', 'license')}{FILE}", "unknown key 'license'"),
         (f"{TEXTS.replace('licence', '# licence')}{FILE}", "lacks the key 'licence'"),
-        (f"{TEXTS.replace('CC0 1.0', '')}{FILE}", "licence is ''"),
+        (f"{TEXTS.replace('CC0 1.0', '')}{FILE}", "licence must be a str and not empty, got ''"),
         (f"{TEXTS}{FILE}checksum = ''", "file 1 has the unknown key 'checksum'"),
-        (f"{TEXTS}{FILE}md5 = ''", "md5 is ''"),
+        (f"{TEXTS}{FILE}md5 = ''", "md5 must be a str and not empty, got ''"),
         (f"{TEXTS}{FILE}md5 = '12'", "32 hexadecimal digits"),
         (f"{TEXTS}{FILE}md5 = '{MD5}'\nsha256 = '{SHA256}'", "both"),
-        (f"{TEXTS}{FILE}unpack = 1", "unpack is 1"),
-        (f"{TEXTS}{FILE}bytes = true", "bytes is True"),
-        (f"{TEXTS}{FILE}bytes = 0", "bytes is 0"),
-        (f"{TEXTS}{FILE}into = '../there'", "into is '../there'"),
-        (f"{TEXTS}{FILE}into = '/there'", "into is '/there'"),
-        (f"{TEXTS}{FILE}name = 'a/b'", "'a/b' is not the name of a file"),
+        (f"{TEXTS}{FILE}unpack = 1", "unpack must be a bool and not empty, got 1"),
+        (f"{TEXTS}{FILE}bytes = true", "bytes must be a int and not empty, got True"),
+        (f"{TEXTS}{FILE}bytes = 0", "bytes must be 1 or more, got 0"),
+        (f"{TEXTS}{FILE}into = '../there'", "got '../there'"),
+        (f"{TEXTS}{FILE}into = '/there'", "got '/there'"),
+        (f"{TEXTS}{FILE}name = 'a/b'", "must be the name of a file, got 'a/b'"),
         (f"{TEXTS}{FILE}{FILE}", "two files are called 'a.zip'"),
-        (f"{TEXTS}[[files]]\nurl = 'https://example.org/'", "'' is not the name of a file"),
-        (f"{TEXTS}[[files]]\nurl = 'file:///etc/passwd'", "is not an address"),
+        (f"{TEXTS}[[files]]\nurl = 'https://example.org/'", "must be the name of a file, got ''"),
+        (f"{TEXTS}[[files]]\nurl = 'file:///etc/passwd'", "must begin with http:// or https://"),
         (f"{TEXTS}[[files]]\nunpack = true", "lacks the key 'url'"),
-        (f"files = [1]\n{TEXTS}", "a table is wanted"),
+        (f"files = [1]\n{TEXTS}", "must be a table"),
         ("title = ", "is not a TOML file"),
     ],
 )

@@ -32,7 +32,7 @@ def refused(folder, content, wanted):
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("pack", [tar, zipped])
 def test_paths_that_lead_out_are_refused(tmp_path, path, pack):
-    refused(tmp_path, pack({"good.wav": b"1", path: b"2"}), "leads out of the folder")
+    refused(tmp_path, pack({"good.wav": b"1", path: b"2"}), "a path out of the folder")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
@@ -43,14 +43,14 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
         odd = tarfile.TarInfo("odd.wav")
         odd.type, odd.linkname = kind, "good.wav"
         archive.addfile(odd)
-    refused(tmp_path, file.getvalue(), r"holds a (link|device) \(odd.wav\)")
+    refused(tmp_path, file.getvalue(), r"contains a (link|device) \(odd.wav\)")
 
 
 @pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 def test_links_and_devices_in_a_zip_are_refused(tmp_path, mode):
     odd = zipfile.ZipInfo("odd.wav")
     odd.create_system, odd.external_attr = 3, (mode | 0o777) << 16
-    refused(tmp_path, zipped({"good.wav": b"1", odd: b"/etc/passwd"}), r"holds a (link|device) \(odd.wav\)")
+    refused(tmp_path, zipped({"good.wav": b"1", odd: b"/etc/passwd"}), r"contains a (link|device) \(odd.wav\)")
 
 
 def test_an_encrypted_zip_is_refused(tmp_path):
@@ -64,7 +64,7 @@ def test_a_bomb_is_refused_by_what_it_declares(tmp_path):
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("bomb.wav", b"0")
         archive.filelist[0].file_size = 10**17
-    refused(tmp_path, file.getvalue(), r"unpacks to 100000000\.00 GB, but there are [\d.]+ GB free")
+    refused(tmp_path, file.getvalue(), r"unpacks to 100000000\.00 GB, but .* has [\d.]+ GB free")
 
 
 def test_a_bomb_that_declares_too_little_is_cut_off(tmp_path):

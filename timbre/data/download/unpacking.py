@@ -1,4 +1,4 @@
-"""Unpacking of archives that strangers made: all of one, inside its folder, or nothing."""
+"""Unpacking of archives from untrusted sources: completely and inside a folder, or not at all."""
 
 import lzma
 import os
@@ -12,14 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
 
+from tqdm import tqdm
+
+from timbre.data.names import printable
 from timbre.errors import LibraryError, TimbreError
 
-_SPOILED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError)
-# What the standard library raises on spoiled archives, and on names that a disk refuses.
-_DAMAGED = (*_SPOILED, OSError, RuntimeError, ValueError, LookupError, OverflowError)
-_ZIP = (b"PK\3\4", b"PK\5\6")  # how zip files begin: with a file, or empty
-_PLACE = ".timbre-unpacking"  # hidden, so that no scan sees what is half unpacked
-_DEEPEST = 64  # folders inside one another; the standard library removes trees by recursion
+# Exceptions of the standard library for damaged archives, and for names that a disk refuses.
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
+    EOFError, OSError, RuntimeError, ValueError, LookupError, OverflowError,
+)  # fmt: skip
+_ZIP = (b"PK\3\4", b"PK\5\6")  # beginning of a zip file with files, and of an empty one
+_TEMPORARY = ".timbre-unpacking"  # hidden, so that a scan ignores it
+_DEEPEST = 64  # nested folders; the standard library removes trees by recursion
 
 
 class _Member(NamedTuple):
@@ -27,78 +32,73 @@ class _Member(NamedTuple):
 
     path: str
     size: int  # bytes when unpacked, as declared
-    kind: str  # "file", "folder", or what else it is
-    open: Callable[[], IO[bytes]]  # valid until the next member is asked for
+    kind: str  # "file", "folder", or a description
+    open: Callable[[], IO[bytes]]  # valid until the next member
 
 
 def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> int:
     """Unpack a tar (plain, gz, bz2, xz) or zip archive into a folder.
 
-    All names, kinds and sizes are checked before anything is written. The contents appear in the folder only when
-    all of them have been unpacked; files that are there under the same names are replaced. Permissions and owners in
-    the archive are ignored.
+    All names, kinds and sizes are checked before anything is written. The contents appear in the folder after all of
+    them have been unpacked; existing files of the same names are replaced. Permissions and owners are ignored.
 
     Args:
-        archive: the file, whatever its name.
-        folder: where the contents go; it is made if it is missing.
-        name: what to call the archive in messages.
-        progress: show a progress bar.
+        archive: the file, with any name.
+        folder: folder for the contents; created if missing.
+        name: name of the archive in messages.
+        progress: whether to show a progress bar.
 
     Returns:
         The number of files.
 
     Raises:
-        LibraryError: if the archive is damaged, holds a link, a device or a name that leads out of the folder, or
-            needs more room than the disk has.
+        LibraryError: if the archive is damaged, contains a link, a device or a path out of the folder, or is too large
+            for the disk.
     """
-    place = folder / _PLACE
+    temporary = folder / _TEMPORARY
     try:
         total = _check(archive, name, progress)
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free
         if total > free:
-            raise LibraryError(f"{name} unpacks to {_size(total)}, but there are {_size(free)} free in {folder}.")
-        shutil.rmtree(place, ignore_errors=True)
-        count = _write(archive, place, total, progress)
-        _move(place, folder)
+            raise LibraryError(f"{name} unpacks to {_size(total)}, but {folder} has {_size(free)} free.")
+        shutil.rmtree(temporary, ignore_errors=True)
+        count = _write(archive, temporary, total, progress)
+        _move(temporary, folder)
     except TimbreError:
         raise
     except _DAMAGED as error:
         raise LibraryError(f"{name} cannot be unpacked: {_reason(error)}.") from error
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
     return count
 
 
 def _check(archive: Path, name: str, progress: bool) -> int:
-    """Bytes that an archive unpacks to, by its own account; refuses what must not be unpacked."""
-    from tqdm import tqdm
-
+    """Declared size of an archive's contents; refuses what must not be unpacked."""
     total = 0
     for member in tqdm(_members(archive), "checking", unit="file", leave=False, disable=not progress):
         if member.kind not in ("file", "folder") or not _inside(member.path):
-            what = "a path that leads out of the folder" if member.kind in ("file", "folder") else member.kind
-            raise LibraryError(f"{name} holds {what} ({_shown(member.path)}); nothing of it was unpacked.")
+            what = "a path out of the folder" if member.kind in ("file", "folder") else member.kind
+            raise LibraryError(f"{name} contains {what} ({printable(member.path)[:200]}); nothing was unpacked.")
         total += member.size
     return total
 
 
 def _inside(path: str) -> bool:
-    """Whether a path stays in the folder, on this system and on Windows, and can be the name of a file."""
+    """Whether a path is valid and inside the folder, on this system and on Windows."""
     for kind in (PurePosixPath(path), PureWindowsPath(path)):
         if kind.anchor or ".." in kind.parts or len(kind.parts) > _DEEPEST:
             return False
     return "\0" not in path
 
 
-def _write(archive: Path, place: Path, total: int, progress: bool) -> int:
-    from tqdm import tqdm
-
-    place.mkdir()
+def _write(archive: Path, temporary: Path, total: int, progress: bool) -> int:
+    temporary.mkdir()
     count = 0
     with tqdm(desc="unpacking", total=total, unit="B", unit_scale=True, leave=False, disable=not progress) as bar:
         for member in _members(archive):
-            target = place / member.path
+            target = temporary / member.path
             if member.kind == "folder":
                 target.mkdir(parents=True, exist_ok=True)
                 continue
@@ -110,9 +110,9 @@ def _write(archive: Path, place: Path, total: int, progress: bool) -> int:
     return count
 
 
-def _move(place: Path, folder: Path) -> None:
-    """Move what lies in one folder into another, folder by folder where both have one of that name."""
-    for entry in list(os.scandir(place)):
+def _move(temporary: Path, folder: Path) -> None:
+    """Move the contents of one folder into another; folders of the same name are merged."""
+    for entry in list(os.scandir(temporary)):
         there = folder / entry.name
         if entry.is_dir(follow_symlinks=False) and there.is_dir():
             _move(Path(entry.path), there)
@@ -145,7 +145,7 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
 def _tar_members(path: Path) -> Iterator[_Member]:
     with tarfile.open(path, "r:*") as archive:
         while (info := archive.next()) is not None:
-            archive.members.clear()  # type: ignore[attr-defined]  # or the headers of all files would pile up
+            archive.members.clear()  # type: ignore[attr-defined]  # or the headers of all files would stay in memory
             yield _Member(info.name, info.size, _tar_kind(info), lambda info=info: archive.extractfile(info))  # type: ignore
 
 
@@ -165,7 +165,3 @@ def _reason(error: Exception) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB"
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "replace").decode("utf-8")[:200]
