@@ -47,7 +47,7 @@ def inspect(
 
 
 def _print_names() -> None:
-    """The spaces that have names: those on the disk, then those that can be fetched."""
+    """Print the spaces that have names: those on the disk, then those that can be downloaded."""
     from timbre.space.names import local_spaces
     from timbre.space.registry import registry
 
@@ -58,7 +58,7 @@ def _print_names() -> None:
         if name not in local:
             print(f"{name:<20}to be fetched, {entry.bytes / 1e6:.1f} MB, {entry.licence}: {entry.url}")
     if not local:
-        print("No space that is on this disk has a name; spaces of your own are given by the path of their folder.")
+        print("No space on this disk has a name; give a space of your own by its folder.")
 
 
 def _print_sounds(space: "Space") -> None:
