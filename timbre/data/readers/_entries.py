@@ -56,7 +56,7 @@ def table_reader(
     Args:
         name: name of the reader.
         table: name of the table.
-        note_of: makes a note from a file and its row; may raise LibraryError.
+        note_of: makes a note from a file and its row, or raises LibraryError.
         cells_of: prepares the cells of a row.
         remarks_of: remarks on the entries of the table.
     """
@@ -78,20 +78,12 @@ def column(row: Row, name: str) -> str | None:
 
 
 def entries(tree: Tree, table: str) -> list[Entry]:
-    """The entries of a CSV or JSON table of the tree.
-
-    Raises:
-        LibraryError: if it cannot be read as CSV or JSON, or a JSON file contains no objects.
-    """
+    """The entries of a table; raises LibraryError if it is not CSV or JSON, or a JSON file contains no objects."""
     return _json_entries(tree, table) if table.lower().endswith(".json") else _csv_entries(tree, table)
 
 
 def lists_files(tree: Tree, table: str) -> bool:
-    """Whether the first line of a CSV file names a column of files.
-
-    Raises:
-        LibraryError: if it cannot be read.
-    """
+    """Whether the first line of a CSV file names a column of files; raises LibraryError if it cannot be read."""
     try:
         with (tree.root / table).open("rb") as file:
             head = file.read(_HEAD).decode("utf-8-sig", "replace")
@@ -116,7 +108,7 @@ def read_entries(
         tree: the library.
         table: the table, relative to the root.
         listed: its entries.
-        note_of: makes a note from a file and its row; may raise LibraryError.
+        note_of: makes a note from a file and its row, or raises LibraryError.
         find: returns the file of the tree for a reference; default: relative to the table's folder.
     """
     base, name = os.path.split(table)
@@ -135,11 +127,7 @@ def read_entries(
 
 
 def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0) -> Note:
-    """The note of a row; its velocity is divided by `velocity_scale`.
-
-    Raises:
-        LibraryError: if the pitch or the velocity is not valid.
-    """
+    """The note of a row, with velocities up to `velocity_scale`; raises LibraryError if a number is not valid."""
     mark, number = column(row, "dynamics"), column(row, "velocity")
     dynamics = parse_dynamics(mark) if mark else None
     if mark and dynamics is None and number is None and _is_number(mark):
@@ -162,11 +150,7 @@ def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0) -> Note:
 
 
 def load_json(tree: Tree, file: str) -> Any:
-    """The content of a JSON file of the tree.
-
-    Raises:
-        LibraryError: if it cannot be read as JSON.
-    """
+    """The content of a JSON file of the tree; raises LibraryError if it cannot be read."""
     text = tree.text(file)
     try:
         return json.loads(text)

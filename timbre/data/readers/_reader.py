@@ -68,14 +68,8 @@ class Reader:
 
 def separate(outcomes: Iterable[Note | Dropped]) -> tuple[list[Note], list[Dropped]]:
     """The notes and the dropped entries, each in their order."""
-    notes: list[Note] = []
-    dropped: list[Dropped] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Note):
-            notes.append(outcome)
-        else:
-            dropped.append(outcome)
-    return notes, dropped
+    every = list(outcomes)
+    return [one for one in every if isinstance(one, Note)], [one for one in every if isinstance(one, Dropped)]
 
 
 def unlisted(tree: Tree, listed: Collection[str], reason: str) -> list[Dropped]:

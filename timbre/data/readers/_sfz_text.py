@@ -53,8 +53,7 @@ class Sfz:
 def parse_sfz(tree: Tree, file: str) -> Sfz:
     """The regions of an SFZ file; names of included files are relative to it, else to the file that includes them.
 
-    Raises:
-        LibraryError: if it cannot be read, or is larger than any instrument with all included files.
+    Raises LibraryError if it cannot be read, or is larger than any instrument with all included files.
     """
     parser = _Parser(tree, file)
     parser.run(file)

@@ -34,8 +34,7 @@ Sample = dict[str, str]
 class _Archive(Listing):
     """The files in a .dslibrary; those whose names lead out of it, or that are too large, are refused.
 
-    Raises:
-        LibraryError: if it is not a zip archive, or contains more files than any library.
+    Raises LibraryError if it is not a zip archive, or contains more files than any library.
     """
 
     outside = "lies outside the archive and is refused"
@@ -90,7 +89,7 @@ def _read_file(tree: Tree, file: str) -> tuple[list[SampleZone], list[Dropped]]:
 
 
 def _read_archive(tree: Tree, file: str) -> tuple[list[SampleZone], list[Dropped]]:
-    """The zones of the presets in an archive, and what is no part of them."""
+    """The zones of the presets in an archive; unused and unreadable files are dropped."""
     archive = _Archive(tree.root / file)
     zones: list[SampleZone] = []
     dropped: list[Dropped] = []
@@ -162,9 +161,8 @@ def _problem(preset: PresetLabels, sample: Opcodes, playable: bool) -> str | Non
 def _samples(text: str, file: str) -> list[Sample]:
     """The samples of a preset, in order.
 
-    Raises:
-        LibraryError: if it is not well-formed XML, declares a document type (its entities could grow without bound or
-            read files), or contains more samples than any instrument.
+    Raises LibraryError if it is not well-formed XML, declares a document type (its entities could grow without bound or
+    read files), or contains more samples than any instrument.
     """
     samples: list[Sample] = []
     groups: dict[str, Sample] = {"groups": {}, "group": {}}

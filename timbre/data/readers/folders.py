@@ -117,7 +117,10 @@ def _note(path: Path, folders: _FolderLabels, name: _NameLabels, default: str) -
 
 
 def _read_parents(folders: tuple[str, ...]) -> _FolderLabels:
-    """The instrument is the innermost folder with a known name, else the innermost that is not an articulation."""
+    """The labels in folder names.
+
+    The instrument is the innermost folder with a known name, else the innermost that is not an articulation.
+    """
     family = next(filter(None, map(family_folder, folders)), None)
     rest = [folder for folder in folders if not family_folder(folder)]
     likely = [folder for folder in rest if not _is_manner(folder)]

@@ -15,7 +15,7 @@ from timbre.audio import Audio, read
 from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt
-from timbre.data.readers._reader import Options, Reader, Reading, most_names_fit, reason_of
+from timbre.data.readers._reader import Options, Reader, Reading, most_names_fit, reason_of, separate
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import AudioError
@@ -121,37 +121,31 @@ def _note(path: Path, name: _Name, number: int = 0, part: Excerpt | None = None)
     )
 
 
-def _read_run(file: Path, name: _Name) -> list[Note] | str:
-    """The notes of a run, or why it cannot be split."""
+def _read_run(tree: Tree, file: str, name: _Name) -> list[Note | Dropped]:
+    """The notes of a run; the whole run is dropped if it cannot be split."""
+    path = tree.root / file
     try:
-        stretches = find_notes(read(file), name.count)
+        stretches = find_notes(read(path), name.count)
     except AudioError as error:
-        return reason_of(error, file)
+        return [Dropped(file, reason_of(error, path))]
     if len(stretches) != name.count:
-        return f"a run of {name.count} notes ({name.notes}) in which {len(stretches)} separate sounds were found"
-    return [_note(file, name, number, Excerpt(*stretch)) for number, stretch in enumerate(stretches)]
+        reason = f"a run of {name.count} notes ({name.notes}) in which {len(stretches)} separate sounds were found"
+        return [Dropped(file, reason)]
+    return [_note(path, name, number, Excerpt(*stretch)) for number, stretch in enumerate(stretches)]
 
 
-def _read_file(tree: Tree, file: str) -> list[Note] | str:
-    """The notes of a file, or why it has none."""
+def _read_file(tree: Tree, file: str) -> list[Note | Dropped]:
     name = _parse(file)
     if name is None:
-        return "its name contains no note"
+        return [Dropped(file, "its name contains no note")]
     if name.count < 1:
-        return f"its name gives a descending run ({name.notes})"
-    return [_note(tree.root / file, name)] if name.count == 1 else _read_run(tree.root / file, name)
+        return [Dropped(file, f"its name gives a descending run ({name.notes})")]
+    return [_note(tree.root / file, name)] if name.count == 1 else _read_run(tree, file, name)
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    notes: list[Note] = []
-    dropped: list[Dropped] = []
-    for file in tree.sounds:
-        outcome = _read_file(tree, file)
-        if isinstance(outcome, str):
-            dropped.append(Dropped(file, outcome))
-        else:
-            notes += outcome
-    return Reading(notes, dropped, "file names (Iowa)")
+    outcomes = (outcome for file in tree.sounds for outcome in _read_file(tree, file))
+    return Reading(*separate(outcomes), "file names (Iowa)")
 
 
 READER = Reader("iowa", _suits, _read)

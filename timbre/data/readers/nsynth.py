@@ -52,13 +52,14 @@ def _split(tree: Tree, table: str) -> str | None:
     return next((split for split in ("train", "valid", "test") if folder.lower().endswith(split)), None)
 
 
-def _note(tree: Tree, file: str, name: str, entry: Any, split: str | None) -> Note | str:
+def _note(tree: Tree, file: str, name: str, entry: Any, split: str | None) -> Note | Dropped:
     """The note of an entry, or what is wrong with it."""
     if not isinstance(entry, dict):
-        return "its entry is not an object"
+        return Dropped(file, f"{_TABLE}: its entry is not an object")
     pitch, velocity = entry.get("pitch"), entry.get("velocity")
     if not (isinstance(pitch, int) and isinstance(velocity, int) and 0 <= pitch <= 127 and 0 <= velocity <= 127):
-        return f"pitch and velocity must be whole numbers from 0 to 127, got {pitch!r} and {velocity!r}"
+        numbers = f"got {pitch!r} and {velocity!r}"
+        return Dropped(file, f"{_TABLE}: pitch and velocity must be whole numbers from 0 to 127, {numbers}")
     listed = entry.get("qualities_str")
     qualities = [str(quality) for quality in listed] if isinstance(listed, list) else []
     return Note(
@@ -82,14 +83,13 @@ def _read_tables(tree: Tree, tables: list[str]) -> Iterator[Note | Dropped]:
         content = load_json(tree, table)
         if not isinstance(content, dict):
             raise LibraryError(f"{tree.root / table} must contain an object with an entry for each note; it has none.")
+        audio, split = _audio(table), _split(tree, table)
         for name in sorted(content):
-            file = f"{_audio(table)}{name}.wav"
+            file = f"{audio}{name}.wav"
             listed.add(file)
-            outcome = _note(tree, file, name, content[name], _split(tree, table))
-            if isinstance(outcome, str):
-                yield Dropped(file, f"{_TABLE}: {outcome}")
-            else:
-                yield outcome if file in sounds else Dropped(file, f"{_TABLE}: names a file that does not exist")
+            outcome = _note(tree, file, name, content[name], split)
+            missing = isinstance(outcome, Note) and file not in sounds
+            yield Dropped(file, f"{_TABLE}: names a file that does not exist") if missing else outcome
     yield from unlisted(tree, listed, f"not in {_TABLE}")
 
 

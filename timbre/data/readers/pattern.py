@@ -43,8 +43,7 @@ Segment = tuple[str, str]
 def compile_pattern(pattern: str) -> tuple[list[Segment], str | None]:
     """The parts of a pattern, and the suffix that it requires (lower case) or None.
 
-    Raises:
-        LibraryError: if it is malformed, has an unknown or repeated field, or no field for the pitch.
+    Raises LibraryError if it is malformed, has an unknown or repeated field, or no field for the pitch.
     """
     text = unicodedata.normalize("NFC", pattern.strip().replace("\\", "/").removeprefix("./"))
     suffix = os.path.splitext(text)[1].lower()
@@ -114,11 +113,7 @@ def _refusal(pattern: str, fault: str) -> LibraryError:
 
 
 def _note(path: Path, fields: dict[str, str], default: str) -> Note:
-    """The note of a path; `default` is the instrument if the pattern has none.
-
-    Raises:
-        LibraryError: if a number in it is out of range.
-    """
+    """The note of a path, with a `default` instrument; raises LibraryError if a number is out of range."""
     instrument = plain(fields.get("instrument", "")) or default
     family = fields.get("family")
     dynamics = parse_dynamics(fields.get("dynamics", ""))

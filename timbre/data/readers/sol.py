@@ -22,13 +22,10 @@ def _applicable(row: Row) -> Row:
 
 
 def _note(path: Path, row: Row) -> Note:
-    """The note of a row.
+    """The note of a row; raises LibraryError if the pitch is not valid.
 
     The take is the number of the string, 1 for the highest, if there are strings (their instances have the same
     numbers), else the instance.
-
-    Raises:
-        LibraryError: if the pitch is not valid.
     """
     mark = row.get("dynamics") or _DYNAMICS.get(_whole(row, "dynamics id", "dynamics id if applicable"), "")
     note = note_of_row(path, {**row, "dynamics": mark} if mark else row)
