@@ -212,5 +212,5 @@ def test_ranks_gather_and_add_up_what_each_has(ranks: Any) -> None:
 def test_one_process_needs_no_others() -> None:
     alone = join(CONFIG.training)
     assert (alone.rank, alone.world, alone.sum(2.0, math.inf)) == (0, 1, [2.0, math.inf])
-    assert alone.merge({"a": "b"}) == {"a": "b"}
+    assert alone.gather({"a": "b"}) == [{"a": "b"}]
     alone.require_same("a", "libraries")

@@ -81,16 +81,16 @@ def train(
     axes, parts = find_axes(config.regularization.axes), library.parts(config.data)
     labels = note_labels(library, parts, found)  # refuses what it cannot match before any work is done
     table = features(library, config, progress and ranks.first, ranks.rank, ranks.world)
-    dropped = ranks.merge(table.dropped)
+    dropped = {name: reason for part in ranks.gather(table.dropped) for name, reason in part.items()}
     require_enough(len(library), dropped)
     files = [str(note.file) for note in library]
-    fitted = fit_vae(table, files, config, folder, mark, progress, ranks, labels, regularizers)
-    atlas, pitch_flow = _atlas(library, parts, table, fitted.model, ranks, config)
-    report = fitted.report | pitch_flow | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
+    model, figures = fit_vae(table, files, config, folder, mark, progress, ranks, labels, regularizers)
+    atlas, pitch_flow = _atlas(library, parts, table, model, ranks, config)
+    report = figures | pitch_flow | _origin(library, config, atlas, dropped) | {"library_fingerprint": mark}
     if found:
         items = sorted({name for study in found.parts for name in study.instruments if name})
         report["ratings"] = {"studies": list(found.studies), "items": items}
-    space = Space(config, fitted.model, atlas, report, axes)
+    space = Space(config, model, atlas, report, axes)
     if folder is not None and ranks.first:
         space.save(folder)
         write_text(folder / RUN, json.dumps({"library": str(library.root)}))  # of this machine: no part of the space

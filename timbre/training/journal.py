@@ -1,7 +1,7 @@
 """What a run shows: a progress bar, and TensorBoard logs with figures, images and sounds."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +33,14 @@ class Journal:
             bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed} < {remaining}{postfix}",
         )  # fmt: skip
 
-    def step(
-        self, figures: Mapping[str, Tensor | float], summary: Callable[[dict[str, float]], str], done: float, step: int
-    ) -> None:
-        """Move the bar, and show and log every tenth step; only then do figures leave a GPU.
-
-        Args:
-            figures: of the step.
-            summary: makes the text beside the bar from them.
-            done: share of the run that is done, 0..1.
-            step: steps taken so far.
-        """
+    def step(self, figures: dict[str, Tensor | float], shown: Iterable[str], done: float, step: int) -> None:
+        """Move the bar, and every tenth step log the figures and show some; only then do they leave a GPU."""
         self._bar.n = done
         if step % LOG_EVERY:
             return
         values = {name: float(torch.as_tensor(value).detach()) for name, value in figures.items()}
-        self._bar.set_postfix_str(self._validation + summary(values), refresh=False)
+        text = ", ".join(f"{name} {values[name]:.2f}" for name in shown)
+        self._bar.set_postfix_str(self._validation + text, refresh=False)
         self._bar.update(0)
         self._scalars("train", values, step)
 

@@ -2,14 +2,12 @@
 
 import atexit
 import inspect
-import json
 import os
+from collections.abc import Hashable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from timbre.config import TrainingConfig
@@ -18,6 +16,7 @@ from timbre.errors import DeviceError, TrainingError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+T = TypeVar("T")
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 _PATIENCE = timedelta(hours=12)  # how long a rank waits for another one, which may still compute its features
 
@@ -43,40 +42,26 @@ class Ranks:
         """The sum of each value over all ranks; NaN if it is NaN on one of them."""
         if self.world == 1:
             return [float(value) for value in values]
-        total = self._tensor(np.array(values, np.float64))
+        total = torch.tensor(values, dtype=torch.float64, device=self.fabric.device)
         torch.distributed.all_reduce(total)
         return [float(value) for value in total.cpu()]
 
-    def gather(self, array: np.ndarray) -> list[np.ndarray]:
-        """The array of each rank, (n, ...); only n may differ."""
+    def gather(self, value: T) -> list[T]:
+        """The value of each rank."""
         if self.world == 1:
-            return [array]
-        counts = [0] * self.world
-        counts[self.rank] = len(array)
-        counts = [int(count) for count in self.sum(*counts)]
-        padded = np.zeros((max(counts), *array.shape[1:]), array.dtype)
-        padded[: len(array)] = array
-        own = self._tensor(padded)
-        every = [torch.empty_like(own) for _ in counts]
-        torch.distributed.all_gather(every, own)
-        return [part[:count].cpu().numpy() for part, count in zip(every, counts, strict=True)]
+            return [value]
+        values: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(values, value)
+        return values
 
-    def merge(self, values: dict[str, str]) -> dict[str, str]:
-        """The dictionaries of all ranks as one."""
-        texts = self.gather(np.frombuffer(json.dumps(values).encode(), np.uint8))
-        return {key: value for text in texts for key, value in json.loads(text.tobytes()).items()}
-
-    def require_same(self, text: str, what: str) -> None:
-        """Raise a TrainingError that names `what` if a text is not the same on all ranks."""
-        if len(set(self.merge({str(self.rank): text}).values())) > 1:
+    def require_same(self, value: Hashable, what: str) -> None:
+        """Raise a TrainingError that names `what` if a value is not the same on all ranks."""
+        if len(set(self.gather(value))) > 1:
             raise TrainingError(f"All processes must be given the same {what}, got different ones.")
 
     def wait(self) -> None:
         """Wait until all ranks are here."""
         self.fabric.barrier()
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.array(array)).to(self.fabric.device)
 
 
 def join(settings: TrainingConfig) -> Ranks:

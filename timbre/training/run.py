@@ -4,9 +4,8 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,29 +22,15 @@ SAVE_EVERY = 60.0  # s between saved states
 Figures = dict[str, Tensor | float]
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Figures of the averaged weights on the validation notes.
-
-    Attributes:
-        error: the weights with the smallest error are kept.
-        figures: by name, for the logs and the report.
-        replaces: whether these weights replace earlier ones even if their error is larger.
-    """
+class Validation(NamedTuple):
+    """Figures of the averaged weights on the validation notes."""
 
     error: float
+    """The weights with the smallest error are kept."""
     figures: dict[str, float]
+    """By name, for the logs and the report."""
     replaces: bool = False
-
-
-@dataclass(frozen=True)
-class Best:
-    """Where the best weights so far come from: the validation error and figures, the step and the epoch."""
-
-    error: float = math.inf
-    figures: dict[str, float] = field(default_factory=dict)
-    step: int = 0
-    epoch: int = 0
+    """Whether these weights replace earlier ones even if their error is larger."""
 
 
 class Task(ABC):
@@ -62,28 +47,30 @@ class Task(ABC):
     Attributes:
         net: the network.
         optimizer: of its parameters.
+        memory: a module whose state each rank saves and restores.
         count: batches in an epoch.
         validate_every: steps between validations.
+        shown: names of the figures for the progress bar.
         scale: the objective is divided by this before its gradient is taken.
-        best_folder: where :meth:`write_checkpoint` writes the best weights, for error messages.
     """
 
     net: nn.Module
     optimizer: torch.optim.Optimizer
     count: int
     validate_every: int
+    shown: tuple[str, ...]
     scale: float = 1.0
-    best_folder: Path | None = None
 
     def __init__(self, settings: TrainingConfig, table: str, identity: dict[str, Any], fingerprint: str) -> None:
         self.settings, self.table, self.identity, self.fingerprint = settings, table, identity, fingerprint
+        self.memory = nn.Module()
         if settings.threads:
             torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
 
     @abstractmethod
     def batches(self, epoch: int, start: int) -> Iterator[Any]:
-        """The batches of an epoch, from batch number `start` on."""
+        """The batches of an epoch, from batch number `start` on; each has `rows`, the numbers of its notes."""
 
     @abstractmethod
     def objective(self, batch: Any, step: int, done: float) -> Callable[[Any], Figures]:
@@ -101,14 +88,6 @@ class Task(ABC):
     def validate(self, done: float) -> Validation:
         """Measure the network, which has the averaged weights and is in eval mode."""
 
-    @abstractmethod
-    def summary(self, figures: dict[str, float]) -> str:
-        """The figures of a step in a few words, for the progress bar."""
-
-    @abstractmethod
-    def size(self, batch: Any) -> int:
-        """Notes in a batch."""
-
     def files(self, batch: Any) -> list[str]:
         """Names of the files in a batch, for error messages."""
         return []
@@ -118,13 +97,6 @@ class Task(ABC):
 
     def write_checkpoint(self, kind: str, weights: dict[str, Tensor], step: int) -> None:  # noqa: B027
         """Write the weights that are "last" or "best"."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """What each rank must remember beside the network and the optimizer."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027
-        """Go on from what :meth:`state_dict` returned."""
 
 
 class Run:
@@ -136,6 +108,9 @@ class Run:
         folder: for the state from which the run continues; None keeps it in memory.
         logs: folder for TensorBoard logs; None writes none.
         progress: whether to show a bar on stderr.
+
+    Attributes:
+        best: figures of the best weights so far, with their "step" and "epoch".
 
     Raises:
         CheckpointError: if `folder` has the state of a run with other settings or notes.
@@ -150,10 +125,10 @@ class Run:
         self.model, self.optimizer = self.fabric.setup(_Forward(task.net), task.optimizer)
         self.average = Average(self.net, self.settings.ema)
         self.epoch, self.batch, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
-        self.best, self.best_weights = Best(), self.average.weights
+        self.error, self.best, self.best_weights = math.inf, dict[str, float](), self.average.weights
         if state:
             self._restore(state)
-        self.ranks.require_same(str((self.epoch, self.batch, self.step)), f"states to continue from in {folder}")
+        ranks.require_same((self.epoch, self.batch, self.step), f"states to continue from in {folder}")
         self.journal = Journal(logs if ranks.first else None, progress and ranks.first, self.done)
 
     @property
@@ -163,11 +138,14 @@ class Run:
         by_time = self.elapsed / 60.0 / self.settings.max_minutes if self.settings.max_minutes else 0.0
         return min(1.0, max(by_epochs, by_time))
 
-    def complete(self) -> None:
-        """Train to the end, and give the network the best weights, in eval mode.
+    def complete(self) -> dict[str, float]:
+        """Train to the end and give the network the best weights, in eval mode.
+
+        Returns:
+            Epochs, steps, minutes, and notes per second.
 
         Raises:
-            TrainingError: if the objective is not a finite number; the best checkpoint so far remains.
+            TrainingError: if the objective is not a finite number; the best weights so far remain saved.
             KeyboardInterrupt: on Ctrl-C, after the state has been saved.
         """
         try:
@@ -179,6 +157,10 @@ class Run:
             self.journal.close()
         self.net.load_state_dict(self.best_weights)
         self.net.eval()
+        speed = self.notes / max(1e-9, self.elapsed)
+        return {
+            "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0, "notes_per_s": speed
+        }  # fmt: skip
 
     def train(self) -> None:
         """Take steps until the run is done, validating and saving on the way."""
@@ -208,9 +190,9 @@ class Run:
             group["lr"] = rate
         figures = self.model(self.task.objective(batch, self.step, self.done))
         loss = figures["objective"]
-        objective, notes = self.ranks.sum(float(loss.detach()), self.task.size(batch))
+        objective, notes = self.ranks.sum(float(loss.detach()), len(batch.rows))
         if not math.isfinite(objective):
-            raise TrainingError(self._not_finite(self.task.files(batch) if not torch.isfinite(loss) else []))
+            raise TrainingError(self._not_finite([] if torch.isfinite(loss) else self.task.files(batch)))
         self.optimizer.zero_grad()
         self.fabric.backward(loss / self.task.scale)
         # The objective is known to be finite; asking again would wait for the GPU.
@@ -221,18 +203,19 @@ class Run:
         self.step += 1
         self.average.update(self.net, self.step)
         self.notes += int(notes)
-        self.journal.step(figures | {"learning_rate": rate}, self._summary, self.done, self.step)
+        figures |= {"learning_rate": rate, "notes_per_s": self.notes / max(1.0, self.elapsed)}
+        self.journal.step(figures, (*self.task.shown, "notes_per_s"), self.done, self.step)
 
     def validate(self) -> None:
         """Measure the averaged weights, keep them if they are the best so far, and save."""
         current = _copied(self.net.state_dict())
         self.net.load_state_dict(self.average.weights)
         self.net.eval()
-        found = self.task.validate(self.done)
-        self.journal.validation(found.figures, self.step)
-        better = found.replaces or found.error < self.best.error
+        error, figures, replaces = self.task.validate(self.done)
+        self.journal.validation(figures, self.step)
+        better = replaces or error < self.error
         if better:
-            self.best = Best(found.error, found.figures, self.step, self.epoch)
+            self.error, self.best = error, figures | {"step": self.step, "epoch": self.epoch}
             self.best_weights = _copied(self.average.weights)
             self.task.log_examples(self.journal, self.step)
         self.net.load_state_dict(current)
@@ -240,63 +223,53 @@ class Run:
         self.save(better)
 
     def save(self, better: bool = False) -> None:
-        """Write the state to continue from, and the checkpoints. Ranks but the first write only their task's state.
+        """Write the state to continue from, and the checkpoints. Ranks but the first write only their task's memory.
 
         Nothing is exchanged between ranks.
         """
         if self.folder is None:
             return
-        same = {"identity": self.task.identity, "fingerprint": self.task.fingerprint, "step": self.step}
+        state = {"identity": self.task.identity, "fingerprint": self.task.fingerprint, "step": self.step}
+        state["memory"] = self.task.memory.state_dict()
         if not self.ranks.first:
-            save_state(self._own_folder(), same | {"task": self.task.state_dict()})
+            save_state(self._own_folder(), state)
             return
-        save_state(self.folder, same | {
+        save_state(self.folder, state | {
             "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "average": self.average.weights, "best": asdict(self.best), "best_weights": self.best_weights,
+            "average": self.average.weights, "error": self.error, "best": self.best, "best_weights": self.best_weights,
             "epoch": self.epoch, "batch": self.batch, "count": self.task.count, "notes": self.notes,
-            "elapsed": self.elapsed, "task": self.task.state_dict(),
+            "elapsed": self.elapsed,
         })  # fmt: skip
         self.task.write_checkpoint("last", self.average.weights, self.step)
         if better:
             self.task.write_checkpoint("best", self.best_weights, self.step)
 
-    def figures(self) -> dict[str, float]:
-        """What the run took: epochs, steps, minutes, and notes per second."""
-        return {
-            "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0,
-            "notes_per_s": self.notes / max(1e-9, self.elapsed),
-        }  # fmt: skip
-
     def _restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; with another number of ranks, from the same share of the epoch."""
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        own = state
+        own: dict[str, Any] | None = state
         if not self.ranks.first:
-            own = load_state(self._own_folder(), self.task.identity, self.task.fingerprint) or {"step": None}
-        if own["step"] == state["step"]:  # else the task's memory begins anew
-            self.task.load_state_dict(own["task"])
+            own = load_state(self._own_folder(), self.task.identity, self.task.fingerprint)
+        if own and own["step"] == state["step"]:  # else the memory begins anew
+            self.task.memory.load_state_dict(own["memory"])
+        for name in ("epoch", "step", "notes", "elapsed", "error", "best"):
+            setattr(self, name, state[name])
+        self.batch = state["batch"] * self.task.count // state["count"]
         self.average.weights, self.best_weights = (
             {name: value.to(self.fabric.device) for name, value in state[key].items()}
             for key in ("average", "best_weights")
         )
-        self.best = Best(**state["best"])
-        self.epoch, self.step, self.notes, self.elapsed = (state[key] for key in ("epoch", "step", "notes", "elapsed"))
-        self.batch = state["batch"] * self.task.count // state["count"]
 
     def _own_folder(self) -> Path:
         return Path(self.folder or "") / f"rank{self.ranks.rank}"
 
-    def _summary(self, figures: dict[str, float]) -> str:
-        return f"{self.task.summary(figures)}, {self.notes / max(1.0, self.elapsed):.0f} notes/s"
-
     def _not_finite(self, own: list[str]) -> str:
-        files = ", ".join(sorted(self.ranks.merge(dict.fromkeys(own, ""))))
-        kept = self.task.best_folder if self.best.step else None
+        files = ", ".join(sorted({name for names in self.ranks.gather(own) for name in names}))
         return (
             f"The loss is not a number at step {self.step + 1} (epoch {self.epoch + 1})"
             + (f"; the batch contains {files}." if files else ".")
-            + (f" The best checkpoint so far is kept in {kept}." if kept else "")
+            + (f" The best weights so far are kept in {self.folder}." if self.folder and self.best else "")
             + f" Try a lower {self.task.table}.learning_rate."
         )
 

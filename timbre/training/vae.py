@@ -1,7 +1,6 @@
 """Training of the VAE of a space, on the features of a library."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +29,10 @@ MEASURE_STRIDE = 4  # a validation decodes every fourth frame
 DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A trained model and the figures of its run.
-
-    Attributes:
-        model: with the averaged weights that did best on the validation notes; on the CPU, in eval mode.
-        report: plain figures, units in the names.
-    """
-
-    model: VAE
-    report: dict[str, Any]
-
-
 def fit_vae(
     features: Features, names: list[str], config: Config, out: Path | None, fingerprint: str, progress: bool,
     ranks: Ranks | None = None, labels: NoteLabels | None = None, terms: Mapping[str, nn.Module] | None = None,
-) -> Fitted:  # fmt: skip
+) -> tuple[VAE, dict[str, Any]]:  # fmt: skip
     """Train a model on features, continuing from the state in `out` if there is one.
 
     Several ranks train one model, each on its own features: every step averages their gradients, and all take the same
@@ -63,6 +49,10 @@ def fit_vae(
         labels: of the library's notes, which the terms of `config.regularization` read.
         terms: further regularizers by name, see :class:`~timbre.training.regularization.Regularizers`.
 
+    Returns:
+        The model with the averaged weights that did best on the validation notes, on the CPU, in eval mode; and plain
+        figures, units in the names.
+
     Raises:
         ConfigError: if a term needs ratings and there are none.
         TrainingError: if the loss is not a finite number; the best checkpoint so far stays in `out`.
@@ -71,16 +61,15 @@ def fit_vae(
     """
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
         task = VAETask(features, names, config, out, fingerprint, ranks, labels, terms)
-        run = task.run(progress)
-        run.complete()
-        report = task.report(run)
-    return Fitted(task.net.cpu(), report)
+        report = task.report(task.run(progress))
+    return task.net.cpu(), report
 
 
 class VAETask(Task):
     """The VAE of a space as a task; arguments as for :func:`fit_vae`."""
 
     net: VAE
+    shown = ("l1_db", "kl_nats")
 
     def __init__(
         self, features: Features, names: list[str], config: Config, out: Path | None, fingerprint: str,
@@ -89,13 +78,13 @@ class VAETask(Task):
         identity = config.to_dict() | {"regularizers": dict.fromkeys(terms or {}, "given")}
         super().__init__(config.training, "training", identity, fingerprint)
         self.features, self.names, self.config, self.out = features, names, config, out
-        self.best_folder = out and out / "checkpoints" / "best"
         self.ranks = ranks or join(config.training)
         self.device = self.ranks.fabric.device
         self.net = VAE(config)
         self.optimizer = _optimizer(self.net, config.training)
         self.spectrogram = Spectrogram(config.spectrogram).to(self.device)
         self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.device, terms)
+        self.memory = self.regularizers.terms
         self.train, self.valid, self.test = self._all_batches()
         self.count = self.train.count
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
@@ -111,7 +100,7 @@ class VAETask(Task):
         """Batches to learn from, to choose the best weights by, and to test."""
         size, seed = self.settings.batch_size, self.settings.seed
         train, valid, test = (self.features.rows(part, copies=True) for part in ("train", "valid", "test"))
-        fewest = int(min(np.concatenate(self.ranks.gather(np.array([len(train)])))))
+        fewest = min(self.ranks.gather(len(train)))
         every, held_out = self.ranks.sum(len(train), len(valid))
         if fewest == 0:
             raise LibraryError(f"One of {self.ranks.world} processes has no notes to learn from; start fewer of them.")
@@ -147,14 +136,6 @@ class VAETask(Task):
         second = schedule.stage(self.config.regularization, done) == 2
         return Validation(found.l1_db, {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, second)
 
-    def summary(self, figures: dict[str, float]) -> str:
-        """See :meth:`Task.summary`."""
-        return f"training {figures['l1_db']:.2f} dB, KL {figures['kl_nats']:.0f} nats"
-
-    def size(self, batch: Batch) -> int:
-        """See :meth:`Task.size`."""
-        return len(batch.rows)
-
     def files(self, batch: Batch) -> list[str]:
         """See :meth:`Task.files`."""
         return [self.names[note] for note in self.features.note[batch.rows]]
@@ -181,19 +162,11 @@ class VAETask(Task):
             folder = self.out / "checkpoints" / kind
             write_folder(folder, self.config, {}, {"model.safetensors": weights}, step=step)
 
-    def state_dict(self) -> dict[str, Any]:
-        """What the regularizers remember of recent notes."""
-        return self.regularizers.terms.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See :meth:`Task.load_state_dict`."""
-        self.regularizers.terms.load_state_dict(state)
-
     def report(self, run: Run) -> dict[str, Any]:
-        """Figures of a completed run, with the errors of the network on the test notes."""
-        stage = schedule.stage(self.config.regularization, run.done)
-        report = {f"valid_{name}": value for name, value in run.best.figures.items()}
-        report |= {"step": run.best.step, "epoch": run.best.epoch, "stage": stage, **run.figures()}
+        """Complete a run, and measure the network on the test notes: the figures of the space's report."""
+        taken = run.complete()
+        report = {name if name in ("step", "epoch") else f"valid_{name}": value for name, value in run.best.items()}
+        report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:
             found = errors(self.net, self.test, ranks=self.ranks)
             report |= {"test_l1_db": found.l1_db, "test_rmse_db": found.rmse_db, "test_notes": found.notes}

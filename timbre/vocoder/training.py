@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,25 +31,22 @@ class TrainingExcerpt:
     """Some frames of some notes, with the frames around them that the network sees.
 
     Attributes:
+        rows: numbers of the notes, (batch,).
+        seed: of the noise that is drawn for it.
         magnitude, comb: (batch, bins, past + frames + look_ahead).
         pulses, tones: complex (batch, bins, frames).
         recording: (batch, samples), from the centre of the first frame to that of the last.
         onset: whether the excerpt begins at the notes' onsets.
     """
 
+    rows: np.ndarray
+    seed: int
     magnitude: Tensor
     comb: Tensor
     pulses: Tensor
     tones: Tensor
     recording: Tensor
     onset: bool
-
-
-class SeededExcerpt(NamedTuple):
-    """An excerpt, and the seed of the noise that is drawn for it."""
-
-    excerpt: TrainingExcerpt
-    seed: int
 
 
 def fit_vocoder(
@@ -75,11 +72,10 @@ def fit_vocoder(
         CheckpointError: if `out` contains a run with other settings or notes.
         KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
+    with torch.random.fork_rng(devices=[]):
         task = VocoderTask(notes, spectrogram, settings, fingerprint)
-        run = task.run(out, progress)
-        run.complete()
-    return task.net.cpu(), task.report(run)
+        report = task.report(task.run(out, progress))
+    return task.net.cpu(), report
 
 
 class VocoderTask(Task):
@@ -87,6 +83,7 @@ class VocoderTask(Task):
 
     net: Vocoder
     validate_every = VALIDATE_EVERY
+    shown = ("score",)
 
     def __init__(
         self, notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, fingerprint: str
@@ -112,7 +109,7 @@ class VocoderTask(Task):
         """A run of this task in a folder."""
         return Run(self, self.ranks, out, out / "logs" if out else None, progress)
 
-    def batches(self, epoch: int, start: int) -> Iterator[SeededExcerpt]:
+    def batches(self, epoch: int, start: int) -> Iterator[TrainingExcerpt]:
         """See :meth:`Task.batches`: notes and the noise's seed depend on the seed and the step alone."""
         for step in range(epoch * self.count + start, self.count):
             rng = np.random.default_rng([self.settings.seed, step])
@@ -120,14 +117,14 @@ class VocoderTask(Task):
             rows = rng.choice(self.train_rows, min(self.batch_size, len(self.train_rows)), replace=False)
             last = self.decoded.magnitude.shape[1] - self.frames
             first = 0 if rng.random() < ONSETS else int(rng.integers(EDGE, max(last, EDGE) + 1))
-            yield SeededExcerpt(self.excerpt(np.sort(rows), first), seed)
+            yield self.excerpt(np.sort(rows), first, seed)
 
-    def objective(self, batch: SeededExcerpt, step: int, done: float) -> Callable[[Vocoder], Figures]:
+    def objective(self, batch: TrainingExcerpt, step: int, done: float) -> Callable[[Vocoder], Figures]:
         """See :meth:`Task.objective`."""
         torch.manual_seed(batch.seed)
 
         def compute(net: Vocoder) -> Figures:
-            score, phases = self.losses(net, batch.excerpt)
+            score, phases = self.losses(net, batch)
             figures = {"score": score.detach(), "phases": phases.detach()}
             return {"objective": score + self.phase_weight * phases, **figures}
 
@@ -147,21 +144,15 @@ class VocoderTask(Task):
         score = float(np.mean(scores))
         return Validation(score, {"score": score})
 
-    def summary(self, figures: dict[str, float]) -> str:
-        """See :meth:`Task.summary`."""
-        return f"score {figures['score']:.3f}"
-
-    def size(self, batch: SeededExcerpt) -> int:
-        """See :meth:`Task.size`."""
-        return len(batch.excerpt.recording)
-
     def report(self, run: Run) -> dict[str, Any]:
-        """Figures of a completed run."""
-        taken = {name: value for name, value in run.figures().items() if name in ("steps", "train_minutes")}
-        parameters = sum(value.numel() for value in self.net.parameters())
-        return taken | {"notes": len(self.train_rows), "parameters": parameters, "score": run.best.error}
+        """Complete a run: its figures."""
+        taken, parameters = run.complete(), sum(value.numel() for value in self.net.parameters())
+        return {
+            "steps": taken["steps"], "train_minutes": taken["train_minutes"], "notes": len(self.train_rows),
+            "parameters": parameters, "score": run.error,
+        }  # fmt: skip
 
-    def excerpt(self, rows: np.ndarray, start: int) -> TrainingExcerpt:
+    def excerpt(self, rows: np.ndarray, start: int, seed: int = 0) -> TrainingExcerpt:
         """`frames` frames of the notes `rows` from frame `start` on, on the device of the run."""
         first, stop = start - self.net.past, start + self.frames
         magnitude = _between(self.decoded.magnitude, rows, first, stop + self.net.look_ahead)
@@ -177,7 +168,7 @@ class VocoderTask(Task):
             torch.polar(torch.ones_like(tones), tones),
         )
         level, comb, pulses, tones = (part.to(self.device).mT for part in parts)
-        return TrainingExcerpt(level, comb, pulses, tones, recording.to(self.device), start == 0)
+        return TrainingExcerpt(rows, seed, level, comb, pulses, tones, recording.to(self.device), start == 0)
 
     def _pulses(self, pitch: Tensor, first: int, count: int) -> tuple[Tensor, Tensor]:
         """Pulse trains of steady pitches (batch,) from the onset on: spectra and lobes (batch, frames, bins)."""
