@@ -311,7 +311,7 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, server, capsys):
 
 def test_what_must_be_fetched_by_hand_says_how(tmp_path, capsys):
     assert main(["fetch", "orchideasol", str(tmp_path / "to")]) == 0
-    assert "make an account at https://forum.ircam.fr" in capsys.readouterr().out
+    assert "create an account at https://forum.ircam.fr" in capsys.readouterr().out
     assert not (tmp_path / "to").exists()
     with pytest.raises(ConfigError, match="by a program"):
         fetch(find_recipe("orchideasol"), tmp_path / "to")
