@@ -17,10 +17,10 @@ from _sources import sources
 import timbre
 from timbre.data import Library
 from timbre.evaluation import notes
-from timbre.evaluation.decoding import errors
 from timbre.files import write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
+from timbre.training.measure import errors
 
 LARGEST, ROOM = 8e6, 11e6  # bytes: limits of a file and of the folder
 _LOADING = """
@@ -93,9 +93,9 @@ def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
     named = {note.name: note for note in library}
     indices = notes.sample(notes.held_out(full.atlas)[1], notes.FULL.held_out, 0)
     prepared = notes.prepare_notes(full, [named[full.atlas.names[index]] for index in indices])
-    points = [space.atlas.points[:0] if not len(prepared) else prepared.points(space) for space in (full, half)]
+    points = [prepared.points(space) for space in (full, half)]
     shift = np.linalg.norm(points[1] - points[0], axis=1)
-    error = [float(errors(space, prepared, own).l1_db.mean()) for space, own in zip((full, half), points, strict=True)]
+    error = [errors(space.model, prepared).l1_db for space in (full, half)]
     away = full.atlas.nearest(full.atlas.points, 2).distances[:, 1]
     return {
         "l1_db_full": error[0],

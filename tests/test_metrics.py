@@ -19,7 +19,6 @@ from timbre.evaluation.metrics.sounds import (
     click_db,
     level_difference_db,
     log_mel_l1,
-    log_spectral_distance,
     multi_resolution_stft,
     onset_smear_ms,
     onset_time,
@@ -58,17 +57,6 @@ def test_spectral_convergence_is_what_it_says() -> None:
     assert spectral_convergence_db(reference, 0 * reference) == pytest.approx(0.0)
     assert spectral_convergence_db(reference, reference) == -math.inf
     assert spectral_convergence_db(reference, 0.9 * reference) == pytest.approx(-20.0)
-
-
-@given(st.floats(-20, 20))
-def test_log_distances_measure_gain(gain: float) -> None:
-    magnitude = np.full((2, 12, 7), 0.1)
-    assert log_spectral_distance(magnitude, magnitude * 10 ** (gain / 20)) == pytest.approx(abs(gain), abs=1e-9)
-
-
-def test_log_spectral_distance_stops_at_the_floor() -> None:
-    assert log_spectral_distance(np.full((3, 4), 1e-9), np.zeros((3, 4))) == 0.0
-    assert log_spectral_distance(np.full((3, 4), 1.0), np.zeros((3, 4)), floor_db=-30) == pytest.approx(30.0)
 
 
 def test_log_mel_l1_is_librosas_spectrogram_compared() -> None:

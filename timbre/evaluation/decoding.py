@@ -19,6 +19,7 @@ from timbre.evaluation.metrics.sounds import (
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.space import Space
 from timbre.spectral import STFT
+from timbre.training.measure import errors
 
 _CLEAR = 0.5  # SwiftF0's confidence above which a frame has a pitch
 _FEWEST = 3  # frames with a pitch
@@ -37,34 +38,12 @@ class Reconstruction(NamedTuple):
     decoded: np.ndarray
 
 
-class DecodingErrors(NamedTuple):
-    """Errors of each note's decoded spectrogram."""
-
-    l1_db: np.ndarray
-    """Mean absolute error, (notes,)."""
-    mse_db2: np.ndarray
-    """Mean square error, (notes,)."""
-
-    def figures(self) -> dict[str, float | None]:
-        """Mean absolute and root mean square error over the notes."""
-        if not len(self.l1_db):
-            return {}
-        return {
-            "reconstruction_l1_db": float(self.l1_db.mean()),
-            "reconstruction_rmse_db": float(np.sqrt(self.mse_db2.mean())),
-        }
-
-
-@torch.no_grad()
-def errors(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> DecodingErrors:
-    """Errors of notes decoded from points (notes, dim), over all bins and frames, as in the report of a training."""
-    absolute, square = [np.zeros(0)], [np.zeros(0)]
-    for batch in notes.in_order():
-        decoded = space.model.decode_points(torch.from_numpy(points[batch.rows]), batch.conditions)
-        difference = decoded - batch.spectrogram
-        absolute.append(difference.double().abs().mean((1, 2)).numpy())
-        square.append(difference.double().square().mean((1, 2)).numpy())
-    return DecodingErrors(np.concatenate(absolute), np.concatenate(square))
+def reconstruction(space: Space, notes: EvaluatedNotes) -> dict[str, float | None]:
+    """Errors of notes decoded from their points, as in the report of a training."""
+    if not len(notes):
+        return {}
+    measured = errors(space.model, notes)
+    return {"reconstruction_l1_db": measured.l1_db, "reconstruction_rmse_db": measured.rmse_db}
 
 
 class DecodedSounds(NamedTuple):

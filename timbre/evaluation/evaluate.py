@@ -11,7 +11,7 @@ from tqdm import tqdm
 from timbre.data import Library, Note, scan
 from timbre.errors import LibraryError
 from timbre.evaluation._geometry import NO_FAMILY, geometry, labelled_points, nearest
-from timbre.evaluation.decoding import Reconstruction, decode_sounds, errors
+from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction
 from timbre.evaluation.figures import ALWAYS, plain_key
 from timbre.evaluation.likelihood import kl_nats, likelihood
 from timbre.evaluation.metrics.latent import collapsed
@@ -132,7 +132,7 @@ def evaluate(
         steps: list[tuple[str, Callable[[], None]]] = [  # those that may refuse their arguments come first
             ("listeners", lambda: _listeners(case, evaluation, ratings)),
             ("elsewhere", lambda: _generalise(case, evaluation, held_out)),
-            ("reconstruction", lambda: evaluation.add(errors(case.space, case.held, case.points).figures())),
+            ("reconstruction", lambda: evaluation.add(reconstruction(case.space, case.held))),
             ("likelihood", lambda: _likelihood(case, evaluation)),
             ("order", lambda: evaluation.add(geometry(case.space.atlas, case.effort, seed))),
             ("sounds", lambda: _sounds(case, evaluation)),
@@ -258,7 +258,7 @@ def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
         name,
         len(notes),
         sum(note.instrument not in set(train.instruments) for note in notes.notes),
-        errors(case.space, notes, points).figures().get("reconstruction_l1_db"),
+        reconstruction(case.space, notes).get("reconstruction_l1_db"),
         nearest(points, families, train.points, train.families, NO_FAMILY),
     )
 

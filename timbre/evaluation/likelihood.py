@@ -6,8 +6,6 @@ decibels: compare models only for one spectrogram and duration.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -18,16 +16,9 @@ from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
 from timbre.models.vae import LOG_TWO_PI, VAE, Posterior, log_prior
 from timbre.space import Space
-from timbre.training.batches import Batch
+from timbre.training.batches import NoteBatches
 
 KL_DRAWS = 8  # from each note's posterior
-
-
-class Notes(Protocol):
-    """Anything that yields notes in batches, such as :class:`~timbre.training.batches.Batches`."""
-
-    def in_order(self) -> Iterator[Batch]:
-        """The batches, always in the same order."""
 
 
 def likelihood(
@@ -60,7 +51,7 @@ def kl_nats(space: Space, notes: EvaluatedNotes) -> float | None:
     return float(torch.cat(ratios).mean()) if ratios else None
 
 
-def noise_level(model: VAE, batches: Notes, samples: int = 4, seed: int = 0) -> float:
+def noise_level(model: VAE, batches: NoteBatches, samples: int = 4, seed: int = 0) -> float:
     """Maximum-likelihood width, dB: the root mean square error of decoded samples of the notes' posteriors.
 
     At this width :func:`elbo` of the same notes is lowest. Take it from validation notes, and measure others.
@@ -79,7 +70,7 @@ def noise_level(model: VAE, batches: Notes, samples: int = 4, seed: int = 0) -> 
 
 
 def log_weights(
-    model: VAE, batches: Notes, width_db: float, samples: int = 128, seed: int = 0, refine: int = 0
+    model: VAE, batches: NoteBatches, width_db: float, samples: int = 128, seed: int = 0, refine: int = 0
 ) -> Tensor:
     """Log importance weights log p(x|z) + log p(z) - log q(z) of samples z of q, (notes, samples), float64, nats.
 
@@ -106,7 +97,7 @@ def log_weights(
     return ratios - 0.5 * errors / width_db**2 - values * (0.5 * LOG_TWO_PI + math.log(width_db))
 
 
-def elbo(model: VAE, batches: Notes, width_db: float, samples: int = 16, seed: int = 0) -> float:
+def elbo(model: VAE, batches: NoteBatches, width_db: float, samples: int = 16, seed: int = 0) -> float:
     """Evidence bound as an upper bound on -log p(x): -E_q[log weight], nats per note; lower is better.
 
     Kingma and Welling (2014, arXiv 1312.6114). Arguments and errors are those of :func:`log_weights`.
@@ -114,7 +105,9 @@ def elbo(model: VAE, batches: Notes, width_db: float, samples: int = 16, seed: i
     return -float(log_weights(model, batches, width_db, samples, seed).mean())
 
 
-def iwae(model: VAE, batches: Notes, width_db: float, samples: int = 128, seed: int = 0, refine: int = 0) -> float:
+def iwae(
+    model: VAE, batches: NoteBatches, width_db: float, samples: int = 128, seed: int = 0, refine: int = 0
+) -> float:
     """Importance-weighted bound on -log p(x), nats per note; lower is better.
 
     -log of the mean of `samples` importance weights, averaged over the notes (Burda, Grosse and Salakhutdinov 2016,
@@ -133,7 +126,7 @@ def iwae_per_note(weights: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _samples(
-    model: VAE, batches: Notes, samples: int, seed: int, width_db: float = 1.0, refine: int = 0
+    model: VAE, batches: NoteBatches, samples: int, seed: int, width_db: float = 1.0, refine: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Summed square errors (dB^2) and log p(z) - log q(z) of samples of each note, both (notes, samples)."""
     if samples < 1:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,6 +29,13 @@ class Batch(NamedTuple):
     """Row numbers, (batch,)."""
     seen: Tensor
     """The spectrogram as the encoder sees it: the same, or augmented."""
+
+
+class NoteBatches(Protocol):
+    """Notes in batches, such as :class:`Batches`."""
+
+    def in_order(self) -> Iterator[Batch]:
+        """The batches, always in the same order."""
 
 
 class Batches:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from timbre.models.vae import VAE
-from timbre.training.batches import Batch, Batches
+from timbre.training.batches import Batch, NoteBatches
 from timbre.training.ranks import Ranks
 
 
@@ -27,7 +27,7 @@ class ReconstructionErrors:
 
 
 def errors(
-    model: VAE, batches: Batches, encode: Callable[[Batch], Tensor] | None = None, stride: int = 1,
+    model: VAE, batches: NoteBatches, encode: Callable[[Batch], Tensor] | None = None, stride: int = 1,
     ranks: Ranks | None = None,
 ) -> ReconstructionErrors:  # fmt: skip
     """Reconstruct notes from their points and compare.

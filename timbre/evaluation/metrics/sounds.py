@@ -18,7 +18,6 @@ __all__ = [
     "crests_db",
     "level_difference_db",
     "log_mel_l1",
-    "log_spectral_distance",
     "multi_resolution_stft",
     "noise_modulation_db",
     "onset_smear_ms",
@@ -57,22 +56,6 @@ def spectral_convergence_db(reference: Array, estimate: Array) -> float:
     if norm == 0.0:
         raise AudioError("The reference spectrogram must not be silent: there is no level to compare with.")
     return decibels(np.linalg.norm(reference - estimate) / norm)
-
-
-def log_spectral_distance(reference: Array, estimate: Array, floor_db: float = -80.0) -> float:
-    """Log-spectral distance in dB: the root mean square over bins of the level difference, averaged over frames.
-
-    Args:
-        reference: linear magnitudes (..., bins, frames), full scale 1.
-        estimate: magnitudes of the same shape.
-        floor_db: lower magnitudes are raised to this level.
-
-    Raises:
-        AudioError: the shapes differ.
-    """
-    both = np.maximum(pair(reference, estimate), 10.0 ** (floor_db / 20.0))
-    difference = 20.0 * np.log10(both[0] / both[1])
-    return float(np.sqrt(np.square(difference).mean(axis=-2)).mean())
 
 
 def log_mel_l1(reference: Array, estimate: Array, sample_rate: int, n_mels: int = 128) -> float:
