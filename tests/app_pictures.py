@@ -63,7 +63,7 @@ def _heat(page: Page) -> None:
         """async () => {
           const name = timbre.space.notes.find((note) => note.startsWith("violin"));
           const bytes = await (await fetch(`/api/original?name=${encodeURIComponent(name)}`)).blob();
-          await timbre.panels.placeFile(new File([bytes], "my-violin.wav"));
+          await timbre.panels.locateFile(new File([bytes], "my-violin.wav"));
         }"""
     )
     page.keyboard.down("KeyG")

@@ -135,7 +135,7 @@ def test_the_page_shows_the_space(page: Any, folder: Path):
     assert f"{len(space.atlas)} sounds" in page.inner_text("#space-name")
     assert set(page.inner_text("#legend").split()) == set(space.atlas.families)
     assert page.evaluate("timbre.map.shades.length") == len(space.atlas)
-    assert page.locator("#near li").count() == 8
+    assert page.locator("#nearest li").count() == 8
     colors = """() => {
       const ground = document.getElementById("ground"), pen = ground.getContext("2d");
       return new Set(new Uint32Array(pen.getImageData(0, 0, ground.width, ground.height).data.buffer)).size;
@@ -199,7 +199,7 @@ def test_keys_sound_by_mouse_and_by_the_computers_keyboard(page: Any):
     page.keyboard.up("KeyA")
     page.keyboard.up("KeyD")
     until(page, "timbre.keys.sounding.size == 0")
-    page.locator("#keep-name").focus()
+    page.locator("#save-name").focus()
     page.keyboard.type("add")  # a name, not notes
     assert page.evaluate("timbre.keys.held.size") == 0
 
@@ -264,12 +264,12 @@ def test_a_dropped_sound_is_placed(page: Any, tiny_space: Space):
       document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
     }"""
     page.evaluate(drop, tiny_space.atlas.names[0])
-    until(page, "timbre.map.placed.length == 1 && document.querySelector('#placed .name')")
-    wanted = tiny_space.encode(timbre.read(file), pitch=float(page.evaluate("timbre.map.placed[0].pitch_midi")))
+    until(page, "timbre.map.located.length == 1 && document.querySelector('#located .name')")
+    wanted = tiny_space.encode(timbre.read(file), pitch=float(page.evaluate("timbre.map.located[0].pitch_midi")))
     np.testing.assert_allclose(page.evaluate("timbre.z"), wanted, atol=0.02)
-    assert re.search(r"Familiar|A stranger", page.inner_text("#placed"))
-    assert page.locator("#placed li").count() == 8
-    page.locator("#placed button", has_text="Decoded").first.click()
+    assert re.search(r"Familiar|Unfamiliar", page.inner_text("#located"))
+    assert page.locator("#located li").count() == 8
+    page.locator("#located button", has_text="Decoded").first.click()
     until(page, "Boolean(timbre.sound.clip)")
     page.set_input_files("#file", {"name": "text.wav", "mimeType": "audio/wav", "buffer": b"no sound at all"})
     until(page, "!document.getElementById('message').hidden")
@@ -287,7 +287,7 @@ def test_two_points_presets_and_a_link(page: Any, address: str, browser: Any, fo
     np.testing.assert_allclose(page.evaluate("timbre.z"), np.mean([a, b], 0), atol=1e-6)
     page.click("#go-a")
     assert page.evaluate("timbre.z") == a
-    page.fill("#keep-name", "between")
+    page.fill("#save-name", "between")
     page.keyboard.press("Enter")
     until(page, "document.querySelector('#presets .name')?.textContent == 'between'")
     kept = json.loads((folder / "presets.json").read_text(encoding="utf-8"))
@@ -297,7 +297,7 @@ def test_two_points_presets_and_a_link(page: Any, address: str, browser: Any, fo
     with opened(browser, page.url) as other:
         np.testing.assert_allclose(other.evaluate("timbre.z"), a, atol=1e-4)
         assert other.evaluate("timbre.pitch") == 72
-        other.locator("#presets button", has_text="Remove").click()
+        other.locator("#presets button", has_text="Delete").click()
         until(other, "!document.querySelector('#presets .name')")
 
 

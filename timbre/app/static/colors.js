@@ -1,10 +1,10 @@
-// Colours of notes, and of heat.
+// Colours of notes and of the heat map.
 const TEN = ["#4f86c6", "#ef8a35", "#d9534f", "#45a9a2", "#57a64a", "#d6b12c", "#a974b8", "#ee7fa0", "#9a7557", "#8b949e"];
 
 export function palette(words) {
-  const known = [...new Set(words)].sort();
-  const color = (n) => (known.length <= TEN.length ? TEN[n] : `hsl(${(n * 137.508) % 360} ${55 + 20 * (n % 2)}% ${48 + 9 * (n % 3)}%)`);
-  return new Map(known.map((word, n) => [word, color(n)]));
+  const unique = [...new Set(words)].sort();
+  const color = (n) => (unique.length <= TEN.length ? TEN[n] : `hsl(${(n * 137.508) % 360} ${55 + 20 * (n % 2)}% ${48 + 9 * (n % 3)}%)`);
+  return new Map(unique.map((word, n) => [word, color(n)]));
 }
 
 export function pitchColor(pitch) {
@@ -17,7 +17,7 @@ export function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-// From the colour of the ground to that of the strongest.
+// Colours of the heat map, from the lowest value (0) to the highest (1).
 export function ramp() {
   const [from, to] = ["--heat-0", "--heat-1"].map((name) => css(name).split(",").map(Number));
   return (share) => from.map((value, n) => value + share * (to[n] - value));

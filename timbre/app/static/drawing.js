@@ -1,4 +1,4 @@
-// How the map is drawn: heat, lines and notes on one canvas, and above it what moves.
+// Draws the map: heat map, grid and notes on one canvas; path, marks and cursor on another one above it.
 import { css, ramp } from "./colors.js";
 
 export class Drawing extends EventTarget {
@@ -12,7 +12,7 @@ export class Drawing extends EventTarget {
       for (const n of this.order) {
         const own = this.chosen !== null && this.words[n] === this.chosen;
         if (this.chosen !== null && own !== front) continue;
-        this.dot(pen, this.toScreen([this.seen[2 * n], this.seen[2 * n + 1]]), this.shades[n], outline, this.chosen === null || own);
+        this.dot(pen, this.toScreen([this.projected[2 * n], this.projected[2 * n + 1]]), this.shades[n], outline, this.chosen === null || own);
       }
     }
     pen.globalAlpha = 1;
@@ -67,7 +67,7 @@ export class Drawing extends EventTarget {
     ink.putImageData(image, 0, 0);
     const [[left, right], [bottom, top]] = this.plane.extent;
     const [x0, y0] = this.toScreen([left, top]), [x1, y1] = this.toScreen([right, bottom]);
-    // Its places are at the edges of the extent, the middles of its pixels; so half a pixel more on each side.
+    // The outer points lie on the edges of the extent and in the centers of pixels, so add half a pixel on each side.
     const dx = (x1 - x0) / (columns - 1), dy = (y1 - y0) / (rows - 1);
     pen.imageSmoothingEnabled = true;
     pen.imageSmoothingQuality = "high";
@@ -79,7 +79,7 @@ export class Drawing extends EventTarget {
     pen.clearRect(0, 0, this.width, this.height);
     const accent = css("--accent"), ink = css("--ink"), card = css("--card");
     if (this.path.length) this.drawPath(pen, accent, card);
-    for (const { point } of this.placed) this.diamond(pen, this.toScreen(this.coordinates(point)), ink, card);
+    for (const { point } of this.located) this.diamond(pen, this.toScreen(this.coordinates(point)), ink, card);
     for (const [name, point] of Object.entries(this.marks)) this.badge(pen, this.toScreen(this.coordinates(point)), name, accent, css("--on-accent"));
     if (this.cursor) this.drawCursor(pen, this.toScreen(this.coordinates(this.cursor)), ink, card);
     if (this.sounding) {

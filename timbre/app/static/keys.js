@@ -1,4 +1,4 @@
-// The keyboard: mouse, touch, and the computer's keys from anywhere in the page.
+// The piano keys, played by mouse, touch, or the computer's keys from anywhere on the page.
 const ROW = ["KeyA", "KeyW", "KeyS", "KeyE", "KeyD", "KeyF", "KeyT", "KeyG", "KeyY", "KeyH", "KeyU", "KeyJ", "KeyK", "KeyO", "KeyL", "KeyP", "Semicolon", "Quote"];
 const BLACK = [1, 3, 6, 8, 10];
 const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
@@ -55,23 +55,23 @@ export class Keys {
     for (const key of this.box.children) key.classList.toggle("down", this.sounding.has(Number(key.dataset.pitch)));
   }
 
-  // Which pitches sound, as the server says.
+  // Marks the pitches that sound, as reported by the server.
   show(notes) {
     this.sounding = new Set(notes.map((note) => Math.round(note)));
     for (const pitch of this.held.values()) this.sounding.add(pitch);
     this.paint();
   }
 
-  hold(who, pitch) {
+  press(who, pitch) {
     if (this.held.get(who) === pitch) return;
-    this.let(who);
+    this.release(who);
     this.held.set(who, pitch);
     this.sounding.add(pitch);
     this.on(`key ${pitch}`, pitch);
     this.paint();
   }
 
-  let(who) {
+  release(who) {
     const pitch = this.held.get(who);
     if (pitch === undefined) return;
     this.held.delete(who);
@@ -86,21 +86,21 @@ export class Keys {
     this.box.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       const pitch = pitchOf(event);
-      if (!Number.isNaN(pitch)) this.hold(event.pointerId, pitch);
+      if (!Number.isNaN(pitch)) this.press(event.pointerId, pitch);
       event.target.releasePointerCapture?.(event.pointerId);
     });
     addEventListener("pointermove", (event) => {
       if (!this.held.has(event.pointerId)) return;
       const pitch = pitchOf(event);
-      if (!Number.isNaN(pitch)) this.hold(event.pointerId, pitch);
+      if (!Number.isNaN(pitch)) this.press(event.pointerId, pitch);
     });
-    for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, (event) => this.let(event.pointerId));
+    for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, (event) => this.release(event.pointerId));
     this.box.addEventListener("keydown", (event) => this.walk(event));
-    this.box.addEventListener("keyup", (event) => [" ", "Enter"].includes(event.key) && this.let("focus"));
-    this.box.addEventListener("focusout", () => this.let("focus"));
+    this.box.addEventListener("keyup", (event) => [" ", "Enter"].includes(event.key) && this.release("focus"));
+    this.box.addEventListener("focusout", () => this.release("focus"));
     addEventListener("keydown", (event) => this.typed(event));
-    addEventListener("keyup", (event) => this.let(event.code));
-    addEventListener("blur", () => [...this.held.keys()].forEach((who) => this.let(who)));
+    addEventListener("keyup", (event) => this.release(event.code));
+    addEventListener("blur", () => [...this.held.keys()].forEach((who) => this.release(who)));
   }
 
   walk(event) {
@@ -109,7 +109,7 @@ export class Keys {
       const next = step < 0 ? key.previousElementSibling : key.nextElementSibling;
       if (next) [key.tabIndex, next.tabIndex] = [-1, 0];
       next?.focus();
-    } else if (event.key === " " || event.key === "Enter") this.hold("focus", Number(key.dataset.pitch));
+    } else if (event.key === " " || event.key === "Enter") this.press("focus", Number(key.dataset.pitch));
     else return;
     event.preventDefault();
   }
@@ -118,7 +118,7 @@ export class Keys {
     const busy = event.target.closest("input:not([type=range]):not([type=checkbox]), select, textarea");
     if (busy || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     const at = ROW.indexOf(event.code);
-    if (at >= 0) this.hold(event.code, this.lowest + at);
+    if (at >= 0) this.press(event.code, this.lowest + at);
     else if (event.code === "KeyZ" || event.code === "KeyX") this.shift(event.code === "KeyZ" ? -12 : 12);
   }
 }

@@ -1,4 +1,4 @@
-// The page: what is where, what is heard, and everything that hangs on it.
+// The page: holds the point and the note settings, and connects map, sound, keys and panels.
 import { Keys, noteName } from "./keys.js";
 import { ramp } from "./colors.js";
 import { SpaceMap } from "./map.js";
@@ -7,7 +7,7 @@ import { Panels } from "./panels.js";
 import { Sound } from "./sound.js";
 
 const find = (id) => document.getElementById(id);
-const STEADY = 0.5; // s after which a steady note stays as it is
+const STEADY = 0.5; // s after which a steady note is frozen
 
 class Page {
   constructor(space) {
@@ -22,7 +22,7 @@ class Page {
     this.heats = new Map();
   }
 
-  // Goes to a place: the sound, the map, the sliders, the list and the address follow.
+  // Moves to a point: updates the sound, the map, the sliders, and a moment later the list and the address.
   go(z, from = null) {
     this.z = Array.from(z);
     this.map.cursor = this.z;
@@ -35,35 +35,35 @@ class Page {
 
   async settle() {
     history.replaceState(null, "", this.link());
-    const asked = this.z, near = await json(`/api/nearest?z=${asked.join(",")}`);
-    if (near && asked === this.z) this.panels.showNear(near);
+    const point = this.z, nearest = await json(`/api/nearest?z=${point.join(",")}`);
+    if (nearest && point === this.z) this.panels.showNearest(nearest);
   }
 
   link() {
-    const place = `#z=${this.z.map((value) => Number(value.toFixed(4))).join(",")}&p=${this.pitch ?? "none"}&v=${this.velocity}`;
-    return place + (find("plane").value ? `&plane=${find("plane").value}` : "");
+    const hash = `#z=${this.z.map((value) => Number(value.toFixed(4))).join(",")}&p=${this.pitch ?? "none"}&v=${this.velocity}`;
+    return hash + (find("plane").value ? `&plane=${find("plane").value}` : "");
   }
 
-  // Reads what link() writes.
-  async arrive() {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    const z = (asked.get("z") || "").split(",").map(Number);
-    const plane = asked.get("plane") || "";
-    const known = [...find("plane").options].some((option) => option.value === plane);
-    if (known && plane !== find("plane").value) {
+  // Goes to the point of the address, as written by link().
+  async readLink() {
+    const values = new URLSearchParams(location.hash.slice(1));
+    const z = (values.get("z") || "").split(",").map(Number);
+    const plane = values.get("plane") || "";
+    const exists = [...find("plane").options].some((option) => option.value === plane);
+    if (exists && plane !== find("plane").value) {
       find("plane").value = plane;
       await this.choosePlane();
     }
-    this.setPitch(asked.get("p") === "none" ? null : this.within(asked.get("p"), 12, 127, this.pitch));
-    this.setVelocity(this.within(asked.get("v"), 0.05, 1, this.velocity));
-    if (!asked.has("z")) return;
+    this.setPitch(values.get("p") === "none" ? null : this.within(values.get("p"), 12, 127, this.pitch));
+    this.setVelocity(this.within(values.get("v"), 0.05, 1, this.velocity));
+    if (!values.has("z")) return;
     if (z.length === this.space.dim && z.every(Number.isFinite)) this.go(z);
-    else say(`The address names a place of ${z.length} numbers; ${this.space.dim} are wanted here.`);
+    else say(`The point in the address must have ${this.space.dim} coordinates, got ${z.length}.`);
   }
 
-  within(text, low, high, usual) {
+  within(text, low, high, fallback) {
     const value = text === null ? NaN : Number(text);
-    return value >= low && value <= high ? value : usual;
+    return value >= low && value <= high ? value : fallback;
   }
 
   begin(key, pitch = this.pitch) {
@@ -101,12 +101,12 @@ class Page {
     if (again || this.heatPitch === undefined) this.heatPitch = this.pitch;
     const key = `axes=${axes}&pitch=${this.heatPitch ?? "none"}`;
     if (!this.heats.has(key)) {
-      find("heat-low").textContent = "listening to 1,600 places …";
+      find("heat-low").textContent = "decoding 1,600 points …";
       find("heat-high").textContent = find("heat-unit").textContent = "";
       this.map.setHeat(null);
-      const found = await json(`/api/heat?${key}`);
-      if (!found) return void (find("heat-legend").hidden = true);
-      this.heats.set(key, found);
+      const maps = await json(`/api/heat?${key}`);
+      if (!maps) return void (find("heat-legend").hidden = true);
+      this.heats.set(key, maps);
     }
     if (name !== find("heat").value || axes !== find("plane").value) return;
     this.map.setHeat(this.heats.get(key), name);
@@ -152,9 +152,9 @@ class Page {
   showState(state) {
     const { ring, latency } = this.sound, engine = Object.values(state.latency).reduce((sum, value) => sum + value, 0);
     find("state").innerHTML = "<b></b> · load <b></b> · underruns <b></b> · latency <b></b>";
-    const words = [`${state.voices} of ${state.limit} voices`, `${Math.round(100 * state.load)} %`, ring.underruns, `${Math.round(latency + engine)} ms`];
-    find("state").querySelectorAll("b").forEach((spot, n) => (spot.textContent = words[n]));
-    find("state").title = `page ${Math.round(latency)} ms, engine ${Math.round(engine)} ms; ${state.underruns} underruns of the engine; ${state.runtime}`;
+    const texts = [`${state.voices} of ${state.limit} voices`, `${Math.round(100 * state.load)} %`, ring.underruns, `${Math.round(latency + engine)} ms`];
+    find("state").querySelectorAll("b").forEach((spot, n) => (spot.textContent = texts[n]));
+    find("state").title = `Latency: page ${Math.round(latency)} ms, engine ${Math.round(engine)} ms. Underruns of the engine: ${state.underruns}. Decoder: ${state.runtime}.`;
     this.keys.show(state.notes.filter((note) => note !== null));
     this.map.sounding = state.voices ? state.point : null;
     this.map.draw(false);
@@ -173,23 +173,23 @@ class Page {
     map.addEventListener("release", () => find("latch").checked || sound.off("map"));
     map.addEventListener("drawn", ({ detail }) => this.panels.drawn(detail));
     sound.addEventListener("state", ({ detail }) => this.showState(detail));
-    sound.addEventListener("hello", () => this.greet());
+    sound.addEventListener("hello", () => this.restore());
     sound.addEventListener("closed", ({ detail }) => this.closed(detail));
     this.wireBar();
     this.wireSound();
-    addEventListener("hashchange", () => this.arrive());
+    addEventListener("hashchange", () => this.readLink());
   }
 
-  // A new socket: what the page shows is where the sound begins.
-  greet() {
+  // Sends the settings of the page to a new socket.
+  restore() {
     find("taken").hidden = true;
     this.sound.send({ do: "hold", seconds: find("steady").checked ? STEADY : null });
     this.sound.send({ do: "at", point: this.z });
   }
 
   closed({ code, reason }) {
-    find("state").textContent = "The sound has ended.";
-    find("taken").querySelector("p").textContent = reason || (code === 1006 ? "The server does not answer; is timbre app still running?" : "The sound has ended.");
+    find("state").textContent = "The sound has stopped.";
+    find("taken").querySelector("p").textContent = reason || (code === 1006 ? "The server does not answer; check that timbre app is running." : "The sound has stopped.");
     find("taken").hidden = false;
   }
 
@@ -197,7 +197,7 @@ class Page {
     clearTimeout(this.speaking);
     this.speaking = setTimeout(() => {
       const [u, v] = this.map.coordinates(this.z).map((value) => value.toFixed(2));
-      find("spoken").textContent = `${u}, ${v}; nearest: ${find("near").querySelector(".name")?.textContent || ""}`;
+      find("spoken").textContent = `${u}, ${v}; nearest: ${find("nearest").querySelector(".name")?.textContent || ""}`;
     }, 500);
   }
 
@@ -221,7 +221,7 @@ class Page {
     const cursor = () => map.toScreen(map.coordinates(this.z));
     find("zoom-in").addEventListener("click", () => map.zoomBy(1.4, ...cursor()));
     find("zoom-out").addEventListener("click", () => map.zoomBy(1 / 1.4, ...cursor()));
-    find("zoom-all").addEventListener("click", () => map.all());
+    find("zoom-all").addEventListener("click", () => map.showAll());
     find("theme").addEventListener("click", () => this.setTheme({ auto: "light", light: "dark", dark: "auto" }[this.theme]));
     this.setTheme(localStorage.getItem("theme") || "auto");
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setTheme(this.theme));
@@ -233,7 +233,7 @@ class Page {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     find("theme").textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
-    find("theme").setAttribute("aria-label", `Colours: ${theme === "auto" ? "as the system" : theme}`);
+    find("theme").setAttribute("aria-label", `Colours: ${theme === "auto" ? "same as the system" : theme}`);
     this.map.draw();
     if (this.map.heat) this.showHeat();
   }
@@ -251,12 +251,12 @@ class Page {
     find("steady").addEventListener("change", () => this.sound.send({ do: "hold", seconds: find("steady").checked ? STEADY : null }));
     find("latch").addEventListener("change", () => find("latch").checked || this.sound.off("map"));
     find("take").addEventListener("click", () => this.sound.start());
-    for (const id of ["pitch", "velocity"]) this.panels.sounding(find(id));
+    for (const id of ["pitch", "velocity"]) this.panels.audition(find(id));
     for (const id of ["pitch", "velocity"]) find(id).addEventListener("change", () => this.settle());
   }
 }
 
-function decoded(text) {
+function floats(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   return new Float32Array(bytes.buffer);
 }
@@ -264,7 +264,7 @@ function decoded(text) {
 async function begin() {
   const space = await json("/api/space");
   if (!space) return;
-  space.points = decoded(space.points);
+  space.points = floats(space.points);
   find("space-name").textContent = `${space.name} · ${space.count.toLocaleString("en")} sounds · ${space.dim} dimensions`;
   document.title = `${space.name} – timbre`;
   const words = space.axes.length > 1 ? space.axes : [...space.axes, ...["z0", "z1", "z2"].slice(space.axes.length, space.dim)];
@@ -279,7 +279,7 @@ async function begin() {
   await page.choosePlane();
   page.map.cursor = page.z;
   page.panels.follow();
-  await page.arrive();
+  await page.readLink();
   await Promise.all([page.settle(), page.panels.loadPresets()]);
   document.documentElement.dataset.ready = "yes";
 }

@@ -1,10 +1,10 @@
-// The map: notes as points, heat beneath, a place that is pointed at.
+// The map: library notes as dots on a plane, the heat map below, and the pointer.
 import { palette, pitchColor } from "./colors.js";
 import { Drawing } from "./drawing.js";
 
-const REACH = 9; // px around a note that count as its own
-const STEP = 0.02; // of the view for an arrow key
-const MOST = 128; // points of a drawn path
+const REACH = 9; // px from the pointer to a note that it selects
+const STEP = 0.02; // share of the view that an arrow key moves
+const MAX_POINTS = 128; // of a drawn path
 
 export class SpaceMap extends Drawing {
   constructor(space) {
@@ -19,7 +19,7 @@ export class SpaceMap extends Drawing {
     this.zoom = 1;
     this.path = [];
     this.marks = {};
-    this.placed = [];
+    this.located = [];
     this.cursor = null;
     this.sounding = null;
     this.colors();
@@ -30,34 +30,35 @@ export class SpaceMap extends Drawing {
   setPlane(plane) {
     this.plane = plane;
     const { dim, points } = this.space, count = points.length / dim;
-    this.seen = new Float64Array(2 * count);
-    // Families come one after the other, and the last would hide the others: a golden-ratio hash mixes them, the same way each time.
+    this.projected = new Float64Array(2 * count);
+    // In order of families the last one would hide the others; a golden-ratio hash mixes them, always in the same way.
     this.order = Uint32Array.from({ length: count }, (_, n) => n).sort((a, b) => (Math.imul(a, 2654435769) >>> 0) - (Math.imul(b, 2654435769) >>> 0));
-    for (let n = 0; n < count; n++) this.seen.set(this.coordinates(points.subarray(n * dim, n * dim + dim)), 2 * n);
+    for (let n = 0; n < count; n++) this.projected.set(this.coordinates(points.subarray(n * dim, n * dim + dim)), 2 * n);
     this.heat = null;
-    this.all();
+    this.showAll();
   }
 
-  // u and v of a point, and back.
+  // Coordinates u and v of a point in the plane.
   coordinates(z) {
     const { readout, origin } = this.plane;
     return readout.map((row) => row.reduce((sum, weight, n) => sum + weight * (z[n] - origin[n]), 0));
   }
 
-  place([u, v]) {
+  // The point at coordinates u and v of the plane.
+  point([u, v]) {
     const { origin, directions } = this.plane;
     return origin.map((value, n) => value + u * directions[0][n] + v * directions[1][n]);
   }
 
-  // The point moved within the plane's directions: what lies beside the plane stays.
+  // A point moved along the directions of the plane; its offset from the plane stays.
   moved(z, du, dv) {
     const { directions } = this.plane;
     return Array.from(z, (value, n) => value + du * directions[0][n] + dv * directions[1][n]);
   }
 
-  all() {
+  showAll() {
     this.zoom = 1;
-    this.middle = this.plane.extent.map(([low, high]) => (low + high) / 2);
+    this.center = this.plane.extent.map(([low, high]) => (low + high) / 2);
     this.draw();
   }
 
@@ -73,7 +74,7 @@ export class SpaceMap extends Drawing {
     this.draw();
   }
 
-  // px per unit of u and v; the same where distances in the plane are those of the space.
+  // Pixels per unit of u and v; equal if distances in the plane are those of the space.
   get scale() {
     const [u, v] = this.plane.extent.map(([low, high]) => high - low);
     const scale = [this.width / u, this.height / v].map((value) => value * this.zoom);
@@ -82,19 +83,19 @@ export class SpaceMap extends Drawing {
 
   toScreen([u, v]) {
     const [su, sv] = this.scale;
-    return [this.width / 2 + (u - this.middle[0]) * su, this.height / 2 - (v - this.middle[1]) * sv];
+    return [this.width / 2 + (u - this.center[0]) * su, this.height / 2 - (v - this.center[1]) * sv];
   }
 
   fromScreen(x, y) {
     const [su, sv] = this.scale;
-    return [this.middle[0] + (x - this.width / 2) / su, this.middle[1] - (y - this.height / 2) / sv];
+    return [this.center[0] + (x - this.width / 2) / su, this.center[1] - (y - this.height / 2) / sv];
   }
 
   zoomBy(factor, x = this.width / 2, y = this.height / 2) {
     const before = this.fromScreen(x, y);
     this.zoom = Math.min(40, Math.max(0.5, this.zoom * factor));
     const after = this.fromScreen(x, y);
-    this.middle = this.middle.map((value, n) => value + before[n] - after[n]);
+    this.center = this.center.map((value, n) => value + before[n] - after[n]);
     this.draw();
   }
 
@@ -111,12 +112,12 @@ export class SpaceMap extends Drawing {
     }
   }
 
-  setHeat(found, name) {
-    this.heat = found && { ...found.maps[name], evidence: found.evidence, pitch: found.pitch };
+  setHeat(result, name) {
+    this.heat = result && { ...result.maps[name], evidence: result.evidence, pitch: result.pitch };
     this.draw();
   }
 
-  // Draws at the next frame; what only moves leaves the ground with its thousands of notes alone.
+  // Draws at the next frame; without `ground`, the thousands of notes are not drawn again.
   draw(ground = true) {
     this.stale ||= ground;
     if (this.waiting || !this.width || !this.plane) return;
@@ -129,15 +130,15 @@ export class SpaceMap extends Drawing {
     });
   }
 
-  // The number of the note at a place of the screen, or -1.
+  // The index of the note at a position of the screen, or -1.
   noteAt(x, y) {
-    let best = -1, least = REACH * REACH;
+    let nearest = -1, least = REACH * REACH;
     for (let n = 0; n < this.shades.length; n++) {
       if (this.chosen !== null && this.words[n] !== this.chosen) continue;
-      const [a, b] = this.toScreen([this.seen[2 * n], this.seen[2 * n + 1]]), far = (a - x) ** 2 + (b - y) ** 2;
-      if (far < least) [best, least] = [n, far];
+      const [a, b] = this.toScreen([this.projected[2 * n], this.projected[2 * n + 1]]), distance = (a - x) ** 2 + (b - y) ** 2;
+      if (distance < least) [nearest, least] = [n, distance];
     }
-    return best;
+    return nearest;
   }
 
   note(n) {
@@ -145,7 +146,7 @@ export class SpaceMap extends Drawing {
     return Array.from(points.subarray(n * dim, n * dim + dim));
   }
 
-  tell(kind, detail) {
+  emit(kind, detail) {
     this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
@@ -154,35 +155,35 @@ export class SpaceMap extends Drawing {
       const box = this.canvas.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
-    let held = null;
+    let pressed = null;
     this.canvas.addEventListener("pointerdown", (event) => {
-      if (held !== null || (event.pointerType === "mouse" && event.button > 1)) return;
+      if (pressed !== null || (event.pointerType === "mouse" && event.button > 1)) return;
       this.canvas.setPointerCapture(event.pointerId);
       const at = where(event);
-      held = { id: event.pointerId, from: at, pan: event.shiftKey || event.button === 1, moved: false };
+      pressed = { id: event.pointerId, from: at, pan: event.shiftKey || event.button === 1, moved: false };
       this.tip.hidden = true;
-      if (held.pan) return;
-      const hit = this.tool === "play" ? this.noteAt(...at) : -1;
+      if (pressed.pan) return;
+      const note = this.tool === "play" ? this.noteAt(...at) : -1;
       if (this.tool === "draw") this.begin(at);
-      this.tell("press", hit < 0 ? this.place(this.fromScreen(...at)) : this.note(hit));
+      this.emit("press", note < 0 ? this.point(this.fromScreen(...at)) : this.note(note));
     });
     this.canvas.addEventListener("pointermove", (event) => {
       const at = where(event);
-      if (!held) return this.hover(at, event);
-      if (event.pointerId !== held.id) return;
-      held.moved ||= Math.hypot(at[0] - held.from[0], at[1] - held.from[1]) > 4;
-      if (!held.moved) return;
-      if (held.pan) return this.shift(held, at);
+      if (!pressed) return this.hover(at, event);
+      if (event.pointerId !== pressed.id) return;
+      pressed.moved ||= Math.hypot(at[0] - pressed.from[0], at[1] - pressed.from[1]) > 4;
+      if (!pressed.moved) return;
+      if (pressed.pan) return this.shift(pressed, at);
       if (this.tool === "draw") this.extend(at);
-      this.tell("drag", this.place(this.fromScreen(...at)));
+      this.emit("drag", this.point(this.fromScreen(...at)));
     });
     for (const kind of ["pointerup", "pointercancel"]) {
       this.canvas.addEventListener(kind, (event) => {
-        if (!held || event.pointerId !== held.id) return;
-        const { pan } = held;
-        held = null;
+        if (!pressed || event.pointerId !== pressed.id) return;
+        const { pan } = pressed;
+        pressed = null;
         if (pan) return;
-        this.tell("release");
+        this.emit("release");
         if (this.tool === "draw") this.finish();
       });
     }
@@ -192,15 +193,15 @@ export class SpaceMap extends Drawing {
       this.zoomBy(Math.exp(-Math.sign(event.deltaY) * 0.18), ...where(event));
     }, { passive: false });
     this.canvas.addEventListener("keydown", (event) => this.press(event));
-    this.canvas.addEventListener("keyup", (event) => event.key === " " && this.tell("release"));
-    this.canvas.addEventListener("blur", () => this.tell("release"));
+    this.canvas.addEventListener("keyup", (event) => event.key === " " && this.emit("release"));
+    this.canvas.addEventListener("blur", () => this.emit("release"));
   }
 
   press(event) {
     const far = (event.shiftKey ? 5 : 1) * STEP, [su, sv] = this.scale;
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (steps) this.tell("drag", this.moved(this.cursor, (steps[0] * far * this.width) / su, (steps[1] * far * this.height) / sv));
-    else if (event.key === " ") event.repeat || this.tell("press", this.cursor);
+    if (steps) this.emit("drag", this.moved(this.cursor, (steps[0] * far * this.width) / su, (steps[1] * far * this.height) / sv));
+    else if (event.key === " ") event.repeat || this.emit("press", this.cursor);
     else if (event.key === "Enter") this.addPoint();
     else if (event.key === "+" || event.key === "-") this.zoomBy(event.key === "+" ? 1.25 : 0.8, ...this.toScreen(this.coordinates(this.cursor)));
     else return;
@@ -216,15 +217,15 @@ export class SpaceMap extends Drawing {
     this.tip.style.transform = `translate(${left}px, ${Math.max(2, at[1] - 30)}px)`;
   }
 
-  shift(held, at) {
+  shift(pressed, at) {
     const [su, sv] = this.scale;
-    this.middle = [this.middle[0] - (at[0] - held.from[0]) / su, this.middle[1] + (at[1] - held.from[1]) / sv];
-    held.from = at;
+    this.center = [this.center[0] - (at[0] - pressed.from[0]) / su, this.center[1] + (at[1] - pressed.from[1]) / sv];
+    pressed.from = at;
     this.draw();
   }
 
   begin(at) {
-    this.path = [this.place(this.fromScreen(...at))];
+    this.path = [this.point(this.fromScreen(...at))];
     this.times = [0];
     this.start = performance.now();
   }
@@ -232,17 +233,17 @@ export class SpaceMap extends Drawing {
   extend(at) {
     const now = performance.now() - this.start;
     if (now <= this.times.at(-1)) return;
-    this.path.push(this.place(this.fromScreen(...at)));
+    this.path.push(this.point(this.fromScreen(...at)));
     this.times.push(now);
   }
 
   finish() {
-    if (this.path.length > MOST) {
-      const kept = Array.from({ length: MOST }, (_, n) => Math.round((n * (this.path.length - 1)) / (MOST - 1)));
+    if (this.path.length > MAX_POINTS) {
+      const kept = Array.from({ length: MAX_POINTS }, (_, n) => Math.round((n * (this.path.length - 1)) / (MAX_POINTS - 1)));
       [this.path, this.times] = [kept.map((n) => this.path[n]), kept.map((n) => this.times[n])];
     }
     if (this.path.length < 2) this.path = [];
-    this.tell("drawn", this.path.length ? this.times.at(-1) / 1000 : 0);
+    this.emit("drawn", this.path.length ? this.times.at(-1) / 1000 : 0);
     this.draw(false);
   }
 
@@ -251,19 +252,19 @@ export class SpaceMap extends Drawing {
     if (last && last.every((value, n) => Math.abs(value - this.cursor[n]) < 1e-6)) return;
     this.path = [...this.path, Array.from(this.cursor)];
     this.times = this.path.map((_, n) => n);
-    this.tell("drawn", 0);
+    this.emit("drawn", 0);
     this.draw(false);
   }
 
-  // The path as the server takes it.
-  way() {
+  // The path in the form that the server expects.
+  pathValue() {
     const end = this.times.at(-1) || 1;
     return { kind: "line", points: this.path, times: this.times.map((time) => time / end) };
   }
 
-  setWay({ points, times }) {
+  setPath({ points, times }) {
     [this.path, this.times] = [points, times];
-    this.tell("drawn", 0);
+    this.emit("drawn", 0);
     this.draw(false);
   }
 }

@@ -1,4 +1,4 @@
-// Questions to the server; what goes wrong is told in its own words.
+// Requests to the server, and messages for the user. Errors are shown in the server's words.
 let timer = 0;
 
 export function say(text) {
@@ -14,12 +14,12 @@ export async function ask(address, options = {}) {
   try {
     answer = await fetch(address, options);
   } catch {
-    say("The server does not answer; is timbre app still running?");
+    say("The server does not answer; check that timbre app is running.");
     return null;
   }
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({}));
-  say(told.error || `The server answered ${answer.status}.`);
+  const refusal = await answer.json().catch(() => ({}));
+  say(refusal.error || `The server refused the request (status ${answer.status}).`);
   return null;
 }
 

@@ -3,7 +3,7 @@ import { json, posted, ask, save, say } from "./net.js";
 import { noteName } from "./keys.js";
 
 const find = (id) => document.getElementById(id);
-const LONGEST = 20 * 2 ** 20; // bytes that the server takes
+const MAX_UPLOAD = 20 * 2 ** 20; // bytes, limit of the server
 
 export class Panels {
   constructor(page) {
@@ -11,7 +11,7 @@ export class Panels {
     this.axes = page.space.axes.map((name, n) => this.slider("axes", name.replaceAll("_", " "), n, (value) => this.alongAxis(n, value)));
     this.dims = page.space.ranges.map((_, n) => this.slider("dims", `z${n}`, n, (value) => this.alongDim(n, value)));
     find("dims-box").open = !page.space.axes.length;
-    this.sounding(find("morph"));
+    this.audition(find("morph"));
     this.wire();
   }
 
@@ -24,18 +24,18 @@ export class Panels {
     input.addEventListener("input", () => moved(Number(input.value)));
     label.append(name, input, output);
     find(box).append(label);
-    this.sounding(input);
+    this.audition(input);
     return { input, output };
   }
 
-  // While a slider is dragged it is heard.
-  sounding(input) {
-    let held = false;
+  // Plays a note while a slider is dragged.
+  audition(input) {
+    let pressed = false;
     input.addEventListener("pointerdown", () => {
-      held = true;
+      pressed = true;
       if (!this.page.sound.begun.size) this.page.begin("slider");
     });
-    for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => held && ((held = false), this.page.sound.off("slider")));
+    for (const kind of ["pointerup", "pointercancel"]) addEventListener(kind, () => pressed && ((pressed = false), this.page.sound.off("slider")));
     input.addEventListener("keydown", (event) => {
       if (!event.key.startsWith("Arrow") || event.repeat || this.page.sound.begun.size) return;
       this.page.begin("slider");
@@ -43,17 +43,17 @@ export class Panels {
     });
   }
 
-  // A named axis: the dimensions without a name come along, as in Space.move.
+  // Moves along a named axis; the unnamed dimensions follow, as in Space.move.
   alongAxis(n, value) {
     const { space, z } = this.page, step = value - z[n];
-    this.page.go(z.map((own, at) => own + step * space.directions[n][at]), this.axes[n].input);
+    this.page.go(z.map((own, index) => own + step * space.directions[n][index]), this.axes[n].input);
   }
 
   alongDim(n, value) {
-    this.page.go(this.page.z.map((own, at) => (at === n ? value : own)), this.dims[n].input);
+    this.page.go(this.page.z.map((own, index) => (index === n ? value : own)), this.dims[n].input);
   }
 
-  // The sliders show where the place is; the one that is moved is left alone.
+  // Sets the sliders to the point, except the one that is being moved.
   follow(from = null) {
     for (const list of [this.axes, this.dims]) {
       list.forEach(({ input, output }, n) => {
@@ -72,21 +72,21 @@ export class Panels {
     }
     find("morph").addEventListener("input", () => this.morph(Number(find("morph").value)));
     find("path-play").addEventListener("click", () => this.playPath());
-    find("path-wav").addEventListener("click", () => this.saveWav());
-    find("path-json").addEventListener("click", () => this.savePath());
-    find("path-clear").addEventListener("click", () => page.map.setWay({ points: [], times: [] }));
-    find("keep").addEventListener("submit", (event) => {
+    find("path-wav").addEventListener("click", () => this.downloadWav());
+    find("path-json").addEventListener("click", () => this.downloadPath());
+    find("path-clear").addEventListener("click", () => page.map.setPath({ points: [], times: [] }));
+    find("save").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.keep({ kind: "line", points: [page.z], times: [0] });
+      this.savePreset({ kind: "line", points: [page.z], times: [0] });
     });
-    find("keep-path").addEventListener("click", () => find("keep").reportValidity() && this.keep(page.map.way()));
-    find("file").addEventListener("change", () => find("file").files[0] && this.placeFile(find("file").files[0]));
+    find("save-path").addEventListener("click", () => find("save").reportValidity() && this.savePreset(page.map.pathValue()));
+    find("file").addEventListener("change", () => find("file").files[0] && this.locateFile(find("file").files[0]));
     this.wireDrop();
   }
 
   wireDrop() {
     let inside = 0;
-    const show = (by) => (find("over").hidden = (inside += by) <= 0);
+    const show = (by) => (find("drop-hint").hidden = (inside += by) <= 0);
     addEventListener("dragenter", () => show(1));
     addEventListener("dragleave", () => show(-1));
     addEventListener("dragover", (event) => event.preventDefault());
@@ -94,7 +94,7 @@ export class Panels {
       event.preventDefault();
       show(-inside);
       const file = event.dataTransfer.files[0];
-      if (file) this.placeFile(file);
+      if (file) this.locateFile(file);
     });
   }
 
@@ -105,7 +105,7 @@ export class Panels {
       find("link").textContent = "Copied";
     } catch {
       history.replaceState(null, "", this.page.link());
-      find("link").textContent = "It is in the address bar";
+      find("link").textContent = "The link is in the address bar";
     }
     setTimeout(() => (find("link").textContent = "Copy link"), 2000);
   }
@@ -118,9 +118,9 @@ export class Panels {
     this.page.map.draw(false);
   }
 
-  morph(share, heard = false) {
+  morph(share, audible = false) {
     const { A, B } = this.page.map.marks, at = A && B ? A.map((a, n) => (1 - share) * a + share * B[n]) : A || B;
-    if (heard && !this.page.sound.begun.size) {
+    if (audible && !this.page.sound.begun.size) {
       this.page.begin("a/b");
       setTimeout(() => this.page.sound.off("a/b"), 900);
     }
@@ -134,8 +134,8 @@ export class Panels {
   }
 
   drawn(seconds) {
-    const some = this.page.map.path.length > 1;
-    for (const id of ["path-play", "path-wav", "path-json", "keep-path"]) find(id).disabled = !some;
+    const drawn = this.page.map.path.length > 1;
+    for (const id of ["path-play", "path-wav", "path-json", "save-path"]) find(id).disabled = !drawn;
     find("path-clear").disabled = !this.page.map.path.length;
     if (seconds) find("path-seconds").value = Math.min(60, Math.max(0.5, seconds)).toFixed(1);
   }
@@ -148,7 +148,7 @@ export class Panels {
     if (this.playing) return this.endPath();
     const { page } = this, loop = find("path-loop").checked;
     page.begin("path");
-    page.sound.send({ do: "path", path: page.map.way(), duration: this.seconds, loop });
+    page.sound.send({ do: "path", path: page.map.pathValue(), duration: this.seconds, loop });
     find("path-play").textContent = "Stop";
     this.playing = true;
     if (!loop) this.ending = setTimeout(() => this.endPath(), 1000 * this.seconds + 200);
@@ -168,32 +168,32 @@ export class Panels {
     this.page.sound.panic();
   }
 
-  async saveWav() {
+  async downloadWav() {
     const { page } = this, button = find("path-wav");
     button.disabled = true;
     button.textContent = "Rendering …";
-    const wanted = { path: page.map.way(), pitch: page.pitch, velocity: page.velocity, duration: this.seconds };
-    const answer = await ask("/api/render", posted(wanted));
+    const values = { path: page.map.pathValue(), pitch: page.pitch, velocity: page.velocity, duration: this.seconds };
+    const answer = await ask("/api/render", posted(values));
     button.disabled = false;
-    button.textContent = "Save WAV";
+    button.textContent = "Download WAV";
     if (answer) save(await answer.blob(), "path.wav");
   }
 
-  async savePath() {
-    const answer = await ask("/api/path", posted({ path: this.page.map.way() }));
+  async downloadPath() {
+    const answer = await ask("/api/path", posted({ path: this.page.map.pathValue() }));
     if (answer) save(await answer.blob(), "path.json");
   }
 
-  // A known sound: its name goes there; as recorded, and as decoded from its point.
+  // An item for a library note: a link to its point, the recording, and the decoded note.
   sound(note) {
     const { page } = this, item = document.createElement("li");
-    const recorded = button("Original", `${note.name} as recorded`, () => page.sound.play(`/api/original?name=${encodeURIComponent(note.name)}`));
+    const recorded = button("Recorded", `Play the recording of ${note.name}`, () => page.sound.play(`/api/original?name=${encodeURIComponent(note.name)}`));
     recorded.disabled = !page.space.originals;
-    if (recorded.disabled) recorded.title = "Start timbre app with --notes FOLDER to hear recordings";
-    const far = document.createElement("span");
-    far.className = "far";
-    far.textContent = note.distance.toFixed(2);
-    item.append(goTo(note.name, () => page.go(note.point)), far, recorded, button("Decoded", `${note.name} as decoded`, () => page.sound.play(this.decodedAt(note))));
+    if (recorded.disabled) recorded.title = "Start timbre app with --notes FOLDER to play recordings";
+    const distance = document.createElement("span");
+    distance.className = "distance";
+    distance.textContent = note.distance.toFixed(2);
+    item.append(goTo(note.name, () => page.go(note.point)), distance, recorded, button("Decoded", `Play ${note.name}, decoded`, () => page.sound.play(this.decodedAt(note))));
     return item;
   }
 
@@ -201,38 +201,38 @@ export class Panels {
     return `/api/sound?z=${point.join(",")}&pitch=${pitch ?? "none"}&velocity=${velocity ?? 0.8}`;
   }
 
-  showNear(notes) {
-    find("near").replaceChildren(...notes.map((note) => this.sound(note)));
+  showNearest(notes) {
+    find("nearest").replaceChildren(...notes.map((note) => this.sound(note)));
   }
 
-  async placeFile(file) {
-    if (file.size > LONGEST) return say(`${file.name} is larger than 20 MiB, which is the most that is taken.`);
-    find("placed").replaceChildren(paragraph(`Listening to ${file.name} …`));
-    const found = await json(`/api/place?name=${encodeURIComponent(file.name.slice(-200))}`, { method: "POST", body: file });
-    find("placed").replaceChildren();
-    if (!found) return;
-    this.page.map.placed.push(found);
-    this.showPlaced(found, file);
-    if (found.pitch_midi !== null) this.page.setPitch(Math.round(found.pitch_midi));
-    this.page.go(found.point);
+  async locateFile(file) {
+    if (file.size > MAX_UPLOAD) return say(`An upload must have at most 20 MiB; ${file.name} is larger.`);
+    find("located").replaceChildren(paragraph(`Locating ${file.name} …`));
+    const location = await json(`/api/place?name=${encodeURIComponent(file.name.slice(-200))}`, { method: "POST", body: file });
+    find("located").replaceChildren();
+    if (!location) return;
+    this.page.map.located.push(location);
+    this.showLocation(location, file);
+    if (location.pitch_midi !== null) this.page.setPitch(Math.round(location.pitch_midi));
+    this.page.go(location.point);
   }
 
-  showPlaced(found, file) {
+  showLocation(location, file) {
     const { page } = this, head = document.createElement("h3"), verdict = paragraph(""), word = document.createElement("span"), list = document.createElement("ol");
-    head.textContent = `◆ ${found.name}`;
-    word.className = found.stranger ? "stranger" : "familiar";
-    word.textContent = found.stranger ? "A stranger" : "Familiar";
-    const pitch = found.pitch_midi === null ? "without pitch" : noteName(found.pitch_midi);
-    verdict.append(word, `: ${pitch}; likelier than ${found.percentile.toFixed(1)} % of known sounds; decoded with an error of ${found.error_db.toFixed(1)} dB`);
-    if (found.error_percentile !== null) verdict.append(`, which ${found.error_percentile.toFixed(1)} % of held-out sounds reach`);
+    head.textContent = `◆ ${location.name}`;
+    word.className = location.stranger ? "unfamiliar" : "familiar";
+    word.textContent = location.stranger ? "Unfamiliar" : "Familiar";
+    const pitch = location.pitch_midi === null ? "without pitch" : noteName(location.pitch_midi);
+    verdict.append(word, `: ${pitch}; likelier than ${location.percentile.toFixed(1)} % of the library notes; reconstruction error ${location.error_db.toFixed(1)} dB`);
+    if (location.error_percentile !== null) verdict.append(`, which ${location.error_percentile.toFixed(1)} % of the held-out notes reach`);
     verdict.append(".");
     const row = document.createElement("div");
     row.className = "row";
-    const note = { point: found.point, pitch: found.pitch_midi, velocity: found.velocity };
-    row.append(button("Original", "Your sound as it is", () => page.sound.play(file)), button("Decoded", "Your sound as decoded", () => page.sound.play(this.decodedAt(note))), button("Go there", "Go to your sound", () => page.go(found.point)));
+    const note = { point: location.point, pitch: location.pitch_midi, velocity: location.velocity };
+    row.append(button("Recorded", "Play your sound", () => page.sound.play(file)), button("Decoded", "Play your sound, decoded", () => page.sound.play(this.decodedAt(note))), button("Go there", "Go to the point of your sound", () => page.go(location.point)));
     list.className = "sounds";
-    list.append(...found.neighbours.map((neighbour) => this.sound(neighbour)));
-    find("placed").replaceChildren(head, verdict, row, paragraph("Its neighbours:"), list);
+    list.append(...location.neighbours.map((neighbour) => this.sound(neighbour)));
+    find("located").replaceChildren(head, verdict, row, paragraph("Nearest library notes:"), list);
   }
 
   async loadPresets() {
@@ -242,11 +242,11 @@ export class Panels {
 
   showPresets(presets) {
     find("presets").replaceChildren(...presets.map((preset) => {
-      const item = document.createElement("li"), way = preset.points.length > 1;
+      const item = document.createElement("li"), isPath = preset.points.length > 1;
       const name = goTo(preset.name, () => this.recall(preset));
-      if (way) name.append(" ⤳");
-      name.title = way ? `A path of ${preset.duration} s` : "A place";
-      item.append(name, button("Remove", `Remove ${preset.name}`, async () => {
+      if (isPath) name.append(" ⤳");
+      name.title = isPath ? `Path of ${preset.duration} s` : "Point";
+      item.append(name, button("Delete", `Delete ${preset.name}`, async () => {
         const left = await json(`/api/presets?name=${encodeURIComponent(preset.name)}`, { method: "DELETE" });
         if (left) this.showPresets(left);
       }));
@@ -258,17 +258,17 @@ export class Panels {
     this.endPath();
     this.page.go(preset.points[0]);
     if (preset.points.length < 2) return;
-    this.page.map.setWay(preset);
+    this.page.map.setPath(preset);
     find("path-seconds").value = preset.duration;
     find("path-loop").checked = preset.loop;
     this.playPath();
   }
 
-  async keep(path) {
-    const wanted = { name: find("keep-name").value.trim(), path, duration: this.seconds, loop: find("path-loop").checked };
-    const presets = await json("/api/presets", posted(wanted, "PUT"));
+  async savePreset(path) {
+    const preset = { name: find("save-name").value.trim(), path, duration: this.seconds, loop: find("path-loop").checked };
+    const presets = await json("/api/presets", posted(preset, "PUT"));
     if (!presets) return;
-    find("keep-name").value = "";
+    find("save-name").value = "";
     this.showPresets(presets);
   }
 }

@@ -1,4 +1,4 @@
-// The socket, in a worker: drawing in the page does not hold up the sound.
+// The socket, in a worker so that drawing the page does not delay the sound.
 let socket = null, ring = null, waiting = [], last = 0;
 
 onmessage = ({ data }) => {

@@ -1,9 +1,9 @@
-// Live sound: messages to the server, samples back. Where the browser allows no worklet, single notes instead.
+// Live sound: messages to the server, samples back. If the browser allows no worklet, single notes instead.
 import { say, wav } from "./net.js";
 
-const AHEAD = 0.06; // s that wait in the page to begin with
-const PEAK = 0.5; // of single sounds, so that a recording and its decoded twin are equally loud, about
-const SHORTEST = 350; // ms that a note lasts, however short the click
+const AHEAD = 0.06; // s of sound buffered in the page at first
+const PEAK = 0.5; // of single sounds, so that recorded and decoded notes have about the same level
+const MIN_LENGTH = 350; // ms of a note, even after a short click
 
 export class Sound extends EventTarget {
   constructor(rate) {
@@ -16,14 +16,14 @@ export class Sound extends EventTarget {
     this.volume = 0.8;
   }
 
-  // Must be called from a gesture; browsers allow no sound before one.
+  // Must be called from a user gesture: browsers allow no sound before one.
   start() {
     if (!this.context) {
       this.context = new AudioContext({ sampleRate: this.rate, latencyHint: "interactive" });
       this.gain = new GainNode(this.context, { gain: this.volume });
       this.gain.connect(this.context.destination);
       this.live = Boolean(this.context.audioWorklet);
-      if (!this.live) say("This address is neither localhost nor HTTPS, so the browser allows single notes only, no live sound.");
+      if (!this.live) say("Browsers allow live sound on localhost and HTTPS only; this page plays single notes.");
     }
     if (this.context.state === "suspended") this.context.resume();
     if (this.live && !this.open) this.connect();
@@ -72,7 +72,7 @@ export class Sound extends EventTarget {
   off(key) {
     const note = this.begun.get(key);
     if (!note) return;
-    const left = SHORTEST - (performance.now() - note.time);
+    const left = MIN_LENGTH - (performance.now() - note.time);
     const end = () => {
       this.begun.delete(key);
       this.send({ do: "note_off", key });
@@ -93,13 +93,13 @@ export class Sound extends EventTarget {
     this.play(`/api/sound?z=${[...point].join(",")}&pitch=${pitch ?? "none"}&velocity=${velocity}&duration=1.5`);
   }
 
-  // A sound from an address or a file; one at a time.
+  // Plays a sound from an address or a file, one at a time.
   async play(source) {
     this.start();
     const bytes = typeof source === "string" ? await wav(source) : await source.arrayBuffer();
     if (!bytes) return;
     const buffer = await this.context.decodeAudioData(bytes).catch(() => null);
-    if (!buffer) return say("The browser cannot play this file; the server may have placed it all the same.");
+    if (!buffer) return say("The browser cannot play this file; the server may still be able to locate it.");
     this.clip?.stop();
     this.clip = new AudioBufferSourceNode(this.context, { buffer });
     const level = new GainNode(this.context, { gain: PEAK / Math.max(1e-3, peak(buffer)) });

@@ -1,6 +1,7 @@
-// Plays what arrives from a ring; says how much it has played, so that the server knows how much to send.
-const SIZE = 1 << 16, MOST = 1 << 14, OFTEN = 2;
-const CALM = 10; // s without running dry, after which a little less is kept ahead again
+// Plays the samples that arrive, from a ring buffer, and reports how many it has played, so that the server sends more.
+const SIZE = 1 << 16, MAX_AHEAD = 1 << 14; // samples
+const REPORT = 2; // calls between reports
+const CALM = 10; // s without an underrun, after which the buffer target is lowered
 
 class Ring extends AudioWorkletProcessor {
   constructor(options) {
@@ -34,7 +35,7 @@ class Ring extends AudioWorkletProcessor {
   process(_, [[out]]) {
     if (this.filling && this.filled >= this.ahead) this.filling = false;
     if (!this.filling) this.take(out);
-    if (this.source && this.quanta++ % OFTEN === 0) {
+    if (this.source && this.quanta++ % REPORT === 0) {
       const { played, filled, ahead, underruns } = this;
       this.source.postMessage({ played, filled, ahead, underruns });
     }
@@ -48,10 +49,10 @@ class Ring extends AudioWorkletProcessor {
     this.filled -= count;
     this.played += count;
     if (count < out.length) {
-      // It ran dry: from now on a little more is kept ahead.
+      // Underrun: buffer more from now on.
       this.underruns += 1;
       this.filling = true;
-      this.ahead = Math.min(MOST, Math.round(this.ahead * 1.5));
+      this.ahead = Math.min(MAX_AHEAD, Math.round(this.ahead * 1.5));
       this.calm = 0;
     } else if ((this.calm += count) > CALM * sampleRate) {
       this.ahead = Math.max(this.least, Math.round(this.ahead * 0.8));
