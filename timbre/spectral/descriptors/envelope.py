@@ -1,4 +1,4 @@
-"""Descriptors of a note's course over time: attack, decay, length, fluctuation."""
+"""Descriptors of a note over time: attack, decay, length, fluctuation."""
 
 import torch
 from torch import Tensor
@@ -8,30 +8,31 @@ from timbre.spectral.descriptors.scales import DECAY, FLUCTUATION
 
 _SHORT = 0.005  # s
 _EFFECTIVE = 0.4  # of the peak amplitude (Peeters et al. 2011)
-_TREND = 0.15  # s, standard deviation of the Gaussian within which a trend is a parabola: 3 Hz and more stay
+_TREND = 0.15  # s, standard deviation of the Gaussian window of the trend; fluctuations of 3 Hz or more remain
 
 
 def attack(note: NoteFeatures) -> Tensor:
-    """Logarithmic attack time, log10 s: how long a linear attack lasts that takes as long from a tenth to 8 tenths."""
+    """Logarithmic attack time, log10 s: length of a linear attack with the same time from .1 to .8 of the peak."""
     begin, end = note.attack
     return torch.log10(_true_length(end - begin, note))
 
 
-def _true_length(seen: Tensor, note: NoteFeatures) -> Tensor:
-    apparent, ramp = note.layout.rise, note.layout.ramp
-    place = torch.searchsorted(apparent, seen.detach()).clamp(1, len(ramp) - 1)
-    share = (seen - apparent[place - 1]) / (apparent[place] - apparent[place - 1]).clamp_min(TINY)
-    beyond = (seen - apparent[-1]).clamp_min(0.0) / (HIGH - LOW)
-    return torch.lerp(ramp[place - 1], ramp[place], share.clamp(0.0, 1.0)) + beyond
+def _true_length(seconds: Tensor, note: NoteFeatures) -> Tensor:
+    """Length of linear attacks, s, from the time that the frames show between .1 and .8 of the peak, s."""
+    measured, ramp = note.layout.rise, note.layout.ramp
+    right = torch.searchsorted(measured, seconds.detach()).clamp(1, len(ramp) - 1)
+    share = (seconds - measured[right - 1]) / (measured[right] - measured[right - 1]).clamp_min(TINY)
+    beyond = (seconds - measured[-1]).clamp_min(0.0) / (HIGH - LOW)
+    return torch.lerp(ramp[right - 1], ramp[right], share.clamp(0.0, 1.0)) + beyond
 
 
 def temporal_centroid(note: NoteFeatures) -> Tensor:
-    """Mean time by amplitude, log10 s, of the sounding frames."""
+    """Mean time of the sounding frames, by amplitude, log10 s."""
     return torch.log10(note.mean(note.time.expand_as(note.energy)) + _SHORT)
 
 
 def temporal_balance(note: NoteFeatures) -> Tensor:
-    """Temporal centroid as a share of the time from onset to end: near 0 for a click, a half for a steady note."""
+    """Temporal centroid as a share of the time from onset to end: near 0 for a click, .5 for a steady note."""
     begin = note.attack[0]
     share = (note.mean(note.time.expand_as(note.energy)) - begin) / (note.end - begin).clamp_min(1e-3)
     return share.clamp(0.0, 1.0)
@@ -48,7 +49,7 @@ def decay_slope(note: NoteFeatures) -> Tensor:
     weight = note.steady / note.steady.sum(1, keepdim=True)
     time = note.time - (weight * note.time).sum(1, keepdim=True)
     level = note.level - (weight * note.level).sum(1, keepdim=True)
-    # The frames' own spacing keeps a note of one frame from having any slope that rounding gives it.
+    # Added to the variance of the time, so that rounding does not give a note of one frame a slope.
     least = 1e-3 * note.config.frame_rate**-2
     slope = (weight * time * level).sum(1) / ((weight * time.square()).sum(1) + least)
     return DECAY.natural(slope)
@@ -57,7 +58,7 @@ def decay_slope(note: NoteFeatures) -> Tensor:
 def fluctuation(note: NoteFeatures) -> Tensor:
     """Standard deviation of the level around its slow trend between attack and end, log10 of dB + 0.3.
 
-    What a short note has to tell shrinks with the time there is to hear it.
+    The value shrinks with the length of short notes.
     """
     return FLUCTUATION.natural(_around_trend(note.level, note))
 

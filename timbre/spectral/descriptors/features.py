@@ -2,7 +2,7 @@
 
 import math
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ from timbre.errors import AudioError
 from timbre.spectral.filterbank import hz_to_erb
 from timbre.spectral.spectrogram import Spectrogram
 
-SOUNDING = 40.0  # dB below a note's peak level down to which it sounds
+SOUNDING = 40.0  # dB below its peak level down to which a note sounds
 SOFTNESS = 2.0  # dB over which frames and bands fade out, so that gradients exist
-DEPTH = 60.0  # dB below a note's loudest band down to which bands count
-ABOVE_FLOOR = 4.0  # dB: what lies so near the floor is silence
+DEPTH = 60.0  # dB below a note's loudest band; softer bands are silent
+ABOVE_FLOOR = 4.0  # dB above the floor; lower levels are silent
 LOW, HIGH = 0.1, 0.8  # of the peak amplitude: where an attack begins and ends
 TINY = 1e-12
 _GRID_HZ = 4.0  # spacing of the tabulated sines; a Hann window's main lobe is many times wider
@@ -24,17 +24,17 @@ _NOISE_SECONDS = 4.0
 
 
 class Layout(NamedTuple):
-    """What a front end's bands mean.
+    """Calibration of a spectrogram's bands.
 
     Attributes:
         hz, erb: centres of the bands (bins,), Hz and ERB numbers.
-        hz_width, erb_width: how much of either scale each band stands for (bins,).
+        hz_width, erb_width: widths of the bands on either scale (bins,).
         amplitude: weights (bins,) with which the magnitudes of any steady sine of amplitude 1 sum to about 1.
         power: the same for squared magnitudes.
-        noise: squared magnitudes (bins,) that white noise of variance 1 reads.
-        pictures: squared magnitudes (grid, bins) of steady sines of amplitude 1 at multiples of `step` Hz.
+        noise: squared magnitudes (bins,) of white noise of variance 1.
+        responses: squared magnitudes (grid, bins) of steady sines of amplitude 1 at multiples of `step` Hz.
         step: Hz.
-        rise, ramp: how long linear attacks of `ramp` s seem to last, s; from 5 ms on.
+        rise, ramp: measured and true lengths of linear attacks, s; from 5 ms on.
     """
 
     hz: Tensor
@@ -44,18 +44,18 @@ class Layout(NamedTuple):
     amplitude: Tensor
     power: Tensor
     noise: Tensor
-    pictures: Tensor
+    responses: Tensor
     step: float
     rise: Tensor
     ramp: Tensor
 
 
 class NoteFeatures:
-    """Notes as descriptors look at them, each part worked out when first asked for.
+    """Features of notes that descriptors share; each is computed when it is first used.
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB.
-        spectrogram: the front end that made them.
+        spectrogram: the transform that made them.
         pitch: MIDI (batch,), NaN where unpitched.
 
     Raises:
@@ -66,15 +66,12 @@ class NoteFeatures:
         config = spectrogram.config
         if decibels.ndim != 3 or decibels.shape[1] != config.bins or not decibels.shape[2]:
             raise AudioError(
-                f"The spectrograms come as {tuple(decibels.shape)}; a tensor (batch, {config.bins}, frames) in dB, "
-                "made by the same front end, is wanted."
+                f"Spectrograms must be a tensor (batch, {config.bins}, frames) in dB, got {tuple(decibels.shape)}."
             )
         if pitch.shape != decibels.shape[:1]:
-            raise AudioError(
-                f"The pitches come as {tuple(pitch.shape)}; one MIDI number a note, ({len(decibels)},), is wanted."
-            )
+            raise AudioError(f"Pitches must be one MIDI number per note, ({len(decibels)},), got {tuple(pitch.shape)}.")
         if not bool(torch.isfinite(decibels).all() & ~pitch.isinf().any()):
-            raise AudioError("A spectrogram or a pitch is not finite; levels in dB, and NaN for no pitch, are wanted.")
+            raise AudioError("Levels must be finite and pitches finite or NaN, got others that are not finite.")
         self.decibels, self.config = decibels, config
         self.pitch = pitch.to(decibels)
         self.layout = layout(config, decibels.dtype, str(decibels.device))
@@ -100,74 +97,73 @@ class NoteFeatures:
 
     @cached_property
     def energy(self) -> Tensor:
-        """Power of each frame relative to the note's loudest (batch, frames)."""
+        """Power of each frame relative to the note's loudest frame (batch, frames)."""
         power = torch.einsum("b,nbt->nt", self.layout.power, self.magnitude.square())
         return power / power.amax(1, keepdim=True).clamp_min(TINY)
 
     @cached_property
     def level(self) -> Tensor:
-        """Level of each frame relative to the note's loudest (batch, frames), dB, from -60 up."""
+        """Level of each frame relative to the note's loudest frame (batch, frames), dB, -60 or more."""
         return 10.0 * torch.log10(self.energy + 10.0 ** (-DEPTH / 10.0))
 
     @cached_property
     def sounding(self) -> Tensor:
-        """Weights (batch, frames) from 0 to 1 of the frames in which the note sounds."""
+        """Weights (batch, frames), 0 to 1, of the frames in which the note sounds."""
         return torch.sigmoid((self.level + SOUNDING) / SOFTNESS)
 
     @cached_property
     def amplitude(self) -> Tensor:
-        """Amplitude of the sounding frames relative to the loudest (batch, frames)."""
+        """Amplitude of the sounding frames relative to the loudest frame (batch, frames)."""
         return (self.energy + TINY).sqrt() * self.sounding
 
     @cached_property
     def weight(self) -> Tensor:
-        """Weights (batch, frames) of sum 1, by amplitude."""
+        """Weights (batch, frames) with sum 1, by amplitude."""
         return self.amplitude / self.amplitude.sum(1, keepdim=True)
 
     @cached_property
     def attack(self) -> tuple[Tensor, Tensor]:
-        """When the attack begins and ends (batch,), s."""
+        """Begin and end of the attack (batch,), s."""
         return rise((self.energy + TINY).sqrt(), 1.0 / self.config.frame_rate)
 
     @cached_property
     def steady(self) -> Tensor:
         """Weights (batch, frames), 0 to 1, of the sounding frames whose window lies between attack and end.
 
-        A hundred-thousandth stays with the others, for notes too short to have any such.
+        The other frames keep a hundred-thousandth, for notes that are too short to have such frames.
         """
         return self._between(self.attack[1])
 
+    @cached_property
+    def ringing(self) -> Tensor:
+        """Weights (batch, frames) like :attr:`steady`, of the frames whose window begins after the onset."""
+        return self._between(self.attack[0])
+
     def _between(self, begin: Tensor) -> Tensor:
-        end = self.end
         edge = 0.5 * self.config.hop_length / self.config.sample_rate
         window = self.config.n_fft / self.config.sample_rate
         after = torch.sigmoid((self.time - begin[:, None] - 0.5 * window) / edge)
-        before = torch.sigmoid((end[:, None] - self.time - window) / edge)
+        before = torch.sigmoid((self.end[:, None] - self.time - window) / edge)
         return self.sounding * (after * before + 1e-5)
 
     @cached_property
-    def ringing(self) -> Tensor:
-        """The same of the frames whose window begins after the onset, the attack among them."""
-        return self._between(self.attack[0])
-
-    @cached_property
     def end(self) -> Tensor:
-        """When the level was last within 40 dB of the peak (batch,), s."""
+        """The last time at which the level is within 40 dB of the peak (batch,), s."""
         backwards = (self.energy + TINY).sqrt().flip(1).cummax(1).values
         return self.time[-1] - crossing(backwards, 10.0 ** (-SOUNDING / 20.0)) / self.config.frame_rate
 
     def mean(self, values: Tensor) -> Tensor:
-        """Mean over time (batch,) of what each frame has (batch, frames), by amplitude."""
+        """Mean over time (batch,) of values of the frames (batch, frames), by amplitude."""
         return (self.weight * values).sum(1)
 
     def deviation(self, values: Tensor) -> Tensor:
-        """Standard deviation over time (batch,), by amplitude."""
+        """Standard deviation over time (batch,) of values of the frames (batch, frames), by amplitude."""
         away = values - self.mean(values)[:, None]
         return root(self.mean(away.square()))
 
 
 def power_ratio(decibels: Tensor) -> Tensor:
-    """Ratio of powers of a level in dB; three times as fast as torch.pow."""
+    """Ratio of powers for a level in dB; three times as fast as torch.pow."""
     return torch.exp(decibels * (math.log(10.0) / 10.0))
 
 
@@ -183,19 +179,16 @@ def crossing(values: Tensor, threshold: float) -> Tensor:
 
 
 def rise(amplitude: Tensor, step: float) -> tuple[Tensor, Tensor]:
-    """When `amplitude` (batch, frames), 1 at its peak and `step` s apart, first reaches a tenth and 8 tenths, s."""
+    """Times (batch,), s, at which an amplitude (batch, frames) with peak 1, every `step` s, first reaches .1 and .8."""
     highest = amplitude.cummax(1).values
     return crossing(highest, LOW) * step, crossing(highest, HIGH) * step
 
 
 @lru_cache(maxsize=8)
 def layout(config: SpectrogramConfig, dtype: torch.dtype, device: str) -> Layout:
-    """The bands of a front end; worked out once."""
-    found = _layout(config)
-    moved: dict[str, Any] = {}
-    for name, value in found._asdict().items():
-        moved[name] = value.to(device, dtype) if isinstance(value, Tensor) else value
-    return Layout(**moved)
+    """The calibration of the bands of a config's spectrogram; computed once."""
+    parts = (part.to(device, dtype) if isinstance(part, Tensor) else part for part in _layout(config))
+    return Layout(*parts)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8)
@@ -207,7 +200,7 @@ def _layout(config: SpectrogramConfig) -> Layout:
     responses = spectrogram.response(grid).double()
     limits = torch.cat([centers.new_zeros(1), 0.5 * (centers[1:] + centers[:-1]), centers.new_tensor([nyquist])])
     width = limits.diff()
-    ramp, apparent = _ramps(config)
+    measured, ramp = _ramps(config)
     return Layout(
         hz=centers,
         erb=torch.from_numpy(hz_to_erb(centers.numpy())),
@@ -216,16 +209,16 @@ def _layout(config: SpectrogramConfig) -> Layout:
         amplitude=width / torch.trapezoid(responses, dx=step, dim=0).clamp_min(TINY),
         power=width / torch.trapezoid(responses.square(), dx=step, dim=0).clamp_min(TINY),
         noise=_noise(spectrogram).double(),
-        pictures=responses.square(),
+        responses=responses.square(),
         step=step,
-        rise=apparent,
+        rise=measured,
         ramp=ramp,
     )
 
 
 @torch.no_grad()
 def _noise(spectrogram: Spectrogram) -> Tensor:
-    """What white noise of variance 1 reads (bins,), measured: filters on magnitudes have no formula for it."""
+    """Squared magnitudes (bins,) of white noise of variance 1, measured: filters on magnitudes have no formula."""
     config = spectrogram.config
     samples = max(round(_NOISE_SECONDS * config.sample_rate), 64 * config.n_fft)
     noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0))
@@ -233,13 +226,13 @@ def _noise(spectrogram: Spectrogram) -> Tensor:
 
 
 def _ramps(config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
-    """Linear attacks (s) from the first frame on, and the time that they seem to take in frames of the window (s)."""
+    """Lengths of linear attacks from the first frame on as measured in frames of the window, and their true ones, s."""
     rate, half = config.sample_rate, config.n_fft // 2
     ramp = torch.logspace(torch.tensor(_SHORTEST).log10(), torch.tensor(_LONGEST).log10(), _RAMPS, dtype=torch.float64)
     frames = config.frames(round(_LONGEST * rate) + config.n_fft)
     window = torch.hann_window(config.n_fft, dtype=torch.float64).square()
     offset = torch.arange(config.n_fft, dtype=torch.float64) - half
     seconds = (torch.arange(frames, dtype=torch.float64)[:, None] * config.hop_length + offset) / rate
-    seen = [((seconds / length).clamp(0.0, 1.0).square() @ window / window.sum()).sqrt() for length in ramp]
-    begin, end = rise(torch.stack(seen), 1.0 / config.frame_rate)
-    return ramp, end - begin
+    power = [(seconds / length).clamp(0.0, 1.0).square() @ window / window.sum() for length in ramp]
+    begin, end = rise(torch.stack(power).sqrt(), 1.0 / config.frame_rate)
+    return end - begin, ramp

@@ -1,7 +1,7 @@
 """Descriptors of every frame of a spectrogram.
 
-A frame is looked at as a note of one frame, so that the definitions are the same; for a steady sound the two agree.
-What a note is only over time (attack, flux, decay and so on) is none of a frame's.
+A frame is treated as a note of one frame, so that the definitions are the same; for a steady sound they agree. Frames
+have no descriptors of changes over time (attack, flux, decay and so on).
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ FRAME_DESCRIPTORS = (
     "tristimulus_1", "tristimulus_2", "tristimulus_3", "irregularity", "partial_slope", "noisiness", "harmonic_energy",
     "inharmonicity", "roughness",
 )  # fmt: skip
-"""Those of :data:`~timbre.spectral.descriptors.notes.DESCRIPTORS` that a single frame has."""
+"""The names in :data:`~timbre.spectral.descriptors.notes.DESCRIPTORS` that a single frame has."""
 
 
 def describe_frames(
@@ -30,28 +30,27 @@ def describe_frames(
 ) -> Tensor:
     """Descriptors of all frames; batched and differentiable.
 
-    Bands count down to 60 dB below the loudest of their own frame. Silent frames have values, which mean little.
+    Bands more than 60 dB below the loudest band of their frame are silent. Silent frames have values that mean little.
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB, as `spectrogram` makes them.
-        spectrogram: the front end.
+        spectrogram: the transform that made them.
         pitch: MIDI, (batch,) or (batch, frames), NaN where unpitched.
-        names: which, of :data:`FRAME_DESCRIPTORS`.
-        natural: give each on its natural scale.
+        names: names in :data:`FRAME_DESCRIPTORS`; default: all.
+        natural: whether to return values on their natural scales.
 
     Returns:
-        (batch, len(names), frames); units, and what is NaN without pitch, as
-        :func:`~timbre.spectral.descriptors.notes.describe` says.
+        (batch, len(names), frames); units and NaN as in :func:`~timbre.spectral.descriptors.notes.describe`.
 
     Raises:
-        ConfigError: a frame has no descriptor of a name.
+        ConfigError: frames have no descriptor of that name.
         AudioError: a shape is wrong, or a level is not finite.
     """
     check_names(names)
     if decibels.ndim != 3 or pitch.shape not in (decibels.shape[:1], (decibels.shape[0], decibels.shape[2])):
         raise AudioError(
-            f"Spectrograms of shape {tuple(decibels.shape)} and pitches of shape {tuple(pitch.shape)} came; "
-            "(batch, bins, frames), and (batch,) or (batch, frames), are wanted."
+            "Spectrograms must be (batch, bins, frames) and pitches (batch,) or (batch, frames), "
+            f"got {tuple(decibels.shape)} and {tuple(pitch.shape)}."
         )
     batch, bins, frames = decibels.shape
     pitches = (pitch if pitch.ndim == 2 else pitch[:, None]).expand(batch, frames)
@@ -63,8 +62,8 @@ def describe_frames(
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse, with a ConfigError, what is not in :data:`FRAME_DESCRIPTORS`."""
+    """Raise a ConfigError unless all names are in :data:`FRAME_DESCRIPTORS`."""
     for name in names:
         if name not in FRAME_DESCRIPTORS:
-            why = "is one of whole notes" if name in DESCRIPTORS else "does not exist"
-            raise ConfigError(f"The descriptor {name!r} {why}; frames have {', '.join(FRAME_DESCRIPTORS)}.")
+            hint = ", which whole notes have only" if name in DESCRIPTORS else ""
+            raise ConfigError(f"The descriptor must be one of {', '.join(FRAME_DESCRIPTORS)}, got {name!r}{hint}.")

@@ -1,4 +1,4 @@
-"""Descriptors of where partials lie: how they beat with each other, and how far they are from harmonic places."""
+"""Descriptors of the frequencies of partials: how they beat with each other, and how inharmonic they are."""
 
 import math
 
@@ -9,27 +9,27 @@ from timbre.spectral.descriptors.features import TINY
 from timbre.spectral.descriptors.partials import NotePartials
 from timbre.spectral.descriptors.scales import ROUGHNESS, STRETCH
 
-_FAINT = -45.0  # dB below the strongest partial: fainter ones do not beat audibly
-_COUNTED = 16  # partials by which a stretch is found
+_FAINT = -45.0  # dB relative to the strongest partial; the beats of weaker ones are inaudible
+_COUNTED = 16  # partials that determine the stretch
 _DEEPEST = -60.0  # dB
-_SHARPNESS = 4.0  # per dB of the partials' mean level: how surely the best stretch is taken
+_SHARPNESS = 4.0  # per dB of the partials' mean level: how strongly the best stretch is preferred
 _TUNINGS = 17  # of the fundamental, 5 cents apart
-_STRETCHES = (1e-5, 3e-3, 48)  # least and most of Fletcher's coefficient, and how many
+_STRETCHES = (1e-5, 3e-3, 48)  # least and largest coefficient of Fletcher's formula, and their number
 
 
 def roughness(note: NotePartials) -> Tensor:
-    """Roughness of all pairs of partials (Vassilakis 2001), log2 of it + 0.1, levels against the strongest partial.
+    """Roughness of all pairs of partials (Vassilakis 2001), log2 of it + 0.1, levels relative to the strongest partial.
 
-    Beats of anything but partials with each other, such as two notes at once, are not heard by it.
+    It contains beats between partials of the note only, not those of two notes at once.
     """
-    found = note.partials
-    audible = torch.sigmoid(found.decibels - _FAINT) * found.present
-    amplitude = torch.pow(10.0, found.decibels / 20.0)
-    hz = found.base * found.number
-    first, second = torch.triu_indices(len(found.number), len(found.number), 1, device=hz.device)
+    partials = note.partials
+    audible = torch.sigmoid(partials.decibels - _FAINT) * partials.present
+    amplitude = torch.pow(10.0, partials.decibels / 20.0)
+    hz = partials.base * partials.number
+    first, second = torch.triu_indices(len(partials.number), len(partials.number), 1, device=hz.device)
     pair = pair_roughness(hz[:, first], hz[:, second], amplitude[:, first], amplitude[:, second])
     total = (audible[:, first] * audible[:, second] * pair).sum(1)
-    return found.defined(ROUGHNESS.natural(total), 3)
+    return partials.defined(ROUGHNESS.natural(total), 3)
 
 
 def pair_roughness(low: Tensor, high: Tensor, first: Tensor, second: Tensor) -> Tensor:
@@ -41,26 +41,26 @@ def pair_roughness(low: Tensor, high: Tensor, first: Tensor, second: Tensor) -> 
 
 
 def inharmonicity(note: NotePartials) -> Tensor:
-    """2 / f0 times the mean distance of partials from harmonic places, by power; log10 of it + 0.001.
+    """2 / f0 times the mean distance of partials from harmonic frequencies, by power; log10 of it + 0.001.
 
-    Partials are looked for where those of a stiff string lie, h f0 sqrt(1 + B h^2) (Fletcher 1964): over B from 0 to
-    0.003 and f0 within 40 cents, the mean is taken by how high the first 16 partials stand there, in dB. Of what is no
-    such series, a bell's partials for instance, it says little.
+    Partials are those of a stiff string, h f0 sqrt(1 + B h^2) (Fletcher 1964): a mean over B from 0 to 0.003 and f0
+    within 40 cents, weighted by the level of the first 16 partials there, in dB. For sounds without such a series, such
+    as bells, the value means little.
     """
-    found = note.partials
-    places, away = _candidates(found.base, found.number[:_COUNTED])
-    level = _read(10.0 * torch.log10(found.spectrum + 10.0 ** (_DEEPEST / 10.0)), found.layout.hz, places)
-    inside = places < found.nyquist
+    partials = note.partials
+    hz, away = _candidates(partials.base, partials.number[:_COUNTED])
+    level = _interpolate(10.0 * torch.log10(partials.spectrum + 10.0 ** (_DEEPEST / 10.0)), partials.layout.hz, hz)
+    inside = hz < partials.nyquist
     score = torch.where(inside, level, _DEEPEST).mean(2)
     likely = torch.softmax(_SHARPNESS * score, 1)
-    power = torch.where(inside, torch.pow(10.0, level / 10.0), 0.0) / _gain(note, places)
+    power = torch.where(inside, torch.pow(10.0, level / 10.0), 0.0) / _gain(note, hz)
     value = 2.0 * (away * power).sum(2) / power.sum(2).clamp_min(TINY)
-    return found.defined(STRETCH.natural((likely * value).sum(1)), 3)
+    return partials.defined(STRETCH.natural((likely * value).sum(1)), 3)
 
 
 def _candidates(base: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
-    """Places of partials (batch, candidates, partials), Hz, and how far from harmonic they are (candidates, partials),
-    as a share of the fundamental."""
+    """Frequencies of partials (batch, candidates, partials), Hz, and their distances from harmonic ones (candidates,
+    partials), as a share of the fundamental."""
     low, high, count = _STRETCHES
     rising = torch.logspace(math.log10(low), math.log10(high), count)
     stretch = torch.cat([torch.zeros(1), rising]).to(number)
@@ -71,19 +71,19 @@ def _candidates(base: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
     return base[:, :, None] * ratio, away
 
 
-def _read(values: Tensor, hz: Tensor, places: Tensor) -> Tensor:
-    """`values` (batch, bins) of bands at `hz` (bins,) between them, at `places` (batch, candidates, partials), Hz."""
-    flat = places.flatten(1).expand(len(values), -1)
+def _interpolate(values: Tensor, hz: Tensor, wanted: Tensor) -> Tensor:
+    """`values` (batch, bins) of bands at `hz` (bins,), interpolated at `wanted` (batch, candidates, partials), Hz."""
+    flat = wanted.flatten(1).expand(len(values), -1)
     right = torch.searchsorted(hz, flat.detach().contiguous()).clamp(1, len(hz) - 1)
     share = ((flat - hz[right - 1]) / (hz[right] - hz[right - 1])).clamp(0.0, 1.0)
-    return torch.lerp(values.gather(1, right - 1), values.gather(1, right), share).view(len(values), *places.shape[1:])
+    return torch.lerp(values.gather(1, right - 1), values.gather(1, right), share).view(len(values), *wanted.shape[1:])
 
 
-def _gain(note: NotePartials, places: Tensor) -> Tensor:
-    """What a sine of power 1 at `places` reads there."""
+def _gain(note: NotePartials, hz: Tensor) -> Tensor:
+    """Squared magnitudes of sines of power 1 at `hz`, interpolated between the bands at the same frequencies."""
     layout = note.layout
-    grid = torch.arange(len(layout.pictures), dtype=places.dtype, device=places.device) * layout.step
-    own = _read(layout.pictures, layout.hz, grid[:, None, None])[:, 0, 0]
-    place = (places / layout.step).clamp(0, len(own) - 1.001)
-    row = place.detach().long()
-    return torch.lerp(own[row], own[row + 1], place - row).clamp_min(TINY)
+    grid = torch.arange(len(layout.responses), dtype=hz.dtype, device=hz.device) * layout.step
+    own = _interpolate(layout.responses, layout.hz, grid[:, None, None])[:, 0, 0]
+    position = (hz / layout.step).clamp(0, len(own) - 1.001)
+    row = position.detach().long()
+    return torch.lerp(own[row], own[row + 1], position - row).clamp_min(TINY)

@@ -1,8 +1,8 @@
-"""Descriptors of notes from their spectrograms: batched, differentiable, the same for every front end.
+"""Descriptors of notes from their spectrograms: batched, differentiable, the same for every kind of spectrogram.
 
-Definitions follow the Timbre Toolbox (Peeters et al. 2011) where it has them, on magnitudes in calibrated bands: a
-steady sound reads about the same on the linear, mel and ERB scales. Means over time weigh frames by amplitude, and
-leave out, softly, those more than 40 dB below the note's peak; bands more than 60 dB below its loudest are silence.
+Definitions follow the Timbre Toolbox (Peeters et al. 2011) if it has them, on magnitudes in calibrated bands: a steady
+sound has about the same value on the linear, mel and ERB scales. Means over time weight frames by amplitude and fade
+out those more than 40 dB below the note's peak; bands more than 60 dB below its loudest are silent.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,10 +37,10 @@ class Descriptor(NamedTuple):
 
     Attributes:
         function: from notes to values (batch,) on the natural scale.
-        unit: of the public value.
-        low, high: what public values may be.
-        scale: between the natural scale, where equal steps sound about equally large, and the public value.
-        source: the definition's.
+        unit: unit of the public value.
+        low, high: range of the public values.
+        scale: converts between public values and the natural scale, on which equal steps sound about equally large.
+        source: where the definition is from.
     """
 
     function: Callable[[NotePartials], Tensor]
@@ -89,7 +89,7 @@ DESCRIPTORS: dict[str, Descriptor] = {
 """Descriptors by name."""
 
 TIMBRE: tuple[str, ...] = tuple(DESCRIPTORS)[:22]
-"""Those that tell timbres apart and do not repeat each other: what is described where nothing is asked for."""
+"""Names of the descriptors that distinguish timbres and do not repeat each other: the default of :func:`describe`."""
 
 
 def describe(
@@ -103,32 +103,30 @@ def describe(
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB, as `spectrogram` makes them; a note starts at its onset.
-        spectrogram: the front end.
+        spectrogram: the transform that made them.
         pitch: MIDI (batch,), NaN where unpitched.
-        names: which, of :data:`DESCRIPTORS`; by default those of :data:`TIMBRE`.
-        natural: give each on its natural scale (log2 Hz for Hz and so on), as distances and averages want it.
+        names: names in :data:`DESCRIPTORS`; default: :data:`TIMBRE`.
+        natural: whether to return values on their natural scales (log2 Hz for Hz and so on), for distances and means.
 
     Returns:
-        (batch, len(names)), in the units of :data:`DESCRIPTORS`, of the spectrograms' dtype. What depends on partials
-        is NaN for notes without pitch, or with fewer than one, three or four partials; noisiness then is flatness. All
-        else is finite, for silence too.
+        (batch, len(names)), in the units of :data:`DESCRIPTORS`, of the spectrograms' dtype. Descriptors of partials
+        are NaN for notes without pitch, or with fewer than one, three or four partials; noisiness is then flatness.
+        All others are finite, for silence too.
 
     Raises:
-        ConfigError: there is no descriptor of a name.
+        ConfigError: there is no descriptor of that name.
         AudioError: a shape is wrong, or a level is not finite.
     """
     unknown = [name for name in names if name not in DESCRIPTORS]
     if unknown:
-        raise ConfigError(f"There is no descriptor {unknown[0]!r}; known here: {', '.join(DESCRIPTORS)}.")
+        raise ConfigError(f"The descriptor must be one of {', '.join(DESCRIPTORS)}, got {unknown[0]!r}.")
     return described(NotePartials(decibels, spectrogram, pitch), names, natural)
 
 
 def described(note: NotePartials, names: Sequence[str], natural: bool = False) -> Tensor:
-    """As :func:`describe`, of notes that were looked at already."""
-    columns = [_value(DESCRIPTORS[name], note, natural) for name in names]
-    return torch.stack(columns, 1) if columns else note.decibels.new_zeros(len(note.decibels), 0)
-
-
-def _value(descriptor: Descriptor, note: NotePartials, natural: bool) -> Tensor:
-    value = descriptor.function(note)
-    return value if natural else descriptor.scale.public(value)
+    """:func:`describe` for notes whose features exist already."""
+    if not names:
+        return note.decibels.new_zeros(len(note.decibels), 0)
+    chosen = [DESCRIPTORS[name] for name in names]
+    columns = [one.function(note) if natural else one.scale.public(one.function(note)) for one in chosen]
+    return torch.stack(columns, 1)

@@ -1,4 +1,4 @@
-"""Descriptors of a note's partials, and of what lies between them."""
+"""Descriptors of a note's partials, and of the noise between them."""
 
 from functools import cached_property
 
@@ -10,25 +10,25 @@ from timbre.spectral.descriptors.spectrum import flatness
 from timbre.spectral.spectrogram import Spectrogram
 
 PARTIALS = 32
-_WEAKEST = 50.0  # dB below the strongest partial: weaker ones count as such
+_WEAKEST = 50.0  # dB below the strongest partial; weaker partials are raised to it
 _SAFE = 60.0  # MIDI, in place of an unknown pitch, so that gradients stay finite
 _RIDGE = 1e-3
-_LEFT = 0.05  # of a band's power, at least, may be noise
-_QUIETEST = 1e-4  # noise's share of a note: less is masked
-_SILENT = 1e-8  # of a full-scale sine's power: less is silence
+_LEFT = 0.05  # least share of a band's power that may be noise
+_QUIETEST = 1e-4  # the noise's share of a note; less is masked
+_SILENT = 1e-8  # of the power of a full-scale sine; less is silence
 
 
 class PartialLevels:
     """Power of the partials and of the noise between them, from a note's mean spectrum after its onset.
 
-    Windows as wide as the fundamental (raised cosines) gather the power around each partial; what neighbours leak into
-    them is taken out by solving for all partials at once. The noise is the power mean with exponent -2, near a minimum,
-    of the bands from one partial to the next, after the partials' own pictures have been taken off.
+    Windows as wide as the fundamental (raised cosines) gather the power around each partial; solving for all partials
+    at once removes the leakage of their neighbours. The noise is the power mean with exponent -2, near a minimum, of
+    the bands from one partial to the next, after the responses to the partials have been subtracted.
 
     Args:
         note: the notes.
-        alike: whether all of them have one pitch, so that what depends on it is worked out once: (1, ...) instead of
-            (batch, ...).
+        alike: whether all notes have the same pitch, so that everything that depends on it is computed once: (1, ...)
+            instead of (batch, ...).
     """
 
     def __init__(self, note: NoteFeatures, alike: bool = False) -> None:
@@ -48,38 +48,39 @@ class PartialLevels:
 
     @cached_property
     def strongest(self) -> Tensor:
-        """Mean power (batch, 1) of the strongest band, to which the spectrum is referred."""
+        """Mean power (batch, 1) of the strongest band, the reference of the spectrum."""
         return self.mean_power.amax(1, keepdim=True).clamp_min(TINY)
 
     @cached_property
     def spectrum(self) -> Tensor:
-        """The mean power (batch, bins) relative to the strongest band's."""
+        """Mean power (batch, bins) relative to that of the strongest band."""
         return self.mean_power / self.strongest
 
     @cached_property
-    def pictures(self) -> Tensor:
-        """What each partial at amplitude 1 would read (batch, partials, bins)."""
-        place = (self.base * self.number / self.layout.step).clamp(0, len(self.layout.pictures) - 1.001)
-        row = place.detach().long()
-        table = self.layout.pictures
-        return torch.lerp(table[row], table[row + 1], (place - row).unsqueeze(-1)) * self.present.unsqueeze(-1)
+    def responses(self) -> Tensor:
+        """Squared magnitudes (batch, partials, bins) of each partial at amplitude 1."""
+        position = (self.base * self.number / self.layout.step).clamp(0, len(self.layout.responses) - 1.001)
+        row = position.detach().long()
+        table = self.layout.responses
+        return torch.lerp(table[row], table[row + 1], (position - row).unsqueeze(-1)) * self.present.unsqueeze(-1)
 
     @cached_property
     def noise(self) -> Tensor:
-        """Variance of noise (batch, partials) that would read as the gaps above each partial do."""
+        """Variance of noise (batch, partials) with the same power as the gaps above each partial."""
         partials = self._solved(self._without(self._lowest(self.spectrum)))
-        predicted = self._gathered(self._leakage().mT, partials)
+        predicted = self._sums(self._leakage().mT, partials)
         return self._lowest(torch.maximum(self.spectrum - predicted, _LEFT * self.spectrum))
 
     def _lowest(self, spectrum: Tensor) -> Tensor:
         density = spectrum / self.layout.noise + TINY
         window = self._windows(self.number + 0.5) * self.layout.hz_width
-        # In this order, lest the gradient overflow where a band is silent.
-        inverse = self._gathered(window, density.reciprocal().square()) / (window.sum(-1) + TINY)
+        # In this order, so that the gradient does not overflow where a band is silent.
+        inverse = self._sums(window, density.reciprocal().square()) / (window.sum(-1) + TINY)
         return (inverse + TINY).rsqrt() * self.present
 
     def _without(self, noise: Tensor) -> Tensor:
-        return self.reading - noise * (self.window @ self.layout.noise)
+        """Power (batch, partials) that the windows gather, minus that of the noise."""
+        return self.gathered - noise * (self.window @ self.layout.noise)
 
     @cached_property
     def power(self) -> Tensor:
@@ -92,25 +93,25 @@ class PartialLevels:
         return self._windows(self.number) * self.layout.power
 
     @cached_property
-    def reading(self) -> Tensor:
-        """What they gather (batch, partials)."""
-        return self._gathered(self.window, self.spectrum)
+    def gathered(self) -> Tensor:
+        """Power that the windows gather (batch, partials)."""
+        return self._sums(self.window, self.spectrum)
 
     @cached_property
     def mixing(self) -> Tensor:
-        """How much of each partial each of the windows gathers (batch, partials, partials)."""
-        mixing = self.window @ self.pictures.mT
+        """How much of each partial each window gathers (batch, partials, partials)."""
+        mixing = self.window @ self.responses.mT
         size = mixing.diagonal(dim1=1, dim2=2).amax(1)[:, None, None].clamp_min(TINY)
         return mixing + _RIDGE * size * torch.eye(PARTIALS, dtype=mixing.dtype, device=mixing.device)
 
-    def _solved(self, reading: Tensor) -> Tensor:
+    def _solved(self, gathered: Tensor) -> Tensor:
         if self.alike:
-            found = torch.linalg.solve(self.mixing[0], reading.mT).mT
+            power = torch.linalg.solve(self.mixing[0], gathered.mT).mT
         else:
-            found = torch.linalg.solve(self.mixing, reading.unsqueeze(-1)).squeeze(-1)
-        return found.clamp_min(0.0) * self.present
+            power = torch.linalg.solve(self.mixing, gathered.unsqueeze(-1)).squeeze(-1)
+        return power.clamp_min(0.0) * self.present
 
-    def _gathered(self, weights: Tensor, values: Tensor) -> Tensor:
+    def _sums(self, weights: Tensor, values: Tensor) -> Tensor:
         """Sums (batch, n) of `values` (batch, m) by weights (batch or 1, n, m)."""
         return values @ weights[0].mT if self.alike else (weights @ values.unsqueeze(-1)).squeeze(-1)
 
@@ -119,27 +120,27 @@ class PartialLevels:
         return 0.5 * (1.0 + torch.cos(2.0 * torch.pi * away.clamp(-0.5, 0.5))) * self.present.unsqueeze(-1)
 
     def _leakage(self) -> Tensor:
-        """Pictures with the side lobes of a Hann window, which fall off with the cube of the distance."""
+        """Responses with the side lobes of a Hann window, which fall off with the cube of the distance."""
         config = self.note.config
         away = (self.layout.hz - (self.base * self.number).unsqueeze(-1)) * (config.n_fft / config.sample_rate)
         far = away.abs().clamp_min(2.0)
         lobes = 0.5 / (torch.pi * far * (far.square() - 1.0)).square() * (away.abs() > 2.0)
-        return self.pictures + lobes * self.present.unsqueeze(-1)
+        return self.responses + lobes * self.present.unsqueeze(-1)
 
     @cached_property
     def decibels(self) -> Tensor:
-        """Levels (batch, partials) below the strongest, dB, no lower than -50."""
+        """Levels (batch, partials) relative to the strongest, dB, -50 or more."""
         relative = self.power / self.power.amax(1, keepdim=True).clamp_min(TINY)
         return 10.0 * torch.log10(relative + 10.0 ** (-_WEAKEST / 10.0))
 
     def defined(self, values: Tensor, least: int) -> Tensor:
-        """`values` (batch,), NaN where the pitch is unknown or so high that fewer than `least` partials exist."""
+        """`values` (batch,), NaN where the pitch is unknown or fewer than `least` partials lie below Nyquist."""
         missing = self.note.pitch.isnan() | (self.present.sum(1) < least)
         return torch.where(missing, torch.nan, values)
 
 
 class NotePartials(NoteFeatures):
-    """Notes, with their partials; arguments as of :class:`NoteFeatures` and :class:`PartialLevels`."""
+    """Features of notes, with their partials; arguments of :class:`NoteFeatures` and :class:`PartialLevels`."""
 
     def __init__(self, decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, alike: bool = False) -> None:
         super().__init__(decibels, spectrogram, pitch)
@@ -152,15 +153,15 @@ class NotePartials(NoteFeatures):
 
 
 def odd_even(note: NotePartials) -> Tensor:
-    """Level of the odd partials above the even ones, dB: each against the mean of its two neighbours, 2 to 9.
+    """Level of the odd partials relative to the even ones, dB: each against the mean of its two neighbours, 2 to 9.
 
-    The usual ratio of sums follows the slope of the spectrum and the fundamental, hence pitch; this does not.
+    The usual ratio of sums follows the slope of the spectrum and the fundamental, hence the pitch; this does not.
     """
-    found = note.partials
-    level, there = found.decibels[:, :10], found.present[:, 2:10]
+    partials = note.partials
+    level, present = partials.decibels[:, :10], partials.present[:, 2:10]
     bend = level[:, 1:-1] - 0.5 * (level[:, :-2] + level[:, 2:])
-    sign = 2.0 * (found.number[1:9] % 2) - 1.0
-    return found.defined((sign * bend * there).sum(1) / there.sum(1).clamp_min(1.0), 4)
+    sign = 2.0 * (partials.number[1:9] % 2) - 1.0
+    return partials.defined((sign * bend * present).sum(1) / present.sum(1).clamp_min(1.0), 4)
 
 
 def tristimulus_1(note: NotePartials) -> Tensor:
@@ -185,34 +186,34 @@ def _tristimulus(note: NotePartials, first: int, last: int) -> Tensor:
 
 def irregularity(note: NotePartials) -> Tensor:
     """Mean distance of a partial's level from the mean of itself and its two neighbours, partials 2 to 13, dB."""
-    found = note.partials
-    level, there = found.decibels[:, :14], found.present[:, 2:14]
+    partials = note.partials
+    level, present = partials.decibels[:, :14], partials.present[:, 2:14]
     away = (level[:, 1:-1] - (level[:, :-2] + level[:, 1:-1] + level[:, 2:]) / 3.0).abs()
-    return found.defined((away * there).sum(1) / there.sum(1).clamp_min(1.0), 3)
+    return partials.defined((away * present).sum(1) / present.sum(1).clamp_min(1.0), 3)
 
 
 def partial_slope(note: NotePartials) -> Tensor:
     """Slope of the partials' levels over octaves, dB per octave; a least-squares line."""
-    found = note.partials
-    octave, there = torch.log2(found.number), found.present / found.number
-    total = there.sum(1, keepdim=True).clamp_min(1e-3)
-    octave = octave - (there * octave).sum(1, keepdim=True) / total
-    level = found.decibels - (there * found.decibels).sum(1, keepdim=True) / total
-    slope = (there * octave * level).sum(1) / (there * octave.square()).sum(1).clamp_min(1e-3)
-    return found.defined(slope, 3)
+    partials = note.partials
+    octave, weight = torch.log2(partials.number), partials.present / partials.number
+    total = weight.sum(1, keepdim=True).clamp_min(1e-3)
+    octave = octave - (weight * octave).sum(1, keepdim=True) / total
+    level = partials.decibels - (weight * partials.decibels).sum(1, keepdim=True) / total
+    slope = (weight * octave * level).sum(1) / (weight * octave.square()).sum(1).clamp_min(1e-3)
+    return partials.defined(slope, 3)
 
 
 def noisiness(note: NotePartials) -> Tensor:
-    """Noise's share of the power in the range of the partials, dB; for unpitched notes their flatness."""
-    found = note.partials
-    noise = (found.noise * found.base / found.nyquist).sum(1)
-    share = noise / (noise + 0.5 * found.power.sum(1) + TINY)
+    """The noise's share of the power in the range of the partials, dB; for unpitched notes their flatness."""
+    partials = note.partials
+    noise = (partials.noise * partials.base / partials.nyquist).sum(1)
+    share = noise / (noise + 0.5 * partials.power.sum(1) + TINY)
     pitched = 10.0 * torch.log10(share + _QUIETEST)
-    return torch.where(note.pitch.isnan() | (found.present.sum(1) < 1), flatness(note), pitched)
+    return torch.where(note.pitch.isnan() | (partials.present.sum(1) < 1), flatness(note), pitched)
 
 
 def harmonic_energy(note: NotePartials) -> Tensor:
-    """Power of all partials together, dB against a full-scale sine, from -80 up: what of a note is no noise."""
-    found = note.partials
-    total = found.power.sum(1) * found.strongest[:, 0]
-    return found.defined(10.0 * torch.log10(total + _SILENT), 1)
+    """Power of all partials, without the noise, dB relative to a full-scale sine; -80 or more."""
+    partials = note.partials
+    total = partials.power.sum(1) * partials.strongest[:, 0]
+    return partials.defined(10.0 * torch.log10(total + _SILENT), 1)

@@ -1,4 +1,4 @@
-"""Natural scales of descriptors: where equal steps sound about equally large and notes spread evenly."""
+"""Natural scales of descriptors: equal steps sound about equally large, and notes are evenly distributed."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,29 +6,25 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_STEADY = 5.0  # dB/s: slopes below it are heard as steady
+_STEADY = 5.0  # dB/s; smaller slopes sound steady
 _AUDIBLE = 0.3  # dB of level: about the modulation that can just be heard (Viemeister 1979)
-_SMOOTH = 0.1  # of Vassilakis's unit: less is heard as smooth
-_IN_TUNE = 1e-3  # of the fundamental: partials that are nearer to their places are heard as harmonic
+_SMOOTH = 0.1  # in Vassilakis's unit; less sounds smooth
+_IN_TUNE = 1e-3  # of the fundamental; partials with smaller deviations sound harmonic
 
 
 class NaturalScale(NamedTuple):
     """A natural scale.
 
     Attributes:
-        natural: from public values.
-        public: back.
+        natural: from public values to the natural scale.
+        public: from the natural scale to public values.
     """
 
     natural: Callable[[Tensor], Tensor]
     public: Callable[[Tensor], Tensor]
 
 
-def _same(value: Tensor) -> Tensor:
-    return value
-
-
-LINEAR = NaturalScale(_same, _same)
+LINEAR = NaturalScale(lambda x: x, lambda x: x)
 LOG2 = NaturalScale(torch.log2, torch.exp2)
 ASINH = NaturalScale(torch.asinh, torch.sinh)
 KURTOSIS = NaturalScale(lambda x: torch.log2(x + 1.0), lambda x: torch.exp2(x) - 1.0)

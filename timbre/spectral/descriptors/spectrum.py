@@ -1,4 +1,4 @@
-"""Descriptors of a note's spectrum: frame by frame, and their means over the frames in which it sounds."""
+"""Descriptors of a note's spectrum, frame by frame, and their means over the frames in which it sounds."""
 
 import torch
 from torch import Tensor
@@ -6,27 +6,27 @@ from torch import Tensor
 from timbre.spectral.descriptors.features import TINY, NoteFeatures, power_ratio, root
 
 _ROLLOFF = 0.85
-_NARROW = 0.05  # of a scale's own unit: no spectrum is told to be narrower than its bands let it seem
+_NARROW = 0.05  # least standard deviation, in the unit of the scale, since bands limit the resolution
 
 
-def moments(magnitude: Tensor, place: Tensor, measure: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (batch, frames) of `place`, weighted by magnitude; 0 for a frame without any.
+def moments(magnitude: Tensor, scale: Tensor, measure: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (batch, frames) of `scale`, weighted by magnitude; 0 for a silent frame.
 
     Args:
         magnitude: (batch, bins, frames), 0 or more.
-        place: of the bands on any scale (bins,).
-        measure: how much of the sum each band stands for (bins,).
+        scale: centres of the bands on any scale (bins,).
+        measure: weights of the bands (bins,).
     """
-    middle = place.mean()
-    offset = place - middle
+    middle = scale.mean()
+    offset = scale - middle
     total, first, second = _sums(magnitude, offset, measure, 2)
     mean = first / total
     return mean + middle, (second / total - mean.square()).clamp_min(0.0)
 
 
-def shape(magnitude: Tensor, place: Tensor, measure: Tensor) -> tuple[Tensor, Tensor]:
-    """Skewness and kurtosis (batch, frames) of `place`; arguments as of :func:`moments`. A Gaussian's are 0 and 3."""
-    offset = place - place.mean()
+def shape(magnitude: Tensor, scale: Tensor, measure: Tensor) -> tuple[Tensor, Tensor]:
+    """Skewness and kurtosis (batch, frames) of `scale`; arguments as in :func:`moments`. A Gaussian has 0 and 3."""
+    offset = scale - scale.mean()
     total, *raw = _sums(magnitude, offset, measure, 4)
     m1, m2, m3, m4 = (value / total for value in raw)
     variance = (m2 - m1.square()).clamp_min(0.0) + _NARROW**2
@@ -42,7 +42,7 @@ def _sums(magnitude: Tensor, offset: Tensor, measure: Tensor, order: int) -> lis
 
 
 def rolloff_hz(magnitude: Tensor, hz: Tensor, measure: Tensor, share: float = _ROLLOFF) -> Tensor:
-    """Frequency (batch, frames), Hz, below which `share` of the magnitude lies, between bands by a straight line."""
+    """Frequency (batch, frames), Hz, below which `share` of the magnitude lies, interpolated linearly."""
     total = (measure[:, None] * magnitude).cumsum(1)
     portion = total / total[:, -1:].clamp_min(TINY)
     step = (share - portion[:, :-1]) / portion.diff(dim=1).clamp_min(TINY)
@@ -50,11 +50,11 @@ def rolloff_hz(magnitude: Tensor, hz: Tensor, measure: Tensor, share: float = _R
 
 
 def flatness_db(decibels: Tensor, measure: Tensor) -> Tensor:
-    """Geometric mean of the bands' power over its arithmetic mean (batch, frames), dB; 0 is flat, a sine far below.
+    """Geometric over arithmetic mean of the bands' power (batch, frames), dB; 0 is flat, a sine is far below.
 
     Args:
         decibels: (batch, bins, frames).
-        measure: how much of the means each band stands for (bins,).
+        measure: weights of the bands (bins,).
     """
     measure = measure / measure.sum()
     mean = torch.einsum("b,nbt->nt", measure, power_ratio(decibels))
@@ -62,40 +62,40 @@ def flatness_db(decibels: Tensor, measure: Tensor) -> Tensor:
 
 
 def centroid(note: NoteFeatures) -> Tensor:
-    """Spectral centroid, log2 Hz: of magnitudes on the scale of Hz, its logarithm averaged over time."""
+    """Spectral centroid of magnitudes in Hz, log2 Hz; its logarithm is averaged over time."""
     return note.mean(_log_centroid(note))
 
 
 def bandwidth(note: NoteFeatures) -> Tensor:
-    """Standard deviation on the scale of Hz, by magnitude, log2 Hz."""
+    """Standard deviation in Hz, by magnitude, log2 Hz."""
     deviation = root(moments(note.magnitude, note.layout.hz, note.layout.amplitude)[1])
     return note.mean(torch.log2(deviation.clamp_min(1.0)))
 
 
 def spread(note: NoteFeatures) -> Tensor:
-    """Standard deviation on the scale of ERB numbers, by magnitude: how much of the ear's range a note takes."""
-    return note.mean(root(moments(note.magnitude, note.layout.erb, note.layout.amplitude)[1]))
+    """Standard deviation in ERB numbers, by magnitude: how much of the ear's range a note covers."""
+    return note.mean(_spread(note))
 
 
 def skewness(note: NoteFeatures) -> Tensor:
-    """Skewness on the scale of ERB numbers: above 0 where most lies low and little reaches high."""
+    """Skewness in ERB numbers: above 0 if most of the spectrum is low and little of it high."""
     return note.mean(torch.asinh(shape(note.magnitude, note.layout.erb, note.layout.amplitude)[0]))
 
 
 def kurtosis(note: NoteFeatures) -> Tensor:
-    """Kurtosis on the scale of ERB numbers, log2: log2(3) is a Gaussian, more is peaked with long tails."""
+    """Kurtosis in ERB numbers, log2 of it + 1: a Gaussian has 2, more is peaked with long tails."""
     return note.mean(torch.log2(shape(note.magnitude, note.layout.erb, note.layout.amplitude)[1] + 1.0))
 
 
 def flatness(note: NoteFeatures) -> Tensor:
-    """Flatness in dB over ERB numbers, of levels against white noise's."""
+    """Flatness over ERB numbers, dB, of levels relative to white noise."""
     return note.mean(flatness_db(note.density, note.layout.erb_width))
 
 
 def rolloff(note: NoteFeatures) -> Tensor:
     """Frequency below which 85 % of the magnitude lies, log2 Hz."""
-    place = rolloff_hz(note.magnitude, note.layout.hz, note.layout.amplitude)
-    return note.mean(torch.log2(place.clamp_min(1.0)))
+    hz = rolloff_hz(note.magnitude, note.layout.hz, note.layout.amplitude)
+    return note.mean(torch.log2(hz.clamp_min(1.0)))
 
 
 def flux(note: NoteFeatures) -> Tensor:
@@ -112,7 +112,11 @@ def centroid_variation(note: NoteFeatures) -> Tensor:
 
 def spread_variation(note: NoteFeatures) -> Tensor:
     """Standard deviation of the spread over the whole note, ERB numbers."""
-    return note.deviation(root(moments(note.magnitude, note.layout.erb, note.layout.amplitude)[1]))
+    return note.deviation(_spread(note))
+
+
+def _spread(note: NoteFeatures) -> Tensor:
+    return root(moments(note.magnitude, note.layout.erb, note.layout.amplitude)[1])
 
 
 def _log_centroid(note: NoteFeatures) -> Tensor:
