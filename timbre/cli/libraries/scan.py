@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 import timbre
+from timbre.cli.arguments import JsonFile
 from timbre.cli.outputs import check_target, make_folder
 from timbre.errors import ConfigError, LibraryError
 
@@ -34,7 +35,7 @@ def scan(
     split_seed: int = 0,
     out: Path | None = None,
     page: Literal["html", "none"] = "html",
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    json_file: Annotated[JsonFile | None, Parameter(help="Write the library file here instead.")] = None,
     measure: Annotated[bool, Parameter(negative="--no-measure")] = True,
     strict: bool = False,
 ) -> None:
@@ -75,8 +76,6 @@ def scan(
         Folder for library.json and the report; default: NAME-scan in the current folder.
     page
         Format of the report.
-    json_file
-        Write the library file here instead.
     measure
         Decode every sound and measure pitch, loudness, silence, clipping and duplicates.
     strict
@@ -110,8 +109,6 @@ def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) 
     if report or not json_file:
         for file in (target / "library.json", target / f"report.{page}") if target.is_dir() else (target,):
             check_target(file)
-    if json_file:
-        check_target(json_file)
     return json_file or target / "library.json", report
 
 
