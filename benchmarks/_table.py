@@ -3,12 +3,12 @@
 import argparse
 import json
 import math
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from timbre.files import write_text
 
 Row = dict[str, Any]
 
@@ -40,14 +40,9 @@ def format_table(rows: list[Row]) -> str:
 
 
 def write_json(path: Path, rows: list[Row]) -> None:
-    """Write a list of flat objects, with null for numbers that are not finite; the file appears whole or not at all."""
+    """Write a list of flat objects, with null for numbers that are not finite."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(json.dumps(_finite(rows), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, json.dumps(_finite(rows), indent=1, allow_nan=False) + "\n")
 
 
 def _finite(value: Any) -> Any:

@@ -17,7 +17,7 @@ from _sources import sources
 import timbre
 from timbre.data import Library
 from timbre.evaluation import notes
-from timbre.files import write_text
+from timbre.files import replacing, write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
 from timbre.training.measure import errors
@@ -135,9 +135,8 @@ def _shrink(folder: Path) -> None:
     for file in folder.glob("*.png"):
         with Image.open(file) as image:
             small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        partial = file.with_name(f".{file.name}")
-        small.save(partial, "PNG", optimize=True)
-        os.replace(partial, file)
+        with replacing(file) as partial:
+            small.save(partial, "PNG", optimize=True)
 
 
 def loading_s(target: Path) -> float:

@@ -56,6 +56,27 @@ NOTES = st.lists(
 )  # fmt: skip
 
 
+OLD = """\
+{"format": "timbre library", "version": 1, "root": "sounds", "reader": "folders", "labels": "names", "remarks": ["a"], \
+"found": 4, "kept": 3, "ignored": 3, "split": {"by": "file", "valid": 0.1, "test": 0.1, "seed": 0}
+, "notes": [
+{"file": "a.wav", "instrument": "oboe", "pitch": 69.0, "velocity": 0.5, "dynamics": "mf", "articulation": "arco", \
+"flags": ["rate: 16000 Hz"], "family": "woodwinds", "name": "oboe-A4-mf", "split": "train", "recording": "take 1", \
+"duration": 1.5, "take": 2, "measured": {"duration": 1.5, "sample_rate": 16000, "peak_db": -3.0, \
+"loudness_db": -12.0, "silence": 0.01, "clipped": 2, "pitch": 69.02, "digest": "ab12"}},
+{"file": "b.sf2", "instrument": "violin", "pitch": 60.0, "velocity": 0.5, "dynamics": null, "articulation": null, \
+"flags": [], "name": "violin-C4-v64", "duration": 2.0, \
+"part": {"bank": 0, "program": 40, "key": 60, "velocity": 64, "sample": "V"}},
+{"file": "c.zip", "instrument": "snare", "pitch": null, "velocity": null, "dynamics": null, "articulation": null, \
+"flags": [], "name": "snare", "duration": 0.5, "part": {"start": 0.5, "end": 1.0, "member": "x/s.wav"}}
+]
+, "dropped": [
+{"file": "d.wav", "reason": "silent"}
+]
+}
+"""  # written by 0.1
+
+
 def placed(notes: list[Note], root: Path) -> list[Note]:
     return [replace(note, file=root / note.file, name="") for note in notes]
 
@@ -138,3 +159,18 @@ def test_bad_library_files_are_one_sentence(tmp_path: Path) -> None:
         load_library(tmp_path / "missing.json")
     with pytest.raises(ConfigError, match="cannot be written: No such file or directory; choose a folder"):
         save_library(a_library(tmp_path / "z"), tmp_path / "nowhere" / "library.json")
+
+
+def test_a_library_file_of_version_0_1_is_loaded(tmp_path: Path) -> None:
+    root = tmp_path / "sounds"
+    root.mkdir()
+    for name in ("a.wav", "b.sf2", "c.zip"):
+        (root / name).touch()
+    (tmp_path / "library.json").write_text(OLD, encoding="utf-8")
+    library = load_library(tmp_path / "library.json")
+    oboe, violin, snare = library
+    assert (oboe.name, oboe.take, oboe.split, oboe.recording) == ("oboe-A4-mf", 2, "train", "take 1")
+    assert oboe.measured == Measured(1.5, 16000, -3.0, -12.0, 0.01, 2, 69.02, "ab12")
+    assert (violin.part, snare.part) == (SoundFontVoice(0, 40, 60, 64, "V"), Excerpt(0.5, 1.0, "x/s.wav"))
+    assert (library.division, library.report.dropped) == (Division(), (Dropped("d.wav", "silent"),))
+    assert save_library(library, tmp_path / "again.json").read_text(encoding="utf-8") == OLD

@@ -1,4 +1,4 @@
-"""Libraries of notes: reading what people have, and saying what was kept and why."""
+"""Libraries of notes: scanning, reports, flags, splits and library files."""
 
 from timbre.data.library import Library
 from timbre.data.note import Measured, Note

@@ -1,1 +1,1 @@
-"""From a sound to what the model sees: examples, augmentation, and the cached features of a library."""
+"""Input of the model: examples, augmentation, and the cached features of a library."""

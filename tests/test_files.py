@@ -1,0 +1,55 @@
+"""Files and folders that appear complete or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from timbre.errors import ConfigError
+from timbre.files import cache_folder, replacing, write_text
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert (path.read_text(), partial.parent) == ("old", tmp_path)
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_with_all_its_files(tmp_path: Path) -> None:
+    with replacing(tmp_path / "folder") as partial:
+        partial.mkdir()
+        (partial / "a.txt").touch()
+        assert not (tmp_path / "folder").exists()
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/a.txt"]
+
+
+def failing(path: Path, folder: bool) -> None:
+    with replacing(path) as partial:
+        if folder:
+            partial.mkdir()
+        (partial / "a.txt" if folder else partial).write_text("new")
+        raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, folder: bool) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No space left"):
+        failing(path, folder)
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
+
+
+def test_a_text_that_cannot_be_written_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in ("missing", "file"):
+        with pytest.raises(ConfigError, match=r"a\.txt cannot be written: .*; choose a folder you may write to"):
+            write_text(tmp_path / folder / "a.txt", "text")
+
+
+def test_the_cache_folder_is_the_one_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
