@@ -1,17 +1,17 @@
-"""Maps of a space: what they cost, how smooth they are, and how far the views for looking can be trusted.
+"""Maps of a space: their cost, their smoothness, and the trustworthiness of the two-dimensional views.
 
     python benchmarks/maps.py SPACE --json maps.json
 
-The plane is that of the known sounds' two principal components. Everything runs on one core.
+The plane is that of the first two principal components of the library notes. Everything runs on one core.
 
-- map: six descriptors at 50 x 50 places, from the same decoded notes; `every frame` the same with all frames decoded
-- step, step_unit: mean absolute difference of neighbouring places, on the descriptor's natural scale
-- step_of_spread: the same over the map's standard deviation; geary: Geary's contiguity ratio, 0 smooth, 1 random
-- frames_error_of_spread: mean difference between the two maps over the standard deviation
-- perceptual step: distance of the auditory pictures of neighbours; its unevenness is their coefficient of variation
-- evidence: share of the map's places that have it, and of the half where the projected notes are densest; distances are
-  those of the space, in all dimensions
-- view: seconds without what is compiled at the first call; trustworthiness with 8 neighbours
+- map: six descriptors at 50 x 50 points, from the same decoded notes; `every frame`: the same with all frames decoded
+- step, step_unit: mean absolute difference of neighbouring points, on the descriptor's natural scale
+- step_of_std: `step` over the map's standard deviation; geary: Geary's contiguity ratio, 0 smooth, 1 random
+- frames_error_of_std: mean difference between the two maps over the standard deviation
+- perceptual step: distance of the auditory features of neighbours; unevenness is their coefficient of variation
+- evidence: share of the map's points that have it, and of the half in which the projected notes are densest; distances
+  are those of the space, in all dimensions
+- view: seconds without compilation at the first call; trustworthiness with 8 neighbours
 """
 
 import argparse
@@ -30,7 +30,7 @@ from timbre.maps.planes import plane
 from timbre.spectral.descriptors import DESCRIPTORS
 
 _OCTAVES = {"Hz": "octaves", "sone": "doublings"}
-_FIRST = 64  # sounds of a first call, in which UMAP is compiled
+_FIRST = 64  # points of a first call, which compiles UMAP
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     rows += [{"what": "perceptual step", "step": float(steps.mean()), "unevenness": float(steps.std() / steps.mean())}]
     rows += [_evidence(space, some)]
     rows += [_view(space, view) for view in (("pca", "tsne") if args.quick else VIEWS)]
-    finish(rows, args, f"maps of {args.space.name}: {len(space.atlas)} known sounds, {space.dim} dimensions")
+    finish(rows, args, f"maps of {args.space.name}: {len(space.atlas)} library notes, {space.dim} dimensions")
 
 
 def parse() -> argparse.Namespace:
@@ -57,51 +57,51 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cost(what: str, found: Topology, descriptors: int) -> dict[str, Any]:
-    places = found.nearest.size
+def _cost(what: str, result: Topology, descriptors: int) -> dict[str, Any]:
+    points = result.nearest.size
     return {
         "what": what,
         "descriptors": descriptors,
-        "places": places,
-        "frames": found.frames[0],
-        "seconds": found.seconds,
-        "places_per_second": places / found.seconds,
+        "points": points,
+        "frames": result.frames[0],
+        "seconds": result.seconds,
+        "points_per_second": points / result.seconds,
     }
 
 
 def _smooth(name: str, some: Topology, every: Topology) -> dict[str, Any]:
     smooth, unit = some.smoothness(name), DESCRIPTORS[name].unit
-    ours, all_frames = (natural(name, found.values[name]) for found in (some, every))
+    ours, all_frames = (natural(name, result.values[name]) for result in (some, every))
     return {
         "what": name,
         "step": smooth.step,
         "step_unit": _OCTAVES.get(unit, unit),
-        "step_of_spread": smooth.relative,
+        "step_of_std": smooth.relative,
         "geary": smooth.geary,
-        "frames_error_of_spread": float(abs(ours - all_frames).mean() / all_frames.std()),
+        "frames_error_of_std": float(abs(ours - all_frames).mean() / all_frames.std()),
     }
 
 
-def _evidence(space: timbre.Space, found: Topology) -> dict[str, Any]:
+def _evidence(space: timbre.Space, result: Topology) -> dict[str, Any]:
     points = space.atlas.points
-    off = space.atlas.nearest(points, 2).distances[:, 1]
-    crowded = found.density >= np.quantile(found.density, 0.5)
+    distances = space.atlas.nearest(points, 2).distances[:, 1]
+    dense = result.density >= np.quantile(result.density, 0.5)
     return {
         "what": "evidence",
-        "share_of_places": float(found.evidence.mean()),
-        "share_of_crowded_half": float(found.evidence[crowded].mean()),
-        "place_to_nearest_note_median": float(np.median(found.nearest)),
-        "note_to_nearest_note_median": float(np.median(off)),
-        "note_to_plane_median": float(np.median(found.plane.distance(points))),
+        "share_of_points": float(result.evidence.mean()),
+        "share_of_dense_half": float(result.evidence[dense].mean()),
+        "point_to_nearest_note_median": float(np.median(result.nearest)),
+        "note_to_nearest_note_median": float(np.median(distances)),
+        "note_to_plane_median": float(np.median(result.plane.distance(points))),
     }
 
 
 def _view(space: timbre.Space, view: str) -> dict[str, Any]:
     points = space.atlas.points
     embed(points[:_FIRST], view)
-    begun = time.perf_counter()
-    seen = embed(points, view)
-    return {"what": f"view {view}", "seconds": time.perf_counter() - begun, "trustworthiness": trust(points, seen)}
+    start = time.perf_counter()
+    positions = embed(points, view)
+    return {"what": f"view {view}", "seconds": time.perf_counter() - start, "trustworthiness": trust(points, positions)}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What lets scripts/*.py run in a fresh clone: they are run again by the interpreter that has timbre."""
+"""Lets scripts/*.py run in a fresh clone: installs timbre into .venv and runs the script with that interpreter."""
 
 import os
 import subprocess
@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def with_timbre(*extras: str) -> None:
-    """Go on under an interpreter that has timbre: this one, or that of `.venv`, which scripts/setup makes first.
+    """Continue with an interpreter that has timbre: this one, or that of `.venv`, which scripts/setup makes first.
 
     Args:
-        extras: of pyproject.toml, that are needed.
+        extras: extras of pyproject.toml that the script needs.
 
     Raises:
         SystemExit: if timbre cannot be installed.
@@ -21,7 +21,7 @@ def with_timbre(*extras: str) -> None:
     venv = ROOT / ".venv"
     found = find_spec("timbre")
     if found and found.origin and Path(sys.prefix) != venv:
-        return  # an environment of the user's own
+        return  # the user's own environment
     code = subprocess.run([ROOT / "scripts" / "setup", *extras], stdout=sys.stderr, check=False).returncode
     if code:
         raise SystemExit(code)

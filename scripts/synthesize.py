@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn places of a timbre space into sound: the same as `timbre synth`; see `scripts/synthesize.py --help`."""
+"""Synthesize notes at points of a timbre space: the same as `timbre synth`; see `scripts/synthesize.py --help`."""
 
 import sys
 

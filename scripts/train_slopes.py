@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""Train the networks that read phase slopes off magnitudes, for timbre/spectral/inversion/slopes.py.
+"""Train the networks that predict phase slopes from magnitudes, for timbre/spectral/inversion/slopes.py.
 
     .venv/bin/python scripts/train_slopes.py FOLDER --look-ahead 2 --out timbre/spectral/inversion/_slopes/
 
-FOLDER is a library of recorded notes. The 96 notes, evenly spread, that benchmarks/inversion.py measures on by default
-are left out, and so is every note whose licence is not among --licences. Magnitudes are seen as they are, through a mel
-filterbank and back, and with an error of some decibels: a decoder's magnitudes are not those of any sound. About ten
-minutes for each network on one core.
+FOLDER is a library of recorded notes. The 96 evenly spaced notes on which benchmarks/inversion.py measures by default
+are left out, as are notes whose licence is not among --licences. The networks see exact magnitudes, magnitudes from a
+mel filterbank and its inverse, and magnitudes with errors of some decibels, since a decoder's magnitudes belong to no
+real sound. A network takes about ten minutes on one core.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from timbre.spectral.inversion.slopes import BINS, FRAMES, Border, features, net
 
 RATE = 22050
 MEASURED = 96  # notes of the benchmark
-LOUD = 1e-3  # of a sound's largest magnitude
-SAMPLES = 2500  # bins taken from each sound
-HELD_OUT = 50_000  # samples that show how training goes
+LOUD = 1e-3  # lowest magnitude of a sample, as a share of the sound's largest one
+SAMPLES = 2500  # bins of each sound
+HELD_OUT = 50_000  # samples that validate the training
 
 
 def main() -> None:
@@ -58,42 +58,42 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="library of recorded notes")
     folder = Path("timbre/spectral/inversion/_slopes")
     parser.add_argument("--out", type=Path, default=folder, help="folder of the weights")
-    parser.add_argument("--look-ahead", type=int, default=2, help="frames after the one whose phases are found")
+    parser.add_argument("--look-ahead", type=int, default=2, help="frames after the one whose phases are predicted")
     parser.add_argument("--licences", nargs="+", default=["CC0-1.0", "Public-Domain", "Unlicense"])
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64, 64], help="units of each hidden layer")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--notes", type=int, help="train on so many notes only, for a try")
+    parser.add_argument("--notes", type=int, help="largest number of notes, for a quick trial")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 
 def training_notes(library: Library, licences: list[str]) -> list[Note]:
-    """Notes that the benchmark does not measure on, of those licences."""
+    """The notes with one of the licences, without those of the benchmark."""
     measured = set(np.linspace(0, len(library) - 1, MEASURED).round().astype(int).tolist())
     return [note for i, note in enumerate(library) if i not in measured and note.licence in licences]
 
 
 def samples(notes: list[Note], args: argparse.Namespace, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Patches (n, FRAMES * BINS), true steps less the steady ones (n, 2), and weights (n, 2)."""
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    """Patches (n, FRAMES * BINS), true phase steps minus those of steady partials (n, 2), and weights (n, 2)."""
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
     chosen = rng.permutation(len(notes))[: args.notes]
-    for place in [*chosen, *chosen]:
+    for index in [*chosen, *chosen]:
         try:
-            sound = waveform(notes[int(place)]) if rng.random() > 0.1 else made(rng)
+            sound = waveform(notes[int(index)]) if rng.random() > 0.1 else synthetic(rng)
             if rng.random() < 0.1:
                 other = waveform(notes[int(rng.integers(len(notes)))])
                 sound = torch.nn.functional.pad(sound, (0, max(0, other.shape[1] - sound.shape[1])))
                 sound[:, : other.shape[1]] += other
-            found.append(of_sound(sound, args.look_ahead, rng))
+            parts.append(samples_of(sound, args.look_ahead, rng))
         except AudioError as error:
-            print(f"left out {notes[int(place)].name}: {error}")
-    patches, truth, weight = (torch.cat(parts) for parts in zip(*found, strict=True))
+            print(f"left out {notes[int(index)].name}: {error}")
+    patches, truth, weight = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     order = torch.randperm(len(patches))
     return patches[order], truth[order], weight[order]
 
 
 def waveform(note: Note) -> Tensor:
-    """Two seconds of a note (1, samples), from its onset, at full scale."""
+    """The first two seconds of a note (1, samples) from its onset, at full scale."""
     audio: Audio = note.audio().mono().resample(RATE).trim(-50.0, tail=False)
     audio = audio.fit(min(2.0, audio.duration))
     if audio.duration < 0.15:
@@ -101,8 +101,8 @@ def waveform(note: Note) -> Tensor:
     return torch.from_numpy(audio.gain(-20.0 * np.log10(audio.peak)).samples.copy())
 
 
-def made(rng: np.random.Generator) -> Tensor:
-    """A second of clicks and steady partials, for which the slopes are known exactly, over a little noise."""
+def synthetic(rng: np.random.Generator) -> Tensor:
+    """One second of clicks or steady partials (1, samples), whose slopes are known exactly, with a little noise."""
     sound = 1e-4 * rng.standard_normal(RATE)
     time_s = np.arange(RATE) / RATE
     if rng.random() < 0.5:
@@ -113,21 +113,21 @@ def made(rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(sound / np.abs(sound).max()).float()[None]
 
 
-def of_sound(sound: Tensor, look_ahead: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Patches, true steps less the steady ones, and weights of some loud bins of a sound (1, samples)."""
+def samples_of(sound: Tensor, look_ahead: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Patches, true phase steps minus those of steady partials, and weights of random loud bins of a sound."""
     n_fft = int(rng.choice([512, 1024, 1024, 1024, 2048]))
     spectrum = STFT(n_fft, n_fft // 4)(sound)[0].mT
     phase, size = spectrum.angle(), spectrum.abs() / spectrum.abs().max()
-    seen = disturbed(sound, spectrum.abs(), n_fft, rng).numpy()
-    seen = np.maximum(seen, seen.max() * 1e-6)
-    steady = steady_steps(seen, n_fft, n_fft // 4)
+    magnitude = disturbed(sound, spectrum.abs(), n_fft, rng).numpy()
+    magnitude = np.maximum(magnitude, magnitude.max() * 1e-6)
+    steady = steady_steps(magnitude, n_fft, n_fft // 4)
     along_time = torch.from_numpy(0.5 * (steady[1:] + steady[:-1]))
     inner = size[1:, :-1]
     chance = torch.where(inner > LOUD, inner, 0.0).double().sqrt().flatten().numpy()
-    places = torch.from_numpy(rng.choice(chance.size, SAMPLES, p=chance / chance.sum()))
-    frame, bin_ = places // inner.shape[1] + 1, places % inner.shape[1]
+    indices = torch.from_numpy(rng.choice(chance.size, SAMPLES, p=chance / chance.sum()))
+    frame, bin_ = indices // inner.shape[1] + 1, indices % inner.shape[1]
     border = Border.of(look_ahead)
-    around = np.pad(np.log(seen), ((border.before, border.after), (border.below, border.above)), mode="edge")
+    around = np.pad(np.log(magnitude), ((border.before, border.after), (border.below, border.above)), mode="edge")
     flat = (frame + border.before) * around.shape[1] + bin_ + border.below
     patches = features(around.reshape(-1), around.shape[1], flat.numpy(), look_ahead)
     truth = torch.stack(
@@ -142,7 +142,7 @@ def of_sound(sound: Tensor, look_ahead: int, rng: np.random.Generator) -> tuple[
 
 
 def disturbed(sound: Tensor, magnitude: Tensor, n_fft: int, rng: np.random.Generator) -> Tensor:
-    """Magnitudes (frames, bins) as an inverter gets them."""
+    """Magnitudes (frames, bins) as an inverter receives them: exact, through a filterbank, or with errors."""
     kind = rng.random()
     if kind < 0.25:
         spectrogram = Spectrogram(SpectrogramConfig(n_fft=n_fft, hop_length=n_fft // 4, n_mels=n_fft // 4))
@@ -153,7 +153,7 @@ def disturbed(sound: Tensor, magnitude: Tensor, n_fft: int, rng: np.random.Gener
 
 
 def train(patches: Tensor, truth: Tensor, weight: Tensor, args: argparse.Namespace) -> nn.Module:
-    """A network (n, FRAMES * BINS) -> (n, 4): cosine and sine of both steps, shorter the less certain they are."""
+    """A network (n, FRAMES * BINS) -> (n, 4): cosine and sine of both steps; short vectors are uncertain."""
     net = network([FRAMES * BINS, *args.hidden, 4])
     size, count = 1024, len(patches) - HELD_OUT
     steps = args.epochs * (count // size)
@@ -175,7 +175,7 @@ def train(patches: Tensor, truth: Tensor, weight: Tensor, args: argparse.Namespa
 
 
 def error(out: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Mean distance on the unit circle: its minimiser is a median, which holds the exact steps of steady sounds."""
+    """Mean distance on the unit circle; its minimiser is a median, which is exact for steady sounds."""
     out = out.view(-1, 2, 2)
     miss = (out[..., 0] - truth.cos()).square() + (out[..., 1] - truth.sin()).square()
     return (weight * (miss + 1e-5).sqrt()).mean()
