@@ -83,6 +83,11 @@ class Note:
             loudness = self.dynamics or (None if self.velocity is None else f"v{round(127 * self.velocity)}")
             object.__setattr__(self, "name", "-".join(filter(None, (self.instrument, pitch, loudness))))
 
+    @property
+    def flag_kinds(self) -> tuple[str, ...]:
+        """Kinds of the flags, each once."""
+        return tuple(dict.fromkeys(flag.partition(":")[0] for flag in self.flags))
+
     def audio(self) -> Audio:
         """The sound at its own sample rate: read, unpacked or rendered.
 

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from timbre.data.names import note_name, printable
+from timbre.data.names import DYNAMICS, note_name, printable
 from timbre.data.note import Note
 from timbre.errors import LibraryError
 
@@ -88,11 +88,9 @@ class Report:
         ]
 
     def _instruments(self) -> list[str]:
-        groups: dict[str, list[Note]] = defaultdict(list)
-        for note in self.notes:
-            groups[note.instrument].append(note)
-        rows = [("instrument", "family", "notes", "pitches", "dynamics", "minutes", "flags")]
-        rows += [_summary(name, groups[name]) for name in sorted(groups)]
+        groups = grouped(self.notes, "instrument")
+        rows = [["instrument", "family", "notes", "pitches", "dynamics", "minutes", "flags"]]
+        rows += [summary(name, groups[name]) for name in sorted(groups)]
         shown = rows if self.flagged else [row[:-1] for row in rows]
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
@@ -105,7 +103,10 @@ class Report:
     def _dropped(self) -> list[str]:
         lines = [f"  {file}: {reason}" for file, reason in self.dropped]
         if len(lines) > _MOST_LINES:
-            lines = [f"  {line}" for line in _by_reason(self.dropped)]
+            groups = by_reason(self.dropped)
+            lines = [f"  {len(g)} x {g[0].reason} ({g[0].file}{' ...' if g[1:] else ''})" for g in groups[:_MOST_LINES]]
+            if rest := groups[_MOST_LINES:]:
+                lines.append(f"  and {sum(map(len, rest))} more")
         return ["", "dropped:", *lines] if lines else []
 
 
@@ -115,26 +116,36 @@ def file_and_part(note: Note, root: Path) -> str:
     return file.as_posix() + (f", {note.part}" if note.part else "")
 
 
-def _by_reason(dropped: Iterable[Dropped]) -> list[str]:
-    """A line for each reason (regardless of the numbers in it), the most frequent first."""
-    groups: dict[str, list[Dropped]] = defaultdict(list)
-    for item in dropped:
-        groups[re.sub(r"\d+", "0", item.reason)].append(item)
-    ordered = sorted(groups.values(), key=len, reverse=True)
-    lines = [f"{len(group)} x {group[0].reason} ({group[0].file}{' ...' if group[1:] else ''})" for group in ordered]
-    more = [f"and {sum(map(len, ordered[_MOST_LINES:]))} more"] if len(lines) > _MOST_LINES else []
-    return lines[:_MOST_LINES] + more
+def grouped(notes: Iterable[Note], label: str) -> dict[Any, list[Note]]:
+    """Notes by one of their labels."""
+    groups: dict[Any, list[Note]] = defaultdict(list)
+    for note in notes:
+        groups[getattr(note, label)].append(note)
+    return groups
 
 
-def _summary(name: str, notes: list[Note]) -> tuple[str, str, str, str, str, str, str]:
+def minutes(notes: Iterable[Note]) -> str:
+    """Total duration of notes, minutes."""
+    return f"{sum(note.duration for note in notes) / 60:.1f}"
+
+
+def summary(name: str, notes: list[Note]) -> list[str]:
     """Cells of an instrument's line: name, family, notes, pitch range, dynamics, minutes, flags."""
     pitches = [note.pitch for note in notes if note.pitch is not None]
     span = f"{note_name(min(pitches))}-{note_name(max(pitches))}" if pitches else "unpitched"
     dynamics = Counter(note.dynamics for note in notes if note.dynamics)
-    kinds = Counter(flag.partition(":")[0] for note in notes for flag in note.flags)
-    minutes = f"{sum(note.duration for note in notes) / 60:.1f}"
-    return name, notes[0].family or "-", str(len(notes)), span, _counts(dynamics), minutes, _counts(kinds)
+    marks = {mark: dynamics[mark] for mark in sorted(dynamics, key=lambda mark: DYNAMICS.get(mark, 128))}
+    kinds = Counter(kind for note in notes for kind in note.flag_kinds)
+    return [name, notes[0].family or "-", str(len(notes)), span, _counts(marks), minutes(notes), _counts(kinds)]
 
 
-def _counts(counter: Counter[str]) -> str:
-    return " ".join(f"{name} {count}" for name, count in counter.items()) or "-"
+def by_reason(dropped: Iterable[Dropped]) -> list[list[Dropped]]:
+    """Dropped files with the same reason (regardless of the numbers in it), the most frequent first."""
+    groups: dict[str, list[Dropped]] = defaultdict(list)
+    for item in dropped:
+        groups[re.sub(r"\d+", "0", item.reason)].append(item)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "-"

@@ -1,18 +1,16 @@
 """Report of a library as a page: the notes that were found, kept, dropped and flagged, with pictures."""
 
 import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from timbre.data.library import Library
 from timbre.data.names import DYNAMICS, note_name
 from timbre.data.note import Note
-from timbre.data.report import Dropped, file_and_part
+from timbre.data.report import by_reason, file_and_part, grouped, minutes, summary
 from timbre.report import library_pictures as pictures
 from timbre.report import pages
 from timbre.report.pages import Picture, picture
@@ -37,17 +35,17 @@ def write_page(library: Library, file: str | os.PathLike[str]) -> Path:
         ConfigError: if the name ends in anything else, or the page cannot be written.
     """
     notes, report = list(library), library.report
-    by_instrument = _grouped(sorted(notes, key=lambda note: (note.family or "~", note.instrument)), "instrument")
+    by_instrument = grouped(sorted(notes, key=lambda note: (note.family or "~", note.instrument)), "instrument")
     flagged = [note for note in notes if note.flags]
-    kinds = Counter(kind for note in flagged for kind in {_kind(flag) for flag in note.flags})
-    many = len(report.dropped) > _MOST_DROPPED
+    kinds = Counter(kind for note in flagged for kind in note.flag_kinds)
+    groups = by_reason(report.dropped) if len(report.dropped) > _MOST_DROPPED else None
     return pages.write_page(
         file,
         "library.html.jinja",
         title=f"Library {library.root.name or library.root}",
         facts=_facts(library),
         remarks=[[remark] for remark in report.remarks],
-        instruments=[_instrument(name, group) for name, group in by_instrument.items()],
+        instruments=[summary(name, group) for name, group in by_instrument.items()],
         pictures=list(_pictures(by_instrument, notes)) if can_draw() else None,
         division=f"Split {library.division}" if library.division else "Split as labelled in the library",
         split=_split(notes),
@@ -56,7 +54,7 @@ def write_page(library: Library, file: str | os.PathLike[str]) -> Path:
         flagged_count=len(flagged),
         dropped=report.dropped,
         dropped_count=len(report.dropped),
-        reasons=_reasons(report.dropped) if many else None,
+        reasons=[[g[0].reason, str(len(g)), ", ".join(one.file for one in g[:3])] for g in groups] if groups else None,
     )
 
 
@@ -70,18 +68,9 @@ def _facts(library: Library) -> dict[str, str]:
         "kept": f"{report.kept} notes" + (f", {len(notes)} of them shown here" if len(notes) != report.kept else ""),
         "dropped": str(len(report.dropped)),
         "flagged": f"{sum(bool(note.flags) for note in notes)} notes",
-        "length": f"{_minutes(notes)} minutes",
+        "length": f"{minutes(notes)} minutes",
         "instruments": str(len(library.instruments)),
     }
-
-
-def _instrument(name: str, notes: list[Note]) -> list[str]:
-    pitches = [note.pitch for note in notes if note.pitch is not None]
-    span = f"{note_name(min(pitches))}\N{EN DASH}{note_name(max(pitches))}" if pitches else "unpitched"
-    marks = Counter(note.dynamics for note in notes if note.dynamics)
-    kinds = Counter(_kind(flag) for note in notes for flag in note.flags)
-    dynamics = {mark: marks[mark] for mark in sorted(marks, key=_velocity)}
-    return [name, notes[0].family or "", str(len(notes)), span, _counts(dynamics), _minutes(notes), _counts(kinds)]
 
 
 def _pictures(by_instrument: dict[str, list[Note]], notes: list[Note]) -> Iterator[Picture]:
@@ -131,7 +120,7 @@ def _coverage(groups: list[list[Note]]) -> tuple[np.ndarray, int]:
 
 def _split(notes: list[Note]) -> list[list[str]]:
     """A row for each part of the split; none if no note has a part."""
-    parts = _grouped(notes, "split")
+    parts = grouped(notes, "split")
     if set(parts) <= {None}:
         return []
     order = {"train": 0, "valid": 1, "test": 2}
@@ -140,37 +129,9 @@ def _split(notes: list[Note]) -> list[list[str]]:
         group = parts[part]
         files, instruments = (len({getattr(note, name) for note in group}) for name in ("file", "instrument"))
         share = f"{len(group) / len(notes):.1%}"
-        rows.append([part or "none", str(len(group)), share, _minutes(group), str(files), str(instruments)])
+        rows.append([part or "none", str(len(group)), share, minutes(group), str(files), str(instruments)])
     return rows
-
-
-def _reasons(dropped: tuple[Dropped, ...]) -> list[list[str]]:
-    """A row for each reason, whatever the numbers in it, the most frequent first."""
-    groups: dict[str, list[Dropped]] = defaultdict(list)
-    for item in dropped:
-        groups[re.sub(r"\d+", "0", item.reason)].append(item)
-    ordered = sorted(groups.values(), key=len, reverse=True)
-    return [[group[0].reason, str(len(group)), ", ".join(item.file for item in group[:3])] for group in ordered]
-
-
-def _grouped(notes: Iterable[Note], attribute: str) -> dict[Any, list[Note]]:
-    groups: dict[Any, list[Note]] = defaultdict(list)
-    for note in notes:
-        groups[getattr(note, attribute)].append(note)
-    return groups
-
-
-def _kind(flag: str) -> str:
-    return flag.partition(":")[0]
 
 
 def _velocity(mark: str) -> int:
     return DYNAMICS.get(mark, 128)
-
-
-def _minutes(notes: Iterable[Note]) -> str:
-    return f"{sum(note.duration for note in notes) / 60:.1f}"
-
-
-def _counts(counter: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counter.items())
