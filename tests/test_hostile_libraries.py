@@ -84,7 +84,7 @@ class TestPathsThatLeadOut:
 
     def test_sounds_outside_that_a_chosen_file_names(self, place: Path) -> None:
         write(place / "sub/a.sfz", "<region> sample=../good.wav")
-        with pytest.raises(LibraryError, match="scan a folder that holds both"):
+        with pytest.raises(LibraryError, match="scan a folder that contains both"):
             timbre.scan(place / "sub/a.sfz")
 
 

@@ -207,7 +207,7 @@ class TestNotes:
         note(tmp_path / "lib/a.wav", 60)
         report = timbre.scan(tmp_path / "lib/Oboe.sfz", measure=False).report
         assert (report.found, report.kept, report.labels) == (2, 1, "Oboe.sfz")
-        assert "scan a folder that holds both" in report.dropped[0].reason
+        assert "scan a folder that contains both" in report.dropped[0].reason
         assert dropped(tmp_path)["a.wav"] == "no .sfz region plays it"
 
     def test_what_cannot_be_read_does_not_hide_the_rest(self, tmp_path: Path) -> None:

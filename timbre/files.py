@@ -19,9 +19,9 @@ def cache_folder() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Replace a file, or create a folder, in one step: what is written to the path given here is renamed to `path`.
+    """Yield a temporary path, and rename it to `path` afterwards: a file is replaced, or a folder appears, in one step.
 
-    The temporary name lies in the same folder. After an error it is removed and `path` is left as it was.
+    The temporary path is in the same folder. After an error it is removed, and `path` does not change.
     """
     partial = path.with_name(f".{secrets.token_hex(8)}.part")
     try:

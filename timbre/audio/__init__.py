@@ -1,4 +1,4 @@
-"""Sounds in memory and in files, with numpy alone."""
+"""Sounds in memory and in files, without torch."""
 
 from timbre.audio._audio import Audio
 from timbre.audio.files import read, write

@@ -1,15 +1,16 @@
-"""A hash by which a run knows the notes that it was started on."""
+"""Fingerprint of a library, by which a run recognises the notes it was started with."""
 
 import hashlib
 import json
 from typing import Any
 
-from timbre.data.library import Library, Note
+from timbre.data.library import Library
+from timbre.data.note import Note
 from timbre.data.parts import to_dict
 
 
 def fingerprint(library: Library) -> str:
-    """A hash of a library's notes: their files, their labels, and what the library itself holds out."""
+    """A hash of the notes: their files, their labels, and the library's own split."""
     notes = [
         [note.name, note.instrument, note.pitch, note.velocity, note.file.name, *_further(note)] for note in library
     ]
@@ -17,5 +18,5 @@ def fingerprint(library: Library) -> str:
 
 
 def _further(note: Note) -> list[Any]:
-    """What only some notes have; left out of other notes, whose fingerprints older versions made without it."""
+    """Labels that only some notes have; empty for the others, as in fingerprints of version 0.1."""
     return [] if note.part is None and note.split is None else [to_dict(note.part), note.split]

@@ -68,7 +68,7 @@ class Tree(Listing):
     def __init__(self, root: Path, chosen: str | None = None) -> None:
         self.root, self.chosen = root, chosen
         if chosen is not None:
-            self.outside = f"lies outside the folder of {chosen} and is refused; scan a folder that holds both"
+            self.outside = f"lies outside the folder of {chosen} and is refused; scan a folder that contains both"
         self.files: list[str] = []
         self.special: set[str] = set()
         self.closed: dict[str, str] = {}
