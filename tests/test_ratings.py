@@ -1,4 +1,4 @@
-"""Ratings are found by name, whatever the order of tables and libraries; what is no rating is refused."""
+"""Ratings are matched by name, whatever the order of tables and libraries; invalid ratings are refused."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ OWN = {"Clarinet": "clarinet", "FrenchHorn": "horn", "Violin": "violin", "Englis
 
 
 def study(name="one", items=NAMES, seed=0, noise=0.0, slope=1.0, offset=0.0, instruments=None):
-    """Distances of places that are a function of the items' names alone."""
+    """Distances between points that depend only on the names of the items."""
     places = np.array([np.random.default_rng([seed, *item.encode()]).standard_normal(3) for item in items])
     values = squareform(pdist(places))
     values = slope * values + offset + noise * squareform(np.random.default_rng(7).random(len(pdist(places))))
@@ -62,11 +62,11 @@ def place(tmp_path):
     return write
 
 
-# --- by name, never by place: the error of the published code ---
+# --- by name, never by position: the error of the published code ---
 
 
-def by_place(ratings, names):
-    """What the published code does: the k-th instrument of the data reads the k-th row of the ratings."""
+def by_position(ratings, names):
+    """The published code: the k-th instrument of the data reads the k-th row of the ratings."""
     return ratings.parts[0].dissimilarities[: len(names), : len(names)]
 
 
@@ -91,9 +91,9 @@ def test_every_instrument_reads_its_own_ratings(rows, columns, notes, tmp_path_f
     assert right(by_name, rows, columns, notes, tmp_path_factory.mktemp("ratings"))
 
 
-def test_that_law_catches_a_reader_that_counts_places(tmp_path):
-    assert right(by_place, NAMES, NAMES, NAMES, tmp_path)  # which is why nobody noticed
-    assert not right(by_place, NAMES, NAMES, NAMES[1:] + NAMES[:1], tmp_path)
+def test_that_law_catches_a_reader_by_position(tmp_path):
+    assert right(by_position, NAMES, NAMES, NAMES, tmp_path)  # which is why nobody noticed
+    assert not right(by_position, NAMES, NAMES, NAMES[1:] + NAMES[:1], tmp_path)
 
 
 def test_names_are_matched_through_the_table_of_aliases_only():
@@ -258,7 +258,7 @@ def test_ratings_that_are_all_equal_say_nothing():
 
 @given(dim=st.integers(1, 3), seed=st.integers(0, 50))
 @settings(max_examples=10, deadline=None)
-def test_scaling_finds_places_that_there_are(dim, seed):
+def test_scaling_recovers_points(dim, seed):
     places = np.random.default_rng(seed).standard_normal((9, dim))
     found = mds(squareform(pdist(places)), dim + 1 if dim == 1 else dim)
     assert found.stress < 0.05

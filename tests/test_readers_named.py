@@ -1,4 +1,4 @@
-"""Readers of formats that are told by tables and file names: what is particular to each of them."""
+"""Readers of formats with tables or file names: the rules of each format."""
 
 import json
 import sqlite3
@@ -31,7 +31,7 @@ def grow(name: str, root: Path) -> BuiltTree:
 
 
 def read(built: BuiltTree, place: str = "", options: Options | None = None) -> Reading:
-    """What the tree's reader makes of it, without a look at the sounds."""
+    """The reading of a library, without decoding sounds."""
     return READERS[built.format].read(open_tree(built.root / place), options or built.options)
 
 

@@ -1,4 +1,4 @@
-"""The reader of SoundFonts: what its notes are called, and what it leaves out."""
+"""The reader of SoundFonts: labels of the notes, and what is left out."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The language of SFZ files."""
+"""The parser of SFZ files."""
 
 from pathlib import Path
 

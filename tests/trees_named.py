@@ -1,4 +1,4 @@
-"""Small exact trees of the formats that are told by their tables and file names, for the contract test and benchmarks.
+"""Small synthetic libraries of formats with tables or file names, for the contract test and the benchmarks.
 
 Names of files, headers and fields are those of the real libraries; the sounds are harmonic tones at the labelled
 pitches, at the libraries' sample rates and word lengths. Every tree has some broken entries, and where a format can
@@ -24,7 +24,7 @@ OUTSIDE = "../outside/secret.wav"
 
 @dataclass(frozen=True)
 class BuiltTree:
-    """A tree on the disk, and what a scan of it must find."""
+    """A library on the disk, and the expected result of a scan."""
 
     root: Path
     format: str
@@ -75,7 +75,7 @@ def write_table(path: Path, header: str, rows: Iterable[Iterable[object]]) -> No
 
 
 def folders(root: Path) -> BuiltTree:
-    """A plain folder, named in several ways; a run, an empty file, a text and a format that cannot be read."""
+    """A plain folder with several forms of names; a run, an empty file, a text and a format that cannot be read."""
     named = {
         "127_110.00000.wav": 45.0,
         "Brass/F Horn/sus/MOHorn_sus_A#2_v1_1.wav": 46.0,
@@ -97,7 +97,7 @@ def folders(root: Path) -> BuiltTree:
 
 
 def table(root: Path) -> BuiltTree:
-    """A CSV table beside its sounds."""
+    """A CSV table next to its sounds."""
     named = {"flute/a.wav": 72.5, "oboe/b.flac": 69.0, "horn/c.ogg": 53.0}
     for file, pitch in named.items():
         note(root / file, pitch, 22050, None)
@@ -138,7 +138,7 @@ def table_object(root: Path) -> BuiltTree:
 
 
 def pattern(root: Path) -> BuiltTree:
-    """Names that only their owner understands."""
+    """Names that need a pattern."""
     named = {
         "Bass Clarinet/E3_mezzo-forte_rr1.wav": 52.0,
         "Bass Clarinet/Eb3_ff_rr12.wav": 51.0,
@@ -234,7 +234,7 @@ ORCHIDEASOL = (
 
 
 def orchideasol(root: Path) -> BuiltTree:
-    """A release beside its table; mutes, a noise and a multiphonic without a pitch; 44.1 kHz, 24 bit, mono."""
+    """A release next to its table; mutes, a noise and a multiphonic without a pitch; 44.1 kHz, 24 bit, mono."""
     rows = [
         ("Strings/Contrabass+sordina/tremolo/Cb+S-trem-A2-mf-1c-N.wav", 2, "Strings", "Strings", "Cb", "Contrabass",
          "S", "Sordina", "trem", "tremolo", "A2", "45.0", "mf", "2.0", 0, "1.0", "FALSE"),
@@ -273,7 +273,7 @@ def philharmonia(root: Path) -> BuiltTree:
 
 
 def run(low: int, count: int, rate: int, lengths: tuple[float, float] = (0.35, 0.4)) -> np.ndarray:
-    """Notes of a chromatic run with silences, in which the room is heard."""
+    """Notes of a chromatic run with silences, with the noise of a room."""
     sound, silence = lengths
     pieces = [np.pad(tone(low + i, rate, sound), round(silence * rate / 2)) for i in range(count)]
     samples = np.concatenate(pieces)
@@ -381,4 +381,4 @@ TREES: dict[str, Callable[[Path], BuiltTree]] = {
         medley,
     )
 }
-"""By name; each makes its tree in an empty folder."""
+"""Builders by name; each fills an empty folder."""

@@ -1,8 +1,8 @@
-"""Small exact trees of the samplers' formats, for the contract test: SFZ instruments and Decent Sampler presets.
+"""Small synthetic libraries of samplers' formats, for the contract test: SFZ and Decent Sampler.
 
 File names and opcodes are those of real libraries (VSCO-2-CE, VCSL, Splendid Grand Piano, Weresax); the sounds are
-harmonic tones at the pitches that the presets tell. Every tree has some entries that are no notes, and refers to a file
-that lies outside: `../outside/secret.wav`.
+harmonic tones at the pitches in the presets. Every library has some entries that are not notes, and a reference to a
+file outside: `../outside/secret.wav`.
 """
 
 import io
@@ -89,7 +89,7 @@ def vsco(root: Path) -> BuiltTree:
 
 
 def vcsl(root: Path) -> BuiltTree:
-    """Files beside their presets, offsets and tuning in cents, releases in two ways, a preset of releases."""
+    """Files next to their presets, offsets and tuning in cents, two forms of releases, a preset of releases."""
     folder = root / "Chordophones/Zithers"
     note(folder / "Upright Piano, Knight/Sustains/Player_vl1_rr1_A3.wav", 57.07)
     note(folder / "Upright Piano, Knight/Sustains/Player_vl2_rr1_A3.wav", 57)
@@ -207,7 +207,7 @@ _CELLO = {"Cello C2": 35.75, "Cello C2 rr2": 36.0, "Cello C2 loud": 35.5, "knock
 
 
 def decent(root: Path) -> BuiltTree:
-    """A preset beside its samples."""
+    """A preset next to its samples."""
     for name, pitch in (_CELLO | {"thud": 36, "impulse": 60}).items():
         note(root / f"Samples/{name}.wav", pitch or 40)
     write(root / "Cello.dspreset", PRESET.replace("OUTSIDE", OUTSIDE))
@@ -236,4 +236,4 @@ TREES: dict[str, Callable[[Path], BuiltTree]] = {
     "decent": decent,
     "decent_library": decent_library,
 }
-"""By name; each makes its tree in an empty folder."""
+"""Builders by name; each fills an empty folder."""

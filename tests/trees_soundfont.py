@@ -1,8 +1,8 @@
-"""Small exact SoundFonts, written byte by byte, for the contract test and benchmarks.
+"""Small SoundFonts, written byte by byte, for the contract test and the benchmarks.
 
-The recordings are periodic tones that loop without a seam, so that a synthesizer holds them in tune for as long as it
-likes. Their headers tell less than the truth, as in real files: the flute's root key is told by generator 58 only, the
-violin's by its tuning, and one side of a stereo recording is told by its name.
+The recordings are periodic tones that loop seamlessly, so that a synthesizer can sustain them in tune. Their headers
+are incomplete, as in real files: the flute's root key is in generator 58 only, the violin's follows from its tuning,
+and one channel of a stereo recording is identified by its name.
 """
 
 import io
@@ -30,7 +30,7 @@ Zone = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Recorded:
-    """A sample: its header and what it sounds like."""
+    """A sample: its header and its sound."""
 
     name: str
     frames: np.ndarray
@@ -43,7 +43,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Contents:
-    """What goes into a SoundFont; instruments and presets are names (with bank and program) and zones."""
+    """The content of a SoundFont; instruments and presets are names (with bank and program) and zones."""
 
     samples: Sequence[Recorded]
     instruments: Sequence[tuple[str, list[Zone]]]
@@ -191,7 +191,7 @@ _DAMAGED = b"RIFF\x10\0\0\0sfbkLIST\xff\xff\xff\x7f"
 
 
 def sf2(root: Path) -> BuiltTree:
-    """An sf2 file beside a damaged one, rendered."""
+    """An sf2 file next to a damaged one, rendered."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "tiny.sf2").write_bytes(build(TINY))
     (root / "damaged.SF2").write_bytes(_DAMAGED)
@@ -218,7 +218,7 @@ def raw(root: Path) -> BuiltTree:
 
 
 TREES: dict[str, Callable[[Path], BuiltTree]] = {"soundfont_sf2": sf2, "soundfont_sf3": sf3, "soundfont_raw": raw}
-"""By name; each makes its tree in an empty folder."""
+"""Builders by name; each fills an empty folder."""
 
 COMPRESSED = replace(TINY, compressed=True, padded=False)
 """TINY as an sf3 file."""
@@ -234,11 +234,11 @@ def write(folder: Path, contents: Contents | bytes = TINY, name: str = "made.sf2
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 MUSESCORE = Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3")
 DEBIAN = (FLUID, MUSESCORE, FLUID.with_name("TimGM6mb.sf2"))
-"""SoundFonts that Debian has, which may be installed."""
+"""SoundFonts of Debian, if installed."""
 
 
 def installed() -> list[Any]:
-    """Debian's SoundFonts as parameters of a test, which skips those that are not there."""
+    """Debian's SoundFonts as parameters of a test, which skips missing ones."""
     import pytest
 
     return [
