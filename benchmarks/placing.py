@@ -1,12 +1,12 @@
-"""How sounds that a space has not heard are placed, and which of them it takes for strangers.
+"""Locating of sounds that are not in a space's library, and which of them are called unfamiliar.
 
     python benchmarks/placing.py [FOLDER] [--minutes M] [--quick] [--json FILE]
 
-A space is trained on FOLDER without every sixth of its instruments, for M minutes. Then are placed, pitch measured:
-held-out notes of the instruments that it knows, notes of those that were left out, and sounds that are no notes,
-each kind 20 times with other numbers. `unlikely`, `badly_met` and `stranger` are shares of the sounds; for notes they
-are false alarms, unless the instrument itself is thought strange. `same_family` is the share whose most similar
-instrument is of the sound's family. Refining is measured on some of the notes.
+A space is trained on FOLDER without every sixth of its instruments, for M minutes. Then sounds are located, with their
+pitch measured: held-out notes of the instruments in the library, notes of those that were left out, and sounds that are
+not notes, each kind 20 times with another seed. `unlikely`, `high_error` and `unfamiliar` are shares of the sounds; for
+notes they are false alarms, unless the instrument itself counts as unfamiliar. `same_family` is the share whose most
+similar instrument is of the sound's family. Refining is measured on some of the notes.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _strangers import STRANGERS
+from _not_notes import SOUNDS
 from _table import add_arguments, finish
 
 import timbre
@@ -39,45 +39,46 @@ def main() -> None:
     add_arguments(parser)
     args = parser.parse_args()
     library = timbre.scan(args.folder)
-    strange = library.instruments[5::6]
-    known = library.filter(instrument=[name for name in library.instruments if name not in strange])
+    left_out = library.instruments[5::6]
+    known = library.filter(instrument=[name for name in library.instruments if name not in left_out])
     space = trained(known, 0.2 if args.quick else args.minutes)
-    placer, most, repeats = Locator(space), 8 if args.quick else 10_000, 2 if args.quick else 20
+    locator, most, repeats = Locator(space), 8 if args.quick else 10_000, 2 if args.quick else 20
     held = [known[name] for name, part in zip(space.atlas.names, space.atlas.splits, strict=True) if part != "train"]
-    unheard = list(library.filter(instrument=list(strange)))
-    rows = [notes_row(placer, "held-out notes", held[:most]), notes_row(placer, "left-out instruments", unheard[:most])]
-    rows += [strangers_row(placer, kind, make, repeats) for kind, make in STRANGERS.items()]
-    rows += [refined_row(placer, "held-out notes, refined", held[: 2 if args.quick else 24])]
-    print(f"left out: {', '.join(strange)}\ndissimilarity: {placer.scale.sentence}")
-    print(f"bandwidth {placer.aggregate.bandwidth:.2f} of the notes' standard deviation")
-    finish(rows, args, f"placing sounds in a space of {len(space.atlas)} notes")
+    unknown = list(library.filter(instrument=list(left_out)))
+    rows = [
+        notes_row(locator, "held-out notes", held[:most]),
+        notes_row(locator, "left-out instruments", unknown[:most]),
+    ]
+    rows += [others_row(locator, kind, make, repeats) for kind, make in SOUNDS.items()]
+    rows += [refined_row(locator, "held-out notes, refined", held[: 2 if args.quick else 24])]
+    print(f"left out: {', '.join(left_out)}\ndissimilarity: {locator.scale.sentence}")
+    print(f"bandwidth {locator.aggregate.bandwidth:.2f} of the notes' standard deviation")
+    finish(rows, args, f"locating sounds in a space of {len(space.atlas)} notes")
 
 
 def trained(library: Library, minutes: float) -> Space:
-    """A space of the demo's settings."""
+    """A space with the settings of the demo."""
     config = Config.from_toml(DEMO)
     return timbre.train(library, replace(config, training=replace(config.training, max_minutes=minutes, threads=1)))
 
 
-def notes_row(placer: Locator, group: str, notes: list[Note]) -> dict[str, Any]:
-    """Notes with the velocity of their label and a pitch that is measured."""
-    atlas, found, alike = placer.space.atlas, [], []
+def notes_row(locator: Locator, group: str, notes: list[Note]) -> dict[str, Any]:
+    """Notes, with the velocity of their label and a measured pitch."""
+    atlas, found, alike = locator.space.atlas, [], []
     families = dict(zip(atlas.instruments, atlas.families, strict=True))
     for note in notes:
-        placement = placer(note.audio(), velocity=note.velocity)
-        found.append(placement)
-        alike.append(families[next(iter(placement.dissimilarities))] == note.family)
+        location = locator(note.audio(), velocity=note.velocity)
+        found.append(location)
+        alike.append(families[next(iter(location.dissimilarities))] == note.family)
     return summary(group, found) | {"same_family": round(float(np.mean(alike)), 3)}
 
 
-def strangers_row(
-    placer: Locator, kind: str, make: Callable[[np.random.Generator], Any], repeats: int
-) -> dict[str, Any]:
-    """Sounds of one kind; those that are refused count as such."""
+def others_row(locator: Locator, kind: str, make: Callable[[np.random.Generator], Any], repeats: int) -> dict[str, Any]:
+    """Sounds of one kind, some of which may be refused."""
     found, refused = [], 0
     for seed in range(repeats):
         try:
-            found.append(placer(make(np.random.default_rng(seed))))
+            found.append(locator(make(np.random.default_rng(seed))))
         except AudioError:
             refused += 1
     return (summary(kind, found) if found else {"group": kind, "sounds": 0}) | {"refused": refused}
@@ -89,16 +90,16 @@ def summary(group: str, found: list[Location]) -> dict[str, Any]:
         "group": group,
         "sounds": len(found),
         "unlikely": round(float(np.mean([one.unlikely for one in found])), 3),
-        "badly_met": round(float(np.mean([one.badly_met for one in found])), 3),
-        "stranger": round(float(np.mean([one.stranger for one in found])), 3),
+        "high_error": round(float(np.mean([one.high_error for one in found])), 3),
+        "unfamiliar": round(float(np.mean([one.out_of_distribution for one in found])), 3),
         "median_log_likelihood_nats": round(float(np.median([one.log_likelihood for one in found])), 1),
         "median_error_db": round(float(np.median([one.error_db for one in found])), 2),
     }
 
 
-def refined_row(placer: Locator, group: str, notes: list[Note]) -> dict[str, Any]:
-    """What refining gains, on average."""
-    found = [placer(note.audio(), velocity=note.velocity, refine=STEPS) for note in notes]
+def refined_row(locator: Locator, group: str, notes: list[Note]) -> dict[str, Any]:
+    """Mean gains by refining."""
+    found = [locator(note.audio(), velocity=note.velocity, refine=STEPS) for note in notes]
     return {
         "group": group,
         "sounds": len(found),

@@ -1,4 +1,4 @@
-"""The atlas: names, filters, centroids, spreads, and files that are whole or refused."""
+"""The atlas: names, filters, centroids, stds, and files that are whole or refused."""
 
 import json
 
@@ -39,7 +39,7 @@ class TestNames:
         assert dict(atlas).keys() == {"a", "b", "c", "d", "e"}
 
     def test_another_name_is_refused_with_close_ones(self, tiny_space: Space) -> None:
-        with pytest.raises(ConfigError, match="close to it: flute-A4"):
+        with pytest.raises(ConfigError, match="similar names: flute-A4"):
             tiny_space.atlas["flute-A44"]
 
 
@@ -64,8 +64,8 @@ class TestFilters:
         kept = atlas.filter(instrument="oboe")
         np.testing.assert_array_equal(kept["e"], atlas["e"])
         np.testing.assert_array_equal(kept.errors, [3, np.nan])
-        assert kept.spreads is not None
-        assert kept.spreads.shape == (2, 2)
+        assert kept.stds is not None
+        assert kept.stds.shape == (2, 2)
         assert kept.splits == ("test", "train")
 
     @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ class TestFilters:
         [
             ({"instrument": "flutes"}, "instrument='flutes'; there are flute"),
             ({"family": ["woodwinds", "brass"]}, "family='brass'"),
-            ({"split": "train", "instrument": "snare_drum"}, "all of that together; its pitches go from C4 to C5"),
-            ({"pitch": (100, 110)}, "together"),
+            ({"split": "train", "instrument": "snare_drum"}, "all of these values; its pitches are C4 to C5"),
+            ({"pitch": (100, 110)}, "all of these values"),
         ],
     )
     def test_what_matches_nothing_is_refused(self, atlas: Atlas, wanted: dict[str, object], match: str) -> None:
@@ -115,7 +115,7 @@ class TestSpreads:
 
     def test_the_atlas_holds_those_of_many_draws(self, tiny_space: Space, some_notes: Library) -> None:
         own = tiny_space.atlas
-        assert own.spreads is not None
+        assert own.stds is not None
         for name in list(own)[::13]:
             note = some_notes[name]
             heard = example(
@@ -129,7 +129,7 @@ class TestSpreads:
                 draws = Posterior(one.mean.expand(2000, -1), one.log_std.expand(2000, -1), one.flow, None).sample()[0]
                 if model.pitch_flow:
                     draws = model.pitch_flow(draws, controls.pitch)
-            np.testing.assert_allclose(own.spreads[own.index(name)], draws.std(0).numpy(), rtol=0.25)
+            np.testing.assert_allclose(own.stds[own.index(name)], draws.std(0).numpy(), rtol=0.25)
 
     def test_errors_are_those_of_held_out_notes(self, tiny_space: Space) -> None:
         own = tiny_space.atlas
@@ -142,7 +142,7 @@ class TestSpreads:
 class TestFiles:
     def test_back_and_forth(self, atlas: Atlas) -> None:
         again = Atlas.from_files(atlas.to_files())
-        for field in ("points", "pitches", "velocities", "spreads", "errors"):
+        for field in ("points", "pitches", "velocities", "stds", "errors"):
             np.testing.assert_array_equal(getattr(again, field), getattr(atlas, field))
         assert (again.names, again.instruments, again.splits) == (atlas.names, atlas.instruments, atlas.splits)
 
@@ -158,17 +158,25 @@ class TestFiles:
         numbers = parse_safetensors(files["atlas.safetensors"])
         old = {name: numbers[name] for name in ("points", "pitches", "velocities")}
         again = Atlas.from_files(files | {"atlas.safetensors": safetensors_bytes(old)})
-        assert again.spreads is None
+        assert again.stds is None
         assert again.errors is None
         assert list(again.take(np.array([1, 0]))) == ["b", "a"]
         assert set(parse_safetensors(again.to_files()["atlas.safetensors"])) >= {"points", "centroids"}
+
+    def test_the_name_of_stds_in_version_0_1(self, atlas: Atlas) -> None:
+        files = atlas.to_files()
+        numbers = parse_safetensors(files["atlas.safetensors"])
+        numbers["spreads"] = numbers.pop("stds")
+        again = Atlas.from_files(files | {"atlas.safetensors": safetensors_bytes(numbers)})
+        np.testing.assert_array_equal(again.stds, atlas.stds)
+        assert "stds" in parse_safetensors(again.to_files()["atlas.safetensors"])
 
     def test_no_notes(self) -> None:
         again = Atlas.from_files(Atlas.empty(4).to_files())
         assert again.points.shape == (0, 4)
         assert again.centroids.names == ()
 
-    @pytest.mark.parametrize("name", ["points", "pitches", "spreads", "errors"])
+    @pytest.mark.parametrize("name", ["points", "pitches", "stds", "errors"])
     def test_numbers_of_another_shape(self, atlas: Atlas, name: str) -> None:
         files = atlas.to_files()
         numbers = parse_safetensors(files["atlas.safetensors"])
@@ -176,21 +184,21 @@ class TestFiles:
             with pytest.raises(CheckpointError, match=f"its {name} are"):
                 Atlas.from_files(files | {"atlas.safetensors": safetensors_bytes(numbers | {name: bad.copy()})})
 
-    @pytest.mark.parametrize(("name", "value"), [("points", np.nan), ("spreads", np.inf), ("spreads", -1.0)])
+    @pytest.mark.parametrize(("name", "value"), [("points", np.nan), ("stds", np.inf), ("stds", -1.0)])
     def test_numbers_that_cannot_be(self, atlas: Atlas, name: str, value: float) -> None:
         files = atlas.to_files()
         numbers = parse_safetensors(files["atlas.safetensors"])
         bad = numbers[name].copy()
         bad[1, 1] = value
-        with pytest.raises(CheckpointError, match="no numbers that can be"):
+        with pytest.raises(CheckpointError, match="finite numbers, and its stds 0 or more"):
             Atlas.from_files(files | {"atlas.safetensors": safetensors_bytes(numbers | {name: bad})})
 
     @pytest.mark.parametrize(
         ("change", "match"),
         [
-            ({"names": ["a", "a", "c", "d", "e"]}, "a name of its own"),
+            ({"names": ["a", "a", "c", "d", "e"]}, "a unique name"),
             ({"families": ["x"]}, "one text of each kind"),
-            ({"splits": ["train"] * 4 + ["trial"]}, "another part than train"),
+            ({"splits": ["train"] * 4 + ["trial"]}, "splits must be train, valid, test"),
             ({"files": [1, 2, 3, 4, 5]}, "no list of texts files"),
         ],
     )

@@ -377,7 +377,7 @@ class TestEncode:
 
     def test_refusals(self, refused, trained, tmp_path):
         file = next((trained.notes / "oboe").iterdir())
-        assert "--refine is -1" in refused("encode", trained.folder, file, "--refine", "-1")
+        assert "--refine must be 0 or more, got -1" in refused("encode", trained.folder, file, "--refine", "-1")
         assert "got 'X1'" in refused("encode", trained.folder, file, "--pitch", "X1")
         assert "there is no folder" in refused("encode", trained.folder, file, "-o", tmp_path / "none" / "a.json")
         assert "--format" in refused("encode", trained.folder, file, "--format", "xml", status=2)

@@ -17,17 +17,16 @@ from timbre.data import Library
 from timbre.data.ratings import read_ratings
 from timbre.errors import AudioError, ConfigError
 from timbre.space import Atlas, Space
-from timbre.space.aggregate import AggregatePosterior
 from timbre.space.dissimilarity import dissimilarity_scale
-from timbre.space.locating import Locator, place
+from timbre.space.locating import Locator, locate
 
 
-def atlas_of(points: np.ndarray, instruments: list[str], spreads: np.ndarray | None = None) -> Atlas:
+def atlas_of(points: np.ndarray, instruments: list[str], stds: np.ndarray | None = None) -> Atlas:
     count = len(points)
     names, words = tuple(f"n{number}" for number in range(count)), ("x",) * count
     none = np.full(count, np.nan, np.float32)
     placed = points.astype(np.float32)
-    return Atlas(placed, none, none, names, tuple(instruments), words, words, ("train",) * count, spreads)
+    return Atlas(placed, none, none, names, tuple(instruments), words, words, ("train",) * count, stds)
 
 
 def groups(seed: int = 0, dim: int = 4, each: int = 40) -> Atlas:
@@ -38,7 +37,7 @@ def groups(seed: int = 0, dim: int = 4, each: int = 40) -> Atlas:
 
 
 @pytest.fixture(scope="module")
-def placer(tiny_space: Space) -> Locator:
+def locator(tiny_space: Space) -> Locator:
     return Locator(tiny_space)
 
 
@@ -51,9 +50,9 @@ def oboe(orchestra: Library) -> Audio:
 class TestAggregate:
     def test_the_mixture_is_what_it_says(self) -> None:
         atlas = groups(dim=2, each=6)
-        spreads = np.abs(np.random.default_rng(1).normal(size=atlas.points.shape)).astype(np.float32)
-        found = AggregatePosterior(replace(atlas, spreads=spreads))
-        widths = np.square(spreads) + np.square(found.bandwidth * atlas.points.std(0))
+        stds = np.abs(np.random.default_rng(1).normal(size=atlas.points.shape)).astype(np.float32)
+        found = replace(atlas, stds=stds).aggregate
+        widths = np.square(stds) + np.square(found.bandwidth * atlas.points.std(0))
         point = np.array([0.3, -1.2])
         parts = [
             multivariate_normal(mean, np.diag(width)).pdf(point)
@@ -62,13 +61,13 @@ class TestAggregate:
         assert found.log_likelihood(point[None])[0] == pytest.approx(np.log(np.mean(parts)), abs=1e-5)
 
     def test_it_is_a_density(self) -> None:
-        found = AggregatePosterior(groups(dim=1, each=8))
+        found = groups(dim=1, each=8).aggregate
         line = np.linspace(-20, 20, 20001)
         assert np.exp(found.log_likelihood(line[:, None])).sum() * (line[1] - line[0]) == pytest.approx(1, abs=1e-6)
 
     def test_the_bandwidth_is_the_likeliest_with_instruments_left_out(self) -> None:
         atlas = groups()
-        found = AggregatePosterior(atlas)
+        found = atlas.aggregate
         own = np.array(atlas.instruments)
 
         def left_out(bandwidth: float) -> float:
@@ -86,25 +85,25 @@ class TestAggregate:
 
     def test_few_notes_of_the_same_kind_are_strange(self) -> None:
         train, same = groups(0), groups(0)
-        found = AggregatePosterior(train)
+        found = train.aggregate
         jitter = np.random.default_rng(3).normal(size=same.points.shape) * 0.1
         assert (found.percentile(same.points + jitter) < 5).mean() < 0.06
         assert (found.percentile(same.points + 8) < 5).all()
         assert found.percentile(np.full((1, 4), 99.0))[0] == pytest.approx(100 / 201)
 
     def test_one_instrument_is_left_out_note_by_note(self) -> None:
-        found = AggregatePosterior(atlas_of(np.random.default_rng(0).normal(size=(30, 3)), ["flute"] * 30))
+        found = atlas_of(np.random.default_rng(0).normal(size=(30, 3)), ["flute"] * 30).aggregate
         assert found.left_out == "note"
         assert np.isfinite(found.reference).all()
 
     def test_notes_at_one_place_and_dimensions_that_are_not_used(self) -> None:
         points = np.zeros((12, 3))
         points[:, 0] = np.arange(12)
-        assert np.isfinite(AggregatePosterior(atlas_of(points, list("aabbccddeeff"))).reference).all()
-        assert np.isfinite(AggregatePosterior(atlas_of(0 * points, list("aabbccddeeff"))).reference).all()
+        assert np.isfinite(atlas_of(points, list("aabbccddeeff")).aggregate.reference).all()
+        assert np.isfinite(atlas_of(0 * points, list("aabbccddeeff")).aggregate.reference).all()
 
     def test_an_atlas_without_training_notes_is_refused(self) -> None:
-        with pytest.raises(ConfigError, match="0 training notes"):
+        with pytest.raises(ConfigError, match=r"2 training notes or more.*got 0"):
             Atlas.empty(3).aggregate  # noqa: B018
 
 
@@ -126,8 +125,8 @@ class TestDissimilarity:
         assert scale.name == "listeners"
         assert len(scale.instruments) == 13
         assert scale.residual is not None
-        assert scale.spread is not None
-        assert scale.residual < 0.5 * scale.spread
+        assert scale.baseline is not None
+        assert scale.residual < 0.5 * scale.baseline
         study = read_ratings("orchestra").parts[0]
         names, middles, _ = atlas.centroids
         apart = np.linalg.norm(middles[names.index("Oboe")] - middles[names.index("Tuba")])
@@ -140,40 +139,40 @@ class TestDissimilarity:
         shuffled = np.random.default_rng(1).normal(size=atlas.points.shape).astype(np.float32)
         scale = dissimilarity_scale(replace(atlas, points=shuffled))
         assert scale.name == "relative"
-        assert "do not foretell" in scale.sentence
+        assert "do not predict" in scale.sentence
 
     def test_too_few_rated_instruments(self, tiny_space: Space) -> None:
         scale = dissimilarity_scale(tiny_space.atlas)
         middles = tiny_space.atlas.centroids.points
         apart = [np.linalg.norm(a - b) for i, a in enumerate(middles) for b in middles[:i]]
         assert scale.name == "relative"
-        assert "knows 4 rated instruments, too few" in scale.sentence
+        assert "4 rated instruments in the library are too few" in scale.sentence
         assert scale(np.array(apart)).mean() == pytest.approx(1)
         assert dissimilarity_scale(groups()).instruments == ()
 
 
 class TestPlacing:
-    def test_a_known_note_lies_where_it_lay(self, placer: Locator, some_notes: Library) -> None:
+    def test_a_known_note_lies_where_it_lay(self, locator: Locator, some_notes: Library) -> None:
         name = "flute-C4"
-        found = placer(some_notes[name].audio(), velocity=some_notes[name].velocity)
-        np.testing.assert_allclose(found.point, placer.space.atlas[name], atol=0.02)
+        found = locator(some_notes[name].audio(), velocity=some_notes[name].velocity)
+        np.testing.assert_allclose(found.point, locator.space.atlas[name], atol=0.02)
         assert next(iter(found.neighbours)) == name
         assert found.pitch == pytest.approx(60, abs=0.5)
-        own = placer.space.atlas.index(name)
-        assert placer.space.atlas.spreads is not None
-        np.testing.assert_allclose(found.spread, placer.space.atlas.spreads[own], rtol=0.02)
+        own = locator.space.atlas.index(name)
+        assert locator.space.atlas.stds is not None
+        np.testing.assert_allclose(found.std, locator.space.atlas.stds[own], rtol=0.02)
         assert not found.unlikely
         assert found.elbo is None
         assert found.to_dict()["elbo_after_nats"] is None
 
-    def test_it_is_what_encoding_gives(self, placer: Locator, oboe: Audio) -> None:
-        found = placer(oboe, pitch=57.0, velocity=0.5)
-        np.testing.assert_allclose(found.point, placer.space.encode(oboe, 57.0, 0.5), atol=1e-6)
+    def test_it_is_what_encoding_gives(self, locator: Locator, oboe: Audio) -> None:
+        found = locator(oboe, pitch=57.0, velocity=0.5)
+        np.testing.assert_allclose(found.point, locator.space.encode(oboe, 57.0, 0.5), atol=1e-6)
         assert list(found.dissimilarities.values()) == sorted(found.dissimilarities.values())
         assert set(found.dissimilarities) == {"flute", "clarinet", "trumpet", "violin"}
 
-    def test_refining_gains_and_repeats(self, placer: Locator, oboe: Audio) -> None:
-        before, first, second = (placer(oboe, refine=steps) for steps in (0, 12, 12))
+    def test_refining_gains_and_repeats(self, locator: Locator, oboe: Audio) -> None:
+        before, first, second = (locator(oboe, refine=steps) for steps in (0, 12, 12))
         assert first.elbo is not None
         assert first.error_refined_db is not None
         assert first.elbo[1] > first.elbo[0]
@@ -182,34 +181,34 @@ class TestPlacing:
         assert np.abs(first.point - before.point).max() > 1e-3
         assert first.percentile == before.percentile
 
-    def test_noise_is_a_stranger_where_held_out_notes_tell(self, tiny_space: Space) -> None:
+    def test_noise_is_unfamiliar_where_held_out_notes_tell(self, tiny_space: Space) -> None:
         noise = Audio(np.random.default_rng(0).normal(size=22050).astype(np.float32) * 0.1, 22050)
         errors = np.full(len(tiny_space.atlas), np.nan, np.float32)
         errors[:30] = np.linspace(4, 10, 30)  # as many as a larger library holds out
         atlas = replace(tiny_space.atlas, errors=errors)
-        found = place(Space(tiny_space.config, tiny_space.model, atlas, {}), noise)
+        found = locate(Space(tiny_space.config, tiny_space.model, atlas, {}), noise)
         assert np.isnan(found.pitch)
         assert found.error_percentile == pytest.approx(100 / 31)
-        assert found.stranger
+        assert found.out_of_distribution
 
     def test_a_space_of_an_earlier_version(self, tiny_space: Space, oboe: Audio) -> None:
-        atlas = replace(tiny_space.atlas, spreads=None, errors=None)
-        found = place(Space(tiny_space.config, tiny_space.model, atlas, {}), oboe)
+        atlas = replace(tiny_space.atlas, stds=None, errors=None)
+        found = locate(Space(tiny_space.config, tiny_space.model, atlas, {}), oboe)
         assert found.error_percentile is None
-        assert not found.badly_met
+        assert not found.high_error
         assert 0 < found.percentile <= 100
 
     @pytest.mark.parametrize(
         ("arguments", "match"),
-        [({"pitch": 300}, "12 to 127"), ({"velocity": 2}, "from 0 to 1"), ({"refine": -1}, "-1 steps")],
+        [({"pitch": 300}, "12 to 127"), ({"velocity": 2}, "from 0 to 1"), ({"refine": -1}, "0 or more, got -1")],
     )
-    def test_bad_arguments_are_refused(self, placer: Locator, oboe: Audio, arguments: dict[str, float], match: str):
+    def test_bad_arguments_are_refused(self, locator: Locator, oboe: Audio, arguments: dict[str, float], match: str):
         with pytest.raises(ConfigError, match=match):
-            placer(oboe, **arguments)
+            locator(oboe, **arguments)
 
-    def test_silence_is_refused(self, placer: Locator) -> None:
+    def test_silence_is_refused(self, locator: Locator) -> None:
         with pytest.raises(AudioError, match="silent"):
-            placer(Audio(np.zeros(22050, np.float32), 22050))
+            locator(Audio(np.zeros(22050, np.float32), 22050))
 
 
 class TestCommands:
@@ -231,30 +230,30 @@ class TestCommands:
         self, tiny_folder: Path, some_notes: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         file, target = str(some_notes["violin-A3"].file), tmp_path / "found.json"
-        assert main(["place", str(tiny_folder), file, "--refine", "3", "--json", str(target)]) == 0
+        assert main(["locate", str(tiny_folder), file, "--refine", "3", "--json", str(target)]) == 0
         page = capsys.readouterr().out
         assert all(word in page for word in ("refined in 3 steps", "dissimilarity", "violin_A3", " MIDI)"))
         (row,) = json.loads(target.read_text())
         assert row["elbo_after_nats"] >= row["elbo_before_nats"]
-        assert len(row["point"]) == len(row["spread"]) == 3
-        assert main(["place", str(tiny_folder), file, "--pitch", "unknown"]) == 0
+        assert len(row["point"]) == len(row["std"]) == 3
+        assert main(["locate", str(tiny_folder), file, "--pitch", "unknown"]) == 0
         assert "without pitch" in capsys.readouterr().out
 
     def test_a_file_that_is_no_note_is_named(
         self, tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         timbre.write(tmp_path / "nothing.wav", Audio(np.zeros(22050, np.float32), 22050))
-        assert main(["place", str(tiny_folder), str(tmp_path / "nothing.wav")]) == 1
-        assert "left out" in capsys.readouterr().err
+        assert main(["locate", str(tiny_folder), str(tmp_path / "nothing.wav")]) == 1
+        assert "skipped" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("words", "match"),
         [
             (["nearest", "SPACE", "flute-C4", "-k", "0"], "1 or more"),
             (["nearest", "SPACE", "flut-C4"], "must be coordinates, a library note"),
-            (["place", "SPACE"], "No sound files"),
-            (["place", "SPACE", "a.wav", "--refine", "-2"], "0 steps or more"),
-            (["place", "SPACE", "a.wav", "--json", "no/such/folder/x.json"], "there is no folder"),
+            (["locate", "SPACE"], "No sound files"),
+            (["locate", "SPACE", "a.wav", "--refine", "-2"], "must be 0 or more, got -2"),
+            (["locate", "SPACE", "a.wav", "--json", "no/such/folder/x.json"], "there is no folder"),
         ],
     )
     def test_what_is_refused(

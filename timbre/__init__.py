@@ -1,7 +1,7 @@
-"""timbre: learn a timbre space from instrument notes, and turn its places into sound.
+"""timbre: learn a timbre space from instrument notes, and turn its points into sound.
 
-The names below are the whole public surface. Each is imported on first use, so that ``import timbre``
-stays light: torch is loaded only when something needs it.
+The names below are the whole public interface. Each is imported when it is first used, so that ``import timbre`` is
+fast: torch is loaded only when it is needed.
 """
 
 from importlib import import_module
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from timbre.errors import TimbreError
     from timbre.paths import Path
     from timbre.playback import Player, play
-    from timbre.space import Space, load, train
+    from timbre.space import Space, load
+    from timbre.space.fitting import train
     from timbre.synth import render
 
 _HOMES = {
@@ -31,7 +32,7 @@ _HOMES = {
     "read": "timbre.audio",
     "write": "timbre.audio",
     "scan": "timbre.data",
-    "train": "timbre.space",
+    "train": "timbre.space.fitting",
     "load": "timbre.space",
     "render": "timbre.synth",
     "play": "timbre.playback",

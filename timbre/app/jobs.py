@@ -13,8 +13,7 @@ from timbre.errors import AudioError
 from timbre.maps.maps import SIX, natural, topology
 from timbre.maps.planes import plane
 from timbre.paths import Path
-from timbre.space import Space
-from timbre.space.locating import place
+from timbre.space import Space, locating
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
 
@@ -43,7 +42,7 @@ def heat(space: Space, axes: tuple[str, ...], pitch: float | None) -> dict[str, 
 
 def locate(space: Space, file: FilePath, name: str, pitch: float | None) -> dict[str, Any]:
     """Where the sound in a file lies, and how familiar it is."""
-    return {"name": name} | place(space, _read(file, name), pitch).to_dict()
+    return {"name": name} | locating.locate(space, _read(file, name), pitch).to_dict()
 
 
 def decode(space: Space, point: np.ndarray, pitch: float | None, velocity: float, duration: float) -> bytes:

@@ -128,7 +128,7 @@ class Routes:
         if not len(atlas):
             return JSONResponse([])
         nearest = atlas.nearest(point, _NEAREST)
-        return JSONResponse(self._notes(nearest.numbers[0].tolist(), nearest.distances[0].tolist()))
+        return JSONResponse(self._notes(nearest.indices[0].tolist(), nearest.distances[0].tolist()))
 
     def _notes(self, numbers: list[int], distances: list[float]) -> list[dict[str, Any]]:
         """Library notes with their distances."""

@@ -1,76 +1,70 @@
-"""The aggregate posterior of a space: how likely a place is, by what was learned from."""
+"""The aggregate posterior of a space: how likely a point is, according to the training notes."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from timbre.errors import ConfigError
 
-if TYPE_CHECKING:
-    from timbre.space.atlas import Atlas
-
-_CENTRES = 20_000  # training notes that the mixture is made of, at most: a seeded choice of them
+_CENTRES = 20_000  # notes in the mixture at most, a seeded choice
 _JUDGED = 2000  # of them that are left out in turn, at most
-_NARROWEST, _WIDEST = 0.02, 3.0  # bandwidths that are tried, as shares of the notes' standard deviation
-_BLOCK = 256  # points whose densities are worked out at a time
+_NARROWEST, _WIDEST = 0.02, 3.0  # bandwidths, as shares of the notes' standard deviation
+_BLOCK = 256  # points whose densities are computed at a time
 
 
 class AggregatePosterior:
-    """The mean of the training notes' posteriors, each widened: q(z) = 1/N sum_n N(z; point_n, spread_n^2 + (b s)^2).
+    """The mean of notes' posteriors, each widened: q(z) = 1/N sum_n N(z; point_n, std_n^2 + (b s)^2).
 
-    s is the notes' standard deviation in each dimension. The bandwidth b is the one under which notes are most likely
-    when all notes of their instrument are left out (cross-validated likelihood, Duin 1976): as an instrument would be
-    that was never heard. Where spreads were not measured, 0 stands in, and the bandwidth makes up for it.
+    s is the notes' standard deviation in each dimension. The bandwidth b maximises the likelihood of notes when all
+    notes of their instrument are left out (cross-validated likelihood, Duin 1976), as those of an unknown instrument
+    are. Without standard deviations 0 is used, and the bandwidth makes up for it.
 
     Args:
-        atlas: of a space; its training notes count, a seeded choice of 20,000 where there are more.
+        points: of the training notes, (n, dim); a seeded choice of 20,000 where there are more.
+        instruments: of the notes, (n,).
+        stds: standard deviations of the notes' posteriors, (n, dim); None if they were not measured.
 
     Attributes:
         bandwidth: b.
-        left_out: "instrument", or "note" where there is one instrument only: what was left out at a time.
-        reference: log likelihoods of notes whose instrument, or that themselves, were left out, nats, rising.
+        left_out: what is left out at a time: "instrument", or "note" if there is only one instrument.
 
     Raises:
-        ConfigError: if the atlas has fewer than two training notes.
+        ConfigError: for fewer than two notes.
     """
 
-    def __init__(self, atlas: "Atlas") -> None:
-        known = np.flatnonzero(np.array(atlas.splits) == "train")
-        if len(known) < 2:
-            raise ConfigError(
-                f"The atlas has {len(known)} training notes; what is likely can be told from 2 or more of them."
-            )
-        known = np.sort(np.random.default_rng(0).permutation(known)[:_CENTRES])
-        points = atlas.points[known].astype(np.float64)
-        self._middle = points.mean(0)
-        self._points = points - self._middle
-        self._own = np.zeros_like(points) if atlas.spreads is None else np.square(atlas.spreads[known], dtype=float)
+    def __init__(self, points: np.ndarray, instruments: np.ndarray, stds: np.ndarray | None = None) -> None:
+        if len(points) < 2:
+            raise ConfigError(f"The atlas must have 2 training notes or more for likelihoods, got {len(points)}.")
+        chosen = np.sort(np.random.default_rng(0).permutation(len(points))[:_CENTRES])
+        points = points[chosen].astype(np.float64)
+        self._mean = points.mean(0)
+        self._points = points - self._mean
+        self._own = np.zeros_like(points) if stds is None else np.square(stds[chosen], dtype=float)
         deviations = points.std(0)
         self._scale = np.maximum(deviations, 1e-3 * np.sqrt(np.mean(deviations**2)) + 1e-9)
-        groups = np.unique(np.array(atlas.instruments)[known], return_inverse=True)[1]
+        groups = np.unique(instruments[chosen], return_inverse=True)[1]
         self.left_out = "instrument" if groups.max() else "note"
-        self._groups = groups if groups.max() else np.arange(len(known))
-        self._judged = np.random.default_rng(1).permutation(len(known))[:_JUDGED]
-        self.bandwidth = self._chosen()
+        self._groups = groups if groups.max() else np.arange(len(chosen))
+        self._judged = np.random.default_rng(1).permutation(len(chosen))[:_JUDGED]
+        self.bandwidth = self._best_bandwidth()
         self._variances = self._own + np.square(self.bandwidth * self._scale)
 
     @cached_property
     def reference(self) -> np.ndarray:
-        """See the class."""
+        """Log likelihoods of notes whose instrument (or that themselves) were left out, nats, rising."""
         return np.sort(self._left_out(self._variances))
 
     def log_likelihood(self, points: np.ndarray) -> np.ndarray:
         """log q(z) of points (n, dim), nats (n,)."""
-        return self._mixture(np.asarray(points, dtype=np.float64) - self._middle, self._variances)
+        return self._mixture(np.asarray(points, dtype=np.float64) - self._mean, self._variances)
 
     def percentile(self, points: np.ndarray) -> np.ndarray:
-        """Share of the reference that is no likelier than each point, above 0 to 100 (n,): a p-value in hundredths."""
+        """Share of the reference that is no more likely than each point, above 0 to 100 (n,): a p-value in percent."""
         below = np.searchsorted(self.reference, self.log_likelihood(points), side="right")
         return 100.0 * (1 + below) / (1 + len(self.reference))
 
-    def _chosen(self) -> float:
-        from scipy.optimize import minimize_scalar
+    def _best_bandwidth(self) -> float:
+        from scipy.optimize import minimize_scalar  # slow to import, and needed only here
 
         def loss(log_bandwidth: float) -> float:
             return -float(self._left_out(self._own + np.square(np.exp(log_bandwidth) * self._scale)).mean())

@@ -1,4 +1,4 @@
-"""The atlas: where the known sounds of a space lie."""
+"""The atlas: the points of a library's notes in a space."""
 
 import difflib
 import json
@@ -18,18 +18,19 @@ from timbre.space.aggregate import AggregatePosterior
 from timbre.space.neighbours import Nearest, Neighbours
 
 _TEXTS = ("names", "instruments", "families", "files", "splits")
-_NUMBERS = ("points", "pitches", "velocities", "spreads", "errors")
-_SINCE = ("spreads", "errors")  # what earlier versions did not measure
+_NUMBERS = ("points", "pitches", "velocities", "stds", "errors")
+_OPTIONAL = ("stds", "errors")  # not measured by earlier versions
+_FORMER = {"spreads": "stds"}  # names in files of timbre 0.1
 _SPLITS = ("train", "valid", "test")
 
 
 class Centroids(NamedTuple):
-    """Where instruments lie.
+    """Mean points of instruments.
 
     Attributes:
         names: of the instruments, sorted.
-        points: the mean of each one's notes, float32 (instruments, dim). Every note counts once, at its place.
-        counts: notes of each, (instruments,).
+        points: the mean of each instrument's notes, float32 (instruments, dim); every note counts once.
+        counts: number of notes of each, (instruments,).
     """
 
     names: tuple[str, ...]
@@ -45,12 +46,12 @@ class Atlas(Mapping[str, np.ndarray]):
         points: (notes, dim), float32.
         pitches: MIDI, float32 (notes,); NaN where unpitched.
         velocities: 0..1, float32 (notes,); NaN where unknown.
-        names, instruments, families, files: a text per note; names are unique, files relative to the library's folder.
-        splits: "train", "valid" or "test" per note.
-        spreads: standard deviation of each note's posterior in each dimension, float32 (notes, dim), after the flow and
-            with pitch taken out; None in a space that was saved by a version that did not measure it.
-        errors: mean absolute error, dB, of each held-out note decoded from its point, float32 (notes,); NaN for
-            training notes. None likewise.
+        names, instruments, families, files: a text for each note; names are unique, files relative to the library.
+        splits: "train", "valid" or "test" for each note.
+        stds: standard deviation of each note's posterior in each dimension, float32 (notes, dim), after the flow and
+            without pitch; None in a space saved by a version that did not measure it.
+        errors: mean absolute error, dB, of each held-out note decoded from its point, float32 (notes,), NaN for
+            training notes; None in a space saved by a version that did not measure it.
     """
 
     points: np.ndarray
@@ -61,7 +62,7 @@ class Atlas(Mapping[str, np.ndarray]):
     families: tuple[str, ...]
     files: tuple[str, ...]
     splits: tuple[str, ...]
-    spreads: np.ndarray | None = None
+    stds: np.ndarray | None = None
     errors: np.ndarray | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -74,63 +75,63 @@ class Atlas(Mapping[str, np.ndarray]):
         return len(self.names)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._numbers
+        return name in self._indices
 
     def index(self, name: str) -> int:
-        """The number of the note of that name.
+        """The index of the note of that name.
 
         Raises:
-            ConfigError: if there is none; it names the closest ones.
+            ConfigError: if there is none; it lists the closest names.
         """
-        if name not in self._numbers:
+        if name not in self._indices:
             close = difflib.get_close_matches(name, self.names, n=3) or list(self.names[:3])
-            raise ConfigError(f"The atlas has no note {name!r}; close to it: {', '.join(close)}.")
-        return self._numbers[name]
+            raise ConfigError(f"The atlas has no note {name!r}; similar names: {', '.join(close)}.")
+        return self._indices[name]
 
     def filter(self, instrument: Any = None, family: Any = None, split: Any = None, pitch: Any = None) -> "Atlas":
-        """The atlas of the notes that are of these instruments, families, parts of the split and pitches.
+        """The atlas of the notes that have one of the given values in every given field.
 
         Args:
             instrument, family: a name, in any case, or a list of names.
             split: "train", "valid" or "test", or a list of them.
-            pitch: a MIDI number or note name, to the semitone, or a pair (lowest, highest), both of which belong to it.
+            pitch: a MIDI number or note name, to the semitone, or a pair (lowest, highest), both included.
 
         Raises:
-            ConfigError: if no note has one of the values, or none has all of them together; it names what there is.
+            ConfigError: if no note has one of the values, or none has all of them together; it lists what there is.
         """
         kept = np.ones(len(self), bool)
-        for field, wanted, own in (
+        for field, values, own in (
             ("instrument", instrument, self.instruments),
             ("family", family, self.families),
             ("split", split, self.splits),
         ):
-            if wanted is not None:
-                kept &= _among(field, wanted, own)
+            if values is not None:
+                kept &= _among(field, values, own)
         if pitch is not None:
             low, high = pitch if isinstance(pitch, tuple | list) and len(pitch) == 2 else (pitch, pitch)
             notes = np.round(self.pitches)
             kept &= (notes >= round(parse_note(low))) & (notes <= round(parse_note(high)))
         if not kept.any():
-            raise ConfigError(f"No note of the atlas has all of that together{self._compass()}.")
+            raise ConfigError(f"The atlas has no note with all of these values{self._compass()}.")
         return self.take(np.flatnonzero(kept))
 
-    def take(self, numbers: np.ndarray) -> "Atlas":
-        """The atlas of the notes of these numbers, in their order."""
-        picked: dict[str, Any] = {field: tuple(getattr(self, field)[int(n)] for n in numbers) for field in _TEXTS}
+    def take(self, indices: np.ndarray) -> "Atlas":
+        """The atlas of the notes at these indices, in their order."""
+        picked: dict[str, Any] = {field: tuple(getattr(self, field)[int(n)] for n in indices) for field in _TEXTS}
         values = {field: getattr(self, field) for field in _NUMBERS}
-        return replace(self, **picked, **{name: v[numbers] for name, v in values.items() if v is not None})
+        return replace(self, **picked, **{name: v[indices] for name, v in values.items() if v is not None})
 
     def nearest(self, points: np.ndarray, k: int = 8) -> Nearest:
-        """The k known sounds nearest to each point; :meth:`Neighbours.nearest` says more.
+        """The k library notes nearest to each point; arguments and errors as in :meth:`Neighbours.nearest`.
 
         Returns:
-            Distances (points, k), and numbers of notes (points, k), nearest first.
+            Distances (points, k), and indices of notes (points, k), nearest first.
         """
         return self._neighbours.nearest(points, k)
 
     @cached_property
     def centroids(self) -> Centroids:
-        """The middle of each instrument's notes."""
+        """The mean point of each instrument."""
         names, own, counts = np.unique(np.array(self.instruments, dtype=str), return_inverse=True, return_counts=True)
         sums = np.zeros((len(names), self.points.shape[1]))
         np.add.at(sums, own, self.points.astype(np.float64))
@@ -138,29 +139,31 @@ class Atlas(Mapping[str, np.ndarray]):
 
     @cached_property
     def aggregate(self) -> AggregatePosterior:
-        """How likely places are, by the training notes.
+        """The likelihood of points, according to the training notes.
 
         Raises:
             ConfigError: if there are fewer than two of them.
         """
-        return AggregatePosterior(self)
+        train = np.array(self.splits) == "train"
+        stds = None if self.stds is None else self.stds[train]
+        return AggregatePosterior(self.points[train], np.array(self.instruments)[train], stds)
 
     @cached_property
     def _neighbours(self) -> Neighbours:
         return Neighbours(self.points)
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.names)}
+    def _indices(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
 
     def _compass(self) -> str:
-        known = self.pitches[~np.isnan(self.pitches)]
-        return f"; its pitches go from {note_name(known.min())} to {note_name(known.max())}" if known.size else ""
+        pitches = self.pitches[~np.isnan(self.pitches)]
+        return f"; its pitches are {note_name(pitches.min())} to {note_name(pitches.max())}" if pitches.size else ""
 
     def to_files(self) -> dict[str, bytes]:
         """The atlas as files: atlas.json with the texts, atlas.safetensors with the numbers.
 
-        Both hold the instruments' centroids too, for programs that are not timbre.
+        Both contain the instruments' centroids too, for other programs.
         """
         texts = {field: list(getattr(self, field)) for field in _TEXTS}
         numbers = {field: getattr(self, field) for field in _NUMBERS}
@@ -171,7 +174,7 @@ class Atlas(Mapping[str, np.ndarray]):
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "Atlas":
-        """Read back what :meth:`to_files` made, or what versions without spreads and centroids did.
+        """The atlas in files of this version or an earlier one.
 
         Raises:
             CheckpointError: if a file is missing or damaged, or the two do not belong together.
@@ -179,60 +182,61 @@ class Atlas(Mapping[str, np.ndarray]):
         texts, numbers = _texts(files), _numbers(files)
         count, dim = len(texts["names"]), numbers["points"].shape[-1]
         if any(len(values) != count for values in texts.values()) or len(set(texts["names"])) < count:
-            raise _damaged("atlas.json", "it does not have one text of each kind, and a name of its own, for each note")
+            raise _damaged("atlas.json", "every note must have one text of each kind and a unique name")
         for name, values in numbers.items():
-            shape = (count, dim) if name in ("points", "spreads") else (count,)
+            shape = (count, dim) if name in ("points", "stds") else (count,)
             if values.shape != shape or values.dtype != np.float32:
                 raise _damaged("atlas.safetensors", f"its {name} are {values.dtype} {values.shape} for {count} notes")
-        placed = [values for name, values in numbers.items() if name in ("points", "spreads")]
-        if not all(np.isfinite(values).all() for values in placed) or (numbers.get("spreads", np.zeros(1)) < 0).any():
-            raise _damaged("atlas.safetensors", "some of its points or spreads are no numbers that can be")
+        finite = all(np.isfinite(values).all() for name, values in numbers.items() if name in ("points", "stds"))
+        if not finite or (numbers.get("stds", np.zeros(1)) < 0).any():
+            raise _damaged("atlas.safetensors", "its points must be finite numbers, and its stds 0 or more")
         if not set(texts["splits"]) <= set(_SPLITS):
-            raise _damaged("atlas.json", f"a note is of another part than {', '.join(_SPLITS)}")
+            raise _damaged("atlas.json", f"the splits must be {', '.join(_SPLITS)}")
         everything: dict[str, Any] = {**numbers, **texts}
         return cls(**everything)
 
     @classmethod
     def empty(cls, dim: int) -> "Atlas":
         """An atlas without notes."""
-        none, nowhere = np.zeros(0, np.float32), np.zeros((0, dim), np.float32)
-        return cls(nowhere, none, none, (), (), (), (), (), nowhere, none)
+        none, no_points = np.zeros(0, np.float32), np.zeros((0, dim), np.float32)
+        return cls(no_points, none, none, (), (), (), (), (), no_points, none)
 
 
-def _among(field: str, wanted: Any, own: tuple[str, ...]) -> np.ndarray:
-    """Whether each note's value is one of those wanted, each of which must occur."""
-    values = wanted if isinstance(wanted, list | tuple | set | frozenset) else (wanted,)
+def _among(field: str, values: Any, own: tuple[str, ...]) -> np.ndarray:
+    """Whether each note's text is one of the values, all of which must occur."""
+    values = values if isinstance(values, list | tuple | set | frozenset) else (values,)
     known = {plain(name): name for name in own}
     for value in values:
         if plain(str(value)) not in known:
             close = difflib.get_close_matches(plain(str(value)), known, n=3) or sorted(known)[:12]
-            raise ConfigError(f"No note of the atlas has {field}={value!r}; there are {', '.join(close)}.")
+            raise ConfigError(f"The atlas has no note with {field}={value!r}; there are {', '.join(close)}.")
     allowed = {plain(str(value)) for value in values}
     return np.array([plain(name) in allowed for name in own], dtype=bool)
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
     try:
-        found = json.loads(files.get("atlas.json", b""))
+        document = json.loads(files.get("atlas.json", b""))
     except ValueError as error:
         raise _damaged("atlas.json", f"it is not valid JSON ({error})") from error
     for field in _TEXTS:
-        values = found.get(field) if isinstance(found, dict) else None
+        values = document.get(field) if isinstance(document, dict) else None
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise _damaged("atlas.json", f"it has no list of texts {field}")
-    return {field: tuple(found[field]) for field in _TEXTS}
+    return {field: tuple(document[field]) for field in _TEXTS}
 
 
 def _numbers(files: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     try:
-        found = parse_safetensors(files.get("atlas.safetensors", b""))
+        arrays = parse_safetensors(files.get("atlas.safetensors", b""))
     except SafetensorError as error:
         raise _damaged("atlas.safetensors", f"it is not a safetensors file ({error})") from error
-    missing = [name for name in _NUMBERS if name not in found and name not in _SINCE]
+    arrays = {_FORMER.get(name, name): values for name, values in arrays.items()}
+    missing = [name for name in _NUMBERS if name not in arrays and name not in _OPTIONAL]
     if missing:
         raise _damaged("atlas.safetensors", f"it has no {' and no '.join(missing)}")
-    return {name: found[name] for name in _NUMBERS if name in found}
+    return {name: arrays[name] for name in _NUMBERS if name in arrays}
 
 
-def _damaged(file: str, what: str) -> CheckpointError:
-    return CheckpointError(f"{file} is damaged: {what}. Get a fresh copy of the folder.")
+def _damaged(file: str, reason: str) -> CheckpointError:
+    return CheckpointError(f"{file} is damaged: {reason}. Get a fresh copy of the folder.")

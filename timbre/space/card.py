@@ -1,21 +1,17 @@
-"""The model card that travels with a space."""
+"""The model card in the folder of a space."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from timbre.config import Config
-from timbre.models.regularizers.axes import describe_axes
+from timbre.models.regularizers.axes import Axis, describe_axes
+from timbre.space.atlas import Atlas
 from timbre.version import __version__
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
-    from timbre.models.regularizers.axes import Axis
-    from timbre.space.atlas import Atlas
-
-
-def card(config: Config, report: dict[str, Any], atlas: "Atlas", axes: "Sequence[Axis]" = ()) -> str:
-    """The README.md of a space: what it is, what it was made of, its figures, how to use it."""
+def card(config: Config, report: dict[str, Any], atlas: Atlas, axes: Sequence[Axis] = ()) -> str:
+    """The README.md of a space: what it is, its training notes, its figures, and how to use it."""
     counts, parts, spectrogram = Counter(atlas.instruments), Counter(atlas.splits), config.spectrogram
     instruments = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     figures = "\n".join(
@@ -30,9 +26,9 @@ Pitch and velocity are controls, not coordinates.
 ## Axes
 {describe_axes(axes) if axes else "None of its dimensions has a name."}
 
-## What it was trained on
+## Training notes
 {len(atlas)} notes, split by file with seed {config.data.split_seed}: {parts["train"]} for training,
-{parts["valid"]} to choose the best checkpoint, {parts["test"]} never seen.
+{parts["valid"]} to choose the best checkpoint, {parts["test"]} held out.
 Instruments: {instruments or "none"}.
 The licence of the weights follows those of the recordings: {_licences(report)}.
 
@@ -46,7 +42,7 @@ The licence of the weights follows those of the recordings: {_licences(report)}.
     space = timbre.load("this folder")
     timbre.write("out.wav", space.decode([0.0] * {config.model.dim}, pitch=60))
 
-Every setting is in `config.json`, the notes' points are in `atlas.json` and `atlas.safetensors`.
+`config.json` contains all settings; `atlas.json` and `atlas.safetensors` contain the points of the notes.
 """
 
 

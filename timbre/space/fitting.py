@@ -164,7 +164,7 @@ def _atlas(
         families=tuple(note.family or "other" for note in notes),
         files=tuple(_relative(note.file, library.root) for note in notes),
         splits=tuple(str(part) for part in parts[number[order]]),
-        spreads=np.concatenate(ranks.gather(spreads))[order],
+        stds=np.concatenate(ranks.gather(spreads))[order],
         errors=error[order],
     )
     return atlas, report

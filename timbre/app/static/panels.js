@@ -220,8 +220,8 @@ export class Panels {
   showLocation(location, file) {
     const { page } = this, head = document.createElement("h3"), verdict = paragraph(""), word = document.createElement("span"), list = document.createElement("ol");
     head.textContent = `◆ ${location.name}`;
-    word.className = location.stranger ? "unfamiliar" : "familiar";
-    word.textContent = location.stranger ? "Unfamiliar" : "Familiar";
+    word.className = location.out_of_distribution ? "unfamiliar" : "familiar";
+    word.textContent = location.out_of_distribution ? "Unfamiliar" : "Familiar";
     const pitch = location.pitch_midi === null ? "without pitch" : noteName(location.pitch_midi);
     verdict.append(word, `: ${pitch}; likelier than ${location.percentile.toFixed(1)} % of the library notes; reconstruction error ${location.error_db.toFixed(1)} dB`);
     if (location.error_percentile !== null) verdict.append(`, which ${location.error_percentile.toFixed(1)} % of the held-out notes reach`);

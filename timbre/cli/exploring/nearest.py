@@ -51,7 +51,7 @@ def _notes(space: "Space", point: "np.ndarray", count: int, own: int | None) -> 
     atlas = space.atlas
     nearest = atlas.nearest(point, count + (own is not None))
     rows = []
-    for distance, index in zip(nearest.distances[0], nearest.numbers[0], strict=True):
+    for distance, index in zip(nearest.distances[0], nearest.indices[0], strict=True):
         pitch = float(atlas.pitches[index])
         if index != own:
             row = {"sound": atlas.names[index], "distance": float(distance), "instrument": atlas.instruments[index]}
@@ -66,5 +66,5 @@ def _instruments(space: "Space", point: "np.ndarray", count: int) -> list[dict[s
     nearest = Neighbours(means).nearest(point, count)
     return [
         {"instrument": names[index], "distance": float(distance), "notes": int(notes[index])}
-        for distance, index in zip(nearest.distances[0], nearest.numbers[0], strict=True)
+        for distance, index in zip(nearest.distances[0], nearest.indices[0], strict=True)
     ]

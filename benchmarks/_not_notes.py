@@ -1,4 +1,4 @@
-"""Sounds of two seconds that are no notes of an instrument; each is another one for each generator."""
+"""Sounds of two seconds that are not notes of an instrument; each depends on a random generator."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ TIME = np.arange(round(RATE * SECONDS)) / RATE
 
 
 def silence(rng: np.random.Generator) -> Audio:
-    """Nothing at all: it is to be refused."""
+    """Silence, which must be refused."""
     return Audio(np.zeros(TIME.size, np.float32), RATE)
 
 
@@ -20,19 +20,19 @@ def noise(rng: np.random.Generator) -> Audio:
 
 
 def pink_noise(rng: np.random.Generator) -> Audio:
-    """Noise of 3 dB less per octave."""
+    """Noise that falls by 3 dB per octave."""
     spectrum = np.fft.rfft(rng.normal(size=TIME.size))
     return _sound(np.fft.irfft(spectrum / np.sqrt(np.maximum(1.0, np.arange(spectrum.size))), TIME.size))
 
 
 def chirp(rng: np.random.Generator) -> Audio:
-    """A sine that rises through five octaves or more."""
+    """A sine that rises by five octaves or more."""
     hertz = np.geomspace(rng.uniform(50, 200), rng.uniform(3000, 8000), TIME.size)
     return _sound(np.sin(2 * np.pi * np.cumsum(hertz) / RATE))
 
 
 def babble(rng: np.random.Generator) -> Audio:
-    """Like speech: a voice of moving pitch through three moving formants, in syllables."""
+    """Speech-like: a voice with moving pitch and three moving formants, in syllables."""
     from scipy.signal import lfilter
 
     hertz = 100 * 2 ** (rng.uniform(0, 1) + 0.5 * np.sin(2 * np.pi * rng.uniform(1, 3) * TIME + rng.uniform(0, 6)))
@@ -66,7 +66,7 @@ def drum_loop(rng: np.random.Generator) -> Audio:
 
 
 def chord(rng: np.random.Generator) -> Audio:
-    """A major triad of three harmonic tones that fade."""
+    """A decaying major triad of harmonic tones."""
     root, fading = rng.uniform(48, 64), np.exp(-TIME * rng.uniform(0.3, 1.5))
     tones = (_harmonic(np.full(TIME.size, midi_to_hz(root + step)), 12, 1.5) for step in (0, 4, 7))
     return _sound(sum(tones) * fading)
@@ -84,7 +84,7 @@ def melody(rng: np.random.Generator) -> Audio:
 
 
 def clicks(rng: np.random.Generator) -> Audio:
-    """A train of single samples."""
+    """A train of clicks of one sample."""
     out = 1e-4 * rng.normal(size=TIME.size)
     out[:: round(RATE * rng.uniform(0.05, 0.12))] = 1.0
     return _sound(out)
@@ -95,7 +95,7 @@ def hum(rng: np.random.Generator) -> Audio:
     return _sound(_harmonic(np.full(TIME.size, 50.0), 10, 0.5) + 0.05 * rng.normal(size=TIME.size))
 
 
-STRANGERS = {
+SOUNDS = {
     kind.__name__.replace("_", " "): kind
     for kind in (silence, noise, pink_noise, chirp, babble, drum_loop, chord, melody, clicks, hum)
 }
