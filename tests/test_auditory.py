@@ -1,4 +1,4 @@
-"""The listener model's picture: gain says nothing, onsets are seen finely, brightness and attack make distance."""
+"""Auditory features: gain changes nothing, onsets are resolved finely, brightness and attack make distance."""
 
 import math
 
@@ -22,7 +22,7 @@ def tone(slope=6.0, attack=0.01, decay=0.0, pitch=220.0):
     return 0.1 * wave * (time / attack).clamp_max(1.0) * 10.0 ** (-decay * time / 20.0)
 
 
-def picture(*waves, kind="mel"):
+def features(*waves, kind="mel"):
     spectrogram = SPECTROGRAMS[kind]
     with torch.no_grad():
         return AuditoryFeatures(spectrogram, SECONDS)(spectrogram(torch.stack(waves)))
@@ -31,13 +31,13 @@ def picture(*waves, kind="mel"):
 @pytest.mark.parametrize("kind", SPECTROGRAMS)
 def test_gain_changes_nothing_but_what_sinks_below_the_floor(kind):
     wave = tone()
-    loud, soft, duller = picture(wave, 0.25 * wave, tone(12.0), kind=kind)
+    loud, soft, duller = features(wave, 0.25 * wave, tone(12.0), kind=kind)
     assert (loud - soft).norm() < 0.2 * (loud - duller).norm()
 
 
 def test_a_batch_is_its_notes():
     waves = [tone(), tone(12.0), tone(attack=0.2)]
-    torch.testing.assert_close(picture(*waves), torch.cat([picture(wave) for wave in waves]))
+    torch.testing.assert_close(features(*waves), torch.cat([features(wave) for wave in waves]))
 
 
 @pytest.mark.parametrize("kind", SPECTROGRAMS)
@@ -46,14 +46,14 @@ def test_brightness_attack_and_decay_make_distance(kind, change):
     """Each change is farther than a detuning by a tenth of a semitone, and twice the change is farther still."""
     (name,) = change
     more = {"slope": 18.0, "attack": 0.5, "decay": 80.0}[name]
-    found = picture(tone(), tone(pitch=220.0 * 2 ** (0.1 / 12)), tone(**change), tone(**{name: more}), kind=kind)
+    found = features(tone(), tone(pitch=220.0 * 2 ** (0.1 / 12)), tone(**change), tone(**{name: more}), kind=kind)
     detuned, near, far = ((found[0] - other).norm() for other in found[1:])
     assert 3.0 * detuned < near < far
 
 
 def test_front_ends_agree():
     waves = [tone(), tone(12.0), tone(attack=0.2), tone(decay=40.0), tone(pitch=440.0)]
-    distances = {kind: torch.pdist(picture(*waves, kind=kind)) for kind in SPECTROGRAMS}
+    distances = {kind: torch.pdist(features(*waves, kind=kind)) for kind in SPECTROGRAMS}
     for kind in ("linear", "erb"):
         ratio = distances[kind] / distances["mel"]
         assert 0.7 < float(ratio.min()) <= float(ratio.max()) < 1.4

@@ -195,7 +195,7 @@ def test_refusals():
         AxesTerm(["brightnes"])
     with pytest.raises(ConfigError, match="known here"):
         axis_values(FRONT(sound()), FRONT, torch.tensor([60.0]), ["x"])
-    with pytest.raises(AudioError, match="spectrograms come as"):
+    with pytest.raises(AudioError, match="Spectrograms must be"):
         axis_values(FRONT(sound())[0], FRONT, torch.tensor([60.0]), ["attack"])
     with pytest.raises(ConfigError, match="must be above 0"):
         AxesTerm(["attack"], tolerance=0.0)

@@ -188,7 +188,7 @@ def test_refusals(tiny_space, start):
             steer(tiny_space, start, curves, **({"pitch": 60, "duration": SECONDS} | settings))
 
     refused({}, "No curve came")
-    refused({"attack": [0.1]}, "one of whole notes")
+    refused({"attack": [0.1]}, "which whole notes have only")
     refused({"centroid": [-100.0]}, "are possible")
     refused({"odd_even": Curve(np.array([2.0]), None, "ratio")}, "ratios are for Hz")
     refused({"odd_even": [2.0]}, "has no pitch", pitch=None)

@@ -1,4 +1,4 @@
-"""The auditory picture of a note: what a listener may compare, as far as distances between pictures tell."""
+"""Auditory features of a note: distances between them follow how different listeners find two notes."""
 
 from dataclasses import dataclass
 
@@ -10,38 +10,37 @@ from timbre.spectral.filterbank import hz_to_erb
 from timbre.spectral.spectrogram import Spectrogram
 
 BANDS = 32  # about one in each equivalent rectangular bandwidth
-FIRST, CELLS = 0.02, 13  # s, the first cell of time; and their number
+FIRST, CELLS = 0.02, 13  # length of the first cell of time, s; number of cells
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Three constants, chosen on listeners' ratings: on any four of five groups of studies much the same are best."""
+    """Three constants, fitted to listeners' ratings; fits on any four of five groups of studies give similar values."""
 
     exponent: float = 0.1
-    """Of power; that of loudness would be .23 to .3 (Zwicker and Fastl 1999), 0 is the logarithm."""
+    """Exponent of power; that of loudness would be .23 to .3 (Zwicker and Fastl 1999), and 0 the logarithm."""
     onset: float = 0.3
-    """Cells of time count by their number to the power of minus this: the first ones count most."""
+    """Cell n of time has the weight n to the power of minus this: the first cells count most."""
     treble: float = 0.5
-    """Bands count by the exponential of this, from the lowest to the highest."""
+    """Bands are weighted by the exponential of this times their position, from -1/2 (lowest) to 1/2 (highest)."""
 
 
 class AuditoryFeatures(nn.Module):
-    """Compressed power in ERB bands by cells of time that widen from the onset on.
+    """Compressed power in ERB bands and cells of time that widen from the onset on.
 
-    Distances between such pictures follow listeners' dissimilarity ratings better than descriptors or spectrograms do
-    (`benchmarks/ratings.py`). What matters is time on a logarithmic scale: listeners hear an attack in milliseconds and
-    a decay in seconds. Bands are those of Glasberg and Moore (1990). A picture is brought to unit norm before its parts
-    are weighted, so that gain changes nothing but what sinks below the floor.
+    Distances between these features follow listeners' dissimilarity ratings better than descriptors or spectrograms do
+    (`benchmarks/ratings.py`). The main reason is the logarithmic time scale: listeners hear an attack in milliseconds
+    and a decay in seconds. Bands are those of Glasberg and Moore (1990). The features are normalized to unit norm
+    before they are weighted, so that gain changes only parts near the floor.
 
     Args:
-        spectrogram: the front end whose spectrograms are looked at.
+        spectrogram: the transform of the spectrograms.
         seconds: length of a note.
         listener: the constants.
     """
 
     bands: Tensor
     cells: Tensor
-
     weights: Tensor
 
     def __init__(self, spectrogram: Spectrogram, seconds: float, listener: Listener = Listener()) -> None:
@@ -56,19 +55,19 @@ class AuditoryFeatures(nn.Module):
 
     @property
     def size(self) -> int:
-        """Values of a picture."""
+        """Number of features."""
         return len(self.bands) * self.cells.shape[1]
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Pictures (batch, size) of notes, dB (batch, bins, frames)."""
+        """Features (batch, size) of notes, dB (batch, bins, frames)."""
         power = self.bands @ torch.pow(10.0, spectrogram / 10.0)
-        picture = power.clamp_min(1e-12) ** self.exponent @ self.cells
-        norm = picture.flatten(1).norm(dim=1)
-        return (self.weights * picture / norm[:, None, None]).flatten(1)
+        features = power.clamp_min(1e-12) ** self.exponent @ self.cells
+        norm = features.flatten(1).norm(dim=1)
+        return (self.weights * features / norm[:, None, None]).flatten(1)
 
 
 def _triangles(centers: Tensor, count: int) -> Tensor:
-    """Triangular weights (count, bins), even on the scale of ERB numbers between the lowest and the highest band."""
+    """Triangular weights (count, bins), evenly spaced in ERB numbers between the lowest and the highest band."""
     scale = torch.from_numpy(hz_to_erb(centers.numpy()))
     knots = torch.linspace(float(scale.min()), float(scale.max()), count + 2, dtype=torch.float64)
     distance = (scale - knots[1:-1, None]).abs() / (knots[1] - knots[0])
@@ -76,7 +75,7 @@ def _triangles(centers: Tensor, count: int) -> Tensor:
 
 
 def _cells(frames: int, frame_rate: float) -> Tensor:
-    """Means (frames, cells) over stretches of time; a stretch without a frame takes the nearest one."""
+    """Weights (frames, cells) that average frames over each cell of time; a cell without a frame uses the nearest."""
     time = np.arange(frames) / frame_rate
     edges = np.concatenate([[0.0], np.geomspace(FIRST, max(time[-1], 2 * FIRST) + 1e-6, CELLS)])
     inside = (time >= edges[:-1, None]) & (time < edges[1:, None])
