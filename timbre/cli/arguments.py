@@ -2,8 +2,8 @@
 
 Types for all commands: `SpaceName`, `Point` and `Points` (an option that may be repeated), `Pitch`, `Velocity`,
 `Duration`, `Hold`, `Seed`, `Inverter`, `Refine`, `NotePitch` (of given sound files), `SoundFiles`, `PathFile`,
-`PathDuration`, `Loop`, `OutputFile` (a sound) and `JsonFile`. A command may give one another help text:
-`Annotated[Point | None, Parameter(name="--from", help=f"Start of the morph: {POINT}.")]`.
+`PathDuration`, `Loop`, `ConfigFile`, `TrainingNotes`, `OutputFile` (a sound) and `JsonFile`. A command may give another
+help text: `Annotated[Point | None, Parameter(name="--from", help=f"Start of the morph: {POINT}.")]`.
 """
 
 import difflib
@@ -76,6 +76,13 @@ PathDuration = Annotated[
     float, Parameter(metavar="SECONDS", help="Time from one end of the path to the other; default: 4.")
 ]
 Loop = Annotated[bool, Parameter(help="Repeat the path endlessly.")]
+ConfigFile = Annotated[
+    Path, Parameter(metavar="FILE", help="TOML file of settings. Options on the command line override the file.")
+]
+TrainingNotes = Annotated[
+    Path,
+    Parameter(help="Library that the space was trained on, as given to `timbre train`; default: the same as then."),
+]
 OutputFile = Annotated[
     Path,
     Parameter(name=["--output", "-o"], metavar="FILE", validator=_check_output, help="WAV, FLAC or OGG file to write."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
+from timbre.cli.arguments import JsonFile, SpaceName, TrainingNotes
 from timbre.cli.outputs import check_target
 from timbre.errors import ConfigError
 
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    space: str,
-    library: Path | None = None,
+    space: SpaceName,
+    library: TrainingNotes | None = None,
     /,
     *,
     ratings: tuple[Path, ...] = (),
     held_out: tuple[Path, ...] = (),
     only: Path | None = None,
     out: Path | None = None,
-    json_file: Annotated[Path | None, Parameter(name="--json")] = None,
+    json_file: Annotated[JsonFile | None, Parameter(help="File for the figures; default: next to the page.")] = None,
     quick: bool = False,
     seed: int = 0,
 ) -> None:
@@ -35,11 +36,6 @@ def evaluate(
 
     Parameters
     ----------
-    space
-        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
-    library
-        The notes that the space was trained on, as given to `timbre train`; default: the folder that the space
-        remembers.
     ratings
         Listeners' dissimilarities: a folder of studies with sounds.csv, which names the files of the rated sounds, or
         a matrix of instruments. Repeat the option for more.
@@ -49,8 +45,6 @@ def evaluate(
         Part of the library, a folder or library file: measure only its held-out notes.
     out
         The page, an .html file; default: NAME-evaluation.html in the current folder.
-    json_file
-        File for the figures; default: next to the page.
     quick
         Use fewer notes and samples, for a first look.
     seed

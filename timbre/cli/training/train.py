@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
+from timbre.cli.arguments import ConfigFile
 from timbre.cli.info import device_name, program
 from timbre.config import Config
 
@@ -23,7 +24,7 @@ def train(
     out: Path,
     /,
     *,
-    config: Path | None = None,
+    config: ConfigFile | None = None,
     ratings: str | None = None,
     without: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     settings: Annotated[Config, Parameter(name="*")] = Config(),  # noqa: B008  (frozen)
@@ -37,9 +38,6 @@ def train(
     out
         Folder for the space and its run. Run the same command again to continue a stopped run; a finished one is used
         as it is.
-    config
-        TOML file of settings, with tables [spectrogram], [data], [model], [regularization] and [training]. Command-line
-        options override the file.
     ratings
         Listeners' dissimilarity ratings to follow: a CSV file, a folder of studies, or "orchestra" for those that come
         with timbre. `timbre ratings` describes them; --regularization.perceptual sets how the space follows them.

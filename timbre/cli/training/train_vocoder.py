@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
+from timbre.cli.arguments import ConfigFile, SpaceName, TrainingNotes
 from timbre.cli.training.evaluate import remembered
 from timbre.config import VocoderConfig
 from timbre.errors import ConfigError
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
 
 def train_vocoder(
-    space: str,
-    library: Path | None = None,
+    space: Annotated[
+        SpaceName, Parameter(help="Folder of a space, to which the vocoder is added; or its name, with --out.")
+    ],
+    library: TrainingNotes | None = None,
     /,
     *,
-    config: Path | None = None,
+    config: ConfigFile | None = None,
     out: Path | None = None,
     settings: Annotated[VocoderConfig, Parameter(name="*")] = VocoderConfig(),  # noqa: B008  (frozen)
 ) -> None:
@@ -34,12 +37,6 @@ def train_vocoder(
 
     Parameters
     ----------
-    space
-        Folder of a saved space, to which the vocoder is added; or, with --out, its name (`timbre inspect` lists names).
-    library
-        Notes that the space was trained on, as given to `timbre train`. Default: where they were then.
-    config
-        TOML file of settings. Command-line options override the file.
     out
         Folder for a copy of the space with the vocoder; the space itself is not changed.
     """
