@@ -37,7 +37,7 @@ from trees_soundfont import (
 )
 
 from timbre.data.parts import SoundFontVoice
-from timbre.data.soundfonts.soundfont import Range, SoundFont, read_sample, read_soundfont
+from timbre.data.soundfonts.soundfont import MidiRange, SoundFont, read_sample, read_soundfont
 from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError, LibraryError
 
@@ -58,11 +58,11 @@ def test_presets_join_what_their_zones_and_those_of_their_instruments_say(tiny_s
     ]
     violin, flute = font.presets[1], font.presets[2]
     assert [zone.sample for zone in flute.zones] == [0, 1, 2]
-    assert {zone.keys for zone in flute.zones} == {Range(48, 96)}
-    assert [zone.velocities for zone in flute.zones] == [Range(0, 63), Range(64, 127), Range(64, 127)]
+    assert {zone.keys for zone in flute.zones} == {MidiRange(48, 96)}
+    assert [zone.velocities for zone in flute.zones] == [MidiRange(0, 63), MidiRange(64, 127), MidiRange(64, 127)]
     assert [zone.pitch for zone in flute.zones] == [72, 72, 72]  # generator 58, of the global zone; headers say 60
     (zone,) = violin.zones
-    assert (zone.sample, zone.keys, zone.velocities) == (3, Range(55, 103), Range(0, 127))
+    assert (zone.sample, zone.keys, zone.velocities) == (3, MidiRange(55, 103), MidiRange(0, 127))
     assert zone.pitch == pytest.approx(60 + 6 + 1 + 0.50 - 0.50 - 0.30)  # both zones' tunings and the correction
 
 

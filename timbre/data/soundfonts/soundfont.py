@@ -22,15 +22,15 @@ _MOST_ZONES = 1 << 18  # FluidR3 has 17,000; a damaged file may have up to 2**32
 _RATES = range(400, 400_000)  # Hz
 
 
-class Range(NamedTuple):
+class MidiRange(NamedTuple):
     """MIDI keys or velocities, both ends included."""
 
     low: int
     high: int
 
-    def common(self, other: "Range") -> "Range":
+    def common(self, other: "MidiRange") -> "Range":
         """The intersection; `low` is above `high` if it is empty."""
-        return Range(max(self.low, other.low), min(self.high, other.high))
+        return MidiRange(max(self.low, other.low), min(self.high, other.high))
 
 
 class SoundFontZone(NamedTuple):
@@ -38,8 +38,8 @@ class SoundFontZone(NamedTuple):
 
     sample: int
     """Index of the recording."""
-    keys: Range
-    velocities: Range
+    keys: MidiRange
+    velocities: MidiRange
     pitch: float
     """Key (MIDI, with cents) at which the recording is not transposed."""
     instrument: str
@@ -237,9 +237,9 @@ def _join(outer: Generators, inner: Generators, sample: Sample, instrument: str)
     )
 
 
-def _range(zone: Generators, number: int) -> Range:
+def _range(zone: Generators, number: int) -> MidiRange:
     amount = zone.get(number, 127 << 8)
-    return Range(amount & 0xFF, min(amount >> 8, 127))
+    return MidiRange(amount & 0xFF, min(amount >> 8, 127))
 
 
 def _signed(amount: int) -> int:
