@@ -28,7 +28,7 @@ class MidiRange(NamedTuple):
     low: int
     high: int
 
-    def common(self, other: "MidiRange") -> "Range":
+    def common(self, other: "MidiRange") -> "MidiRange":
         """The intersection; `low` is above `high` if it is empty."""
         return MidiRange(max(self.low, other.low), min(self.high, other.high))
 
