@@ -33,10 +33,8 @@ class MeasurementCache:
         self._file = cache_folder() / "facts.sqlite"
         self._new: dict[bytes, str] = {}
         self._base: sqlite3.Connection | None = None
-        with contextlib.suppress(OSError, sqlite3.OperationalError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._connect()
-            if self._base is None:  # the file was damaged and is deleted by now
+        for _ in range(2):  # the first attempt deletes a damaged file
+            if self._base is None:
                 self._connect()
 
     def find(self, notes: Iterable[Note]) -> list[Measured] | None:
@@ -68,8 +66,10 @@ class MeasurementCache:
         self._base = None
 
     def _connect(self) -> None:
-        self._base = sqlite3.connect(self._file)
-        self._try(lambda base: base.execute(_TABLE))
+        with contextlib.suppress(OSError, sqlite3.OperationalError):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(self._file)
+            self._try(lambda base: base.execute(_TABLE))
 
     def _save(self) -> None:
         def insert(base: sqlite3.Connection) -> None:

@@ -20,17 +20,9 @@ LARGEST_MEMBER = 1 << 28
 """Most bytes that a compressed sound may unpack to: more than half an hour of stereo."""
 _MOST_CHUNKS = 1000  # of a WAV file that are searched for its root key
 UNPACKING = (
-    OSError,
-    EOFError,
-    LookupError,
-    ValueError,
-    RuntimeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    lzma.LZMAError,
+    OSError, EOFError, LookupError, ValueError, RuntimeError, OverflowError, struct.error, zlib.error, lzma.LZMAError,
     zipfile.BadZipFile,
-)
+)  # fmt: skip
 """Exceptions of zipfile for archives that are damaged, encrypted or compressed by an unknown method."""
 
 

@@ -1,13 +1,10 @@
 """Unpacking of archives from untrusted sources: completely and inside a folder, or not at all."""
 
-import lzma
 import os
 import shutil
 import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NamedTuple
@@ -15,13 +12,9 @@ from typing import IO, NamedTuple
 from tqdm import tqdm
 
 from timbre.data.names import printable
+from timbre.data.sounds import UNPACKING
 from timbre.errors import LibraryError, TimbreError
 
-# Exceptions of the standard library for damaged archives, and for names that a disk refuses.
-_DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
-    EOFError, OSError, RuntimeError, ValueError, LookupError, OverflowError,
-)  # fmt: skip
 _ZIP = (b"PK\3\4", b"PK\5\6")  # beginning of a zip file with files, and of an empty one
 _TEMPORARY = ".timbre-unpacking"  # hidden, so that a scan ignores it
 _DEEPEST = 64  # nested folders; the standard library removes trees by recursion
@@ -67,7 +60,7 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> in
         _move(temporary, folder)
     except TimbreError:
         raise
-    except _DAMAGED as error:
+    except (tarfile.TarError, *UNPACKING) as error:
         raise LibraryError(f"{name} cannot be unpacked: {_reason(error)}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
