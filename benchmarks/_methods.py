@@ -1,4 +1,4 @@
-"""Ways from STFT magnitudes to sound: timbre's own and those of other packages, where they are installed."""
+"""Inverters to compare: those of timbre, those that only benchmarks have, and those of other packages."""
 
 import contextlib
 import io
@@ -26,27 +26,27 @@ COMPARED: dict[str, Inverter | CausalInverter] = {
     "pghi-formula": partial(pghi, learned=False),
     **{f"rtisi-{frames}": rtisi(frames) for frames in range(4)},
 }
-"""Inverters that are not part of the package."""
+"""Inverters that are not part of the package timbre."""
 
 OURS = (
     *("griffin_lim", "fast_griffin_lim", "admm", "spsi", "pghi-formula", "pghi", "pghi+8", "pghi+32"),
     *("rtpghi", "rtpghi-1", "rtisi-0", "rtisi-1", "rtisi-2", "rtisi-3"),
 )
 SHORT = ("fast_griffin_lim", "pghi", "pghi+8", "rtpghi", "librosa.griffinlim 32")
-"""Enough to tell front ends apart."""
+"""Inverters for the rarer front ends: enough to compare them."""
 
 Invert = Callable[[Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way back.
+    """An inverter to compare.
 
     Attributes:
-        name: as the table calls it.
-        invert: magnitudes (1, bins, frames) and a length to a waveform (1, length).
-        latency: samples from a sample's arrival to its return; None where the whole sound must be known.
-        own: magnitudes of its own transform from a waveform (1, samples), where it cannot use those of the STFT.
+        name: its name in the table.
+        invert: from magnitudes (1, bins, frames) and a length to a waveform (1, length).
+        latency: samples from a sample's arrival to its return; None if the whole sound must be known.
+        own: from a waveform (1, samples) to magnitudes of its own transform; None if it uses those of the STFT.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Method:
 
 
 def methods(names: Iterable[str], stft: STFT) -> list[Method]:
-    """The methods of these names; those that are not there are left out with a printed line."""
-    found = []
+    """The methods of these names; those that are not installed are left out with a printed line."""
+    known = []
     for name in names:
         try:
-            found.append(PEERS[name](stft) if name in PEERS else _own(name, stft))
+            known.append(PEERS[name](stft) if name in PEERS else _own(name, stft))
         except (ConfigError, ModuleNotFoundError) as error:
             print(f"left out {name}: {error}")
-    return found
+    return known
 
 
 def _own(name: str, stft: STFT) -> Method:
@@ -103,8 +103,8 @@ def _torchaudio(stft: STFT) -> Method:
 
 
 def _lws(name: str, **settings: int) -> Callable[[STFT], Method]:
-    """Le Roux et al. 2010, with the iterations that its mode for music sets. It wants symmetric windows and says so;
-    with the periodic Hann window that all share it does as well as with its own (measured)."""
+    """Le Roux et al. 2010, with the iterations of its mode for music. It asks for symmetric windows; with the periodic
+    Hann window of all other methods its results are as good as with its own (measured)."""
 
     def method(stft: STFT) -> Method:
         import lws
@@ -123,7 +123,7 @@ def _lws(name: str, **settings: int) -> Callable[[STFT], Method]:
 
 
 def _pghipy(stft: STFT) -> Method:
-    """PGHI as published, on its own transform: it knows the Gaussian window alone."""
+    """PGHI as published, on its own transform: it works with a Gaussian window only."""
     import pghipy
 
     shape = (stft.n_fft, stft.hop_length)
@@ -149,12 +149,12 @@ PEERS: dict[str, Callable[[STFT], Method]] = {
     "lws online": _lws("lws online", online_iterations=10, batch_iterations=0),
     "pghipy": _pghipy,
 }
-"""Other packages; lws and pghipy are left out where they are not installed.
+"""Other packages; lws and pghipy are left out if they are not installed.
 
     pip install pghipy
     pip install cython numpy setuptools wheel && LWS_USE_CYTHON=1 pip install --no-build-isolation lws
 
-(lws 1.2.8 has no wheels, asks for numpy while it is built, and its C++ file is too old for Python 3.11.)
+(lws 1.2.8 has no wheels, needs numpy while it is built, and its C++ file is too old for Python 3.11.)
 """
 
 FULL = (*OURS, *PEERS)

@@ -1,4 +1,4 @@
-"""What the inversion benchmark turns back into sound: recorded notes, rendered ones, decoded ones."""
+"""Sounds of the inversion benchmark: recorded, rendered and decoded notes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,26 +15,27 @@ from timbre.data.features.example import example
 from timbre.data.parts import SoundFontVoice
 from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError
+from timbre.models.conditions import Conditions
 from timbre.space import Space
 
 SECONDS = 2.0
-LEAD = 1024  # samples of silence before every note: energy that comes too early must have a place to go
+LEAD = 1024  # samples of silence before every note, in which energy that comes too early can be measured
 PROGRAMS = (0, 11, 16, 24, 40, 42, 56, 60, 65, 68, 71, 73)  # General MIDI
 KEYS = (48, 57, 64, 74)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One note to be made from a spectrogram.
+    """A note to make from its spectrogram.
 
     Attributes:
         name: of the note.
         source: notes, rendered or decoded.
-        waveform: the original, (1, samples), of full scale.
+        waveform: the original, (1, samples), at full scale.
         rate: Hz.
-        pitch: MIDI that the result should have; None where none is measured.
-        decoded: spectrogram in dB (1, bins, frames) that a model made of the note; None means the original's own.
-        loudest: sample from which a second is measured for pitch: of a note with vibrato, the same second always.
+        pitch: MIDI of the original; None if the pitch is not measured.
+        decoded: spectrogram in dB (1, bins, frames) from a model; None: that of the original.
+        loudest: first sample of the second in which pitch is measured, the same one for a note with vibrato.
     """
 
     name: str
@@ -53,8 +54,8 @@ class Case:
 def recorded(folder: Path, count: int, config: SpectrogramConfig) -> list[Case]:
     """Notes spread evenly over a library, without those that cannot be read."""
     library, cases = timbre.scan(folder), []
-    for place in np.unique(np.linspace(0, len(library) - 1, count).round().astype(int)):
-        note = library[int(place)]
+    for index in np.unique(np.linspace(0, len(library) - 1, count).round().astype(int)):
+        note = library[int(index)]
         try:
             cases.append(_case(note.name, "notes", note.audio(), note.pitch, SECONDS, config))
         except AudioError as error:
@@ -63,7 +64,7 @@ def recorded(folder: Path, count: int, config: SpectrogramConfig) -> list[Case]:
 
 
 def rendered(soundfont: Path, count: int, config: SpectrogramConfig) -> list[Case]:
-    """Instruments of General MIDI at four pitches, 2.5 s each, from a SoundFont; evenly spread where fewer are wanted.
+    """Instruments of General MIDI at four pitches, 2.5 s each, from a SoundFont: `count` of them, evenly spread.
 
     Raises:
         DeviceError: FluidSynth is missing.
@@ -78,10 +79,11 @@ def rendered(soundfont: Path, count: int, config: SpectrogramConfig) -> list[Cas
 
 
 def decoded(space: Space, library: Library, count: int) -> list[Case]:
-    """Held-out pitched notes of a space beside what its decoder makes of their points, pitches and releases."""
+    """Held-out pitched notes of a space, decoded at their points, pitches and releases."""
     atlas, rate = space.atlas, space.config.spectrogram.sample_rate
-    found = [i for i, part in enumerate(atlas.splits) if part == "test" and np.isfinite(atlas.pitches[i])]
-    chosen = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, count).round().astype(int))] if found else []
+    held_out = [i for i, part in enumerate(atlas.splits) if part == "test" and np.isfinite(atlas.pitches[i])]
+    rows = np.unique(np.linspace(0, len(held_out) - 1, count).round().astype(int)) if held_out else []
+    chosen = [held_out[i] for i in rows]
     length = space.config.spectrogram.hop_length * (space.config.note_frames - 1)
     cases = []
     for number in chosen:
@@ -96,8 +98,6 @@ def decoded(space: Space, library: Library, count: int) -> list[Case]:
 
 
 def _decode(space: Space, number: int, release: float) -> torch.Tensor:
-    from timbre.models.conditions import Conditions
-
     atlas = space.atlas
     controls = ([atlas.pitches[number]], [atlas.velocities[number]], [release])
     conditions = Conditions(*(torch.tensor(np.asarray(control, np.float32)) for control in controls))

@@ -1,19 +1,19 @@
-"""Which front end suits a timbre space: the paper's table (Esling et al. 2018) with our model, in one common unit.
+"""Compare front ends for a timbre space: the table of the paper (Esling et al. 2018) with our model, in one unit.
 
     python benchmarks/front_ends.py FOLDER --out runs/front_ends --json front_ends.json
 
-The same VAE is trained on the same notes through every front end, with several seeds. A front end's own coefficients
-cannot be compared with another's, so held-out notes are measured in one picture that is none of theirs: what the
-decoder gives is turned into STFT magnitudes, as for inversion, and these into a mel spectrogram of 128 bands (dB), to
-be compared with that of the original.
+The same VAE is trained on the same notes with every front end and several seeds. Coefficients of different front ends
+cannot be compared, so held-out notes are measured in a common spectrogram: the decoder's output is converted to STFT
+magnitudes, as for inversion, and these to a mel spectrogram of 128 bands (dB), which is compared with the original's.
 
-- error_db: mean absolute error there, from the encoder's point; front_db: what the front end alone loses, without a
+- error_db: mean absolute error there, from the encoder's point; front_db: error of the front end alone, without a
   model; own_db: error in the front end's own coefficients
-- nats: -log p(x) per note in that picture, at most (IWAE bound, Burda et al. 2016, some samples): a Gaussian around
-  the decoded picture, whose width is that of the validation notes' errors; nats_per_value: by its number of values
+- nats: upper bound of -log p(x) per note there (IWAE bound, Burda et al. 2016, with a number of samples): a Gaussian
+  around the decoded spectrogram with the standard deviation of the validation notes' errors; nats_per_value: the same
+  divided by the number of values
 - *_sd: standard deviation over the seeds
 
-Models are kept under --out: run again, it goes on where it was.
+Models are saved below --out; a second run continues where the first stopped.
 """
 
 import argparse
@@ -25,16 +25,19 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
+import torch
 from _table import add_arguments, finish
 
 import timbre
 from timbre.config import Config, SpectrogramConfig
 from timbre.data import Library
 from timbre.data.features.table import Features, features
+from timbre.spectral import Spectrogram
+from timbre.training.batches import Batches
 
-KINDS = [kind for kind in get_args(get_type_hints(SpectrogramConfig)["kind"]) if kind != "mdct"]
+KINDS = get_args(get_type_hints(SpectrogramConfig)["kind"])
 BANDS = {"mel": 256, "erb": 256}
-COMMON = SpectrogramConfig(kind="mel", n_mels=128, floor_db=-60.0)  # bins a little above their own floor add up
+COMMON = SpectrogramConfig(kind="mel", n_mels=128, floor_db=-60.0)  # a floor above the sum of bins at their own floor
 
 
 def main() -> None:
@@ -51,13 +54,13 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
-    parser.add_argument("--out", type=Path, default=Path("runs/front_ends"), help="where the models are kept")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="front ends; all by default")
-    parser.add_argument("--seeds", type=int, help="models for each")
-    parser.add_argument("--epochs", type=int, help="of training for each model, on one core")
-    parser.add_argument("--notes", type=int, help="take about so many notes, evenly spread")
-    parser.add_argument("--samples", type=int, help="of the bound")
-    parser.add_argument("--workers", type=int, default=2, help="models trained at a time")
+    parser.add_argument("--out", type=Path, default=Path("runs/front_ends"), help="folder of the models")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, help="front ends (default: all)")
+    parser.add_argument("--seeds", type=int, help="models for each front end")
+    parser.add_argument("--epochs", type=int, help="epochs of training for each model, on one core")
+    parser.add_argument("--notes", type=int, help="approximate number of notes, evenly spread")
+    parser.add_argument("--samples", type=int, help="samples of the bound")
+    parser.add_argument("--workers", type=int, default=2, help="models trained in parallel")
     add_arguments(parser)
     args = parser.parse_args()
     args.kinds = args.kinds or (["mel", "nsgt_erb"] if args.quick else KINDS)
@@ -77,90 +80,77 @@ def settings(kind: str, seed: int, args: argparse.Namespace) -> Config:
 
 
 def one(job: tuple[str, int, argparse.Namespace]) -> dict[str, Any]:
-    """Train one model, or take it from its folder, and measure it."""
-    import torch
-
+    """Train one model, or load it from its folder, and measure it."""
     kind, seed, args = job
     torch.set_num_threads(1)
     library = timbre.scan(args.folder)
     library = library[:: max(1, len(library) // args.notes)] if args.notes else library
     config = settings(kind, seed, args)
-    place = args.out / f"{'quick' if args.quick else 'full'}-{kind}-seed{seed}"
-    space = timbre.train(library, config, place, progress=False)
+    folder = args.out / f"{'quick' if args.quick else 'full'}-{kind}-seed{seed}"
+    space = timbre.train(library, config, folder, progress=False)
     torch.manual_seed(seed)
     return {"front_end": kind, "seed": seed, "values": config.spectrogram.bins} | measured(space, library, args.samples)
 
 
 def measured(space: timbre.Space, library: Library, samples: int) -> dict[str, Any]:
     """Errors and bound of the held-out notes."""
-    import torch
-
     own = features(library, space.config)
     common = features(library, replace(space.config, spectrogram=COMMON))
-    held = Held(space, own, common)
+    held_out = HeldOut(space, own, common)
     with torch.no_grad():
-        width = float(np.sqrt(np.mean([np.square(err).mean() for _, err in held.errors("valid", sampled=True)])))
-        found = list(held.errors("test"))
-        nats = np.concatenate(list(held.bounds("test", width, samples)))
-    size = found[0][1][0].size
+        width = float(np.sqrt(np.mean([np.square(error).mean() for _, error in held_out.errors("valid", True)])))
+        errors = list(held_out.errors("test"))
+        nats = np.concatenate(list(held_out.bounds("test", width, samples)))
     return {
-        "error_db": float(np.mean([np.abs(error).mean() for _, error in found])),
-        "own_db": float(np.mean([own_error for own_error, _ in found])),
-        "front_db": float(np.mean([np.abs(error).mean() for error in held.without_model("test")])),
+        "error_db": float(np.mean([np.abs(error).mean() for _, error in errors])),
+        "own_db": float(np.mean([own_error for own_error, _ in errors])),
+        "front_db": float(np.mean([np.abs(error).mean() for error in held_out.without_model("test")])),
         "nats": float(nats.mean()),
-        "nats_per_value": float(nats.mean()) / size,
+        "nats_per_value": float(nats.mean()) / errors[0][1][0].size,
         "train_minutes": float(space.report["train_minutes"]),
     }
 
 
-class Held:
-    """Notes of a part in a front end's own coefficients and in the common picture, batch by batch."""
+class HeldOut:
+    """Held-out notes in a front end's own coefficients and in the common spectrogram, batch by batch."""
 
     def __init__(self, space: timbre.Space, own: Features, common: Features) -> None:
-        from timbre.spectral import Spectrogram
-
         self.model, self.own, self.common = space.model, own, common
         self.spectrogram, self.shared = Spectrogram(space.config.spectrogram), Spectrogram(COMMON)
 
     def batches(self, part: str) -> Iterator[tuple[Any, Any]]:
-        """Pairs of a batch and the common pictures (batch, bands, frames) of its notes."""
-        import torch
-
-        from timbre.training.batches import Batches
-
+        """Pairs of a batch and the common spectrograms (batch, bands, frames) of its notes."""
         rows = self.own.rows(part)
         assert np.array_equal(rows, self.common.rows(part))
-        for found in Batches(self.own, rows, 16, 0, torch.device("cpu")).in_order():
-            yield found, torch.from_numpy(self.common.spectrograms[found.rows]).float()
+        for batch in Batches(self.own, rows, 16, 0, torch.device("cpu")).in_order():
+            yield batch, torch.from_numpy(self.common.spectrograms[batch.rows]).float()
 
-    def picture(self, spectrogram: Any) -> Any:
-        """The common picture of a front end's coefficients in dB."""
+    def shared_spectrogram(self, spectrogram: Any) -> Any:
+        """The common spectrogram, dB, of a front end's coefficients in dB."""
         magnitude = self.shared.filterbank @ self.spectrogram.magnitude(spectrogram)
         return 20.0 * magnitude.clamp(min=10.0 ** (COMMON.floor_db / 20.0)).log10()
 
     def errors(self, part: str, sampled: bool = False) -> Iterator[tuple[float, np.ndarray]]:
-        """Of each batch, the mean error in own coefficients, and the errors in the common picture; all in dB."""
-        for found, truth in self.batches(part):
-            posterior = self.model.posterior(found.spectrogram, found.conditions)
-            decoded = self.model.decode(posterior.sample()[0] if sampled else posterior.center, found.conditions)
-            own = float((decoded - found.spectrogram).abs().mean())
-            yield own, (self.picture(decoded) - truth).numpy()
+        """For each batch, the mean error in own coefficients, and the errors in the common spectrogram; all in dB."""
+        for batch, truth in self.batches(part):
+            posterior = self.model.posterior(batch.spectrogram, batch.conditions)
+            decoded = self.model.decode(posterior.sample()[0] if sampled else posterior.center, batch.conditions)
+            own = float((decoded - batch.spectrogram).abs().mean())
+            yield own, (self.shared_spectrogram(decoded) - truth).numpy()
 
     def without_model(self, part: str) -> Iterator[np.ndarray]:
-        """Errors of the common picture made from the notes' own coefficients, dB."""
-        for found, truth in self.batches(part):
-            yield (self.picture(found.spectrogram) - truth).numpy()
+        """Errors of the common spectrograms that are made from the notes' own coefficients, dB."""
+        for batch, truth in self.batches(part):
+            yield (self.shared_spectrogram(batch.spectrogram) - truth).numpy()
 
     def bounds(self, part: str, width: float, samples: int) -> Iterator[np.ndarray]:
-        """-log p(x), at most, of the notes of each batch (batch,), nats."""
-        import torch
-
+        """Upper bounds of -log p(x) of the notes of each batch (batch,), nats."""
         half = 0.5 * np.log(2.0 * np.pi)
-        for found, truth in self.batches(part):
-            posterior, weights = self.model.posterior(found.spectrogram, found.conditions), []
+        for batch, truth in self.batches(part):
+            posterior, weights = self.model.posterior(batch.spectrogram, batch.conditions), []
             for _ in range(samples):
                 z, log_q = posterior.sample()
-                miss = (self.picture(self.model.decode(z, found.conditions)) - truth) / width
+                miss = (self.shared_spectrogram(self.model.decode(z, batch.conditions)) - truth) / width
                 likelihood = -(0.5 * miss.square() + np.log(width) + half).sum((1, 2))
                 weights.append(likelihood - (0.5 * z.square() + half).sum(-1) - log_q)
             yield (np.log(samples) - torch.logsumexp(torch.stack(weights), 0)).numpy()
@@ -168,14 +158,14 @@ class Held:
 
 def summary(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over the seeds, with standard deviations."""
-    found = [row for row in rows if row["front_end"] == kind]
-    out: dict[str, Any] = {"front_end": kind, "values": found[0]["values"], "n_seeds": len(found)}
+    seeds = [row for row in rows if row["front_end"] == kind]
+    out: dict[str, Any] = {"front_end": kind, "values": seeds[0]["values"], "n_seeds": len(seeds)}
     for name, digits in (("error_db", 3), ("front_db", 3), ("own_db", 3), ("nats", 0), ("nats_per_value", 4)):
-        values = np.array([row[name] for row in found])
+        values = np.array([row[name] for row in seeds])
         out[name] = round(float(values.mean()), digits)
         if name != "front_db":
-            out[f"{name}_sd"] = round(float(values.std(ddof=1)), digits) if len(found) > 1 else None
-    return out | {"train_minutes": round(float(np.mean([row["train_minutes"] for row in found])), 1)}
+            out[f"{name}_sd"] = round(float(values.std(ddof=1)), digits) if len(seeds) > 1 else None
+    return out | {"train_minutes": round(float(np.mean([row["train_minutes"] for row in seeds])), 1)}
 
 
 if __name__ == "__main__":

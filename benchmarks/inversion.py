@@ -1,28 +1,28 @@
-"""How well spectrograms turn back into sound: every front end with every inverter, beside those of other packages.
+"""Compare inverters on every front end, timbre's and those of other packages.
 
     python benchmarks/inversion.py [FOLDER] [--rendered SOUNDFONT] [--space SPACE] [--quick] [--json FILE]
 
-Each note of FOLDER is cut at its onset, cut to 2 s, brought to full scale behind a short silence, made into a
-spectrogram and back. One row is one front end with one inverter, averaged over the notes. `source` is "notes"; with
---rendered also "rendered", 12 instruments of General MIDI at 4 pitches; with --space also "decoded", held-out notes of
-a space that was trained on FOLDER: what its decoder makes of their points at their pitch.
+Each note of FOLDER is trimmed at its onset, cut to 2 s, scaled to full scale, placed after a short silence, transformed
+to a spectrogram, and inverted. One row is one front end with one inverter, averaged over the notes. `source` is
+"notes"; with --rendered also "rendered", 12 instruments of General MIDI at 4 pitches; with --space also "decoded",
+held-out notes of a space that was trained on FOLDER, decoded at their points and pitches.
 
-- front_end: kind of SpectrogramConfig. "linear" gives the STFT's magnitudes as they are, without the floor of a
-  spectrogram; all others go through dB. All inverters get the same magnitudes, but pghipy, which knows its own
-  Gaussian window alone and gets those of the same sound through that
+- front_end: kind of SpectrogramConfig, or "mdct". "linear" takes the magnitudes of the STFT unchanged, without the
+  floor of a spectrogram; all others take them through dB. All inverters get the same magnitudes, except pghipy: it
+  needs magnitudes of its own Gaussian window
 - sc_db: spectral convergence between the STFT magnitudes of the original and of the result (dB, mean of the notes);
-  sc_sustained_db: of the sustained pitched notes alone. Decoded: against the magnitudes that the decoder asked for
-- log_mel_l1: mean absolute difference of their log10 mel magnitudes. Decoded: against the decoded spectrogram, on its
-  own bands
+  sc_sustained_db: of the sustained pitched notes only. Decoded: relative to the magnitudes of the decoder
+- log_mel_l1: mean absolute difference of their log10 mel magnitudes. Decoded: relative to the decoded spectrogram, on
+  its own bands
 - mr_stft: multi-resolution STFT distance to the original
 - cents_median, cents_p95, bad_percent: pitch error of sustained pitched notes, over those whose pitch can be measured,
-  and how many are more than 5 cents off or have lost their pitch. Decoded: against the pitch that was asked for
-- onset_ms, texture_db, level_db: smear of the attack, distance of modulation spectra, level above the original's
-- click_db: by how much the crest of the second difference stands above the original's (where it does; mean)
+  and the share with an error above 5 cents or without a measurable pitch. Decoded: relative to the pitch given
+- onset_ms, texture_db, level_db: smear of the attack, distance of modulation spectra, level relative to the original
+- click_db: excess of the crest of the second difference over that of the original, 0 or more (mean)
 - x_realtime: seconds of sound per second of CPU time in one thread, from the spectrogram (linear: from magnitudes) to
-  the waveform; x_librosa: the same over that of librosa.griffinlim 32
-- latency_ms: from a sample's arrival in the transform to its return; empty where the whole sound must be known
-- n_notes: notes of the row; n_pitched: those whose pitch counts
+  the waveform; x_librosa: the same relative to librosa.griffinlim 32
+- latency_ms: from a sample's arrival in the transform to its return; empty if the whole sound must be known
+- n_notes: notes of the row; n_pitched: notes whose pitch is compared
 """
 
 import argparse
@@ -60,7 +60,7 @@ BARS = (
     ("linear", "rtpghi", "x_realtime", 100.0),
     ("linear", "pghi", "x_realtime", 300.0),
 )
-"""What is aimed at: front end, inverter, column, and its value at worst."""
+"""Targets: front end, inverter, column, and the worst value allowed."""
 
 
 def main() -> None:
@@ -70,11 +70,11 @@ def main() -> None:
     cases = recorded(args.folder, args.notes, config)
     if args.rendered:
         cases += rendered(args.rendered, args.notes, config)
-    ways = methods(args.inverters, STFT(config.n_fft, config.hop_length))
+    inverters = methods(args.inverters, STFT(config.n_fft, config.hop_length))
     each: list[Row] = []
     for kind in args.front_ends:
         spectrogram = mdct_spectrogram() if kind == "mdct" else Spectrogram(SpectrogramConfig(kind=kind))
-        each += measure(kind, spectrogram, cases, [way for way in ways if is_of_use(way, kind, args)])
+        each += measure(kind, spectrogram, cases, [method for method in inverters if has_row(method, kind, args)])
     if args.space:
         space = timbre.load(args.space)
         notes = decoded(space, timbre.scan(args.folder), args.notes)
@@ -82,21 +82,21 @@ def main() -> None:
             space.config.spectrogram.kind,
             space.spectrogram,
             notes,
-            [way for way in methods(args.inverters, space.spectrogram.stft) if not way.own],
+            [method for method in methods(args.inverters, space.spectrogram.stft) if not method.own],
         )
     rows = averages(each)
     finish(rows, args, f"{len(cases)} notes of {args.folder}; see --help for the columns")
-    print(f"\nWhat is aimed at\n{format_table(verdicts(rows))}")
+    print(f"\nTargets\n{format_table(verdicts(rows))}")
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
-    parser.add_argument("--notes", type=int, help="how many notes of each source, spread evenly")
+    parser.add_argument("--notes", type=int, help="number of notes of each source, evenly spread")
     parser.add_argument("--rendered", type=Path, metavar="SOUNDFONT", help="a General MIDI SoundFont")
     parser.add_argument("--space", type=Path, help="a space trained on FOLDER")
-    parser.add_argument("--front-ends", nargs="+", choices=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}")
-    parser.add_argument("--inverters", nargs="+", metavar="NAME", help=f"of {', '.join(FULL)}, pghi+N")
+    parser.add_argument("--front-ends", nargs="+", choices=KINDS, metavar="KIND", help=f"any of {', '.join(KINDS)}")
+    parser.add_argument("--inverters", nargs="+", metavar="NAME", help=f"any of {', '.join(FULL)}, pghi+N")
     add_arguments(parser)
     args = parser.parse_args()
     args.notes = args.notes or (3 if args.quick else 96)
@@ -106,34 +106,34 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def is_of_use(way: Method, kind: str, args: argparse.Namespace) -> bool:
-    """Whether a method has a row with a front end: all that were asked for by name, else fewer with the rarer ones."""
-    if way.own:
+def has_row(method: Method, kind: str, args: argparse.Namespace) -> bool:
+    """Whether the table has a row for a method and a front end: rarer front ends have fewer by default."""
+    if method.own:
         return bool(kind == "linear")
-    return bool(args.all or kind in ("linear", "mel") or way.name in SHORT)
+    return bool(args.all or kind in ("linear", "mel") or method.name in SHORT)
 
 
-def measure(kind: str, spectrogram: Spectrogram, cases: list[Case], ways: list[Method]) -> list[Row]:
-    """Figures of each note through each method. The methods take turns, so that a busy machine slows all alike."""
+def measure(kind: str, spectrogram: Spectrogram, cases: list[Case], inverters: list[Method]) -> list[Row]:
+    """Figures of each note with each method. The methods take turns, so that a busy machine slows all of them."""
     rows = []
     for number, one in enumerate(tqdm(cases, kind, disable=None)):
-        magnitude, spent = given(kind, spectrogram, one)
-        for way in ways:
-            own = magnitude if way.own is None else way.own(one.waveform)
+        magnitude, spent = magnitudes(kind, spectrogram, one)
+        for method in inverters:
+            own = magnitude if method.own is None else method.own(one.waveform)
             if number == 0:
-                way.invert(own, one.waveform.shape[1])  # compiled, cached, planned
+                method.invert(own, one.waveform.shape[1])  # compiles, caches and plans
             begun = time.process_time()
-            result = way.invert(own, one.waveform.shape[1])
+            result = method.invert(own, one.waveform.shape[1])
             seconds = spent + time.process_time() - begun
             figures = compare(spectrogram, one, magnitude, result) | {"seconds": one.seconds, "cpu": seconds}
-            latency = None if way.latency is None else round(1000.0 * way.latency / one.rate, 1)
-            rows.append({"source": one.source, "front_end": kind, "inverter": way.name, "note": one.name} | figures)
+            latency = None if method.latency is None else round(1000.0 * method.latency / one.rate, 1)
+            rows.append({"source": one.source, "front_end": kind, "inverter": method.name, "note": one.name} | figures)
             rows[-1]["latency_ms"] = latency
     return rows
 
 
-def given(kind: str, spectrogram: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
-    """The magnitudes that all methods get, and the CPU time from the spectrogram to them."""
+def magnitudes(kind: str, spectrogram: Spectrogram, case: Case) -> tuple[torch.Tensor, float]:
+    """Magnitudes for all methods, and the CPU time to compute them from the spectrogram."""
     if case.decoded is None and kind == "linear":
         return spectrogram.stft(case.waveform).abs(), 0.0
     decibels = spectrogram(case.waveform) if case.decoded is None else case.decoded
@@ -164,11 +164,11 @@ def compare(spectrogram: Spectrogram, case: Case, magnitude: torch.Tensor, resul
 
 
 def cents(case: Case, sound: torch.Tensor) -> float | None:
-    """How far the result's pitch is off; infinite where it has lost it, None where it does not count."""
+    """Pitch error of a result; infinite if its pitch cannot be measured, None if it is not compared."""
     if case.pitch is None:
         return None
-    heard = sound if case.decoded is not None else sound[case.loudest : case.loudest + case.rate]
-    measured = measure_pitch(Audio(heard.numpy(), case.rate), case.pitch)
+    part = sound if case.decoded is not None else sound[case.loudest : case.loudest + case.rate]
+    measured = measure_pitch(Audio(part.numpy(), case.rate), case.pitch)
     return np.inf if measured is None else 100.0 * abs(measured - case.pitch)
 
 
@@ -187,13 +187,13 @@ def averages(each: list[Row]) -> list[Row]:
 def average(key: tuple[str, str, str], group: list[Row]) -> Row:
     """One row of the table."""
     off = np.array([row["cents"] for row in group if row["cents"] is not None])
-    heard = off[np.isfinite(off)]
-    held = [row["sc_db"] for row in group if row["cents"] is not None]
+    known = off[np.isfinite(off)]
+    sustained = [row["sc_db"] for row in group if row["cents"] is not None]
     row = dict(zip(("source", "front_end", "inverter"), key, strict=True)) | {
         "sc_db": round(float(np.mean([row["sc_db"] for row in group])), 2),
-        "sc_sustained_db": round(float(np.mean(held)), 2) if held else None,
-        "cents_median": round(float(np.median(heard)), 2) if heard.size else None,
-        "cents_p95": round(float(np.percentile(heard, 95)), 2) if heard.size else None,
+        "sc_sustained_db": round(float(np.mean(sustained)), 2) if sustained else None,
+        "cents_median": round(float(np.median(known)), 2) if known.size else None,
+        "cents_p95": round(float(np.percentile(known, 95)), 2) if known.size else None,
         "bad_percent": round(100.0 * float(np.mean(off > BAD_CENTS)), 1) if off.size else None,
     }
     row |= {name: round(float(np.mean([one[name] for one in group])), digits) for name, digits in MEANS.items()}
@@ -207,20 +207,20 @@ def average(key: tuple[str, str, str], group: list[Row]) -> Row:
 
 
 def verdicts(rows: list[Row]) -> list[Row]:
-    """The bars with their figures, those of recorded and of rendered notes."""
+    """The targets with the figures of recorded and of rendered notes."""
     table = []
     for source in ("notes", "rendered"):
         for front_end, inverter, column, wanted in BARS:
             for row in rows:
                 figure, speed = row[column], column.startswith("x_")
                 here = (row["source"], row["front_end"], row["inverter"]) == (source, front_end, inverter)
-                if here and not (speed and figure is None):  # no librosa beside it
-                    held = figure is not None and (figure >= wanted if speed else figure <= wanted)
+                if here and not (speed and figure is None):  # librosa was not measured
+                    reached = figure is not None and (figure >= wanted if speed else figure <= wanted)
                     table.append(
                         {"source": source, "front_end": front_end, "inverter": inverter, "column": column}
                         | {"wanted": f"{'>=' if speed else '<='} {wanted:g}", "measured": figure}
                         | {"sustained": row["sc_sustained_db"] if column == "sc_db" else None}
-                        | {"holds": "yes" if held else "no"}
+                        | {"holds": "yes" if reached else "no"}
                     )
     return table
 

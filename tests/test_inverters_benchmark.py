@@ -46,7 +46,7 @@ def test_one_row_per_source_front_end_and_inverter(tmp_path: Path, tiny_folder: 
     assert all(row["sc_db"] < -10 for row in rows if row["source"] == "notes")  # type: ignore[operator]
     assert all(row["x_librosa"] == 1 for row in rows if row["inverter"] == "librosa.griffinlim 32")
     assert "left out no_such: The inverter must be one of" in out
-    assert "What is aimed at" in out
+    assert "Targets" in out
 
 
 @pytest.mark.slow
