@@ -109,7 +109,7 @@ def test_program_changes_go_to_presets_and_a_missing_one_is_remarked(recorder: R
     assert [name for name, _ in recorder.events] == ["at", "path"]
     assert recorder.named("at")[0]["point"] == recorder.space.atlas.points[0].tolist()
     assert midi.problems.count == 1
-    assert "Preset number 2" in midi.problems.last
+    assert "preset number must be below 2" in midi.problems.last
 
 
 def test_one_channel_is_heard_where_one_is_chosen(recorder: Recorder):

@@ -130,12 +130,12 @@ def test_no_process_outlives_whoever_started_it(tiny_folder: Path):
     ("options", "error", "sentence"),
     [
         ({"output": "tape"}, ConfigError, "one of device, clock, ring"),
-        ({"voices": 0}, ConfigError, "0 voices"),
+        ({"voices": 0}, ConfigError, "number of voices"),
         ({"block": 4}, ConfigError, "16 to 8192 samples, got 4"),
         ({"record": "no/such/folder/a.wav"}, AudioError, "no/such/folder"),
         ({"record": "a.txt"}, AudioError, "a.txt"),
         ({"runtime": "tflite"}, ConfigError, "onnxruntime and torch"),
-        ({"sample_rate": 7}, ConfigError, "7 Hz"),
+        ({"sample_rate": 7}, ConfigError, "192000 Hz, got 7"),
     ],
 )
 def test_what_cannot_be_is_refused(tiny_space: Space, options: dict[str, object], error, sentence: str):

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from timbre.app.fields import Field, flag, number, optional, parse_json, path, read_fields, row, text
 from timbre.errors import ConfigError, TimbreError
 from timbre.playback.controls import Controls, State
+from timbre.playback.player import Player
 
 MAX_MESSAGE = 1 << 20  # bytes
 TAKEN, FAILED = 4001, 4002  # close codes of the socket
@@ -23,35 +24,15 @@ _POLL_INTERVAL = 0.002  # s between looks at an empty ring
 _STATE_INTERVAL = 0.2  # s
 
 
-class BlockRing(Protocol):
-    """Samples that wait to be sent."""
-
-    def read(self, count: int) -> np.ndarray:
-        """Up to `count` samples, float32, without waiting."""
-
-
-class BlockSource(Protocol):
-    """A source of sound: a :class:`~timbre.playback.Player` with output="ring"."""
-
-    sample_rate: int
-
-    @property
-    def ring(self) -> BlockRing:
-        """The rendered samples."""
-
-    def check(self) -> None:
-        """Raise a DeviceError if the source has stopped."""
-
-
 class Client:
     """The one page that plays. A new page takes over, and the previous one is told.
 
     Args:
         controls: of the space that plays.
-        source: of its sound; often the same object.
+        source: of its sound, a player with output="ring"; often the same object.
     """
 
-    def __init__(self, controls: Controls, source: BlockSource) -> None:
+    def __init__(self, controls: Controls, source: Player) -> None:
         self.controls, self.source = controls, source
         self._connection: _Connection | None = None
 
@@ -77,7 +58,7 @@ class _Connection:
     sound card of the page is the only clock, and no queue grows.
     """
 
-    def __init__(self, socket: WebSocket, controls: Controls, source: BlockSource) -> None:
+    def __init__(self, socket: WebSocket, controls: Controls, source: Player) -> None:
         self.socket, self.controls, self.source = socket, controls, source
         self._played = self._sent = self._ahead = 0
         self._credit = asyncio.Event()

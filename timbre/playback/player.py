@@ -95,7 +95,9 @@ class Player(Controls, AbstractContextManager["Player"]):
         try:
             if record is not None:
                 self._recording = _Recording(FilePath(record), self.sample_rate)
-            self._start(voices=voices, seed=seed, inverter=inverter, runtime=runtime)
+            self._start(
+                voices=voices, sample_rate=self.sample_rate, seed=seed, inverter=inverter, runtime=runtime
+            )  # fmt: skip
         except BaseException:
             self.close()
             raise
@@ -104,9 +106,9 @@ class Player(Controls, AbstractContextManager["Player"]):
         rings = [self.ring, *([self._recording.ring] if self._recording else [])]
         with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
             self.space.save(folder)
-            request = settings | {
-                "folder": folder, "ring": str(self.ring.file), "recording": str(rings[1].file) if rings[1:] else "",
-                "sample_rate": self.sample_rate, "block": self.block, "point": self.point.tolist(),
+            request = {
+                "folder": folder, "rings": [str(ring.file) for ring in rings], "block": self.block,
+                "point": self.point.tolist(), "settings": settings,
             }  # fmt: skip
             self._engine = WorkerProcess("timbre.playback.engine.service", request)
             self._runtime = self._engine.receive()["runtime"]

@@ -68,7 +68,11 @@ def session(
     with leaving_on_signals(), _surviving_the_terminal():
         try:
             with ExitStack() as stack:
-                live = stack.enter_context(_screen()) if _is_terminal() else None
+                live = (
+                    Live(console=Console(highlight=False), screen=True, auto_refresh=False) if _is_terminal() else None
+                )
+                if live is not None:
+                    stack.enter_context(live)
                 keys = _reader(stack)
                 if live is None:
                     print(_greeting(player.state(), title, keys is not None), flush=True)
@@ -155,12 +159,6 @@ def _is_terminal() -> bool:
 def _greeting(state: State, title: str, keys: bool) -> str:
     stop = "Esc ends it" if keys else "no keyboard here, Ctrl-C ends it"
     return f"playing {title or 'a space'}: {state.sample_rate} Hz, block {state.block}, {state.runtime}; {stop}"
-
-
-@contextmanager
-def _screen() -> Iterator[Live]:
-    with Live(console=Console(highlight=False), screen=True, auto_refresh=False) as live:
-        yield live
 
 
 def _reader(stack: ExitStack) -> KeyReader | None:

@@ -6,7 +6,6 @@ tests and offline use, call it directly.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,17 @@ import numpy as np
 
 from timbre.audio.limiter import Limiter
 from timbre.audio.resampling import Resampler
-from timbre.errors import ConfigError
 from timbre.paths import Path
-from timbre.playback.controls import HIGHEST_PITCH, LOWEST_PITCH, MAX_VOICES, Controls, Key, Latency, State
+from timbre.playback.controls import (
+    HIGHEST_PITCH,
+    LOWEST_PITCH,
+    MAX_VOICES,
+    Controls,
+    Key,
+    Latency,
+    State,
+    check_number,
+)
 from timbre.playback.engine.follower import Follower
 from timbre.playback.engine.frames import frame_decoder, requested_runtime
 from timbre.playback.engine.voice import Voice
@@ -86,8 +93,8 @@ class Engine(Controls):
         self._tails = np.zeros(max(round(_CUT * self._rate), self.step))  # sum of the notes cut short
         self._limiter = Limiter(self._rate, look_ahead=_LOOK_AHEAD)
         self._resampler = Resampler(self._rate, self.sample_rate) if self.sample_rate != self._rate else None
-        self._ready: deque[np.ndarray] = deque()
-        self._waiting = self._steps = self._made = self._notes = 0
+        self._rest = np.zeros(0, np.float32)  # rendered and not taken yet
+        self._steps = self._made = self._notes = 0
         self.shed_notes = self.stolen_notes = 0
         self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
         self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first call takes longer
@@ -107,11 +114,11 @@ class Engine(Controls):
         """The next samples (frames,), float32, within full scale."""
         started = time.perf_counter()
         with self._lock:
-            while self._waiting < frames:
-                block = self._next_step()
-                self._ready.append(block)
-                self._waiting += len(block)
-            out = self._take(frames)
+            blocks = [self._rest]
+            while sum(map(len, blocks)) < frames:
+                blocks.append(self._next_step())
+            sound = np.concatenate(blocks, dtype=np.float32, casting="same_kind")
+            out, self._rest = sound[:frames], sound[frames:]
         share = min(1.0, frames / (_LOAD_SMOOTHING * self.sample_rate))
         self.load += share * ((time.perf_counter() - started) * self.sample_rate / max(frames, 1) - self.load)
         self._made += frames
@@ -122,22 +129,12 @@ class Engine(Controls):
         with self._lock:
             sounding = self._sounding()
             return State(
-                point=self._follower.point,
-                notes=tuple(sorted(voice.pitch for voice in sounding if not voice.released)),
-                voices=len(sounding),
-                limit=self.limit,
-                load=self.load,
-                underruns=0,
-                shed=self.shed_notes,
-                stolen=self.stolen_notes,
-                latency=Latency(0.0, 1000.0 * self.look_ahead, 0.0),
-                control_delay=(self.voices[0].burst - 1) * 1000.0 / self._frame_rate,
-                peak=self._peak,
-                seconds=self._made / self.sample_rate,
-                sample_rate=self.sample_rate,
-                block=0,
-                runtime=self.runtime,
-            )
+                point=self._follower.point, voices=len(sounding), limit=self.limit, load=self.load, underruns=0,
+                notes=tuple(sorted(voice.pitch for voice in sounding if not voice.released)), peak=self._peak,
+                shed=self.shed_notes, stolen=self.stolen_notes, latency=Latency(0.0, 1000.0 * self.look_ahead, 0.0),
+                control_delay=(self.voices[0].burst - 1) * 1000.0 / self._frame_rate, block=0, runtime=self.runtime,
+                seconds=self._made / self.sample_rate, sample_rate=self.sample_rate,
+            )  # fmt: skip
 
     def apply(self, name: str, values: dict[str, Any]) -> None:
         """Carry out a command of :class:`Controls`, one of :data:`HANDLERS`."""
@@ -271,18 +268,6 @@ class Engine(Controls):
         inputs = (np.array(values, np.float32) for values in (points, pitch, velocity, times, releases))
         return list(zip(self._frames(*inputs), pitch, strict=True))
 
-    def _take(self, frames: int) -> np.ndarray:
-        out, filled = np.zeros(frames, np.float32), 0
-        while filled < frames:
-            block = self._ready.popleft()
-            part = block[: frames - filled]
-            out[filled : filled + len(part)] = part
-            filled += len(part)
-            if len(part) < len(block):
-                self._ready.appendleft(block[len(part) :])
-        self._waiting -= frames
-        return out
-
 
 HANDLERS: dict[str, Callable[..., None]] = {
     "note_on": Engine._start_note,
@@ -300,8 +285,6 @@ HANDLERS: dict[str, Callable[..., None]] = {
 
 def check_settings(voices: int, sample_rate: int | None, runtime: str | None) -> None:
     """Raise a ConfigError if a setting of an engine is out of range."""
-    if not 1 <= voices <= MAX_VOICES:
-        raise ConfigError(f"The number of voices must be 1 to {MAX_VOICES}, got {voices} voices.")
-    if sample_rate is not None and not 8000 <= sample_rate <= 192000:
-        raise ConfigError(f"The sample rate must be 8000 to 192000 Hz, got {sample_rate} Hz.")
+    check_number("number of voices", voices, 1, MAX_VOICES)
+    check_number("sample rate", 8000 if sample_rate is None else sample_rate, 8000, 192000, " Hz")
     requested_runtime(runtime)

@@ -46,15 +46,11 @@ def main() -> None:
     with contextlib.suppress(OSError, AttributeError):
         os.nice(_NICE)
     try:
-        engine = Engine(
-            load(request["folder"]), None, np.asarray(request["point"], np.float32), voices=request["voices"],
-            sample_rate=request["sample_rate"], seed=request["seed"], inverter=request["inverter"],
-            runtime=request["runtime"],
-        )  # fmt: skip
+        engine = Engine(load(request["folder"]), None, np.asarray(request["point"]), **request["settings"])
     except TimbreError as error:
         print(json.dumps({"error": str(error)}), flush=True)
         return
-    rings = [Ring(file=name) for name in (request["ring"], request["recording"]) if name]
+    rings = [Ring(file=name) for name in request["rings"]]  # the second one is the recording
     governor = Governor(engine, request["block"])
     _share_state(rings[0], governor)
     print(json.dumps({"runtime": engine.runtime}), flush=True)

@@ -29,16 +29,12 @@ def read_state(ring: Ring, dim: int, runtime: str, sample_rate: int, block: int,
         device: latency of the device, ms.
     """
     shared = ring.shared(_layout(dim)).copy()
+    latency = Latency(float(shared["buffering"]), float(shared["look_ahead"]), device)
     return State(
-        point=shared["point"],
-        notes=tuple(shared["notes"][: shared["held"]].tolist()),
-        underruns=ring.underruns + ring.stalls,
-        latency=Latency(float(shared["buffering"]), float(shared["look_ahead"]), device),
-        sample_rate=sample_rate,
-        block=block,
-        runtime=runtime,
+        point=shared["point"], notes=tuple(shared["notes"][: shared["held"]].tolist()), latency=latency,
+        underruns=ring.underruns + ring.stalls, sample_rate=sample_rate, block=block, runtime=runtime,
         **{name: shared[name].item() for name in _COPIED},
-    )
+    )  # fmt: skip
 
 
 def _layout(dim: int) -> np.dtype[np.void]:

@@ -58,9 +58,6 @@ class Addresses:
         else:
             self.controls.note_off(_key(pitch) if key is None else key)
 
-    def _off(self, key: Any) -> None:
-        self.controls.note_off(_key(key))
-
     def _at(self, *values: Any) -> None:
         dim = self.controls.space.dim
         if len(values) not in (dim, dim + 1):
@@ -70,9 +67,6 @@ class Addresses:
             for n, value in enumerate(values[:dim])
         ]
         self.controls.at(point, *values[dim:])
-
-    def _axis(self, which: Any, value: Any, glide: Any = 0.0) -> None:
-        self.controls.axis(_name_or_number(which), value, glide)
 
     def _path(self, name: Any = None, duration: Any = None, loop: Any = None) -> None:
         if name is None:
@@ -109,20 +103,8 @@ class Addresses:
         if check_number("second argument of /preset", pressed, 0.0, 1.0) > 0.0:
             self.controls.preset(_name_or_number(which))
 
-    def _bend(self, semitones: Any) -> None:
-        self.controls.bend(semitones)
-
     def _sustain(self, down: Any) -> None:
         self.controls.sustain(check_number("pedal", down, 0.0, 1.0) >= 0.5)
-
-    def _hold(self, seconds: Any = None) -> None:
-        self.controls.hold(seconds)
-
-    def _gain(self, decibels: Any) -> None:
-        self.controls.gain(decibels)
-
-    def _panic(self, _pressed: Any = 1.0) -> None:
-        self.controls.panic()
 
     def _query(self) -> list[Reply]:
         """The state, the axes and the presets, for a control surface to show."""
@@ -153,16 +135,18 @@ class _Command(NamedTuple):
 
 _COMMANDS = {
     "note": _Command(Addresses._note, 1, 3, "/note PITCH [VELOCITY] or /note KEY PITCH VELOCITY"),
-    "off": _Command(Addresses._off, 1, 1, "/off KEY"),
+    "off": _Command(lambda to, key: to.controls.note_off(_key(key)), 1, 1, "/off KEY"),
     "at": _Command(Addresses._at, 1, 4096, "/at Z0 Z1 ... [GLIDE]"),
-    "axis": _Command(Addresses._axis, 2, 3, "/axis/NAME VALUE [GLIDE]"),
+    "axis": _Command(
+        lambda to, which, *values: to.controls.axis(_name_or_number(which), *values), 2, 3, "/axis/NAME VALUE [GLIDE]"
+    ),
     "path": _Command(Addresses._path, 0, 3, "/path [NAME [DURATION [LOOP]]]"),
     "preset": _Command(Addresses._preset, 1, 2, "/preset NAME or /preset NUMBER"),
-    "bend": _Command(Addresses._bend, 1, 1, "/bend SEMITONES"),
+    "bend": _Command(lambda to, semitones: to.controls.bend(semitones), 1, 1, "/bend SEMITONES"),
     "sustain": _Command(Addresses._sustain, 1, 1, "/sustain 1 or 0"),
-    "hold": _Command(Addresses._hold, 0, 1, "/hold [SECONDS]"),
-    "gain": _Command(Addresses._gain, 1, 1, "/gain DECIBELS"),
-    "panic": _Command(Addresses._panic, 0, 1, "/panic"),
+    "hold": _Command(lambda to, seconds=None: to.controls.hold(seconds), 0, 1, "/hold [SECONDS]"),
+    "gain": _Command(lambda to, decibels: to.controls.gain(decibels), 1, 1, "/gain DECIBELS"),
+    "panic": _Command(lambda to, *_pressed: to.controls.panic(), 0, 1, "/panic"),
     "query": _Command(Addresses._query, 0, 0, "/query [PORT]"),
 }
 

@@ -1,11 +1,9 @@
-"""`Problems`: counts the errors of an input that goes on after them."""
+"""`Problems`: errors of an input that goes on after them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from timbre.errors import TimbreError
+from dataclasses import dataclass
 
 
+@dataclass
 class Problems:
     """Errors of an input.
 
@@ -14,17 +12,9 @@ class Problems:
         last: the last one, as a sentence; empty if there was none.
     """
 
-    def __init__(self) -> None:
-        self.count, self.last = 0, ""
+    count: int = 0
+    last: str = ""
 
     def add(self, text: str) -> None:
         """Count an error."""
         self.count, self.last = self.count + 1, text
-
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        """Count a TimbreError raised in the block, and go on after it."""
-        try:
-            yield
-        except TimbreError as error:
-            self.add(str(error))

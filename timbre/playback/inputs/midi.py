@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from timbre.errors import ConfigError
-from timbre.playback.controls import MAX_BEND, Controls
+from timbre.errors import ConfigError, TimbreError
+from timbre.playback.controls import MAX_BEND, Controls, check_number
 from timbre.playback.inputs._problems import Problems
 from timbre.playback.inputs.mapping import (
     BEND_RANGE,
@@ -67,10 +67,8 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         channel: int | None = None,
         bend_range: float = 2.0,
     ) -> None:
-        if channel is not None and not 1 <= channel <= 16:
-            raise ConfigError(f"The MIDI channel must be 1 to 16, got {channel}.")
-        if not 0.0 <= bend_range <= MAX_BEND:
-            raise ConfigError(f"The bend range must be 0 to {MAX_BEND:g} semitones, got {bend_range}.")
+        check_number("MIDI channel", 1 if channel is None else channel, 1, 16)
+        check_number("bend range", bend_range, 0, MAX_BEND, " semitones")
         self.controls, self.channel, self.bend_range = controls, channel, bend_range
         self.mapping = default_mapping(controls.space) if mapping is None else mapping
         self.problems, self.name = Problems(), ""
@@ -123,8 +121,10 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         handler = _HANDLERS.get(message.type)
         if handler is None or channel is None or self.channel not in (None, channel + 1):
             return
-        with self.problems.caught():
+        try:
             handler(self, message)
+        except TimbreError as error:
+            self.problems.add(str(error))
 
     def _note_on(self, message: Any) -> None:
         if message.velocity == 0:

@@ -89,7 +89,7 @@ def _play_by_device(request: dict[str, Any], ended: threading.Event) -> None:
             raised.set()
             raise_priority(_PRIORITY)
         if status.output_underflow and ring.running:
-            ring.count_stall()
+            ring.stalls += 1
         feed.fill(out[:, 0])
         out[:, 1:] = out[:, :1]
 

@@ -13,9 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
-_HEAD = 16  # counters
+_HEAD = 16  # counters, of which six are used
 _SHARED = 1 << 14  # bytes of the record beside the samples; enough for the state of 1024 dimensions
-_WRITTEN, _READ, _UNDERRUNS, _STALLS, _RUNNING, _CLOSING = range(6)
+
+
+class _Counter:
+    """An integer of a ring's shared memory as an attribute."""
+
+    def __init__(self, index: int) -> None:
+        self._index = index
+
+    def __get__(self, ring: "Ring", _: type) -> int:
+        return int(ring.counters[self._index])
+
+    def __set__(self, ring: "Ring", value: int) -> None:
+        ring.counters[self._index] = value
 
 
 class Ring:
@@ -27,7 +39,15 @@ class Ring:
 
     Attributes:
         file: name of the memory, for the other process.
+        capacity: samples it holds.
+        written, taken: counts of samples.
+        underruns: how often the reader got fewer samples than it needed.
+        stalls: how often the reader itself was late; more samples would not have helped.
+        running: whether reading has begun; set by the writer.
+        closing: whether writing has ended; set by the writer.
     """
+
+    written, taken, underruns, stalls, running, closing = map(_Counter, range(6))
 
     def __init__(self, capacity: int = 0, file: str | os.PathLike[str] | None = None) -> None:
         start = 8 * _HEAD + _SHARED
@@ -43,47 +63,15 @@ class Ring:
         self.file = Path(name)
         self._memory = mmap.mmap(handle, 0)
         os.close(handle)
-        self._head = np.frombuffer(self._memory, np.int64, _HEAD)
+        self.counters = np.frombuffer(self._memory, np.int64, _HEAD)
         self._samples = np.frombuffer(self._memory, np.float32, -1, start)
-        self._head[0] += 0  # the first access to a page is the slowest
-
-    @property
-    def capacity(self) -> int:
-        """Samples it holds."""
-        return len(self._samples)
+        self.capacity = len(self._samples)
+        self.written += 0  # the first access to a page is the slowest
 
     @property
     def filled(self) -> int:
         """Samples that can be read now."""
-        return int(self._head[_WRITTEN] - self._head[_READ])
-
-    @property
-    def underruns(self) -> int:
-        """How often the reader got fewer samples than it needed."""
-        return int(self._head[_UNDERRUNS])
-
-    @property
-    def stalls(self) -> int:
-        """How often the reader itself was late; more samples would not have helped."""
-        return int(self._head[_STALLS])
-
-    @property
-    def running(self) -> bool:
-        """Whether reading has begun; set by the writer."""
-        return bool(self._head[_RUNNING])
-
-    @running.setter
-    def running(self, value: bool) -> None:
-        self._head[_RUNNING] = value
-
-    @property
-    def closing(self) -> bool:
-        """Whether writing has ended; set by the writer."""
-        return bool(self._head[_CLOSING])
-
-    @closing.setter
-    def closing(self, value: bool) -> None:
-        self._head[_CLOSING] = value
+        return self.written - self.taken
 
     def shared(self, layout: "np.dtype[np.void]") -> np.void:
         """A record in the shared memory beside the samples, for both sides to read and write; at most 16,384 bytes."""
@@ -93,29 +81,21 @@ class Ring:
     def write(self, samples: np.ndarray) -> int:
         """Write as many of the samples (n,) as there is room for; returns their number."""
         count = min(len(samples), self.capacity - self.filled)
-        start = int(self._head[_WRITTEN]) % self.capacity
+        start = self.written % self.capacity
         first = min(count, self.capacity - start)
         self._samples[start : start + first] = samples[:first]
         self._samples[: count - first] = samples[first:count]
-        self._head[_WRITTEN] += count
+        self.written += count
         return count
 
     def read(self, count: int) -> np.ndarray:
         """The next samples, float32: `count`, or as many as there are."""
         count = min(count, self.filled)
-        start = int(self._head[_READ]) % self.capacity
+        start = self.taken % self.capacity
         first = min(count, self.capacity - start)
         out = np.concatenate([self._samples[start : start + first], self._samples[: count - first]])
-        self._head[_READ] += count
+        self.taken += count
         return out
-
-    def count_underrun(self) -> None:
-        """Count an underrun (reader)."""
-        self._head[_UNDERRUNS] += 1
-
-    def count_stall(self) -> None:
-        """Count a stall (reader)."""
-        self._head[_STALLS] += 1
 
     def unlink(self) -> None:
         """Remove the file name once both processes are attached, so that nothing is left behind after a crash."""
@@ -128,7 +108,7 @@ class Ring:
         if not self._open:
             return
         self._open = False
-        del self._head, self._samples
+        del self.counters, self._samples
         with contextlib.suppress(BufferError):  # a view still exists; the memory is freed with it
             self._memory.close()
         self.unlink()
@@ -168,9 +148,9 @@ class Feed:
             out[count:] = self._last * self._decay ** np.arange(1, len(out) - count + 1)
             self._last, self._risen = float(out[-1]), 0
             if not self._ring.closing:
-                self._ring.count_underrun()
+                self._ring.underruns += 1
 
     @property
     def ended(self) -> bool:
         """Whether everything has been read and writing has ended."""
-        return self._ring.closing and self._ring.filled == 0
+        return bool(self._ring.closing) and self._ring.filled == 0
