@@ -14,24 +14,21 @@ Blocks = "queue.SimpleQueue[tuple[float, np.ndarray]]"
 
 
 def main() -> None:
-    """Record; then write samples, the times at which blocks began, the places of these, and the times of xruns."""
-    gc.disable()  # which would hold up the server now and then
+    """Record, then write the samples, the start times and first indices of the blocks, and the times of xruns."""
+    gc.disable()  # its pauses would delay the server
     name, rate, target = sys.argv[1:]
     blocks: queue.SimpleQueue[tuple[float, np.ndarray]] = queue.SimpleQueue()
-    over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    xruns = (jack if name == "jack" else pulse)(blocks, over, int(rate))
-    found = [blocks.get() for _ in range(blocks.qsize())]
-    sizes = [len(samples) for _, samples in found]
-    np.savez(
-        target, samples=np.concatenate([samples for _, samples in found]), times=[when for when, _ in found],
-        places=np.cumsum([0, *sizes[:-1]]), xruns=np.array(xruns, float),
-    )  # fmt: skip
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    xruns = (jack if name == "jack" else pulse)(blocks, ended, int(rate))
+    times, sounds = zip(*(blocks.get() for _ in range(blocks.qsize())), strict=True)
+    starts = np.cumsum([0, *map(len, sounds[:-1])])
+    np.savez(target, samples=np.concatenate(sounds), times=times, starts=starts, xruns=np.array(xruns, float))
     os._exit(0)  # JACK's threads may hang
 
 
-def jack(blocks: Blocks, over: threading.Event, _rate: int) -> list[float]:
-    """From whatever PortAudio plays into JACK, as its ports appear."""
+def jack(blocks: Blocks, ended: threading.Event, _rate: int) -> list[float]:
+    """Record what PortAudio plays into JACK; connects its ports as they appear."""
     import jack
 
     client = jack.Client("recorder", servername=os.environ["JACK_DEFAULT_SERVER"], no_start_server=True)
@@ -48,27 +45,27 @@ def jack(blocks: Blocks, over: threading.Event, _rate: int) -> list[float]:
         xruns.append(time.monotonic())
 
     @client.set_port_registration_callback(only_available=False)
-    def registered(found: "jack.Port", there: bool) -> None:
-        if there and found.name.startswith("PortAudio") and found.name.endswith("out_0"):
-            new.put(found.name)
+    def registered(other: "jack.Port", exists: bool) -> None:
+        if exists and other.name.startswith("PortAudio") and other.name.endswith("out_0"):
+            new.put(other.name)
 
     client.activate()
     print("ready", flush=True)
-    while not over.wait(0.02):
+    while not ended.wait(0.02):
         while not new.empty():
             client.connect(new.get(), port)
     client.deactivate()
     return xruns
 
 
-def pulse(blocks: Blocks, over: threading.Event, rate: int) -> list[float]:
-    """From the null sink's monitor."""
+def pulse(blocks: Blocks, ended: threading.Event, rate: int) -> list[float]:
+    """Record the monitor of the null sink."""
     command = ["parec", "-d", "out.monitor", "--raw", "--format=float32le", "--channels=1", f"--rate={rate}"]
     source = subprocess.Popen([*command, "--latency-msec=5"], stdout=subprocess.PIPE, bufsize=0)
-    assert source.stdout is not None  # it was asked for
+    assert source.stdout is not None  # it is a pipe
     rest = source.stdout.read(4)
     print("ready", flush=True)
-    while not over.is_set():
+    while not ended.is_set():
         rest += source.stdout.read(1 << 14)
         count = len(rest) // 4 * 4
         blocks.put((time.monotonic(), np.frombuffer(rest[:count], np.float32)))

@@ -1,4 +1,4 @@
-"""Private sound servers without a sound card: JACK on its dummy driver, PulseAudio with a null sink; a recorder."""
+"""Sound servers without a sound card, and a recorder: JACK on its dummy driver, PulseAudio with a null sink."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ _QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEV
 
 
 class Server(NamedTuple):
-    """A sound server that runs.
+    """A running sound server.
 
     Attributes:
         name: "jack" or "pulse".
-        device: what PortAudio calls its output.
+        device: name of its output in PortAudio.
         rate: Hz.
     """
 
@@ -32,7 +32,7 @@ class Server(NamedTuple):
 
 
 def missing(name: str) -> str | None:
-    """What has to be installed before a server can run, as a sentence; None if nothing."""
+    """A sentence about the missing programs of a server; None if all are installed."""
     programs = {"jack": ("jackd", "jack_wait"), "pulse": ("pulseaudio", "pactl", "pacat", "parec")}[name]
     absent = [program for program in programs if not shutil.which(program)]
     return f"{', '.join(absent)} not found; scripts/setup --tests installs it." if absent else None
@@ -40,8 +40,8 @@ def missing(name: str) -> str | None:
 
 @contextlib.contextmanager
 def jack(rate: int = 44100, block: int = 256) -> Iterator[Server]:
-    """JACK on its dummy driver, a steady clock; PortAudio and JACK clients of this process and its children use it."""
-    name = f"timbre{secrets.token_hex(4)}"  # one of its own for every start
+    """JACK on its dummy driver, a steady clock, for PortAudio and JACK clients of this process and its children."""
+    name = f"timbre{secrets.token_hex(4)}"  # a new one for each start
     settings = {"JACK_DEFAULT_SERVER": name, "JACK_NO_START_SERVER": "1", "JACK_NO_AUDIO_RESERVATION": "1"}
     command = ["jackd", "-n", name, "--realtime", "-P", "60", "-t", "2000", "-d", "dummy", "-r", str(rate)]
     command += ["-p", str(block), "-C", "2", "-P", "2"]
@@ -59,7 +59,7 @@ def jack(rate: int = 44100, block: int = 256) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def pulse(rate: int = 44100) -> Iterator[Server]:
-    """PulseAudio with a null sink, reached through ALSA's default device."""
+    """PulseAudio with a null sink, as ALSA's default device."""
     _require("pulse")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as processes:
         runtime = Path(folder) / "pulse"
@@ -74,16 +74,16 @@ def pulse(rate: int = 44100) -> Iterator[Server]:
         with _environment(settings):
             processes.callback(_stop, subprocess.Popen(command, **_QUIET, env={**os.environ, "HOME": folder}))
             _wait_for(lambda: subprocess.run(["pactl", "info"], **_QUIET).returncode == 0)
-            # A silent client keeps the sink in small blocks; without one each new stream stalls at first.
+            # A silent client keeps the blocks of the sink small; without it each new stream stalls at first.
             awake = ["pacat", "--raw", "--latency-msec=10", "--process-time-msec=5", "-d", "out", "/dev/zero"]
             processes.callback(_stop, subprocess.Popen(awake, **_QUIET))
             yield Server("pulse", "default", rate)
 
 
 class Recorder:
-    """Records what a server plays, in a process of its own, with the time at which each sample came.
+    """Records what a server plays, with times, in a process of its own.
 
-    Use it in a `with` block; :meth:`stop` ends it and gives the recording.
+    Use it in a `with` block; :meth:`stop` ends it and returns the recording.
     """
 
     def __init__(self, server: Server) -> None:
@@ -92,15 +92,15 @@ class Recorder:
         script = Path(__file__).with_name("_recorder.py")
         command = [sys.executable, str(script), server.name, str(server.rate), str(self._file)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None  # it was asked for
+        assert self._process.stdout is not None  # it is a pipe
         if self._process.stdout.readline().strip() != "ready":
             raise RuntimeError("The recorder did not start.")
 
     def stop(self) -> "Recording":
         """End the recording."""
         self._process.communicate()
-        with np.load(self._file) as found:
-            return Recording(found["samples"], found["times"], found["places"], found["xruns"], self._rate)
+        with np.load(self._file) as arrays:
+            return Recording(**arrays, rate=self._rate)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -113,31 +113,31 @@ class Recorder:
 
 
 class Recording(NamedTuple):
-    """What was recorded.
+    """A recording.
 
     Attributes:
         samples: float32 (n,).
-        times: when blocks began (s, `time.monotonic`).
-        places: of their first samples.
-        xruns: when the server complained (s); JACK alone does.
+        times: start times of the blocks (s, `time.monotonic`).
+        starts: indices of their first samples.
+        xruns: times (s) at which the server reported a dropout; JACK only.
         rate: Hz.
     """
 
     samples: np.ndarray
     times: np.ndarray
-    places: np.ndarray
+    starts: np.ndarray
     xruns: np.ndarray
     rate: int
 
-    def place(self, time: float) -> float:
-        """Place of the sample of a time. Of the blocks within a second the most prompt tells; others came late."""
+    def index(self, time: float) -> float:
+        """Index of the sample at a time, by the earliest of the blocks within half a second; the others were late."""
         near = np.abs(self.times - time) < 0.5
-        begun = np.min(self.times[near] - self.places[near] / self.rate)
-        return float((time - begun) * self.rate)
+        start = np.min(self.times[near] - self.starts[near] / self.rate)
+        return float((time - start) * self.rate)
 
     def part(self, begin: float, end: float) -> np.ndarray:
-        """Samples from one time to another."""
-        return self.samples[round(self.place(begin)) : round(self.place(end))]
+        """Samples between two times."""
+        return self.samples[round(self.index(begin)) : round(self.index(end))]
 
 
 @contextlib.contextmanager

@@ -1,23 +1,23 @@
-"""Playing live through real sound servers: latency from an event to its sound, tuning, underruns, clicks.
+"""Live play through real sound servers: latency, tuning, dropouts, clicks, and the number of voices.
 
     benchmarks/live.py SPACE [--servers jack pulse] [--seconds S] [--quick] [--json FILE]
 
-JACK runs on its dummy driver and PulseAudio with a null sink; a process of its own records what they play.
+JACK runs on its dummy driver and PulseAudio with a null sink. A process records what they play.
 
-- midi, osc: notes by MIDI (through JACK's MIDI ports; under PulseAudio messages are handed over in this process) and by
-  OSC over loopback. Latency is the time from the moment before an event is sent to the place in the recording where
-  its note begins, found by cross-correlation with the same note as an engine renders it offline; median (latency_ms)
-  and worst (worst_ms). A sample belongs to the time at which the server asked for its block and as much later as it
-  lies in that; a card adds its own buffer (device_ms, as PortAudio tells). cents is the farthest that a recorded note
-  is from its pitch, and cents_offline from the pitch of the same note offline.
-- held: notes of which each stays as it is, while another Python thread of the player's process does sums.
-- morph: four held notes follow a loop through six known sounds.
-- engine: how many voices one core renders in real time, by the time that the processor worked; load is that of eight
-  voices, load_1 of one. At the space's rate, also by its vocoder where it has one; and with a decoder of 44,100 Hz
-  (untrained, for the speed does not depend on that).
+- midi, osc: notes by MIDI (JACK's MIDI ports; under PulseAudio messages passed within the process) and by OSC over
+  loopback. Latency is the time from just before an event is sent to the start of its note in the recording, found by
+  cross-correlation with the same note rendered offline: median (latency_ms) and maximum (worst_ms). The time of a
+  sample is that at which the server asked for its block, plus its position in the block. A sound card adds its own
+  buffer (device_ms, as PortAudio reports). cents is the largest deviation of a recorded note from its pitch;
+  cents_offline, from the pitch of the same note offline.
+- held: notes that are frozen and sustained, while another Python thread of the player's process computes sums.
+- morph: four sustained notes follow a loop through six library notes.
+- engine: number of voices that one core renders in real time, by processor time. load is for eight voices, load_1 for
+  one. At the rate of the space, also with its vocoder if it has one; and with an untrained decoder of 44,100 Hz (the
+  speed does not depend on training).
 
-Clicks and gaps are counted as _heard.py says; of notes those clicks that they do not have offline. ahead_ms is what the
-player kept rendered at the end, shed the notes that it gave up because the machine was too slow.
+_heard.py defines clicks and gaps. For notes, only clicks that the offline note does not have are counted. ahead_ms is
+the buffer of the player at the end; shed counts the notes that it cut because the machine was too slow.
 """
 
 import argparse
@@ -48,15 +48,16 @@ from timbre.space import Space
 
 VOICES = (1, 4, 8)
 PITCHES, VELOCITY = (60, 55, 64, 67, 52, 72), 102  # MIDI
-HELD, REST, KNOWN, LATEST = 0.5, 0.4, 0.4, 0.5  # s: of a note, after it, of it to look for, and where
+HELD, REST = 0.5, 0.4  # s: length of a note, and pause after it
+SEARCHED, LATEST = 0.4, 0.5  # s: part of a note to search for, and its largest latency
 FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2048, hop_length=512, n_mels=512)
 
 Strike = tuple[Callable[[int], None], Callable[[int], None]]
-"""What begins a note of a pitch, and what ends it."""
+"""Functions that start and release a note of a pitch."""
 
 
 class Part(NamedTuple):
-    """A part of a session: when it was, the state before and after, and when its notes were sent."""
+    """A part of a session: its times, the states before and after it, and when its notes were sent."""
 
     control: str
     voices: int
@@ -67,18 +68,18 @@ class Part(NamedTuple):
     load: float
     sent: list[tuple[float, int]]
     first: int
-    """How many notes the player had begun before."""
+    """Number of notes that the player had started before."""
 
 
 class Session:
-    """A player that is put through parts of the benchmark, one after another."""
+    """Runs parts of the benchmark on a player, one after another."""
 
     def __init__(self, player: Player) -> None:
         self.player, self.parts, self._count = player, list[Part](), 0
         self._wait(1.0)
 
     def notes(self, control: str, count: int) -> None:
-        """Notes that are sent at random moments."""
+        """Send notes at random times."""
         generator = np.random.default_rng(0)
         with CONTROLS[control](self.player) as (on, off), self._part(control, 1) as (sent, loads):
             for number in range(count):
@@ -89,19 +90,19 @@ class Session:
                 loads.append(self._wait(HELD))
                 off(pitch)
                 self._wait(REST)
-                self.player.panic()  # what still rings would be heard in the next
+                self.player.panic()  # a ringing note would disturb the next one
                 self._wait(0.1)
         self._count += count
 
     def held(self, voices: int, seconds: float) -> None:
-        """Held notes, beside a thread that never rests."""
+        """Hold notes while another thread computes."""
         self._hold(voices)
         with self._part("held", voices) as (_, loads), sums():
             loads.append(self._wait(seconds))
         self._silence()
 
     def morph(self, voices: int, seconds: float) -> None:
-        """Held notes on a way through the space."""
+        """Move held notes along a path through the space."""
         space = self.player.space
         names = list(space.atlas)
         stops = [space.atlas[name] for name in names[:: max(1, len(names) // 6)][:6]]
@@ -133,7 +134,7 @@ class Session:
         self._wait(0.5)
 
     def _wait(self, seconds: float) -> float:
-        """Wait; the mean load meanwhile."""
+        """Wait, and return the mean load."""
         end, loads = time.monotonic() + seconds, []
         while (left := end - time.monotonic()) > 0.0:
             time.sleep(min(0.1, left))
@@ -144,7 +145,7 @@ class Session:
 
 @contextmanager
 def by_osc(player: Controls) -> Iterator[Strike]:
-    """A client of python-osc over loopback."""
+    """OSC by a client of python-osc over loopback."""
     from pythonosc.udp_client import SimpleUDPClient
 
     from timbre.playback.inputs.osc import OscServer
@@ -158,20 +159,20 @@ def by_osc(player: Controls) -> Iterator[Strike]:
 
 @contextmanager
 def by_midi(player: Controls) -> Iterator[Strike]:
-    """JACK's MIDI ports, from one of our own to another."""
+    """MIDI through JACK, from a virtual port."""
     import mido
 
     from timbre.playback.inputs.midi import MidiInput
 
     backend = mido.Backend("mido.backends.rtmidi/UNIX_JACK")
     with backend.open_output("keys", client_name="bench", virtual=True) as port, MidiInput(player, "bench"):
-        time.sleep(0.5)  # JACK connects a moment later than it says
+        time.sleep(0.5)  # JACK connects a moment after it reports so
         yield _struck(mido, port.send)
 
 
 @contextmanager
 def by_message(player: Controls) -> Iterator[Strike]:
-    """MIDI messages that are handed over in the process, where there is no MIDI system."""
+    """MIDI messages passed within the process, without a MIDI system."""
     import mido
 
     from timbre.playback.inputs.midi import MidiInput
@@ -193,11 +194,11 @@ CONTROLS: dict[str, Callable[[Controls], AbstractContextManager[Strike]]] = {
 
 @contextmanager
 def sums() -> Iterator[None]:
-    """Another thread of this process that never rests."""
-    over = threading.Event()
+    """Keep another thread of this process busy."""
+    ended = threading.Event()
 
     def work() -> None:
-        while not over.is_set():
+        while not ended.is_set():
             sum(range(10000))
 
     thread = threading.Thread(target=work, daemon=True)
@@ -205,22 +206,22 @@ def sums() -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         thread.join()
 
 
 def measured(space: Space, server: Server, block: int, plan: Callable[[Session], None]) -> Iterator[Row]:
-    """Play a plan, and tell what was heard of each part of it."""
+    """Play a plan; a row for each part of it."""
     with Recorder(server) as recorder, Player(space, device=server.device, block=block) as player:
         session = Session(player)
         plan(session)
         recording = recorder.stop()
     for part in session.parts:
-        yield row(part, recording, server, heard(space, part, recording) if part.sent else {})
+        yield row(part, recording, server, note_figures(space, part, recording) if part.sent else {})
 
 
 def row(part: Part, recording: Recording, server: Server, of_notes: Row) -> Row:
-    """What is told of a part."""
+    """The row of a part."""
     sound = recording.part(part.begun, part.ended)
     of_all: Row = {} if part.sent else {"clicks": clicks(sound, server.rate), "gaps": gaps(sound, server.rate)}
     xruns = int(((recording.xruns > part.begun) & (recording.xruns < part.ended)).sum())
@@ -234,30 +235,30 @@ def row(part: Part, recording: Recording, server: Server, of_notes: Row) -> Row:
     }  # fmt: skip
 
 
-def heard(space: Space, part: Part, recording: Recording) -> Row:
-    """How late, and how well in tune, the notes of a part were."""
-    rate, late, off, off_offline, more = recording.rate, [], [], [], 0
-    for (when, pitch), known in zip(part.sent, offline(space, part, rate), strict=True):
-        place = round(recording.place(when))
-        sound = recording.samples[place : place + round((LATEST + KNOWN) * rate)]
-        begins = find(sound, known[: round(KNOWN * rate)])
-        if begins is None:
+def note_figures(space: Space, part: Part, recording: Recording) -> Row:
+    """Latency, tuning and clicks of the notes of a part."""
+    rate, latencies, cents, cents_offline, more = recording.rate, [], [], [], 0
+    for (when, pitch), expected in zip(part.sent, offline(space, part, rate), strict=True):
+        start = round(recording.index(when))
+        sound = recording.samples[start : start + round((LATEST + SEARCHED) * rate)]
+        onset = find(sound, expected[: round(SEARCHED * rate)])
+        if onset is None:
             continue
-        late.append(1000.0 * begins / rate)
-        more += max(0, clicks(sound[begins : begins + len(known)], rate) - clicks(known, rate))
-        found, wanted = (pitch_of(one, rate, pitch) for one in (sound[begins:], known))
-        if found is not None and wanted is not None:
-            off.append(100.0 * abs(found - pitch))
-            off_offline.append(100.0 * abs(found - wanted))
+        latencies.append(1000.0 * onset / rate)
+        more += max(0, clicks(sound[onset : onset + len(expected)], rate) - clicks(expected, rate))
+        measured, wanted = (pitch_of(one, rate, pitch) for one in (sound[onset:], expected))
+        if measured is not None and wanted is not None:
+            cents.append(100.0 * abs(measured - pitch))
+            cents_offline.append(100.0 * abs(measured - wanted))
     return {
-        "latency_ms": float(np.median(late)) if late else None, "worst_ms": max(late, default=None),
-        "cents": max(off, default=None), "cents_offline": max(off_offline, default=None),
-        "notes": f"{len(late)} of {len(part.sent)}", "clicks": more,
+        "latency_ms": float(np.median(latencies)) if latencies else None, "worst_ms": max(latencies, default=None),
+        "cents": max(cents, default=None), "cents_offline": max(cents_offline, default=None),
+        "notes": f"{len(latencies)} of {len(part.sent)}", "clicks": more,
     }  # fmt: skip
 
 
 def offline(space: Space, part: Part, rate: int) -> Iterator[np.ndarray]:
-    """The notes of a part as an engine renders them, from their very beginnings."""
+    """The notes of a part rendered offline, from their first sample."""
     engine = Engine(space, sample_rate=rate, seed=part.first)
     late = round(engine.look_ahead * rate)
     for _, pitch in part.sent:
@@ -268,19 +269,19 @@ def offline(space: Space, part: Part, rate: int) -> Iterator[np.ndarray]:
 
 
 def pitch_of(sound: np.ndarray, rate: int, near: float) -> float | None:
-    """Pitch (MIDI) of what follows a note's attack."""
-    return measure_pitch(timbre.Audio(sound[round(0.1 * rate) : round(KNOWN * rate)], rate), near)
+    """Pitch (MIDI) of a note after its attack."""
+    return measure_pitch(timbre.Audio(sound[round(0.1 * rate) : round(SEARCHED * rate)], rate), near)
 
 
 def at_full_rate(space: Space) -> Space:
-    """A space of the same size for 44,100 Hz, untrained."""
+    """An untrained space of the same size at 44,100 Hz."""
     torch.manual_seed(0)
     config: Config = replace(space.config, spectrogram=FULL_RATE)
     return Space(config, VAE(config).eval(), space.atlas, {}, space.axes)
 
 
 def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:
-    """How many voices one core renders in real time."""
+    """Number of voices that one core renders in real time."""
     rate = space.config.spectrogram.sample_rate
     low, high = 0, 65
     while high - low > 1:
@@ -294,7 +295,7 @@ def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:
 
 
 def share(space: Space, runtime: str, inverter: str, voices: int, seconds: float) -> float:
-    """Share of one processor that so many held voices take."""
+    """Share of one processor that held voices need."""
     rate = space.config.spectrogram.sample_rate
     engine = Engine(space, voices=voices, runtime=runtime, inverter=inverter)
     engine.hold(0.5)
@@ -307,7 +308,7 @@ def share(space: Space, runtime: str, inverter: str, voices: int, seconds: float
 
 
 def plans(server: str, args: argparse.Namespace) -> Iterator[tuple[int, Callable[[Session], None]]]:
-    """Blocks, with what is played at each."""
+    """Block sizes, and what to play at each."""
     controls = ("midi", "osc") if server == "jack" else ("midi in process", "osc")
 
     def notes(session: Session) -> None:
@@ -339,7 +340,7 @@ def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
                 yield from measured(space, server, block, plan)
     for one in (space,) if args.quick else (space, at_full_rate(space)):
         for runtime in ("onnxruntime", "torch"):
-            both = one.vocoder and not (args.quick and runtime == "torch")  # --quick is to take a minute
+            both = one.vocoder and not (args.quick and runtime == "torch")  # --quick takes a minute
             for inverter in ("rtpghi", "vocoder") if both else ("rtpghi",):
                 yield capacity(one, runtime, inverter, 0.5 if args.quick else 4.0)
 
@@ -348,11 +349,13 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", metavar="SPACE")
-    parser.add_argument("--servers", nargs="*", choices=tuple(SERVERS), help="jack and pulse; jack alone if --quick")
-    parser.add_argument("--seconds", type=float, help="of each held row; 60, and 4 if --quick")
+    parser.add_argument(
+        "--servers", nargs="*", choices=tuple(SERVERS), help="default: jack and pulse, or jack alone with --quick"
+    )
+    parser.add_argument("--seconds", type=float, help="length of each held part; default: 60, or 4 with --quick")
     add_arguments(parser)
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are ended as well
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers as well
     torch.set_num_threads(1)
     args.seconds = args.seconds or (4.0 if args.quick else 60.0)
     if args.servers is None:
@@ -360,11 +363,11 @@ def main() -> None:
     for name in args.servers:
         if sentence := missing(name):
             parser.error(f"{name}: {sentence}")
-    title, found = f"Live play of {args.space}; load average before it {os.getloadavg()[0]:.1f}", []
+    title, results = f"Live play of {args.space}; load average before it {os.getloadavg()[0]:.1f}", []
     for one in rows(timbre.load(args.space), args):
-        found.append(one)
+        results.append(one)
         print(one, flush=True)
-    finish(found, args, title)
+    finish(results, args, title)
 
 
 if __name__ == "__main__":

@@ -128,4 +128,4 @@ def test_late_reports_do_not_move_the_clock_of_a_recording(time: float, lateness
     times = 100.0 + places / RATE + lateness * np.random.default_rng(seed).random(len(places))
     times[20::40] = 100.0 + places[20::40] / RATE
     recording = Recording(np.zeros(4 * RATE, np.float32), times, places, np.zeros(0), RATE)
-    assert recording.place(100.0 + time) == pytest.approx(time * RATE, abs=1.0)
+    assert recording.index(100.0 + time) == pytest.approx(time * RATE, abs=1.0)

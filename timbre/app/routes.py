@@ -130,20 +130,20 @@ class Routes:
         nearest = atlas.nearest(point, _NEAREST)
         return JSONResponse(self._notes(nearest.indices[0].tolist(), nearest.distances[0].tolist()))
 
-    def _notes(self, numbers: list[int], distances: list[float]) -> list[dict[str, Any]]:
+    def _notes(self, indices: list[int], distances: list[float]) -> list[dict[str, Any]]:
         """Library notes with their distances."""
         atlas = self.state.space.atlas
         return [
             {
-                "name": atlas.names[number],
-                "instrument": atlas.instruments[number],
-                "family": atlas.families[number],
-                "pitch": _or_none(atlas.pitches[number]),
-                "velocity": _or_none(atlas.velocities[number]),
-                "point": atlas.points[number].tolist(),
+                "name": atlas.names[index],
+                "instrument": atlas.instruments[index],
+                "family": atlas.families[index],
+                "pitch": _or_none(atlas.pitches[index]),
+                "velocity": _or_none(atlas.velocities[index]),
+                "point": atlas.points[index].tolist(),
                 "distance": round(distance, 4),
             }
-            for number, distance in zip(numbers, distances, strict=True)
+            for index, distance in zip(indices, distances, strict=True)
         ]
 
     async def sound(self, request: Request) -> Response:
@@ -162,8 +162,8 @@ class Routes:
         asked = read_fields(request.query_params, name=Field(text), pitch=Field(optional(number), None))
         async with _uploaded_file(request) as file:
             location = await self.state.worker.do(jobs.locate, file, asked["name"], asked["pitch"])
-        numbers = [self.state.space.atlas.index(name) for name in location["neighbours"]]
-        location["neighbours"] = self._notes(numbers, list(location["neighbours"].values()))
+        indices = [self.state.space.atlas.index(name) for name in location["neighbours"]]
+        location["neighbours"] = self._notes(indices, list(location["neighbours"].values()))
         return JSONResponse(location)
 
     async def render(self, request: Request) -> Response:
