@@ -161,17 +161,6 @@ def test_unknown_values_count_nothing():
     assert float(loss.detach()) == pytest.approx(float(alone.detach()) / 2)
 
 
-def test_descent_gives_dimensions_sign_and_scale():
-    term, values = AxesTerm(NAMES[:3]), torch.randn(20, 3, generator=torch.Generator().manual_seed(2))
-    z = torch.zeros(20, 4, requires_grad=True)
-    optimizer = torch.optim.Adam([z], 0.05)
-    for _ in range(200):
-        optimizer.zero_grad()
-        term(z, labels(values)).backward()
-        optimizer.step()
-    torch.testing.assert_close(z[:, :3], values, atol=0.01, rtol=0.0)
-
-
 def test_axes_survive_a_checkpoint():
     for axis in AXES.values():
         assert Axis.from_dict(axis.to_dict()) == axis

@@ -59,12 +59,12 @@ def test_too_few_notes_are_refused(tiny_space: Space, some_notes: Library):
         decoded_notes(some_notes[:6], tiny_space.model, tiny_space.config, 24, "few")
 
 
-def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: FilePath):
+def test_training_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: FilePath):
     plan = replace(SMALL, steps=40)
-    straight, report = fit_vocoder(decoded, FRONT, plan, tmp_path / "a", "x")
+    straight, _ = fit_vocoder(decoded, FRONT, plan, tmp_path / "a", "x")
     run = VocoderTask(decoded, FRONT, plan, "x").run(tmp_path / "b")
     run.validate()
-    assert report["score"] < run.error < math.inf
+    assert run.error < math.inf
     for batch in itertools.islice(run.task.batches(0, 0), 17):
         run.take_step(batch)
         run.batch += 1
@@ -73,6 +73,25 @@ def test_training_lowers_the_score_and_goes_on_where_it_was(decoded: DecodedNote
     resumed, _ = fit_vocoder(decoded, FRONT, plan, tmp_path / "b", "x")
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_the_gradient_of_a_step_is_that_of_the_objective(decoded: DecodedNotes):
+    """Along the gradient g, a small step t changes the objective, with the same noise, by t |g|^2."""
+    task = VocoderTask(decoded, FRONT, SMALL, "x")
+    batch, parameters = next(task.batches(0, 0)), list(task.net.parameters())
+
+    def value() -> torch.Tensor:
+        return task.objective(batch, 0, 0.0)(task.net)["objective"]
+
+    gradients = torch.autograd.grad(value(), parameters)
+    square = float(sum(gradient.square().sum() for gradient in gradients))
+    size, ends = 0.01 / square, []
+    for t in (size, -2.0 * size):
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter += t * gradient
+        ends.append(float(value().detach()))
+    assert (ends[0] - ends[1]) / (2.0 * size) == pytest.approx(square, rel=0.05)
 
 
 def test_a_run_of_other_settings_is_not_continued(decoded: DecodedNotes, tmp_path: FilePath):
