@@ -282,7 +282,7 @@ class TestPresets:
 
     def test_a_data_folder_that_cannot_be_made(self, home, shipped, tiny_space):
         (home / "data").write_text("a file")
-        with pytest.raises(ConfigError, match="for presets of your own, cannot be made"):
+        with pytest.raises(ConfigError, match="for your presets cannot be made"):
             write_presets("near", Presets(), tiny_space)
 
 
@@ -319,7 +319,7 @@ class TestCommands:
     def test_evaluate_names_the_folder_that_is_wanted(self, shipped):
         status, told = self.run("evaluate", "near")
         assert status == 1
-        assert "near does not say which notes it was trained on" in told
+        assert "near does not name its training notes" in told
 
     def test_a_demo_needs_no_library(self, shipped):
         status, told = self.run("demo", "near", "out")

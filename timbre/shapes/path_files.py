@@ -13,7 +13,7 @@ import numpy as np
 from timbre.errors import ConfigError
 from timbre.files import write_text
 from timbre.paths.path import Path
-from timbre.shapes.number_files import ending, json_numbers, read_json, read_rows, read_table, write_table
+from timbre.shapes.number_files import ending, numbers, read_json, read_rows, read_table, write_table
 from timbre.space.space import Space
 
 FORMAT, VERSION = "timbre-path", 1
@@ -69,14 +69,9 @@ def path_to_dict(path: Path) -> dict[str, Any]:
 
 
 def path_from_dict(values: dict[str, Any], name: str) -> Path:
-    """The path of :func:`path_to_dict`; other keys are ignored.
-
-    Raises:
-        ConfigError: if the values are no path; it begins with `name`.
-    """
-    points, times = (
-        json_numbers(values[key], dimensions, f"{name}: the {key}") for key, dimensions in (("points", 2), ("times", 1))
-    )
+    """The path of :func:`path_to_dict`; other keys are ignored, and errors begin with `name`."""
+    points = numbers(values["points"], 2, f"{name}: the points", strict=True)
+    times = numbers(values["times"], 1, f"{name}: the times", strict=True)
     return _path(name, points, times, values["kind"])
 
 

@@ -1,7 +1,7 @@
 """Presets: named points and paths, saved with a space in `presets.json`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from timbre.errors import ConfigError
 from timbre.files import write_text
 from timbre.paths.path import Path
-from timbre.shapes.number_files import json_numbers, read_json
+from timbre.shapes.number_files import numbers, read_json
 from timbre.shapes.path_files import path_from_dict, path_to_dict
 from timbre.space.names import find_space, is_path, user_folder
 from timbre.space.space import Space
@@ -46,45 +46,33 @@ class Preset:
             raise ConfigError(f"The duration of preset {name!r} must be 0.01 to 3600 s, got {self.duration}.")
 
 
-class Presets(Mapping[str, Preset]):
+class Presets(dict[str, Preset]):
     """Presets by name, in the order of their program numbers (from 0)."""
 
     def __init__(self, presets: Sequence[Preset] = ()) -> None:
-        self._presets = {preset.name: preset for preset in presets}
-        if len(self._presets) < len(presets):
+        super().__init__({preset.name: preset for preset in presets})
+        if len(self) < len(presets):
             raise ConfigError("Two presets have the same name; give each its own.")
-        if len(presets) > MOST:
-            raise ConfigError(f"A space must have {MOST} presets or fewer, got {len(presets)}; remove some.")
+        if len(self) > MOST:
+            raise ConfigError(f"A space must have {MOST} presets or fewer, got {len(self)}; remove some.")
 
-    def __getitem__(self, name: str) -> Preset:
-        if name not in self._presets:
-            known = ", ".join(self._presets) or "none yet"
-            raise ConfigError(f"There is no preset {name!r}; the presets are: {known}.")
-        return self._presets[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._presets
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._presets)
-
-    def __len__(self) -> int:
-        return len(self._presets)
+    def __missing__(self, name: str) -> Preset:
+        raise ConfigError(f"There is no preset {name!r}; the presets are: {', '.join(self) or 'none yet'}.")
 
     def number(self, number: int) -> Preset:
         """The preset with a program number, from 0."""
         if not 0 <= number < len(self):
             raise ConfigError(f"The preset number must be below {len(self)}, counted from 0, got {number}.")
-        return list(self._presets.values())[number]
+        return list(self.values())[number]
 
     def adding(self, preset: Preset) -> "Presets":
         """These presets and another one; it replaces one of the same name."""
-        return Presets(list({**self._presets, preset.name: preset}.values()))
+        return Presets(list({**self, preset.name: preset}.values()))
 
     def without(self, name: str) -> "Presets":
         """These presets without one of them."""
-        self[name]
-        return Presets([preset for preset in self._presets.values() if preset.name != name])
+        removed = self[name]
+        return Presets([preset for preset in self.values() if preset is not removed])
 
 
 def read_presets(name: str | FilePath, space: Space) -> Presets:
@@ -108,12 +96,9 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
     document = read_json(file)
     if not isinstance(document, dict) or set(document) != {"format", "version", "dim", "presets"}:
         raise ConfigError(f"{file} is not a file of presets; remove it, or restore the right one.")
-    head, expected = (
-        f"{entry[0]} {entry[1]} for {entry[2]} dimensions"
-        for entry in ((document["format"], document["version"], document["dim"]), (FORMAT, VERSION, space.dim))
-    )
-    if head != expected:
-        raise ConfigError(f"{file} must contain {expected}, got {head}.")
+    for key, value in _head(space).items():
+        if document[key] != value:
+            raise ConfigError(f"{file} must have {key} {value}, got {document[key]}.")
     try:
         return Presets([_from_dict(entry, space.dim) for entry in document["presets"]])
     except (TypeError, KeyError, ValueError) as error:
@@ -136,18 +121,17 @@ def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FileP
     """
     file = user_folder(name) / FILE
     if not is_path(name):
-        _make_folder(file.parent)
-    document = {"format": FORMAT, "version": VERSION, "dim": space.dim}
-    document["presets"] = [_to_dict(preset) for preset in presets.values()]
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"The folder {file.parent} for your presets cannot be made: {error.strerror}.") from error
+    document = {**_head(space), "presets": [_to_dict(preset) for preset in presets.values()]}
     write_text(file, json.dumps(document, indent=1) + "\n")
     return file
 
 
-def _make_folder(folder: FilePath) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"The folder {folder}, for presets of your own, cannot be made: {error.strerror}.") from error
+def _head(space: Space) -> dict[str, Any]:
+    return {"format": FORMAT, "version": VERSION, "dim": space.dim}
 
 
 def _to_dict(preset: Preset) -> dict[str, Any]:
@@ -157,8 +141,9 @@ def _to_dict(preset: Preset) -> dict[str, Any]:
 def _from_dict(entry: dict[str, Any], dim: int) -> Preset:
     if set(entry) != _KEYS or not isinstance(entry["loop"], bool):
         raise ConfigError(f"a preset must have {', '.join(sorted(_KEYS))}, got {', '.join(entry)}.")
-    path = path_from_dict(entry, f"preset {entry['name']!r}")
+    name = f"preset {entry['name']!r}"
+    path = path_from_dict(entry, name)
     if path.dim != dim:
-        raise ConfigError(f"preset {entry['name']!r} must have {dim} dimensions, got {path.dim}.")
-    duration = json_numbers([entry["duration"]], 1, f"preset {entry['name']!r}: the duration")
+        raise ConfigError(f"{name} must have {dim} dimensions, got {path.dim}.")
+    duration = numbers([entry["duration"]], 1, f"{name}: the duration", strict=True)
     return Preset(entry["name"], path, float(duration[0]), entry["loop"])
