@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby, repeat
 from pathlib import Path
 
 from tqdm import tqdm
@@ -123,20 +123,22 @@ def _usable(outcome: Outcome) -> Outcome:
 def _outcomes(notes: list[Note], measured: bool) -> Generator[tuple[Note, Outcome], None, None]:
     """Each note with its outcome, in order; computed in threads, some files ahead."""
 
-    def examine(task: tuple[Group, list[Measured] | None]) -> tuple[Group, bool, Iterable[Outcome]]:
-        group, cached = task
-        return group, cached is not None, cached or _examine(group, measured)
+    def examine(group: Group) -> Future[Iterable[tuple[Note, Outcome, bool]]]:
+        cached = cache.find(group) if measured else None
+        if cached is None:
+            return pool.submit(lambda: zip(group, _examine(group, measured), repeat(True)))
+        done: Future[Iterable[tuple[Note, Outcome, bool]]] = Future()
+        done.set_result(zip(group, cached, repeat(False)))
+        return done
 
     threads = min(_THREADS, os.cpu_count() or 1)
     cache = MeasurementCache()
     pool = ThreadPoolExecutor(threads)
     try:
-        tasks = ((group, cache.find(group) if measured else None) for group in _groups(notes))
-        for group, cached, outcomes in in_order(pool, examine, tasks, _AHEAD * threads):
-            for note, outcome in zip(group, outcomes, strict=True):
-                if isinstance(outcome, Measured) and not cached:
-                    cache.add(note, outcome)
-                yield note, outcome
+        for note, outcome, new in chain.from_iterable(in_order(map(examine, _groups(notes)), _AHEAD * threads)):
+            if new and isinstance(outcome, Measured):
+                cache.add(note, outcome)
+            yield note, outcome
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         cache.close()

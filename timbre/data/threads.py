@@ -1,19 +1,18 @@
-"""Work in threads with results in a fixed order."""
+"""Results of work in threads, in a fixed order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from typing import TypeVar
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 
-def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
-    """Results of a function in the order of the items; at most `ahead` of them wait, so that memory stays bounded."""
-    waiting: deque[Future[U]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
+def in_order(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
+    """Results of futures in their order; at most `ahead` are submitted in advance, so that memory stays bounded."""
+    waiting: deque[Future[T]] = deque()
+    for future in futures:
+        waiting.append(future)
         if len(waiting) > ahead:
             yield waiting.popleft().result()
     while waiting:

@@ -227,10 +227,11 @@ class _Maker:
     def results(self, pool: ThreadPoolExecutor, indices: Iterable[int], ahead: int) -> Iterator[list[Row] | str]:
         """The rows of each note, in order, or the reason why it is left out."""
         if not self.plan.gpu:
-            yield from in_order(pool, self.one, indices, ahead)
+            yield from in_order((pool.submit(self.one, index) for index in indices), ahead)
             return
         # Batches end with shards, so that a shard's bytes do not depend on which other shards are computed.
-        for _, batch in groupby(in_order(pool, self.prepared, indices, ahead), self.batch):
+        notes = in_order((pool.submit(self.prepared, index) for index in indices), ahead)
+        for _, batch in groupby(notes, self.batch):
             yield from self.together(list(batch))
 
     def one(self, index: int) -> list[Row] | str:
