@@ -2,7 +2,7 @@
 
 import csv
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import timbre
-from timbre.config import Config, SpectrogramConfig
+from timbre.config import Config, SpectrogramConfig, from_dict
 from timbre.data.features.example import example
 from timbre.errors import AudioError, ConfigError
 from timbre.models.regularizers.axes import AXES, AxesTerm, Axis, axis_values, bend, describe_axes, find_axes
@@ -163,7 +163,7 @@ def test_unknown_values_count_nothing():
 
 def test_axes_survive_a_checkpoint():
     for axis in AXES.values():
-        assert Axis.from_dict(axis.to_dict()) == axis
+        assert from_dict(Axis, asdict(axis)) == axis
     mine = replace(AXES["brightness"], name="dullness", scale=-1.1)
     assert find_axes([mine, "attack"]) == (mine, AXES["attack"])
     spec, pitch = FRONT(sound()), torch.tensor([60.0])
@@ -192,9 +192,14 @@ def test_refusals():
         Axis("x", "nothing", "", 0.0, 1.0, 0.0)
     with pytest.raises(ConfigError, match="scale of the axis x must not be 0"):
         Axis("x", "attack", "", 0.0, 0.0, 0.0)
-    for wrong in ({"name": "x"}, {**AXES["attack"].to_dict(), "extra": 1}, {**AXES["attack"].to_dict(), "scale": "1"}):
-        with pytest.raises(ConfigError, match="named axis must have"):
-            Axis.from_dict(wrong)
+    attack = asdict(AXES["attack"])
+    for wrong, sentence in (
+        ({"name": "x"}, "descriptor must be given"),
+        ({**attack, "extra": 1}, "Unknown setting extra"),
+        ({**attack, "scale": "1"}, "scale must be of type float, got '1'"),
+    ):
+        with pytest.raises(ConfigError, match=sentence):
+            from_dict(Axis, wrong)
     term = AxesTerm(["brightness", "attack"])
     for z, values in ((torch.zeros(2, 1), torch.zeros(2, 2)), (torch.zeros(2, 4), torch.zeros(2, 1))):
         with pytest.raises(ConfigError, match="2 named axes need"):

@@ -101,7 +101,7 @@ def recipe(*files, **other):
 def flutes(server):
     """A library of one archive, served properly."""
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
-    return recipe(Download(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", f"md5:{MD5}", unpack=True))
+    return recipe(Download(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", md5=MD5, unpack=True))
 
 
 def test_a_library_is_fetched_checked_unpacked_and_scanned(tmp_path, flutes, server):

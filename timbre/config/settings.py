@@ -6,10 +6,10 @@ Unknown keys, wrong types and values out of range raise a :class:`~timbre.errors
 import difflib
 import math
 import tomllib
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from operator import attrgetter
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from timbre.errors import ConfigError
@@ -19,7 +19,7 @@ _REMOVED = {"spectrogram.kind": {"mdct": "dct"}}
 """Choices of timbre 0.1 that no longer exist, by setting, with what to use instead."""
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: object, message: str) -> None:
     """Raise a ConfigError with a message unless a condition holds."""
     if not condition:
         raise ConfigError(message)
@@ -109,30 +109,30 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The config file {path} cannot be read: {error}.") from error
+        raise ConfigError(f"{path} cannot be read: {error}.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The config file {path} is not valid TOML: {error}.") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
 
 
-def from_dict(cls: type[T], values: Any, prefix: str = "") -> T:
+def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
     """A dataclass of type `cls` from a dictionary; `prefix` comes before the names in errors.
 
+    Fields that are `given` are no keys of the dictionary.
+
     Raises:
-        ConfigError: for an unknown key or a value of the wrong type.
+        ConfigError: for an unknown or missing key, or a value of the wrong type.
     """
-    require(isinstance(values, dict), f"{prefix.rstrip('.') or 'The config'} must be a table, got {values!r}.")
+    require(isinstance(values, dict), f"{prefix.rstrip('.: ') or 'The config'} must be a table, got {values!r}.")
     hints = get_type_hints(cls)
-    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            raise ConfigError(_unknown_key(prefix, key, known))
-    return cls(**{key: _convert(value, hints[key], f"{prefix}{key}") for key, value in values.items()})
-
-
-def _unknown_key(prefix: str, key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are: {', '.join(known)}."
-    return f"Unknown setting {prefix}{key}; {hint}"
+    known = {field.name: field for field in fields(cls) if field.name not in given}  # type: ignore[arg-type]
+    for key in (key for key in values if key not in known):
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are: {', '.join(known)}."
+        raise ConfigError(f"Unknown setting {prefix}{key}; {hint}")
+    for key, field in known.items():
+        optional = key in values or field.default is not MISSING or field.default_factory is not MISSING
+        require(optional, f"{prefix}{key} must be given, got none.")
+    return cls(**given, **{key: _convert(value, hints[key], f"{prefix}{key}") for key, value in values.items()})
 
 
 def _convert(value: Any, kind: Any, name: str) -> Any:
@@ -146,10 +146,10 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
         return value
     if get_origin(kind) is tuple:
         require(isinstance(value, list | tuple), f"{name} must be a list, got {value!r}.")
-        return tuple(_convert(item, get_args(kind)[0], name) for item in value)
+        return tuple(_convert(item, get_args(kind)[0], f"{name} {n}") for n, item in enumerate(value, start=1))
     allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    names = " or ".join(kind.__name__ for kind in allowed)
+    names = " or ".join(kind.__name__ for kind in allowed if kind is not NoneType)
     require(type(value) in allowed, f"{name} must be of type {names}, got {value!r}.")
     return value

@@ -2,10 +2,11 @@
 has a vocoder, vocoder.safetensors. :mod:`timbre.models.checkpoint` says how checksums and weights are kept."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from timbre.config import Config
+from timbre.config import Config, from_dict
 from timbre.errors import CheckpointError
 from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
 from timbre.models.regularizers.axes import Axis
@@ -38,7 +39,7 @@ def write_space(folder: Path, parts: Parts, half: bool = False, page: str | None
         weights = {file: {name: value.half() for name, value in part.items()} for file, part in weights.items()}
     write_folder(
         folder, parts.config, {**parts.atlas.to_files(), "README.md": page.encode()}, weights, report=parts.report,
-        axes=[axis.to_dict() for axis in parts.axes], vocoder=parts.vocoder and parts.vocoder.details(),
+        axes=[asdict(axis) for axis in parts.axes], vocoder=parts.vocoder and parts.vocoder.details(),
     )  # fmt: skip
 
 
@@ -60,6 +61,6 @@ def read_space(folder: Path) -> Parts:
         raise CheckpointError(
             f"{folder} is damaged: its atlas has {atlas.points.shape[1]} dimensions and its model {config.model.dim}."
         )
-    axes = [Axis.from_dict(values) for values in details["axes"]]
+    axes = [from_dict(Axis, values, "axes.") for values in details["axes"]]
     vocoder = read_vocoder(files, details, config.spectrogram, folder)
     return Parts(config, model.eval(), atlas, details["report"], axes, vocoder)

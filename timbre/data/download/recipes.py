@@ -2,37 +2,63 @@
 
 import difflib
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from timbre.config import from_dict, read_toml
+from timbre.config.settings import require
 from timbre.errors import ConfigError
 
 # An installed timbre has the recipes next to this module, a checkout in its root.
 _FOLDERS = (Path(__file__).parent / "datasets", Path(__file__).parents[3] / "datasets")
-_TEXTS = ("title", "homepage", "licence", "citation", "format", "size", "checked")
-_FILE_KEYS = {"url": str, "name": str, "sha256": str, "md5": str, "bytes": int, "unpack": bool, "into": str}
 _DIGITS = {"sha256": 64, "md5": 32}
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file to download."""
+    """One file to download.
+
+    Attributes:
+        url: http or https.
+        name: name of the saved file; default: the last part of the URL.
+        sha256, md5: one checksum in hexadecimal digits; None if unknown.
+        bytes: size; None if unknown.
+        unpack: whether it is a tar or zip archive to unpack and remove.
+        into: folder for the file or its contents, relative to the library's.
+
+    Raises:
+        ConfigError: if a value is invalid.
+    """
 
     url: str
-    """http or https."""
-    name: str
-    """Name of the saved file."""
-    checksum: str | None = None
-    """Such as "md5:36030a7f..."; None if unknown."""
+    name: str = ""
+    sha256: str | None = None
+    md5: str | None = None
     bytes: int | None = None
-    """Size; None if unknown."""
     unpack: bool = False
-    """Whether it is a tar or zip archive to unpack and remove."""
     into: str = ""
-    """Folder for the file or its contents, relative to the library's."""
+
+    def __post_init__(self) -> None:
+        require(re.match("https?://[^/]", self.url), f"url must begin with http:// or https://, got {self.url!r}.")
+        name = self.name or unquote(urlsplit(self.url).path).rpartition("/")[2]
+        is_name = name and not name.startswith(".") and not re.search(r"[/\\\0]", name)
+        require(is_name, f"name must be the name of a file, got {name!r}.")
+        object.__setattr__(self, "name", name)
+        for kind, digits in _DIGITS.items():
+            given = getattr(self, kind)
+            is_sum = given is None or re.fullmatch(f"[0-9a-fA-F]{{{digits}}}", given)
+            require(is_sum, f"{kind} must have {digits} hexadecimal digits, got {given!r}.")
+        require(None in (self.sha256, self.md5), "A file must have one checksum, got both sha256 and md5.")
+        into = PurePosixPath(self.into)
+        is_inside = not into.is_absolute() and ".." not in into.parts and "\\" not in self.into
+        require(is_inside, f"into must be a folder inside that of the library, got {self.into!r}.")
+        require(self.bytes is None or self.bytes > 0, f"bytes must be 1 or more, got {self.bytes}.")
+
+    @property
+    def checksum(self) -> str | None:
+        """Such as "md5:36030a7f..."; None if unknown."""
+        return next((f"{kind}:{getattr(self, kind).lower()}" for kind in _DIGITS if getattr(self, kind)), None)
 
 
 @dataclass(frozen=True)
@@ -63,20 +89,18 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: if it cannot be read, a key is missing or unknown, or a value is invalid.
     """
+    table = read_toml(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}.") from error
-    _check_keys(table, dict.fromkeys(_TEXTS, str), {"manual": str, "files": list}, str(path))
-    if ("manual" in table) == bool(table.get("files")):
-        raise ConfigError(f"{path} must have either a list of files or the key manual, with instructions.")
-    files = tuple(_source(file, f"{path}, file {n}") for n, file in enumerate(table.pop("files", ()), start=1))
-    names = [file.name for file in files]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{path}: two files are called {max(names, key=names.count)!r}; give one another name.")
-    return Recipe(path.stem, **table, files=files)
+        recipe = from_dict(Recipe, table, name=path.stem)
+        for key, value in (pair for part in (table, *table.get("files", ())) for pair in part.items()):
+            require(value != "", f"{key} must not be empty, got ''.")
+        require((recipe.manual is None) == bool(recipe.files), "There must be either files or manual instructions.")
+        names = [file.name for file in recipe.files]
+        repeated = [name for name in names if names.count(name) > 1]
+        require(not repeated, f"Each file must have a name of its own, got {', '.join(repeated)}.")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return recipe
 
 
 def all_recipes() -> dict[str, Recipe]:
@@ -108,45 +132,3 @@ def find_recipe(name: str) -> Recipe:
         f"There is no recipe for a library called {name!r}; {hint} "
         "(folders and SoundFonts on your disk need none: timbre scan FOLDER)."
     )
-
-
-def _source(table: Any, where: str) -> Download:
-    _check_keys(table, {"url": str}, _FILE_KEYS, where)
-    sums = [f"{kind}:{table.pop(kind).lower()}" for kind in _DIGITS if kind in table]
-    for text in sums:
-        kind, _, digits = text.partition(":")
-        if not re.fullmatch(f"[0-9a-f]{{{_DIGITS[kind]}}}", digits):
-            raise ConfigError(f"{where}: {kind} must have {_DIGITS[kind]} hexadecimal digits, got {digits!r}.")
-    if len(sums) > 1:
-        raise ConfigError(f"{where} must have one checksum, got both sha256 and md5.")
-    name = unquote(urlsplit(table["url"]).path).rpartition("/")[2]
-    source = Download(**{"name": name, **table}, checksum=sums[0] if sums else None)
-    _check_source(source, where)
-    return source
-
-
-def _check_source(source: Download, where: str) -> None:
-    if not re.match("https?://[^/]", source.url):
-        raise ConfigError(f"{where}: url must begin with http:// or https://, got {source.url!r}.")
-    if source.name in ("", ".", "..") or re.search(r"[/\\\0]", source.name) or source.name.startswith("."):
-        raise ConfigError(f"{where}: name must be the name of a file, got {source.name!r}.")
-    into = PurePosixPath(source.into)
-    if into.is_absolute() or ".." in into.parts or "\\" in source.into:
-        raise ConfigError(f"{where}: into must be a folder inside that of the library, got {source.into!r}.")
-    if source.bytes is not None and source.bytes < 1:
-        raise ConfigError(f"{where}: bytes must be 1 or more, got {source.bytes}.")
-
-
-def _check_keys(table: Any, required: dict[str, type], allowed: dict[str, type], where: str) -> None:
-    """Refuse a table with a missing or unknown key, a value of another type, or an empty text."""
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} must be a table, got {table!r}.")
-    known = required | allowed
-    for key, value in table.items():
-        if key not in known:
-            raise ConfigError(f"{where} has the unknown key {key!r}; known: {', '.join(known)}.")
-        if type(value) is not known[key] or value == "":
-            raise ConfigError(f"{where}: {key} must be a {known[key].__name__} and not empty, got {value!r}.")
-    for key in required:
-        if key not in table:
-            raise ConfigError(f"{where} lacks the key {key!r}.")

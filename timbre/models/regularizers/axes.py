@@ -1,9 +1,8 @@
 """Named axes: dimensions of the space that are descriptors, with a fixed sign and scale."""
 
 import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -55,23 +54,6 @@ class Axis:
             )
         if not self.scale:
             raise ConfigError(f"The scale of the axis {self.name} must not be 0.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The axis as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Axis":
-        """The axis from :meth:`to_dict`.
-
-        Raises:
-            ConfigError: if a value is missing, unknown or of the wrong type.
-        """
-        types = {field.name: (str,) if field.type is str else (float, int) for field in fields(cls)}
-        for name in {*types, *values}:
-            if type(values.get(name)) not in types.get(name, ()):
-                raise ConfigError(f"A named axis must have {', '.join(types)}, got {name} = {values.get(name)!r}.")
-        return cls(**values)
 
     def value(self, natural: Tensor, pitch: Tensor) -> Tensor:
         """Values (batch,) of notes with the natural descriptor (batch,) at a pitch (batch,), MIDI or NaN."""
