@@ -156,7 +156,7 @@ def test_ratings_reach_the_notes_of_their_instruments(form, some_notes, tiny_con
 
 
 def test_ratings_must_be_there_and_match(some_notes, tiny_config):
-    with pytest.raises(ConfigError, match=r"perceptual is rank, which needs listeners' ratings"):
+    with pytest.raises(ConfigError, match=r"perceptual = rank must have listeners' ratings"):
         timbre.train(some_notes, with_terms(tiny_config, perceptual="rank"), progress=False)
     with pytest.raises(LibraryError, match=r"has no Saxophone, Cello"):
         timbre.train(some_notes, with_terms(tiny_config, perceptual="rank"), ratings="orchestra", progress=False)

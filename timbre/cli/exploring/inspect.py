@@ -47,16 +47,12 @@ def inspect(
 
 
 def _print_names() -> None:
-    """Print the spaces that have names: those on the disk, then those that can be downloaded."""
+    """Print the spaces that have names."""
     from timbre.space.names import local_spaces
-    from timbre.space.registry import registry
 
     local = local_spaces()
     for name, folder in local.items():
         print(f"{name:<20}{folder}")
-    for name, entry in registry().items():
-        if name not in local:
-            print(f"{name:<20}to be fetched, {entry.bytes / 1e6:.1f} MB, {entry.licence}: {entry.url}")
     if not local:
         print("No space on this disk has a name; give a space of your own by its folder.")
 
