@@ -13,12 +13,12 @@ from torch import Tensor
 import timbre
 from timbre.config import Config
 from timbre.data import Library
-from timbre.evaluation.metrics.latent import neighbour_accuracy, probe_r2, residual_pitch
 from timbre.models.pitch_flow import MIDDLE_C, PitchFlow
+from timbre.models.regularizers.pitch import Sources
 from timbre.models.vae import VAE
 from timbre.space import Space
 from timbre.training import pitch_flow
-from timbre.training.pitch_flow import FEWEST, fit_pitch_flow
+from timbre.training.pitch_flow import FEWEST, _objective, _read, _stretched, fit_pitch_flow
 
 DIM = 5
 
@@ -96,27 +96,46 @@ def test_it_does_not_change_what_else_is_drawn_by_chance() -> None:
         assert torch.equal(value, other.state_dict()[name])
 
 
-def test_what_it_learns_takes_pitch_out_and_keeps_instruments_and_distances_at_one_pitch() -> None:
+def test_the_readable_share_of_pitch_is_none_for_points_without_pitch_and_all_for_points_that_are_pitch() -> None:
+    _, instrument, pitch = planted()
+    generator = torch.Generator().manual_seed(0)
+    number, heights = torch.from_numpy(instrument), torch.from_numpy(pitch).float()
+    random = torch.randn(20, DIM, generator=generator)[number]
+    away = heights - torch.stack([heights[number == i].mean() for i in range(20)])[number]
+    shares = []
+    for points in (random, random + away[:, None] / 10.0):
+        notes = Sources(points, number, heights)
+        shares.append(float(_read(Sources(*(column[:200] for column in notes)), notes)))
+    assert shares[0] < 0.1  # 20 means of 400 notes explain a twentieth by chance
+    assert shares[1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_distances_in_proportion_are_not_stretched() -> None:
     points, instrument, pitch = planted()
-    residual, train = residual_pitch(pitch, instrument.astype(str)), np.arange(600) % 3 > 0
+    z = torch.from_numpy(points).float()
+    for factor, least, most in ((3.0, 0.0, 1e-3), (torch.linspace(0.2, 3.0, DIM), 0.1, 10.0)):
+        others = Sources(factor * z, torch.from_numpy(instrument), torch.from_numpy(pitch))
+        own = Sources(*(column[:200] for column in others))
+        assert least <= float(_stretched(own, others, torch.ones(DIM), z)) < most
+
+
+def test_fitting_lowers_the_objective_and_keeps_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pitch_flow, "STEPS", 40)
+    points, instrument, pitch = planted(notes=300)
     flow = PitchFlow(DIM)
-    report = fit_pitch_flow(flow, points[train], instrument[train], pitch[train])
-    assert report == {"pitch_flow_notes": int(train.sum())}
-    placed = flow(torch.from_numpy(points).float(), torch.from_numpy(pitch).float()).numpy()
-
-    def figures(x: np.ndarray) -> tuple[float, float, float]:
-        r2 = [probe_r2(x[train], residual[train], x[~train], residual[~train], kind=k) for k in ("linear", "mlp")]
-        return *r2, neighbour_accuracy(x[~train], instrument[~train], x[train], instrument[train])
-
-    (linear, mlp, before), (linear_after, mlp_after, after) = figures(points), figures(placed)
-    assert min(linear, mlp) > 0.4
-    assert max(linear_after, mlp_after) < 0.15
-    assert after >= before - 0.03
-    high = np.flatnonzero(pitch > 72)
-    apart = [
-        np.linalg.norm(x[high][:, None] - x[high], axis=-1)[np.triu_indices(len(high), 1)] for x in (points, placed)
-    ]
-    assert np.corrcoef(np.log(apart[0] + 0.1), np.log(apart[1] + 0.1))[0, 1] > 0.7
+    assert fit_pitch_flow(flow, points, instrument, pitch) == {"pitch_flow_notes": 300}
+    notes = Sources(torch.from_numpy(points).float(), torch.from_numpy(instrument), torch.from_numpy(pitch).float())
+    begun = PitchFlow(DIM)
+    begun.center.copy_(flow.center)
+    begun.scale.copy_(flow.scale)
+    values = []
+    for each in (begun, flow):
+        torch.manual_seed(1)
+        values.append(float(_objective(each, notes, 1.0)))
+    assert values[1] < values[0]
+    torch.testing.assert_close(
+        flow.inverse(flow(notes.points, notes.pitch), notes.pitch), notes.points, rtol=0, atol=1e-3
+    )
 
 
 def test_learning_is_the_same_every_time_and_leaves_the_callers_chance_alone(monkeypatch: pytest.MonkeyPatch) -> None:
