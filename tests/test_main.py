@@ -19,6 +19,24 @@ def test_help_and_version(capsys):
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
     assert all(command in out for command in ("scan", "train", "synth", "encode", "inspect", "info", "demo"))
+    assert all(f"─ {group} ─" in out for group in ("Play", "Sounds", "Libraries of notes", "Training", "Help"))
+
+
+def test_the_help_of_settings_shows_their_ranges_in_a_panel_for_each_table(capsys):
+    assert main(["train", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Passes over the training notes. [default: 100; 1 or more]" in out
+    assert all(f"─ {table} ─" in out for table in ("Spectrogram", "Data", "Model", "Regularization", "Training"))
+
+
+def test_an_option_out_of_range_is_refused_by_its_name(capsys):
+    assert main(["nearest", "space", "flute", "--count", "0"]) == 1
+    assert capsys.readouterr().err == "timbre: --count must be 1 or more, got 0.\n"
+
+
+def test_locate_keeps_its_name_of_version_0_1(capsys):
+    assert main(["place", "space"]) == main(["locate", "space"]) == 1
+    assert capsys.readouterr().err == 2 * "timbre: No sound files were given; name one or more.\n"
 
 
 @pytest.mark.parametrize(
