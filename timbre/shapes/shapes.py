@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from timbre.errors import ConfigError
 from timbre.paths.path import Path
@@ -161,19 +160,21 @@ def walk(space: Space, start: np.ndarray, steps: int = 64, stride: float = 0.25,
             "A walk must have 1 step or more, a stride above 0 and 2 library notes or more around it, got "
             f"{steps} steps of {stride} and {len(space.atlas)} notes."
         )
-    notes = space.atlas.points.astype(np.float64)
-    tree = KDTree(notes)
-    limit = float(np.quantile(tree.query(notes, k=2)[0][:, 1], _TYPICAL))
+    atlas = space.atlas
+    limit = float(np.quantile(atlas.nearest(atlas.points, 2).distances[:, 1], _TYPICAL))
     points = [np.asarray(start, dtype=np.float64)]
-    distance = float(tree.query(points[0])[0])
+    distance = float(atlas.nearest(points[0], 1).distances[0, 0])
     if distance > limit:
         raise ConfigError(f"The start of a walk must be within {limit:.2f} of a library note, got {distance:.2f}.")
     random, last = np.random.default_rng(seed), np.zeros(space.dim)
     for _ in range(steps):
         drawn = random.normal(size=(_TRIES, space.dim)) * stride * math.sqrt((1.0 - _MOMENTUM**2) / space.dim)
         trials = points[-1] + _MOMENTUM * last + drawn
-        inside = np.flatnonzero(tree.query(trials)[0] <= limit)
-        chosen = trials[inside[0]] if len(inside) else _towards(points[-1], notes[tree.query(points[-1])[1]], stride)
+        inside = np.flatnonzero(atlas.nearest(trials, 1).distances[:, 0] <= limit)
+        if len(inside):
+            chosen = trials[inside[0]]
+        else:
+            chosen = _towards(points[-1], atlas.points[atlas.nearest(points[-1], 1).indices[0, 0]], stride)
         last = chosen - points[-1]
         points.append(chosen)
     return Path(np.stack(points), np.linspace(0.0, 1.0, steps + 1))
