@@ -1,14 +1,19 @@
 """What many tests share: the shipped notes, and a small space that was really trained on some of them."""
 
+import copy
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
+import torch
 
 import timbre
 from timbre.config import Config, DataConfig, ModelConfig, TrainingConfig
 from timbre.data import Library
+from timbre.models.conditions import Conditions
 from timbre.space import Space
 
 # Machines differ, so tests do not assert times; and a run that passes once passes again. New examples are looked for
@@ -63,6 +68,36 @@ def tiny_folder(some_notes: Library, tiny_config: Config, tmp_path_factory: pyte
 def tiny_space(tiny_folder: Path) -> Space:
     """The space in that folder."""
     return timbre.load(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def harmonic_space(tiny_space: Space) -> Space:
+    """The small space without noise, at about -40 dB: its notes have a pitch whatever it has learned."""
+    model = copy.deepcopy(tiny_space.model)
+    bins, head = model.decoder.bins, model.decoder.head
+    with torch.no_grad():
+        head.weight[: 2 * bins] = 0.0
+        head.bias[:bins] = 0.0
+        head.bias[bins : 2 * bins] = -3.0
+    return Space(tiny_space.config, model, tiny_space.atlas, tiny_space.report)
+
+
+@pytest.fixture(scope="session")
+def known_space(tiny_space: Space) -> Space:
+    """The small space with random points and a known decoder: a tilt, ripples and a level, smooth in point and time."""
+    model = copy.deepcopy(tiny_space.model)
+    bins = torch.linspace(-1.0, 1.0, model.decoder.bins)
+    shapes = torch.stack([12.0 * bins, 8.0 * torch.cos(17.0 * bins), 3.0 * torch.ones_like(bins)])
+
+    def decode(z: torch.Tensor, conditions: Conditions, time: torch.Tensor) -> torch.Tensor:
+        z = z if z.dim() == 3 else z.unsqueeze(1).expand(-1, len(time), -1)
+        released = (time - conditions.release.unsqueeze(-1)).clamp_min(0.0)
+        attack = 1.0 + 0.5 * torch.exp(-8.0 * time).unsqueeze(-1)
+        return (attack * torch.sinh(z) @ shapes - 35.0 - 100.0 * released.unsqueeze(-1)).transpose(1, 2)
+
+    model.decoder.forward = decode  # type: ignore[method-assign]
+    points = 0.5 * np.random.default_rng(0).standard_normal(tiny_space.atlas.points.shape).astype(np.float32)
+    return Space(tiny_space.config, model, replace(tiny_space.atlas, points=points), tiny_space.report)
 
 
 @pytest.fixture(scope="session")

@@ -79,8 +79,8 @@ def test_blocks_of_any_size_give_the_same(tiny_space: Space, sizes: list[int]):
 
 
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
-def test_pitch_and_bend_are_in_tune_at_every_rate(tiny_space: Space, rate: int):
-    live = Engine(tiny_space, sample_rate=rate)
+def test_pitch_and_bend_are_in_tune_at_every_rate(harmonic_space: Space, rate: int):
+    live = Engine(harmonic_space, sample_rate=rate)
     live.hold(0.3)
     live.note_on(69)
     live.render(rate // 2)

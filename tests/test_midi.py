@@ -274,8 +274,8 @@ def test_an_engine_survives_a_flood_of_messages(tiny_space: Space):
     assert loudest(engine) == 0.0
 
 
-def test_a_note_by_midi_sounds_at_its_pitch_and_bend(tiny_space: Space):
-    engine = Engine(tiny_space)
+def test_a_note_by_midi_sounds_at_its_pitch_and_bend(harmonic_space: Space):
+    engine = Engine(harmonic_space)
     midi = MidiInput(engine)
     midi.handle(Message("note_on", note=67, velocity=100))
     assert cents_off(engine, 67.0) < 15

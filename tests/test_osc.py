@@ -395,7 +395,8 @@ def test_a_flood_of_what_is_no_osc_does_no_harm(recorder: Recorder, server: OscS
     assert server.problems.count > 100
 
 
-def test_a_note_by_osc_sounds_at_its_pitch_and_falls_silent_at_a_panic(engine: Engine):
+def test_a_note_by_osc_sounds_at_its_pitch_and_falls_silent_at_a_panic(harmonic_space: Space):
+    engine = Engine(harmonic_space)
     with OscServer(engine, 0) as server, Client(server.port) as client:
         client.send("/note", 69.5, 0.8)
         client.settle()

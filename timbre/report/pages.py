@@ -69,7 +69,7 @@ def numeric_columns(rows: Sequence[Sequence[str]]) -> list[bool]:
 
 
 def _finalize(value: Any) -> Any:
-    """Names of files and instruments can contain anything; markup of ours stays as it is."""
+    """Texts with escapes for invisible characters, as names of files can contain anything; markup unchanged."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
