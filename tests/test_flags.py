@@ -1,4 +1,4 @@
-"""What a scan says of the truth of a library: measurements, the octave vote, flags, remarks, and what it remembers."""
+"""Scans: measurements and their cache, the octave vote, flags and remarks."""
 
 import os
 from dataclasses import replace
