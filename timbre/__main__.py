@@ -4,6 +4,9 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cyclopts import CycloptsError
+
+from timbre.cli import commands
 from timbre.errors import TimbreError
 
 
@@ -19,10 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0; 1 after a TimbreError; 2 for a command line with an error; 130 after Ctrl-C; 141 if the reader of the output
         closed the pipe.
     """
-    from cyclopts import CycloptsError
-
-    from timbre.cli import commands
-
     try:
         status = commands(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
