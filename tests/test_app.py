@@ -6,6 +6,8 @@ import io
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -24,8 +26,7 @@ from timbre.__main__ import main
 from timbre.app.guard import Hosts
 from timbre.app.live import TAKEN, Client
 from timbre.app.routes import AppState
-from timbre.app.server import listen, make_server
-from timbre.app.site import make_site
+from timbre.app.server import listen, make_server, make_site
 from timbre.app.worker import Busy, Worker
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback.engine.engine import Engine
@@ -138,9 +139,9 @@ def test_the_page_and_its_parts_are_there_and_closed_to_others(client: httpx.Cli
 
 def test_no_way_leads_out_of_the_static_folder(client: httpx.Client):
     for path in (
-        "/static/../site.py",
-        "/static/%2e%2e/site.py",
-        "/static/..%2fsite.py",
+        "/static/../server.py",
+        "/static/%2e%2e/server.py",
+        "/static/..%2fserver.py",
         "/static//etc/passwd",
         "/etc/passwd",
     ):
@@ -595,3 +596,9 @@ def test_the_command_refuses_in_one_sentence_and_spoils_no_other(
     assert capsys.readouterr().err == "timbre: There is no folder library; give --notes the folder of the library.\n"
     assert main(["app", ".", "--port", "ten"]) == 2
     assert main(["--version"]) == 0  # the command is called as the command line's own object is
+
+
+def test_a_missing_package_is_named():
+    code = "import sys; sys.modules['starlette'] = None; from timbre.__main__ import main; main(['app', 'orchestra'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "timbre: The page needs the package starlette: pip install 'timbre[app]'.\n"

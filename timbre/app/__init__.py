@@ -5,8 +5,9 @@ from timbre.errors import DeviceError
 try:
     from timbre.app.server import serve
 except ModuleNotFoundError as error:
-    if error.name not in ("starlette", "uvicorn", "websockets"):
+    package = str(error.name).partition(".")[0]
+    if package not in ("starlette", "uvicorn", "websockets"):
         raise
-    raise DeviceError(f"The page needs the package {error.name}: pip install 'timbre[app]'.") from error
+    raise DeviceError(f"The page needs the package {package}: pip install 'timbre[app]'.") from error
 
 __all__ = ["serve"]

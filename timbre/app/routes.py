@@ -21,7 +21,7 @@ from timbre.app.live import Client
 from timbre.app.worker import Worker
 from timbre.errors import ConfigError
 from timbre.maps.planes import plane
-from timbre.shapes.path_files import write_path
+from timbre.shapes.path_files import path_to_dict, write_path
 from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
 from timbre.space import Space
 from timbre.space.names import find_space
@@ -202,14 +202,7 @@ class Routes:
         self.state.client.controls.presets = presets
         return JSONResponse(
             [
-                {
-                    "name": preset.name,
-                    "kind": preset.path.kind,
-                    "points": preset.path.points.tolist(),
-                    "times": preset.path.times.tolist(),
-                    "duration": preset.duration,
-                    "loop": preset.loop,
-                }
+                {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
                 for preset in presets.values()
             ]
         )

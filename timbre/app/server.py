@@ -1,4 +1,4 @@
-"""`serve`: shows a space in the browser: socket, player, worker, web server."""
+"""`serve`: shows a space in the browser: socket, player, worker, web application and server."""
 
 import ipaddress
 import socket
@@ -11,13 +11,20 @@ from pathlib import Path
 
 import uvicorn
 import websockets  # noqa: F401  (uvicorn needs it for sockets)
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
-from timbre.app.guard import Hosts
+from timbre.app.guard import Guard, Hosts
+from timbre.app.jobs import TooLong
 from timbre.app.live import MAX_MESSAGE, Client
-from timbre.app.routes import AppState
-from timbre.app.site import make_site
-from timbre.app.worker import Worker
-from timbre.errors import ConfigError, DeviceError
+from timbre.app.routes import STATIC, AppState, Routes
+from timbre.app.worker import Busy, Worker
+from timbre.errors import ConfigError, DeviceError, TimbreError
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
@@ -111,6 +118,51 @@ def _warn(host: str) -> None:
 def _authority(host: str, port: int) -> str:
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host
     return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def make_site(state: AppState, hosts: Hosts) -> Starlette:
+    """The web application.
+
+    Args:
+        state: what it shows.
+        hosts: names by which it may be addressed.
+    """
+    routes = Routes(state)
+    return Starlette(
+        routes=[
+            Route("/", routes.index),
+            Route("/api/space", routes.space),
+            Route("/api/plane", routes.plane),
+            Route("/api/heat", routes.heat),
+            Route("/api/nearest", routes.nearest),
+            Route("/api/sound", routes.sound),
+            Route("/api/original", routes.original),
+            Route("/api/place", routes.place, methods=["POST"]),
+            Route("/api/render", routes.render, methods=["POST"]),
+            Route("/api/path", routes.path, methods=["POST"]),
+            Route("/api/presets", routes.presets),
+            Route("/api/presets", routes.save_preset, methods=["PUT"]),
+            Route("/api/presets", routes.delete_preset, methods=["DELETE"]),
+            WebSocketRoute("/live", state.client.serve),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={
+            **dict.fromkeys((TimbreError, TooLong, HTTPException, Busy), _refused),
+            Exception: _failed,
+        },
+    )
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    statuses: dict[type, int] = {TooLong: 413, Busy: 503}
+    return JSONResponse({"error": " ".join(str(error).split())}, statuses.get(type(error), 400))
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return JSONResponse({"error": "The server had an internal error; its terminal shows the details."}, 500)
 
 
 def make_server(site: object) -> uvicorn.Server:

@@ -232,6 +232,12 @@ def central_point(space: Space) -> np.ndarray:
     return np.asarray(points[nearest], np.float32)
 
 
+def axes_of(space: Space) -> list[str | int]:
+    """Names of the axes, followed by the indices of the dimensions without a name."""
+    names = [axis.name for axis in space.axes]
+    return [*names, *range(len(names), space.dim)]
+
+
 def check_number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
     """A value as a float; a ConfigError unless it is a number from `low` to `high`."""
     try:

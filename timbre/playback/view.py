@@ -7,7 +7,7 @@ import numpy as np
 from rich.text import Text
 
 from timbre.data.names import note_name
-from timbre.playback.controls import State
+from timbre.playback.controls import State, axes_of
 from timbre.playback.inputs.keyboard import Keyboard
 
 _FLOOR = -60.0  # dB, of the peak meter
@@ -87,7 +87,7 @@ def _axes(point: np.ndarray, keyboard: Keyboard, room: int) -> list[str]:
     space = keyboard.controls.space
     points = space.atlas.points if len(space.atlas) else np.array([[-3.0], [3.0]]).repeat(space.dim, 1)
     low, high = points.min(0), points.max(0)
-    names = [axis.name for axis in space.axes] + [f"z{number}" for number in range(len(space.axes), space.dim)]
+    names = [axis if isinstance(axis, str) else f"z{axis}" for axis in axes_of(space)]
     widest = max(map(len, names))
     first = min(max(0, keyboard.axis - room // 2), max(0, space.dim - room))
     lines = []

@@ -184,7 +184,7 @@ class Engine(Controls):
         if points:
             self._follower.follow(Path(np.asarray(points), np.asarray(times)), duration, loop)
         else:
-            self._follower.stop()
+            self._follower.glide(self._follower.point, 0.0)
 
     def _set_hold(self, seconds: float | None) -> None:
         self._hold = np.inf if seconds is None else seconds

@@ -34,10 +34,6 @@ class Follower:
         else:
             self.follow(Path(np.stack([self.point, point]), np.array([0.0, 1.0])), duration)
 
-    def stop(self) -> None:
-        """Stay at the current point."""
-        self.glide(self.point, 0.0)
-
     def advance(self, at_once: bool = False) -> None:
         """Move on by one frame; `at_once` skips the smoothing, while nothing sounds."""
         time = self._time / self._duration

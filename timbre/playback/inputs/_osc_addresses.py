@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from timbre.errors import ConfigError
 from timbre.paths import Path
-from timbre.playback.controls import MAX_COORDINATE, Controls, Key, check_number
+from timbre.playback.controls import MAX_COORDINATE, Controls, Key, axes_of, check_number
 from timbre.playback.inputs.mapping import default_range
 from timbre.shapes.path_files import read_path
 
@@ -110,8 +110,6 @@ class Addresses:
         """The state, the axes and the presets, for a control surface to show."""
         state, space = self.controls.state(), self.controls.space
         point = [float(value) for value in state.point]
-        names: list[Any] = [axis.name for axis in space.axes]
-        axes = [*names, *range(len(names), space.dim)]
         return [
             ("/state/point", point),
             ("/state/notes", [float(pitch) for pitch in state.notes]),
@@ -119,7 +117,7 @@ class Addresses:
             ("/state/load", [float(state.load)]),
             ("/state/underruns", [state.underruns]),
             ("/state/latency", [float(value) for value in (state.latency.total, *state.latency, state.control_delay)]),
-            *(("/axes", [n, str(to), point[n], *default_range(space, to)]) for n, to in enumerate(axes)),
+            *(("/axes", [n, str(to), point[n], *default_range(space, to)]) for n, to in enumerate(axes_of(space))),
             ("/presets", list(self.controls.presets)),
         ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.playback.controls import Controls
+from timbre.playback.controls import Controls, axes_of
 from timbre.playback.inputs.keys import Key
 
 _ROWS = ("zsxdcvgbhnjm,l.;/", "q2w3er5t6y7ui9o0")  # each begins at a C, the second an octave higher
@@ -184,8 +184,7 @@ class Keyboard:
         controls.axis(self._axis(), float(np.float32(controls.point[self.axis] + np.float32(step))))
 
     def _axis(self) -> str | int:
-        named = self.controls.space.axes
-        return named[self.axis].name if self.axis < len(named) else self.axis
+        return axes_of(self.controls.space)[self.axis]
 
     def _assign(self) -> None:
         if self._learn is None:

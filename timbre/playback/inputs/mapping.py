@@ -15,7 +15,7 @@ import numpy as np
 from timbre.config import from_dict, read_toml
 from timbre.errors import ConfigError
 from timbre.files import write_text
-from timbre.playback.controls import MAX_BEND, MAX_COORDINATE, MAX_GAIN, MIN_GAIN
+from timbre.playback.controls import MAX_BEND, MAX_COORDINATE, MAX_GAIN, MIN_GAIN, axes_of
 from timbre.space import Space
 
 FORMAT, VERSION = "timbre-mapping", 1
@@ -105,9 +105,7 @@ def default_mapping(space: Space) -> Mapping:
 
     The named axes are the first dimensions. Each has the range of :func:`default_range`.
     """
-    names = [axis.name for axis in space.axes]
-    targets: list[str | int] = [*names, *range(len(names), space.dim)]
-    pairs = [*zip((_WHEEL, *_KNOBS), targets, strict=False), (_VOLUME, GAIN)]
+    pairs = [*zip((_WHEEL, *_KNOBS), axes_of(space), strict=False), (_VOLUME, GAIN)]
     return Mapping([Control(cc, to, *default_range(space, to)) for cc, to in pairs])
 
 

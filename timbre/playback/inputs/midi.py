@@ -72,7 +72,7 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         self.controls, self.channel, self.bend_range = controls, channel, bend_range
         self.mapping = default_mapping(controls.space) if mapping is None else mapping
         self.problems, self.name = Problems(), ""
-        self._port_name, self._port = port, None
+        self._port_name = port
         self._channels = [_MidiChannel() for _ in range(16)]
         self._last_values: dict[tuple[int, int], int] = {}
         self._learning: Callable[[int], Control] | None = None
@@ -82,13 +82,7 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the port."""
-        port, self._port = self._port, None
-        if port is not None:
-            port.close()
+        self._port.close()
 
     @property
     def learning(self) -> bool:

@@ -63,7 +63,10 @@ class OscServer(AbstractContextManager["OscServer"]):
         self._answer_ports: dict[_Sender, int] = {}
 
     def __enter__(self) -> "OscServer":
-        _check_installed()
+        try:
+            import pythonosc  # noqa: F401
+        except ImportError as error:
+            raise DeviceError("OSC needs the package python-osc: pip install 'timbre[play]'.") from error
         self._socket = self._bound()
         self.port = self._socket.getsockname()[1]
         self._stopper, self._stopped = socket.socketpair()
@@ -178,10 +181,3 @@ class OscServer(AbstractContextManager["OscServer"]):
             self._socket.sendto(builder.build().dgram, target)
         except OSError as error:
             self.problems.add(f"{address} does not reach {target[0]}, port {target[1]}: {error.strerror}.")
-
-
-def _check_installed() -> None:
-    try:
-        import pythonosc  # noqa: F401
-    except ImportError as error:
-        raise DeviceError("OSC needs the package python-osc: pip install 'timbre[play]'.") from error
