@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from timbre.errors import ConfigError
-from timbre.models.flows import FLOWS, Flow, NetworkFlow, PlanarFlow, RadialFlow, constrained_beta, make_flow
+from timbre.models.flows import FLOWS, Flow, NetworkFlow, PlanarFlow, RadialFlow, make_flow
+from timbre.models.flows.radial import constrained_beta
 
 KINDS = list(FLOWS)
 NETWORKS = ["coupling", "autoregressive", "spline"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pyro.distributions.transforms.planar import Planar
 from torch.nn import functional as F
 
-from timbre.models.flows import EPSILON, PlanarFlow, constrained_u
+from timbre.models.flows.planar import EPSILON, PlanarFlow, constrained_u
 
 SCALES = [1e-8, 1e-4, 1e-2, 0.1, 1.0, 3.0, 10.0, 30.0]
 

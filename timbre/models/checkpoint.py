@@ -25,12 +25,9 @@ CONFIG = "config.json"
 
 
 def write_folder(
-    folder: Path,
-    config: Config,
-    files: Mapping[str, bytes],
-    weights: Mapping[str, Mapping[str, Tensor]],
+    folder: Path, config: Config, files: Mapping[str, bytes], weights: Mapping[str, Mapping[str, Tensor]],
     **details: Any,
-) -> None:
+) -> None:  # fmt: skip
     """Write a model folder: each file under a temporary name first, config.json last.
 
     Args:

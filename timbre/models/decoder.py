@@ -54,16 +54,9 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self,
-        dim: int,
-        bins: int,
-        channels: int,
-        blocks: int,
-        partials: Partials,
-        longest: float,
-        floor_db: float,
+        self, dim: int, bins: int, channels: int, blocks: int, partials: Partials, longest: float, floor_db: float,
         dropout: float,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         self.partials, self.longest, self.floor_db = partials, longest, floor_db
         self.bins, self.harmonics = bins, partials.harmonics

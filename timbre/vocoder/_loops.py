@@ -13,6 +13,9 @@ def pulse_rows(
 ) -> None:
     """Compute :func:`timbre.vocoder.pulses.pulse_spectrum` for rows of frames.
 
+    The transform of a Hann window at a distance of d bins is sinc(d) / (1 - d^2). Signs alternate from bin to bin,
+    since the FFT's time begins half a window before the centre of a frame.
+
     Args:
         widths: bins between partials, (frames,); NaN: no pitch.
         phases: radians, (frames,).

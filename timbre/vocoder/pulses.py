@@ -2,14 +2,17 @@
 
 import math
 
-import torch
-from torch import Tensor
+import numpy as np
+
+from timbre.vocoder._loops import pulse_rows
 
 NEAR = 4  # partials that contribute to a bin; a Hann window's lobe is four bins wide
 FADE = 0.02  # share of half the sample rate over which the highest partials fade when the pitch moves
 
 
-def pulse_spectrum(frequency: Tensor, phase: Tensor, n_fft: int, sample_rate: float) -> tuple[Tensor, Tensor]:
+def pulse_spectrum(
+    frequency: np.ndarray, phase: np.ndarray, n_fft: int, sample_rate: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The STFT (Hann window, centred frames) of sum_h cos(h phase(t)), all partials below half the sample rate.
 
     The frequency is taken as steady within a frame, so that frames are independent. Only the four nearest partials
@@ -22,28 +25,14 @@ def pulse_spectrum(frequency: Tensor, phase: Tensor, n_fft: int, sample_rate: fl
         sample_rate: Hz.
 
     Returns:
-        Two tensors (..., n_fft // 2 + 1), 0 where there is no pitch: the complex spectrum, in which a partial of
-        amplitude 1 has magnitude 1; and its magnitude if partials did not interfere.
+        Two arrays (..., n_fft // 2 + 1), 0 where there is no pitch: the spectrum, complex64, in which a partial of
+        amplitude 1 has magnitude 1; and its magnitude if partials did not interfere, float32.
     """
-    bins = torch.arange(n_fft // 2 + 1, device=frequency.device, dtype=torch.float32)
-    known = frequency.isnan().logical_not()
-    width = torch.where(known, frequency, 100.0 * sample_rate / n_fft) * (n_fft / sample_rate)  # bins between partials
-    first = torch.floor(bins / width.unsqueeze(-1)) - (NEAR // 2 - 1)
-    numbers = first.unsqueeze(-2) + torch.arange(NEAR, device=frequency.device).unsqueeze(-1)  # (..., NEAR, bins)
-    center = numbers * width[..., None, None]
-    edge = ((n_fft / 2 - center) / (FADE * n_fft / 2)).clamp(0.0, 1.0)
-    lobes = hann_lobe(bins - center) * edge * (numbers >= 1) * known[..., None, None]
-    turns = torch.remainder(numbers * (phase[..., None, None] / (2.0 * math.pi)), 1.0) * (2.0 * math.pi)
-    signs = 1.0 - 2.0 * torch.remainder(bins, 2.0)  # centred frames: the FFT's time begins half a window early
-    spectrum = torch.complex((lobes * turns.cos()).sum(-2), (lobes * turns.sin()).sum(-2)) * signs
-    return spectrum, lobes.square().sum(-2).sqrt()
-
-
-def hann_lobe(distance: Tensor) -> Tensor:
-    """The transform of a Hann window, 1 at its centre, for distances in bins: sinc(d) / (1 - d^2)."""
-    rest = 1.0 - distance.square()
-    limit = rest.abs() < 1e-4
-    return torch.where(limit, 0.5, torch.sinc(distance) / torch.where(limit, 1.0, rest))
+    shape = (*frequency.shape, n_fft // 2 + 1)
+    spectra, lobes = (np.empty((frequency.size, shape[-1]), kind) for kind in (np.complex64, np.float32))
+    widths = frequency.ravel().astype(np.float64) * (n_fft / sample_rate)
+    pulse_rows(widths, phase.ravel().astype(np.float64), NEAR, FADE, spectra, lobes)
+    return spectra.reshape(shape), lobes.reshape(shape)
 
 
 def advance(phase: float, before: float, now: float, hop_length: int, sample_rate: float) -> float:

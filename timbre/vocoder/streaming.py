@@ -11,10 +11,10 @@ from timbre.spectral.inversion.overlap_add import overlap, shift
 from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.inversion.streaming import StreamingInverter
 from timbre.spectral.stft import STFT
-from timbre.vocoder._loops import mix_rows, pulse_rows
+from timbre.vocoder._loops import mix_rows
 from timbre.vocoder.attack import Attack
 from timbre.vocoder.network import FIRST_PHASE, Mix, Vocoder
-from timbre.vocoder.pulses import FADE, NEAR, advance
+from timbre.vocoder.pulses import advance, pulse_spectrum
 
 _PART = 256  # frames that are processed together at most
 
@@ -152,10 +152,7 @@ class VocoderStream:
             if self._returned or number:
                 self._phase = advance(self._phase, self._before, now, self.hop_length, self._rate)
             self._before, phases[number] = now, self._phase
-        shape = (len(pitches), self._bins)
-        spectra, lobes = np.empty(shape, np.complex64), np.empty(shape, np.float32)
-        pulse_rows(frequencies * (self._n_fft / self._rate), phases, NEAR, FADE, spectra, lobes)
-        return spectra, lobes
+        return pulse_spectrum(frequencies, phases, self._n_fft, self._rate)
 
     def _tone(self, row: np.ndarray) -> np.ndarray:
         """Spectrum (bins,) with phases by phase gradient heap integration."""

@@ -159,27 +159,19 @@ class VocoderTask(Task):
         tones = torch.from_numpy(_between(self.decoded.tones, rows, start, stop)).float() * (2.0 * math.pi / 256.0)
         samples = slice(start * self.spectrogram.hop_length, (stop - 1) * self.spectrogram.hop_length)
         recording = torch.from_numpy(self.decoded.audio[rows][:, samples].astype(np.float32))
-        pulses, comb = self._pulses(torch.from_numpy(self.decoded.pitch[rows]), first, magnitude.shape[1])
-        inner = slice(self.net.past, self.net.past + self.frames)
-        parts = (
-            torch.from_numpy(magnitude).float(),
-            comb,
-            pulses[:, inner],
-            torch.polar(torch.ones_like(tones), tones),
-        )
-        level, comb, pulses, tones = (part.to(self.device).mT for part in parts)
-        return TrainingExcerpt(rows, seed, level, comb, pulses, tones, recording.to(self.device), start == 0)
+        pulses, comb = self._pulses(self.decoded.pitch[rows], first, magnitude.shape[1])
+        pulses = pulses[:, self.net.past : self.net.past + self.frames]
+        arrays = (torch.from_numpy(array) for array in (magnitude.astype(np.float32), comb, pulses))
+        parts = (*arrays, torch.polar(torch.ones_like(tones), tones))
+        level, lobes, pulse, tone = (part.to(self.device).mT for part in parts)
+        return TrainingExcerpt(rows, seed, level, lobes, pulse, tone, recording.to(self.device), start == 0)
 
-    def _pulses(self, pitch: Tensor, first: int, count: int) -> tuple[Tensor, Tensor]:
+    def _pulses(self, pitch: np.ndarray, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Pulse trains of steady pitches (batch,) from the onset on: spectra and lobes (batch, frames, bins)."""
-        frequency = 440.0 * torch.exp2((pitch.double() - 69.0) / 12.0)
-        frames = torch.arange(first, first + count)
-        turns = (
-            frequency[:, None] * (frames * self.spectrogram.hop_length / self.spectrogram.sample_rate)
-            + FIRST_PHASE / math.tau
-        )
-        phase = (turns % 1.0 * math.tau).nan_to_num(0.0).float()
-        begun = frequency[:, None].float().where(frames >= 0, torch.nan)
+        frequency = 440.0 * np.exp2((pitch[:, None].astype(np.float64) - 69.0) / 12.0)
+        time = np.arange(first, first + count) * (self.spectrogram.hop_length / self.spectrogram.sample_rate)
+        phase = FIRST_PHASE + math.tau * (frequency * time % 1.0)
+        begun = np.where(time >= 0, frequency, np.nan)
         return pulse_spectrum(begun, phase, self.spectrogram.n_fft, self.spectrogram.sample_rate)
 
     def losses(self, net: Vocoder, part: TrainingExcerpt) -> tuple[Tensor, Tensor]:

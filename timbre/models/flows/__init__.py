@@ -6,20 +6,10 @@ from functools import partial
 from timbre.errors import ConfigError
 from timbre.models.flows.flow import Flow
 from timbre.models.flows.networks import NetworkFlow
-from timbre.models.flows.planar import EPSILON, PlanarFlow, constrained_u
-from timbre.models.flows.radial import RadialFlow, constrained_beta
+from timbre.models.flows.planar import PlanarFlow
+from timbre.models.flows.radial import RadialFlow
 
-__all__ = [
-    "EPSILON",
-    "FLOWS",
-    "Flow",
-    "NetworkFlow",
-    "PlanarFlow",
-    "RadialFlow",
-    "constrained_beta",
-    "constrained_u",
-    "make_flow",
-]
+__all__ = ["FLOWS", "Flow", "NetworkFlow", "PlanarFlow", "RadialFlow", "make_flow"]
 
 FLOWS: dict[str, Callable[[int, int, bool], Flow]] = {
     "planar": PlanarFlow,
