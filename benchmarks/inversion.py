@@ -33,6 +33,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import torch
 from _mdct import mdct_spectrogram
+from _measures import click_db, level_difference_db, onset_smear_ms
 from _methods import FULL, SHORT, Method, methods
 from _sounds import Case, decoded, recorded, rendered
 from _table import Row, add_arguments, finish, format_table
@@ -156,10 +157,10 @@ def compare(spectrogram: Spectrogram, case: Case, magnitude: torch.Tensor, resul
         "log_mel_l1": log_mel,
         "mr_stft": metrics.multi_resolution_stft(original, sound),
         "cents": cents(case, sound),
-        "onset_ms": metrics.onset_smear_ms(original, sound, case.rate),
+        "onset_ms": onset_smear_ms(original, sound, case.rate),
         "texture_db": metrics.texture_db(original, sound, case.rate),
-        "level_db": metrics.level_difference_db(original, sound),
-        "click_db": max(0.0, metrics.click_db(sound) - metrics.click_db(original)),
+        "level_db": level_difference_db(original, sound),
+        "click_db": max(0.0, click_db(sound) - click_db(original)),
     }
 
 

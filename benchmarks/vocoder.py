@@ -29,6 +29,7 @@ import librosa
 import numpy as np
 import torch
 from _inverter_pictures import draw
+from _measures import level_difference_db, noise_modulation_db
 from _table import Row, add_arguments, finish
 from tqdm import tqdm
 
@@ -146,11 +147,11 @@ def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[
         moved = metrics.onset_time(sound, rate) - metrics.onset_time(recorded, rate)
         found = {
             **likeness(recorded, sound, rate, asked),
-            "noise_db": metrics.noise_modulation_db(recorded, sound, rate, hertz),
+            "noise_db": noise_modulation_db(recorded, sound, rate, hertz),
             "energy_db": energy_db(recorded, [sound, other], rate),
             "consistency_db": consistency_db(space, picture, sound),
             "onset_ms": 1e3 * abs(moved),
-            "level_db": metrics.level_difference_db(recorded, sound),
+            "level_db": level_difference_db(recorded, sound),
             "click_db": metrics.click_excess_db(recorded, sound, rate),
         }
         rows.append({"task": "notes", "groups": groups(note), "inverter": name} | found | spent)

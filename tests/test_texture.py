@@ -1,10 +1,16 @@
 """The modulation spectrum distance of noise."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from timbre.errors import AudioError
-from timbre.evaluation.metrics.sounds import noise_modulation_db
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from _measures import noise_modulation_db
 
 RATE = 22050
 

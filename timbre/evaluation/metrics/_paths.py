@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics._arrays import rank_correlation
+from timbre.evaluation.metrics.arrays import rank_correlation
 
 
 def straightness(path: ArrayLike) -> np.ndarray:

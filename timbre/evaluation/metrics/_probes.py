@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics._arrays import finite_points, names, same_length
+from timbre.evaluation.metrics.arrays import finite_points, names, same_length
 
 Kind = Literal["linear", "mlp"]
 

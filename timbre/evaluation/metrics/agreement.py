@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics._arrays import correlation, finite_points, rank_correlation
+from timbre.evaluation.metrics.arrays import correlation, finite_points, rank_correlation
 
 LEAST_ITEMS = 4  # three items have three pairs, which agree by chance too often
 

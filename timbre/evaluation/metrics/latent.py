@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics._arrays import finite_points, names, same_length
 from timbre.evaluation.metrics._paths import monotonicity, smoothness, straightness
 from timbre.evaluation.metrics._probes import probe_accuracy, probe_r2
+from timbre.evaluation.metrics.arrays import finite_points, names, same_length
 
 __all__ = [
     "active_units",

@@ -7,35 +7,21 @@ from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
-from timbre.evaluation.metrics._arrays import Array, decibels, pair, vectors
-from timbre.evaluation.metrics._modulation import noise_modulation_db, texture_db
-from timbre.evaluation.metrics._over_time import click_db, click_excess_db, crests_db, onset_smear_ms, onset_time
+from timbre.evaluation.metrics._over_time import click_excess_db, crests_db, onset_time
+from timbre.evaluation.metrics._texture import texture_db
+from timbre.evaluation.metrics.arrays import Array, decibels, pair, vectors
 from timbre.spectral import STFT, Spectrogram
 
 __all__ = [
-    "click_db",
     "click_excess_db",
     "crests_db",
-    "level_difference_db",
     "log_mel_l1",
     "multi_resolution_stft",
-    "noise_modulation_db",
-    "onset_smear_ms",
     "onset_time",
     "pitch_error_cents",
     "spectral_convergence_db",
     "texture_db",
 ]
-
-
-def level_difference_db(reference: Array, estimate: Array) -> float:
-    """How much louder `estimate` is than `reference` (dB of RMS); -inf for silence.
-
-    Raises:
-        AudioError: the lengths differ, there are no samples, or the reference is silent.
-    """
-    energy = np.square(vectors(reference, estimate, least=1)).sum(-1)
-    return decibels(np.sqrt(energy[1] / energy[0]))
 
 
 def spectral_convergence_db(reference: Array, estimate: Array) -> float:
