@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from timbre.spectral.stft import hann_main_lobe
+from timbre.spectral.stft import hann_main_lobe, overlap_add
 
 _QUADRATURE = 3.0 * math.pi / 16.0  # scales the two neighbours so that a partial between two bins reads 1
 
@@ -62,10 +62,7 @@ class LappedTransform(nn.Module):
             weights[0] /= 2.0
         spectrum = coefficients.mT * (weights * after.conj())
         frames = (torch.fft.ifft(spectrum, n=2 * self.bins)[..., : self.size] * before.conj()).real * self.window
-        energy = self._overlap_add(self.window.square().expand(1, frames.shape[1], -1))
-        waveform = self._overlap_add(frames) / energy.clamp(min=1e-8)
-        waveform = waveform[:, self.size // 2 :][:, :length]
-        return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
+        return overlap_add(frames, self.window, self.hop_length, length)
 
     def response(self, hz: Tensor) -> Tensor:
         """Largest absolute coefficients (n, bins) of steady sines of amplitude 1 at `hz` (n,), over all phases."""
@@ -83,11 +80,6 @@ class LappedTransform(nn.Module):
     def _lobe(self, offset: Tensor) -> Tensor:
         """Magnitude of the window's transform, its main lobe only, at distances in bins of a DFT of a frame."""
         raise NotImplementedError
-
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        samples = self.hop_length * (frames.shape[1] - 1) + self.size
-        sizes = {"output_size": (1, samples), "kernel_size": (1, self.size), "stride": (1, self.hop_length)}
-        return nn.functional.fold(frames.mT, **sizes)[:, 0, 0]
 
 
 class DCT(LappedTransform):

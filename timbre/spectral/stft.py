@@ -34,25 +34,38 @@ class STFT(nn.Module):
         return torch.fft.rfft(frames).mT
 
     def inverse(self, spectrum: Tensor, length: int) -> Tensor:
-        """Waveforms (batch, length) by least-squares overlap-add (Griffin and Lim 1984); zeros where no frame reaches.
+        """Waveforms (batch, length) by least-squares overlap-add (Griffin and Lim 1984); 0 where no frame reaches.
 
         Exact for the spectrum of a waveform of that length.
         """
         frames = torch.fft.irfft(spectrum.mT, n=self.n_fft) * (self.window / self.scale)
-        energy = self._overlap_add(self.window.square().expand(1, frames.shape[1], -1))
-        waveform = self._overlap_add(frames) / energy.clamp(min=1e-8)
-        waveform = waveform[:, self.n_fft // 2 :][:, :length]
-        return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
+        return overlap_add(frames, self.window, self.hop_length, length)
 
-    def _overlap_add(self, frames: Tensor) -> Tensor:
-        """Sum of frames (batch, frames, n_fft), each `hop_length` after the one before: (batch, samples)."""
-        hops = -(-self.n_fft // self.hop_length)
-        pieces = nn.functional.pad(frames, (0, hops * self.hop_length - self.n_fft)).unflatten(-1, (hops, -1))
-        batch, count = frames.shape[:2]
-        total = frames.new_zeros(batch, count + hops - 1, self.hop_length)
-        for hop in range(hops):
-            total[:, hop : hop + count] += pieces[:, :, hop]
-        return total.flatten(1)
+
+def overlap_add(frames: Tensor, window: Tensor, hop_length: int, length: int) -> Tensor:
+    """Waveforms (batch, length) from centred frames by least squares; 0 where no frame reaches.
+
+    Args:
+        frames: (batch, frames, n_fft), multiplied by the window twice.
+        window: (n_fft,).
+        hop_length: samples between frames.
+        length: samples of the waveforms.
+    """
+    energy = _sum(window.square().expand(1, frames.shape[1], -1), hop_length)
+    waveform = _sum(frames, hop_length) / energy.clamp(min=1e-8)
+    waveform = waveform[:, len(window) // 2 :][:, :length]
+    return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
+
+
+def _sum(frames: Tensor, hop_length: int) -> Tensor:
+    """Sum of frames (batch, frames, n_fft), each `hop_length` after the one before: (batch, samples)."""
+    batch, count, size = frames.shape
+    hops = -(-size // hop_length)
+    pieces = nn.functional.pad(frames, (0, hops * hop_length - size)).unflatten(-1, (hops, -1))
+    total = frames.new_zeros(batch, count + hops - 1, hop_length)
+    for hop in range(hops):
+        total[:, hop : hop + count] += pieces[:, :, hop]
+    return total.flatten(1)
 
 
 def hann_main_lobe(offset: Tensor) -> Tensor:
