@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from timbre.errors import AudioError
-from timbre.spectral.inversion.overlap_add import overlap, shift
+from timbre.spectral.inversion.overlap_add import OverlapAdd
 from timbre.spectral.inversion.rtpghi import RTPGHI
-from timbre.spectral.inversion.streaming import StreamingInverter
+from timbre.spectral.inversion.streaming import StreamingInverter, as_rows
 from timbre.spectral.stft import STFT
 from timbre.vocoder._loops import mix_rows
 from timbre.vocoder.attack import Attack
@@ -41,13 +40,12 @@ class VocoderStream:
 
     def __init__(self, vocoder: Vocoder, stft: STFT, sample_rate: float, seed: int = 0) -> None:
         self.seed, self.hop_length, self.look_ahead = seed, stft.hop_length, vocoder.look_ahead
-        self.latency = stft.n_fft // 2 + self.look_ahead * stft.hop_length
+        self._output = OverlapAdd(stft, self.look_ahead)
+        self.latency, self._window = self._output.latency, self._output.window
         self._vocoder, self._rate, self._n_fft, self._bins = vocoder, sample_rate, stft.n_fft, stft.n_fft // 2 + 1
-        self._gain, self._window = np.float32(1.0 / stft.scale), stft.window.numpy().copy()
+        self._gain = np.float32(1.0 / stft.scale)
         self._attack = Attack(self._window, stft.hop_length, sample_rate)
-        self._overlap, self._shift = overlap, shift
         self._tones = RTPGHI(stft.n_fft, stft.hop_length, 0)
-        self._settled = np.zeros((2, stft.n_fft), np.float32)
         self._silence = vocoder.silent_state()
         self.reset()
 
@@ -67,7 +65,7 @@ class VocoderStream:
         Raises:
             AudioError: if the shape is wrong, or a magnitude is negative or not finite.
         """
-        rows = self._rows(magnitude)
+        rows = as_rows(magnitude, self._bins)
         pitches = np.broadcast_to(np.asarray(pitch, np.float64), (len(rows),))
         out = np.empty(len(rows) * self.hop_length, np.float32) if out is None else out
         for start in range(0, len(rows), _PART):
@@ -79,7 +77,7 @@ class VocoderStream:
     def flush(self) -> np.ndarray:
         """Return the last `latency` samples, float32, and begin a new sound. Silence follows the last frame."""
         samples = np.zeros(self.latency, np.float32)
-        if self._returned:
+        if self._output.given:
             ahead = self.look_ahead * self.hop_length
             silence = np.zeros((self.look_ahead, self._bins), np.float32)
             self._process(silence, np.full(self.look_ahead, math.nan), samples[:ahead])
@@ -89,28 +87,15 @@ class VocoderStream:
 
     def reset(self) -> None:
         """Begin a new sound."""
-        self._returned, self._frames, self._phase, self._before = 0, 0, FIRST_PHASE, math.nan
+        self._frames, self._phase, self._before = 0, FIRST_PHASE, math.nan
         self._state = [part.clone() for part in self._silence]
         self._gains = np.ones(self._n_fft // 2, np.float32)
         nothing = np.zeros((self.look_ahead, self._bins), np.float32)
         self._waiting = [nothing, nothing.astype(np.complex64), nothing.astype(np.complex64)]
         self._random = np.random.Generator(np.random.PCG64(self.seed % 2**64))
         self._noise = np.zeros(self._n_fft, np.float32)
-        self._settled[...] = 0.0
-        for array in self._tones.arrays.values():
+        for array in (*self._output.arrays.values(), *self._tones.arrays.values()):
             array[...] = 0
-
-    def _rows(self, magnitude: np.ndarray | Tensor) -> np.ndarray:
-        values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
-        if values.ndim not in (1, 2) or values.shape[0] != self._bins or values.dtype.kind not in "fiu":
-            raise AudioError(
-                f"Magnitudes must be real, of shape ({self._bins},) or ({self._bins}, frames), "
-                f"got shape {values.shape} and type {values.dtype}."
-            )
-        rows = np.ascontiguousarray(values.reshape(self._bins, -1).T, np.float32)
-        if not (np.isfinite(rows).all() and (rows >= 0.0).all()):
-            raise AudioError("Magnitudes must be 0 or more and finite.")
-        return rows
 
     @torch.inference_mode()
     def _process(self, rows: np.ndarray, pitches: np.ndarray, out: np.ndarray) -> None:
@@ -124,17 +109,16 @@ class VocoderStream:
         new = (rows, pulses, np.stack([self._tone(row) for row in rows]))
         lines = [np.concatenate(pair) for pair in zip(self._waiting, new, strict=True)]
         self._waiting = [line[len(rows) :] for line in lines]
-        first = self._returned // self.hop_length - self.look_ahead
-        for frame, spectrum in enumerate(self._spectra(mix, *lines), first):
-            if frame >= 0:
-                self._overlap(np.fft.irfft(spectrum, self._n_fft), self._window, self._settled)
+        for spectrum in self._spectra(mix, *lines):
+            if self._output.frame >= 0:
+                self._output.add(spectrum)
             out, hop = out[self.hop_length :], out[: self.hop_length]
             self._take(hop)
 
     def _spectra(self, mix: Mix, rows: np.ndarray, pulses: np.ndarray, tones: np.ndarray) -> np.ndarray:
         """Spectra (frames, bins) of the frames of a mix, which are the first frames of the other arrays."""
         pulse, residual, tone, noise = (part[0].T.numpy() for part in mix)
-        first = self._returned // self.hop_length - self.look_ahead
+        first = self._output.frame
         random = self._noise_from(first, len(pulse))
         if self.look_ahead and first <= 0 < first + len(pulse):  # frame 0 and the one after it are known
             self._gains = self._attack.gains(*np.square(rows[-first : 2 - first], dtype=np.float64).sum(1))
@@ -149,7 +133,7 @@ class VocoderStream:
         frequencies = 440.0 * 2.0 ** ((pitches - 69.0) / 12.0)
         phases = np.empty_like(frequencies)
         for number, now in enumerate(frequencies):
-            if self._returned or number:
+            if self._output.given or number:
                 self._phase = advance(self._phase, self._before, now, self.hop_length, self._rate)
             self._before, phases[number] = now, self._phase
         return pulse_spectrum(frequencies, phases, self._n_fft, self._rate)
@@ -175,15 +159,12 @@ class VocoderStream:
 
     def _take(self, out: np.ndarray) -> None:
         """Write the next samples; those before the beginning of the sound are 0."""
-        self._shift(self._settled, out)
-        early = self.latency - self._returned  # samples until the sound begins
-        if early > 0:
-            out[:early] = 0.0
+        early = self.latency - self._output.given  # samples until the sound begins
+        self._output.take(out)
         if early + self._gains.size > 0:
             sound = out[max(early, 0) :]
             gains = self._gains[max(-early, 0) :][: sound.size]
             sound[: gains.size] *= gains
-        self._returned += out.size
 
 
 def whole(

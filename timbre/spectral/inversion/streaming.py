@@ -137,7 +137,7 @@ class StreamingInverter:
             AudioError: the shape or type is wrong, a magnitude is negative or not finite, or `out` does not fit. The
                 stream is then unchanged.
         """
-        rows = self._rows(magnitude)
+        rows = as_rows(magnitude, self._bins, self._gain, self._row)  # without the scale of the transform
         samples = _checked(out, len(rows) * self.hop_length)
         for number, row in enumerate(rows):
             self._advance(row, samples[number * self.hop_length : (number + 1) * self.hop_length])
@@ -202,22 +202,6 @@ class StreamingInverter:
             "seed": np.array(self.seed % _SEEDS, np.uint64),
         }
 
-    def _rows(self, magnitude: np.ndarray | Tensor) -> np.ndarray:
-        """Magnitudes (frames, bins) without the scale of the transform; a single frame lies in the stream's own row."""
-        values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
-        if values.ndim not in (1, 2) or values.shape[0] != self._bins or values.dtype.kind not in "fiu":
-            raise AudioError(
-                f"Magnitudes must be real numbers of shape ({self._bins},) or ({self._bins}, frames), "
-                f"got {values.dtype} of shape {values.shape}."
-            )
-        frames = values.reshape(self._bins, -1).T
-        rows = self._row if len(frames) == 1 else np.empty(frames.shape, np.float32)
-        with np.errstate(over="ignore"):
-            np.multiply(frames, self._gain, out=rows, casting="unsafe")
-        if not acceptable(rows.reshape(-1)):
-            raise AudioError("Magnitudes must be 0 or more and finite, got others that are negative or not finite.")
-        return rows
-
     def _advance(self, magnitude: np.ndarray | None, out: np.ndarray) -> None:
         """Take one more frame, or None after the last, and write the next hop of samples."""
         frame = self._output.frame
@@ -225,6 +209,35 @@ class StreamingInverter:
         if frame >= 0:
             self._output.add(self._method.spectrum)
         self._output.take(out)
+
+
+def as_rows(
+    magnitude: np.ndarray | Tensor, bins: int, gain: float | np.float32 = 1.0, row: np.ndarray | None = None
+) -> np.ndarray:
+    """Magnitudes (bins,) or (bins, frames), times `gain`, as rows (frames, bins), float32.
+
+    Args:
+        magnitude: real numbers, 0 or more and finite.
+        bins: the number of bins.
+        gain: factor.
+        row: where to write a single frame (1, bins); default: a new array.
+
+    Raises:
+        AudioError: the shape or type is wrong, or a magnitude is negative or not finite.
+    """
+    values = magnitude.detach().cpu().numpy() if isinstance(magnitude, Tensor) else np.asarray(magnitude)
+    if values.ndim not in (1, 2) or values.shape[0] != bins or values.dtype.kind not in "fiu":
+        raise AudioError(
+            f"Magnitudes must be real numbers of shape ({bins},) or ({bins}, frames), "
+            f"got {values.dtype} of shape {values.shape}."
+        )
+    frames = values.reshape(bins, -1).T
+    rows = row if row is not None and len(frames) == 1 else np.empty(frames.shape, np.float32)
+    with np.errstate(over="ignore"):
+        np.multiply(frames, gain, out=rows, casting="unsafe")
+    if not acceptable(rows.reshape(-1)):
+        raise AudioError("Magnitudes must be 0 or more and finite, got others that are negative or not finite.")
+    return rows
 
 
 def _checked(out: np.ndarray | None, length: int) -> np.ndarray:
