@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # Extras that may be missing, and libraries too slow to load for those who do not need them.
 IN_FUNCTIONS = {
-    "cyclopts", "fluidsynth", "librosa", "lightning_fabric", "matplotlib", "mido", "onnxruntime", "onnxscript", "pooch",
+    "cyclopts", "fluidsynth", "librosa", "lightning_fabric", "matplotlib", "mido", "onnxruntime", "onnxscript",
     "pythonosc", "requests", "rtmidi", "scipy", "sklearn", "sounddevice", "soxr", "starlette", "svgelements",
     "swift_f0", "termios", "torch", "tqdm", "tty", "umap", "uvicorn", "websockets",
 }  # fmt: skip

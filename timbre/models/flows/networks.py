@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
+from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from timbre.errors import ConfigError
 from timbre.models.flows.flow import Flow
@@ -68,9 +70,6 @@ class _Stack(nn.ModuleList):
 
 
 def _layer(kind: str, dim: int, context: int, odd: bool) -> nn.Module:
-    from zuko.flows import GeneralCouplingTransform, MaskedAutoregressiveTransform
-    from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
-
     settings: dict[str, Any] = {"univariate": partial(MonotonicAffineTransform, slope=1.0 / STEEPEST)}
     if kind == "spline":
         settings = {
