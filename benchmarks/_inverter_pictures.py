@@ -1,4 +1,4 @@
-"""Spectrograms of what inverters make: notes beside their recordings, a morph, a held point."""
+"""Spectrogram images of inverters' results: notes next to their recordings, a morph, a sustained point."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ from timbre.spectral import Spectrogram
 
 Renderer = Callable[[torch.Tensor, float | None, int], np.ndarray]
 """From a decoded spectrogram (bins, frames) in dB, its pitch and a length to a waveform (length,)."""
-RANGE = 70.0  # dB that are shown
+RANGE = 70.0  # dB of the colour scale
 LONG = 1.5  # s until the release
 HELD_SECONDS, MORPH_SECONDS = 2.5, 3.0
 
@@ -31,7 +31,7 @@ def draw(folder: Path, space: Space, heard: EvaluatedNotes, points: np.ndarray, 
     picture(folder / "inverters-notes.png", space, rows)
     ends = [n for n in chosen if is_harmonic(heard.notes[n])][:2]
     if len(ends) < 2:
-        print("no morph and no held point are drawn: no two harmonic notes of other families were held out")
+        print("No morph and no sustained point are drawn: they need two held-out harmonic notes of different families.")
         return
     along = space.path(*points[ends]).at(np.linspace(0.0, 1.0, space.renderer.frames(MORPH_SECONDS)))
     morph = " to ".join(heard.notes[n].name for n in ends)
@@ -44,7 +44,7 @@ def draw(folder: Path, space: Space, heard: EvaluatedNotes, points: np.ndarray, 
 
 
 def varied(heard: EvaluatedNotes) -> list[int]:
-    """As far as there are: two harmonic notes of other families, long ones first; one that rings, one without pitch."""
+    """Two harmonic notes of different families, long ones first; one that rings; one without pitch; if they exist."""
     harmonic = [n for n, one in enumerate(heard.notes) if is_harmonic(one)]
     harmonic.sort(key=lambda n: float(heard.conditions.release[n]) < LONG)
     first = harmonic[:1]
@@ -77,28 +77,28 @@ def length(space: Space, decoded: torch.Tensor) -> int:
 
 
 def seen(space: Space, sound: np.ndarray) -> np.ndarray:
-    """Mel spectrogram with a hop of 4 ms, so that grain can be seen."""
+    """Mel spectrogram with a short hop, an eighth of a window, which shows grain."""
     config = replace(space.config.spectrogram, hop_length=space.config.spectrogram.n_fft // 8)
     with torch.no_grad():
         return Spectrogram(config)(torch.from_numpy(np.asarray(sound, np.float32))[None])[0].numpy()
 
 
 def picture(file: Path, space: Space, rows: dict[str, dict[str, np.ndarray]]) -> None:
-    """One row for each sound, one column for each way to make it."""
+    """Draw one row for each sound, and one column for each inverter."""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     figure = Figure((2.7 * len(columns), 0.6 + 2.1 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
     for line, (name, row) in zip(grid, rows.items(), strict=True):
         top = max(float(one.max()) for one in row.values())
-        for place, column in zip(line, columns, strict=True):
+        for axes, column in zip(line, columns, strict=True):
             seconds = row[column].shape[1] * space.config.spectrogram.n_fft / 8 / space.config.spectrogram.sample_rate
-            place.imshow(row[column], origin="lower", aspect="auto", cmap="magma", vmin=top - RANGE, vmax=top,
+            axes.imshow(row[column], origin="lower", aspect="auto", cmap="magma", vmin=top - RANGE, vmax=top,
                          extent=(0.0, seconds, 0.0, row[column].shape[0]))  # fmt: skip
-            place.set_title(column, fontsize=8)
-            place.tick_params(labelsize=6)
-            place.set_yticks([])
+            axes.set_title(column, fontsize=8)
+            axes.tick_params(labelsize=6)
+            axes.set_yticks([])
         line[0].set_ylabel(name, fontsize=7)
     buffer = BytesIO()
     figure.savefig(buffer, dpi=90)
-    Image.open(buffer).convert("RGB").quantize(128).save(file, optimize=True)  # a third of the room
+    Image.open(buffer).convert("RGB").quantize(128).save(file, optimize=True)  # a third of the size
     print(f"{file} (timbre {timbre.__version__})")

@@ -45,6 +45,6 @@ def sine_lobe(offset: Tensor) -> Tensor:
 
 
 def mdct_spectrogram(config: SpectrogramConfig | None = None) -> Spectrogram:
-    """The MDCT as a spectrogram; of the config the sample rate, `n_fft`, `hop_length` and `floor_db` count."""
+    """The MDCT as a spectrogram; it uses the sample rate, `n_fft`, `hop_length` and `floor_db` of the config."""
     config = config or SpectrogramConfig()
     return Spectrogram(config, MDCT(config.hop_length, config.sample_rate))

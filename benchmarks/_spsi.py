@@ -14,9 +14,9 @@ from timbre.spectral.stft import STFT
 def spsi(magnitude: Tensor, stft: STFT, length: int, seed: int) -> Tensor:
     """SPSI: Beauregard, Harish and Wyse 2015, "Single pass spectrogram inversion".
 
-    The phase of every spectral peak goes on from that of its bin in the last frame by the peak's frequency; the bins
-    around it follow the lobes of the window. The frequency is the one that a Hann window gives exactly, where the paper
-    lays a parabola through three magnitudes. Phases are found on the CPU.
+    The phase of every spectral peak continues from that of its bin in the last frame by the peak's frequency; the bins
+    around it follow the lobes of the window. The frequency is exact for a Hann window; the paper fits a parabola to
+    three magnitudes. Phases are found on the CPU.
 
     Args:
         magnitude: (batch, n_fft // 2 + 1, frames), linear.
@@ -36,8 +36,8 @@ def spsi(magnitude: Tensor, stft: STFT, length: int, seed: int) -> Tensor:
 
 
 @compiled
-def _position(below: float, above: float) -> float:
-    """How many bins above a peak's bin a steady partial lies, from the magnitudes beside it through a Hann window."""
+def _offset(below: float, above: float) -> float:
+    """Distance of a steady partial above its peak's bin, in bins, from the magnitudes of the bins below and above."""
     total = below + above
     if total <= 0.0:
         return 0.0
@@ -67,15 +67,15 @@ def follow_peaks(magnitude: np.ndarray, advance: float, start: np.ndarray, phase
             end = peak + 1
             while end < bins and row[end] <= row[end - 1]:
                 end += 1
-            place = float(peak)
+            position = float(peak)
             if 0 < peak < bins - 1:
-                place += _position(row[peak - 1], row[peak + 1])
-            centre = (last[peak] + advance * place) % (2.0 * math.pi)
+                position += _offset(row[peak - 1], row[peak + 1])
+            centre = (last[peak] + advance * position) % (2.0 * math.pi)
             for bin_ in range(first, end):
                 now[bin_] = centre
                 # A frame counts its phase from its start, half a turn per bin; beyond the main lobe, of two bins on
                 # either side, the lobes of the window change sign as well.
-                turns = bin_ + max(0, int(abs(bin_ - place)) - 1)
+                turns = bin_ + max(0, int(abs(bin_ - position)) - 1)
                 phase[frame, bin_] = centre + math.pi * (turns % 2)
             first = end
         last[:] = now

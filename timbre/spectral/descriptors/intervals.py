@@ -71,12 +71,12 @@ def _candidates(base: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
     return base[:, :, None] * ratio, away
 
 
-def _interpolate(values: Tensor, hz: Tensor, wanted: Tensor) -> Tensor:
-    """`values` (batch, bins) of bands at `hz` (bins,), interpolated at `wanted` (batch, candidates, partials), Hz."""
-    flat = wanted.flatten(1).expand(len(values), -1)
+def _interpolate(values: Tensor, hz: Tensor, target: Tensor) -> Tensor:
+    """`values` (batch, bins) of bands at `hz` (bins,), interpolated at `target` (batch, candidates, partials), Hz."""
+    flat = target.flatten(1).expand(len(values), -1)
     right = torch.searchsorted(hz, flat.detach().contiguous()).clamp(1, len(hz) - 1)
     share = ((flat - hz[right - 1]) / (hz[right] - hz[right - 1])).clamp(0.0, 1.0)
-    return torch.lerp(values.gather(1, right - 1), values.gather(1, right), share).view(len(values), *wanted.shape[1:])
+    return torch.lerp(values.gather(1, right - 1), values.gather(1, right), share).view(len(values), *target.shape[1:])
 
 
 def _gain(note: NotePartials, hz: Tensor) -> Tensor:
