@@ -1,7 +1,7 @@
-"""What the table of the ablation begins with: principal components, and the model of the DAFx-18 paper.
+"""Baselines of the ablation: principal components, and the model of the DAFx-18 paper.
 
-Every baseline is fitted with `fit(table, config, seed)` and has the same face: points of notes, notes of points, and
-nats per note where it has a density. Notes are (n, bins, frames) in dB. AE, WAE and beta-VAE are settings of timbre's
+Every baseline is fitted with `fit(table, config, seed)` and has the same interface: points of notes, notes of points,
+and nats per note if it has a density. Notes are (n, bins, frames) in dB. AE, WAE and beta-VAE are settings of timbre's
 own model, and are not here.
 """
 
@@ -16,16 +16,16 @@ from timbre.config import Config
 from timbre.data.features.table import Features
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
-LOUD_DB = 12.0  # the sustained part of a note is what lies within this of its loudest frame
+LOUD_DB = 12.0  # the sustained part of a note are the frames within this of its loudest one
 UNITS, LAYERS, LATENTS = 2000, 3, 64  # of the DAFx-18 model, as published
-BETA, ALPHA, RATE = 2.0, 0.1, 1e-4  # likewise: weights of the KL divergence and of the ratings, Adam's learning rate
+BETA, ALPHA, RATE = 2.0, 0.1, 1e-4  # as published: weights of the KL divergence and ratings, Adam's learning rate
 EPOCHS = 60  # of each of the two stages; 10,000 were published
 BATCH = 128  # frames in a step; not published
 SMALLEST_LOG_STD = -5.0  # of the decoder, where 0 is the corpus's largest deviation: a bin at the floor has no noise
 
 
 class Baseline(Protocol):
-    """What all baselines can do."""
+    """The interface of all baselines."""
 
     def encode(self, notes: np.ndarray) -> np.ndarray:
         """Points (n, d) of notes (n, bins, frames)."""
@@ -34,7 +34,7 @@ class Baseline(Protocol):
         """Notes (n, bins, frames) of points (n, d)."""
 
     def reconstruct(self, notes: np.ndarray) -> np.ndarray:
-        """Notes as the method gives them back, of the same shape."""
+        """Reconstructed notes, of the same shape."""
 
     def nats(self, notes: np.ndarray) -> np.ndarray:
         """-log p(x) or an upper bound of it, (n,), nats per note; the density is over dB, (bins, frames)."""
@@ -51,7 +51,7 @@ class PCA:
 
     Probabilistic PCA (Tipping and Bishop 1999): x = mean + W z + sigma * noise with W = V (L - sigma^2)^1/2, the first
     d eigenvectors and eigenvalues of the training notes' covariance. Its density is exact and is computed in the
-    eigenvectors' own axes, where the covariance is diagonal: no (bins x frames)^2 matrix is needed.
+    eigenvectors' axes, where the covariance is diagonal, so no (bins x frames)^2 matrix is needed.
 
     Points are the projections V^T (x - mean), in dB; `points / deviations` are those of unit variance, as in the space
     of a VAE.
@@ -87,12 +87,12 @@ class PCA:
         return (notes.reshape(len(notes), -1) - self.mean) @ self.components.T
 
     def decode(self, points: np.ndarray) -> np.ndarray:
-        """Notes of points, with what is below the floor put back on it."""
+        """Notes of points; levels below the floor are raised to it."""
         flat = points.astype(np.float32) @ self.components + self.mean
         return np.maximum(flat, self.floor).reshape(-1, *self.shape)
 
     def reconstruct(self, notes: np.ndarray) -> np.ndarray:
-        """Notes as their points give them back."""
+        """Notes decoded from their points."""
         return self.decode(self.encode(notes))
 
     def nats(self, notes: np.ndarray, width: float | None = None) -> np.ndarray:
@@ -106,7 +106,7 @@ class PCA:
         return 0.5 * (size * LOG_TWO_PI + log_det + distance)
 
     def _parts(self, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Projections (n, d), and the square of what is left of each note (n,)."""
+        """Projections (n, d), and the squared residual of each note (n,)."""
         centred = notes.reshape(len(notes), -1) - self.mean
         points = centred @ self.components.T
         left = centred - points @ self.components

@@ -1,20 +1,20 @@
-"""What each part of a timbre space brings: one table from PCA to the whole, three seeds, one command that goes on.
+"""Effect of each part of a timbre space: one table from PCA to the complete model, with three seeds.
 
     python benchmarks/ablation.py FOLDER --soundfont FluidR3_GM.sf2 --ratings RATINGS --json ablation.json
 
 Every row is a model of 16 dimensions trained on the same notes (those of FOLDER with a pitch, and a SoundFont's) and
-measured on notes that no model has heard (split by file):
+measured on held-out notes (split by file):
 
-- l1_db: mean absolute error from the encoder's point; iwae_nats: -log p(x) per note at most (100 samples and more)
-- active: units that vary; r2_linear, r2_mlp: how much within-instrument pitch a probe reads from the points;
-  instrument: how often a held-out note's nearest training note is of its instrument
-- spearman, triplets: agreement with listeners, mean over all studies of RATINGS; *_held_out over those that took no
-  part in training. Forms that are fitted to ratings (prior, l2, gaussian, student, rank) have learned from the studies
-  named by --fit, at the level of instruments; all others from none
+- l1_db: mean absolute error from the encoder's point; iwae_nats: upper bound of -log p(x) per note (128 samples)
+- active: dimensions that vary; r2_linear, r2_mlp: share of the within-instrument pitch that a probe reads from points;
+  instrument: share of held-out notes whose nearest training note is of their instrument
+- spearman, triplets: agreement with listeners, mean over all studies of RATINGS; *_held_out: over those that were not
+  used in training. Forms that are fitted to ratings (prior, l2, gaussian, student, rank) use the studies named by
+  --fit, at the level of instruments; all others use none
 - *_sd: standard deviation over the seeds
 
-A model and its figures are kept under --out: run again, it goes on where it was, and the table so far is printed after
-each. The first seed of all rows comes first.
+Models and figures are kept under --out, so the same command continues a stopped run. The table so far is printed after
+each model. The first seed of all rows comes first.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def parse() -> argparse.Namespace:
 
 
 def settings(name: str, seed: int, args: argparse.Namespace) -> Config:
-    """The config of a row: a small front end and network, so that the table is done in hours on two cores."""
+    """The config of a row: a small spectrogram and network, so that the table takes hours on two cores."""
     config, values = Config(), VARIANTS[name]
     tables = {
         "spectrogram": replace(config.spectrogram, n_mels=128),
@@ -126,7 +126,7 @@ def settings(name: str, seed: int, args: argparse.Namespace) -> Config:
 
 
 def library(args: argparse.Namespace) -> Library:
-    """Notes with a pitch: of the folder, and of the SoundFont."""
+    """The notes with a pitch of the folder and the SoundFont."""
     notes = [note for note in timbre.scan(args.folder) if note.pitch is not None]
     if args.quick:
         notes = notes[:: max(1, len(notes) // 60)]
@@ -137,24 +137,24 @@ def library(args: argparse.Namespace) -> Library:
 
 
 def one(job: tuple[str, int, argparse.Namespace]) -> dict[str, Any]:
-    """The figures of a row and a seed, from its file if it is done."""
+    """The figures of a row and a seed, from their file if there is one."""
     import torch
 
     name, seed, args = job
     torch.set_num_threads(1)
-    place = args.out / f"{'quick' if args.quick else 'full'}-{name.replace(' ', '_')}-seed{seed}"
-    done = place / "figures.json"
+    folder = args.out / f"{'quick' if args.quick else 'full'}-{name.replace(' ', '_')}-seed{seed}"
+    done = folder / "figures.json"
     if done.exists():
         return dict(json.loads(done.read_text()))
     notes, config = library(args), settings(name, seed, args)
-    found = (baseline_row if name.split("+")[0] in ("pca", "dafx18") else space_row)(name, notes, config, place, args)
-    row = {"variant": name, "seed": seed} | found
+    measure = baseline_row if name.split("+")[0] in ("pca", "dafx18") else space_row
+    row = {"variant": name, "seed": seed} | measure(name, notes, config, folder, args)
     write_json(done, row)
     return row
 
 
-def space_row(name: str, notes: Library, config: Config, place: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Train one of our models, or take it from its folder, and measure it."""
+def space_row(name: str, notes: Library, config: Config, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Train one of timbre's models, or load it from its folder, and measure it."""
     import torch
     from _adversary import AdversaryTerm
 
@@ -167,7 +167,7 @@ def space_row(name: str, notes: Library, config: Config, place: Path, args: argp
     fitted = VARIANTS[name].get("perceptual") in FITTED
     own = {"adversary": AdversaryTerm(config.model.dim)} if "regularizer" in VARIANTS[name] else {}
     ratings = learned(args) if fitted else None
-    space = timbre.train(notes, config, place, ratings=ratings, regularizers=own, progress=False)
+    space = timbre.train(notes, config, folder, ratings=ratings, regularizers=own, progress=False)
     table, cpu = features(notes, config), torch.device("cpu")
     valid, test = (Batches(table, table.rows(part), 64, 0, cpu) for part in ("valid", "test"))
     found = errors(space.model, test)
@@ -190,7 +190,7 @@ def space_row(name: str, notes: Library, config: Config, place: Path, args: argp
     return row | listeners(points, config, args)
 
 
-def baseline_row(name: str, notes: Library, config: Config, place: Path, args: argparse.Namespace) -> dict[str, Any]:
+def baseline_row(name: str, notes: Library, config: Config, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Fit principal components or the published model, and measure it."""
     from _baselines import PCA, Dafx18, notes_of
 
@@ -202,7 +202,7 @@ def baseline_row(name: str, notes: Library, config: Config, place: Path, args: a
         model: Any = PCA.fit(table, config)
         scale = model.deviations
     else:
-        target = places(notes, args) if name.endswith("ratings") else None
+        target = rated_points(notes, args) if name.endswith("ratings") else None
         model = Dafx18.fit(table, config, config.training.seed, target, 1 if args.quick else 20)
         scale = 1.0
     test = notes_of(table, "test")
@@ -216,7 +216,7 @@ def baseline_row(name: str, notes: Library, config: Config, place: Path, args: a
 
 
 class Known:
-    """Labels of rows of features, named as those of an atlas."""
+    """Labels of rows of features, with the attributes of an atlas."""
 
     def __init__(self, notes: Library, table: Any, rows: np.ndarray) -> None:
         self.pitches, self.splits = table.pitch[rows], table.split[rows]
@@ -224,8 +224,8 @@ class Known:
 
 
 def probes(points: np.ndarray, known: Any) -> dict[str, float]:
-    """What the points of the training notes tell of those of the held-out ones: pitch, which they should not; and what
-    they should."""
+    """Probes fitted on training notes and measured on held-out ones: pitch, which points should not contain, and the
+    instrument, which they should."""
     from timbre.evaluation.metrics.latent import neighbour_accuracy, probe_r2, residual_pitch
 
     splits, instruments = np.array(known.splits), np.array(known.instruments)
@@ -237,7 +237,7 @@ def probes(points: np.ndarray, known: Any) -> dict[str, float]:
 
 
 def learned(args: argparse.Namespace) -> Any:
-    """The ratings of the studies to learn from, pooled by instrument."""
+    """The ratings of the studies named by --fit, pooled by instrument."""
     from timbre.data.ratings import match_instruments, merged, read_ratings
 
     every = read_ratings(args.ratings)
@@ -247,20 +247,20 @@ def learned(args: argparse.Namespace) -> Any:
     return pooled.without(instruments=set(pooled.parts[0].items) - set(there))
 
 
-def places(notes: Library, args: argparse.Namespace) -> np.ndarray:
-    """Where scaling puts each note's instrument by the ratings to learn from, (notes, 3); NaN for unrated ones."""
+def rated_points(notes: Library, args: argparse.Namespace) -> np.ndarray:
+    """Points from multidimensional scaling of the ratings for each note's instrument, (notes, 3); NaN if unrated."""
     from timbre.data.ratings import match_instruments, mds
 
     study = learned(args).parts[0]
-    names, found = np.array([note.instrument for note in notes]), np.full((len(notes), 3), np.nan)
+    names, points = np.array([note.instrument for note in notes]), np.full((len(notes), 3), np.nan)
     matched = match_instruments(study.items, sorted(set(names.tolist())), drop=True)
-    for item, place in zip(study.items, mds(study.dissimilarities, 3).points, strict=True):
-        found[np.isin(names, matched.get(item, ()))] = place
-    return found
+    for item, point in zip(study.items, mds(study.dissimilarities, 3).points, strict=True):
+        points[np.isin(names, matched.get(item, ()))] = point
+    return points
 
 
 def listeners(points: Callable[[list[Any]], np.ndarray], config: Config, args: argparse.Namespace) -> dict[str, float]:
-    """Agreement of distances with listeners: mean over all studies, and over those not learned from."""
+    """Agreement of distances with listeners: mean over all studies, and over those not used in training."""
     if args.ratings is None:
         return {}
     from _listening import studies

@@ -1,11 +1,12 @@
-"""How well a space meets notes that it has never heard: PCA beside the VAE, with and without planar flows.
+"""Reconstruction error on held-out notes: PCA and the VAE, with and without planar flows.
 
     python benchmarks/reconstruction.py FOLDER --out runs/reconstruction --json reconstruction.json
 
 Every method sees the same training notes and is measured on the same held-out ones (split by file), as mean absolute
 and root mean square error of the log spectrogram in dB. The VAEs are trained here, two at a time on one core each, in
-folders under --out: run again, it goes on where it was. "encoder" is the point that the encoder gives in one pass;
-"refined" is that point after gradient steps on the evidence bound of each note (PCA's projection is optimal anyway).
+folders under --out; the same command continues a stopped run. "encoder" is the point from one pass of the encoder;
+"refined" is that point moved by gradient steps on the note's evidence bound, as PCA's projection is the best one by
+construction.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def base_config(args: argparse.Namespace) -> Config:
 
 
 def pca_rows(table: Features, dims: list[int], seed: int) -> list[dict[str, Any]]:
-    """Principal components of the training notes' spectrograms, with what is below the floor put back on it."""
+    """Principal components of the training notes' spectrograms; levels below the floor are raised to it."""
     from sklearn.decomposition import PCA
 
     train, test = (
@@ -93,7 +94,7 @@ def pca_rows(table: Features, dims: list[int], seed: int) -> list[dict[str, Any]
 
 
 def vae_rows(job: tuple[Path, int, str, int, Config, argparse.Namespace]) -> list[dict[str, Any]]:
-    """Train one model, or take it from its folder, and measure it."""
+    """Train one model, or load it from its folder, and measure it."""
     folder, stride, method, dim, config, args = job
     torch.set_num_threads(1)
     library = timbre.scan(folder)[::stride]

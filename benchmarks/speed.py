@@ -1,4 +1,4 @@
-"""What training and decoding cost: notes per second and memory of the one, multiples of real time of the other.
+"""Cost of training (notes per second, memory) and of decoding (multiples of real time).
 
     python benchmarks/speed.py [FOLDER] [--quick] [--json FILE]
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def train_row(folder: Path, threads: int, minutes: float) -> dict[str, Any]:
-    """Train for a while; the peak memory is that of the whole process."""
+    """Train for some minutes; the peak memory is that of the whole process."""
     import timbre
     from timbre.config import Config
 
@@ -66,24 +66,24 @@ def decode_rows(repeats: int) -> list[dict[str, Any]]:
         return [space.spectrogram.magnitude(one[None])[0].numpy() for one in frames]
 
     hop = config.spectrogram.hop_length
-    ways: dict[str, Callable[[], Any]] = {
+    methods: dict[str, Callable[[], Any]] = {
         "decode only": lambda: [space.spectrum(point[None], 60.0, 0.8, SECONDS) for point in points],
         "decode + pghi": lambda: [space.decode(point, 60.0, 0.8, SECONDS, inverter="pghi") for point in points],
         "decode + pghi+8": lambda: [space.decode(point, 60.0, 0.8, SECONDS) for point in points],
         "decode + librosa 32": lambda: [librosa.griffinlim(one, n_iter=32, hop_length=hop) for one in magnitudes()],
     }
     rows = []
-    for what, way in ways.items():
-        way()
-        speed = statistics.median(len(points) * SECONDS / timed(way) for _ in range(repeats))
+    for what, method in methods.items():
+        method()
+        speed = statistics.median(len(points) * SECONDS / timed(method) for _ in range(repeats))
         rows.append({"what": what, "threads": 1, "x_realtime": round(speed, 1)})
     return rows
 
 
-def timed(way: Callable[[], Any]) -> float:
+def timed(method: Callable[[], Any]) -> float:
     """Seconds of one call."""
     begun = time.perf_counter()
-    way()
+    method()
     return time.perf_counter() - begun
 
 

@@ -1,21 +1,21 @@
-"""Which inverter makes the best sound of what a space decodes: side by side, on held-out notes and on held points.
+"""Inverters compared on spectrograms that a space decodes: held-out notes and sustained points.
 
     python benchmarks/vocoder.py SPACE [LIBRARY] [--inverters A,B,C] [--pictures FOLDER] [--quick] [--json FILE]
 
 Task "notes": held-out notes of SPACE are encoded and decoded at their own pitch, velocity and release; each inverter
 turns the same spectrogram into sound; the recording, prepared as in training, is the reference. Task "held": one point,
-one pitch, 2.5 s, held from 0.5 s after its onset on; there is no recording.
+one pitch, 2.5 s, frozen 0.5 s after its onset; there is no recording.
 
 - group: all; recorded and rendered (by a SoundFont); harmonic, and other notes with a pitch (bells, bars, drums) and
   without
 - log_mel_l1_db: mean absolute difference of log mel spectra; multi_resolution_stft: multi-resolution STFT distance
-- pitch_error_cents, pitch_over_5_cents_share: of harmonic notes, from the pitch asked for; over 5 cents or lost
+- pitch_error_cents, pitch_over_5_cents_share: of harmonic notes, from the requested pitch; over 5 cents or not found
 - texture_db: distance of modulation spectra in all bands; noise_db: the same of the noise between the partials alone
 - energy_db: energy score (Gneiting and Raftery 2007), E|x - y| - E|y - y'| / 2, two seeds, of log mel spectra in
-  dB at FFT sizes 512, 1024 and 2048: unlike log_mel_l1_db it does not favour one fixed result over a right random one
+  dB at FFT sizes 512, 1024 and 2048: unlike log_mel_l1_db it does not favour one fixed result over correct random ones
 - consistency_db: mean distance of the sound's own spectrogram from the decoded one
-- onset_ms: how far the onset moved; level_db: level above the recording's; click_db: how much the highest crest of the
-  second difference stands above the recording's, in the worst note; held: above the median of the sound's own
+- onset_ms: shift of the onset; level_db: level above the recording's; click_db: highest crest of the second difference
+  above the recording's, in the worst note; held: above the median of the sound's own crests
 - sway_db: held points, 0.8 s to 2.2 s: standard deviation of the level over 50 ms
 - x_realtime: seconds of sound per second of CPU time in one thread; latency_ms: none where the whole sound is needed
 """
@@ -47,8 +47,8 @@ from timbre.spectral import Spectrogram
 INVERTERS = "pghi+8,rtpghi,vocoder,librosa-32"
 SIZES = (512, 1024, 2048)
 HELD_SECONDS, HOLD, VELOCITY = 2.5, 0.5, 0.8
-MIDDLE = (0.8, 2.2)  # s of a held point that are measured
-WORST = {"click_db"}  # the largest counts, not the mean
+MIDDLE = (0.8, 2.2)  # s of a held point between which it is measured
+WORST = {"click_db"}  # summarised by the maximum, not the mean
 
 
 def main() -> None:
@@ -56,18 +56,18 @@ def main() -> None:
     torch.set_num_threads(1)
     space = timbre.load(args.space)
     names = present(space, args.inverters.split(","))
-    heard = unseen(space, timbre.scan(args.library), args.notes)
-    points = heard.points(space)
+    held_out = unseen(space, timbre.scan(args.library), args.notes)
+    points = held_out.points(space)
     warm(space, names)
     each: list[Row] = []
-    for number in tqdm(range(len(heard)), disable=None):
-        each += note_rows(space, heard.take(np.array([number])), points[[number]], names)
+    for number in tqdm(range(len(held_out)), disable=None):
+        each += note_rows(space, held_out.take(np.array([number])), points[[number]], names)
         if number < args.held:
-            each += held_rows(space, heard.take(np.array([number])), points[[number]], names)
+            each += held_rows(space, held_out.take(np.array([number])), points[[number]], names)
     delays = {name: latency_ms(space, name) for name in names}
-    finish(table(each, delays), args, f"{len(heard)} held-out notes of {args.space}; --help explains the columns")
+    finish(table(each, delays), args, f"{len(held_out)} held-out notes of {args.space}; --help explains the columns")
     if args.pictures:
-        draw(args.pictures, space, heard, points, {name: renderer(space, name) for name in names})
+        draw(args.pictures, space, held_out, points, {name: renderer(space, name) for name in names})
 
 
 def parse() -> argparse.Namespace:
@@ -90,26 +90,28 @@ def present(space: Space, names: list[str]) -> list[str]:
     return [name for name in names if name != "vocoder" or space.vocoder is not None]
 
 
-def inverted(space: Space, picture: torch.Tensor, pitch: float | None, length: int, seed: int, name: str) -> np.ndarray:
+def inverted(
+    space: Space, decibels: torch.Tensor, pitch: float | None, length: int, seed: int, name: str
+) -> np.ndarray:
     """The waveform (length,) of a decoded spectrogram (bins, frames) in dB."""
     if name != "librosa-32":
-        return space.renderer.invert(picture, pitch, length, seed, name)
+        return space.renderer.invert(decibels, pitch, length, seed, name)
     stft = space.spectrogram.stft
-    magnitude = space.spectrogram.magnitude(picture[None])[0].numpy() / stft.scale
+    magnitude = space.spectrogram.magnitude(decibels[None])[0].numpy() / stft.scale
     found = librosa.griffinlim(magnitude, n_iter=32, n_fft=stft.n_fft, hop_length=stft.hop_length, random_state=seed)
     return librosa.util.fix_length(np.asarray(found, np.float32), size=length)
 
 
 def renderer(space: Space, name: str):  # type: ignore[no-untyped-def]  # of the pictures
-    return lambda picture, pitch, length: inverted(space, picture, pitch, length, 0, name)
+    return lambda decibels, pitch, length: inverted(space, decibels, pitch, length, 0, name)
 
 
 def warm(space: Space, names: Sequence[str]) -> None:
-    """Compile and plan what is made at the first call."""
+    """Run each inverter once, since the first call compiles."""
     rate = space.config.spectrogram.sample_rate
-    picture = space.spectrum(np.zeros((1, space.dim), np.float32), 60.0, VELOCITY, 0.3)
+    decibels = space.spectrum(np.zeros((1, space.dim), np.float32), 60.0, VELOCITY, 0.3)
     for name in names:
-        inverted(space, picture, 60.0, round(0.3 * rate), 0, name)
+        inverted(space, decibels, 60.0, round(0.3 * rate), 0, name)
 
 
 def latency_ms(space: Space, name: str) -> float | None:
@@ -120,14 +122,14 @@ def latency_ms(space: Space, name: str) -> float | None:
 
 
 def groups(note: Note) -> list[str]:
-    """The groups in which a note counts."""
+    """The groups of a note."""
     kind = "unpitched" if note.pitch is None else "harmonic" if is_harmonic(note) else "other pitched"
     return ["all", "rendered" if note.file.suffix.lower() in (".sf2", ".sf3") else "recorded", kind]
 
 
-def timed(space: Space, picture: torch.Tensor, pitch: float | None, length: int, name: str, seed: int = 0):  # type: ignore[no-untyped-def]
+def timed(space: Space, decibels: torch.Tensor, pitch: float | None, length: int, name: str, seed: int = 0):  # type: ignore[no-untyped-def]
     begun = time.process_time()
-    sound = inverted(space, picture, pitch, length, seed, name)
+    sound = inverted(space, decibels, pitch, length, seed, name)
     spent = time.process_time() - begun
     return sound, {"seconds": length / space.config.spectrogram.sample_rate, "cpu": spent}
 
@@ -138,18 +140,18 @@ def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
     hertz = None if pitch is None else 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     with torch.no_grad():
-        picture = space.model.decode_points(torch.from_numpy(point), one.conditions)[0]
+        decibels = space.model.decode_points(torch.from_numpy(point), one.conditions)[0]
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
-        sound, spent = timed(space, picture, pitch, recorded.size, name)
-        other = inverted(space, picture, pitch, recorded.size, 1, name)
+        sound, spent = timed(space, decibels, pitch, recorded.size, name)
+        other = inverted(space, decibels, pitch, recorded.size, 1, name)
         moved = metrics.onset_time(sound, rate) - metrics.onset_time(recorded, rate)
         found = {
             **likeness(recorded, sound, rate, asked),
             "noise_db": noise_modulation_db(recorded, sound, rate, hertz),
             "energy_db": energy_db(recorded, [sound, other], rate),
-            "consistency_db": consistency_db(space, picture, sound),
+            "consistency_db": consistency_db(space, decibels, sound),
             "onset_ms": 1e3 * abs(moved),
             "level_db": level_difference_db(recorded, sound),
             "click_db": metrics.click_excess_db(recorded, sound, rate),
@@ -161,16 +163,16 @@ def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[
 def held_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str]) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
-    picture = space.spectrum(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
+    decibels = space.spectrum(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
-        sound, spent = timed(space, picture, pitch, round(HELD_SECONDS * rate), name)
+        sound, spent = timed(space, decibels, pitch, round(HELD_SECONDS * rate), name)
         middle = sound[round(MIDDLE[0] * rate) : round(MIDDLE[1] * rate)]
         crests = metrics.crests_db(middle, rate)
         found = {
             "cents": cents_off(middle, rate, asked),
-            "consistency_db": consistency_db(space, picture, sound),
+            "consistency_db": consistency_db(space, decibels, sound),
             "click_db": float(crests.max() - np.median(crests)) if crests.size else 0.0,
             "sway_db": sway_db(middle, rate),
         }
@@ -184,10 +186,10 @@ def sway_db(samples: np.ndarray, rate: int) -> float:
     return float(np.std(10.0 * np.log10(power + 1e-12)))
 
 
-def consistency_db(space: Space, picture: torch.Tensor, sound: np.ndarray) -> float:
+def consistency_db(space: Space, decibels: torch.Tensor, sound: np.ndarray) -> float:
     seen = space.spectrogram(torch.from_numpy(sound[None]))[0]
-    count = min(seen.shape[1], picture.shape[1])
-    return float((seen[:, :count] - picture[:, :count]).abs().mean())
+    count = min(seen.shape[1], decibels.shape[1])
+    return float((seen[:, :count] - decibels[:, :count]).abs().mean())
 
 
 def energy_db(recorded: np.ndarray, sounds: list[np.ndarray], rate: int) -> float:

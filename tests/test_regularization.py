@@ -16,6 +16,8 @@ from timbre.data.ratings import Ratings, Study, read_ratings
 from timbre.errors import CheckpointError, ConfigError, LibraryError
 from timbre.models.regularizers.axes import AxesTerm
 from timbre.models.regularizers.perceptual import RatingsTerm
+from timbre.models.vae import VAE
+from timbre.space import Atlas, Space
 from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batches
@@ -171,9 +173,12 @@ def test_ratings_must_be_there_and_match(some_notes, tiny_config):
     assert space.report["ratings"]["items"] == ["Clarinet", "Flute", "Trumpet", "Violin"]
 
 
-def test_the_adversary_of_old_settings_is_refused(some_notes, tiny_config):
+def test_the_adversary_of_old_settings_is_refused_but_such_spaces_load(some_notes, tiny_config, tmp_path):
+    config = with_terms(tiny_config, pitch="adversary")
     with pytest.raises(ConfigError, match="must be none, pair or flow for a training, got adversary"):
-        timbre.train(some_notes, with_terms(tiny_config, pitch="adversary"), progress=False)
+        timbre.train(some_notes, config, progress=False)
+    old = Space(config, VAE(config).eval(), Atlas.empty(config.model.dim), {})  # timbre 0.1 could train it
+    assert timbre.load(old.save(tmp_path / "old")).config == config
 
 
 def test_an_unknown_axis_is_refused_by_name(some_notes, tiny_config):

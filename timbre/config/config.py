@@ -154,9 +154,9 @@ class RegularizationConfig(Settings):
     axes_weight: Annotated[float, Range(0)] = 100.0
     """Weight of the axes term."""
     pitch: Literal["none", "pair", "adversary", "flow"] = "flow"
-    """How the space is made independent of pitch. pair: the same sound at two pitches is pulled together; adversary:
-    pair, and a network that predicts pitch from the points is trained against; flow: pair, and a pitch-conditioned
-    flow, fitted after training, moves every point to its middle-C position; decoding inverts it."""
+    """How the space is made independent of pitch. pair: the same sound at two pitches is pulled together; flow:
+    pair, and a pitch-conditioned flow, fitted after training, moves every point to its middle-C position; decoding
+    inverts it; adversary: only of spaces that timbre 0.1 trained."""
     pitch_weight: Annotated[float, Range(0)] = 1.0
     """Weight of the pitch term."""
 
