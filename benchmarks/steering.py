@@ -3,21 +3,21 @@
     python benchmarks/steering.py SPACE --json steering.json
 
 From 50 notes of the atlas drawn at random (pitched, A1 to G5, each at its own pitch, 0.8 s), one descriptor at a time
-is asked to follow a curve away from the note's own course: a ramp up or down by half of its axis's scale (which is half
-of what lies between the 16th and the 84th hundredth of notes), one period of a sine of that size, and a step up in the
-middle. Rows are means over the notes.
+must follow a curve relative to the note's own course: a ramp up or down by half of its axis's scale (which is half the
+distance from the 16th to the 84th percentile of notes), one period of a sine of that size, and a step up in the middle.
+Rows are means over the notes.
 
 - method: ours is timbre.synth.steering.steer with its default settings; walk is the greedy walk of Esling et al. (2018)
-- tracking_error: root mean square over the frames that are heard, in `unit`; of the decoded frames
-- tracking_steps: the same in steps that are about just noticeable (timbre.synth.steering.STEPS)
-- missed: share of what is heard that is further off than one such step
-- audio_error: as tracking_error, measured in the rendered audio of the first notes (--audio)
+- tracking_error: root mean square over the audible frames, in `unit`; of the decoded frames
+- tracking_steps: the same in just noticeable steps (timbre.synth.steering.STEPS)
+- missed: share of the audible frames with an error larger than one such step
+- audio_error: tracking_error in the rendered audio of the first notes (--audio)
 - timbre_moved: mean distance from the note in the space
 - ms: a note and curve
 
-Both have a point in every frame and about as many looks at the decoder: the walk 33 for each point, ours some 15
-iterations of a decoding and a backward pass. The walk is given the radius of --radii that tracks best, found on the
-first notes for each descriptor and curve. The last rows are over everything.
+Both have a point in every frame and decode about as often: the walk 33 times for each point, ours some 15 iterations of
+a decoding and a backward pass. The walk has the radius of --radii that tracks best on the first notes, for each
+descriptor and curve. The last rows are means over everything.
 """
 
 import argparse
@@ -30,12 +30,13 @@ from typing import Any
 import numpy as np
 import torch
 from _table import add_arguments, finish
+from _walk import walk
 
 import timbre
 from timbre.models.regularizers.axes import AXES
 from timbre.spectral.descriptors import DESCRIPTORS, describe_frames
 from timbre.synth.curves import Curve
-from timbre.synth.steering import STEPS, Steered, steer, walk
+from timbre.synth.steering import STEPS, Steered, steer
 
 UNITS = {"centroid": "octaves", "spread": "ERB", "odd_even": "dB"}
 AXIS = {axis.descriptor: axis for axis in AXES.values()}

@@ -187,7 +187,7 @@ class TestScan:
         (tmp_path / "empty").mkdir()
         (tmp_path / "file").touch()
         assert "contains no sound files" in refused("scan", tmp_path / "empty")
-        assert "There is no folder" in refused("scan", tmp_path / "none")
+        assert "does not exist" in refused("scan", tmp_path / "none")
         assert "there is no folder" in refused("scan", few_notes, "--json", tmp_path / "none" / "notes.json")
         assert "there is no folder" in refused("scan", few_notes, "--out", tmp_path / "none" / "x")
         assert "The format must be one of tinysol, " in refused("scan", few_notes, "--format", "zither")
@@ -225,7 +225,7 @@ class TestTrain:
         assert "model.dim must be 1 to 1024, got 0" in refused(*same, "--model.dim", "0")
         assert "--model.dim" in refused(*same, "--model.dim", "four", status=2)
         assert "cannot be read" in refused("train", trained.notes, tmp_path / "out", "--config", tmp_path / "none.toml")
-        assert "There is no folder" in refused("train", tmp_path / "none", tmp_path / "out")
+        assert "does not exist" in refused("train", tmp_path / "none", tmp_path / "out")
         (tmp_path / "file").touch()
         assert "cannot be written" in refused("train", trained.notes, tmp_path / "file" / "out")
 
@@ -324,7 +324,7 @@ class TestSynth:
         assert not list(tmp_path.iterdir())
 
     def test_a_space_that_is_not_there_or_damaged(self, refused, place, tmp_path):
-        assert "There is no folder" in refused("synth", tmp_path / "none", "--at", "1,2,3")
+        assert "does not exist" in refused("synth", tmp_path / "none", "--at", "1,2,3")
         shutil.copytree(place, tmp_path / "damaged")
         weights = tmp_path / "damaged" / "model.safetensors"
         content = bytearray(weights.read_bytes())

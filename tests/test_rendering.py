@@ -242,7 +242,7 @@ class TestFolders:
 
     @pytest.mark.parametrize(("corners", "columns", "rows"), [(2, 2, 2), (1, 2, 1), (3, 0, 1), (4, 500, 500)])
     def test_grids_that_cannot_be_are_refused(self, corners, columns, rows):
-        with pytest.raises(ConfigError, match="grid of"):
+        with pytest.raises(ConfigError, match="grid must have"):
             grid([np.zeros(2)] * corners, columns, rows)
 
     @pytest.mark.parametrize("text", ["C4", "C5:C4", "C4:C5:0", "C4:C5:-1", "C4:H5"])

@@ -1,4 +1,4 @@
-"""What steering looks at: descriptors of decoded frames, as functions of the point at each moment."""
+"""Descriptors of the decoded frames of a sound, as functions of the point at each moment, for steering."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,12 @@ from torch import Tensor
 
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
-from timbre.space import Space
-from timbre.space.controls import NoteControls
+from timbre.space import NoteControls, Space
 from timbre.spectral.descriptors import DESCRIPTORS, check_names, describe_frames
 
-HEARD = 40.0  # dB below the start's loudest frame down to which a frame counts
-_SOFT = 2.0  # dB over which frames fade out
-_BLOCK = 512  # frames looked at together: a long sound takes more time, not more memory
+AUDIBLE = 40.0  # dB below the loudest frame of the start, to which frames have weight
+_SOFT = 2.0  # dB over which the weight falls
+_BLOCK = 512  # frames decoded at a time: a long sound takes more time, not more memory
 
 STEPS = {
     "centroid": 0.05, "bandwidth": 0.1, "spread": 0.1, "skewness": 0.05, "kurtosis": 0.1, "flatness": 1.0,
@@ -22,32 +21,29 @@ STEPS = {
     "tristimulus_3": 0.02, "irregularity": 1.0, "partial_slope": 0.5, "noisiness": 1.0, "harmonic_energy": 1.0,
     "inharmonicity": 0.1, "roughness": 0.2,
 }  # fmt: skip
-"""Steps on the natural scales about as large as listeners just hear: 3.5 % of a centroid, 1 dB or 1 phon of a level;
-for the others, of which less is known, steps that are as large a share of their range among notes."""
+"""Just noticeable steps on the natural scales, approximately: 3.5% of a centroid, 1 dB or 1 phon of a level; for the
+others, of which less is known, steps of the same share of their range among notes."""
 
 
 class Course:
-    """Decoded frames of one sound: each a function of its own point, since the decoder has no memory.
+    """Decoded frames of one sound: each is a function of its own point, as the decoder has no memory.
 
     Args:
         space: the space.
         names: descriptors of frames.
-        pitch: MIDI (frames,), NaN is none.
-        velocity: 0..1 (frames,).
-        duration: s.
+        controls: of the sound; pitch and velocity are single values or lines (frames,).
+        count: number of frames.
 
     Raises:
-        ConfigError: a descriptor is not one of frames, or needs a pitch that is not there.
+        ConfigError: if a descriptor is not one of frames.
     """
 
-    def __init__(
-        self, space: Space, names: Sequence[str], pitch: np.ndarray, velocity: np.ndarray, duration: float
-    ) -> None:
+    def __init__(self, space: Space, names: Sequence[str], controls: NoteControls, count: int) -> None:
         check_names(names)
-        self.space, self.names, self.count = space, tuple(names), len(pitch)
-        self.pitch, self.velocity = (torch.from_numpy(line.astype(np.float32)) for line in (pitch, velocity))
+        self.space, self.names, self.count = space, tuple(names), count
+        self.pitch, self.velocity = (torch.tensor(line) for line in controls.lines(count))
         self.steady = bool((self.pitch == self.pitch[0]).all() | self.pitch.isnan().all())
-        self.release = torch.tensor([NoteControls(duration=duration).release])
+        self.release = torch.tensor([controls.release])
         self.clock = torch.arange(self.count) / space.config.spectrogram.frame_rate
         self.scale = torch.tensor([STEPS[name] for name in names])
 
@@ -65,38 +61,38 @@ class Course:
             return torch.cat([self._values(*part) for part in parts])
 
     def _values(self, points: Tensor, frames: Tensor) -> Tensor:
-        heard = self.spectra(points, frames)[None]
-        return describe_frames(heard, self.space.spectrogram, self.pitch[frames][None], self.names, natural=True)[0].T
+        decoded = self.spectra(points, frames)[None]
+        return describe_frames(decoded, self.space.spectrogram, self.pitch[frames][None], self.names, natural=True)[0].T
 
     def slopes(self, points: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """The values, and their exact Jacobians (n, names, dim)."""
+        """The values (n, names), and their exact Jacobians (n, names, dim)."""
         parts = zip(points.split(_BLOCK), frames.split(_BLOCK), strict=True)
         values, rows = zip(*[self._slopes(*part) for part in parts], strict=True)
         return torch.cat(values), torch.cat(rows)
 
     @torch.enable_grad()
     def _slopes(self, points: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-        # No frame depends on another's point, so one backward pass gives the rows of one descriptor for all of them.
+        # Frames do not depend on each other's points, so one backward pass gives one descriptor's rows of all frames.
         at = points.detach().requires_grad_(True)
         values = self._values(at, frames)
         rows = [torch.autograd.grad(column.sum(), at, retain_graph=True)[0] for column in values.unbind(1)]
         return values.detach(), torch.stack(rows, 1)
 
-    def counting(self, spectra: Tensor) -> Tensor:
-        """How much each frame counts (frames,), 0 to 1, by its level in dB (bins, frames); none after the release."""
+    def weight(self, spectra: Tensor) -> Tensor:
+        """Weights (frames,), 0 to 1, of frames in dB (bins, frames), by their levels; 0 after the release."""
         level = torch.logsumexp(spectra * (np.log(10.0) / 10.0), 0) * (10.0 / np.log(10.0))
-        return torch.sigmoid((level - level.max() + HEARD) / _SOFT) * (self.clock <= self.release)
+        return torch.sigmoid((level - level.max() + AUDIBLE) / _SOFT) * (self.clock <= self.release)
 
     def require_defined(self, start: Tensor) -> None:
-        """Refuse descriptors that the sound at `start` (frames, names) does not have."""
+        """Raise a ConfigError if a value (frames, names) of the start is not defined."""
         for name, column in zip(self.names, start.unbind(1), strict=True):
             if not bool(column.isfinite().all()):
                 raise ConfigError(
-                    f"{name} is one of partials, and this sound has no pitch, or too high a one; steer another "
+                    f"{name} is a descriptor of partials, for which this sound must have a lower pitch; steer another "
                     "descriptor, or give a lower pitch."
                 )
 
     def public(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Columns of natural values (frames, names) in their units."""
+        """Natural values (frames, names) by name, in their units."""
         columns = torch.from_numpy(values).unbind(1)
         return {n: DESCRIPTORS[n].scale.public(c).numpy() for n, c in zip(self.names, columns, strict=True)}

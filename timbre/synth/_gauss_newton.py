@@ -1,4 +1,4 @@
-"""Points over time whose descriptors follow a target: Gauss-Newton steps for all moments at once."""
+"""Gauss-Newton steps for all moments of a steered sound at once."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,26 +9,26 @@ from torch import Tensor
 
 from timbre.synth._course import Course
 
-_LONGEST = 0.7  # by which a point moves in one step: beyond, a linear picture of the decoder says little
-_ENOUGH = 5e-4  # share of the cost by which a step must still lower it
-_IDLE = 2  # steps that lower it by less, after which to stop
-_RESTARTS, _MISSED = 2, 0.5  # and how many just noticeable steps off is a miss
-_FIRST, _EASIER, _HARDER = 1e-3, 0.2, 8.0  # damping, against the curvature that the descriptors give
+_LONGEST = 0.7  # distance that a point moves in one step at most; beyond, the linear approximation is poor
+_GAIN = 5e-4  # share of the cost by which a step must lower it to count as progress
+_IDLE = 2  # steps without progress, after which to stop
+_RESTARTS, _MISSED = 2, 0.5  # and the error, in just noticeable steps, that is a miss
+_FIRST, _EASIER, _HARDER = 1e-3, 0.2, 8.0  # damping, relative to the curvature of the descriptors
 
 
 class Problem(NamedTuple):
-    """What is minimised over points z (times, dim): the sum over times of
+    """The cost of points z (times, dim): the sum over times of
     w |(d(z) - target) / scale|^2 + leash |z - start|^2 + smooth |z - next z|^2.
 
     Attributes:
         course: the decoded frames.
-        frames: at which the points are (times,).
+        frames: indices of the points' frames (times,).
         start: (dim,).
         target: on natural scales (times, names).
         weight: w (times,).
         leash, smooth: weights.
-        bound: points (times, dim) brought back to where the space has evidence.
-        known: points of known sounds (n, dim), from which to begin again where the start leads nowhere.
+        bound: a function that moves points (times, dim) to where the library has notes.
+        notes: points of library notes (n, dim), from which to start again where the start does not reach the target.
     """
 
     course: Course
@@ -39,15 +39,15 @@ class Problem(NamedTuple):
     leash: float
     smooth: float
     bound: Callable[[Tensor], Tensor]
-    known: Tensor
+    notes: Tensor
 
     def parts(self, points: Tensor, values: Tensor) -> Tensor:
-        """What each moment adds to the sum by itself (times,)."""
+        """The part of each moment, without `smooth` (times,)."""
         error = ((values - self.target) / self.course.scale).square().sum(1)
         return self.weight * error + self.leash * (points - self.start).square().sum(1)
 
     def cost(self, points: Tensor, values: Tensor) -> float:
-        """The sum."""
+        """The whole cost."""
         return float(self.parts(points, values).sum() + self.smooth * points.diff(dim=0).square().sum())
 
 
@@ -59,7 +59,7 @@ class _State(NamedTuple):
     slopes: Tensor
 
     def where(self, better: Tensor, other: "_State") -> "_State":
-        """This one at some moments (times,), another at the rest: no frame depends on another's point."""
+        """This state at some moments (times,), another at the rest; frames do not depend on each other's points."""
         columns = [
             torch.where(better.view(-1, *[1] * (own.ndim - 1)), own, its) for own, its in zip(self, other, strict=True)
         ]
@@ -67,15 +67,15 @@ class _State(NamedTuple):
 
 
 def solve(problem: Problem, steps: int) -> Tensor:
-    """Points (times, dim): by at most `steps` steps from the start, and where that leads nowhere, from a known sound.
+    """Points (times, dim) after at most `steps` steps from the start, and then from library notes.
 
-    Descriptors have summits and valleys. At moments that still miss their target the search begins again at the known
-    sound that would cost least at the worst of them; what it finds is taken if the whole then costs less.
+    Descriptors have local minima. Moments that still miss their target start again at the library note with the lowest
+    cost at the worst of these moments; the result is used if its cost is lower.
     """
     state = _descend(problem, problem.start.repeat(len(problem.frames), 1), steps)
     for _ in range(_RESTARTS):
         off = ((state.values - problem.target) / problem.course.scale).abs().amax(1) * problem.weight
-        if not len(problem.known) or float(off.max()) < _MISSED:
+        if not len(problem.notes) or float(off.max()) < _MISSED:
             break
         begin = torch.where((off >= _MISSED)[:, None], _elsewhere(problem, int(off.argmax())), state.points)
         other = _descend(problem, begin, steps)
@@ -85,17 +85,17 @@ def solve(problem: Problem, steps: int) -> Tensor:
 
 
 def _elsewhere(problem: Problem, moment: int) -> Tensor:
-    """The known sound (dim,) that would cost least at one of the moments."""
-    values = problem.course.values(problem.known, problem.frames[moment].expand(len(problem.known)))
+    """The library note (dim,) with the lowest cost at one moment."""
+    values = problem.course.values(problem.notes, problem.frames[moment].expand(len(problem.notes)))
     error = ((values - problem.target[moment]) / problem.course.scale).square().sum(1)
-    return problem.known[(error + problem.leash * (problem.known - problem.start).square().sum(1)).argmin()]
+    return problem.notes[(error + problem.leash * (problem.notes - problem.start).square().sum(1)).argmin()]
 
 
 def _descend(problem: Problem, begin: Tensor, steps: int) -> _State:
     """Damped steps (Levenberg 1944, Marquardt 1963) from points (times, dim).
 
-    Each moment has a damping of its own, and takes a step only if that lowers its part of the cost; of the steps
-    together only those are taken that lower the whole, so the result is never worse than the beginning.
+    Each moment has its own damping, and takes a step only if that lowers its part of the cost; all steps together are
+    taken only if they lower the whole cost, so the result is never worse than the beginning.
     """
 
     def at(points: Tensor) -> _State:
@@ -109,7 +109,7 @@ def _descend(problem: Problem, begin: Tensor, steps: int) -> _State:
         damping = torch.where(better, damping * _EASIER, damping * _HARDER)
         choices = {problem.cost(*choice[:2]): choice for choice in (trial, trial.where(better, state))}
         lower = min(choices)
-        idle = idle + 1 if not lower < (1.0 - _ENOUGH) * cost else 0
+        idle = idle + 1 if not lower < (1.0 - _GAIN) * cost else 0
         if lower < cost:
             state, cost = choices[lower], lower
         if idle == _IDLE:
@@ -122,7 +122,7 @@ def _limited(step: Tensor) -> Tensor:
 
 
 def _step(problem: Problem, state: _State, damping: Tensor) -> Tensor:
-    """Where the cost would be least if descriptors were linear: a banded system, as only neighbours are tied."""
+    """The step to the lowest cost if descriptors were linear, from a banded system."""
     from scipy.linalg import solveh_banded
 
     points, values, slopes = state
@@ -144,7 +144,8 @@ def _step(problem: Problem, state: _State, damping: Tensor) -> Tensor:
 
 
 def _banded(blocks: np.ndarray, smooth: float) -> np.ndarray:
-    """Symmetric blocks (times, dim, dim) on a diagonal, -smooth between neighbours: its lower bands (dim + 1, n)."""
+    """Lower bands (dim + 1, n) of a matrix with symmetric blocks (times, dim, dim) on its diagonal, and -smooth between
+    neighbouring moments."""
     times, dim, _ = blocks.shape
     bands = np.zeros((dim + 1, times, dim))
     for offset in range(dim):

@@ -9,34 +9,34 @@ from torch import Tensor
 
 from timbre.errors import ConfigError
 from timbre.paths import Path
-from timbre.space import Space
+from timbre.space import NoteControls, Space
 from timbre.space.controls import Line
 from timbre.synth._course import STEPS, Course
 from timbre.synth._gauss_newton import Problem, solve
 from timbre.synth.curves import Curve, Curves
 
-__all__ = ["STEPS", "Steered", "steer", "walk"]
+__all__ = ["STEPS", "Steered", "SteeringPlan", "make_plan", "steer"]
 
-_OUTERMOST = 0.99  # of the known sounds: share that lies nearer to their middle than a path may go
+_FARTHEST = 0.99  # quantile of the library notes' distances from their mean, which limits those of a path
 _RIDGE = 1e-3  # of the mean variance
-_NEAREST = 256  # known sounds from which a search may begin again
+_NEAREST = 256  # library notes from which the iteration may start again
 
 
 @dataclass(frozen=True, eq=False)
 class Steered:
-    """A path, and how well it follows.
+    """A steered path, and how well it follows its curves.
 
     Attributes:
-        path: through the space; :func:`timbre.render` makes it sound.
+        path: through the space; :func:`timbre.render` turns it into sound.
         times: of the frames (frames,), s.
-        target: what was asked for, by descriptor, (frames,), in its unit.
-        reached: what the decoded frames have.
-        weight: how much each frame counts (frames,): none after the release, or 40 dB below the start's loudest.
-        tracking_error: root mean square of the difference by descriptor over the frames that count, on its
-            natural scale: octaves for Hz, doublings for sone, dB for dB.
-        missed: share of them that is further from its target than about a just noticeable step, :data:`STEPS`.
-        timbre_moved: mean distance from the start in the space, over the sound's time.
-        furthest: the largest one.
+        target: the curves by descriptor, (frames,), in its unit.
+        reached: the values of the decoded frames, by descriptor, (frames,).
+        weight: of each frame (frames,): 0 after the release, or 40 dB below the loudest frame of the start.
+        tracking_error: root mean square difference by descriptor, weighted, on its natural scale: octaves for Hz,
+            doublings for sone, dB for dB.
+        missed: share of the weight where the difference is larger than a just noticeable step, :data:`STEPS`.
+        timbre_moved: mean distance from the start in the space, over time.
+        furthest: the largest distance.
     """
 
     path: Path
@@ -64,11 +64,11 @@ def steer(
 ) -> Steered:
     """A path from a sound whose descriptors follow curves, and whose timbre otherwise stays.
 
-    Minimised is the mean over time of the squared errors, in steps of about what is just noticeable, plus `leash` times
-    the squared distance from the start in the space (the distance that follows listeners' ratings), plus the squared
-    speed times `smooth`, by Gauss-Newton through the decoder and the descriptors with exact Jacobians. The path stays
-    among the known sounds: no further from their middle, in standard deviations, than 99 of 100 of them, or the start.
-    What cannot be reached is approached; see :attr:`Steered.missed`.
+    It minimises the mean over time of the squared errors, in just noticeable steps, plus `leash` times the squared
+    distance from the start in the space (which follows listeners' ratings), plus the squared speed times `smooth`, by
+    Gauss-Newton through the decoder and the descriptors with exact Jacobians. The path stays among the library notes:
+    at most as far from their mean, in standard deviations, as 99% of them, or as the start. A target that cannot be
+    reached is approached; see :attr:`Steered.missed`.
 
     Args:
         space: the space.
@@ -77,74 +77,38 @@ def steer(
             :data:`~timbre.spectral.descriptors.frames.FRAME_DESCRIPTORS`.
         pitch: MIDI; one value, or a line over the sound; None is without pitch.
         duration: s.
-        velocity: 0..1, likewise.
-        leash: how many squared just noticeable steps of error one squared unit of the space is worth; above 0.
-        smooth: s; a speed of 1 unit in this time costs as much as one just noticeable step.
-        rate: points of the path a second, between which it is straight; None is one in every frame.
+        velocity: 0..1; one value, or a line over the sound.
+        leash: cost of one squared unit of distance, in squared just noticeable steps of error; above 0.
+        smooth: s; a speed of 1 unit in this time costs as much as one just noticeable step; 0 or more.
+        rate: points of the path per second, with lines between them; None is one in every frame.
         steps: of the iteration, at most; up to three times as many where a target is not reached.
 
     Raises:
-        ConfigError: there is no curve, a descriptor is not one of frames or not one of this sound, a curve cannot be
-            its descriptor's, or a setting is out of range.
+        ConfigError: for no curve, a descriptor that frames or this sound do not have, values that a descriptor cannot
+            have, or a setting out of range.
     """
     if not (leash > 0 and smooth >= 0):
-        raise ConfigError(f"The leash is {leash} and smooth {smooth}; above 0, and 0 or above, are wanted.")
-    plan = _plan(space, start, curves, pitch, duration, velocity, rate)
-    weight = plan.weight[plan.frames]
+        raise ConfigError(f"The leash must be above 0, and smooth 0 or more; got {leash} and {smooth}.")
+    plan = make_plan(space, start, curves, NoteControls(pitch, velocity, duration), rate)
     tie = (smooth * len(plan.frames) / duration) ** 2
     problem = Problem(
-        plan.course, plan.frames, plan.start, plan.target[plan.frames], weight, leash, tie,
-        _evidence(space, plan.start), _nearest(space, plan.start),
+        plan.course, plan.frames, plan.start, plan.target[plan.frames], plan.weight[plan.frames], leash, tie,
+        _bound(space, plan.start), _nearest(space, plan.start),
     )  # fmt: skip
     return plan.steered(solve(problem, steps))
 
 
-def walk(
-    space: Space,
-    start: np.ndarray | Sequence[float],
-    curves: Curves,
-    pitch: Line | None = 60,
-    duration: float = 2.0,
-    velocity: Line = 0.8,
-    radius: float = 0.5,
-    neighbours: int = 32,
-    rate: float | None = None,
-    seed: int = 0,
-) -> Steered:
-    """The greedy walk of Esling et al. (DAFx 2018), to compare with: from each point to that of its random neighbours
-    whose descriptors are nearest to the target's next value.
-
-    Neighbours lie in all directions, at distances even between 0 and `radius`; staying is one of the choices. (The
-    published code steps by +1 along all dimensions.) Nothing holds the walk to its start.
-
-    Args:
-        space, start, curves, pitch, duration, velocity, rate: as of :func:`steer`.
-        radius: of the neighbourhood.
-        neighbours: how many are tried for each point of the path.
-        seed: of the neighbours.
-
-    Raises:
-        ConfigError: as of :func:`steer`.
-    """
-    if not (radius > 0 and neighbours >= 1):
-        raise ConfigError(f"{neighbours} neighbours within {radius} were asked for; 1 or more, above 0, are wanted.")
-    plan = _plan(space, start, curves, pitch, duration, velocity, rate)
-    generator = torch.Generator().manual_seed(seed)
-    points, point = [], plan.start
-    for frame in plan.frames:
-        ways = torch.randn(neighbours, space.dim, generator=generator)
-        ways = ways / ways.norm(dim=1, keepdim=True) * torch.rand(neighbours, 1, generator=generator) * radius
-        near = torch.cat([point[None], point + ways])
-        values = plan.course.values(near, frame.expand(len(near)))
-        error = ((values - plan.target[frame]) / plan.course.scale).square().sum(1)
-        point = near[error.nan_to_num(torch.inf).argmin()]
-        points.append(point)
-    return plan.steered(torch.stack(points))
-
-
 @dataclass(frozen=True)
-class _SteeringPlan:
-    """A sound to be steered: its frames, the frames at which a path has points, and the targets (frames, names)."""
+class SteeringPlan:
+    """A sound to be steered.
+
+    Attributes:
+        course: its decoded frames.
+        start: the point it starts from, (dim,).
+        frames: indices of the frames at which the path has points, (times,).
+        target: the curves on natural scales, (frames, names).
+        weight: of each frame, (frames,).
+    """
 
     course: Course
     start: Tensor
@@ -161,64 +125,60 @@ class _SteeringPlan:
         error, share = reached - self.target, (self.weight / self.weight.sum())[:, None]
         rms = (share * error.square()).sum(0).sqrt().tolist()
         missed = (share * (error.abs() > self.course.scale)).sum(0).tolist()
-        away = (along - self.start).norm(dim=1)
+        distance = (along - self.start).norm(dim=1)
         names = self.course.names
         return Steered(
             path, self.course.clock.double().numpy(), self.course.public(self.target.numpy()),
             self.course.public(reached.numpy()), self.weight.double().numpy(), dict(zip(names, rms, strict=True)),
-            dict(zip(names, missed, strict=True)), float(away.mean()), float(away.max()),
+            dict(zip(names, missed, strict=True)), float(distance.mean()), float(distance.max()),
         )  # fmt: skip
 
 
-def _plan(
-    space: Space, start: np.ndarray | Sequence[float], curves: Curves, pitch: Line | None, duration: float,
-    velocity: Line, rate: float | None,
-) -> _SteeringPlan:  # fmt: skip
+def make_plan(
+    space: Space, start: np.ndarray | Sequence[float], curves: Curves, controls: NoteControls, rate: float | None = None
+) -> SteeringPlan:
+    """The plan of a sound; arguments and errors as in :func:`steer`."""
     if not curves:
-        raise ConfigError("No curve came; give one for each descriptor that is to be steered.")
+        raise ConfigError("Steering must have a curve for one descriptor or more, got none.")
     if rate is not None and not rate > 0:
-        raise ConfigError(f"The rate is {rate} points a second; more than 0 is wanted.")
-    count = space.renderer.frames(duration)
-    lines = (_line(np.nan if pitch is None else pitch, count), _line(velocity, count))
-    course = Course(space, list(curves), *lines, duration)
+        raise ConfigError(f"The rate must be more than 0 points a second, got {rate}.")
+    count = space.renderer.frames(controls.duration)
+    controls = controls.stretched(count)
+    course = Course(space, list(curves), controls, count)
     point = torch.from_numpy(space.check_point(start))
-    spectra = space.spectrum(point.numpy()[None], None if pitch is None else lines[0], lines[1], duration)
     own = course.values(point.expand(count, -1), torch.arange(count))
     course.require_defined(own)
     times = course.clock.double().numpy()
-    found = {name: curve if isinstance(curve, Curve) else Curve(np.asarray(curve)) for name, curve in curves.items()}
-    target = [curve.natural(name, own[:, k].double().numpy(), times) for k, (name, curve) in enumerate(found.items())]
-    number = count if rate is None else max(2, min(count, round(duration * rate) + 1))
+    target = [
+        (curve if isinstance(curve, Curve) else Curve(np.asarray(curve))).natural(name, values, times)
+        for (name, curve), values in zip(curves.items(), own.double().numpy().T, strict=True)
+    ]
+    number = count if rate is None else max(2, min(count, round(controls.duration * rate) + 1))
     frames = torch.from_numpy(np.unique(np.round(np.linspace(0, count - 1, number)).astype(np.int64)))
-    return _SteeringPlan(course, point, frames, torch.from_numpy(np.stack(target, 1)).float(), course.counting(spectra))
+    weight = course.weight(space.renderer.spectrum(point.numpy()[None], controls))
+    return SteeringPlan(course, point, frames, torch.from_numpy(np.stack(target, 1)).float(), weight)
 
 
-def _line(value: Line, count: int) -> np.ndarray:
-    """A control of every frame (count,)."""
-    values = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(values)), values)
-
-
-def _evidence(space: Space, start: Tensor) -> Callable[[Tensor], Tensor]:
-    """What brings points (n, dim) back into the ellipsoid in which the known sounds lie, if it holds the start."""
-    known = torch.from_numpy(space.atlas.points).double()
-    if len(known) <= space.dim:
+def _bound(space: Space, start: Tensor) -> Callable[[Tensor], Tensor]:
+    """A function that moves points (n, dim) into the ellipsoid of the library notes, enlarged to contain the start."""
+    notes = torch.from_numpy(space.atlas.points).double()
+    if len(notes) <= space.dim:
         return lambda points: points
-    middle, covariance = known.mean(0), torch.cov(known.T)
+    mean, covariance = notes.mean(0), torch.cov(notes.T)
     covariance += _RIDGE * covariance.diagonal().mean() * torch.eye(space.dim)
     root = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
-    radius = torch.quantile(((known - middle) @ root).norm(dim=1), _OUTERMOST)
-    radius = torch.maximum(radius, ((start.double() - middle) @ root).norm())
+    radius = torch.quantile(((notes - mean) @ root).norm(dim=1), _FARTHEST)
+    radius = torch.maximum(radius, ((start.double() - mean) @ root).norm())
 
     def bound(points: Tensor) -> Tensor:
-        away = points.double() - middle
-        size = (away @ root).norm(dim=1, keepdim=True)
-        return (middle + away * (radius / size.clamp_min(radius))).to(points)
+        offset = points.double() - mean
+        size = (offset @ root).norm(dim=1, keepdim=True)
+        return (mean + offset * (radius / size.clamp_min(radius))).to(points)
 
     return bound
 
 
 def _nearest(space: Space, start: Tensor) -> Tensor:
-    """The known sounds (n, dim) nearest to the start, up to 256."""
-    known = torch.from_numpy(space.atlas.points)
-    return known[(known - start).square().sum(1).argsort()[:_NEAREST]]
+    """The library notes (n, dim) nearest to the start, up to 256."""
+    notes = torch.from_numpy(space.atlas.points)
+    return notes[(notes - start).square().sum(1).argsort()[:_NEAREST]]

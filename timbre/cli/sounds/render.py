@@ -1,13 +1,25 @@
 """`timbre render`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_point, parse_pitch
+from timbre.cli.arguments import (
+    POINT,
+    Hold,
+    Inverter,
+    PathFile,
+    Point,
+    Points,
+    Seed,
+    SpaceName,
+    find_point,
+    parse_pitch,
+)  # fmt: skip
 from timbre.cli.outputs import check_target, make_folder, save_sound
 from timbre.errors import ConfigError
 
@@ -18,171 +30,152 @@ if TYPE_CHECKING:
 
     from timbre.audio import Audio
     from timbre.paths import Path
-    from timbre.space import Space
+    from timbre.space import NoteControls, Space
 
-_Place = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
-_LONG = 60.0  # s, from which on a sound is rendered as a stream
+_LONG = 60.0  # s; longer sounds are rendered in blocks
 
 
 def render(
-    space: str,
+    space: SpaceName,
     /,
     *,
-    at: _Place = None,
-    from_: Annotated[_Place, Parameter(name="--from")] = None,
-    to: _Place = None,
-    path: FilePath | None = None,
+    at: Annotated[Point | None, Parameter(help=f"Point that does not move: {POINT}.")] = None,
+    from_: Annotated[Point | None, Parameter(name="--from", help="Start of a straight path, as for --at.")] = None,
+    to: Annotated[Point | None, Parameter(help="End of the straight path.")] = None,
+    path: PathFile | None = None,
     pitch: str = "C4",
     velocity: str = "0.8",
     midi: FilePath | None = None,
     grid: str | None = None,
-    corners: Annotated[
-        list[str] | None, Parameter(name="--corner", allow_leading_hyphen=True, consume_multiple=False)
-    ] = None,
+    corners: Annotated[Points | None, Parameter(name="--corner")] = None,
     notes: str | None = None,
     velocities: list[float] | None = None,
     name: str = "timbre",
     duration: float | None = None,
-    hold: float | None = None,
+    hold: Hold | None = None,
     natural: bool = False,
-    seed: int = 0,
-    inverter: str | None = None,
+    seed: Seed = 0,
+    inverter: Inverter | None = None,
     sample_rate: int | None = None,
     output: Annotated[FilePath | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
-    """Turn a path with a pitch line, or a MIDI file, into sound; grids and folders of notes.
+    """Render a path with a pitch line, or a MIDI file; or a grid, or a folder of notes.
 
     Parameters
     ----------
-    space
-        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
-    at
-        A place that is held: coordinates (0.3,-1.2,...), the name of a known sound, or a sound file.
-    from_
-        Place where a straight path begins, in the same words.
-    to
-        Place where it ends.
-    path
-        A path file, as `timbre path` and `timbre steer` write them.
     pitch
-        A line over the sound: a note name or MIDI number (A4, 69.5), steps of equal length ("C4 E4 G4"), glides
+        Pitch over the sound: a note name or MIDI number (A4, 69.5), steps of equal length ("C4 E4 G4"), glides
         ("C4:G4 C4"), a CSV file with rows of time,value, or "unknown".
     velocity
-        0 to 1, a line in the same form ("0.3:0.9").
+        Velocity over the sound, 0 to 1, in the same form ("0.3:0.9").
     midi
-        Play the notes of this MIDI file, each a sound of its own; the path is stretched over the piece.
+        Play the notes of this MIDI file; the path is stretched over the piece.
     grid
-        Instead of one sound, write one for each place of a grid of COLUMNSxROWS (5x4) between corners.
+        Write one sound for each point of a grid of COLUMNSxROWS (5x4) between corners.
     corners
-        A corner of the grid; give it two times for a row, three or four times for more: the ends of the first row, then
-        of the last.
+        A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of the first
+        row, then of the last.
     notes
-        Instead of one sound, write a folder of notes of the place --at: from, to and a step in semitones (C2:C6:3).
+        Write a folder of notes of the point --at: from, to and a step in semitones (C2:C6:3).
     velocities
-        Of these notes; 0.8 unless said.
+        Velocities of these notes; default: 0.8.
     name
-        Of the instrument in such a folder.
+        Name of the instrument in this folder.
     duration
-        Seconds; 4 unless said, 2 for grids and notes. Beyond 60 a sound is rendered in blocks, by rtpghi.
-    hold
-        Let sounds stand still so many seconds after their onset until they are let go, instead of decaying on.
+        Length in seconds; default: 4, or 2 for grids and notes. Above 60 the sound is rendered in blocks with a causal
+        inverter (vocoder, rtpghi or rtpghi-1).
     natural
-        Leave the loudness as it comes where timbre or pitch move; otherwise it is kept steady.
-    seed
-        Of the noise in the sound; the same seed gives the same file.
-    inverter
-        How the spectrogram becomes a waveform, as of `timbre synth`; for sounds of more than a minute a causal one:
-        vocoder, rtpghi or rtpghi-1.
+        Do not keep the loudness steady where timbre or pitch change.
     sample_rate
-        Of the file, in Hz; the space's unless said.
+        Of the file, in Hz; default: that of the space.
     output
-        WAV, FLAC or OGG file (out.wav unless said); a folder for --grid and --notes (out unless said).
+        WAV, FLAC or OGG file (default: out.wav), or a folder for --grid and --notes (default: out).
     """
+    from timbre.space import NoteControls
+
     job = _job(grid=grid, notes=notes, midi=midi)
-    way = _way_of(job, at, from_, to, path, corners)
+    make_path = _path_of(job, at, from_, to, path, corners)
     target = output or FilePath("out" if job in ("grid", "notes") else "out.wav")
     if job in ("midi", "path"):
         check_target(target)
     fitted = timbre.load(space)
-    settings: dict[str, Any] = {"seed": seed, "inverter": inverter}
+    usual = 2.0 if job in ("grid", "notes") else 4.0
+    controls = NoteControls(duration=usual if duration is None else duration, hold=hold, seed=seed, inverter=inverter)
     if job == "grid":
-        settings |= {"pitch": parse_pitch(pitch), "velocity": _unit(velocity), "duration": _seconds(duration, 2.0)}
-        _grid(target, fitted, corners or [], str(grid), settings)
+        controls = replace(controls, pitch=parse_pitch(pitch), velocity=_velocity(velocity), hold=None)
+        _grid(target, fitted, corners or [], str(grid), controls)
     elif job == "notes":
-        settings["duration"] = _seconds(duration, 2.0)
-        _notes(target, fitted, name, str(at), str(notes), velocities or [0.8], settings)
+        _notes(target, fitted, name, str(at), str(notes), velocities or [0.8], replace(controls, hold=None))
     elif job == "midi":
         from timbre.synth.score import perform, read_midi
 
-        piece = perform(fitted, way(fitted), read_midi(str(midi)), steady=not natural, hold=hold, **settings)
+        piece = perform(fitted, make_path(fitted), read_midi(str(midi)), seed, inverter, not natural, hold)
         _save(target, piece, sample_rate)
     else:
-        length = _seconds(duration, 4.0)
-        settings |= {"steady": not natural, "hold": hold, "duration": length} | _lines(fitted, pitch, velocity, length)
-        if length <= _LONG:
-            _save(target, timbre.render(fitted, way(fitted), **settings), sample_rate)
-        else:
-            _stream(target, fitted, way(fitted), settings, sample_rate)
+        _path(
+            target, fitted, make_path(fitted), _with_lines(fitted, controls, pitch, velocity), not natural, sample_rate
+        )
 
 
 def _job(**given: object) -> str:
-    """What is to be made: one of the options given, or the sound of a path."""
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise ConfigError(f"--{named[0]} and --{named[1]} came together; one at a time is wanted.")
-    return named[0] if named else "path"
+    """The one option that is given, or "path"."""
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise ConfigError(f"--{names[0]} and --{names[1]} cannot be used together; choose one.")
+    return names[0] if names else "path"
 
 
-def _way_of(
+def _path_of(
     job: str, at: str | None, start: str | None, end: str | None, path: FilePath | None, corners: list[str] | None
 ) -> "Callable[[Space], Path]":
-    """How the path of the sound comes about, once the space is there."""
-    given = {"--at": at, "--from and --to": start or end, "--path": path, "--corner": corners}
-    named = [option for option, value in given.items() if value]
-    wanted = {"grid": ["--corner"], "notes": ["--at"]}.get(job, ["--at", "--from and --to", "--path"])
-    if len(named) != 1 or named[0] not in wanted or bool(start) != bool(end):
-        raise ConfigError(f"Say where: {' or '.join(wanted)}, and nothing else; {', '.join(named) or 'none'} came.")
+    """A function that makes the path of the sound in a space; a ConfigError if the options do not fit the job."""
+    options = {"--at": at, "--from and --to": start or end, "--path": path, "--corner": corners}
+    given = [option for option, value in options.items() if value]
+    allowed = {"grid": ["--corner"], "notes": ["--at"]}.get(job, ["--at", "--from and --to", "--path"])
+    if len(given) != 1 or given[0] not in allowed or bool(start) != bool(end):
+        raise ConfigError(f"The points must be given by {' or '.join(allowed)}, got {', '.join(given) or 'none'}.")
 
-    def found(space: "Space") -> "Path":
+    def make_path(space: "Space") -> "Path":
         if path is not None:
             from timbre.shapes.path_files import read_path
 
             return read_path(path, space)
         return space.path(*(find_point(space, text) for text in (at, start, end) if text))
 
-    return found
+    return make_path
 
 
-def _lines(space: "Space", pitch: str, velocity: str, duration: float) -> dict[str, Any]:
+def _with_lines(space: "Space", controls: "NoteControls", pitch: str, velocity: str) -> "NoteControls":
+    from timbre.data.names import parse_note
     from timbre.synth.lines import read_line
 
-    count = space.renderer.frames(duration)
-    pitches = None if pitch == "unknown" else read_line(pitch, _midi, duration, count)
-    return {"pitch": pitches, "velocity": read_line(velocity, _unit, duration, count)}
+    duration, count = controls.duration, space.renderer.frames(controls.duration)
+    pitches = None if pitch == "unknown" else read_line(pitch, parse_note, duration, count)
+    return replace(controls, pitch=pitches, velocity=read_line(velocity, _velocity, duration, count))
 
 
-def _grid(folder: FilePath, space: "Space", corners: list[str], size: str, settings: dict[str, Any]) -> None:
+def _grid(folder: FilePath, space: "Space", corners: list[str], size: str, controls: "NoteControls") -> None:
     from timbre.synth.instruments import grid, write_grid
 
-    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
-    if not found:
-        raise ConfigError(f"The grid is {size!r}; columns and rows are wanted, such as 5x4.")
-    places = grid([find_point(space, text) for text in corners], int(found[1]), int(found[2]))
+    sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
+    if not sides:
+        raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
+    points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
     make_folder(folder)
-    _tell(write_grid(folder.expanduser(), space, places, **settings))
+    _print_each(write_grid(folder.expanduser(), space, points, controls))
 
 
 def _notes(
-    folder: FilePath, space: "Space", name: str, at: str, notes: str, velocities: list[float], settings: dict[str, Any]
+    folder: FilePath, space: "Space", name: str, at: str, notes: str, velocities: list[float], controls: "NoteControls"
 ) -> None:
     from timbre.synth.instruments import pitches_of, write_notes
 
-    pitches, place = pitches_of(notes), find_point(space, at)
+    pitches, point = pitches_of(notes), find_point(space, at)
     make_folder(folder)
-    _tell(write_notes(folder.expanduser(), name, space, place, pitches, velocities, **settings))
+    _print_each(write_notes(folder.expanduser(), name, space, point, pitches, velocities, controls))
 
 
-def _tell(files: "Iterable[FilePath]") -> None:
+def _print_each(files: "Iterable[FilePath]") -> None:
     for file in files:
         print(file)
 
@@ -191,44 +184,36 @@ def _save(target: FilePath, audio: "Audio", sample_rate: int | None) -> None:
     save_sound(target, audio if sample_rate is None else audio.resample(sample_rate))
 
 
-def _stream(target: FilePath, space: "Space", way: "Path", settings: dict[str, Any], sample_rate: int | None) -> None:
-    """Render and write block by block: memory does not grow with the sound."""
+def _path(
+    target: FilePath, space: "Space", path: "Path", controls: "NoteControls", steady: bool, sample_rate: int | None
+) -> None:
+    """Render and write a path; a long one in blocks, so that memory does not grow with it."""
     from timbre.audio.files import write_blocks
-    from timbre.space import NoteControls
     from timbre.synth import render_blocks
 
+    if controls.duration <= _LONG:
+        _save(target, timbre.render(space, path, **vars(controls), steady=steady), sample_rate)
+        return
     rate = space.config.spectrogram.sample_rate
-    steady = settings.pop("steady")
-    controls = NoteControls(**settings)
-    blocks = render_blocks(space, way, controls, steady)
+    blocks = render_blocks(space, path, controls, steady)
     if sample_rate not in (None, rate):
         blocks = _resampled(blocks, rate, int(sample_rate or rate))
     write_blocks(target, blocks, sample_rate or rate)
     print(f"{target}  {controls.duration:.2f} s, {sample_rate or rate} Hz")
 
 
-def _resampled(blocks: "Iterable[np.ndarray]", rate: int, wanted: int) -> "Iterator[np.ndarray]":
+def _resampled(blocks: "Iterable[np.ndarray]", rate: int, new_rate: int) -> "Iterator[np.ndarray]":
     import numpy as np
     import soxr
 
-    stream = soxr.ResampleStream(rate, wanted, 1)
+    stream = soxr.ResampleStream(rate, new_rate, 1)
     for block in blocks:
         yield stream.resample_chunk(block).clip(-1.0, 1.0)
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True).clip(-1.0, 1.0)
 
 
-def _midi(text: str) -> float:
-    from timbre.data.names import parse_note
-
-    return parse_note(text)
-
-
-def _unit(text: str) -> float:
+def _velocity(text: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise ConfigError(f"The velocity {text!r} is no number; one from 0 to 1 is wanted.") from error
-
-
-def _seconds(duration: float | None, usual: float) -> float:
-    return usual if duration is None else duration
+        raise ConfigError(f"The velocity must be a number from 0 to 1, got {text!r}.") from error

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import find_point, parse_pitch
+from timbre.cli.arguments import (
+    POINT,
+    Inverter,
+    OutputFile,
+    Pitch,
+    Point,
+    Seed,
+    SpaceName,
+    Velocity,
+    find_point,
+    parse_pitch,
+)  # fmt: skip
 from timbre.cli.outputs import check_target, save_sound
 from timbre.errors import ConfigError
 
@@ -14,80 +25,60 @@ if TYPE_CHECKING:
     from timbre.synth.curves import Curve
     from timbre.synth.steering import Steered
 
-_SECONDS = 2.0  # of a sound whose curves say nothing of time
+_SECONDS = 2.0  # without a curve that has times
 
 
 def steer(
-    space: str,
+    space: SpaceName,
     /,
     *,
-    at: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    at: Annotated[Point, Parameter(help=f"Point of the sound to start from: {POINT}.")],
     descriptor: Annotated[list[str], Parameter(consume_multiple=False)],
     curve: Annotated[list[str], Parameter(consume_multiple=False, allow_leading_hyphen=True)],
-    pitch: str = "C4",
-    velocity: float = 0.8,
+    pitch: Pitch = "C4",
+    velocity: Velocity = 0.8,
     duration: float | None = None,
     leash: float = 0.005,
-    walk: bool = False,
-    seed: int = 0,
-    inverter: str | None = None,
+    seed: Seed = 0,
+    inverter: Inverter | None = None,
     path: Path | None = None,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("out.wav"),
+    output: OutputFile = Path("out.wav"),
 ) -> None:
-    """Follow curves of descriptors from a sound, and keep its timbre otherwise.
+    """Make a sound whose descriptors follow curves, and whose timbre otherwise stays.
 
     Parameters
     ----------
-    space
-        Folder of a saved space, or the name of one; `timbre inspect` lists the names.
-    at
-        Place of the sound to begin with: coordinates (0.3,-1.2,...), the name of a known sound or a sound file.
     descriptor
-        What is steered, such as centroid; give it again, with a curve for each, to steer several.
+        Descriptor to steer, such as centroid; repeat the option, with a --curve for each, to steer several.
     curve
-        A CSV file with the header time,value (time in seconds, value in the descriptor's unit) or time,ratio or
-        time,change; or values with colons between, spread over the sound: 800:2500, ratio:1:1.5 (times what the sound
-        has), change:0:-6:0 (added to what it has, in octaves for Hz, dB for dB).
-    pitch
-        Note name (A4, Bb3) or MIDI number, fractions allowed (69.5), or "unknown".
-    velocity
-        How hard the note is played, 0 to 1.
+        Its curve: a CSV file with the header time,value (time in s, value in the descriptor's unit), time,ratio or
+        time,change; or values spread over the sound: 800:2500, ratio:1:1.5 (relative to the start), change:0:-6:0
+        (added to the start, in octaves for Hz, dB for dB).
     duration
-        Seconds; as long as the longest file of a curve, or 2.
+        Length in seconds; default: that of the longest curve file, else 2.
     leash
-        How strongly the timbre is held: what one unit of distance is worth, in just noticeable steps of error, squared.
-    walk
-        Follow by the greedy walk of 2018 as well, and print how far it gets; it is not rendered.
-    seed
-        Of the noise in the sound, and of the walk.
-    inverter
-        How the spectrogram becomes a waveform, as of `timbre synth`.
+        Cost of changing the timbre: one unit of distance, squared, costs as much as LEASH squared just noticeable
+        steps of error.
     path
-        Write the path there too, JSON or CSV, for `timbre render --path`.
-    output
-        WAV, FLAC or OGG file.
+        Also write the path, a JSON or CSV file for `timbre render --path`.
     """
-    from timbre.shapes.number_files import ending
-    from timbre.shapes.path_files import write_path
+    from timbre.shapes.path_files import ending, write_path
     from timbre.synth import steering
 
-    for target in (output, *([path] if path else [])):
-        check_target(target)
     if path:
+        check_target(path)
         ending(path, ".json", ".csv")
     curves = _curves(descriptor, curve)
     seconds = duration or max((float(c.times[-1]) for c in curves.values() if c.times is not None), default=_SECONDS)
     fitted = timbre.load(space)
-    start, note = find_point(fitted, at), parse_pitch(pitch)
-    found = steering.steer(fitted, start, curves, note, seconds, velocity, leash)
-    _report("steered", found)
-    if walk:
-        _report("walked", steering.walk(fitted, start, curves, note, seconds, velocity, seed=seed))
-    steady = not {"loudness", "harmonic_energy"} & set(curves)  # else what was steered would be evened out again
-    sound = timbre.render(fitted, found.path, note, velocity, seconds, seed, inverter, steady)
+    start, midi = find_point(fitted, at), parse_pitch(pitch)
+    steered = steering.steer(fitted, start, curves, midi, seconds, velocity, leash)
+    _report(steered)
+    steady = not {"loudness", "harmonic_energy"} & set(curves)  # a steered loudness must not be evened out
+    sound = timbre.render(fitted, steered.path, midi, velocity, seconds, seed, inverter, steady)
     if path:
-        write_path(path, found.path, fitted)
-        print(f"{path}  {len(found.path.points)} points")
+        write_path(path, steered.path, fitted)
+        print(f"{path}  {len(steered.path.points)} points")
     save_sound(output, sound)
 
 
@@ -98,23 +89,23 @@ def _curves(names: list[str], texts: list[str]) -> "dict[str, Curve]":
 
     if len(names) != len(texts) or len(set(names)) != len(names):
         raise ConfigError(
-            f"{len(names)} descriptors ({', '.join(names)}) and {len(texts)} curves came; "
-            "each --descriptor, named once, needs its --curve."
+            f"Each --descriptor must be given once, with its --curve; got {len(names)} descriptors "
+            f"({', '.join(names)}) and {len(texts)} curves."
         )
     check_names(names)
     return {name: parse_curve(text) for name, text in zip(names, texts, strict=True)}
 
 
-def _report(how: str, found: "Steered") -> None:
+def _report(steered: "Steered") -> None:
     from timbre.spectral.descriptors import DESCRIPTORS
 
     steps = {"Hz": "octaves", "sone": "doublings"}
-    for name, error in found.tracking_error.items():
+    for name, error in steered.tracking_error.items():
         unit = DESCRIPTORS[name].unit
-        heard = found.reached[name][found.weight > 0.5]
+        reached = steered.reached[name][steered.weight > 0.5]
         print(
-            f"{how}  {name} {heard.min():.4g} to {heard.max():.4g} {unit}".rstrip()
-            + f"  off by {error:.2g} {steps.get(unit, unit)}".rstrip()
-            + f", audibly in {100 * found.missed[name]:.0f} % of the time"
+            f"{name} {reached.min():.4g} to {reached.max():.4g} {unit}".rstrip()
+            + f"  error {error:.2g} {steps.get(unit, unit)}".rstrip()
+            + f", noticeable in {100 * steered.missed[name]:.0f}% of the time"
         )
-    print(f"{how}  timbre moved {found.timbre_moved:.2f} on average, {found.furthest:.2f} at most")
+    print(f"timbre moved {steered.timbre_moved:.2f} on average, {steered.furthest:.2f} at most")
