@@ -204,7 +204,7 @@ def test_sessions_end_with_their_time_and_with_signals(player: Player, capsys: p
     player.check()
 
 
-def test_places_that_are_kept_get_names_of_their_own(player: Player, tiny_space: Space, tmp_path: FilePath) -> None:
+def test_saved_points_get_names_of_their_own(player: Player, tiny_space: Space, tmp_path: FilePath) -> None:
     point = np.arange(3, dtype=np.float32)
     assert save_preset(player, tmp_path, point) == "point 1"
     others = read_presets(tmp_path, tiny_space).adding(Preset("point 2", Path(point[None], np.zeros(1))))

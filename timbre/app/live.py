@@ -25,7 +25,7 @@ _STATE_INTERVAL = 0.2  # s
 
 
 class Client:
-    """The one page that plays. A new page takes over, and the previous one is told.
+    """The one page that plays. A new page takes over, and the previous one is notified.
 
     Args:
         controls: of the space that plays.

@@ -68,10 +68,10 @@ class _Trial(Controls):
         pass
 
 
-def play_live(place: str, inputs: Inputs, start: Start, seconds: float | None, **settings: Any) -> None:
+def play_live(folder: str, inputs: Inputs, start: Start, seconds: float | None, **settings: Any) -> None:
     """Play a space, given by folder or name, until the session ends; `settings` are those of :class:`Player`."""
-    space = load(place)
-    presets = read_presets(place, space)
+    space = load(folder)
+    presets = read_presets(folder, space)
     point = find_point(space, start.at) if start.at else None
     with ExitStack() as stack:
         trial = _Trial(space, presets)
@@ -86,18 +86,18 @@ def play_live(place: str, inputs: Inputs, start: Start, seconds: float | None, *
         sources = inputs.open(stack, player)
         stack.callback(ignore_signals)
         start.apply(player)
-        _run(player, sources, seconds, place, inputs.mapping)
+        _run(player, sources, seconds, folder, inputs.mapping)
 
 
 def _run(
-    player: Player, inputs: dict[str, MidiInput | OscServer], seconds: float | None, place: str,
+    player: Player, inputs: dict[str, MidiInput | OscServer], seconds: float | None, folder: str,
     file: FilePath | None,
 ) -> None:  # fmt: skip
     """Run the session, and save the controllers that were assigned in it."""
     midi = inputs.get("MIDI")
     before = midi.mapping if isinstance(midi, MidiInput) else None
     try:
-        session(player, seconds, place, find_space(place).resolve().name, inputs)
+        session(player, seconds, folder, find_space(folder).resolve().name, inputs)
     finally:
         if isinstance(midi, MidiInput) and midi.mapping is not before:
             if file is not None:

@@ -13,7 +13,7 @@ from timbre.synth import render
 
 def play(
     space: Space,
-    place: Path | np.ndarray | None = None,
+    path: Path | np.ndarray | None = None,
     pitch: float | np.ndarray | None = 60,
     velocity: float | np.ndarray = 0.8,
     duration: float = 4.0,
@@ -24,18 +24,18 @@ def play(
 
     Args:
         space: the space.
-        place: a path, or a point (dim,); None opens the live session of `timbre play`, and returns at its end.
+        path: a path, or a point (dim,); None opens the live session of `timbre play`, and returns at its end.
         pitch, velocity, duration, seed: as for :func:`timbre.render`.
         device: name or number of the output; default: the system's default device.
 
     Raises:
         DeviceError: there is no sound device.
     """
-    if place is None:
+    if path is None:
         with Player(space, device=device, seed=seed) as player:
             session(player)
         return None
-    path = place if isinstance(place, Path) else space.path(place)
-    audio = render(space, path, pitch, velocity, duration, seed)
+    route = path if isinstance(path, Path) else space.path(path)
+    audio = render(space, route, pitch, velocity, duration, seed)
     play_samples(audio.samples[0], audio.sample_rate, device)
     return audio

@@ -36,7 +36,7 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 def session(
     player: Player,
     seconds: float | None = None,
-    place: "str | FilePath | None" = None,
+    folder: "str | FilePath | None" = None,
     title: str = "",
     inputs: Inputs | None = None,
 ) -> State:
@@ -47,7 +47,7 @@ def session(
     Args:
         player: plays; stays open.
         seconds: length of the session; None is unlimited.
-        place: folder or name of the space, where new presets are saved; None saves none.
+        folder: folder or name of the space, where new presets are saved; None saves none.
         title: name of the space.
         inputs: open MIDI and OSC inputs of the player, by name: for learning controllers and showing problems.
 
@@ -62,7 +62,7 @@ def session(
     midi = inputs.get("MIDI")
     keyboard = Keyboard(
         player,
-        None if place is None else lambda point: save_preset(player, place, point),
+        None if folder is None else lambda point: save_preset(player, folder, point),
         midi.learn if isinstance(midi, MidiInput) else None,
     )
     with leaving_on_signals(), _surviving_the_terminal():
@@ -82,16 +82,16 @@ def session(
     return player.state()
 
 
-def save_preset(player: Player, place: "str | FilePath", point: np.ndarray) -> str:
+def save_preset(player: Player, folder: "str | FilePath", point: np.ndarray) -> str:
     """Add a point to the presets of a space, given by its folder or name; returns the name of the new preset.
 
     Raises:
         ConfigError: the file cannot be written, or the presets are full.
     """
-    presets = read_presets(place, player.space)  # another program may have changed them
+    presets = read_presets(folder, player.space)  # another program may have changed them
     name = next(name for number in count(1) if (name := f"point {number}") not in presets)
     presets = presets.adding(Preset(name, Path(point[None], np.zeros(1))))
-    write_presets(place, presets, player.space)
+    write_presets(folder, presets, player.space)
     player.presets = presets
     return name
 

@@ -1,4 +1,4 @@
-"""Splits OSC packets into messages, in little time and memory whatever a packet contains.
+"""Splits OSC packets into messages, with bounded time and memory for any content.
 
 python-osc parses the messages. Bundles are taken apart here: in python-osc an element of negative size causes an
 endless loop, and deep nesting overflows the stack.
