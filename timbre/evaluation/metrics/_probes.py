@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from timbre.errors import ConfigError
 from timbre.evaluation.metrics.arrays import finite_points, names, same_length
@@ -105,9 +108,6 @@ def probe_accuracy(
 
 
 def _regressors(kind: Kind, seed: int, notes: int) -> Iterator[Any]:
-    from sklearn.linear_model import RidgeCV
-    from sklearn.neural_network import MLPRegressor
-
     if kind == "linear":
         yield RidgeCV(np.logspace(-3, 5, 33))
         return
@@ -124,9 +124,6 @@ def _regressors(kind: Kind, seed: int, notes: int) -> Iterator[Any]:
 
 
 def _classifiers(kind: Kind, seed: int) -> Iterator[Any]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neural_network import MLPClassifier
-
     if kind == "linear":
         yield LogisticRegression(C=10.0, max_iter=1000)
         return
@@ -139,8 +136,6 @@ def _classifiers(kind: Kind, seed: int) -> Iterator[Any]:
 @contextmanager
 def _unconverged() -> Iterator[None]:
     """Ignore warnings about probes that still improve at their last iteration."""
-    from sklearn.exceptions import ConvergenceWarning
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield

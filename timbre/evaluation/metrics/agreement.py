@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import kendalltau, rankdata
+from sklearn.metrics import ndcg_score
 
 from timbre.errors import ConfigError
 from timbre.evaluation.metrics.arrays import correlation, finite_points, rank_correlation
@@ -63,8 +66,6 @@ def euclidean(points: ArrayLike, dims: int | None = None) -> np.ndarray:
     Raises:
         ConfigError: points of another shape or not finite, or dims out of range.
     """
-    from scipy.spatial.distance import pdist, squareform
-
     x = finite_points(points)
     if not 0 <= (dims or 0) <= x.shape[1]:
         raise ConfigError(f"dims must be from 0 to {x.shape[1]}, the dimensions of the points, got {dims}.")
@@ -95,8 +96,6 @@ def kendall(distances: ArrayLike, dissimilarities: ArrayLike) -> float:
     (C - D) / sqrt((C + D + T_d)(C + D + T_r)): C and D count pairs of pairs in the same and in opposite order, T_d
     and T_r those that are equal only in the distances and only in the dissimilarities.
     """
-    from scipy.stats import kendalltau
-
     first, second = _pairs(distances, dissimilarities)
     varies = len(first) > 1 and np.ptp(first) > 0 and np.ptp(second) > 0
     return float(kendalltau(first, second, variant="b").statistic) if varies else np.nan
@@ -139,8 +138,6 @@ def ndcg(distances: ArrayLike, dissimilarities: ArrayLike) -> float:
     rated pairs; items at equal distances share their discounts. Above 0 to 1, but chance is near .8, since every order
     has some similar sounds early: compare with the figure of random distances.
     """
-    from sklearn.metrics import ndcg_score
-
     near, rated = _matrices(distances, dissimilarities)
     gains = 1.0 - _unit_range(rated)
     scores = [
@@ -167,9 +164,6 @@ def permutation_p(distances: ArrayLike, dissimilarities: ArrayLike, n: int = 999
     Raises:
         ConfigError: n below 1, or matrices that the module refuses.
     """
-    from scipy.spatial.distance import squareform
-    from scipy.stats import rankdata
-
     if n < 1:
         raise ConfigError(f"n, the number of shuffles, must be 1 or more, got {n}.")
     near, rated = _matrices(distances, dissimilarities)

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from timbre.errors import ConfigError
 from timbre.evaluation.metrics._paths import monotonicity, smoothness, straightness
@@ -84,8 +87,6 @@ def silhouette(points: ArrayLike, labels: ArrayLike) -> float:
     Returns:
         The mean over all notes; NaN for a single label, or if every note has its own.
     """
-    from sklearn.metrics import silhouette_score
-
     x = finite_points(points)
     texts = names(labels, x)
     return float(silhouette_score(x, texts)) if 2 <= len(np.unique(texts)) < len(texts) else np.nan
@@ -116,8 +117,6 @@ def _silhouettes_in_range(
 
     `members` has 1 where a note has a label, (notes, labels).
     """
-    from scipy.spatial.distance import cdist
-
     close = (np.abs(pitch[rows, None] - pitch) <= width).astype(float)
     close[np.arange(len(rows)), rows] = 0.0
     counts, sums = close @ members, (close * cdist(x[rows], x)) @ members
@@ -151,8 +150,6 @@ def neighbour_accuracy(
     Raises:
         ConfigError: fewer than k reference notes besides the note itself, or arrays that the module refuses.
     """
-    from sklearn.neighbors import KNeighborsClassifier
-
     x, known = finite_points(points), finite_points(known_points)
     texts, known_texts = names(labels, x), names(known_labels, known)
     if x.shape[1] != known.shape[1]:
@@ -209,8 +206,6 @@ def cross_pitch_consistency(
     Returns:
         The share, with equal weight for each triplet; NaN if there is none.
     """
-    from scipy.spatial.distance import cdist
-
     x, texts, pitch = _pitched(points, instruments, pitches)
     agreed = total = 0.0
     for anchor in range(len(x)):
