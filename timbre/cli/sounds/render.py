@@ -9,16 +9,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import (
-    POINT,
-    Hold,
-    Inverter,
-    PathFile,
-    Point,
-    Points,
-    Seed,
-    SpaceName,
-    find_point,
-    parse_pitch,
+    POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName, find_point, parse_pitch,
 )  # fmt: skip
 from timbre.cli.outputs import check_target, make_folder, save_sound
 from timbre.errors import ConfigError
@@ -59,7 +50,7 @@ def render(
     sample_rate: int | None = None,
     output: Annotated[FilePath | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
-    """Render a path with a pitch line, or a MIDI file; or a grid, or a folder of notes.
+    """Render a path, a MIDI file, a grid of sounds or a folder of notes to audio.
 
     Parameters
     ----------
@@ -85,9 +76,9 @@ def render(
         Length in seconds; default: 4, or 2 for grids and notes. Above 60 the sound is rendered in blocks with a causal
         inverter (vocoder, rtpghi or rtpghi-1).
     natural
-        Do not keep the loudness steady where timbre or pitch change.
+        Leave the loudness as decoded where timbre or pitch change, instead of keeping it steady.
     sample_rate
-        Of the file, in Hz; default: that of the space.
+        Sample rate of the file in Hz; default: that of the space.
     output
         WAV, FLAC or OGG file (default: out.wav), or a folder for --grid and --notes (default: out).
     """

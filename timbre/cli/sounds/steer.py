@@ -7,16 +7,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import (
-    POINT,
-    Inverter,
-    OutputFile,
-    Pitch,
-    Point,
-    Seed,
-    SpaceName,
-    Velocity,
-    find_point,
-    parse_pitch,
+    POINT, Inverter, OutputFile, Pitch, Point, Seed, SpaceName, Velocity, find_point, parse_pitch,
 )  # fmt: skip
 from timbre.cli.outputs import check_target, save_sound
 from timbre.errors import ConfigError
@@ -44,7 +35,7 @@ def steer(
     path: Path | None = None,
     output: OutputFile = Path("out.wav"),
 ) -> None:
-    """Make a sound whose descriptors follow curves, and whose timbre otherwise stays.
+    """Make a descriptor of a sound follow a curve while its timbre stays close.
 
     Parameters
     ----------
@@ -62,9 +53,11 @@ def steer(
     path
         Also write the path, a JSON or CSV file for `timbre render --path`.
     """
-    from timbre.shapes.path_files import ending, write_path
+    from timbre.shapes.number_files import ending
+    from timbre.shapes.path_files import write_path
     from timbre.synth import steering
 
+    check_target(output)
     if path:
         check_target(path)
         ending(path, ".json", ".csv")
