@@ -9,8 +9,17 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import (
-    POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName, find_point, parse_pitch,
-)  # fmt: skip
+    POINT,
+    Hold,
+    Inverter,
+    PathFile,
+    Point,
+    Points,
+    Seed,
+    SpaceName,
+    find_point,
+    parse_pitch,
+)
 from timbre.cli.outputs import check_target, make_folder, save_sound
 from timbre.errors import ConfigError
 

@@ -7,8 +7,17 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import (
-    POINT, Inverter, OutputFile, Pitch, Point, Seed, SpaceName, Velocity, find_point, parse_pitch,
-)  # fmt: skip
+    POINT,
+    Inverter,
+    OutputFile,
+    Pitch,
+    Point,
+    Seed,
+    SpaceName,
+    Velocity,
+    find_point,
+    parse_pitch,
+)
 from timbre.cli.outputs import check_target, save_sound
 from timbre.errors import ConfigError
 

@@ -18,7 +18,7 @@ from timbre.cli.arguments import (
     Velocity,
     find_point,
     parse_pitch,
-)  # fmt: skip
+)
 from timbre.cli.outputs import check_target, save_sound
 from timbre.errors import ConfigError
 
