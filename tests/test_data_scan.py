@@ -166,9 +166,10 @@ def test_which_table_counts(tmp_path: Path) -> None:
 def test_names_of_folders_and_files(
     file: str, labels: tuple[str, str | None, float | None, str | None, str | None]
 ) -> None:
-    (note,), dropped = read_folders(Path("/My Library"), [file])
+    reading = read_folders(Path("/My Library"), [file])
+    (note,) = reading.notes
     assert (note.instrument, note.family, note.pitch, note.dynamics, note.articulation) == labels
-    assert not dropped
+    assert not reading.dropped
 
 
 def test_velocities_from_names() -> None:
@@ -182,7 +183,7 @@ def test_velocities_from_names() -> None:
         "d/C4_mf_v2.wav",
         "d/C4_p_v1.wav",
     ]
-    notes, _ = read_folders(Path("/x"), [*files, "organ_001-060-064.wav"])
+    notes = read_folders(Path("/x"), [*files, "organ_001-060-064.wav"]).notes
     velocities = [0.125, 0.375, 0.875, None, 100 / 127, 20 / 127, 72 / 127, 40 / 127, 64 / 127]
     assert [note.velocity for note in notes] == velocities
     assert notes[0].name == "a-C4-v16"
@@ -289,8 +290,8 @@ def test_any_table_gives_a_library_or_one_sentence(tmp_path: Path, cells: list[l
 @given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=20), min_size=1, max_size=5))
 def test_any_name_is_read(words: list[str]) -> None:
     file = "/".join(word.replace("/", "_") for word in words) + ".wav"
-    notes, dropped = read_folders(Path("/x"), [file])
-    assert len(notes) + len(dropped) == 1
-    for note in notes:
+    reading = read_folders(Path("/x"), [file])
+    assert len(reading.notes) + len(reading.dropped) == 1
+    for note in reading.notes:
         assert note.pitch is None or 0 <= note.pitch <= 127
         assert note.velocity is None or 0 <= note.velocity <= 1

@@ -60,9 +60,10 @@ def labels(note: Note) -> tuple[Any, ...]:
     ],
 )
 def test_frequencies_and_repeats_in_names(name: str, pitch: float, velocity: float | None, take: int | None) -> None:
-    (note,), dropped = read_folders(Path("/library"), [f"thing/{name}"])
+    reading = read_folders(Path("/library"), [f"thing/{name}"])
+    (note,) = reading.notes
     assert (note.pitch, note.velocity, note.take) == (pitch, velocity, take)
-    assert not dropped
+    assert not reading.dropped
 
 
 def test_octaves_vary_only_where_names_tell_pitches(tmp_path: Path) -> None:

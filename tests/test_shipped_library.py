@@ -60,9 +60,9 @@ def test_a_scan_keeps_all_of_it(library: timbre.Library, rows: list[dict[str, st
 
 def test_names_alone_say_the_same_as_the_table(library: timbre.Library) -> None:
     files = [note.file.relative_to(FOLDER).as_posix() for note in library]
-    by_name, dropped = read_folders(FOLDER, files)
-    assert not dropped
-    for told, read in zip(library, by_name, strict=True):
+    by_name = read_folders(FOLDER, files)
+    assert not by_name.dropped
+    for told, read in zip(library, by_name.notes, strict=True):
         pitch = None if told.pitch is None else round(told.pitch)
         assert (read.instrument, read.pitch, read.dynamics) == (told.instrument, pitch, told.dynamics), told.file
 

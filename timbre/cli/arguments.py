@@ -146,7 +146,7 @@ def labels_of(file: Path) -> "Note":
     from timbre.data.readers.folders import read_folders
 
     path = file.expanduser().resolve()
-    notes, dropped = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])
-    if dropped:
-        raise ConfigError(f"{file} {dropped[0].reason}.")
-    return notes[0]
+    reading = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])
+    if reading.dropped:
+        raise ConfigError(f"{file} {reading.dropped[0].reason}.")
+    return reading.notes[0]

@@ -20,21 +20,8 @@ from timbre.errors import LibraryError
 
 __all__ = ["READERS", "Options", "Reader", "Reading", "choose"]
 
-_ALL = (
-    sol.TINYSOL,
-    sol.ORCHIDEASOL,
-    medley.READER,
-    nsynth.READER,
-    good_sounds.READER,
-    table.READER,
-    sfz.READER,
-    decent.READER,
-    philharmonia.READER,
-    iowa.READER,
-    pattern.READER,
-    soundfont.READER,
-    folders.READER,
-)
+_MODULES = (medley, nsynth, good_sounds, table, sfz, decent, philharmonia, iowa, pattern, soundfont, folders)
+_ALL = (sol.TINYSOL, sol.ORCHIDEASOL, *(module.READER for module in _MODULES))
 READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL}
 """Readers by name. The first that suits a tree reads it, so the formats with the clearest signs come first."""
 

@@ -5,13 +5,15 @@ import io
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading, separate, unlisted
+from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -42,23 +44,20 @@ Row = dict[str, str]
 """The filled cells of an entry by the plain names of their columns."""
 Entry = tuple[str, Row | None]
 """Position of an entry ("row 4") and its cells; None if it is not an entry."""
+NoteOf = Callable[[Path, Row], Note]
+"""Makes a note from a file and its row, or raises LibraryError."""
 
 
 def table_reader(
     name: str,
     table: str,
-    note_of: Callable[[Path, Row], Note],
+    note_of: NoteOf,
     cells_of: Callable[[Row], Row],
     remarks_of: Callable[[list[Entry]], list[str]],
 ) -> Reader:
     """A reader of a library that is recognised by the name of its table, wherever the table and the sounds lie.
 
-    Args:
-        name: name of the reader.
-        table: name of the table.
-        note_of: makes a note from a file and its row, or raises LibraryError.
-        cells_of: prepares the cells of a row.
-        remarks_of: remarks on the entries of the table.
+    `cells_of` prepares the cells of a row.
     """
 
     def read(tree: Tree, options: Options) -> Reading:
@@ -96,51 +95,43 @@ def lists_files(tree: Tree, table: str) -> bool:
 
 
 def read_entries(
-    tree: Tree,
-    table: str,
-    listed: Iterable[Entry],
-    note_of: Callable[[Path, Row], Note],
-    find: Callable[[str], str | None] | None = None,
+    tree: Tree, table: str, listed: Iterable[Entry], note_of: NoteOf, find: Callable[[str], str | None] | None = None
 ) -> Iterator[Note | Dropped]:
     """A note for each entry of a table, in its order; entries without a file and files without an entry are dropped.
 
-    Args:
-        tree: the library.
-        table: the table, relative to the root.
-        listed: its entries.
-        note_of: makes a note from a file and its row, or raises LibraryError.
-        find: returns the file of the tree for a reference; default: relative to the table's folder.
+    `find` returns the file of the tree for a reference; default: relative to the table's folder.
     """
     base, name = os.path.split(table)
-    used: set[str] = set()
+    find = find or partial(tree.find, base=base)
+    used: set[str | None] = set()
     for position, row in listed:
         reference = _relative(column(row or {}, "file"))
-        file = find(reference) if find else tree.find(reference, base)
-        repeated = f"{position} repeats a file" if file in used else None
-        outcome = repeated or _outcome(tree, position, row, reference, file, note_of)
+        file = find(reference)
+        outcome = " repeats a file" if file in used else _outcome(tree, row, reference, file, note_of)
         if isinstance(outcome, str):
-            yield Dropped(file or reference or f"({name}, {position})", f"{name}, {outcome}")
+            yield Dropped(file or reference or f"({name}, {position})", f"{name}, {position}{outcome}")
         else:
             yield outcome
-        used |= set() if file is None else {file}
+        used |= {file} - {None}
     yield from unlisted(tree, used, f"not in {name}")
 
 
 def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0) -> Note:
     """The note of a row, with velocities up to `velocity_scale`; raises LibraryError if a number is not valid."""
-    mark, number = column(row, "dynamics"), column(row, "velocity")
-    dynamics = parse_dynamics(mark) if mark else None
-    if mark and dynamics is None and number is None and _is_number(mark):
+    mark, number = column(row, "dynamics") or "", column(row, "velocity")
+    dynamics = parse_dynamics(mark)
+    if dynamics is None and number is None and _is_number(mark):
         number = mark
-    instrument = plain(column(row, "instrument") or "") or plain(path.parent.name)
+    if number and not (_is_number(number) and float(number) <= velocity_scale):
+        raise LibraryError(f"velocity must be a number from 0 to 1 or from 0 to 127, got {number!r}")
     family, pitch, take = (column(row, name) for name in ("family", "pitch", "take"))
-    return Note(
-        file=path,
-        instrument=instrument,
-        family=family_folder(family) or plain(family) if family else family_of(instrument),
-        pitch=None if pitch is None else parse_note(pitch),
-        velocity=velocity_of(dynamics) if number is None else _velocity(number, velocity_scale),
-        dynamics=dynamics,
+    return labelled(
+        path,
+        plain(column(row, "instrument") or "") or plain(path.parent.name),
+        dynamics,
+        family=family and (family_folder(family) or plain(family)),
+        pitch=pitch and parse_note(pitch),
+        velocity=number and float(number) / velocity_scale,
         articulation=column(row, "articulation"),
         licence=column(row, "licence"),
         source=column(row, "source"),
@@ -160,54 +151,43 @@ def load_json(tree: Tree, file: str) -> Any:
 
 def velocity_scale(listed: list[Entry]) -> float:
     """127 if the column has MIDI velocities, 1 if it has values from 0 to 1."""
-    cells = [column(row, "velocity") or "" for _, row in listed if row]
-    values = [float(cell) for cell in cells if _is_number(cell)]
-    return 1.0 if values and max(values) <= 1 else 127.0
+    cells = (column(row, "velocity") or "" for _, row in listed if row)
+    return 1.0 if 0 <= max((float(cell) for cell in cells if _is_number(cell)), default=-1.0) <= 1 else 127.0
 
 
 def names_pitches(listed: list[Entry]) -> bool:
     """Whether any pitch is a note name, whose octave depends on a convention, and not a number."""
-    cells = [column(row, "pitch") for _, row in listed if row]
-    return any(cell and not _is_number(cell) for cell in cells)
+    return any(not _is_number(column(row, "pitch") or "0") for _, row in listed if row)
 
 
 def _by_ending(tree: Tree) -> Callable[[str], str | None]:
     """A function that returns the only file whose path ends with a reference."""
-    by_name: dict[str, list[str]] = {}
+    by_name: dict[str, list[str]] = defaultdict(list)
     for file in tree.files:
-        by_name.setdefault(os.path.basename(file).lower(), []).append(file)
+        by_name[os.path.basename(file).lower()].append(file)
 
     def find(reference: str) -> str | None:
-        ending = "/" + reference.lower()
         named = by_name.get(os.path.basename(reference).lower(), ())
-        matches = [file for file in named if f"/{file}".lower().endswith(ending)]
+        matches = [file for file in named if f"/{file}".lower().endswith(f"/{reference.lower()}")]
         return matches[0] if len(matches) == 1 else None
 
     return find
 
 
-def _outcome(
-    tree: Tree, position: str, row: Row | None, reference: str, file: str | None, note_of: Callable[[Path, Row], Note]
-) -> Note | str:
-    """The note of an entry, or the reason why there is none."""
+def _outcome(tree: Tree, row: Row | None, reference: str, file: str | None, note_of: NoteOf) -> Note | str:
+    """The note of an entry, or why there is none, to be appended to its position."""
     if row is None:
-        return f"{position} is not an object"
+        return " is not an object"
     if not reference:
-        return f"{position} names no file"
+        return " names no file"
     if os.path.isabs(reference) or re.match(r"\.\.(/|$)|[A-Za-z]:", reference):
-        return f"{position} names a file outside the library"
+        return " names a file outside the library"
     if file is None:
-        return f"{position} names a file that does not exist"
+        return " names a file that does not exist"
     try:
         return note_of(tree.root / file, row)
     except LibraryError as error:
-        return f"{position}: {str(error).rstrip('.')}"
-
-
-def _velocity(number: str, scale: float) -> float:
-    if not _is_number(number) or not 0 <= float(number) <= scale:
-        raise LibraryError(f"velocity must be a number from 0 to 1 or from 0 to 127, got {number!r}")
-    return float(number) / scale
+        return f": {str(error).rstrip('.')}"
 
 
 def _is_number(text: str) -> bool:
@@ -223,10 +203,11 @@ def _plain_column(name: str) -> str:
     return " ".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
-def _filled(pairs: Iterable[tuple[str, str]]) -> Row:
+def _filled(pairs: Iterable[tuple[str, object]]) -> Row:
+    """The cells that are not blank; of equal names, the first counts."""
     row: Row = {}
     for name, cell in pairs:
-        if (text := cell.strip()).lower() not in _BLANK:
+        if (text := str(cell).strip()).lower() not in _BLANK:
             row.setdefault(name, text)
     return row
 
@@ -259,8 +240,9 @@ def _json_entries(tree: Tree, table: str) -> list[Entry]:
     for number, (name, value) in enumerate(named, start=1):
         row = None
         if isinstance(value, dict):
-            cells = ((key, cell) for key, cell in value.items() if isinstance(cell, str | int | float))
-            row = _filled((_plain_column(key), str(cell)) for key, cell in cells)
+            row = _filled(
+                (_plain_column(key), cell) for key, cell in value.items() if isinstance(cell, str | int | float)
+            )
             row |= {"file": name} if name and column(row, "file") is None else {}
         listed.append((f"entry {number}", row))
     if not any(row is not None for _, row in listed):

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
-from timbre.data.names import parse_note
+from timbre.data.names import family_of, parse_note, velocity_of
 from timbre.data.note import Note
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
-from timbre.errors import LibraryError
+from timbre.errors import AudioError, LibraryError
 
+T = TypeVar("T")
 _SAMPLED_NAMES = 200  # file names that are looked at to recognise a library
 
 
@@ -66,13 +68,13 @@ class Reader:
     """The notes of a tree. Raises LibraryError, in one sentence, if the description cannot be read at all."""
 
 
-def separate(outcomes: Iterable[Note | Dropped]) -> tuple[list[Note], list[Dropped]]:
-    """The notes and the dropped entries, each in their order."""
+def separate(outcomes: Iterable[T | Dropped]) -> tuple[list[T], list[Dropped]]:
+    """The notes (or zones) and the dropped entries, each in their order."""
     every = list(outcomes)
-    return [one for one in every if isinstance(one, Note)], [one for one in every if isinstance(one, Dropped)]
+    return [one for one in every if not isinstance(one, Dropped)], [one for one in every if isinstance(one, Dropped)]
 
 
-def unlisted(tree: Tree, listed: Collection[str], reason: str) -> list[Dropped]:
+def unlisted(tree: Tree, listed: Collection[str | None], reason: str) -> list[Dropped]:
     """The sound files that are not `listed`, dropped for `reason`; none if one file of the tree was chosen."""
     return [Dropped(file, reason) for file in tree.sounds if file not in listed] if tree.chosen is None else []
 
@@ -92,6 +94,17 @@ def pitch_or_none(text: str) -> float | None:
         return None
 
 
-def reason_of(error: Exception, path: Path) -> str:
-    """The message of an error about a file, without the path before it and the full stop."""
-    return str(error).removeprefix(f"{path} ").rstrip(".")
+def labelled(file: Path, instrument: str, dynamics: str | None, **labels: Any) -> Note:
+    """A note; its family and velocity follow from the instrument and the dynamic mark where `labels` give None."""
+    labels["family"] = labels.get("family") or family_of(instrument)
+    if labels.get("velocity") is None:
+        labels["velocity"] = velocity_of(dynamics)
+    return Note(file, instrument, dynamics=dynamics, **labels)
+
+
+def attempt(file: str, prefix: object, read: Callable[..., Iterable[T]], *values: Any) -> list[T | Dropped]:
+    """What `read` returns for `values`; if that fails, the file is dropped for the reason, without the `prefix`."""
+    try:
+        return list(read(*values))
+    except (AudioError, LibraryError) as error:
+        return [Dropped(file, str(error).removeprefix(f"{prefix} ").rstrip("."))]

@@ -11,7 +11,7 @@ from timbre.data.names import velocity_of
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt
 from timbre.data.readers._preset import PresetLabels, family_around, known_in, manner_in, mark_in, shown
-from timbre.data.readers._reader import Reading, pitch_or_none, unlisted
+from timbre.data.readers._reader import Reading, pitch_or_none, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.sounds import extent
 from timbre.data.tree import Listing, Tree
@@ -54,25 +54,30 @@ class SampleZone:
     """Why it is not a note; None if it is one."""
 
 
-def find_samples(
-    listing: Listing, preset: str, samples: Iterable[tuple[str, Opcodes]]
-) -> tuple[list[tuple[str, Opcodes]], list[Dropped]]:
-    """The files that the references in a preset mean, with their settings; references without a file are dropped."""
-    base = posixpath.dirname(preset)
-    found: list[tuple[str, Opcodes]] = []
-    missing: dict[str, str] = {}
+def zones_of(
+    listing: Listing,
+    preset: PresetLabels,
+    samples: Iterable[tuple[str, Opcodes]],
+    zone: Callable[[PresetLabels, Opcodes, str], SampleZone],
+) -> list[SampleZone | Dropped]:
+    """A zone for each reference to a sound with its settings; references without a file are dropped, each once."""
+    base = posixpath.dirname(preset.file)
+    zones: list[SampleZone | Dropped] = []
+    missing: dict[str, Dropped] = {}
     for reference, opcodes in samples:
         if file := listing.find(reference, base):
-            found.append((file, opcodes))
+            zones.append(zone(preset, opcodes, file))
         else:
-            missing[shown(reference) or preset] = f"{preset} plays it, but it {listing.missing(reference, base)}"
-    return found, [Dropped(reference, reason) for reference, reason in missing.items()]
+            name, problem = shown(reference) or preset.file, listing.missing(reference, base)
+            missing[name] = Dropped(name, f"{preset.file} plays it, but it {problem}")
+    return [*zones, *missing.values()]
 
 
-def read_zones(tree: Tree, zones: list[SampleZone], dropped: list[Dropped], kind: str, labels: str) -> Reading:
+def read_zones(tree: Tree, outcomes: Iterable[SampleZone | Dropped], kind: str, labels: str) -> Reading:
     """The notes of all zones; sounds that no `kind` of preset mentions are dropped."""
+    zones, dropped = separate(outcomes)
     notes, without_note = _notes_of(zones, tree.root)
-    dropped = dropped + without_note
+    dropped += without_note
     mentioned = {zone.file for zone in zones} | {file for file, _ in dropped}
     return Reading(notes, dropped + unlisted(tree, mentioned, f"no {kind} plays it"), labels)
 

@@ -43,6 +43,7 @@ _LONGEST_NAME = 64  # characters of a variable's name
 class Sfz:
     """The content of an SFZ file."""
 
+    file: str
     regions: list[Region] = field(default_factory=list)
     included: set[str] = field(default_factory=set)
     """Included files, relative to the library's folder."""
@@ -62,7 +63,7 @@ def parse_sfz(tree: Tree, file: str) -> Sfz:
 
 class _Parser:
     def __init__(self, tree: Tree, root: str) -> None:
-        self.tree, self.root, self.sfz = tree, root, Sfz()
+        self.tree, self.root, self.sfz = tree, root, Sfz(root)
         self.levels: dict[str, Region] = {level: {} for level in _LEVELS}
         self.level: str | None = None
         self.variables: dict[str, str] = {}

@@ -8,12 +8,12 @@ from pathlib import Path
 from xml.parsers import expat
 
 from timbre.data.readers._preset import PresetLabels, preset_of, shown
-from timbre.data.readers._reader import Options, Reader, Reading, reason_of
-from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, find_samples, key_in, number_in, read_zones
+from timbre.data.readers._reader import Options, Reader, Reading, attempt, separate
+from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, key_in, number_in, read_zones, zones_of
 from timbre.data.report import Dropped
 from timbre.data.sounds import LARGEST_MEMBER, UNPACKING, unpacked
 from timbre.data.tree import FOREIGN, SOUND, Listing, Tree, decoded
-from timbre.errors import AudioError, LibraryError
+from timbre.errors import LibraryError
 
 _NAMES = """
     path rootnote lonote hinote lovel hivel start end tuning grouptuning globaltuning pitchkeytrack trigger oncc
@@ -52,13 +52,6 @@ class _Archive(Listing):
         self.files = sorted({member.filename for member in members} - self.refused.keys())
         super().__init__(self.files)
 
-    def text(self, member: str) -> str:
-        """The text of a preset in the archive. Raises LibraryError if it cannot be unpacked."""
-        try:
-            return decoded(unpacked(self.path, member, _LARGEST))
-        except AudioError as error:
-            raise LibraryError(str(error).removeprefix(f"{self.path}: {member} ")) from error
-
 
 def _refusal(member: zipfile.ZipInfo) -> str | None:
     name = member.filename.replace("\\", "/")
@@ -70,56 +63,41 @@ def _refusal(member: zipfile.ZipInfo) -> str | None:
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    zones: list[SampleZone] = []
-    dropped: list[Dropped] = []
     files = tree.named(".dspreset", ".dslibrary")
-    for file in files:
-        try:
-            outcomes = _read_archive(tree, file) if file.lower().endswith(".dslibrary") else _read_file(tree, file)
-        except LibraryError as error:
-            dropped.append(Dropped(file, reason_of(error, tree.root / file)))
-            continue
-        zones += outcomes[0]
-        dropped += outcomes[1]
-    return read_zones(tree, zones, dropped, ".dspreset", tree.chosen or f"{len(files)} Decent Sampler files")
+    outcomes = (one for file in files for one in attempt(file, tree.root / file, _read_file, tree, file))
+    return read_zones(tree, outcomes, ".dspreset", tree.chosen or f"{len(files)} Decent Sampler files")
 
 
-def _read_file(tree: Tree, file: str) -> tuple[list[SampleZone], list[Dropped]]:
+def _read_file(tree: Tree, file: str) -> list[SampleZone | Dropped]:
+    if file.lower().endswith(".dslibrary"):
+        return _read_archive(_Archive(tree.root / file), file)
     return _read_preset(tree, tree.text(file, _LARGEST), preset_of(file, tree.root.name))
 
 
-def _read_archive(tree: Tree, file: str) -> tuple[list[SampleZone], list[Dropped]]:
+def _read_archive(archive: _Archive, file: str) -> list[SampleZone | Dropped]:
     """The zones of the presets in an archive; unused and unreadable files are dropped."""
-    archive = _Archive(tree.root / file)
-    zones: list[SampleZone] = []
-    dropped: list[Dropped] = []
-    visible = [member for member in archive.files if not _is_hidden(member)]
-    for member in visible:
-        if member.lower().endswith(".dspreset"):
-            try:
-                preset = preset_of(member.replace("\\", "/"), Path(file).stem)
-                played, missing = _read_preset(archive, archive.text(member), preset)
-            except LibraryError as error:
-                dropped.append(Dropped(f"{file}/{member}", str(error).rstrip(".")))
-                continue
-            zones += played
-            dropped += missing
+
+    def read_member(member: str) -> list[SampleZone | Dropped]:
+        preset = preset_of(member.replace("\\", "/"), Path(file).stem)
+        return _read_preset(archive, decoded(unpacked(archive.path, member, _LARGEST)), preset)
+
+    visible = [member for member in archive.files if not re.search(r"(^|/)(\.|__MACOSX)", member)]
+    presets = [member for member in visible if member.lower().endswith(".dspreset")]
+    zones, dropped = separate(
+        one
+        for member in presets
+        for one in attempt(f"{file}/{member}", f"{archive.path}: {member}", read_member, member)
+    )
     dropped += [Dropped(shown(f"{file}/{member}"), reason) for member, reason in archive.refused.items()]
-    sounds = [member for member in visible if posixpath.splitext(member)[1].lower() in SOUND | FOREIGN]
     mentioned = {zone.file for zone in zones}
+    sounds = [member for member in visible if posixpath.splitext(member)[1].lower() in SOUND | FOREIGN]
     dropped += [Dropped(f"{file}/{one}", "no .dspreset plays it") for one in sounds if one not in mentioned]
-    return [replace(zone, file=file, member=zone.file) for zone in zones], dropped
+    return [*(replace(zone, file=file, member=zone.file) for zone in zones), *dropped]
 
 
-def _is_hidden(member: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in member.split("/"))
-
-
-def _read_preset(listing: Listing, text: str, preset: PresetLabels) -> tuple[list[SampleZone], list[Dropped]]:
-    """The zones of a preset, and its samples that do not exist."""
+def _read_preset(listing: Listing, text: str, preset: PresetLabels) -> list[SampleZone | Dropped]:
     references = ((sample.get("path", ""), sample) for sample in _samples(text, preset.file))
-    samples, missing = find_samples(listing, preset.file, references)
-    return [_zone(preset, sample, file) for file, sample in samples], missing
+    return zones_of(listing, preset, references, _zone)
 
 
 def _zone(preset: PresetLabels, sample: Opcodes, file: str) -> SampleZone:

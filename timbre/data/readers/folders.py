@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, plain, velocity_of
+from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading, pitch_or_none
+from timbre.data.readers._reader import Reader, Reading, labelled, pitch_or_none
 from timbre.data.report import Dropped
-from timbre.data.tree import Tree
 
 _ACCIDENTAL_AND_OCTAVE = r"(?:#|sharp|s|♯|flat|b|♭)?\d"
 _NOTE = "[A-Ga-g]" + _ACCIDENTAL_AND_OCTAVE
@@ -53,15 +52,27 @@ class _NameLabels:
     articulations: tuple[str, ...] = ()
 
 
-def read_folders(root: Path, files: Iterable[str]) -> tuple[list[Note], list[Dropped]]:
-    """The notes of a plain folder, in the order of `files` (relative to `root`), and the files with several notes.
+def read_folders(root: Path, files: Iterable[str]) -> Reading:
+    """The notes of a plain folder, in the order of `files` (relative to `root`); files with several notes are dropped.
 
     Recognised: note names (A#3, As3, Bb3; C4 is 60), MIDI numbers, frequencies (110.00000, 440Hz), NSynth's
     `-060-127`, dynamics (pp, forte), velocity layers (v1, vl2) and MIDI velocities (v100; also the number before a
     frequency), takes (rr2, or a last digit after a note name), articulations, an instrument in a folder or before the
     pitch, a family in a folder above it. Other words are ignored.
     """
-    return _read_names(root, files)[:2]
+    has_names = False
+    notes: list[tuple[Note, int | None]] = []
+    dropped: list[Dropped] = []
+    for file in files:
+        path = PurePosixPath(file)
+        if run := _RUN.search(path.stem):
+            dropped.append(Dropped(file, f"contains a run of notes ({run[0]}); split it into one file for each note"))
+            continue
+        folders = _read_parents(path.parts[:-1])
+        name = _read_stem(path.stem, folders.instrument)
+        has_names |= name.pitch_is_name
+        notes.append((_note(root / file, folders, name, plain(root.name)), name.layer))
+    return Reading(spread_layers(notes), dropped, "folder and file names", octaves_vary=has_names)
 
 
 def spread_layers(notes: list[tuple[Note, int | None]]) -> list[Note]:
@@ -83,34 +94,16 @@ def _with_layer(note: Note, layer: int | None, most: int) -> Note:
     return note
 
 
-def _read_names(root: Path, files: Iterable[str]) -> tuple[list[Note], list[Dropped], bool]:
-    """Notes, files with several notes, and whether any pitch comes from a note name."""
-    has_names = False
-    notes: list[tuple[Note, int | None]] = []
-    dropped: list[Dropped] = []
-    for file in files:
-        path = PurePosixPath(file)
-        if run := _RUN.search(path.stem):
-            dropped.append(Dropped(file, f"contains a run of notes ({run[0]}); split it into one file for each note"))
-            continue
-        folders = _read_parents(path.parts[:-1])
-        name = _read_stem(path.stem, folders.instrument)
-        has_names |= name.pitch_is_name
-        notes.append((_note(root / file, folders, name, plain(root.name)), name.layer))
-    return spread_layers(notes), dropped, has_names
-
-
 def _note(path: Path, folders: _FolderLabels, name: _NameLabels, default: str) -> Note:
     instrument = folders.instrument or plain("_".join(name.before)) or default
     family = folders.family or family_of(instrument)
-    dynamics = name.dynamics or folders.dynamics
-    return Note(
-        file=path,
-        instrument=instrument,
+    return labelled(
+        path,
+        instrument,
+        name.dynamics or folders.dynamics,
         family=family,
         pitch=name.pitch if name.pitch_is_sure or family != "percussion" else None,
-        velocity=velocity_of(dynamics) if name.velocity is None else name.velocity,
-        dynamics=dynamics,
+        velocity=name.velocity,
         articulation=folders.articulation or "-".join(name.articulations) or None,
         take=name.take,
     )
@@ -220,9 +213,8 @@ def _short_mark(match: re.Match[str]) -> str:
     return "ppp" if soft else "fff"
 
 
-def _read(tree: Tree, options: Options) -> Reading:
-    notes, dropped, has_names = _read_names(tree.root, tree.sounds)
-    return Reading(notes, dropped, "folder and file names", octaves_vary=has_names)
-
-
-READER = Reader("folders", lambda tree: tree.chosen is None and bool(tree.sounds), _read)
+READER = Reader(
+    "folders",
+    lambda tree: tree.chosen is None and bool(tree.sounds),
+    lambda tree, options: read_folders(tree.root, tree.sounds),
+)

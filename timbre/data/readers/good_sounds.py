@@ -1,14 +1,15 @@
 """Reader of good-sounds (Romani Picas et al. 2015): notes played well and badly on purpose and an SQLite database."""
 
 import math
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from timbre.data.names import family_of, parse_dynamics, plain, velocity_of
+from timbre.data.names import parse_dynamics, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading, separate, unlisted
+from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -21,13 +22,6 @@ _QUERY = (
 )
 _OCTAVE = 12  # semitones: the database writes 48 for C4
 _MOST_STEPS = 20_000_000  # of SQLite's virtual machine: a database may define a view that never ends
-_INSTRUMENTS = {
-    "bass": "double_bass",
-    "sax_alto": "alto_sax",
-    "sax_baritone": "baritone_sax",
-    "sax_soprano": "soprano_sax",
-    "sax_tenor": "tenor_sax",
-}
 
 
 def _databases(tree: Tree) -> list[str]:
@@ -41,7 +35,7 @@ def _suits(tree: Tree) -> bool:
 
 
 def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
-    """All takes with their sounds; the database is opened for reading only, and interrupted after too many steps."""
+    """All takes with their sounds. The database is opened for reading only, and interrupted after too many steps."""
     path = tree.root / database
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
@@ -54,22 +48,17 @@ def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
 
 
 def _note(tree: Tree, file: str, row: tuple[Any, ...]) -> Note | Dropped:
-    """The note of a take, or why it is not a note."""
     _, _, microphone, instrument, semitone, reference, loudness, klass, pack, sound = row
     quality, name = str(klass or ""), plain(str(instrument or ""))
     if not name:
         return Dropped(file, "its take has no sound")
     if "scale" in quality:
         return Dropped(file, f"a scale, not a note ({quality})")
-    name = _INSTRUMENTS.get(name, name)
-    dynamics = parse_dynamics(str(loudness or ""))
-    return Note(
-        file=tree.root / file,
-        instrument=name,
-        family=family_of(name),
+    return labelled(
+        tree.root / file,
+        "double_bass" if name == "bass" else re.sub("sax_(alto|baritone|soprano|tenor)", r"\1_sax", name),
+        parse_dynamics(str(loudness or "")),
         pitch=_pitch(semitone, reference),
-        velocity=velocity_of(dynamics),
-        dynamics=dynamics,
         licence="CC-BY-SA-4.0",
         source=", ".join(str(part) for part in ("good-sounds", pack, microphone) if part),
         recording=f"sound {sound}",

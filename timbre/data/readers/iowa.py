@@ -4,21 +4,20 @@ A file named after two notes contains the chromatic run between them, with silen
 here to find them; all other files are read by their names alone.
 """
 
-import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from timbre.audio import Audio, read
-from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.names import parse_dynamics, parse_note, plain
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt
-from timbre.data.readers._reader import Options, Reader, Reading, most_names_fit, reason_of, separate
+from timbre.data.readers._reader import Options, Reader, Reading, attempt, labelled, most_names_fit, separate
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
-from timbre.errors import AudioError
 
 _NOTES = re.compile("([A-G]b?[0-8])([A-G]b?[0-8])?")
 _CHANNELS = ("mono", "stereo", "ster")
@@ -38,18 +37,6 @@ _GAP = 0.15  # seconds; a shorter silence is part of a note
 _SHORTEST = 0.08  # seconds; a shorter sound is not a note
 
 
-@dataclass(frozen=True)
-class _Name:
-    """The labels in a file name."""
-
-    instrument: str
-    notes: str
-    lowest: float
-    count: int
-    dynamics: str | None
-    articulation: str | None
-
-
 def find_notes(audio: Audio, count: int) -> list[tuple[float, float]]:
     """Start and end (seconds) of the notes of a run, which silences separate.
 
@@ -66,9 +53,9 @@ def find_notes(audio: Audio, count: int) -> list[tuple[float, float]]:
     level = 10 * np.log10(power)
     room = 10 * np.log10(np.min(np.convolve(power, np.full(10, 0.1), "valid")))
     thresholds = np.max(level) + np.array(_LEVELS)
-    attempts = [_stretches(level, threshold) for threshold in thresholds if threshold > room + _ROOM]
-    default = attempts[0] if attempts else [(0, len(level))]
-    chosen = next((attempt for attempt in attempts if len(attempt) == count), default)
+    splits = [_stretches(level, threshold) for threshold in thresholds if threshold > room + _ROOM]
+    default = splits[0] if splits else [(0, len(level))]
+    chosen = next((split for split in splits if len(split) == count), default)
     seconds = hop / audio.sample_rate
     return [(max(0, first - 1) * seconds, min(len(level), last + 1) * seconds) for first, last in chosen]
 
@@ -87,64 +74,56 @@ def _stretches(level: np.ndarray, threshold: float) -> list[tuple[int, int]]:
     ]
 
 
-def _parse(file: str) -> _Name | None:
-    """The labels in the words between dots: the instrument first, the others in any order."""
-    first, *words = [word.strip() for word in os.path.splitext(os.path.basename(file))[0].split(".")]
-    named = [match for word in words if (match := _NOTES.fullmatch(word))]
-    if not named or not first:
+def _parse(file: Path) -> tuple[Note, str, list[float]] | None:
+    """The first note of a file, the word for its pitches and the pitches (none of a descending run).
+
+    The instrument is the first word between dots; the others have any order.
+    """
+    first, *words = [word.strip() for word in file.stem.split(".")]
+    pitches = [match for word in words if (match := _NOTES.fullmatch(word))]
+    if not pitches or not first:
         return None
-    low, high = parse_note(named[-1][1]), parse_note(named[-1][2] or named[-1][1])
+    low, high = parse_note(pitches[-1][1]), parse_note(pitches[-1][2] or pitches[-1][1])
     marks = [word for word in words if parse_dynamics(word)]
     manner = [w.lower() for w in words if w not in marks and w.lower() not in _CHANNELS and not _NOTES.fullmatch(w)]
-    instrument = _INSTRUMENTS.get(plain(first), plain(first))
-    articulation = "-".join(word for word in manner if word) or None
-    dynamics = parse_dynamics(marks[-1]) if marks else None
-    return _Name(instrument, named[-1][0], low, round(high - low) + 1, dynamics, articulation)
+    note = labelled(
+        file,
+        _INSTRUMENTS.get(plain(first), plain(first)),
+        parse_dynamics(marks[-1]) if marks else None,
+        pitch=low,
+        articulation="-".join(filter(None, manner)) or None,
+        source="University of Iowa MIS",
+    )
+    return note, pitches[-1][0], [low + step for step in range(round(high - low) + 1)]
 
 
 def _suits(tree: Tree) -> bool:
     """Whether most names are words between dots, including a note and a dynamic mark."""
-    return most_names_fit(tree, lambda file: (name := _parse(file)) is not None and name.dynamics is not None)
+    return most_names_fit(tree, lambda file: (name := _parse(Path(file))) is not None and name[0].dynamics is not None)
 
 
-def _note(path: Path, name: _Name, number: int = 0, part: Excerpt | None = None) -> Note:
-    return Note(
-        file=path,
-        instrument=name.instrument,
-        family=family_of(name.instrument),
-        pitch=name.lowest + number,
-        velocity=velocity_of(name.dynamics),
-        dynamics=name.dynamics,
-        articulation=name.articulation,
-        source="University of Iowa MIS",
-        part=part,
-    )
-
-
-def _read_run(tree: Tree, file: str, name: _Name) -> list[Note | Dropped]:
-    """The notes of a run; the whole run is dropped if it cannot be split."""
-    path = tree.root / file
-    try:
-        stretches = find_notes(read(path), name.count)
-    except AudioError as error:
-        return [Dropped(file, reason_of(error, path))]
-    if len(stretches) != name.count:
-        reason = f"a run of {name.count} notes ({name.notes}) in which {len(stretches)} separate sounds were found"
-        return [Dropped(file, reason)]
-    return [_note(path, name, number, Excerpt(*stretch)) for number, stretch in enumerate(stretches)]
-
-
-def _read_file(tree: Tree, file: str) -> list[Note | Dropped]:
-    name = _parse(file)
+def _read_file(tree: Tree, file: str) -> Iterator[Note | Dropped]:
+    """The notes of a file; a whole run is dropped if it cannot be split."""
+    name = _parse(tree.root / file)
     if name is None:
-        return [Dropped(file, "its name contains no note")]
-    if name.count < 1:
-        return [Dropped(file, f"its name gives a descending run ({name.notes})")]
-    return [_note(tree.root / file, name)] if name.count == 1 else _read_run(tree, file, name)
+        yield Dropped(file, "its name contains no note")
+        return
+    note, run, pitches = name
+    count = len(pitches)
+    stretches = find_notes(read(note.file), count) if count > 1 else []
+    if count == 1:
+        yield note
+    elif count == 0:
+        yield Dropped(file, f"its name gives a descending run ({run})")
+    elif len(stretches) != count:
+        yield Dropped(file, f"a run of {count} notes ({run}) in which {len(stretches)} separate sounds were found")
+    else:
+        for pitch, stretch in zip(pitches, stretches, strict=True):
+            yield replace(note, pitch=pitch, part=Excerpt(*stretch), name="")
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    outcomes = (outcome for file in tree.sounds for outcome in _read_file(tree, file))
+    outcomes = (one for file in tree.sounds for one in attempt(file, tree.root / file, _read_file, tree, file))
     return Reading(*separate(outcomes), "file names (Iowa)")
 
 

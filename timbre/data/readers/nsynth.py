@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from timbre.data.names import plain
+from timbre.data.names import family_of, plain
 from timbre.data.note import Note
 from timbre.data.readers._entries import load_json
 from timbre.data.readers._reader import Options, Reader, Reading, separate, unlisted
@@ -14,19 +14,7 @@ from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
 _TABLE = "examples.json"
-_FAMILIES = {
-    "bass": "plucked",
-    "brass": "brass",
-    "flute": "woodwinds",
-    "guitar": "plucked",
-    "keyboard": "keyboard",
-    "mallet": "pitched_percussion",
-    "organ": "keyboard",
-    "reed": "woodwinds",
-    "string": "strings",
-    "synth_lead": "synth",
-    "vocal": "voice",
-}
+_FAMILIES = {"bass": "plucked", "mallet": "pitched_percussion", "reed": "woodwinds"}  # names that are only NSynth's
 _plain = lru_cache(4096)(plain)  # 289,205 notes share 1,006 instruments
 _DOUBTFUL = ("multiphonic", "tempo-synced")  # qualities of sounds that are more than one note
 
@@ -53,19 +41,18 @@ def _split(tree: Tree, table: str) -> str | None:
 
 
 def _note(tree: Tree, file: str, name: str, entry: Any, split: str | None) -> Note | Dropped:
-    """The note of an entry, or what is wrong with it."""
     if not isinstance(entry, dict):
         return Dropped(file, f"{_TABLE}: its entry is not an object")
     pitch, velocity = entry.get("pitch"), entry.get("velocity")
     if not (isinstance(pitch, int) and isinstance(velocity, int) and 0 <= pitch <= 127 and 0 <= velocity <= 127):
         numbers = f"got {pitch!r} and {velocity!r}"
         return Dropped(file, f"{_TABLE}: pitch and velocity must be whole numbers from 0 to 127, {numbers}")
-    listed = entry.get("qualities_str")
+    family, listed = str(entry.get("instrument_family_str")), entry.get("qualities_str")
     qualities = [str(quality) for quality in listed] if isinstance(listed, list) else []
     return Note(
         file=tree.root / file,
         instrument=_plain(str(entry.get("instrument_str") or name.rpartition("-")[0].rpartition("-")[0])),
-        family=_FAMILIES.get(str(entry.get("instrument_family_str"))),
+        family=_FAMILIES.get(family) or family_of(family),
         pitch=float(pitch),
         velocity=velocity / 127,
         articulation="-".join(quality for quality in qualities if quality not in _DOUBTFUL) or None,

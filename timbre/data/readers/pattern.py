@@ -7,9 +7,9 @@ import unicodedata
 from pathlib import Path
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.names import family_folder, family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate
 from timbre.data.readers.folders import spread_layers
 from timbre.data.report import Dropped
 from timbre.data.tree import FOREIGN, SOUND, Tree
@@ -18,11 +18,7 @@ from timbre.errors import LibraryError
 _TEXT = re.compile(r"[^/]")
 _MARKS = r"(?:(?:mezzo|molto)[ _-]?)?(?:pianissimo|piano|fortissimo|forte)|p{1,3}|mp|mf|f{1,3}"
 _FIELDS = {
-    "instrument": _TEXT,
-    "family": _TEXT,
-    "articulation": _TEXT,
-    "source": _TEXT,
-    "any": _TEXT,
+    **dict.fromkeys(("instrument", "family", "articulation", "source", "any"), _TEXT),
     "note": re.compile(r"[A-G](?:#|sharp|s|♯|flat|b|♭)?(?:-1|[0-9])", re.IGNORECASE),
     "midi": re.compile(r"[0-9]{1,3}"),
     "hz": re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,9})?"),
@@ -114,18 +110,16 @@ def _refusal(pattern: str, fault: str) -> LibraryError:
 
 def _note(path: Path, fields: dict[str, str], default: str) -> Note:
     """The note of a path, with a `default` instrument; raises LibraryError if a number is out of range."""
-    instrument = plain(fields.get("instrument", "")) or default
     family = fields.get("family")
-    dynamics = parse_dynamics(fields.get("dynamics", ""))
     if (velocity := int(fields.get("velocity", 0))) > 127:
         raise LibraryError(f"velocity must be at most 127, got {velocity}")
-    return Note(
-        file=path,
-        instrument=instrument,
-        family=family_folder(family) or plain(family) if family else family_of(instrument),
+    return labelled(
+        path,
+        plain(fields.get("instrument", "")) or default,
+        parse_dynamics(fields.get("dynamics", "")),
+        family=family and (family_folder(family) or plain(family)),
         pitch=_pitch(fields),
-        velocity=velocity / 127 if "velocity" in fields else velocity_of(dynamics),
-        dynamics=dynamics,
+        velocity=velocity / 127 if "velocity" in fields else None,
         articulation=fields.get("articulation"),
         source=fields.get("source"),
         take=int(fields["take"]) if "take" in fields else None,
@@ -141,17 +135,17 @@ def _pitch(fields: dict[str, str]) -> float:
     return parse_note(fields.get("midi") or fields["note"])
 
 
-def _read_file(tree: Tree, file: str, parts: list[Segment], suffix: str | None) -> tuple[Note, int | None] | str:
-    """The note of a file and its velocity layer, or why there is none."""
+def _read_file(tree: Tree, file: str, parts: list[Segment], suffix: str | None) -> tuple[Note, int | None] | Dropped:
+    """The note of a file and its velocity layer."""
     stem, own = os.path.splitext(file)
     stem = unicodedata.normalize("NFC", stem)
     fields = match(parts, stem) if len(stem) <= _LONGEST and suffix in (None, own.lower()) else None
     if fields is None:
-        return "its name does not follow the pattern"
+        return Dropped(file, "its name does not follow the pattern")
     try:
         note = _note(tree.root / file, fields, plain(tree.root.name))
     except LibraryError as error:
-        return str(error).rstrip(".")
+        return Dropped(file, str(error).rstrip("."))
     return note, int(fields["layer"]) if "layer" in fields else None
 
 
@@ -159,16 +153,8 @@ def _read(tree: Tree, options: Options) -> Reading:
     if options.pattern is None:
         raise LibraryError("The format 'pattern' needs a pattern, such as '{instrument}/{note}_{dynamics}.wav'.")
     parts, suffix = compile_pattern(options.pattern)
-    notes: list[tuple[Note, int | None]] = []
-    dropped: list[Dropped] = []
-    for file in tree.sounds:
-        outcome = _read_file(tree, file, parts, suffix)
-        if isinstance(outcome, str):
-            dropped.append(Dropped(file, outcome))
-        else:
-            notes.append(outcome)
-    fields = [field for _, field in parts]
-    vary = "note" in fields and "midi" not in fields and "hz" not in fields
+    notes, dropped = separate(_read_file(tree, file, parts, suffix) for file in tree.sounds)
+    vary = {field for _, field in parts} & set(_PITCHES) == {"note"}
     return Reading(spread_layers(notes), dropped, f"names, by the pattern {options.pattern}", octaves_vary=vary)
 
 

@@ -3,9 +3,9 @@
 import os
 import re
 
-from timbre.data.names import family_of, parse_dynamics, parse_note, plain, velocity_of
+from timbre.data.names import family_of, parse_dynamics, parse_note, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading, most_names_fit, separate
+from timbre.data.readers._reader import Options, Reader, Reading, labelled, most_names_fit, separate
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 
@@ -25,15 +25,13 @@ def _note(tree: Tree, file: str) -> Note | Dropped:
     if length == "phrase":
         return Dropped(file, "a phrase, not a note")
     dynamics = parse_dynamics(loudness)
-    words = (manner, "" if dynamics else loudness)
-    return Note(
-        file=tree.root / file,
-        instrument=plain(instrument),
+    return labelled(
+        tree.root / file,
+        plain(instrument),
+        dynamics,
         family=family_of(instrument) or (None if note else "percussion"),
         pitch=parse_note(note) if note else None,
-        velocity=velocity_of(dynamics),
-        dynamics=dynamics,
-        articulation="-".join(word for word in words if word) or None,
+        articulation="-".join(filter(None, (manner, "" if dynamics else loudness))) or None,
         source="Philharmonia Orchestra",
     )
 

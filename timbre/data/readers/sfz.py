@@ -1,41 +1,33 @@
 """Reader of SFZ instruments, such as VSCO-2-CE and VCSL."""
 
+import itertools
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 from timbre.data.readers._preset import PresetLabels, preset_of, shown
-from timbre.data.readers._reader import Options, Reader, Reading, pitch_or_none, reason_of
-from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, find_samples, key_in, number_in, read_zones
+from timbre.data.readers._reader import Options, Reader, Reading, attempt, pitch_or_none, separate
+from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, key_in, number_in, read_zones, zones_of
 from timbre.data.readers._sfz_text import Region, Sfz, parse_sfz
 from timbre.data.report import Dropped
 from timbre.data.sounds import root_key
 from timbre.data.tree import Tree
-from timbre.errors import LibraryError
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    instruments, dropped = _parse(tree)
-    zones: list[SampleZone] = []
-    for file, sfz in instruments.items():
-        preset = preset_of(file, tree.root.name)
-        samples, missing = find_samples(tree, file, _samples(sfz.regions))
-        zones += [_zone(tree, preset, opcodes, sample) for sample, opcodes in samples]
-        dropped += sfz.dropped + missing + _without_recording(file, sfz.regions)
-    return read_zones(tree, zones, dropped, ".sfz region", tree.chosen or f"{len(instruments)} .sfz files")
-
-
-def _parse(tree: Tree) -> tuple[dict[str, Sfz], list[Dropped]]:
-    """The instruments, which are the SFZ files that no other one includes, and the files that cannot be read."""
-    files: dict[str, Sfz] = {}
-    dropped = []
-    for file in tree.named(".sfz"):
-        try:
-            files[file] = parse_sfz(tree, file)
-        except LibraryError as error:
-            dropped.append(Dropped(file, reason_of(error, tree.root / file)))
-    included = {part for file, sfz in files.items() for part in sfz.included if part != file}
-    return {file: sfz for file, sfz in files.items() if file not in included} or files, dropped
+    parsed, dropped = separate(
+        one
+        for file in tree.named(".sfz")
+        for one in attempt(file, tree.root / file, lambda file: [parse_sfz(tree, file)], file)
+    )
+    included = {file for sfz in parsed for file in sfz.included if file != sfz.file}
+    instruments = [sfz for sfz in parsed if sfz.file not in included] or parsed
+    outcomes: list[SampleZone | Dropped] = [*dropped]
+    for sfz in instruments:
+        zones = zones_of(tree, preset_of(sfz.file, tree.root.name), _samples(sfz.regions), partial(_zone, tree))
+        outcomes += [*sfz.dropped, *zones, *_without_recording(sfz)]
+    return read_zones(tree, outcomes, ".sfz region", tree.chosen or f"{len(instruments)} .sfz files")
 
 
 def _plays_recording(region: Region) -> bool:
@@ -49,15 +41,11 @@ def _samples(regions: list[Region]) -> Iterator[tuple[str, Region]]:
         yield region.get("default_path", "") + region["sample"], region
 
 
-def _without_recording(file: str, regions: list[Region]) -> list[Dropped]:
+def _without_recording(sfz: Sfz) -> Iterator[Dropped]:
     """One entry for each kind of region that plays no sound file."""
-    kinds = Counter(
-        shown(region.get("sample", "")) or "no sample" for region in regions if not _plays_recording(region)
-    )
-    return [
-        Dropped(file, f"{count} region{'s' * (count > 1)} without a recording ({kind})")
-        for kind, count in kinds.items()
-    ]
+    silent = itertools.filterfalse(_plays_recording, sfz.regions)
+    for kind, count in Counter(shown(region.get("sample", "")) or "no sample" for region in silent).items():
+        yield Dropped(sfz.file, f"{count} region{'s' * (count > 1)} without a recording ({kind})")
 
 
 def _zone(tree: Tree, preset: PresetLabels, region: Opcodes, file: str) -> SampleZone:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from timbre.data.names import ARTICULATIONS, family_of, plain
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
-from timbre.data.readers._reader import Options, Reader, Reading, reason_of, separate, unlisted
+from timbre.data.readers._reader import Options, Reader, Reading, attempt, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.soundfonts.soundfont import SoundFont, SoundFontPreset, SoundFontZone, read_soundfont
 from timbre.data.tree import Tree
@@ -80,15 +81,14 @@ class _Source:
 
     def why_not(self, preset: SoundFontPreset) -> str:
         """Why a preset is not read."""
-        if not preset.zones:
-            return "has no sound"
-        if preset.program > 127:
-            return f"its program must be at most 127, got {preset.program}"
-        if self.is_effect(preset):
-            return "a sound effect"
-        if preset.bank == _DRUMS:
-            return "another drum kit; only the first is read"
-        return "a variation; another preset with this program is read"
+        reasons = {
+            "has no sound": not preset.zones,
+            f"its program must be at most 127, got {preset.program}": preset.program > 127,
+            "a sound effect": self.is_effect(preset),
+            "another drum kit; only the first is read": preset.bank == _DRUMS,
+            "a variation; another preset with this program is read": True,
+        }
+        return next(reason for reason, holds in reasons.items() if holds)
 
     def is_pitched(self, preset: SoundFontPreset) -> bool:
         return preset.bank != _DRUMS and not (self.general and preset.program in _HITS)
@@ -98,10 +98,9 @@ class _Source:
         if preset.bank == _DRUMS:
             return "percussion"
         if self.general:
-            group = max(first for first in _FAMILIES if first <= preset.program)
-            return family_of(preset.name) or _FAMILIES[group]
-        words = plain(preset.name).split("_")
-        return family_of(preset.name) or next(filter(None, map(family_of, reversed(words))), None)
+            return family_of(preset.name) or _FAMILIES[max(first for first in _FAMILIES if first <= preset.program)]
+        names = [preset.name, *reversed(plain(preset.name).split("_"))]
+        return next(filter(None, map(family_of, names)), None)
 
     def drum(self, preset: SoundFontPreset, zone: SoundFontZone, key: int) -> str:
         """The name of a drum in General MIDI, or else in the SoundFont."""
@@ -111,27 +110,18 @@ class _Source:
         name = zone.instrument if len(ranges) == 1 else self.font.samples[zone.sample].name
         return plain(re.sub(r"\W*\b[LR]\b\W*$", "", name)) or "drum"
 
-    def note(
-        self,
-        preset: SoundFontPreset,
-        zone: SoundFontZone,
-        key: int,
-        pitch: float | None,
-        velocity: float | None,
-        part: Part,
-    ) -> Note:
+    def note(self, preset: SoundFontPreset, zone: SoundFontZone, key: int, part: Part, **labels: Any) -> Note:
         is_drum = preset.bank == _DRUMS
         words = plain(preset.name).split("_")
         return Note(
             file=self.font.file,
             instrument=self.drum(preset, zone, key) if is_drum else plain(preset.name) or f"program_{preset.program}",
             family=self.family(preset),
-            pitch=pitch,
-            velocity=velocity,
             articulation=None if is_drum else "-".join(word for word in words if word in ARTICULATIONS) or None,
             licence=_licence(self.font),
             source=self.font.name,
             part=part,
+            **labels,
         )
 
 
@@ -144,13 +134,13 @@ def _licence(font: SoundFont) -> str | None:
 
 def _voices(source: _Source, options: Options) -> Iterator[Note | Dropped]:
     """The rendered notes of the presets that are read; the other presets are dropped."""
-    for preset in source.main:
-        notes: list[Note | Dropped] = list(_voices_of(source, preset, options))
-        yield from notes or [_left_out(source, preset, "is silent at all requested pitches and velocities")]
-    taken = {id(preset) for preset in source.main}
-    for preset in source.font.presets:
-        if id(preset) not in taken:
-            yield _left_out(source, preset, source.why_not(preset))
+    taken = list(map(id, source.main))
+    for preset in (*source.main, *(preset for preset in source.font.presets if id(preset) not in taken)):
+        is_read = id(preset) in taken
+        notes: list[Note | Dropped] = list(_voices_of(source, preset, options)) if is_read else []
+        why = "is silent at all requested pitches and velocities" if is_read else source.why_not(preset)
+        name = f"{source.file}, preset {preset.bank}:{preset.program} {preset.name}"
+        yield from notes or [Dropped(name, why)]
 
 
 def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> Iterator[Note]:
@@ -163,7 +153,8 @@ def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> It
                 number = source.font.pair(zone.sample)[0]
                 sample = f"{number} {source.font.samples[number].name}"
                 voice = SoundFontVoice(preset.bank, preset.program, key, velocity, sample)
-                yield source.note(preset, zone, key, float(key) if pitched else None, velocity / 127, voice)
+                pitch = float(key) if pitched else None
+                yield source.note(preset, zone, key, voice, pitch=pitch, velocity=velocity / 127)
 
 
 def _keys(source: _Source, preset: SoundFontPreset, options: Options) -> list[int]:
@@ -180,28 +171,19 @@ def _keys(source: _Source, preset: SoundFontPreset, options: Options) -> list[in
     return [key for key in keys if low <= key <= high]
 
 
-def _left_out(source: _Source, preset: SoundFontPreset, reason: str) -> Dropped:
-    return Dropped(f"{source.file}, preset {preset.bank}:{preset.program} {preset.name}", reason)
-
-
 def _recordings(source: _Source) -> Iterator[Note | Dropped]:
     """A note for each recording (one for both channels of a stereo one); unused recordings are dropped."""
     uses: dict[int, list[tuple[SoundFontPreset, SoundFontZone]]] = {}
-    for preset in (
-        *source.main,
-        *source.font.presets,
-    ):  # those that are read come first: they name the recordings
+    for preset in (*source.main, *source.font.presets):  # those that are read come first: they name the recordings
         for zone in preset.zones:
             uses.setdefault(source.font.pair(zone.sample)[0], []).append((preset, zone))
     for number, sample in enumerate(source.font.samples):
         if source.font.pair(number)[0] != number:
             continue
+        why = "a sound effect" if number in uses else "no preset plays it"
         played = [(preset, zone) for preset, zone in uses.get(number, []) if not source.is_effect(preset)]
-        if played:
-            yield _recording(source, number, played)
-        else:
-            why = "a sound effect" if number in uses else "no preset plays it"
-            yield Dropped(f"{source.file}, sample {number} {sample.name}", why)
+        unused = Dropped(f"{source.file}, sample {number} {sample.name}", why)
+        yield _recording(source, number, played) if played else unused
 
 
 def _recording(source: _Source, number: int, uses: list[tuple[SoundFontPreset, SoundFontZone]]) -> Note:
@@ -213,41 +195,33 @@ def _recording(source: _Source, number: int, uses: list[tuple[SoundFontPreset, S
     velocity = (softest + loudest) / 254 if loudest - softest < 126 else None
     pitched = source.is_pitched(preset) and 0 <= pitch <= 127
     part = Excerpt(member=str(number))
-    return source.note(preset, zone, zone.keys.low, pitch if pitched else None, velocity, part)
+    return source.note(preset, zone, zone.keys.low, part, pitch=pitch if pitched else None, velocity=velocity)
 
 
-def _read_file(tree: Tree, file: str, options: Options) -> Iterator[Note | Dropped]:
-    path = tree.root / file
-    try:
-        source = _Source(read_soundfont(path), file)
-    except LibraryError as error:
-        if tree.chosen:
-            raise
-        yield Dropped(file, reason_of(error, path))
-    else:
-        yield from _recordings(source) if options.raw else _voices(source, options)
+def _read_file(path: Path, file: str, options: Options) -> Iterator[Note | Dropped]:
+    source = _Source(read_soundfont(path), file)
+    return _recordings(source) if options.raw else _voices(source, options)
 
 
 def _read(tree: Tree, options: Options) -> Reading:
-    _check(options)
+    for name, values, least in (("pitch", options.pitches or (), 0), ("velocity", options.velocities, 1)):
+        if wrong := [value for value in values if not least <= value <= 127]:
+            raise LibraryError(f"Each {name} must be a MIDI number from {least} to 127, got {wrong[0]}.")
     files = tree.named(*_SUFFIXES)
     if not files:
         raise LibraryError(f"{tree.root} must contain an .sf2 or .sf3 file; it has none.")
     outcomes: list[Note | Dropped] = []
     first: dict[Path, str] = {}
     for file in files:
-        original = first.setdefault((tree.root / file).resolve(), file)
-        repeated = [Dropped(file, f"the same file as {original}")]
-        outcomes += _read_file(tree, file, options) if original == file else repeated
+        path = tree.root / file
+        if (original := first.setdefault(path.resolve(), file)) != file:
+            outcomes.append(Dropped(file, f"the same file as {original}"))
+        elif tree.chosen:
+            outcomes += _read_file(path, file, options)
+        else:
+            outcomes += attempt(file, path, _read_file, path, file, options)
     outcomes += unlisted(tree, (), "not in a SoundFont")
     return Reading(*separate(outcomes), ", ".join(first.values()))
-
-
-def _check(options: Options) -> None:
-    for name, values, least in (("pitch", options.pitches or (), 0), ("velocity", options.velocities, 1)):
-        for value in values:
-            if not least <= value <= 127:
-                raise LibraryError(f"Each {name} must be a MIDI number from {least} to 127, got {value}.")
 
 
 def _suits(tree: Tree) -> bool:
