@@ -12,9 +12,9 @@ def app(
     space: SpaceName,
     /,
     *,
-    notes: Path | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8765,
+    notes: Annotated[Path | None, Parameter(metavar="FOLDER")] = None,
+    host: Annotated[str, Parameter(metavar="ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, Parameter(metavar="PORT")] = 8765,
     open_: Annotated[bool, Parameter(name="--open", negative="--no-open")] = True,
 ) -> None:
     """Open a map of a space in the browser and play it there.

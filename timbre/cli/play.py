@@ -5,14 +5,11 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from timbre.cli.arguments import Hold, Loop, PathDuration, PathFile, Point, Seed, SpaceName, parse_pitch
+from timbre.cli.arguments import POINT, Hold, Loop, PathDuration, PathFile, Point, Seed, SpaceName, parse_pitch
 from timbre.cli.outputs import check_target, table
 from timbre.errors import ConfigError
 
-_AT = (
-    "Starting point: coordinates (0.3,-1.2,...), a library note, an instrument or a sound file; default: the library "
-    "note nearest to the mean of all."
-)
+_AT = f"Starting point: {POINT}; default: the library note nearest to the mean of all."
 
 
 def play(
@@ -20,20 +17,20 @@ def play(
     /,
     *,
     at: Annotated[Point | None, Parameter(help=_AT)] = None,
-    preset: str | None = None,
+    preset: Annotated[str | None, Parameter(metavar="NAME")] = None,
     path: PathFile | None = None,
     duration: PathDuration | None = None,
     loop: Loop = False,
-    chord: list[str] | None = None,
+    chord: Annotated[list[str] | None, Parameter(metavar="PITCH...")] = None,
     hold: Hold | None = None,
     voices: int = 8,
-    midi: str | None = None,
-    mapping: Path | None = None,
-    osc: int | None = None,
-    device: str | None = None,
+    midi: Annotated[str | None, Parameter(metavar="PORT")] = None,
+    mapping: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    osc: Annotated[int | None, Parameter(metavar="PORT")] = None,
+    device: Annotated[str | None, Parameter(metavar="DEVICE")] = None,
     block: int = 256,
     no_audio: bool = False,
-    record: Path | None = None,
+    record: Annotated[Path | None, Parameter(metavar="FILE")] = None,
     seconds: Annotated[float | None, Parameter(help="End after SECONDS.", metavar="SECONDS")] = None,
     runtime: Literal["onnxruntime", "torch"] | None = None,
     inverter: str = "rtpghi",
