@@ -277,6 +277,7 @@ def share_row(folder: Path, cache: Path, threads: int, steps: int) -> Row:
     from timbre.config import Config
     from timbre.data.features.table import features
     from timbre.training.regularization import note_labels
+    from timbre.training.run import Run
     from timbre.training.vae import VAETask
 
     os.environ["TIMBRE_CACHE"] = str(cache)
@@ -285,7 +286,7 @@ def share_row(folder: Path, cache: Path, threads: int, steps: int) -> Row:
     library = timbre.scan(folder, measure=False)
     names, labels = [str(note.file) for note in library], note_labels(library, library.parts(config.data))
     task = VAETask(features(library, config), names, config, None, "", labels=labels)
-    run = task.run()
+    run = Run(task)
     run.net.train()
     waited, worked = [], []
     while len(waited) < steps:

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from timbre.config import TrainingConfig
 from timbre.errors import CheckpointError, TrainingError
 from timbre.training import schedule
-from timbre.training.ranks import join
 from timbre.training.run import Figures, Run, Task, Validation
 
 SETTINGS = TrainingConfig(epochs=3, learning_rate=0.05, grad_clip=0.5, ema=0.9, device="cpu", seed=3)
@@ -29,11 +28,9 @@ class Bowl(Task):
 
     shown, count, validate_every = ("distance",), 4, 2
 
-    def __init__(
-        self, errors: list[float] | None = None, settings: TrainingConfig = SETTINGS, last: float = 1.0
-    ) -> None:
-        super().__init__(settings, "training", {"a": {"b": 1}}, "notes")
-        self.net = nn.Linear(3, 2)
+    def __init__(self, errors: list[float] | None = None, folder: Path | None = None, last: float = 1.0) -> None:
+        super().__init__(SETTINGS, "training", {"a": {"b": 1}}, "notes", folder)
+        self.net = self.seeded(lambda: nn.Linear(3, 2))
         self.memory.register_buffer("seen", torch.zeros(()))
         self.optimizer = torch.optim.AdamW(self.net.parameters(), betas=(0.9, 0.99))
         self.errors, self.last, self.validated = iter(errors or [1.0] * 99), last, list[dict[str, Tensor]]()
@@ -59,12 +56,11 @@ class Bowl(Task):
         error = next(self.errors)
         return Validation(error, {"error": error}, error < 0)
 
+    def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
+        return taken | {"error": run.error}
+
     def files(self, batch: Rows) -> list[str]:
         return [f"file {number}" for number in batch.rows]
-
-
-def run_of(task: Task, folder: Path | None = None) -> Run:
-    return Run(task, join(SETTINGS), folder)
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -73,7 +69,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 def test_a_step_is_that_of_adamw_on_the_clipped_gradient() -> None:
     task, reference = Bowl(), Bowl()
-    run = run_of(task)
+    run = Run(task)
     for step, batch in enumerate(list(task.batches(0, 0))[:3]):
         rate = schedule.learning_rate(SETTINGS, run.done)
         run.take_step(batch)
@@ -92,7 +88,7 @@ def test_a_step_is_that_of_adamw_on_the_clipped_gradient() -> None:
 def test_the_weights_with_the_smallest_error_are_kept(errors: list[float], best: int) -> None:
     """Or, where an error replaces others (here those below 0), the latest of these."""
     task = Bowl(errors)
-    run = run_of(task)
+    run = Run(task)
     taken = run.complete()
     assert (taken["epochs"], taken["steps"]) == (3, 12)
     assert run.best == {"error": errors[best], "step": 2 * (best + 1), "epoch": (best + 1) // 2}
@@ -105,8 +101,8 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = [5.0, 3.0, 4.0, 3.0, 2.0, 9.0]
-    whole = Bowl(errors)
-    run_of(whole, tmp_path / "whole").complete()
+    whole = Bowl(errors, tmp_path / "whole")
+    whole.fit()
     step = Run.take_step
 
     def interrupted(self: Run, batch: Any) -> None:
@@ -117,29 +113,29 @@ def test_an_interrupted_run_ends_like_one_that_was_not(
     with monkeypatch.context() as patch:
         patch.setattr(Run, "take_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run_of(Bowl(errors), tmp_path / "broken").complete()
-    again = Bowl(errors[stop // 2 :])
-    run_of(again, tmp_path / "broken").complete()
+            Bowl(errors, tmp_path / "broken").fit()
+    again = Bowl(errors[stop // 2 :], tmp_path / "broken")
+    again.fit()
     assert same(whole.net.state_dict(), again.net.state_dict())
     assert whole.memory.seen == again.memory.seen == 12
 
 
 def test_other_settings_other_notes_and_other_versions_are_refused(tmp_path: Path) -> None:
-    run_of(Bowl(), tmp_path).save()
-    other, notes = Bowl(), Bowl()
+    Run(Bowl(folder=tmp_path)).save()
+    other, notes = Bowl(folder=tmp_path), Bowl(folder=tmp_path)
     other.identity, notes.fingerprint = {"a": {"b": 2}, "c": 1}, "others"
     with pytest.raises(CheckpointError, match=r"other settings \(a\.b was 1, is 2, c was None, is 1\)"):
-        run_of(other, tmp_path)
+        Run(other)
     with pytest.raises(CheckpointError, match="on other notes"):
-        run_of(notes, tmp_path)
+        Run(notes)
     torch.save({"config": {}, "library": "notes", "model": {}}, tmp_path / "state.pt")  # as timbre 0.1 wrote it
     with pytest.raises(CheckpointError, match=r"written by another version of timbre; delete .* to start again"):
-        run_of(Bowl(), tmp_path)
+        Run(Bowl(folder=tmp_path))
 
 
 def test_a_loss_that_is_not_a_number_names_the_files_and_what_is_kept(tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as refusal:
-        run_of(Bowl(last=0.0), tmp_path / "state").complete()
+        Bowl(folder=tmp_path / "state", last=0.0).fit()
     assert str(refusal.value) == (
         "The loss is not a number at step 12 (epoch 3); the batch contains file 2, file 3. "
         f"The best weights so far are kept in {tmp_path / 'state'}. Try a lower training.learning_rate."
@@ -148,7 +144,7 @@ def test_a_loss_that_is_not_a_number_names_the_files_and_what_is_kept(tmp_path: 
 
 def test_the_average_is_a_convex_combination_of_the_weights() -> None:
     task = Bowl()
-    run = run_of(task)
+    run = Run(task)
     seen = [task.net.weight.detach().clone()]
     for batch in task.batches(0, 0):
         run.take_step(batch)

@@ -69,7 +69,7 @@ def test_batches_of_an_epoch_are_all_rows_once_and_can_start_anywhere(some_notes
 def run_of(library: Library, config: Config, out: Path | None) -> Run:
     table, labels = features(library, config), note_labels(library, library.parts(config.data))
     names = [str(note.file) for note in library]
-    return VAETask(table, names, config, out, fingerprint(library), labels=labels).run()
+    return Run(VAETask(table, names, config, out, fingerprint(library), labels=labels))
 
 
 def test_a_run_that_was_broken_off_ends_like_one_that_was_not(
@@ -204,7 +204,7 @@ def test_mixed_precision_trains(some_notes: Library, tiny_config: Config) -> Non
     config = shorter(tiny_config, precision="bf16-mixed")
     run = run_of(some_notes, config, None)
     run.net.decoder.blocks[0].inner.register_forward_hook(lambda _module, _inputs, out: seen.add(out.dtype))
-    report = run.task.report(run)
+    report = run.task.report(run, run.complete())
     assert torch.bfloat16 in seen
     assert math.isfinite(report["test_l1_db"])
 

@@ -26,7 +26,7 @@ from timbre.synth import render, render_blocks
 from timbre.training.run import Run
 from timbre.vocoder.notes import DecodedNotes, decoded_notes
 from timbre.vocoder.trained import learn_vocoder
-from timbre.vocoder.training import VocoderTask, fit_vocoder
+from timbre.vocoder.training import VocoderTask
 
 RATE, SIZE, FRONT = 22050, 1024, SpectrogramConfig()
 SMALL = VocoderConfig(channels=16, blocks=2, kernel=3, steps=6, batch_size=3, frames=16, notes=24, threads=1)
@@ -61,8 +61,9 @@ def test_too_few_notes_are_refused(tiny_space: Space, some_notes: Library):
 
 def test_training_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: FilePath):
     plan = replace(SMALL, steps=40)
-    straight, _ = fit_vocoder(decoded, FRONT, plan, tmp_path / "a", "x")
-    run = VocoderTask(decoded, FRONT, plan, "x").run(tmp_path / "b")
+    straight, resumed = (VocoderTask(decoded, FRONT, plan, tmp_path / folder, "x") for folder in "ab")
+    straight.fit()
+    run = Run(VocoderTask(decoded, FRONT, plan, tmp_path / "b", "x"))
     run.validate()
     assert run.error < math.inf
     for batch in itertools.islice(run.task.batches(0, 0), 17):
@@ -70,14 +71,14 @@ def test_training_goes_on_where_it_was(decoded: DecodedNotes, tmp_path: FilePath
         run.batch += 1
     run.save()
     run.journal.close()
-    resumed, _ = fit_vocoder(decoded, FRONT, plan, tmp_path / "b", "x")
-    for name, value in straight.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
+    resumed.fit()
+    for name, value in straight.net.state_dict().items():
+        assert torch.equal(value, resumed.net.state_dict()[name]), name
 
 
 def test_the_gradient_of_a_step_is_that_of_the_objective(decoded: DecodedNotes):
     """Along the gradient g, a small step t changes the objective, with the same noise, by t |g|^2."""
-    task = VocoderTask(decoded, FRONT, SMALL, "x")
+    task = VocoderTask(decoded, FRONT, SMALL, None, "x")
     batch, parameters = next(task.batches(0, 0)), list(task.net.parameters())
 
     def value() -> torch.Tensor:
@@ -95,17 +96,17 @@ def test_the_gradient_of_a_step_is_that_of_the_objective(decoded: DecodedNotes):
 
 
 def test_a_run_of_other_settings_is_not_continued(decoded: DecodedNotes, tmp_path: FilePath):
-    fit_vocoder(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "x")
+    VocoderTask(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "x").fit()
     with pytest.raises(CheckpointError, match="channels was 16, is 8"):
-        fit_vocoder(decoded, FRONT, replace(SMALL, steps=1, channels=8), tmp_path, "x")
+        VocoderTask(decoded, FRONT, replace(SMALL, steps=1, channels=8), tmp_path, "x").fit()
     with pytest.raises(CheckpointError, match="other notes"):
-        fit_vocoder(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "y")
+        VocoderTask(decoded, FRONT, replace(SMALL, steps=1), tmp_path, "y").fit()
 
 
 def test_a_loss_that_is_no_number_ends_the_run(decoded: DecodedNotes):
     broken = replace(decoded, audio=np.full_like(decoded.audio, np.nan))
     with pytest.raises(TrainingError, match=r"step 1 \(epoch 1\)\. Try a lower vocoder\.learning_rate"):
-        fit_vocoder(broken, FRONT, SMALL, None, "x")
+        VocoderTask(broken, FRONT, SMALL, None, "x").fit()
 
 
 def test_ctrl_c_keeps_the_state(decoded: DecodedNotes, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch):
@@ -118,8 +119,8 @@ def test_ctrl_c_keeps_the_state(decoded: DecodedNotes, tmp_path: FilePath, monke
 
     monkeypatch.setattr(Run, "take_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit_vocoder(decoded, FRONT, SMALL, tmp_path, "x")
-    assert VocoderTask(decoded, FRONT, SMALL, "x").run(tmp_path).step == 4
+        VocoderTask(decoded, FRONT, SMALL, tmp_path, "x").fit()
+    assert Run(VocoderTask(decoded, FRONT, SMALL, tmp_path, "x")).step == 4
 
 
 @pytest.mark.parametrize("wrong", [{"channels": 4}, {"look_ahead": 9}, {"randomness": 1.5}, {"frames": 3}])

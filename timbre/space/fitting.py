@@ -24,7 +24,7 @@ from timbre.space.space import Space, load
 from timbre.training.ranks import join
 from timbre.training.regularization import note_labels
 from timbre.training.resume import differences
-from timbre.training.vae import fit_vae
+from timbre.training.vae import VAETask
 
 RUN = "run.json"
 """File in the folder of a space with the folder of its library on this machine."""
@@ -123,9 +123,9 @@ class _Job:
     ) -> tuple[VAE, dict[str, Any]]:
         """The trained model, and figures."""
         files = [str(note.file) for note in self.library]
-        return fit_vae(
-            table, files, self.config, self.folder, self.fingerprint, progress, self.ranks, self.labels, regularizers
-        )
+        task = VAETask(table, files, self.config, self.folder, self.fingerprint, self.ranks, self.labels, regularizers)
+        figures = task.fit(progress)
+        return task.net, figures
 
     def finish(self, model: VAE, atlas: Atlas, figures: dict[str, Any]) -> Space:
         """The space, which the first process saves."""

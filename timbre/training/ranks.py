@@ -104,20 +104,20 @@ def _processes() -> dict[str, Any]:
     return {"devices": local, "num_nodes": world // local, "strategy": strategy}
 
 
-def training_device(wanted: DeviceName, setting: str) -> DeviceName:
+def training_device(device: DeviceName, setting: str) -> DeviceName:
     """The device to train on; "auto" is a GPU if there is one.
 
     Args:
-        wanted: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda or mps.
         setting: name of the setting, for the error.
 
     Raises:
         DeviceError: if torch finds no such device.
     """
-    if wanted == "auto":
+    if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not torch.cuda.is_available():
         raise DeviceError(f"{setting} must be a device that torch finds, got cuda; use cpu or auto.")
-    if wanted == "mps" and not torch.backends.mps.is_available():
+    if device == "mps" and not torch.backends.mps.is_available():
         raise DeviceError(f"{setting} must be a device that torch finds, got mps; use cpu or auto.")
-    return wanted
+    return device

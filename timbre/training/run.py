@@ -5,7 +5,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,10 @@ from timbre.errors import TrainingError
 from timbre.training import schedule
 from timbre.training.average import Average
 from timbre.training.journal import Journal
-from timbre.training.ranks import Ranks
+from timbre.training.ranks import Ranks, join
 from timbre.training.resume import load_state, save_state
 
+T = TypeVar("T")
 SAVE_EVERY = 60.0  # s between saved states
 Figures = dict[str, Tensor | float]
 
@@ -36,15 +37,17 @@ class Validation(NamedTuple):
 class Task(ABC):
     """What a :class:`Run` trains: a network, its optimizer, its batches and its objective.
 
-    The constructor seeds torch, so that a network that is made after it depends on the seed alone.
-
     Args:
-        settings: threads, seed, schedule, gradient norm and average.
+        settings: device, threads, seed, schedule, gradient norm and average.
         table: name of the settings' table, for error messages.
         identity: settings that a continued run must share, as plain values.
         fingerprint: of the notes, which a continued run must share too.
+        folder: for the state from which a run continues; None keeps it in memory.
+        logs: folder for TensorBoard logs; None writes none.
+        ranks: the processes that train together; default: those that the environment names.
 
     Attributes:
+        device: of the network.
         net: the network.
         optimizer: of its parameters.
         memory: a module whose state each rank saves and restores.
@@ -61,12 +64,43 @@ class Task(ABC):
     shown: tuple[str, ...]
     scale: float = 1.0
 
-    def __init__(self, settings: TrainingConfig, table: str, identity: dict[str, Any], fingerprint: str) -> None:
+    def __init__(
+        self, settings: TrainingConfig, table: str, identity: dict[str, Any], fingerprint: str,
+        folder: Path | None = None, logs: Path | None = None, ranks: Ranks | None = None,
+    ) -> None:  # fmt: skip
         self.settings, self.table, self.identity, self.fingerprint = settings, table, identity, fingerprint
-        self.memory = nn.Module()
+        self.folder, self.logs, self.ranks, self.memory = folder, logs, ranks or join(settings), nn.Module()
+        self.device = self.ranks.fabric.device
         if settings.threads:
             torch.set_num_threads(settings.threads)
-        torch.manual_seed(settings.seed)
+
+    def seeded(self, make: Callable[[], T]) -> T:
+        """The network that `make` returns, whose weights depend on the seed alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            return make()
+
+    def fit(self, progress: bool = False) -> dict[str, Any]:
+        """Train the network, continuing from the saved state if there is one.
+
+        The network then has the averaged weights that did best in validation, on the CPU and in eval mode.
+
+        Args:
+            progress: whether to show a bar on stderr.
+
+        Returns:
+            Plain figures, units in the names.
+
+        Raises:
+            TrainingError: if the loss is not a finite number; the best weights so far remain saved.
+            CheckpointError: if the saved state is of a run with other settings or notes.
+            KeyboardInterrupt: on Ctrl-C, after the state has been saved.
+        """
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
+            run = Run(self, progress)
+            report = self.report(run, run.complete())
+        self.net.cpu()
+        return report
 
     @abstractmethod
     def batches(self, epoch: int, start: int) -> Iterator[Any]:
@@ -88,6 +122,10 @@ class Task(ABC):
     def validate(self, done: float) -> Validation:
         """Measure the network, which has the averaged weights and is in eval mode."""
 
+    @abstractmethod
+    def report(self, run: "Run", taken: dict[str, float]) -> dict[str, Any]:
+        """The figures of a complete run; `taken` is from :meth:`Run.complete`."""
+
     def files(self, batch: Any) -> list[str]:
         """Names of the files in a batch, for error messages."""
         return []
@@ -104,22 +142,15 @@ class Run:
 
     Args:
         task: what is trained.
-        ranks: the processes that train it together.
-        folder: for the state from which the run continues; None keeps it in memory.
-        logs: folder for TensorBoard logs; None writes none.
         progress: whether to show a bar on stderr.
 
     Attributes:
         best: figures of the best weights so far, with their "step" and "epoch".
-
-    Raises:
-        CheckpointError: if `folder` has the state of a run with other settings or notes.
     """
 
-    def __init__(
-        self, task: Task, ranks: Ranks, folder: Path | None = None, logs: Path | None = None, progress: bool = False
-    ) -> None:
-        self.task, self.settings, self.ranks, self.folder = task, task.settings, ranks, folder
+    def __init__(self, task: Task, progress: bool = False) -> None:
+        self.task, self.settings, self.ranks, self.folder = task, task.settings, task.ranks, task.folder
+        folder, ranks = task.folder, task.ranks
         state = load_state(folder, task.identity, task.fingerprint) if folder else None
         self.fabric, self.net = ranks.fabric, task.net
         self.model, self.optimizer = self.fabric.setup(_Forward(task.net), task.optimizer)
@@ -129,7 +160,7 @@ class Run:
         if state:
             self._restore(state)
         ranks.require_same((self.epoch, self.batch, self.step), f"states to continue from in {folder}")
-        self.journal = Journal(logs if ranks.first else None, progress and ranks.first, self.done)
+        self.journal = Journal(task.logs if ranks.first else None, progress and ranks.first, self.done)
 
     @property
     def done(self) -> float:
@@ -139,15 +170,7 @@ class Run:
         return min(1.0, max(by_epochs, by_time))
 
     def complete(self) -> dict[str, float]:
-        """Train to the end and give the network the best weights, in eval mode.
-
-        Returns:
-            Epochs, steps, minutes, and notes per second.
-
-        Raises:
-            TrainingError: if the objective is not a finite number; the best weights so far remain saved.
-            KeyboardInterrupt: on Ctrl-C, after the state has been saved.
-        """
+        """Train to the end and give the network the best weights, in eval mode: epochs, steps, minutes, notes/s."""
         try:
             self.train()
         except KeyboardInterrupt:

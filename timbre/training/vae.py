@@ -19,7 +19,7 @@ from timbre.training import schedule
 from timbre.training.batches import Batch, Batches, read_batch
 from timbre.training.journal import Journal, evenly
 from timbre.training.measure import errors
-from timbre.training.ranks import Ranks, join
+from timbre.training.ranks import Ranks
 from timbre.training.regularization import NoteLabels, Regularizers
 from timbre.training.run import Figures, Run, Task, Validation
 
@@ -29,11 +29,8 @@ MEASURE_STRIDE = 4  # a validation decodes every fourth frame
 DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
 
 
-def fit_vae(
-    features: Features, names: list[str], config: Config, out: Path | None, fingerprint: str, progress: bool,
-    ranks: Ranks | None = None, labels: NoteLabels | None = None, terms: Mapping[str, nn.Module] | None = None,
-) -> tuple[VAE, dict[str, Any]]:  # fmt: skip
-    """Train a model on features, continuing from the state in `out` if there is one.
+class VAETask(Task):
+    """The VAE of a space as a task.
 
     Several ranks train one model, each on its own features: every step averages their gradients, and all take the same
     number of steps. All end with the same weights; the first one writes.
@@ -44,29 +41,13 @@ def fit_vae(
         config: all settings.
         out: the run's folder: checkpoints/best, checkpoints/last, logs, resume; None keeps everything in memory.
         fingerprint: of the notes, so that a run is not continued on others.
-        progress: whether to show a bar.
         ranks: the processes of the run; default: those that the environment names.
         labels: of the library's notes, which the terms of `config.regularization` read.
         terms: further regularizers by name, see :class:`~timbre.training.regularization.Regularizers`.
 
-    Returns:
-        The model with the averaged weights that did best on the validation notes, on the CPU, in eval mode; and plain
-        figures, units in the names.
-
     Raises:
         ConfigError: if a term needs ratings and there are none.
-        TrainingError: if the loss is not a finite number; the best checkpoint so far stays in `out`.
-        CheckpointError: if `out` contains a run with other settings or notes.
-        KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
-        task = VAETask(features, names, config, out, fingerprint, ranks, labels, terms)
-        report = task.report(task.run(progress))
-    return task.net.cpu(), report
-
-
-class VAETask(Task):
-    """The VAE of a space as a task; arguments as for :func:`fit_vae`."""
 
     net: VAE
     shown = ("l1_db", "kl_nats")
@@ -76,11 +57,10 @@ class VAETask(Task):
         ranks: Ranks | None = None, labels: NoteLabels | None = None, terms: Mapping[str, nn.Module] | None = None,
     ) -> None:  # fmt: skip
         identity = config.to_dict() | {"regularizers": dict.fromkeys(terms or {}, "given")}
-        super().__init__(config.training, "training", identity, fingerprint)
+        folder, logs = (out / "resume", out / "logs") if out else (None, None)
+        super().__init__(config.training, "training", identity, fingerprint, folder, logs, ranks)
         self.features, self.names, self.config, self.out = features, names, config, out
-        self.ranks = ranks or join(config.training)
-        self.device = self.ranks.fabric.device
-        self.net = VAE(config)
+        self.net = self.seeded(lambda: VAE(config))
         self.optimizer = _optimizer(self.net, config.training)
         self.spectrogram = Spectrogram(config.spectrogram).to(self.device)
         self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.device, terms)
@@ -90,11 +70,6 @@ class VAETask(Task):
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
         # Per value instead of per note, so that clipping means the same at every size; AdamW's step is unchanged.
         self.scale = config.spectrogram.bins * self.net.frames
-
-    def run(self, progress: bool = False) -> Run:
-        """A run of this task in its folder."""
-        folder, logs = (self.out / "resume", self.out / "logs") if self.out else (None, None)
-        return Run(self, self.ranks, folder, logs, progress)
 
     def _all_batches(self) -> tuple[Batches, Batches, Batches]:
         """Batches to learn from, to choose the best weights by, and to test."""
@@ -132,9 +107,9 @@ class VAETask(Task):
     def validate(self, done: float) -> Validation:
         """See :meth:`Task.validate`. In a second stage the latest weights replace earlier ones: its aim is not part of
         the error."""
-        found = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
+        error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
         second = schedule.stage(self.config.regularization, done) == 2
-        return Validation(found.l1_db, {"l1_db": found.l1_db, "rmse_db": found.rmse_db}, second)
+        return Validation(error.l1_db, {"l1_db": error.l1_db, "rmse_db": error.rmse_db}, second)
 
     def files(self, batch: Batch) -> list[str]:
         """See :meth:`Task.files`."""
@@ -162,14 +137,13 @@ class VAETask(Task):
             folder = self.out / "checkpoints" / kind
             write_folder(folder, self.config, {}, {"model.safetensors": weights}, step=step)
 
-    def report(self, run: Run) -> dict[str, Any]:
-        """Complete a run, and measure the network on the test notes: the figures of the space's report."""
-        taken = run.complete()
+    def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
+        """See :meth:`Task.report`: with the errors on the test notes."""
         report = {name if name in ("step", "epoch") else f"valid_{name}": value for name, value in run.best.items()}
         report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:
-            found = errors(self.net, self.test, ranks=self.ranks)
-            report |= {"test_l1_db": found.l1_db, "test_rmse_db": found.rmse_db, "test_notes": found.notes}
+            error = errors(self.net, self.test, ranks=self.ranks)
+            report |= {"test_l1_db": error.l1_db, "test_rmse_db": error.rmse_db, "test_notes": error.notes}
         return report
 
 

@@ -15,7 +15,7 @@ from timbre.models.vae import VAE
 from timbre.training.ranks import training_device
 from timbre.vocoder.network import Vocoder, make_vocoder
 from timbre.vocoder.notes import decoded_notes
-from timbre.vocoder.training import fit_vocoder
+from timbre.vocoder.training import VocoderTask
 
 VOCODER = "vocoder.safetensors"
 
@@ -78,7 +78,7 @@ def learn_vocoder(
     Raises:
         LibraryError: if fewer than 8 notes can be used.
         DeviceError: if torch does not find the device.
-        TrainingError, CheckpointError: see :func:`~timbre.vocoder.training.fit_vocoder`.
+        TrainingError, CheckpointError: see :meth:`~timbre.training.run.Task.fit`.
     """
     training_device(settings.device, "vocoder.device")  # before the notes are decoded, which takes minutes
     digest = hashlib.sha256(fingerprint(library).encode())
@@ -86,5 +86,6 @@ def learn_vocoder(
         digest.update(name.encode() + value.numpy().tobytes())
     mark = digest.hexdigest()[:16]
     notes = decoded_notes(library, model, config, settings.notes, mark, progress)
-    network, report = fit_vocoder(notes, config.spectrogram, settings, out, mark, progress)
-    return TrainedVocoder(network, settings, report)
+    task = VocoderTask(notes, config.spectrogram, settings, out, mark)
+    report = task.fit(progress)
+    return TrainedVocoder(task.net, settings, report)

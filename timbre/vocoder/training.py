@@ -13,7 +13,7 @@ from torch import Tensor
 from timbre.config import SpectrogramConfig, TrainingConfig, VocoderConfig
 from timbre.spectral.stft import STFT
 from timbre.training.journal import evenly
-from timbre.training.ranks import join, training_device
+from timbre.training.ranks import training_device
 from timbre.training.run import Figures, Run, Task, Validation
 from timbre.vocoder.energy import EnergyDistance, phase_distance
 from timbre.vocoder.network import FIRST_PHASE, Vocoder, make_vocoder, mixed
@@ -49,11 +49,8 @@ class TrainingExcerpt:
     onset: bool
 
 
-def fit_vocoder(
-    notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, out: Path | None, fingerprint: str,
-    progress: bool = False,
-) -> tuple[Vocoder, dict[str, Any]]:  # fmt: skip
-    """Train a vocoder, continuing from the state in `out` if there is one.
+class VocoderTask(Task):
+    """The vocoder of a space as a task. A run is one epoch.
 
     Args:
         notes: to learn from.
@@ -61,53 +58,33 @@ def fit_vocoder(
         settings: of the vocoder.
         out: folder of the run: its state and logs; None keeps everything in memory.
         fingerprint: of the notes, so that a run is not continued on others.
-        progress: whether to show a bar on stderr.
-
-    Returns:
-        The vocoder with the averaged weights that did best on the held-out notes, on the CPU; and plain figures.
 
     Raises:
         DeviceError: if torch does not find the device.
-        TrainingError: if the loss is not a finite number.
-        CheckpointError: if `out` contains a run with other settings or notes.
-        KeyboardInterrupt: on Ctrl-C, after the state has been saved.
     """
-    with torch.random.fork_rng(devices=[]):
-        task = VocoderTask(notes, spectrogram, settings, fingerprint)
-        report = task.report(task.run(out, progress))
-    return task.net.cpu(), report
-
-
-class VocoderTask(Task):
-    """The vocoder of a space as a task; arguments as for :func:`fit_vocoder`. The run is one epoch."""
 
     net: Vocoder
     validate_every = VALIDATE_EVERY
     shown = ("score",)
 
     def __init__(
-        self, notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, fingerprint: str
-    ) -> None:
+        self, notes: DecodedNotes, spectrogram: SpectrogramConfig, settings: VocoderConfig, out: Path | None,
+        fingerprint: str,
+    ) -> None:  # fmt: skip
         schedule = TrainingConfig(
             epochs=1, max_minutes=settings.max_minutes, learning_rate=settings.learning_rate, warmup=0.02,
             grad_clip=1.0, ema=0.998, precision="32-true", threads=settings.threads, seed=settings.seed,
             device=training_device(settings.device, "vocoder.device"),
         )  # fmt: skip
-        super().__init__(schedule, "vocoder", settings.to_dict(), fingerprint)
+        super().__init__(schedule, "vocoder", settings.to_dict(), fingerprint, out, out / "logs" if out else None)
         self.decoded, self.spectrogram, self.count = notes, spectrogram, settings.steps
         self.batch_size, self.phase_weight = settings.batch_size, settings.phase_weight
-        self.ranks = join(schedule)
-        self.device = self.ranks.fabric.device
-        self.net = make_vocoder(spectrogram, settings).to(self.device)
+        self.net = self.seeded(lambda: make_vocoder(spectrogram, settings)).to(self.device)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
         self.stft = STFT(spectrogram.n_fft, spectrogram.hop_length).to(self.device)
         self.score = EnergyDistance(spectrogram.sample_rate, spectrogram.n_fft, settings.randomness).to(self.device)
         self.frames = min(settings.frames, notes.magnitude.shape[1])
         self.train_rows, self.held_out = (np.flatnonzero(notes.held_out == part) for part in (False, True))
-
-    def run(self, out: Path | None = None, progress: bool = False) -> Run:
-        """A run of this task in a folder."""
-        return Run(self, self.ranks, out, out / "logs" if out else None, progress)
 
     def batches(self, epoch: int, start: int) -> Iterator[TrainingExcerpt]:
         """See :meth:`Task.batches`: notes and the noise's seed depend on the seed and the step alone."""
@@ -144,9 +121,9 @@ class VocoderTask(Task):
         score = float(np.mean(scores))
         return Validation(score, {"score": score})
 
-    def report(self, run: Run) -> dict[str, Any]:
-        """Complete a run: its figures."""
-        taken, parameters = run.complete(), sum(value.numel() for value in self.net.parameters())
+    def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
+        """See :meth:`Task.report`."""
+        parameters = sum(value.numel() for value in self.net.parameters())
         return {
             "steps": taken["steps"], "train_minutes": taken["train_minutes"], "notes": len(self.train_rows),
             "parameters": parameters, "score": run.error,
