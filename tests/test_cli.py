@@ -187,7 +187,7 @@ class TestScan:
         (tmp_path / "empty").mkdir()
         (tmp_path / "file").touch()
         assert "contains no sound files" in refused("scan", tmp_path / "empty")
-        assert "does not exist" in refused("scan", tmp_path / "none")
+        assert "There is no folder" in refused("scan", tmp_path / "none")
         assert "there is no folder" in refused("scan", few_notes, "--json", tmp_path / "none" / "notes.json")
         assert "there is no folder" in refused("scan", few_notes, "--out", tmp_path / "none" / "x")
         assert "The format must be one of tinysol, " in refused("scan", few_notes, "--format", "zither")
@@ -225,7 +225,7 @@ class TestTrain:
         assert "model.dim must be 1 to 1024, got 0" in refused(*same, "--model.dim", "0")
         assert "--model.dim" in refused(*same, "--model.dim", "four", status=2)
         assert "cannot be read" in refused("train", trained.notes, tmp_path / "out", "--config", tmp_path / "none.toml")
-        assert "does not exist" in refused("train", tmp_path / "none", tmp_path / "out")
+        assert "There is no folder" in refused("train", tmp_path / "none", tmp_path / "out")
         (tmp_path / "file").touch()
         assert "cannot be written" in refused("train", trained.notes, tmp_path / "file" / "out")
 
