@@ -91,13 +91,9 @@ def _in_threads(method: Callable[[Tensor], Tensor], parts: tuple[Tensor, ...]) -
     if threads == 1 or len(parts) == 1:
         return [method(part) for part in parts]
 
-    def one(part: Tensor) -> Tensor:
-        with torch.no_grad():  # each thread has its own setting
-            return method(part)
-
-    # Each thread has its own setting of torch's threads, on which the last bit of a product may depend.
+    # Gradients and torch's number of threads are set per thread; the last bit of a product may depend on the latter.
     with ThreadPoolExecutor(min(threads, len(parts)), initializer=torch.set_num_threads, initargs=(threads,)) as pool:
-        return list(pool.map(one, parts))
+        return list(pool.map(torch.no_grad()(method), parts))
 
 
 def _check(magnitude: Tensor, stft: STFT, length: int | None) -> None:
