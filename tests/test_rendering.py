@@ -209,7 +209,7 @@ class TestMidi:
             read_midi(tmp_path / "a.mid")
 
     def test_a_file_without_notes_is_refused(self, tmp_path):
-        with pytest.raises(ConfigError, match="has no notes"):
+        with pytest.raises(ConfigError, match="must have notes"):
             read_midi(piece(tmp_path / "a.mid", mido.Message("note_off", note=60)))
 
     def test_notes_begin_and_sound_where_they_should(self, tiny_space, way):

@@ -1,4 +1,4 @@
-"""Paths to audio."""
+"""From paths, curves and MIDI files to audio."""
 
 from timbre.synth.rendering import render, render_blocks
 

@@ -1,7 +1,5 @@
 """Many notes at once: a grid of points, and a folder of samples for other instruments."""
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +10,7 @@ import numpy as np
 from timbre.audio import write
 from timbre.data.names import note_name, parse_note
 from timbre.errors import ConfigError
-from timbre.files import write_text
+from timbre.shapes.number_files import write_table
 from timbre.space import NoteControls, Space
 
 _MOST = 4096  # sounds
@@ -61,7 +59,8 @@ def write_grid(folder: FilePath, space: Space, points: np.ndarray, controls: Not
         index.append([file.name, row + 1, column + 1, *points[row, column].tolist()])
         yield file
     names = ["file", "row", "column", *(f"z{number}" for number in range(space.dim))]
-    yield _table(folder / "index.csv", [names, *index])
+    write_table(folder / "index.csv", names, index)
+    yield folder / "index.csv"
 
 
 def pitches_of(text: str) -> list[int]:
@@ -104,7 +103,7 @@ def write_notes(
     if not 1 <= len(pitches) * len(velocities) <= _MOST:
         raise ConfigError(f"The folder must have 1 to {_MOST} notes, got {len(pitches) * len(velocities)}.")
     (folder / name).mkdir(exist_ok=True)
-    rows: list[list[object]] = [["file", "instrument", "midi_pitch", "velocity"]]
+    rows: list[list[object]] = []
     for pitch in pitches:
         for velocity in velocities:
             step = max(1, round(127 * velocity))
@@ -112,15 +111,9 @@ def write_notes(
             _write(file, space, point, replace(controls, pitch=pitch, velocity=velocity))
             rows.append([f"{name}/{file.name}", name, pitch, round(velocity, 4)])
             yield file
-    yield _table(folder / "metadata.csv", rows)
+    write_table(folder / "metadata.csv", ("file", "instrument", "midi_pitch", "velocity"), rows)
+    yield folder / "metadata.csv"
 
 
 def _write(file: FilePath, space: Space, point: np.ndarray, controls: NoteControls) -> None:
     write(file, space.renderer.sound(space.check_point(point)[None], controls))
-
-
-def _table(file: FilePath, rows: Sequence[Sequence[object]]) -> FilePath:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_text(file, text.getvalue())
-    return file

@@ -1,7 +1,7 @@
-"""Music: the notes of a MIDI file, each a sound of its own whose timbre follows a path through the piece."""
+"""MIDI files to audio: each note is a sound of its own, and the timbre follows a path through the piece."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,13 +11,13 @@ from timbre.audio import Audio
 from timbre.audio.limiter import Limiter
 from timbre.errors import ConfigError
 from timbre.paths import Path
-from timbre.space import Space
+from timbre.space import NoteControls, Space
 from timbre.space.controls import RELEASE
 from timbre.synth.loudness import evening, loudness_of
 from timbre.synth.rendering import render
 
 BEND = 2.0  # semitones to either side, General MIDI's default
-_PEDAL = 64  # controller number, and the value from which the pedal is down
+_PEDAL = 64  # controller number, and the lowest value of a pressed pedal
 _LONGEST = 3600.0  # s
 _SHORTEST = 0.05  # s
 
@@ -30,7 +30,7 @@ class Tone:
         start, duration: s.
         pitch: MIDI.
         velocity: 0..1.
-        bends: (s after its start, semitones) from which on the pitch is bent so far.
+        bends: (time in s after its start, semitones); each holds until the next.
     """
 
     start: float
@@ -41,10 +41,10 @@ class Tone:
 
 
 def read_midi(file: str | FilePath) -> list[Tone]:
-    """The notes of a standard MIDI file (types 0 and 1) in order of their starts.
+    """The notes of a standard MIDI file (type 0 or 1), sorted by their starts.
 
     Tempo changes, the sustain pedal and pitch bends of two semitones are followed; programs, other controllers and the
-    drum channel's meaning are not.
+    meaning of the drum channel are not.
 
     Raises:
         ConfigError: if the file cannot be read, is not a MIDI file, has no notes, or is longer than an hour.
@@ -53,40 +53,39 @@ def read_midi(file: str | FilePath) -> list[Tone]:
 
     file = FilePath(file).expanduser()
     try:
-        found = mido.MidiFile(str(file))
-        messages = list(found)
+        messages = list(mido.MidiFile(str(file)))
     except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged or no MIDI file of type 0 or 1"
+        reason = getattr(error, "strerror", None) or "it is damaged, or not a MIDI file of type 0 or 1"
         raise ConfigError(f"{file} cannot be read: {reason}.") from error
-    band = _Band()
+    notes = _NoteCollector()
     for message in messages:
-        band.hear(message)
-    tones = sorted(band.ended(), key=lambda tone: (tone.start, tone.pitch))
+        notes.receive(message)
+    tones = sorted(notes.finished(), key=lambda tone: (tone.start, tone.pitch))
     if not tones:
-        raise ConfigError(f"{file} has no notes; a MIDI file with some is wanted.")
+        raise ConfigError(f"{file} must have notes, got none.")
     if (length := tones[-1].start) > _LONGEST:
-        raise ConfigError(f"{file} lasts {length / 60:.0f} minutes; up to an hour is rendered.")
+        raise ConfigError(f"{file} must last an hour or less, got {length / 60:.0f} minutes.")
     return tones
 
 
 @dataclass
 class _ScoreChannel:
-    """What one channel is doing: pitches and when and how hard they were struck, the pedal, bends so far."""
+    """State of a channel: sounding pitches with their starts and velocities, those that the pedal sustains, bends."""
 
     struck: dict[int, tuple[float, float]] = field(default_factory=dict)
-    held: set[int] = field(default_factory=set)
+    sustained: set[int] = field(default_factory=set)
     pedal: bool = False
     bends: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 0.0)])
 
 
-class _Band:
-    """Follows messages in time and collects notes."""
+class _NoteCollector:
+    """Collects notes from messages in the order of time."""
 
     def __init__(self) -> None:
         self.now, self.tones = 0.0, list[Tone]()
         self.channels: dict[int, _ScoreChannel] = defaultdict(_ScoreChannel)
 
-    def hear(self, message: Any) -> None:
+    def receive(self, message: Any) -> None:
         self.now += message.time
         if message.is_meta or not hasattr(message, "channel"):
             return
@@ -96,7 +95,7 @@ class _Band:
             channel.struck[message.note] = (self.now, message.velocity / 127.0)
         elif message.type in ("note_on", "note_off"):
             if channel.pedal:
-                channel.held.add(message.note)
+                channel.sustained.add(message.note)
             else:
                 self._end(channel, message.note)
         elif message.type == "pitchwheel":
@@ -106,11 +105,11 @@ class _Band:
 
     def _press(self, channel: _ScoreChannel, down: bool) -> None:
         channel.pedal = down
-        for pitch in () if down else tuple(channel.held):
+        for pitch in () if down else tuple(channel.sustained):
             self._end(channel, pitch)
 
     def _end(self, channel: _ScoreChannel, pitch: int) -> None:
-        channel.held.discard(pitch)
+        channel.sustained.discard(pitch)
         if pitch not in channel.struck:
             return
         start, velocity = channel.struck.pop(pitch)
@@ -118,8 +117,8 @@ class _Band:
         bends = [(time - start, bend) for time, bend in channel.bends if time > start]
         self.tones.append(Tone(start, self.now - start, float(pitch), velocity, ((0.0, before[-1]), *bends)))
 
-    def ended(self) -> list[Tone]:
-        """All notes; those still sounding end now."""
+    def finished(self) -> list[Tone]:
+        """All notes; those that still sound end now."""
         for channel in self.channels.values():
             for pitch in tuple(channel.struck):
                 self._end(channel, pitch)
@@ -135,18 +134,17 @@ def perform(
     steady: bool = True,
     hold: float | None = None,
 ) -> Audio:
-    """A piece: every note begins where the path is at its start, and goes on along it.
+    """The sound of a piece, whose notes follow the path, stretched over the piece.
 
-    The piece lasts until its last note has ended; the path is stretched over it. Notes are scaled by the root of how
-    many sound at once at most, and peaks are limited.
+    Notes are scaled by the root of the largest number that sounds at once, and peaks are limited.
 
     Args:
-        space, path, seed, inverter, hold: as of :func:`~timbre.synth.render`; each note has a seed of its own.
-        tones: at least one.
-        steady: bring all notes to one loudness before their velocities count, by 12 dB at most.
+        space, path, seed, inverter, hold: as in :func:`~timbre.synth.render`; each note has its own seed.
+        tones: one or more.
+        steady: bring all notes to one loudness before their velocities are applied, by 12 dB at most.
 
     Raises:
-        ConfigError: as of :func:`~timbre.synth.render`, or for a pitch out of range.
+        ConfigError: as :func:`~timbre.synth.render`, or for a pitch out of range.
     """
     rate = space.config.spectrogram.sample_rate
     end = max(tone.start + max(tone.duration, _SHORTEST) for tone in tones) + RELEASE
@@ -154,18 +152,18 @@ def perform(
     gains = _gains(space, path, tones, end, hold) if steady else np.ones(len(tones))
     gains = gains / np.sqrt(_most_at_once(tones))
     for number, (tone, gain) in enumerate(zip(tones, gains, strict=True)):
-        sound = _sound(space, path, tone, end, seed + number, inverter, steady, hold).samples[0]
-        place = round(tone.start * rate)
-        sound = sound[: len(mix) - place]
-        mix[place : place + len(sound)] += gain * sound
+        controls = NoteControls(hold=hold, seed=seed + number, inverter=inverter)
+        sound = _sound(space, path, tone, end, controls, steady).samples[0]
+        first = round(tone.start * rate)
+        sound = sound[: len(mix) - first]
+        mix[first : first + len(sound)] += gain * sound
     limiter = Limiter(rate)
     samples = np.concatenate([limiter.push(mix), limiter.flush()])[limiter.latency :]
     return Audio(samples.astype(np.float32), rate)
 
 
-def _sound(
-    space: Space, path: Path, tone: Tone, end: float, seed: int, inverter: str | None, steady: bool, hold: float | None
-) -> Audio:
+def _sound(space: Space, path: Path, tone: Tone, end: float, controls: NoteControls, steady: bool) -> Audio:
+    """The sound of one note of a piece that ends at `end` (s)."""
     duration = max(tone.duration, _SHORTEST) + RELEASE
     count = space.renderer.frames(duration)
     seconds = np.linspace(0.0, duration, count)
@@ -174,11 +172,12 @@ def _sound(
     since, bends = np.array(tone.bends).T
     bent = bends[np.searchsorted(since, seconds, side="right") - 1]
     pitch = np.clip(tone.pitch + bent, 12, 127) if bent.any() else tone.pitch
-    return render(space, part, pitch, tone.velocity, duration, seed, inverter, steady, hold)
+    controls = replace(controls, pitch=pitch, velocity=tone.velocity, duration=duration)
+    return render(space, part, **vars(controls), steady=steady)
 
 
 def _gains(space: Space, path: Path, tones: list[Tone], end: float, hold: float | None) -> np.ndarray:
-    """Amplitude of each note that brings how loud it begins to the mean of all."""
+    """Amplitudes that bring the loudness of each note at its start to their mean."""
     points = path.at(np.array([tone.start for tone in tones]) / end)
     pitches, velocities = (np.array([getattr(tone, name) for tone in tones]) for name in ("pitch", "velocity"))
     doublings = loudness_of(space, points, pitches, velocities, hold)
