@@ -201,8 +201,7 @@ def note_labels(library: Library, parts: np.ndarray, ratings: Ratings | None = N
 
 def _rated_items(library: Library, names: np.ndarray, ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     stems = [note.file.stem for note in library]
-    sounds = {study.files[i].stem if i in study.files else i for study in ratings.parts for i in study.items}
-    if len(sounds & set(stems)) >= 3:
+    if len({stem for study in ratings.parts for stem in study.stems}.intersection(stems)) >= 3:
         return _sound_level(ratings, stems)
     pooled = (merged(ratings) if len(ratings.parts) > 1 or "" in ratings.parts[0].instruments else ratings).parts[0]
     matched = match_instruments(pooled.items, sorted(set(names.tolist())))
@@ -215,11 +214,10 @@ def _rated_items(library: Library, names: np.ndarray, ratings: Ratings) -> tuple
 def _sound_level(ratings: Ratings, stems: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All studies, each on its own scale; pairs of sounds of different studies are unrated."""
     scaled = normalised(ratings)
-    _, item = match_sounds(scaled, stems)
     sizes = np.cumsum([0, *(len(study.items) for study in scaled.parts)])
     values = np.full((sizes[-1],) * 2, np.nan)
     weights = np.zeros_like(values)
     for begin, end, study in zip(sizes, sizes[1:], scaled.parts, strict=False):
         values[begin:end, begin:end] = study.dissimilarities
         weights[begin:end, begin:end] = study.weights
-    return np.array(item), values, weights
+    return np.array(match_sounds(scaled, stems)), values, weights

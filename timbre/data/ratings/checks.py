@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from timbre.data.ratings.pooling import merged
+from timbre.data.ratings.pooling import by_instrument
 from timbre.data.ratings.scaling import mds
 from timbre.data.ratings.studies import Ratings, Study
 
@@ -63,32 +63,22 @@ def _geometry(study: Study, seed: int) -> Finding | None:
         others.append(mds(shuffled, dim).stress)
     z = (own - float(np.mean(others))) / max(float(np.std(others)), 1e-9)
     stress = f"stress {own:.3f}, of shuffled entries {np.mean(others):.3f} (z {z:.1f})"
-    if z > -3.0:
-        return Finding(study.name, f"{study.name} has no geometry: {stress}; its entries may be scrambled.", True)
-    return Finding(study.name, f"{study.name} has a geometry: {stress}.", False)
+    verdict = f"no geometry: {stress}; its entries may be scrambled" if z > -3.0 else f"a geometry: {stress}"
+    return Finding(study.name, f"{study.name} has {verdict}.", z > -3.0)
 
 
 def _agreement(a: Study, b: Study) -> Finding | None:
     """Check 2; None if the studies share too few pairs of instruments."""
     from scipy.stats import spearmanr
 
-    tables = [_by_instruments(study) for study in (a, b)]
-    shared = sorted(set(tables[0]) & set(tables[1]), key=sorted)
+    tables = [by_instrument(study) for study in (a, b)]
+    shared = sorted(set.intersection(*({pair for pair in table if table[pair][1] > 0} for table in tables)))
     if len(shared) < SHARED:
         return None
-    rho = float(spearmanr(*([table[pair] for pair in shared] for table in tables)).statistic)
-    doubtful = rho < 0.2
-    verdict = "hardly agree" if doubtful else "agree"
+    rho = float(spearmanr(*([table[pair][0] for pair in shared] for table in tables)).statistic)
+    verdict = "hardly agree" if rho < 0.2 else "agree"
     sentence = f"{a.name} and {b.name} {verdict} on {len(shared)} pairs of instruments: Spearman {rho:.2f}."
-    return Finding(f"{a.name}, {b.name}", sentence, doubtful)
-
-
-def _by_instruments(study: Study) -> dict[frozenset[str], float]:
-    """Dissimilarity of each pair of instruments."""
-    if len(set(study.instruments) - {""}) < 2:
-        return {}
-    pooled = merged(Ratings((study,))).parts[0]
-    return {frozenset((pooled.items[i], pooled.items[j])): value for i, j, value in zip(*pooled.pairs(), strict=True)}
+    return Finding(f"{a.name}, {b.name}", sentence, rho < 0.2)
 
 
 def _labels(study: Study, distances: np.ndarray, seed: int) -> Finding:
@@ -105,6 +95,4 @@ def _labels(study: Study, distances: np.ndarray, seed: int) -> Finding:
     others = np.array([agreement(random.permutation(len(study.items))) for _ in range(999)])
     p = (1 + int((others >= own).sum())) / 1000
     text = f"Spearman {own:.2f} between its ratings and distances of its sounds, permutation test p {p:.3f}"
-    if p > 0.05:
-        return Finding(study.name, f"{study.name} may have wrong labels: {text}.", True)
-    return Finding(study.name, f"{study.name}: {text}.", False)
+    return Finding(study.name, f"{study.name}{' may have wrong labels' * (p > 0.05)}: {text}.", p > 0.05)

@@ -55,37 +55,32 @@ def match_instruments(
     return {item: names for item, names in matched.items() if names}
 
 
-def match_sounds(ratings: Ratings, stems: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The rated sound of each note of a library, by the stem of the note's file.
+def match_sounds(ratings: Ratings, stems: Sequence[str]) -> list[int]:
+    """The rated sound of each note of a library, by the stem of the note's file: an index, -1 for none.
 
     Args:
-        ratings: rated sounds; the stem of a sound is that of its file in sounds.csv, or else its name.
+        ratings: rated sounds; indices count the sounds of all studies.
         stems: stems of the library's files, (notes,).
-
-    Returns:
-        Names of all rated sounds as "study/sound", and for each note the index of its sound, -1 for none.
 
     Raises:
         LibraryError: if the library has fewer than three sounds of a study, or two sounds share a stem.
     """
-    names, index = list[str](), dict[str, int]()
+    names: dict[str, str] = {}
     for study in ratings.parts:
-        own = [study.files[item].stem if item in study.files else item for item in study.items]
-        for item, stem in zip(study.items, own, strict=True):
-            if stem in index:
-                raise LibraryError(f"{study.name}/{item} and {names[index[stem]]} must not both be files named {stem}.")
-            index[stem] = len(names)
-            names.append(f"{study.name}/{item}")
-        if (shared := sum(stem in stems for stem in own)) < 3:
+        for item, stem in zip(study.items, study.stems, strict=True):
+            if stem in names:
+                raise LibraryError(f"{study.name}/{item} and {names[stem]} must not both be files named {stem}.")
+            names[stem] = f"{study.name}/{item}"
+        if (shared := sum(stem in stems for stem in study.stems)) < 3:
             raise LibraryError(
                 f"The library must have three or more sounds of {study.name}, got {shared} of {len(study.items)}; add "
                 "their files, or use ratings of instruments."
             )
-    return names, [index.get(stem, -1) for stem in stems]
+    index = {stem: number for number, stem in enumerate(names)}
+    return [index.get(stem, -1) for stem in stems]
 
 
 def _names(item: str) -> set[str]:
-    """All names of an item in timbre's spelling, including its aliases."""
     name = plain(re.sub(r"\(.*?\)", "", item))
     return {name}.union(*(aliases for key, aliases in ALIASES.items() if name == key or name in aliases))
 

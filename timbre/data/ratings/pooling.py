@@ -40,7 +40,7 @@ def merged(ratings: Ratings, name: str = "merged") -> Ratings:
     Raises:
         LibraryError: if no study has two instruments.
     """
-    tables = [_by_instrument(study) for study in normalised(ratings).parts]
+    tables = [by_instrument(study) for study in normalised(ratings).parts]
     names = sorted({name for table in tables for pair in table for name in pair})
     if len(names) < 2:
         raise LibraryError("The ratings must have two or more instruments; name those of the sounds in sounds.csv.")
@@ -58,18 +58,18 @@ def merged(ratings: Ratings, name: str = "merged") -> Ratings:
     return Ratings((study,), ratings.notes + notes)
 
 
-def _by_instrument(study: Study) -> dict[tuple[str, str], tuple[float, float]]:
+def by_instrument(study: Study) -> dict[tuple[str, str], tuple[float, float]]:
     """Weighted mean dissimilarity and mean weight of each pair of instruments."""
     rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for a, b, value in zip(*study.pairs(), strict=True):
         first, second = sorted((study.instruments[a], study.instruments[b]))
         if first and second and first != second:
             rows.setdefault((first, second), []).append((value, study.weights[a, b]))
-    return {pair: _pooled(*np.array(own).T) for pair, own in rows.items()}
-
-
-def _pooled(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    return float(np.average(values, weights=np.maximum(weights, 1e-9))), float(weights.mean())
+    columns = {pair: np.array(own).T for pair, own in rows.items()}
+    return {
+        pair: (float(np.average(values, weights=np.maximum(weights, 1e-9))), float(weights.mean()))
+        for pair, (values, weights) in columns.items()
+    }
 
 
 def _aligned(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

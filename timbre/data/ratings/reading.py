@@ -18,8 +18,6 @@ _TIDY = ("study", "sound_a", "sound_b", "dissimilarity")
 _SOUNDS = "sounds.csv"
 _NEAR = 1e-6  # numbers that differ by less are equal
 
-Rows = list[dict[str, str]]
-
 
 def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     """Read dissimilarity ratings.
@@ -83,7 +81,7 @@ def _number(file: Path, text: str | None, what: str) -> float:
     return value
 
 
-def _tidy(file: Path, rows: Rows) -> list[Study]:
+def _tidy(file: Path, rows: list[dict[str, str]]) -> list[Study]:
     studies: dict[str, list[tuple[str, str, float, float]]] = {}
     for row in rows:
         a, b = row["sound_a"], row.get("sound_b") or ""
@@ -124,16 +122,14 @@ def _matrix(file: Path, lines: list[list[str]]) -> Study:
     values = np.zeros((len(rows),) * 2)
     for i, (row, line) in enumerate(zip(rows, lines[1:], strict=True)):
         for column, text in zip(columns, line[1:], strict=False):
-            empty = text in ("", "nan", "NaN")
             what = f"the dissimilarity of {row} and {column}"
+            empty = text in ("", "nan", "NaN")
             values[i, rows.index(column)] = np.nan if empty else _number(file, text, what)
-    for i, j in np.argwhere(np.triu(np.ones_like(values))):
-        if i == j and not abs(values[i, i]) <= _NEAR:
-            raise LibraryError(f"{file}: the dissimilarity of {rows[i]} and itself must be 0, got {values[i, i]:g}.")
-        if not np.isclose(values[i, j], values[j, i], atol=_NEAR, equal_nan=True):
-            raise LibraryError(
-                f"{file} must be symmetric; {rows[i]} and {rows[j]} have {values[i, j]:g} and {values[j, i]:g}."
-            )
+    for k in np.flatnonzero(~(np.abs(np.diag(values)) <= _NEAR)):
+        raise LibraryError(f"{file}: the dissimilarity of {rows[k]} and itself must be 0, got {values[k, k]:g}.")
+    for i, j in np.argwhere(~np.isclose(values, values.T, atol=_NEAR, equal_nan=True)):
+        numbers = f"{values[i, j]:g} and {values[j, i]:g}"
+        raise LibraryError(f"{file} must be symmetric; {rows[i]} and {rows[j]} have {numbers}.")
     return Study(file.stem, tuple(rows), values, np.ones_like(values), tuple(rows))
 
 
@@ -143,15 +139,12 @@ def _with_sounds(studies: Iterable[Study], home: Path) -> Iterable[Study]:
         known = {(row.get("study"), row.get("sound")): row for row in csv.DictReader(stream)}
     for study in studies:
         rows = {item: known[study.name, item] for item in study.items if (study.name, item) in known}
-        if not rows:
-            yield study
-            continue
         missing = [item for item in study.items if item not in rows]
-        if missing:
+        if rows and missing:
             raise LibraryError(
                 f"{home / _SOUNDS} must list all sounds of {study.name}; it has no {', '.join(missing)}."
             )
-        instruments = [row.get("instrument_base", row.get("instrument")) or "" for row in rows.values()]
+        instruments = tuple(row.get("instrument_base", row.get("instrument")) or "" for row in rows.values())
         files = {item: home / row["file"] for item, row in rows.items() if row.get("file")}
         pitches = {item: float(row["pitch"]) for item, row in rows.items() if row.get("pitch")}
-        yield replace(study, instruments=tuple(instruments), files=files, pitches=pitches)
+        yield replace(study, instruments=instruments, files=files, pitches=pitches) if rows else study

@@ -54,6 +54,11 @@ class Study:
             instruments=tuple(self.instruments[index] for index in kept),
         )
 
+    @property
+    def stems(self) -> list[str]:
+        """The stem of each item's file, or else its name."""
+        return [self.files[item].stem if item in self.files else item for item in self.items]
+
     def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Rated pairs: indices of the first and the second item (first < second) and dissimilarities, (pairs,) each."""
         first, second = np.triu_indices(len(self.items), 1)
@@ -85,20 +90,19 @@ class Ratings:
         Raises:
             LibraryError: if there is none.
         """
-        for study in self.parts:
-            if study.name == name:
-                return study
-        raise LibraryError(f"The study must be one of {', '.join(self.studies)}, got {name}.")
+        if name not in self.studies:
+            raise LibraryError(f"The study must be one of {', '.join(self.studies)}, got {name}.")
+        return self.parts[self.studies.index(name)]
 
     def without(self, studies: Iterable[str] = (), instruments: Iterable[str] = ()) -> "Ratings":
         """The ratings without these studies and without the items of these instruments."""
         studies, instruments = set(studies), set(instruments)
         for name in studies:
             self.study(name)
-        kept = (study for study in self.parts if study.name not in studies)
-        parts = tuple(
+        parts = (
             study.pick(i for i, own in zip(study.items, study.instruments, strict=True) if own not in instruments)
-            for study in kept
+            for study in self.parts
+            if study.name not in studies
         )
         return replace(self, parts=tuple(study for study in parts if len(study.items) > 1))
 
