@@ -184,7 +184,7 @@ class TestAtlas:
 
     def test_an_unknown_name_is_answered_with_close_ones(self, tiny_space: Space) -> None:
         name = tiny_space.atlas.names[0]
-        with pytest.raises(ConfigError, match=f"close to it: {name}"):
+        with pytest.raises(ConfigError, match=f"similar names: {name}"):
             tiny_space.atlas[name + "x"]
 
 
@@ -231,7 +231,7 @@ class TestFolder:
             timbre.load(tiny_folder / "checkpoints" / "best")
 
     def test_what_is_not_a_space_is_refused(self, tmp_path: FilePath) -> None:
-        with pytest.raises(CheckpointError, match="There is no folder"):
+        with pytest.raises(CheckpointError, match="does not exist"):
             timbre.load(tmp_path / "nowhere")
         (tmp_path / "config.json").write_text('{"format": "cake"}')
         with pytest.raises(CheckpointError, match="not the config of a timbre space"):

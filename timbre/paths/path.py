@@ -1,4 +1,4 @@
-"""Paths: a sound is a path through the space."""
+"""`Path`: points with times; a moving sound is a path through the space."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,22 @@ import numpy as np
 from timbre.errors import ConfigError
 
 KINDS = ("line", "slerp", "spline")
-"""How a path runs between its points."""
+"""Interpolations between the points of a path."""
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """Points with times; between them the path runs as its kind says.
+    """Points with times, and the interpolation between them.
 
     Attributes:
         points: (times, dim), float64.
-        times: (times,), rising from 0 to 1: shares of the sound's duration. A single point has the time 0.
-        kind: "line"; "slerp": spherical interpolation (Shoemake 1985), which keeps the distance from the origin
-            between those of its ends, as suits points of a Gaussian prior; or "spline": the natural cubic spline
-            through all points, whose direction and curvature do not jump.
+        times: (times,), rising, within 0 to 1: shares of the sound's duration. A single point has the time 0.
+        kind: "line"; "slerp", spherical interpolation (Shoemake 1985), whose distance from the origin stays between
+            those of its ends, as suits points of a Gaussian prior; or "spline", the natural cubic spline through all
+            points, whose direction and curvature are continuous.
+
+    Raises:
+        ConfigError: for points that are not finite, times that do not rise or are not as many, or an unknown kind.
     """
 
     points: np.ndarray
@@ -30,23 +33,23 @@ class Path:
         points = np.atleast_2d(np.asarray(self.points, dtype=np.float64))
         times = np.asarray(self.times, dtype=np.float64)
         if points.ndim != 2 or not np.isfinite(points).all():
-            raise ConfigError(f"A path's points are finite numbers of shape (times, dim); {points.shape} came.")
+            raise ConfigError(f"The points of a path must be finite numbers (times, dim), got shape {points.shape}.")
         if times.shape != (len(points),) or np.any(np.diff(times) <= 0) or times[0] < 0 or times[-1] > 1:
-            raise ConfigError("A path's times are as many as its points, and rise from 0 to 1.")
+            raise ConfigError("A path must have as many times as points; they must rise from 0 to 1.")
         if self.kind not in KINDS:
-            raise ConfigError(f"A path of kind {self.kind!r} is not known; kinds are {', '.join(KINDS)}.")
+            raise ConfigError(f"The kind of a path must be one of {', '.join(KINDS)}, got {self.kind!r}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "times", times)
 
     @property
     def dim(self) -> int:
-        """Dimensions of its points."""
+        """Dimensions of the points."""
         return self.points.shape[1]
 
     def at(self, times: np.ndarray) -> np.ndarray:
-        """Points (n, dim) at times (n,) in 0..1; before the first and after the last the path stands still.
+        """Points (n, dim) at times (n,) in 0..1; constant before the first time and after the last.
 
-        At its own times it gives its own points to the bit.
+        At the path's own times these are its own points, to the bit.
         """
         times = np.clip(np.asarray(times, dtype=np.float64), self.times[0], self.times[-1])
         left = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, max(0, len(self.times) - 2))
@@ -66,7 +69,7 @@ class Path:
         return np.asarray(CubicSpline(self.times, self.points, bc_type="natural")(times))
 
     def sampled(self, steps: int) -> "Path":
-        """The path as one of straight pieces: its own points, and those at `steps` + 1 even times between its ends."""
+        """The path as lines between its own points and those at `steps` + 1 evenly spaced times."""
         if len(self.points) == 1:
             return Path(self.points, self.times)
         times = np.union1d(np.linspace(self.times[0], self.times[-1], steps + 1), self.times)
@@ -78,7 +81,7 @@ def _line(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def _slerp(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Directions turn evenly, lengths change evenly; where a direction is undefined or opposite, a straight line."""
+    """Interpolate directions by angle and lengths linearly; a line where a direction is undefined or opposite."""
     length_a, length_b = (np.linalg.norm(v, axis=1, keepdims=True) for v in (a, b))
     cosine = np.sum(a * b, 1, keepdims=True) / np.maximum(length_a * length_b, 1e-12)
     angle = np.arccos(np.clip(cosine, -1.0, 1.0))

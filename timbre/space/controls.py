@@ -37,6 +37,9 @@ class NoteControls:
     inverter: str | None = None
 
     def __post_init__(self) -> None:
+        for shape in (np.asarray(value).shape for value in (self.pitch, self.velocity)):
+            if len(shape) > 1 or shape == (0,):
+                raise ConfigError(f"A control line must be one value or a row of values, got shape {shape}.")
         check_pitch(self.pitch)
         check_velocity(self.velocity)
         if self.hold is not None and not (math.isfinite(self.hold) and self.hold > 0):
@@ -73,6 +76,4 @@ def _stretched(values: Line, count: int) -> Line:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0:
         return values
-    if array.ndim != 1 or len(array) == 0:
-        raise ConfigError(f"A control line must be one value or a row of values, got shape {array.shape}.")
     return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(array)), array)
