@@ -12,18 +12,20 @@ from scipy.spatial.distance import cdist
 from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig, TrainingConfig
 from timbre.models.conditions import Conditions
 from timbre.models.discrepancy import DRAWS, SCALES, discrepancy
-from timbre.models.flows import FLOWS
+from timbre.models.flows import FLOWS, Flow
 from timbre.models.vae import DISCREPANCY_WEIGHT, VAE, log_prior
+
+CONFIG = Config(
+    SpectrogramConfig(n_mels=32),
+    DataConfig(duration=0.5),
+    ModelConfig(dim=4, encoder_channels=16, decoder_channels=24, decoder_blocks=1, harmonics=8, dropout=0.0),
+)
 
 
 def model(objective: str = "vae", flow: str = "planar", flows: int = 2, amortised: bool = False) -> VAE:
     torch.manual_seed(0)
-    shape = ModelConfig(
-        dim=4, flow=flow, flows=flows, amortised=amortised, encoder_channels=16, decoder_channels=24,
-        decoder_blocks=1, harmonics=8, dropout=0.0,
-    )  # fmt: skip
-    training = TrainingConfig(objective=objective)
-    return VAE(Config(SpectrogramConfig(n_mels=32), DataConfig(duration=0.5), shape, training=training))
+    shape = replace(CONFIG.model, flow=flow, flows=flows, amortised=amortised)
+    return VAE(replace(CONFIG, model=shape, training=TrainingConfig(objective=objective)))
 
 
 def some(net: VAE, batch: int = 3) -> tuple[torch.Tensor, Conditions]:
@@ -87,6 +89,20 @@ def test_regularizer_sees_the_points_and_is_added(objective: str) -> None:
     assert plain.regularization_nats == 0
     torch.testing.assert_close(ordered.objective, plain.objective + ordered.regularization_nats)
     torch.testing.assert_close(ordered.kl_nats, plain.kl_nats)
+
+
+def test_a_flow_can_be_given_as_an_object() -> None:
+    class Shift(Flow):
+        def forward(self, z: torch.Tensor, parameters: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+            return z + 3.0, z.new_zeros(z.shape[:-1])
+
+    plain = model(flows=0)
+    torch.manual_seed(0)
+    net = VAE(replace(CONFIG, model=replace(CONFIG.model, flows=0)), flow=Shift(4, 1, False, 0)).eval()
+    net.load_state_dict(plain.state_dict(), strict=False)
+    x, conditions = some(net)
+    posterior = net.posterior(x, conditions)
+    torch.testing.assert_close(posterior.center, posterior.mean + 3.0)
 
 
 def test_discrepancy_is_the_one_of_the_paper() -> None:
