@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from trees_sampler import write
 
 from timbre.data.readers import _sfz_text
-from timbre.data.readers._sfz_text import parse_sfz
+from timbre.data.readers._sfz_text import Sfz
 from timbre.data.tree import open_tree
 from timbre.errors import LibraryError
 
@@ -16,7 +16,7 @@ from timbre.errors import LibraryError
 def regions(folder: Path, text: str) -> list[dict[str, str]]:
     """The regions of an SFZ file with this text."""
     write(folder / "a.sfz", text)
-    return parse_sfz(open_tree(folder), "a.sfz").regions
+    return Sfz(open_tree(folder), "a.sfz").regions
 
 
 class TestLanguage:
@@ -89,7 +89,7 @@ class TestLanguage:
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
     def test_encodings(self, encoding: str, tmp_path: Path) -> None:
         (tmp_path / "a.sfz").write_bytes("<region> sample=flûte.wav".encode(encoding))
-        assert parse_sfz(open_tree(tmp_path), "a.sfz").regions == [{"sample": "flûte.wav"}]
+        assert Sfz(open_tree(tmp_path), "a.sfz").regions == [{"sample": "flûte.wav"}]
 
     @pytest.mark.parametrize(
         "text", ["#define $A aaaaaaaaaa\n" + "#define $A $A$A$A$A$A$A$A$A\n" * 9, "<region>" * 100_001]

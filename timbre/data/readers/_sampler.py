@@ -120,13 +120,6 @@ def _notes_of(zones: list[SampleZone], root: Path) -> tuple[list[Note], list[Dro
     return [notes[number] for number in sorted(notes)], dropped
 
 
-def _velocity(zone: SampleZone) -> float | None:
-    """Middle of a zone's velocities, 0 to 1; None if all velocities play it."""
-    if zone.softest <= 1 and zone.hardest >= 127:
-        return None
-    return min(max((zone.softest + zone.hardest) / 254, 0.0), 1.0)
-
-
 def _note(zone: SampleZone, part: Excerpt | None, root: Path) -> Note:
     preset = zone.preset
     instrument, family = preset.instrument, preset.family
@@ -136,13 +129,13 @@ def _note(zone: SampleZone, part: Excerpt | None, root: Path) -> Note:
         instrument, family = known
     family = family or family_around(str(PurePosixPath(zone.member or zone.file).parent))
     dynamics = _first(*map(mark_in, labels), preset.dynamics)
-    velocity = _velocity(zone)
+    is_layer = zone.softest > 1 or zone.hardest < 127
     return Note(
         file=root / zone.file,
         instrument=instrument,
         family=family,
         pitch=None if family == "percussion" else zone.pitch,
-        velocity=velocity_of(dynamics) if velocity is None else velocity,
+        velocity=min(max((zone.softest + zone.hardest) / 254, 0.0), 1.0) if is_layer else velocity_of(dynamics),
         dynamics=dynamics,
         articulation=_first(manner_in(switch, certain=True), *map(manner_in, labels), preset.articulation),
         part=part,

@@ -19,6 +19,7 @@ _LAYER = re.compile(r"(?:v|vl|vel|velocity|layer)(\d{1,3})", re.IGNORECASE)
 _TAKE = re.compile(r"(?:rr|take)(\d{1,3})", re.IGNORECASE)
 _HERTZ = re.compile(r"(?<![\d.])(?:(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(\d{2,5}\.\d{2,6})(?!\.?\d))", re.I)
 _LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
+_SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "fff"}
 _BETWEEN = re.compile(r"[\s_\-.,()\[\]+]+")
 _LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _MOST_LAYERS = 16  # a larger number after "v" is a MIDI velocity, not a layer
@@ -138,8 +139,7 @@ def _is_manner(folder: str) -> bool:
 def _read_stem(stem: str, instrument: str | None) -> _NameLabels:
     if (nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
         return _NameLabels(float(nsynth[2]), pitch_is_sure=True, velocity=int(nsynth[3]) / 127, before=(nsynth[1],))
-    stem = _LONG_MARK.sub(_short_mark, stem)
-    words, hertz = _split(stem)
+    words, hertz = _split(_LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], stem))
     labels = _NameLabels()
     pitch = _find_pitch(words, hertz, labels)
     known = plain(instrument or "").split("_")
@@ -204,13 +204,6 @@ def _add_word(labels: _NameLabels, word: str, first: bool, before: bool) -> None
         labels.articulations += (word.lower(),)
     elif before and not word.isdecimal():
         labels.before += (word,)
-
-
-def _short_mark(match: re.Match[str]) -> str:
-    soft = match[2].lower().startswith("p")
-    if match[1].lower() == "mezzo":
-        return "mp" if soft else "mf"
-    return "ppp" if soft else "fff"
 
 
 READER = Reader(

@@ -2,6 +2,7 @@
 
 import itertools
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 from timbre.data.readers._preset import PresetLabels, preset_of, shown
 from timbre.data.readers._reader import Options, Reader, Reading, attempt, pitch_or_none, separate
 from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, key_in, number_in, read_zones, zones_of
-from timbre.data.readers._sfz_text import Region, Sfz, parse_sfz
+from timbre.data.readers._sfz_text import Region, Sfz
 from timbre.data.report import Dropped
 from timbre.data.sounds import root_key
 from timbre.data.tree import Tree
@@ -19,7 +20,7 @@ def _read(tree: Tree, options: Options) -> Reading:
     parsed, dropped = separate(
         one
         for file in tree.named(".sfz")
-        for one in attempt(file, tree.root / file, lambda file: [parse_sfz(tree, file)], file)
+        for one in attempt(file, tree.root / file, lambda file: [Sfz(tree, file)], file)
     )
     included = {file for sfz in parsed for file in sfz.included if file != sfz.file}
     instruments = [sfz for sfz in parsed if sfz.file not in included] or parsed
@@ -70,17 +71,14 @@ def _zone(tree: Tree, preset: PresetLabels, region: Opcodes, file: str) -> Sampl
 
 
 def _center(tree: Tree, region: Opcodes, file: str) -> float | None:
-    """The key at which a sample sounds as recorded, before control offsets; default: 60."""
+    """The key at which a sample sounds as recorded, before control offsets; default: 60.
+
+    A center of "sample" is the key in the file's header, else the first note name in the file's name.
+    """
     if region.get("pitch_keycenter", "").lower() != "sample":
         return key_in(region, "pitch_keycenter", 60.0)
-    stated = root_key(tree.root / file)
-    return _named_key(file) if stated is None else stated
-
-
-def _named_key(file: str) -> float | None:
-    """Pitch of the first note name in a file's name."""
-    words = posixpath.splitext(posixpath.basename(file))[0].replace("-", " ").replace("_", " ").split()
-    pitches = (pitch_or_none(word) for word in words if not word[0].isdigit())
+    words = re.split(r"[\s_-]+", posixpath.splitext(posixpath.basename(file))[0])
+    pitches = [root_key(tree.root / file), *(pitch_or_none(word) for word in words if not word[:1].isdigit())]
     return next((pitch for pitch in pitches if pitch is not None), None)
 
 
