@@ -1,12 +1,12 @@
-"""Evenness of each kind of path, over pairs of known notes of different instruments; the same pairs for each.
+"""Uniformity of each kind of path, over pairs of library notes of different instruments; the same pairs for each.
 
     python benchmarks/paths.py SPACE [--pairs 50] [--quick] [--json FILE]
 
-A path is judged by the auditory pictures of held notes decoded at 41 even times, every frame of them, at the mean
-pitch of its two notes; `log_mel_unevenness` is the same of the mean absolute difference of decoded spectrograms, which
-no kind was made for. Splines, and circles, go by way of the known sound that is nearest to the middle of the line.
-Lengths are heard length and length in the space, both against the line's; `nearest_known` is how far places of the path
-lie from the nearest known sound, which says how much the model knows of them.
+A path is measured by the auditory features of held notes decoded at 41 evenly spaced times, with all frames, at the
+mean pitch of its two notes. `log_mel_unevenness` is the same for the mean absolute difference of decoded spectrograms,
+which no kind of path optimises. Splines and circles pass through the library note that is nearest to the middle of the
+line. Lengths are perceptual (`heard_length_ratio`) and in the space, both relative to the line's; `nearest_known` is
+the mean distance of the path's points from the nearest library note.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def kinds(space: Space) -> dict[str, Make]:
-    """How each kind of path is made of two notes, a third between them, and the pitch at which it is heard."""
+    """A function for each kind of path, from two notes, a third one between them, and the pitch for distances."""
     made: dict[str, Make] = {
         "line": lambda a, b, _, pitch: space.path(a, b),
         "slerp": lambda a, b, _, pitch: space.path(a, b, kind="slerp"),
@@ -72,26 +72,26 @@ def _far(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def pairs_of(space: Space, count: int) -> list[tuple[int, int, int]]:
-    """Notes of two instruments that have a pitch, and the known sound that is nearest to the middle between them.
+    """Pitched notes of two instruments, and the library note that is nearest to the middle between them.
 
-    The first note is one at which a walk may begin: those that lie nearer to another one than the farthest 5% do.
+    A walk may start at the first note: it is nearer to another note than the farthest 5% of notes are.
     """
     random, atlas = np.random.default_rng(SEED), space.atlas
     points = atlas.points.astype(np.float64)
     tree = KDTree(points)
     alone = tree.query(points, k=2)[0][:, 1]
     usable = np.flatnonzero(np.isfinite(atlas.pitches) & (alone <= np.quantile(alone, 0.95)))
-    found: dict[tuple[int, int], int] = {}
-    while len(found) < count:
+    pairs: dict[tuple[int, int], int] = {}
+    while len(pairs) < count:
         a, b = random.choice(usable, 2, replace=False).tolist()
         near = [int(i) for i in tree.query(0.5 * (points[a] + points[b]), k=3)[1] if i not in (a, b)]
         if atlas.instruments[a] != atlas.instruments[b]:
-            found[a, b] = near[0]
-    return [(a, b, by) for (a, b), by in found.items()]
+            pairs[a, b] = near[0]
+    return [(a, b, by) for (a, b), by in pairs.items()]
 
 
 def measure(space: Space, pairs: list[tuple[int, int, int]]) -> list[Row]:
-    """A row for each kind: means over the pairs."""
+    """A row for each kind of path, with means over the pairs."""
     tree = KDTree(space.atlas.points.astype(np.float64))
     results: dict[str, list[list[float]]] = {}
     for number, (a, b, by) in enumerate(pairs):
@@ -99,8 +99,8 @@ def measure(space: Space, pairs: list[tuple[int, int, int]]) -> list[Row]:
         points = space.atlas.points[[a, b, by]].astype(np.float64)
         for kind, make in kinds(space).items():
             if number == 0:
-                make(points[0], points[1], points[2], pitch)  # the first call pays for imports
-            results.setdefault(kind, []).append(_judged(space, make, points, pitch, tree))
+                make(points[0], points[1], points[2], pitch)  # the first call imports modules
+            results.setdefault(kind, []).append(_measured(space, make, points, pitch, tree))
     means = {kind: np.mean(values, 0) for kind, values in results.items()}
     line = np.array(results["line"])
     return [
@@ -109,20 +109,28 @@ def measure(space: Space, pairs: list[tuple[int, int, int]]) -> list[Row]:
     ]
 
 
-def _judged(space: Space, make: Make, points: np.ndarray, pitch: float, tree: KDTree) -> list[float]:
+def _measured(space: Space, make: Make, points: np.ndarray, pitch: float, tree: KDTree) -> list[float]:
     start = time.perf_counter()
     path = make(points[0], points[1], points[2], pitch)
     spent = 1000.0 * (time.perf_counter() - start)
-    heard = uniformity(space.listening(pitch), path, STEPS)
+    steps = uniformity(space.listening(pitch), path, STEPS)
     along = path.at(np.linspace(0.0, 1.0, STEPS + 1))
     length = float(np.linalg.norm(np.diff(path.sampled(256).points, axis=0), axis=1).sum())
     far = float(tree.query(along)[0].mean())
-    return [heard.unevenness, heard.monotonic_fraction, spent, _log_mel(space, along, pitch), heard.length, length, far]
+    return [
+        measured.unevenness,
+        measured.monotonic_fraction,
+        spent,
+        _log_mel(space, along, pitch),
+        measured.length,
+        length,
+        far,
+    ]
 
 
 @torch.no_grad()
 def _log_mel(space: Space, points: np.ndarray, pitch: float) -> float:
-    """Unevenness of the plain difference of spectrograms, which nothing was made even for."""
+    """Unevenness of the plain difference of spectrograms."""
     listening = space.listening(pitch).sampled(None)
     spectrograms = listening.spectrograms(torch.from_numpy(points.astype(np.float32)))
     return variation(spectrograms.diff(dim=0).abs().mean((1, 2)).double().numpy())

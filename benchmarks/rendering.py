@@ -1,11 +1,11 @@
-"""Rendering on one core: how many times faster than it sounds, and how steady the loudness of a morph is.
+"""Rendering on one core: how many times faster than real time, and how steady the loudness of a morph is.
 
     benchmarks/rendering.py SPACE [--quick] [--json FILE]
 
 Speed: a morph of 4 s (8 s streamed in blocks), decoder and inverter together, the median of several; and librosa's
-Griffin-Lim with 32 iterations on the same spectrograms. Steadiness: random pairs of known sounds, morphed with a held
-course and the gain of `steady` or without; the loudness of every frame of the sound as it was rendered, in doublings
-(descriptor `loudness`), times 10 dB; how far the tenth of it that is furthest from the median lies.
+Griffin-Lim with 32 iterations on the same spectrograms. Steadiness: morphs between random pairs of library notes with a
+hold, with and without the gain of `steady`; the loudness of every frame of the rendered sound, in doublings (descriptor
+`loudness`), times 10 dB; the 90th percentile of its distance from the median.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from timbre.synth import render, render_blocks
 
 
 def pairs(space: Space, count: int) -> Iterator[tuple[timbre.Path, float]]:
-    """Lines between random known sounds of two instruments, and a pitch that both may have."""
+    """Lines between random library notes of two instruments, each with a pitch that suits both."""
     generator, atlas = np.random.default_rng(0), space.atlas
     pitched = np.flatnonzero(np.isfinite(atlas.pitches))
     while count:
@@ -70,18 +70,18 @@ def timed(method: Callable[..., Any], *arguments: Any) -> float:
 def steadiness(space: Space, count: int) -> list[Row]:
     rows = []
     for steady in (False, True):
-        away = []
+        deviations = []
         for path, pitch in pairs(space, count):
             sound = render(space, path, pitch, 0.8, 4.0, steady=steady, hold=0.5).samples[0]
             decibels = space.spectrogram(torch.from_numpy(sound.copy())[None])
-            heard = describe_frames(decibels, space.spectrogram, torch.tensor([pitch]), ["loudness"], natural=True)[
+            loudness = describe_frames(decibels, space.spectrogram, torch.tensor([pitch]), ["loudness"], natural=True)[
                 0, 0
             ]
-            level = 10.0 * heard.numpy()[int(0.5 * space.config.spectrogram.frame_rate) : -20]
-            away.append(float(np.quantile(np.abs(level - np.median(level)), 0.9)))
+            level = 10.0 * loudness.numpy()[int(0.5 * space.config.spectrogram.frame_rate) : -20]
+            deviations.append(float(np.quantile(np.abs(level - np.median(level)), 0.9)))
         rows.append({
-            "steady": "yes" if steady else "no", "deviation_db": float(np.median(away)),
-            "worst_deviation_db": float(np.max(away)), "morphs": count,
+            "steady": "yes" if steady else "no", "deviation_db": float(np.median(deviations)),
+            "worst_deviation_db": float(np.max(deviations)), "morphs": count,
         })  # fmt: skip
     return rows
 

@@ -1,4 +1,4 @@
-"""Paths through a space: points with times, and the routes between points."""
+"""Paths through a space: points with times, the kinds of paths between points, and their uniformity."""
 
 from timbre.paths.path import Path
 

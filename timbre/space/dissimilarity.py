@@ -83,12 +83,12 @@ def _rated_notes(atlas: Atlas, dims: int | None) -> tuple[Study | None, np.ndarr
     """The rated instruments in the atlas, points of their notes, and the index of each note's instrument."""
     whole = read_ratings("orchestra").parts[0]
     try:
-        found = match_instruments(whole.items, sorted(set(atlas.instruments)), drop=True)
+        matched = match_instruments(whole.items, sorted(set(atlas.instruments)), drop=True)
     except LibraryError:  # none of them is there
         return None, atlas.points[:0], np.zeros(0, np.int64)
-    study, number = whole.pick(found), np.full(len(atlas), -1)
+    study, number = whole.pick(matched), np.full(len(atlas), -1)
     for item, name in enumerate(study.items):
-        number[np.isin(np.array(atlas.instruments), found[name])] = item
+        number[np.isin(np.array(atlas.instruments), matched[name])] = item
     return study, atlas.points[number >= 0, : dims or None].astype(np.float64), number[number >= 0]
 
 
