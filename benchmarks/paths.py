@@ -113,7 +113,7 @@ def _measured(space: Space, make: Make, points: np.ndarray, pitch: float, tree: 
     start = time.perf_counter()
     path = make(points[0], points[1], points[2], pitch)
     spent = 1000.0 * (time.perf_counter() - start)
-    steps = uniformity(space.listening(pitch), path, STEPS)
+    measured = uniformity(space.listening(pitch), path, STEPS)
     along = path.at(np.linspace(0.0, 1.0, STEPS + 1))
     length = float(np.linalg.norm(np.diff(path.sampled(256).points, axis=0), axis=1).sum())
     far = float(tree.query(along)[0].mean())
