@@ -46,14 +46,3 @@ Part = Excerpt | SoundFontVoice
 def to_dict(part: Part | None) -> dict[str, Any] | None:
     """A part as plain values, without empty ones."""
     return None if part is None else {name: value for name, value in asdict(part).items() if value not in (None, "")}
-
-
-def from_dict(values: dict[str, Any] | None) -> Part | None:
-    """The part whose :func:`to_dict` is `values`.
-
-    Raises:
-        TypeError: if they are not the values of a part.
-    """
-    if values is None:
-        return None
-    return SoundFontVoice(**values) if "program" in values else Excerpt(**values)

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from timbre.data import parts
 from timbre.data.library import Library
 from timbre.data.note import Measured, Note
+from timbre.data.parts import Excerpt, SoundFontVoice, to_dict
 from timbre.data.report import Dropped, Report
 from timbre.data.split import Division
 from timbre.errors import LibraryError
@@ -111,7 +111,7 @@ def _to_dict(note: Note, root: Path) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(note, name) for name in (*_ALWAYS, *_TEXTS, *_NUMBERS)}
     values["file"] = note.file.relative_to(root).as_posix() if note.file.is_relative_to(root) else str(note.file)
     values["flags"] = list(note.flags)
-    values["part"] = parts.to_dict(note.part)
+    values["part"] = to_dict(note.part)
     values["measured"] = note.measured and asdict(note.measured)
     return {name: value for name, value in values.items() if name in _ALWAYS or value is not None}
 
@@ -120,14 +120,12 @@ def _from_dict(values: dict[str, Any], root: Path) -> Note:
     file = PurePosixPath(values["file"])
     if ".." in file.parts:
         raise LibraryError(f"The library file names {file}, which lies outside of its folder {root}.")
-    texts = {name: _typed(values, name, str) for name in _TEXTS if values.get(name) is not None}
-    numbers = {name: _typed(values, name, int, float) for name in _NUMBERS if values.get(name) is not None}
+    kinds: dict[str, tuple[type, ...]] = dict.fromkeys(_TEXTS, (str,)) | dict.fromkeys(_NUMBERS, (int, float))
+    labels: dict[str, Any] = {name: values[name] for name in kinds if values.get(name) is not None}
+    for name, value in labels.items():
+        if type(value) not in kinds[name]:
+            raise TypeError(f"{name} is {value!r}")
+    if (part := values.get("part")) is not None:
+        labels["part"] = SoundFontVoice(**part) if "program" in part else Excerpt(**part)
     measured = Measured(**values["measured"]) if values.get("measured") else None
-    part = parts.from_dict(values.get("part"))
-    return Note(root / file, **texts, **numbers, part=part, flags=tuple(values["flags"]), measured=measured)
-
-
-def _typed(values: dict[str, Any], name: str, *kinds: type) -> Any:
-    if type(values[name]) not in kinds:
-        raise TypeError(f"{name} is {values[name]!r}")
-    return values[name]
+    return Note(root / file, **labels, flags=tuple(values["flags"]), measured=measured)

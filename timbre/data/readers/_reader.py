@@ -1,5 +1,6 @@
 """The contract of a reader of sample libraries, and what the readers share."""
 
+import posixpath
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,12 @@ def most_names_fit(tree: Tree, fits: Callable[[str], bool]) -> bool:
     sounds = [] if tree.chosen else tree.sounds
     some = sounds[:: max(1, len(sounds) // _SAMPLED_NAMES)]
     return 2 * sum(map(fits, some)) > len(some)
+
+
+def has_folder(tree: Tree, descriptions: Iterable[str], folder: str) -> bool:
+    """Whether a folder of this name with any files lies next to one of the descriptions."""
+    starts = tuple(posixpath.join(posixpath.dirname(file), folder, "") for file in descriptions)
+    return any(file.startswith(starts) for file in tree.files)
 
 
 def pitch_or_none(text: str) -> float | None:

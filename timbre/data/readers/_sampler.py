@@ -91,10 +91,8 @@ def number_in(opcodes: Opcodes, name: str, default: float) -> float:
 def key_in(opcodes: Opcodes, name: str, default: float) -> float:
     """The MIDI key of a value that is a number or a note name (C4 is 60); -1 means no key."""
     text = opcodes.get(name, "")
-    if _NUMBER.match(text[:64]):
-        return number_in(opcodes, name, default)
-    key = pitch_or_none(text)
-    return default if key is None else key
+    key = None if _NUMBER.match(text[:64]) else pitch_or_none(text)
+    return number_in(opcodes, name, default) if key is None else key
 
 
 def _notes_of(zones: list[SampleZone], root: Path) -> tuple[list[Note], list[Dropped]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from timbre.data.names import parse_dynamics, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
+from timbre.data.readers._reader import Options, Reader, Reading, has_folder, labelled, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -26,12 +26,6 @@ _MOST_STEPS = 20_000_000  # of SQLite's virtual machine: a database may define a
 
 def _databases(tree: Tree) -> list[str]:
     return tree.named(_DATABASE if tree.chosen is None else ".sqlite")
-
-
-def _suits(tree: Tree) -> bool:
-    """Whether there is a database next to a folder called sound_files."""
-    starts = tuple(f"{file.rpartition('/')[0]}/sound_files/".lstrip("/") for file in _databases(tree))
-    return bool(starts) and any(file.startswith(starts) for file in tree.files)
 
 
 def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
@@ -96,4 +90,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(*separate(_takes(tree, databases[0])), databases[0])
 
 
-READER = Reader("good-sounds", _suits, _read)
+READER = Reader("good-sounds", lambda tree: has_folder(tree, _databases(tree), "sound_files"), _read)

@@ -8,7 +8,7 @@ from typing import Any
 from timbre.data.names import family_of, plain
 from timbre.data.note import Note
 from timbre.data.readers._entries import load_json
-from timbre.data.readers._reader import Options, Reader, Reading, separate, unlisted
+from timbre.data.readers._reader import Options, Reader, Reading, has_folder, separate, unlisted
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
@@ -21,17 +21,6 @@ _DOUBTFUL = ("multiphonic", "tempo-synced")  # qualities of sounds that are more
 
 def _tables(tree: Tree) -> list[str]:
     return [file for file in tree.named(_TABLE) if os.path.basename(file) == _TABLE]
-
-
-def _suits(tree: Tree) -> bool:
-    """Whether there is a table of NSynth next to a folder called audio."""
-    starts = tuple(map(_audio, _tables(tree)))
-    return bool(starts) and any(file.startswith(starts) for file in tree.files)
-
-
-def _audio(table: str) -> str:
-    """Beginning of the paths of a table's sounds."""
-    return table[: -len(_TABLE)] + "audio/"
 
 
 def _split(tree: Tree, table: str) -> str | None:
@@ -70,9 +59,9 @@ def _read_tables(tree: Tree, tables: list[str]) -> Iterator[Note | Dropped]:
         content = load_json(tree, table)
         if not isinstance(content, dict):
             raise LibraryError(f"{tree.root / table} must contain an object with an entry for each note; it has none.")
-        audio, split = _audio(table), _split(tree, table)
+        split = _split(tree, table)
         for name in sorted(content):
-            file = f"{audio}{name}.wav"
+            file = f"{table.removesuffix(_TABLE)}audio/{name}.wav"
             listed.add(file)
             outcome = _note(tree, file, name, content[name], split)
             missing = isinstance(outcome, Note) and file not in sounds
@@ -87,4 +76,4 @@ def _read(tree: Tree, options: Options) -> Reading:
     return Reading(*separate(_read_tables(tree, tables)), ", ".join(tables))
 
 
-READER = Reader("nsynth", _suits, _read)
+READER = Reader("nsynth", lambda tree: has_folder(tree, _tables(tree), "audio"), _read)
