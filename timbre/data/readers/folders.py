@@ -25,32 +25,26 @@ _LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _MOST_LAYERS = 16  # a larger number after "v" is a MIDI velocity, not a layer
 
 
-@dataclass(frozen=True)
-class _FolderLabels:
-    """The labels in the names of the folders around a file."""
+@dataclass
+class _Labels:
+    """The labels in the names of a file and of the folders around it."""
 
     family: str | None = None
     instrument: str | None = None
     dynamics: str | None = None
     articulation: str | None = None
-
-
-@dataclass
-class _NameLabels:
-    """The labels in the name of a file."""
-
     pitch: float | None = None
     pitch_is_name: bool = False
     """Whether it comes from a note name, whose octave depends on a convention."""
     pitch_is_sure: bool = False
     """Whether it comes from more than a bare number, which may mean anything."""
     velocity: float | None = None
-    dynamics: str | None = None
     layer: int | None = None
     take: int | None = None
     before: tuple[str, ...] = ()
     """Words before the pitch without another meaning: the instrument, or an abbreviation of it."""
     articulations: tuple[str, ...] = ()
+    """Those of the file; that of the folders comes first."""
 
 
 def read_folders(root: Path, files: Iterable[str]) -> Reading:
@@ -69,10 +63,10 @@ def read_folders(root: Path, files: Iterable[str]) -> Reading:
         if run := _RUN.search(path.stem):
             dropped.append(Dropped(file, f"contains a run of notes ({run[0]}); split it into one file for each note"))
             continue
-        folders = _read_parents(path.parts[:-1])
-        name = _read_stem(path.stem, folders.instrument)
-        has_names |= name.pitch_is_name
-        notes.append((_note(root / file, folders, name, plain(root.name)), name.layer))
+        labels = _read_parents(path.parts[:-1])
+        _read_stem(path.stem, labels)
+        has_names |= labels.pitch_is_name
+        notes.append((_note(root / file, labels, plain(root.name)), labels.layer))
     return Reading(spread_layers(notes), dropped, "folder and file names", octaves_vary=has_names)
 
 
@@ -95,22 +89,22 @@ def _with_layer(note: Note, layer: int | None, most: int) -> Note:
     return note
 
 
-def _note(path: Path, folders: _FolderLabels, name: _NameLabels, default: str) -> Note:
-    instrument = folders.instrument or plain("_".join(name.before)) or default
-    family = folders.family or family_of(instrument)
+def _note(path: Path, labels: _Labels, default: str) -> Note:
+    instrument = labels.instrument or plain("_".join(labels.before)) or default
+    family = labels.family or family_of(instrument)
     return labelled(
         path,
         instrument,
-        name.dynamics or folders.dynamics,
+        labels.dynamics,
         family=family,
-        pitch=name.pitch if name.pitch_is_sure or family != "percussion" else None,
-        velocity=name.velocity,
-        articulation=folders.articulation or "-".join(name.articulations) or None,
-        take=name.take,
+        pitch=labels.pitch if labels.pitch_is_sure or family != "percussion" else None,
+        velocity=labels.velocity,
+        articulation=labels.articulation or "-".join(labels.articulations) or None,
+        take=labels.take,
     )
 
 
-def _read_parents(folders: tuple[str, ...]) -> _FolderLabels:
+def _read_parents(folders: tuple[str, ...]) -> _Labels:
     """The labels in folder names.
 
     The instrument is the innermost folder with a known name, else the innermost that is not an articulation.
@@ -120,9 +114,9 @@ def _read_parents(folders: tuple[str, ...]) -> _FolderLabels:
     likely = [folder for folder in rest if not _is_manner(folder)]
     known = [folder for folder in likely if family_of(folder)] or [folder for folder in rest if family_of(folder)]
     if not known and not likely:
-        return _FolderLabels(family, None, *_manner(rest))
+        return _Labels(family, None, *_manner(rest))
     instrument = known[-1] if known else likely[0] if family else likely[-1]
-    return _FolderLabels(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
+    return _Labels(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
 
 
 def _manner(folders: list[str]) -> tuple[str | None, str | None]:
@@ -136,20 +130,21 @@ def _is_manner(folder: str) -> bool:
     return all(word in ARTICULATIONS or parse_dynamics(word) for word in plain(folder).split("_"))
 
 
-def _read_stem(stem: str, instrument: str | None) -> _NameLabels:
+def _read_stem(stem: str, labels: _Labels) -> None:
+    """Add the labels in the name of a file to those of its folders."""
     if (nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
-        return _NameLabels(float(nsynth[2]), pitch_is_sure=True, velocity=int(nsynth[3]) / 127, before=(nsynth[1],))
+        labels.pitch, labels.pitch_is_sure, labels.velocity = float(nsynth[2]), True, int(nsynth[3]) / 127
+        labels.before = (nsynth[1],)
+        return
     words, hertz = _split(_LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], stem))
-    labels = _NameLabels()
     pitch = _find_pitch(words, hertz, labels)
-    known = plain(instrument or "").split("_")
+    known = plain(labels.instrument or "").split("_")
     start = len(known) if [word.lower() for word in words[: len(known)]] == known else 0
     for number, word in enumerate(words):
         if number >= start and number != pitch:
             _add_word(labels, word, first=number == 0, before=pitch is None or number < pitch)
     if labels.pitch_is_name and re.fullmatch("[1-9]", words[-1]) and labels.take is None:
         labels.take = int(words[-1])
-    return labels
 
 
 def _split(stem: str) -> tuple[list[str], int | None]:
@@ -172,7 +167,7 @@ def _is_frequency(match: re.Match[str]) -> bool:
     return clear and _LOWEST_HZ <= float(number) <= _HIGHEST_HZ
 
 
-def _find_pitch(words: list[str], hertz: int | None, labels: _NameLabels) -> int | None:
+def _find_pitch(words: list[str], hertz: int | None, labels: _Labels) -> int | None:
     """Set the pitch and return the index of its word: a note name, else a frequency, else the only likely number."""
     for pattern in ("[A-G]" + _ACCIDENTAL_AND_OCTAVE, _NOTE):
         for number, word in enumerate(words):
@@ -191,7 +186,7 @@ def _find_pitch(words: list[str], hertz: int | None, labels: _NameLabels) -> int
     return likely[0]
 
 
-def _add_word(labels: _NameLabels, word: str, first: bool, before: bool) -> None:
+def _add_word(labels: _Labels, word: str, first: bool, before: bool) -> None:
     """Add one word of a name to its labels; the first is never a dynamic mark, because of pianos and F horns."""
     mark = None if first else parse_dynamics(word)
     if layer := _LAYER.fullmatch(word):

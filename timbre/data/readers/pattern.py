@@ -47,10 +47,14 @@ def compile_pattern(pattern: str) -> tuple[list[Segment], str | None]:
     text = text[: -len(suffix)] if named or suffix == ".*" else text
     try:
         parsed = list(string.Formatter().parse(text))
+        fault = _fault(parsed)
     except ValueError as error:
-        raise _refusal(pattern, f"is malformed ({error})") from error
-    if fault := _fault(parsed):
-        raise _refusal(pattern, fault)
+        fault = f"is malformed ({error})"
+    if fault:
+        raise LibraryError(
+            f"The pattern {pattern!r} {fault}; use the fields {', '.join(f'{{{field}}}' for field in _FIELDS)}, with "
+            "{note}, {midi} or {hz} among them, such as '{instrument}/{note}_{dynamics}_rr{take}.wav'."
+        )
     return [(literal, field or "") for literal, field, _, _ in parsed], suffix if named else None
 
 
@@ -99,13 +103,6 @@ def _ends(field: str, text: str, start: int) -> list[int] | range:
         slash = text.find("/", start)
         return range(start + 1, (len(text) if slash < 0 else slash) + 1)
     return [end for end in range(min(len(text), start + 24), start, -1) if _FIELDS[field].fullmatch(text, start, end)]
-
-
-def _refusal(pattern: str, fault: str) -> LibraryError:
-    return LibraryError(
-        f"The pattern {pattern!r} {fault}; use the fields {', '.join(f'{{{field}}}' for field in _FIELDS)}, with "
-        "{note}, {midi} or {hz} among them, such as '{instrument}/{note}_{dynamics}_rr{take}.wav'."
-    )
 
 
 def _note(path: Path, fields: dict[str, str], default: str) -> Note:
