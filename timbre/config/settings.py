@@ -142,7 +142,8 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
     if get_origin(kind) is Literal:
         instead = _REMOVED.get(name, {}).get(str(value))
         require(not instead, f"{name} {value!r} is no longer part of timbre (0.1 had it); use {instead!r} instead.")
-        require(value in get_args(kind), f"{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
+        choices = {repr(choice): str(choice) for choice in get_args(kind)}
+        require(repr(value) in choices, f"{name} must be one of {', '.join(choices.values())}, got {value!r}.")
         return value
     if get_origin(kind) is tuple:
         require(isinstance(value, list | tuple), f"{name} must be a list, got {value!r}.")

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from timbre.files import write_text
 from timbre.playback.controls import MAX_BEND, MAX_COORDINATE, MAX_GAIN, MIN_GAIN, axes_of
 from timbre.space import Space
 
-FORMAT, VERSION = "timbre-mapping", 1
 GAIN, BEND_RANGE = "gain", "bend_range"
 PARAMETERS = frozenset({6, 38, 98, 99, 100, 101})  # registered parameters, of which the bend range is used
 RESERVED = PARAMETERS | {64} | set(range(120, 128))  # also the sustain pedal and the channel mode messages
@@ -137,8 +137,8 @@ def _dimension(space: Space, to: str | int) -> int:
 
 @dataclass(frozen=True)
 class _Entry:
-    cc: int = -1
-    to: str | int = ""
+    cc: int
+    to: str | int
     low: float | None = None
     high: float | None = None
     curve: float = 1.0
@@ -146,8 +146,8 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _File:
-    format: str = ""
-    version: int = 0
+    format: Literal["timbre-mapping"]
+    version: Literal[1]
     control: tuple[_Entry, ...] = ()
 
 
@@ -158,11 +158,6 @@ def read_mapping(file: str | FilePath, space: Space) -> Mapping:
         ConfigError: the file cannot be read, has an unknown key, or names an axis that the space does not have.
     """
     content = from_dict(_File, read_toml(file), f"{file}: ")
-    if (content.format, content.version) != (FORMAT, VERSION):
-        raise ConfigError(
-            f'{file} must be a mapping with format = "{FORMAT}" and version = {VERSION}, got {content.format!r} and'
-            f" {content.version}."
-        )
     try:
         return Mapping([_control(entry, space) for entry in content.control])
     except ConfigError as error:
@@ -175,7 +170,7 @@ def write_mapping(file: str | FilePath, mapping: Mapping) -> None:
     Raises:
         ConfigError: the file cannot be written.
     """
-    write_text(FilePath(file), "\n".join([f'format = "{FORMAT}"', f"version = {VERSION}", *_tables(mapping)]) + "\n")
+    write_text(FilePath(file), "\n".join(['format = "timbre-mapping"', "version = 1", *_tables(mapping)]) + "\n")
 
 
 def _control(entry: _Entry, space: Space) -> Control:
