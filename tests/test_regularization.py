@@ -69,6 +69,9 @@ def test_a_broken_run_goes_on_exactly_with_all_terms(some_notes, tiny_config, tm
         with pytest.raises(CheckpointError, match=r"regularizers\.adversary was given, is None"):
             timbre.train(some_notes, config, tmp_path / "broken", progress=False)
     resumed = train("broken")
+    with pytest.raises(CheckpointError, match=r"regularizers\.adversary was given, is None"):
+        timbre.train(some_notes, config, tmp_path / "broken", progress=False)
+    assert train("broken").report == resumed.report  # the same terms: the finished space is loaded
     for name, value in whole.model.state_dict().items():
         torch.testing.assert_close(resumed.model.state_dict()[name], value, rtol=0, atol=0)
 

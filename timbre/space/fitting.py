@@ -24,7 +24,7 @@ from timbre.space.space import Space, load
 from timbre.training.ranks import join
 from timbre.training.regularization import note_labels
 from timbre.training.resume import differences
-from timbre.training.vae import VAETask
+from timbre.training.vae import VAETask, identity
 
 RUN = "run.json"
 """File in the folder of a space with the folder of its library on this machine."""
@@ -65,12 +65,12 @@ def train(
         TrainingError: if the loss is not a finite number.
     """
     config = config or Config()
-    job = _Job(library, config, out, _ratings(ratings, config))
+    job = _Job(library, config, out, _ratings(ratings, config), regularizers or {})
     if job.is_finished:
         return job.finished()
     job.join()
     table = job.features(progress)
-    model, figures = job.fit(table, regularizers, progress)
+    model, figures = job.fit(table, progress)
     atlas, pitch_figures = make_atlas(library, job.parts, table, model, job.ranks, config)
     return job.finish(model, atlas, figures | pitch_figures)
 
@@ -78,8 +78,11 @@ def train(
 class _Job:
     """The training of one space: its inputs, its processes, and its folder."""
 
-    def __init__(self, library: Library, config: Config, out: str | FilePath | None, ratings: Ratings | None) -> None:
-        self.library, self.config, self.ratings = library, config, ratings
+    def __init__(
+        self, library: Library, config: Config, out: str | FilePath | None, ratings: Ratings | None,
+        regularizers: Mapping[str, nn.Module],
+    ) -> None:  # fmt: skip
+        self.library, self.config, self.ratings, self.regularizers = library, config, ratings, regularizers
         self.folder = FilePath(out).expanduser() if out is not None else None
         self.fingerprint = fingerprint(library) + (f"-{ratings.digest}" if ratings else "")
         if self.folder is not None:
@@ -93,7 +96,8 @@ class _Job:
     def finished(self) -> Space:
         """The space in the folder; a CheckpointError if its settings or notes are others."""
         space = load(self.folder or "")
-        changed = differences(space.config.to_dict(), self.config.to_dict())
+        before = identity(space.config, space.report.get("regularizers", ()))
+        changed = differences(before, identity(self.config, self.regularizers))
         if space.report.get("library_fingerprint") != self.fingerprint:
             changed.append("the notes are others")
         if changed:
@@ -118,12 +122,12 @@ class _Job:
         require_enough(len(self.library), self.dropped)
         return table
 
-    def fit(
-        self, table: Features, regularizers: Mapping[str, nn.Module] | None, progress: bool
-    ) -> tuple[VAE, dict[str, Any]]:
+    def fit(self, table: Features, progress: bool) -> tuple[VAE, dict[str, Any]]:
         """The trained model, and figures."""
         files = [str(note.file) for note in self.library]
-        task = VAETask(table, files, self.config, self.folder, self.fingerprint, self.ranks, self.labels, regularizers)
+        task = VAETask(
+            table, files, self.config, self.folder, self.fingerprint, self.ranks, self.labels, self.regularizers
+        )
         figures = task.fit(progress)
         return task.net, figures
 
@@ -133,6 +137,8 @@ class _Job:
         if self.ratings:
             items = sorted({name for study in self.ratings.parts for name in study.instruments if name})
             report["ratings"] = {"studies": list(self.ratings.studies), "items": items}
+        if self.regularizers:
+            report["regularizers"] = sorted(self.regularizers)
         space = Space(self.config, model, atlas, report, self.axes)
         if self.folder is not None and self.ranks.first:
             space.save(self.folder)

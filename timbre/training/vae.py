@@ -1,6 +1,6 @@
 """Training of the VAE of a space, on the features of a library."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,8 @@ class VAETask(Task):
         names: files of the library's notes, for messages.
         config: all settings.
         out: the run's folder: checkpoints/best, checkpoints/last, logs, resume; None keeps everything in memory.
-        fingerprint: of the notes, so that a run is not continued on others.
-        ranks: the processes of the run; default: those that the environment names.
-        labels: of the library's notes, which the terms of `config.regularization` read.
+        fingerprint, ranks: see :class:`Task`.
+        labels: of the library's notes.
         terms: further regularizers by name, see :class:`~timbre.training.regularization.Regularizers`.
 
     Raises:
@@ -56,9 +55,8 @@ class VAETask(Task):
         self, features: Features, names: list[str], config: Config, out: Path | None, fingerprint: str,
         ranks: Ranks | None = None, labels: NoteLabels | None = None, terms: Mapping[str, nn.Module] | None = None,
     ) -> None:  # fmt: skip
-        identity = config.to_dict() | {"regularizers": dict.fromkeys(terms or {}, "given")}
         folder, logs = (out / "resume", out / "logs") if out else (None, None)
-        super().__init__(config.training, "training", identity, fingerprint, folder, logs, ranks)
+        super().__init__(config.training, "training", identity(config, terms or {}), fingerprint, folder, logs, ranks)
         self.features, self.names, self.config, self.out = features, names, config, out
         self.net = self.seeded(lambda: VAE(config))
         self.optimizer = _optimizer(self.net, config.training)
@@ -145,6 +143,11 @@ class VAETask(Task):
             error = errors(self.net, self.test, ranks=self.ranks)
             report |= {"test_l1_db": error.l1_db, "test_rmse_db": error.rmse_db, "test_notes": error.notes}
         return report
+
+
+def identity(config: Config, regularizers: Iterable[str]) -> dict[str, Any]:
+    """The settings that a continued run must share: the config, and the names of further regularizers."""
+    return config.to_dict() | {"regularizers": dict.fromkeys(regularizers, "given")}
 
 
 def _mixed(*numbers: int) -> int:
