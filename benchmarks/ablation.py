@@ -226,7 +226,8 @@ class Known:
 def probes(points: np.ndarray, known: Any) -> dict[str, float]:
     """Probes fitted on training notes and measured on held-out ones: pitch, which points should not contain, and the
     instrument, which they should."""
-    from timbre.evaluation.metrics.latent import neighbour_accuracy, probe_r2, residual_pitch
+    from timbre.evaluation.metrics.latent import neighbour_accuracy, residual_pitch
+    from timbre.evaluation.metrics.probes import probe_r2
 
     splits, instruments = np.array(known.splits), np.array(known.instruments)
     residual = residual_pitch(known.pitches, instruments, splits == "train")

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics.latent import probe_accuracy, probe_r2
+from timbre.evaluation.metrics.probes import probe_accuracy, probe_r2
 
 
 def planted(kind: str, n: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

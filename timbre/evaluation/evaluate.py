@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from timbre.data import Library, Note, scan
 from timbre.errors import LibraryError
-from timbre.evaluation._geometry import NO_FAMILY, geometry, labelled_points, nearest
+from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest
 from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction
 from timbre.evaluation.figures import ALWAYS, plain_key
 from timbre.evaluation.likelihood import kl_nats, likelihood
@@ -252,14 +252,14 @@ def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
     chosen = sample(np.arange(len(new)), case.effort.held_out, case.seed)
     notes = prepare_notes(case.space, [new[index] for index in chosen])
     remarks += [f"{name}: {note} was left out: {why}" for note, why in notes.dropped.items()]
-    train = labelled_points(atlas, np.flatnonzero(np.array(atlas.splits) == "train"))
-    points, families = notes.points(case.space), np.array([note.family or "" for note in notes.notes], dtype=str)
+    train = atlas.take(np.flatnonzero(np.array(atlas.splits) == "train"))
+    families = [note.family or "" for note in notes.notes]
     return UnseenFolder(
         name,
         len(notes),
         sum(note.instrument not in set(train.instruments) for note in notes.notes),
         reconstruction(case.space, notes).get("reconstruction_l1_db"),
-        nearest(points, families, train.points, train.families, NO_FAMILY),
+        nearest(notes.points(case.space), families, train.points, train.families, NO_FAMILY),
     )
 
 

@@ -43,10 +43,6 @@ class Agreement:
 def agreement(distances: ArrayLike, dissimilarities: ArrayLike) -> Agreement:
     """All measures of this module except the permutation test.
 
-    Args:
-        distances: between the items in the space (n, n), 4 items or more.
-        dissimilarities: by listeners (n, n), NaN where unrated.
-
     Raises:
         ConfigError: fewer than 4 items, or matrices that the module refuses.
     """
@@ -57,11 +53,7 @@ def agreement(distances: ArrayLike, dissimilarities: ArrayLike) -> Agreement:
 
 
 def euclidean(points: ArrayLike, dims: int | None = None) -> np.ndarray:
-    """Euclidean distances between points, (n, n), with a diagonal of 0.
-
-    Args:
-        points: (n, dim).
-        dims: use only the first `dims` dimensions; None or 0 uses all.
+    """Euclidean distances between points (n, dim) over their first `dims` dimensions (None or 0: all), (n, n).
 
     Raises:
         ConfigError: points of another shape or not finite, or dims out of range.
@@ -104,15 +96,10 @@ def kendall(distances: ArrayLike, dissimilarities: ArrayLike) -> float:
 def triplet_agreement(distances: ArrayLike, dissimilarities: ArrayLike, threshold: float = 0.1) -> float:
     """Share of triplets (anchor; b, c) that space and listeners put in the same order, 0..1, chance .5.
 
-    A triplet counts where both pairs are rated and r(anchor, b) and r(anchor, c) differ by more than `threshold`; it
-    agrees where d(anchor, b) and d(anchor, c) have the same order, and counts one half where they are equal. The
-    result is the mean over all triplets, so that an anchor with clear contrasts has more weight than one without.
-    Relative comparisons of this form are due to Schultz and Joachims (2003).
-
-    Args:
-        distances: (n, n).
-        dissimilarities: (n, n), NaN where unrated, on any scale: they are mapped to 0..1 over all rated pairs.
-        threshold: differences up to this share of the range of dissimilarities are ignored.
+    A triplet counts where both pairs are rated and r(anchor, b) and r(anchor, c) differ by more than `threshold`, a
+    share of the range of all dissimilarities; it agrees where d(anchor, b) and d(anchor, c) have the same order, and
+    counts one half where they are equal. The result is the mean over all triplets, so that an anchor with clear
+    contrasts has more weight than one without. Comparisons of this form are due to Schultz and Joachims (2003).
 
     Raises:
         ConfigError: a threshold outside 0..1 (1 excluded), or matrices that the module refuses.
@@ -154,12 +141,6 @@ def permutation_p(distances: ArrayLike, dissimilarities: ArrayLike, n: int = 999
     The rows and columns of `distances` are shuffled together n times; p = (1 + shuffles whose Spearman correlation is
     at least the true one) / (1 + n), one-sided. Mantel's statistic is the product of the values; the one on
     ranks is due to Dietz (1983).
-
-    Args:
-        distances: (n, n).
-        dissimilarities: (n, n), NaN where unrated.
-        n: number of shuffles; the smallest possible p is 1 / (n + 1).
-        seed: of the shuffles.
 
     Raises:
         ConfigError: n below 1, or matrices that the module refuses.

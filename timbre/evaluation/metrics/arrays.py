@@ -5,6 +5,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.stats import rankdata
 
 from timbre.errors import AudioError, ConfigError
 
@@ -80,6 +81,4 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's rho of two vectors (n,): Pearson's r of their ranks, where equal values share their mean rank."""
-    from scipy.stats import rankdata
-
     return correlation(rankdata(first), rankdata(second))

@@ -6,46 +6,21 @@ note, path or triplet to measure. Every function raises ConfigError for arrays o
 different lengths, and for points that are not finite.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import silhouette_samples, silhouette_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from timbre.errors import ConfigError
-from timbre.evaluation.metrics._paths import monotonicity, smoothness, straightness
-from timbre.evaluation.metrics._probes import probe_accuracy, probe_r2
-from timbre.evaluation.metrics.arrays import finite_points, names, same_length
-
-__all__ = [
-    "active_units",
-    "collapsed",
-    "cross_pitch_consistency",
-    "monotonicity",
-    "neighbour_accuracy",
-    "probe_accuracy",
-    "probe_r2",
-    "residual_pitch",
-    "silhouette",
-    "silhouette_within_pitch",
-    "smoothness",
-    "straightness",
-]
-
-_ROWS = 512  # rows of a matrix of distances that are in memory at a time
+from timbre.evaluation.metrics.arrays import finite_points, names, rank_correlation, same_length
 
 
 def active_units(means: ArrayLike, threshold: float = 0.01) -> int:
     """Number of dimensions that vary over the notes (Burda, Grosse and Salakhutdinov 2016), 0..dim.
 
     A dimension counts if the variance of E[z | x] over the notes is above the threshold; that of the prior is 1. With
-    flows, the point of a note is used for E[z | x].
-
-    Args:
-        means: points of the notes (n, dim), 2 notes or more.
-        threshold: variance above which a dimension counts.
+    flows, the point of a note is used for E[z | x]. The points are those of 2 notes or more.
     """
     points = finite_points(means)
     if len(points) < 2:
@@ -57,12 +32,7 @@ def collapsed(active: int, kl_nats: float | None, dim: int) -> str | None:
     """A warning if the posterior looks collapsed (Bowman et al. 2016), completely or partly; None otherwise.
 
     Completely: no dimension is in use, or the mean KL divergence from the prior is below 1 nat, too little to tell even
-    three kinds of notes apart. Partly: fewer than half of the dimensions are in use.
-
-    Args:
-        active: dimensions in use, from :func:`active_units`.
-        kl_nats: mean KL divergence of the notes' posteriors from the prior, nats; None or NaN if unknown.
-        dim: dimensions of the space.
+    three kinds of notes apart (None or NaN: unknown). Partly: fewer than half of the `dim` dimensions are in use.
     """
     known = kl_nats is not None and not np.isnan(kl_nats)
     information = f" and a note's point holds {kl_nats:.2g} nats" if known else ""
@@ -103,30 +73,15 @@ def silhouette_within_pitch(points: ArrayLike, labels: ArrayLike, pitches: Array
         The mean over the notes that remain; NaN if none does.
     """
     x, texts, pitch = _pitched(points, labels, pitches)
-    kinds, index = np.unique(texts, return_inverse=True)
-    members = np.eye(len(kinds))[index]
-    parts = [_silhouettes_in_range(rows, x, members, pitch, width) for rows in _blocks(len(x))]
-    values = np.concatenate([np.zeros(0), *parts])
-    return float(values.mean()) if len(values) else np.nan
-
-
-def _silhouettes_in_range(
-    rows: np.ndarray, x: np.ndarray, members: np.ndarray, pitch: np.ndarray, width: int
-) -> np.ndarray:
-    """Silhouettes of the notes `rows` among those within `width` of their pitch; notes without one are left out.
-
-    `members` has 1 where a note has a label, (notes, labels).
-    """
-    close = (np.abs(pitch[rows, None] - pitch) <= width).astype(float)
-    close[np.arange(len(rows)), rows] = 0.0
-    counts, sums = close @ members, (close * cdist(x[rows], x)) @ members
-    mean = np.divide(sums, counts, out=np.full_like(sums, np.inf), where=counts > 0)
-    own = members[rows] > 0
-    a, b = mean[own], np.where(own, np.inf, mean).min(axis=1, initial=np.inf)
-    has = np.isfinite(a) & np.isfinite(b)
-    a, b = a[has], b[has]
-    larger = np.maximum(a, b)
-    return np.divide(b - a, larger, out=np.zeros_like(larger), where=larger > 0)
+    values = [np.zeros(0)]
+    for one in np.unique(pitch):
+        close = np.abs(pitch - one) <= width
+        kinds, index, counts = np.unique(texts[close], return_inverse=True, return_counts=True)
+        if 2 <= len(kinds) < len(index):
+            samples = silhouette_samples(cdist(x[close], x[close]), index, metric="precomputed")
+            values.append(samples[(pitch[close] == one) & (counts[index] > 1)])
+    silhouettes = np.concatenate(values)
+    return float(silhouettes.mean()) if len(silhouettes) else np.nan
 
 
 def neighbour_accuracy(
@@ -134,18 +89,8 @@ def neighbour_accuracy(
 ) -> float:
     """Share of notes whose label is that of most of their k nearest reference notes (Cover and Hart 1967), 0..1.
 
-    If `known_points` equals `points`, no note is its own neighbour (leave-one-out). A note whose label no reference
-    note has counts as wrong.
-
-    Args:
-        points: of the notes to classify (n, dim).
-        labels: their labels (n,).
-        known_points: of the reference notes (m, dim).
-        known_labels: their labels (m,).
-        k: neighbours that vote.
-
-    Returns:
-        The share; NaN if there are no notes.
+    If the reference notes `known_points` (m, dim) equal `points` (n, dim), no note is its own neighbour
+    (leave-one-out). A note whose label no reference note has counts as wrong. Without notes the result is NaN.
 
     Raises:
         ConfigError: fewer than k reference notes besides the note itself, or arrays that the module refuses.
@@ -218,6 +163,57 @@ def cross_pitch_consistency(
     return float(agreed / total) if total else np.nan
 
 
+def straightness(path: ArrayLike) -> np.ndarray:
+    """Straightness of each path: the distance between its ends over its length, 0..1, (n,).
+
+    |x_last - x_first| / sum_k |x_k+1 - x_k|, the straightness index of Batschelet (1981); 1 for a line that never turns
+    back; NaN for a path that does not move. Apply it to the points that the decoded steps of a straight line are
+    encoded to, or to their descriptors: paths (n, steps, dim), 2 steps or more.
+    """
+    steps = np.asarray(path, dtype=float)
+    if steps.ndim != 3 or steps.shape[1] < 2 or not np.isfinite(steps).all():
+        raise ConfigError(f"Paths must be finite, (n, steps, dim) with 2 steps or more, got shape {steps.shape}.")
+    length = np.linalg.norm(np.diff(steps, axis=1), axis=2).sum(1)
+    chord = np.linalg.norm(steps[:, -1] - steps[:, 0], axis=1)
+    # Rounding can make the length of a straight path slightly less than its chord.
+    return np.minimum(np.divide(chord, length, out=np.full_like(length, np.nan), where=length > 0), 1.0)
+
+
+def monotonicity(values: ArrayLike) -> np.ndarray:
+    """Monotonicity of a descriptor along each path, -1..1, (n,): Spearman's rho (1904) of its values with the step.
+
+    1: it rises at every step; -1: it falls at every step. Steps of the values (n, steps) that are NaN are left out; the
+    result is NaN for a path of fewer than two values, or along which nothing changes.
+    """
+    rows = _rows(values)
+    steps = np.arange(rows.shape[1])
+    return np.array([rank_correlation(row[has], steps[has]) for row in rows for has in [~np.isnan(row)]])
+
+
+def smoothness(steps: ArrayLike) -> float:
+    """Unevenness of the change of sound along equal steps: standard deviation over mean of the changes, 0 or more.
+
+    The coefficient of variation (Pearson 1896) of each path's changes, averaged over paths, so that a long path
+    counts as much as a short one. 0: every step changes the sound by the same amount; sqrt(steps - 1), the maximum: all
+    of the change happens in one step. Paths along which nothing changes are left out; NaN if all are.
+
+    Args:
+        steps: sizes of the change of the spectrum along equal steps in the space (n, steps), 0 or more, any unit.
+    """
+    sizes = _rows(steps)
+    if not (sizes >= 0).all():
+        raise ConfigError("Sizes of changes must be 0 or more, got values that are negative or NaN.")
+    sizes = sizes[sizes.sum(1) > 0]
+    return float((sizes.std(axis=1) / sizes.mean(axis=1)).mean()) if len(sizes) else np.nan
+
+
+def _rows(values: ArrayLike) -> np.ndarray:
+    rows = np.asarray(values, dtype=float)
+    if rows.ndim != 2 or np.isinf(rows).any():
+        raise ConfigError(f"Values must be finite, of shape (n, steps), got shape {rows.shape}.")
+    return rows
+
+
 def _pitched(points: ArrayLike, labels: ArrayLike, pitches: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points, labels and pitches (rounded to semitones) of the pitched notes."""
     x, pitch = finite_points(points), np.asarray(pitches, dtype=float)
@@ -225,8 +221,3 @@ def _pitched(points: ArrayLike, labels: ArrayLike, pitches: ArrayLike) -> tuple[
     same_length(x, pitch)
     has = np.isfinite(pitch)
     return x[has], texts[has], np.round(pitch[has])
-
-
-def _blocks(count: int) -> Iterator[np.ndarray]:
-    """Indices below `count`, at most _ROWS at a time."""
-    return (np.arange(start, min(start + _ROWS, count)) for start in range(0, count, _ROWS))

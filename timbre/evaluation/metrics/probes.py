@@ -1,9 +1,7 @@
 """Probes: how well a small model predicts a property of notes from their points (Alain and Bengio 2017)."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,12 +20,7 @@ SEEDS = 3  # networks that a figure is averaged over
 
 
 def probe_r2(
-    train_x: ArrayLike,
-    train_y: ArrayLike,
-    test_x: ArrayLike,
-    test_y: ArrayLike,
-    kind: Kind = "linear",
-    seed: int = 0,
+    train_x: ArrayLike, train_y: ArrayLike, test_x: ArrayLike, test_y: ArrayLike, kind: Kind = "linear", seed: int = 0
 ) -> float:
     """Share of a property's variance over held-out notes that a probe predicts from their points, R^2, 1 or less.
 
@@ -38,14 +31,11 @@ def probe_r2(
 
     "linear" is ridge regression, its penalty chosen from 1e-3 to 1e5 by leave-one-out on the training notes; "mlp" has
     two hidden layers of 64 and stops when it no longer improves on a tenth of the training notes, held back; its R^2 is
-    the mean over 3 networks. Points and property are standardised by the training notes. Probes after Alain and Bengio
-    (2017).
+    the mean over 3 networks. Points and property are standardised by the training notes.
 
     Args:
-        train_x: points (n, dim).
-        train_y: property (n,), any unit; notes where it is NaN are left out.
-        test_x: points of held-out notes (m, dim).
-        test_y: their property (m,), NaN where it is unknown.
+        train_x, train_y: points (n, dim) and property (n,), any unit; notes where it is NaN are left out.
+        test_x, test_y: those of held-out notes, (m, dim) and (m,).
         kind: of probe.
         seed: of the first network; linear probes use none.
 
@@ -55,15 +45,16 @@ def probe_r2(
     Raises:
         ConfigError: an unknown kind, lengths or dimensions that differ, points that are not finite, infinite values.
     """
-    _check_kind(kind)
     (x, y), (unseen, target) = _with_value(train_x, train_y), _with_value(test_x, test_y)
     x, unseen = _standardised(x, unseen)
     if len(y) < LEAST_TRAINING or len(target) < LEAST_TEST or np.ptp(y) == 0 or np.ptp(target) == 0:
         return np.nan
     mean, std = y.mean(), y.std()
     target, y = (target - mean) / std, (y - mean) / std
-    with _unconverged():
-        predictions = [model.fit(x, y).predict(unseen) for model in _regressors(kind, seed, len(y))]
+    linear = RidgeCV(np.logspace(-3, 5, 33))
+    stopping: dict[str, Any] = {"max_iter": 500, "early_stopping": True, "n_iter_no_change": 20}
+    models = _models(kind, seed, linear, MLPRegressor, batch_size=min(64, len(y) // 2), **stopping)
+    predictions = _predictions(models, x, y, unseen)
     return float(np.mean([1.0 - np.square(target - p).sum() / np.square(target).sum() for p in predictions]))
 
 
@@ -79,13 +70,11 @@ def probe_accuracy(
 
     "linear" is multinomial logistic regression with an L2 penalty (C = 10), "mlp" a network with two hidden layers of
     64 and weight decay, the mean over 3 networks. Points are standardised by the training notes. Compare with the share
-    of the most common label. Probes after Alain and Bengio (2017).
+    of the most common label.
 
     Args:
-        train_x: points (n, dim).
-        train_labels: names or numbers (n,).
-        test_x: points of held-out notes (m, dim).
-        test_labels: (m,); a label that no training note has counts as wrong.
+        train_x, train_labels: points (n, dim), and names or numbers (n,).
+        test_x, test_labels: those of held-out notes; a label that no training note has counts as wrong.
         kind: of probe.
         seed: of the first network.
 
@@ -95,55 +84,32 @@ def probe_accuracy(
     Raises:
         ConfigError: an unknown kind, lengths or dimensions that differ, points that are not finite.
     """
-    _check_kind(kind)
     x, unseen = _standardised(finite_points(train_x), finite_points(test_x))
     labels, target = names(train_labels, x), names(test_labels, unseen)
     if not len(labels) or not len(target):
         return np.nan
     if len(np.unique(labels)) == 1:
         return float(np.mean(target == labels[0]))
-    with _unconverged():
-        shares = [np.mean(model.fit(x, labels).predict(unseen) == target) for model in _classifiers(kind, seed)]
-    return float(np.mean(shares))
+    # Early stopping would need two notes of every label.
+    models = _models(kind, seed, LogisticRegression(C=10.0, max_iter=1000), MLPClassifier, alpha=0.1, max_iter=60)
+    return float(np.mean([predicted == target for predicted in _predictions(models, x, labels, unseen)]))
 
 
-def _regressors(kind: Kind, seed: int, notes: int) -> Iterator[Any]:
-    if kind == "linear":
-        yield RidgeCV(np.logspace(-3, 5, 33))
-        return
-    for number in range(seed, seed + SEEDS):
-        yield MLPRegressor(
-            hidden_layer_sizes=HIDDEN,
-            batch_size=min(64, notes // 2),
-            learning_rate_init=5e-3,
-            max_iter=500,
-            early_stopping=True,
-            n_iter_no_change=20,
-            random_state=number,
-        )
-
-
-def _classifiers(kind: Kind, seed: int) -> Iterator[Any]:
-    if kind == "linear":
-        yield LogisticRegression(C=10.0, max_iter=1000)
-        return
-    for number in range(seed, seed + SEEDS):  # early stopping would need two notes of every label
-        yield MLPClassifier(
-            hidden_layer_sizes=HIDDEN, alpha=0.1, learning_rate_init=5e-3, max_iter=60, random_state=number
-        )
-
-
-@contextmanager
-def _unconverged() -> Iterator[None]:
-    """Ignore warnings about probes that still improve at their last iteration."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in ("linear", "mlp"):
+def _models(kind: Kind, seed: int, linear: Any, network: Any, **options: Any) -> list[Any]:
+    """The linear model, or networks with these options."""
+    if kind not in get_args(Kind):
         raise ConfigError(f"The kind of a probe must be linear or mlp, got {kind!r}.")
+    seeds = range(seed, seed + SEEDS)
+    networks = [
+        network(hidden_layer_sizes=HIDDEN, learning_rate_init=5e-3, random_state=number, **options) for number in seeds
+    ]
+    return [linear] if kind == "linear" else networks
+
+
+def _predictions(models: list[Any], x: np.ndarray, y: np.ndarray, unseen: np.ndarray) -> list[np.ndarray]:
+    """Predictions of each model after training, also of those that still improve at their last iteration."""
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        return [model.fit(x, y).predict(unseen) for model in models]
 
 
 def _with_value(points: ArrayLike, values: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
