@@ -40,7 +40,9 @@ def write_folder(
     Raises:
         CheckpointError: if the folder cannot be written.
     """
-    contents = {**files, **{name: _tensors(values) for name, values in weights.items()}}
+    contents = dict(files)
+    for name, values in weights.items():
+        contents[name] = safetensors_bytes({key: x.detach().cpu().contiguous() for key, x in values.items()})
     head = {
         "format": FORMAT,
         "format_version": VERSION,
@@ -49,7 +51,7 @@ def write_folder(
         "details": details,
         "sha256": {name: hashlib.sha256(body).hexdigest() for name, body in contents.items()},
     }
-    head["self_sha256"] = _digest(head)
+    head["self_sha256"] = hashlib.sha256(_canonical(head)).hexdigest()
     contents[CONFIG] = json.dumps(head, indent=1).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,10 +72,7 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
     files = {}
     for name, digest in head["sha256"].items():
         files[name] = _read(folder, name)
-        if hashlib.sha256(files[name]).hexdigest() != digest:
-            raise CheckpointError(
-                f"{folder / name} is damaged: its checksum does not match. Get a fresh copy of the folder."
-            )
+        _verify(files[name], digest, folder / name)
     try:
         return Config.from_dict(head["config"]), files, head["details"]
     except ConfigError as error:
@@ -98,10 +97,6 @@ def load_weights(module: Any, weights: Mapping[str, Tensor], folder: Path) -> No
         raise CheckpointError(
             f"The weights in {folder} do not fit its config: {str(error).splitlines()[-1].strip()}"
         ) from error
-
-
-def _tensors(values: Mapping[str, Tensor]) -> bytes:
-    return safetensors_bytes({name: value.detach().cpu().contiguous() for name, value in values.items()})
 
 
 def _read(folder: Path, name: str) -> bytes:
@@ -133,12 +128,15 @@ def _read_head(folder: Path) -> dict[str, Any]:
             f"{folder} has format version {version}, of timbre {head.get('timbre_version')}, with another network. "
             "Train the space again."
         )
-    if _digest({key: value for key, value in head.items() if key != "self_sha256"}) != head.get("self_sha256"):
-        raise CheckpointError(
-            f"{folder / CONFIG} is damaged: its checksum does not match. Get a fresh copy of the folder."
-        )
+    rest = {key: value for key, value in head.items() if key != "self_sha256"}
+    _verify(_canonical(rest), head.get("self_sha256"), folder / CONFIG)
     return head
 
 
-def _digest(head: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
+def _canonical(head: dict[str, Any]) -> bytes:
+    return json.dumps(head, sort_keys=True).encode()
+
+
+def _verify(body: bytes, digest: str | None, path: Path) -> None:
+    if hashlib.sha256(body).hexdigest() != digest:
+        raise CheckpointError(f"{path} is damaged: its checksum does not match. Get a fresh copy of the folder.")

@@ -89,15 +89,12 @@ class Embedding(nn.Module):
 
 
 def time_features(time: Tensor, release: Tensor, longest: float) -> Tensor:
-    """Time as the decoder sees it.
+    """Time as the decoder sees it, (batch, frames, TIME_FEATURES).
 
     Args:
         time: s since the onset, (frames,) or (batch, frames).
         release: s, (batch,).
         longest: s; after it a note that is not released stays as it is, since training saw nothing longer.
-
-    Returns:
-        (batch, frames, TIME_FEATURES).
     """
     time = time.expand(len(release), -1)
     since = (time - release.unsqueeze(-1)).clamp_min(0.0)

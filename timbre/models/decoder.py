@@ -43,14 +43,11 @@ class Decoder(nn.Module):
     (harmonic plus noise, after Serra and Smith 1990). N represents inharmonic and unpitched sounds.
 
     Args:
-        dim: dimensions of the points.
-        bins: of the spectrogram.
-        channels: width.
-        blocks: number of residual blocks.
+        dim, bins: dimensions of the points, and of the spectrogram's frames.
+        channels, blocks, dropout: of the network.
         partials: of the spectrogram's bands.
         longest: s; after it a note that is not released stays as it is.
         floor_db: lowest level, dB.
-        dropout: in the blocks.
     """
 
     def __init__(
@@ -69,18 +66,13 @@ class Decoder(nn.Module):
         nn.init.normal_(self.head.weight, std=0.02)
 
     def forward(self, z: Tensor, conditions: Conditions, time: Tensor) -> Tensor:
-        """Decode frames.
+        """Frames (batch, bins, frames), dB, of z (batch, dim), or (batch, frames, dim) for a path.
 
-        Args:
-            z: (batch, dim), or (batch, frames, dim) for a path.
-            conditions: the controls.
-            time: s since the onset, (frames,).
-
-        Returns:
-            dB, (batch, bins, frames).
+        `time` is s since the onset, (frames,).
         """
-        hidden = self.point(z) + self.embedding(conditions) if z.dim() == 2 else self._along(z, conditions)
-        hidden = hidden.unsqueeze(1) if hidden.dim() == 2 else hidden
+        parts = (self.point(z), self.embedding(conditions))
+        point, controls = (part.unsqueeze(1) if part.dim() == 2 else part for part in parts)
+        hidden = point + controls
         clock = self.time(time_features(time, conditions.release, self.longest))
         for block in self.blocks:
             hidden = block(hidden, clock)
@@ -89,10 +81,6 @@ class Decoder(nn.Module):
         with torch.autocast(out.device.type, enabled=False):  # half precision rounds 60 dB to half a dB
             mixed = self._mix(20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels, conditions.pitch)
         return mixed.transpose(1, 2)
-
-    def _along(self, z: Tensor, conditions: Conditions) -> Tensor:
-        controls = self.embedding(conditions)
-        return self.point(z) + (controls if controls.dim() == 3 else controls.unsqueeze(1))
 
     def _mix(self, envelope: Tensor, noise: Tensor, levels: Tensor, pitch: Tensor) -> Tensor:
         pitch = pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch

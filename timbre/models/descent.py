@@ -10,14 +10,10 @@ from torch import Tensor
 def descend(
     start: Sequence[Tensor], loss: Callable[..., Tensor], steps: int, rate: float, last: float = 0.0
 ) -> list[Tensor]:
-    """Values after steps of Adam (Kingma and Ba 2015) whose rate falls in a line.
+    """Copies of the `start` values after steps of Adam (Kingma and Ba 2015).
 
-    Args:
-        start: values to begin with; they are copied.
-        loss: from the number of the step and the values to a scalar.
-        steps: number of steps.
-        rate: learning rate, which falls to 0.
-        last: added to the rate in every step.
+    `loss` is a function of the number of the step and the values. The learning rate falls in a line to `last`, from
+    `rate` above it.
     """
     values = [value.detach().clone().requires_grad_(True) for value in start]
     optimizer = torch.optim.Adam(values)

@@ -37,9 +37,7 @@ class Encoder(nn.Module):
     auditory features are added to the outputs by a linear layer, which extrapolates predictably to unfamiliar sounds.
 
     Args:
-        bins: of the spectrogram.
-        outputs: number of outputs.
-        channels: width.
+        bins, outputs, channels: sizes of the input, the output and the hidden layers.
         partials: of the spectrogram's bands.
         listener: the auditory features.
         dropout: in the convolutions and before the outputs.

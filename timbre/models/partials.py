@@ -16,9 +16,7 @@ SILENCE_DB = -200.0
 class Partials(nn.Module):
     """Responses of a spectrogram's bands to harmonics, interpolated in tables that are computed once.
 
-    Args:
-        spectrogram: the transform.
-        harmonics: number of partials of :meth:`shares`.
+    `harmonics` is the number of partials of :meth:`shares`.
     """
 
     responses: Tensor
@@ -33,24 +31,13 @@ class Partials(nn.Module):
         self.register_buffer("combs", combs.clone(), persistent=False)
 
     def comb(self, pitch: Tensor) -> Tensor:
-        """Level (dB) of all harmonics at unit amplitude.
-
-        Args:
-            pitch: MIDI, any shape (...).
-
-        Returns:
-            (..., bins); about -200 dB between the partials.
-        """
+        """Levels (..., bins), dB, of all harmonics at unit amplitude; pitch (...) is MIDI. Between them about -200."""
         return _interpolated(self.combs, (pitch - LOW) / STEP)
 
     def shares(self, pitch: Tensor) -> Tensor:
         """The share of each of the first partials in each band's power if all are equally strong.
 
-        Args:
-            pitch: MIDI, any shape (...).
-
-        Returns:
-            (..., harmonics, bins), each column summing to at most 1.
+        (..., harmonics, bins) for pitches (...), MIDI; each column sums to at most 1.
         """
         numbers = torch.arange(1, self.harmonics + 1, device=pitch.device, dtype=pitch.dtype)
         power = _power(self.responses, _hz(pitch).unsqueeze(-1) * numbers, self.nyquist)

@@ -18,11 +18,8 @@ _LEAST = 1e-3  # dB^2: smaller errors count as this
 
 @dataclass(frozen=True)
 class Refined:
-    """A note's posterior before and after refining.
-
-    Attributes:
-        posterior: the better one, a batch of one; the encoder's where no step improved it.
-        elbo_before, elbo_after: evidence bounds, nats, at the noise level that fits the note best.
+    """A refined posterior (the encoder's where no step improved it), and the evidence bounds before and after, nats, at
+    the noise level that fits the note best.
     """
 
     posterior: Posterior
@@ -34,14 +31,8 @@ class Refined:
 def posterior_std(model: VAE, posterior: Posterior, pitch: Tensor, seed: int = 0) -> Tensor:
     """Standard deviations of posteriors in each dimension of the space, (batch, dim).
 
-    They are those of 128 draws, mapped by the flow and, where the model takes pitch out, by that flow as well. All
-    posteriors share the draws, so that a note's result does not depend on its batch.
-
-    Args:
-        model: in eval mode.
-        posterior: of notes.
-        pitch: of the notes, MIDI (batch,); NaN is unknown.
-        seed: of the draws.
+    They are those of 128 draws, mapped by the flow and, where the model takes pitch out (MIDI, (batch,); NaN: unknown),
+    by that flow as well. All posteriors share the draws, so that a note's result does not depend on its batch.
     """
     z = _mapped(posterior, _noise(DRAWS, posterior.mean.shape[1], seed))[0]
     return model.from_latent(z, pitch[:, None]).std(1)
@@ -60,8 +51,7 @@ def refined(
     Args:
         model: in eval mode.
         spectrogram: dB, (1, bins, frames).
-        conditions: of the note.
-        posterior: the encoder's.
+        conditions, posterior: of the note; the posterior is the encoder's.
         steps: 1 or more.
         seed: of the draws.
     """

@@ -78,7 +78,7 @@ class VAE(nn.Module):
     Args:
         config: the settings; `spectrogram`, `data.duration` and `model` determine the shapes, `training.objective` the
             posterior, `regularization` whether there is a pitch flow.
-        flow: the posterior's flow; default: the one of `model.flow`. A saved space is loaded with the default.
+        flow: the posterior's flow; default: the one of `model.flow`, with which a saved space is loaded.
     """
 
     clock: Tensor
@@ -113,8 +113,7 @@ class VAE(nn.Module):
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
 
     def points(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
-        """Points of notes in the space (batch, dim): the posterior's centers, moved by the pitch flow if there is
-        one."""
+        """Points of notes in the space (batch, dim): the posterior's centers, moved by the pitch flow if any."""
         return self.from_latent(self.posterior(spectrogram, conditions).center, conditions.pitch)
 
     def decode_points(self, points: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
@@ -126,18 +125,11 @@ class VAE(nn.Module):
         return self.pitch_flow.inverse(points, pitch) if self.pitch_flow else points
 
     def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
-        """Points (..., dim) of the space for latent points (..., dim) at a pitch (...), MIDI; inverse of
-        :meth:`latent`."""
+        """Points (..., dim) of the space for latent points (..., dim) at a pitch (...): the inverse of `latent`."""
         return self.pitch_flow(z, pitch) if self.pitch_flow else z
 
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
-        """Spectrograms (batch, bins, frames), dB, of latent points (batch, dim).
-
-        Args:
-            z: latent points; for points of the space see :meth:`decode_points`.
-            conditions: the controls.
-            frames: numbers of the frames to decode; default: all.
-        """
+        """Spectrograms (batch, bins, frames), dB, of latent points (batch, dim); `frames` are numbers, default: all."""
         return self.decoder(z, conditions, self.clock if frames is None else self.clock[frames])
 
     def loss(
@@ -153,8 +145,7 @@ class VAE(nn.Module):
         the error by 4%. "ae" decodes the center, without a divergence.
 
         Args:
-            spectrogram: dB, (batch, bins, frames).
-            conditions: the controls; some may be unknown.
+            spectrogram, conditions: dB, (batch, bins, frames), and the controls, of which some may be unknown.
             beta: weight of the divergence.
             free_nats: KL below this many nats per note costs nothing.
             stride: decode every stride-th frame, from a random start: an unbiased estimate of the error.
@@ -170,9 +161,8 @@ class VAE(nn.Module):
         mse = error.square().mean()
         reconstruction = 0.5 * spectrogram[0].numel() * (LOG_TWO_PI + 1.0 + torch.log(mse))
         extra = regularizer(posterior.center) if regularizer else mse.new_zeros(())
-        objective = reconstruction + beta * divergence + extra
         figures = (reconstruction, kl, mse.sqrt(), error.abs().mean(), extra)
-        return Loss(objective, *(figure.detach() for figure in figures))
+        return Loss(reconstruction + beta * divergence + extra, *(figure.detach() for figure in figures))
 
     def _drawn(self, posterior: Posterior, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:
         """Points to decode (batch, dim), their divergence and their KL, nats per note."""

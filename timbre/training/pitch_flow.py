@@ -36,8 +36,7 @@ def fit_pitch_flow(
 
     Args:
         flow: new, the identity; its parameters are changed.
-        points: (notes, dim).
-        instrument: number of each note's instrument (notes,).
+        points, instrument: of the notes (notes, dim), and the numbers of their instruments (notes,).
         pitch: MIDI (notes,), NaN if unpitched.
         weight: of the reader's part.
         seed: of the random choices.
@@ -74,21 +73,18 @@ def _objective(flow: PitchFlow, notes: Sources, weight: float) -> Tensor:
     """The objective for randomly chosen notes with noise on their points, ()."""
     order = torch.randperm(len(notes.pitch))[:POOL]
     z, instrument, pitch = (column[order] for column in notes)
-    z = z + NOISE * flow.scale * torch.randn_like(z)
+    z, count = z + NOISE * flow.scale * torch.randn_like(z), min(MOVED, len(order) // 2)
     with torch.no_grad():
         others = Sources((flow(z, pitch) - flow.center) / flow.scale, instrument, pitch)
-    count = min(MOVED, len(order) // 2)
     own = Sources((flow(z[:count], pitch[:count]) - flow.center) / flow.scale, instrument[:count], pitch[:count])
     read, stretched = _read(own, others), _stretched(own, others, flow.scale, z)
     return contrast(own, others) + 0.5 * FOILED * weight * read + TRUE * stretched
 
 
 def _read(own: Sources, others: Sources) -> Tensor:
-    """The share of the variance of pitch within instruments that can be read from points, ().
+    """The share of the variance of pitch within instruments that can be read from the points of `own`, ().
 
-    Args:
-        own: the notes whose gradient is computed.
-        others: all notes, `own` first; the reader is fitted on those that follow.
+    `others` are all notes, `own` first; the reader is fitted on those that follow.
     """
     count, end = len(own.points), len(own.points) + READ
     means = _means(others.instrument, others.points)
@@ -109,10 +105,7 @@ def _kernel(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _stretched(own: Sources, others: Sources, scale: Tensor, z: Tensor) -> Tensor:
-    """How unevenly squared distances at equal pitch have changed, (): the variance of the log of their ratios.
-
-    `z` are the latent points of the same notes.
-    """
+    """How unevenly squared distances at equal pitch have changed from the latent z, (): variance of their log ratio."""
     near = (own.pitch.unsqueeze(1) - others.pitch).abs() <= ALIKE
     near &= own.instrument.unsqueeze(1) != others.instrument
     if near.sum() < 2:

@@ -25,9 +25,7 @@ def make_flow(kind: str, dim: int, layers: int, amortised: bool = False) -> Flow
 
     Args:
         kind: one of `FLOWS`.
-        dim: dimensions of z.
-        layers: K, 0 or more; 0: the identity.
-        amortised: whether its parameters are passed with every call.
+        dim, layers, amortised: see :class:`Flow`.
 
     Raises:
         ConfigError: if there is no such kind, or `dim` is too small for it.

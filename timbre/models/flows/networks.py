@@ -28,8 +28,7 @@ class NetworkFlow(Flow):
     Args:
         kind: "coupling", affine (RealNVP, Dinh et al. 2017); "autoregressive", affine (Papamakarios et al. 2017); or
             "spline", autoregressive with monotonic rational-quadratic splines (Durkan et al. 2019).
-        dim: dimensions of z.
-        layers: K.
+        dim, layers: see :class:`Flow`.
         amortised: whether the networks also see a vector of 32 numbers for each note.
 
     Raises:

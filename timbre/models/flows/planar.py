@@ -18,9 +18,6 @@ def constrained_u(u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
     that w.u_hat > -1. The softplus underflows for large negative w.u, hence the floor at -1 + 1e-3; |w| may be nearly
     0, hence the lower limit of the denominator.
 
-    Args:
-        u, w: (..., dim).
-
     Returns:
         u_hat (..., dim) and w.u_hat (...), the latter in its analytic form, free of cancellation.
     """
@@ -31,13 +28,7 @@ def constrained_u(u: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class PlanarFlow(Flow):
-    """K planar maps f(z) = z + u_hat tanh(w.z + b), one after another (Rezende and Mohamed 2015, arXiv 1505.05770).
-
-    Args:
-        dim: dimensions of z.
-        layers: K.
-        amortised: whether u, w and b are passed with every call.
-    """
+    """K planar maps f(z) = z + u_hat tanh(w.z + b), one after another (Rezende and Mohamed 2015, arXiv 1505.05770)."""
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
         super().__init__(dim, layers, amortised, layers * (2 * dim + 1))

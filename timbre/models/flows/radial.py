@@ -17,9 +17,6 @@ def constrained_beta(alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
 
     alpha_hat = softplus(alpha), beta_hat = softplus(beta) - alpha_hat, with lower limits where the softplus underflows.
     Equal numbers give the identity.
-
-    Args:
-        alpha, beta: of the same shape.
     """
     alpha_hat = F.softplus(alpha).clamp_min(EPSILON)
     return alpha_hat, torch.maximum(F.softplus(beta), EPSILON * alpha_hat) - alpha_hat
@@ -30,11 +27,6 @@ class RadialFlow(Flow):
 
     Each moves points towards its centre z0 or away from it, mostly within alpha of it. log |det| is (dim - 1)
     log(1 + beta h) + log(1 + alpha beta h^2) with h = 1 / (alpha + |z - z0|).
-
-    Args:
-        dim: dimensions of z.
-        layers: K.
-        amortised: whether z0, alpha and beta are passed with every call.
     """
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:

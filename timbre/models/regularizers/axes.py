@@ -28,7 +28,6 @@ class Axis:
     notes of one instrument, so that a value does not depend on where in its range an instrument plays.
 
     Attributes:
-        name: the axis.
         descriptor: a name in :data:`~timbre.spectral.descriptors.notes.DESCRIPTORS`.
         unit: of d.
         center: d of a note with value 0, at middle C or unpitched.
@@ -85,20 +84,13 @@ sustained; wider in spectrum."""
 
 
 def find_axes(axes: Sequence[str | Axis]) -> tuple[Axis, ...]:
-    """Axes from names in :data:`AXES`, or axes themselves.
-
-    Raises:
-        ConfigError: if there is none of that name.
-    """
-    return tuple(axis if isinstance(axis, Axis) else _named(axis) for axis in axes)
-
-
-def _named(name: str) -> Axis:
-    if name not in AXES:
-        close = difflib.get_close_matches(name, AXES, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(AXES)}."
-        raise ConfigError(f"There is no axis {name!r}; {hint}")
-    return AXES[name]
+    """Axes from names in :data:`AXES`, or axes themselves; a ConfigError if there is none of that name."""
+    for name in axes:
+        if not isinstance(name, Axis) and name not in AXES:
+            close = difflib.get_close_matches(name, AXES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(AXES)}."
+            raise ConfigError(f"There is no axis {name!r}; {hint}")
+    return tuple(axis if isinstance(axis, Axis) else AXES[axis] for axis in axes)
 
 
 def bend(value: Tensor) -> Tensor:
@@ -108,7 +100,10 @@ def bend(value: Tensor) -> Tensor:
 
 
 def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes: Sequence[str | Axis]) -> Tensor:
-    """Values of notes on named axes.
+    """Values of notes on named axes, (batch, len(axes)), between -3 and 3.
+
+    NaN where not defined: odd_even without pitch, and odd_even and noisiness of notes so low that the window (`n_fft`)
+    cannot separate their partials.
 
     Args:
         decibels: spectrograms (batch, bins, frames), dB; a note starts at its onset.
@@ -116,12 +111,7 @@ def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes:
         pitch: MIDI (batch,), NaN where unknown or unpitched.
         axes: names or axes.
 
-    Returns:
-        (batch, len(axes)), between -3 and 3; NaN where not defined: odd_even without pitch, and odd_even and noisiness
-        of notes so low that the window (`n_fft`) cannot separate their partials.
-
     Raises:
-        ConfigError: if there is no such axis.
         AudioError: if a shape is wrong, or a level is not finite.
     """
     chosen = find_axes(axes)
@@ -146,10 +136,7 @@ class AxesTerm(nn.Module):
 
     Args:
         axes: names or axes, in the order of the dimensions.
-        tolerance: standard deviation of a note's coordinate on an axis.
-
-    Raises:
-        ConfigError: if there is no such axis, or the tolerance is not above 0.
+        tolerance: standard deviation of a note's coordinate on an axis, above 0.
     """
 
     def __init__(self, axes: Sequence[str | Axis], tolerance: float = TOLERANCE) -> None:
@@ -159,11 +146,7 @@ class AxesTerm(nn.Module):
         self.axes, self.tolerance = find_axes(axes), tolerance
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
-        """Nats per note of points (batch, dim), given ``labels.descriptors`` (batch, axes); NaN values do not count.
-
-        Raises:
-            ConfigError: if there are fewer dimensions than axes, or not one label for each axis.
-        """
+        """Nats per note of points (batch, dim), given ``labels.descriptors`` (batch, axes); NaN values do not count."""
         values, count = labels.descriptors, len(self.axes)
         if z.shape[1] < count or values.shape != (len(z), count):
             raise ConfigError(
@@ -192,13 +175,10 @@ def describe_axes(axes: Sequence[str | Axis]) -> str:
     rows = ["| axis | dimension | +1 at the same pitch is | -1, 0 and +1 at C4 |", "|---|---|---|---|"]
     for dimension, axis in enumerate(find_axes(axes), 1):
         points = ", ".join(_shown(axis, value) for value in (-1.0, 0.0, 1.0))
-        rows.append(f"| {axis.name} | {dimension} | {_sentence(axis)} | {points} |")
+        sentence = _SENTENCES.get(axis.name, f"{axis.descriptor} {{size:.2g}} more ({axis.unit})")
+        sentence = sentence.format(size=axis.scale, octaves=2.0**axis.scale, decades=10.0**axis.scale)
+        rows.append(f"| {axis.name} | {dimension} | {sentence} | {points} |")
     return "\n".join(rows)
-
-
-def _sentence(axis: Axis) -> str:
-    sentence = _SENTENCES.get(axis.name, f"{axis.descriptor} {{size:.2g}} more ({axis.unit})")
-    return sentence.format(size=axis.scale, octaves=2.0**axis.scale, decades=10.0**axis.scale)
 
 
 def _shown(axis: Axis, value: float) -> str:

@@ -26,12 +26,8 @@ DURATION_WIDTH = 0.5  # octaves: how close they must be in duration
 class ItemPoints(nn.Module):
     """The recent points of the rated items, since batches are small and contain few rated pairs.
 
-    Args:
-        items: number of items.
-        dim: dimensions of the points.
-        keep: share of an item's point that is kept at an update.
-
     Attributes:
+        keep: share of an item's point that is kept at an update.
         points: a moving average of each item's points, (items, dim).
         seen: 1 for items that have a point, 0 for others, (items,).
     """
@@ -48,7 +44,7 @@ class ItemPoints(nn.Module):
     @torch.no_grad()
     def update(self, z: Tensor, item: Tensor) -> None:
         """Add points (batch, dim) of items (batch,), -1 for none."""
-        share = F.one_hot(item.clamp_min(0), len(self.points)).to(z.dtype) * (item >= 0).to(z.dtype).unsqueeze(-1)
+        share = F.one_hot(item + 1, len(self.points) + 1)[:, 1:].to(z.dtype)
         count = share.sum(0)
         means = (share.T @ z.detach()) / count.clamp_min(1.0).unsqueeze(-1)
         keep = torch.where(self.seen > 0, self.keep, 0.0).unsqueeze(-1)
@@ -64,13 +60,12 @@ def l2(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def gaussian(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """KL between Gaussian neighbourhoods, as in stochastic neighbour embedding (Hinton and Roweis 2002)."""
-    return _divergence(_gaussian(distance, weight), _gaussian(target, weight), weight)
+    return _divergence(distance, -_scaled(target, weight).square(), weight)
 
 
 def student(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """sum_j KL(D^z_j || D^T_j) with D^z Gaussian and D^T Student-t of one degree of freedom (the paper's choice)."""
-    heavy = -torch.log1p(_scaled(target, weight).square())
-    return _divergence(_gaussian(distance, weight), heavy, weight)
+    return _divergence(distance, -torch.log1p(_scaled(target, weight).square()), weight)
 
 
 def rank(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -103,8 +98,7 @@ class RatingsTerm(nn.Module):
 
     Args:
         form: name of the form.
-        dissimilarity: (items, items), NaN if unrated.
-        weight: reliability of each rating, (items, items).
+        dissimilarity, weight: ratings and their reliability, (items, items); NaN if unrated.
         dim: dimensions of the points.
         dims: number of dimensions that count, from the first; 0: all.
     """
@@ -133,10 +127,8 @@ class RatingsTerm(nn.Module):
 class PriorTerm(nn.Module):
     """The paper's first form: the prior of a rated item is a Gaussian around its point T_i in the listeners' space.
 
-    log N(z; 0, 1) - log N(z; T_i, 1) = |z - T_i|^2 / 2 - |z|^2 / 2, which turns the bound's N(0, 1) into N(T_i, 1).
-
-    Args:
-        points: T from multidimensional scaling of the ratings, (items, dims); scaled to unit variance.
+    log N(z; 0, 1) - log N(z; T_i, 1) = |z - T_i|^2 / 2 - |z|^2 / 2, which turns the bound's N(0, 1) into N(T_i, 1). T
+    is `points` from multidimensional scaling of the ratings, (items, dims), scaled to unit variance.
     """
 
     points: Tensor
@@ -163,8 +155,7 @@ class MetricTerm(nn.Module):
     (after Sammon 1969), and the unit of the space stays free, which reconstruction needs.
 
     Args:
-        dim: dimensions of the points.
-        size: number of auditory features.
+        dim, size: dimensions of the points, and number of auditory features.
         dims: number of dimensions that count, from the first; 0: all.
     """
 
@@ -192,7 +183,10 @@ class MetricTerm(nn.Module):
         weight = self._nearness(labels) * self.filled * (target > 1e-4)
         error = _logarithm(distances(z, self.points), weight) - _logarithm(target, weight)
         value = _mean((error - _mean(error, weight)).square(), weight)
-        self._keep(z.detach(), labels.features, labels)
+        self._keep(
+            points=z.detach(), features=labels.features, pitches=labels.pitch,
+            durations=labels.duration.clamp_min(0.01), filled=torch.ones_like(labels.pitch),
+        )  # fmt: skip
         return METRIC_NATS * value
 
     def _nearness(self, labels: Labels) -> Tensor:
@@ -203,12 +197,10 @@ class MetricTerm(nn.Module):
         return in_pitch * torch.exp(-0.5 * (octaves / DURATION_WIDTH).square())
 
     @torch.no_grad()
-    def _keep(self, z: Tensor, features: Tensor, labels: Labels) -> None:
+    def _keep(self, **latest: Tensor) -> None:
         """Put the notes of a batch first; the oldest ones drop out."""
-        duration, filled = labels.duration.clamp_min(0.01), torch.ones_like(labels.pitch)
-        latest = {"points": z, "features": features, "pitches": labels.pitch, "durations": duration}
-        for name, new in {**latest, "filled": filled}.items():
-            old = getattr(self, name)
+        for name, new in latest.items():
+            old = self.get_buffer(name)
             setattr(self, name, torch.cat([new.to(old), old])[:KEPT])
 
 
@@ -243,14 +235,12 @@ def _scaled(distance: Tensor, weight: Tensor) -> Tensor:
     return distance / _mean(distance, weight).clamp_min(1e-6)
 
 
-def _gaussian(distance: Tensor, weight: Tensor) -> Tensor:
-    """Exponents of Gaussian neighbourhoods with s^2 = 1/2 in units of the mean distance (the paper's s = 1/sqrt 2)."""
-    return -_scaled(distance, weight).square()
+def _divergence(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean over the rows of KL(softmax own || softmax target) among the rated, weighted by mean reliability.
 
-
-def _divergence(own: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean over the rows of KL(softmax own || softmax target) among the rated, weighted by mean reliability."""
-    none = weight == 0
+    `own` are Gaussian neighbourhoods with s^2 = 1/2 in units of the mean distance (the paper's s = 1/sqrt 2).
+    """
+    own, none = -_scaled(distance, weight).square(), weight == 0
     log_own, log_target = (x.masked_fill(none, -1e4).log_softmax(1) for x in (own, target))
     row = (log_own.exp() * (log_own - log_target)).sum(1)
     return _mean(row, weight.sum(1) / (~none).sum(1).clamp_min(1))

@@ -60,13 +60,11 @@ class Recent(nn.Module):
 
 
 class Sources(NamedTuple):
-    """Points of notes (n, dim), with their instruments and pitches."""
+    """Points of notes (n, dim), with the numbers of their instruments (n,) and their pitches (n,), MIDI."""
 
     points: Tensor
     instrument: Tensor
-    """Numbers, (n,)."""
     pitch: Tensor
-    """MIDI, (n,)."""
 
 
 def contrast(notes: Sources, others: Sources) -> Tensor:
@@ -87,12 +85,7 @@ def contrast(notes: Sources, others: Sources) -> Tensor:
 
 
 class PairTerm(nn.Module):
-    """Draws notes of one instrument at different pitches together: :func:`contrast` with the batch and recent notes.
-
-    Args:
-        dim: dimensions of the points.
-        kept: number of recent notes to compare with.
-    """
+    """Draws notes of one instrument at different pitches together: :func:`contrast` with the batch and recent notes."""
 
     def __init__(self, dim: int, kept: int = KEPT) -> None:
         super().__init__()
@@ -105,8 +98,8 @@ class PairTerm(nn.Module):
         value = 0.0 * z.sum()
         if len(points) > 1 and count + len(points) >= FEWEST:
             own, memory = Sources(points, known.instrument, known.pitch), self.recent
-            kept = (memory.points[:count], memory.instrument[:count], memory.pitch[:count])
-            others = Sources(*(torch.cat(pair) for pair in zip(own, kept, strict=True)))
+            kept = (memory.points, memory.instrument, memory.pitch)
+            others = Sources(*(torch.cat([new, old[:count]]) for new, old in zip(own, kept, strict=True)))
             value = NATS * contrast(own, others) * (len(points) / len(z))
         self.recent.write(points, known.instrument, known.pitch)
         return value
