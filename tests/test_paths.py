@@ -167,7 +167,7 @@ class TestArithmetic:
             ("flute + violin", r"add up to 1, .* got 2"),
             ("flute - kazoo + violin", "kazoo"),
             ("flute - ", "name after it"),
-            ("2 * ", "note or instrument"),
+            ("2 * ", "note, an instrument"),
         ],
     )
     def test_what_is_no_place_is_refused(self, tiny_space: Space, text: str, message: str) -> None:

@@ -11,26 +11,27 @@ from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
 from timbre.evaluation.decoding import Reconstruction
 from timbre.report.evaluation_pictures import draw_spectrograms
-from timbre.report.pictures import draw_space, principal_plane, save_png, scatter_families
+from timbre.report.pictures import draw_space, save_png, scatter_families
+from timbre.shapes.components import principal
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 40), dim=st.integers(2, 12))
 def test_the_plane_is_that_of_principal_component_analysis(seed, count, dim):
     points = np.random.default_rng(seed).standard_normal((count, dim)) * np.arange(dim, 0, -1) + 5.0
-    plane, reference = principal_plane(points), PCA(2).fit(points)
-    assert np.allclose(np.abs(plane.points), np.abs(reference.transform(points)), atol=1e-6)
+    plane, reference = principal(points), PCA(2).fit(points)
+    assert np.allclose(np.abs(plane.coordinates), np.abs(reference.transform(points)), atol=1e-6)
     assert np.allclose(plane.shares, reference.explained_variance_ratio_, atol=1e-9)
 
 
 def test_turning_the_points_round_turns_the_picture_round():
     points = np.random.default_rng(0).standard_normal((20, 4)) * [4, 3, 2, 1]
-    assert np.allclose(principal_plane(-points).points, -principal_plane(points).points)
+    assert np.allclose(principal(-points).coordinates, -principal(points).coordinates)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (2, 1), (5, 1)])
 def test_few_points_or_dimensions_will_do(tmp_path, shape):
     points = np.random.default_rng(0).standard_normal(shape)
-    assert principal_plane(points).points.shape == (shape[0], 2)
+    assert principal(points).coordinates.shape == (shape[0], 2)
     path = save_png(draw_space(points, [None] * shape[0], ["oboe"] * shape[0]), tmp_path / "space.png")
     assert path.read_bytes().startswith(b"\x89PNG")
 

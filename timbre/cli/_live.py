@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from timbre.cli.arguments import find_point
+from timbre.cli.points import find_point
 from timbre.playback.controls import Controls
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.inputs.mapping import read_mapping, write_mapping

@@ -1,31 +1,18 @@
-"""What commands take: the types of their options with help texts and checks, and the parsing of points and pitches.
+"""Types of the commands' options, with help texts and checks.
 
-Types for all commands: `SpaceName`, `Point` and `Points` (an option that may be repeated), `Pitch`, `Velocity`,
-`Duration`, `Hold`, `Seed`, `Inverter`, `Refine`, `NotePitch` (of given sound files), `SoundFiles`, `PathFile`,
-`PathDuration`, `Loop`, `ConfigFile`, `TrainingNotes`, `OutputFile` (a sound) and `JsonFile`. A command may give another
-help text: `Annotated[Point | None, Parameter(name="--from", help=f"Start of the morph: {POINT}.")]`.
+A command may give another help text: `Annotated[Point | None, Parameter(name="--from", help="Start of the morph.")]`.
 """
 
-import difflib
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
-import timbre
 from timbre.cli.outputs import check_target
 from timbre.config import Range
-from timbre.errors import ConfigError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from timbre.data import Note
-    from timbre.space import Space
 
 
-def _check_output(_kind: object, file: Path | None) -> None:
+def _check(_kind: object, file: Path | None) -> None:
     if file is not None:
         check_target(file)
 
@@ -83,70 +70,6 @@ TrainingNotes = Annotated[
     Path,
     Parameter(help="Library that the space was trained on, as given to `timbre train`; default: the same as then."),
 ]
-OutputFile = Annotated[
-    Path,
-    Parameter(name=["--output", "-o"], metavar="FILE", validator=_check_output, help="WAV, FLAC or OGG file to write."),
-]
-JsonFile = Annotated[
-    Path,
-    Parameter(name="--json", metavar="FILE", validator=_check_output, help="Write the results as JSON too."),
-]
-
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-
-
-def find_point(space: "Space", text: str) -> "np.ndarray":
-    """The point (dim,) that a text stands for: see the help text of `Point`. A file is encoded with its labels.
-
-    Raises:
-        ConfigError: if the text is no point of this space.
-    """
-    from timbre.shapes.arithmetic import combined, is_sum, library_point
-
-    if "," in text or re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
-        return parse_point(text, space.dim)
-    if text in space.atlas:
-        return space.atlas[text]
-    if Path(text).expanduser().is_file():
-        note = labels_of(Path(text))
-        return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
-    if is_sum(text):
-        return combined(space, text, find_point)
-    if text in space.atlas.instruments:
-        return library_point(space, text)
-    close = difflib.get_close_matches(text, [*dict.fromkeys(space.atlas.instruments), *space.atlas], n=3)
-    hint = (
-        f"similar names: {', '.join(close)}." if close else f"library notes are named like {next(iter(space.atlas))}."
-    )
-    raise ConfigError(f"A point must be coordinates, a library note, an instrument or a file, got {text!r}; {hint}")
-
-
-def parse_point(text: str, dim: int) -> "np.ndarray":
-    """A point (dim,) from numbers separated by commas."""
-    import numpy as np
-
-    words = [word.strip() for word in text.split(",")]
-    for word in words:
-        if not re.fullmatch(_NUMBER, word, re.IGNORECASE):
-            raise ConfigError(f"A point must be {dim} numbers separated by commas, got {word!r} in {text!r}.")
-    if len(words) != dim:
-        raise ConfigError(f"A point of this space must have {dim} coordinates, got {len(words)} in {text!r}.")
-    return np.array([float(word) for word in words])
-
-
-def parse_pitch(text: str) -> float | None:
-    """MIDI pitch of a note name or number; None for "unknown"."""
-    from timbre.data.names import parse_note
-
-    return None if text == "unknown" else parse_note(text)
-
-
-def labels_of(file: Path) -> "Note":
-    """A note with the labels in the names of its file and folder."""
-    from timbre.data.readers.folders import read_folders
-
-    path = file.expanduser().resolve()
-    reading = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])
-    if reading.dropped:
-        raise ConfigError(f"{file} {reading.dropped[0].reason}.")
-    return reading.notes[0]
+_WRITTEN = Parameter(metavar="FILE", validator=_check)
+OutputFile = Annotated[Path, _WRITTEN, Parameter(name=["--output", "-o"], help="WAV, FLAC or OGG file to write.")]
+JsonFile = Annotated[Path, _WRITTEN, Parameter(name="--json", help="Write the results as JSON too.")]

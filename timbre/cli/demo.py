@@ -2,38 +2,29 @@
 
 import math
 import shlex
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING
 
 import timbre
-from timbre.cli.arguments import SpaceName, parse_point
+from timbre.cli.arguments import SpaceName
 from timbre.cli.info import program
 from timbre.cli.outputs import make_folder, save_sound
+from timbre.cli.points import parse_point
 from timbre.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from timbre.audio import Audio
-    from timbre.data import Library, Note
+    from timbre.data import Library
     from timbre.evaluation.decoding import Reconstruction
     from timbre.space import Space
-
-    N = TypeVar("N", Note, "_LibraryNote")
 
 _SUSTAINED = ("woodwinds", "strings", "brass", "voice", "keyboard", "plucked", "pitched_percussion")
 _PEAK = 0.5  # of all sounds, so that they can be compared
 _TAIL = 0.2  # s decoded after the note and cut off, so that the release does not sound
 _SOUNDS, _SPECTROGRAMS = 5, 4
 _RESOLUTION = 20  # points along each side of the map
-
-
-class _LibraryNote(NamedTuple):
-    name: str
-    family: str | None
-    pitch: float | None
 
 
 def demo(space: SpaceName, /, *folders: Path) -> None:
@@ -49,31 +40,29 @@ def demo(space: SpaceName, /, *folders: Path) -> None:
         raise ConfigError(f"Give one or two folders, timbre demo {space} [LIBRARY] OUT; got {len(folders)}.")
     out, library = folders[-1], folders[0] if len(folders) == 2 else None
     fitted = timbre.load(space)
-    notes = _varied_notes(fitted)
+    notes = _library_notes(fitted)
+    names, points = [fitted.atlas.names[note] for note in notes], fitted.atlas.points[notes]
     if library is None:
-        make_folder(out / "known")
         pairs = None
-        _write_library_notes(fitted, notes, out)
+        _write_library_notes(fitted, notes[:_SOUNDS], out / "known")
     else:
-        held_out = _held_out(fitted, timbre.scan(library))
-        make_folder(out / "reconstructions")
-        pairs = _write_reconstructions(fitted, held_out, out)
-    coordinates = ",".join(f"{value:.2f}" for value in _mean(fitted, notes[:3]))
+        pairs = _write_reconstructions(fitted, timbre.scan(library), out / "reconstructions")
+    coordinates = ",".join(f"{value:.2f}" for value in points[:3].mean(0))
     new = fitted.decode(parse_point(coordinates, fitted.dim), pitch=60, velocity=0.8, duration=2.0)
     save_sound(out / "new-sound.wav", _at_peak(new))  # of the rounded coordinates, so that they give the same sound
-    path = fitted.path(fitted.atlas[notes[0].name], fitted.atlas[notes[1].name])
-    save_sound(out / "morph.wav", _at_peak(timbre.render(fitted, path, pitch=60, duration=4.0)))
+    morph = timbre.render(fitted, fitted.path(points[0], points[1]), pitch=60, duration=4.0)
+    save_sound(out / "morph.wav", _at_peak(morph))
     _draw(fitted, pairs, out)
-    _print_summary(fitted, space, library, [note.name for note in notes], coordinates)
+    _print_summary(fitted, space, library, names, coordinates)
 
 
 def _print_summary(space: "Space", given: str, library: Path | None, names: list[str], coordinates: str) -> None:
     """Print what was written, and what to try next."""
     command, name = program(), shlex.quote(given)
     notes = "" if library is None else f" --notes {shlex.quote(str(library))}"
-    first = "known/            library notes, decoded"
-    if library is not None:
-        first = "reconstructions/  held-out notes next to their reconstructions"
+    first = "reconstructions/  held-out notes next to their reconstructions"
+    if library is None:
+        first = "known/            library notes, decoded"
     error = ""
     if "test_l1_db" in space.report:
         error = f"\nMean error on {space.report['test_notes']} held-out notes: {space.report['test_l1_db']:.2f} dB\n"
@@ -95,31 +84,22 @@ Try next:
   {command} train YOUR-FOLDER my-space""")
 
 
-def _held_out(space: "Space", library: "Library") -> list["Note"]:
-    """Held-out notes near C4 that the library still has, of different families first."""
-    present = {note.name: note for note in library}
-    held_out = [name for name, part in zip(space.atlas, space.atlas.splits, strict=True) if part == "test"]
-    notes = [present[name] for name in held_out if name in present]
-    if not notes:
-        raise LibraryError(f"{library.root} has no held-out notes of this space; give the folder it was trained on.")
-    return _by_turns(sorted(notes, key=_distance_from_c4))[:_SOUNDS]
-
-
-def _distance_from_c4(note: "Note | _LibraryNote") -> float:
-    return abs((note.pitch or 0) - 60)
-
-
-def _by_turns(notes: "Iterable[N]") -> "list[N]":
-    """The first note of each family, then the second of each, and so on."""
-    counts: dict[str | None, int] = defaultdict(int)
+def _by_turns(space: "Space", notes: Iterable[int]) -> list[int]:
+    """Notes of the atlas, nearest to C4 first: the first of each family, then the second of each, and so on."""
+    turns: Counter[str] = Counter()
     ranked = []
-    for note in notes:
-        counts[note.family] += 1
-        ranked.append((counts[note.family], note))
+    for note in sorted(notes, key=lambda note: abs((_pitch(space, note) or 0.0) - 60.0)):
+        turns[space.atlas.families[note]] += 1
+        ranked.append((turns[space.atlas.families[note]], note))
     return [note for _, note in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _varied_notes(space: "Space") -> list[_LibraryNote]:
+def _pitch(space: "Space", note: int) -> float | None:
+    pitch = float(space.atlas.pitches[note])
+    return None if math.isnan(pitch) else pitch
+
+
+def _library_notes(space: "Space") -> list[int]:
     """A library note near C4 of each family (two notes at least), sustained families first.
 
     Raises:
@@ -128,44 +108,43 @@ def _varied_notes(space: "Space") -> list[_LibraryNote]:
     atlas = space.atlas
     if len(atlas) < 2:
         raise ConfigError(f"A demo needs a space with 2 library notes or more, got {len(atlas)}.")
-    pitches = (None if pitch != pitch else float(pitch) for pitch in atlas.pitches)
-    notes = [_LibraryNote(*values) for values in zip(atlas.names, atlas.families, pitches, strict=True)]
-    notes.sort(key=_distance_from_c4)
-    first = _by_turns(notes)[: max(2, len({note.family for note in notes}))]
+    first = _by_turns(space, range(len(atlas)))[: max(2, len(set(atlas.families)))]
     rank = {family: number for number, family in enumerate(_SUSTAINED)}
-    return sorted(first, key=lambda note: rank.get(note.family or "", len(rank)))
+    return sorted(first, key=lambda note: rank.get(atlas.families[note], len(rank)))
 
 
-def _mean(space: "Space", notes: list[_LibraryNote]) -> "np.ndarray":
-    import numpy as np
+def _write_reconstructions(space: "Space", library: "Library", folder: Path) -> list["Reconstruction"]:
+    """Write held-out notes near C4 that the library still has, and their reconstructions; returns the spectrograms."""
+    import torch
 
-    return np.mean([space.atlas[note.name] for note in notes], axis=0)
-
-
-def _write_reconstructions(space: "Space", notes: list["Note"], out: Path) -> list["Reconstruction"]:
-    """Write each note and its reconstruction; returns their spectrograms."""
     from timbre.evaluation.decoding import Reconstruction
 
-    settings = space.config
-    pairs = []
-    for note in notes:
+    atlas, settings, pairs = space.atlas, space.config, []
+    present = {note.name: note for note in library}
+    held_out = [n for n, name in enumerate(atlas) if atlas.splits[n] == "test" and name in present]
+    if not held_out:
+        raise LibraryError(f"{library.root} has no held-out notes of this space; give the folder it was trained on.")
+    make_folder(folder)
+    for number in _by_turns(space, held_out)[:_SOUNDS]:
+        note, length = present[atlas.names[number]], settings.data.duration
         original = note.audio().mono().resample(settings.spectrogram.sample_rate)
-        original = original.trim(settings.data.trim_db, tail=False).fit(settings.data.duration)
+        original = original.trim(settings.data.trim_db, tail=False).fit(length)
         velocity = 0.8 if note.velocity is None else note.velocity
-        point = space.atlas[note.name]
-        decoded = space.decode(point, note.pitch, velocity, settings.data.duration + _TAIL).fit(settings.data.duration)
+        decoded = space.decode(atlas.points[number], note.pitch, velocity, length + _TAIL).fit(length)
         sounds = {"original": _at_peak(original), "decoded": _at_peak(decoded)}
         for kind, sound in sounds.items():
-            save_sound(out / "reconstructions" / f"{note.name}.{kind}.wav", sound)
-        pairs.append(Reconstruction(note.name, *(_spectrogram(space, sound) for sound in sounds.values())))
+            save_sound(folder / f"{note.name}.{kind}.wav", sound)
+        spectrograms = (space.spectrogram(torch.tensor(sound.samples))[0].numpy() for sound in sounds.values())
+        pairs.append(Reconstruction(note.name, *spectrograms))
     return pairs
 
 
-def _write_library_notes(space: "Space", notes: list[_LibraryNote], out: Path) -> None:
+def _write_library_notes(space: "Space", notes: list[int], folder: Path) -> None:
     """Write library notes as the space decodes them."""
-    for note in notes[:_SOUNDS]:
-        sound = space.decode(space.atlas[note.name], note.pitch, 0.8, space.config.data.duration)
-        save_sound(out / "known" / f"{note.name}.wav", _at_peak(sound))
+    make_folder(folder)
+    for note in notes:
+        sound = space.decode(space.atlas.points[note], _pitch(space, note), 0.8, space.config.data.duration)
+        save_sound(folder / f"{space.atlas.names[note]}.wav", _at_peak(sound))
 
 
 def _draw(space: "Space", pairs: "list[Reconstruction] | None", out: Path) -> None:
@@ -186,13 +165,6 @@ def _draw(space: "Space", pairs: "list[Reconstruction] | None", out: Path) -> No
         positions = result.plane.coordinates(atlas.points)
         figure, file = draw_descriptors(result, positions, "How the points of a plane sound"), out / "descriptors.png"
     print(save_png(figure, file))
-
-
-def _spectrogram(space: "Space", audio: "Audio") -> "np.ndarray":
-    """The spectrogram (bins, frames) of a sound in dB, as the model sees it."""
-    import torch
-
-    return space.spectrogram(torch.from_numpy(audio.samples.copy()))[0].numpy()
 
 
 def _at_peak(audio: "Audio") -> "Audio":

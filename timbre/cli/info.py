@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def info() -> None:
     """Describe this installation, for bug reports."""
     import torch
 
+    from timbre.data.soundfonts.synthesizer import library_version
     from timbre.spectral.torchaudio_compat import BUILD
 
     lines = {
@@ -30,8 +32,8 @@ def info() -> None:
         **{name: _version(name) for name in _PACKAGES},
         "device": device_name() + (", mps" if torch.backends.mps.is_available() else ""),
         "threads": f"{torch.get_num_threads()} of torch, {os.cpu_count()} processors",
-        "sound": _sound(),
-        "fluidsynth": _fluidsynth(),
+        "sound": _answer(_outputs),
+        "fluidsynth": _answer(library_version),
     }
     for name, value in lines.items():
         print(f"{name:<18}{value}")
@@ -59,23 +61,16 @@ def device_name() -> str:
     return f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
 
 
-def _sound() -> str:
-    """The sound outputs, or the reason that there are none."""
-    try:
-        import sounddevice
-    except ImportError:
-        return "sounddevice is not installed (pip install timbre[play])"
-    except OSError:
-        return "PortAudio is missing (Debian: apt-get install libportaudio2)"
-    outputs = [device["name"] for device in sounddevice.query_devices() if device["max_output_channels"]]
+def _outputs() -> str:
+    from timbre.playback.output.device import sound_library
+
+    outputs = [device["name"] for device in sound_library().query_devices() if device["max_output_channels"]]
     return ", ".join(outputs) or "no output device"
 
 
-def _fluidsynth() -> str:
-    """The version of the synthesizer that renders SoundFonts, or the reason that it cannot be used."""
-    from timbre.data.soundfonts.synthesizer import library_version
-
+def _answer(lookup: Callable[[], str]) -> str:
+    """The result of a look-up, or the reason that there is none."""
     try:
-        return library_version()
+        return lookup()
     except DeviceError as error:
         return str(error)

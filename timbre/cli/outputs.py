@@ -34,8 +34,9 @@ def make_folder(path: Path) -> None:
         raise ConfigError(f"The folder {path} cannot be made: {error.strerror}; choose another.") from error
 
 
-def save_sound(path: Path, audio: "Audio") -> None:
-    """Write a sound and print its name, length and sample rate."""
+def save_sound(path: Path, audio: "Audio", sample_rate: int | None = None) -> None:
+    """Write a sound, resampled if a sample rate is given, and print its name, length and sample rate."""
+    audio = audio if sample_rate is None else audio.resample(sample_rate)
     timbre.write(path, audio)
     print(f"{path}  {audio.duration:.2f} s, {audio.sample_rate} Hz")
 

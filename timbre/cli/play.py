@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from timbre.cli.arguments import POINT, Hold, Loop, PathDuration, PathFile, Point, Seed, SpaceName, parse_pitch
+from timbre.cli.arguments import POINT, Hold, Loop, PathDuration, PathFile, Point, Seed, SpaceName
 from timbre.cli.outputs import check_target, table
+from timbre.cli.points import parse_pitch
 from timbre.errors import ConfigError
 
 _AT = f"Starting point: {POINT}; default: the library note nearest to the mean of all."

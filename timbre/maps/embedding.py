@@ -5,12 +5,11 @@ For positions that can be decoded see :mod:`timbre.maps.planes`.
 
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 
 from timbre.errors import ConfigError, TimbreError
-from timbre.shapes.shapes import principal
+from timbre.shapes.components import principal
 
 VIEWS = ("pca", "umap", "tsne")
 _FEWEST = 4
@@ -44,22 +43,25 @@ def embed(points: np.ndarray, view: str, neighbours: float | None = None, seed: 
         )
     if view == "pca" and neighbours is not None:
         raise ConfigError("The view pca has no neighbours; leave their number out.")
-    _, start = principal(points)
+    start = principal(points).coordinates
     if view == "pca":
         return start
     chosen = _checked(view, len(points), neighbours)
     start = 1e-4 * start / max(float(start[:, 0].std()), 1e-12)
-    learn = _umap if view == "umap" else _tsne
-    return np.asarray(learn(points.astype(np.float32), start.astype(np.float32), chosen, seed), dtype=np.float64)
+    settings = {"init": start.astype(np.float32), "random_state": seed}
+    if view == "umap":
+        from umap import UMAP
+
+        learner = UMAP(n_neighbors=int(chosen), n_jobs=1, **settings)
+    else:
+        from sklearn.manifold import TSNE
+
+        learner = TSNE(perplexity=chosen, **settings)
+    return np.asarray(learner.fit_transform(points.astype(np.float32)), dtype=np.float64)
 
 
 def check_views(views: Iterable[str]) -> None:
-    """Check that views exist and that their packages are installed, before any work is done.
-
-    Raises:
-        ConfigError: for another view.
-        TimbreError: for "umap" without umap-learn.
-    """
+    """Raise the errors of :func:`embed` for views that do not exist or whose package is missing."""
     for view in views:
         if view not in VIEWS:
             raise ConfigError(f"A view must be one of {', '.join(VIEWS)}, got {view!r}.")
@@ -85,15 +87,3 @@ def _checked(view: str, count: int, neighbours: float | None) -> float:
         allowed = f"a whole number from 2 to {count - 1}" if view == "umap" else f"1 or more and less than {count}"
         raise ConfigError(f"The neighbours among {count} points must be {allowed}, got {neighbours:g}.")
     return neighbours
-
-
-def _umap(points: np.ndarray, start: np.ndarray, neighbours: float, seed: int) -> Any:
-    from umap import UMAP
-
-    return UMAP(n_neighbors=int(neighbours), init=start, random_state=seed, n_jobs=1).fit_transform(points)
-
-
-def _tsne(points: np.ndarray, start: np.ndarray, perplexity: float, seed: int) -> Any:
-    from sklearn.manifold import TSNE
-
-    return TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(points)

@@ -28,10 +28,7 @@ def write_map(folder: Path, topology: Topology) -> list[Path]:
     :class:`~timbre.maps.maps.Topology`; the rows go from the lowest v up, and within it from the lowest u.
 
     Returns:
-        The two files.
-
-    Raises:
-        ConfigError: if they cannot be written.
+        The two files. A ConfigError is raised if they cannot be written.
     """
     u, v = np.meshgrid(topology.u, topology.v)
     columns = {"u": u, "v": v}
@@ -47,14 +44,7 @@ def write_map(folder: Path, topology: Topology) -> list[Path]:
 def write_sounds(file: Path, atlas: Atlas, coordinates: np.ndarray, plane: Plane | None = None) -> Path:
     """Write the library notes in a view as CSV: name, instrument, family, pitch, u, v, and the distance from a plane.
 
-    Args:
-        file: the CSV file.
-        atlas: the library notes.
-        coordinates: u and v of the notes (n, 2).
-        plane: the plane, if the view is one.
-
-    Raises:
-        ConfigError: if the file cannot be written.
+    `coordinates` are u and v of the notes (n, 2); the plane is given if the view is one. Returns the file.
     """
     pitches = ["" if np.isnan(pitch) else float(pitch) for pitch in atlas.pitches]
     columns: dict[str, Sequence[object]] = {
@@ -76,14 +66,13 @@ def changes(topology: Topology) -> np.ndarray:
 
     Like the U-matrix of Ultsch and Siemon (1990), it shows where the sound changes fast.
     """
-    total, count = (np.zeros(topology.nearest.shape) for _ in range(2))
-    for steps, first, second in (
-        (topology.right, np.s_[:, :-1], np.s_[:, 1:]),
-        (topology.up, np.s_[:-1], np.s_[1:]),
-    ):
-        for side in (first, second):
-            total[side] += steps
-            count[side] += 1
+    total, count = np.zeros(topology.nearest.shape), np.full(topology.nearest.shape, 4.0)
+    total[:, :-1] += topology.right
+    total[:, 1:] += topology.right
+    total[:-1] += topology.up
+    total[1:] += topology.up
+    count[[0, -1]] -= 1
+    count[:, [0, -1]] -= 1
     return np.asarray(total / count)
 
 
@@ -110,11 +99,6 @@ def _header(topology: Topology, columns: list[str]) -> dict[str, object]:
         "perceptual_step_mean": float(steps.mean()),
         "perceptual_step_variation": float(steps.std() / max(float(steps.mean()), 1e-12)),
         "plane": {
-            "kind": plane.kind,
-            "labels": plane.labels,
-            "origin": plane.origin.tolist(),
-            "directions": plane.directions.tolist(),
-            "readout": plane.readout.tolist(),
-            "extent": plane.extent.tolist(),
+            name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(plane).items()
         },
     }

@@ -1,7 +1,7 @@
 """Descriptor topology maps: descriptors of every point of a plane (Esling, Chemla-Romeu-Santos and Bitton 2018)."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -108,12 +108,10 @@ def topology(
     second and then fewer and fewer, unless one of the descriptors needs every frame.
 
     Args:
-        space: the space.
-        plane: from :func:`~timbre.maps.planes.plane` or :func:`~timbre.maps.planes.plane_through`.
+        space, plane: the space, and a plane of :mod:`timbre.maps.planes`.
         names: of :data:`~timbre.spectral.descriptors.DESCRIPTORS`.
         resolution: points along each side, 2 to 1000.
-        pitch: MIDI; None is without pitch.
-        velocity: 0..1.
+        pitch, velocity: MIDI, None is without pitch; 0..1.
         progress: whether to show progress on stderr; None shows it in a terminal.
 
     Raises:
@@ -185,9 +183,7 @@ class _Listener:
         return described(note, self.names).double().numpy(), self.auditory(decibels)
 
 
-def _describe(
-    listener: _Listener, points: np.ndarray, progress: bool | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _describe(listener: _Listener, points: np.ndarray, progress: bool | None) -> list[np.ndarray]:
     """Values (rows, columns, names), and perceptual distances to the right and up.
 
     Only one row of auditory features is kept in memory.
@@ -196,20 +192,16 @@ def _describe(
     off = None if progress is None else not progress
     with tqdm(total=len(points) * points.shape[1], desc="map", unit="point", leave=False, disable=off) as bar:
         for row in points:
-            rows, features = zip(*_in_batches(listener, row, bar), strict=True)
+            batches = torch.tensor(row, dtype=torch.float32).split(_BATCH)
+            rows, features = zip(*map(listener.describe, batches), strict=True)
             current = torch.cat(features)
             values.append(np.concatenate(rows))
             right.append(current.diff(dim=0).norm(dim=1).numpy())
             if below is not None:
                 up.append((current - below).norm(dim=1).numpy())
             below = current
-    return np.stack(values), np.stack(right).astype(np.float64), np.stack(up).astype(np.float64)
-
-
-def _in_batches(listener: _Listener, row: np.ndarray, bar: tqdm) -> Iterator[tuple[np.ndarray, Tensor]]:
-    for batch in torch.tensor(row, dtype=torch.float32).split(_BATCH):
-        yield listener.describe(batch)
-        bar.update(len(batch))
+            bar.update(len(row))
+    return [np.stack(rows).astype(np.float64) for rows in (values, right, up)]
 
 
 def _check(space: Space, plane: Plane, names: Sequence[str], resolution: int) -> None:

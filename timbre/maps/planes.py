@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timbre.errors import ConfigError
+from timbre.shapes.components import principal
 from timbre.shapes.shapes import orthonormal, plane_of, triangle_sides
 from timbre.space.space import Space
 
@@ -70,39 +71,32 @@ def plane(space: Space, axes: Sequence[str] = ()) -> Plane:
     of the library notes.
 
     Args:
-        space: the space.
-        axes: none, or two names, each a named axis or a dimension such as z3.
+        space, axes: the space, and none or two names, each a named axis or a dimension such as z3.
 
     Raises:
         ConfigError: for other names, the same dimension twice, or a space of fewer than 3 library notes.
     """
     notes = _library_points(space)
-    directions = plane_of(space, axes)
     mean = notes.mean(0)
     if not axes:
-        coordinates = (notes - mean) @ directions.T
-        shares = coordinates.var(0) / max(float(notes.var(0).sum()), 1e-300)
-        labels = [f"principal component {n} ({share:.0%} of the variance)" for n, share in enumerate(shares, 1)]
-        return _plane("pca", notes, mean, directions, directions, labels)
-    names = [axis.name for axis in space.axes]
+        directions, _, shares = principal(notes)
+        first, second = (f"principal component {n} ({share:.0%} of the variance)" for n, share in enumerate(shares, 1))
+        return Plane("pca", mean, directions, directions, (first, second), _extent((notes - mean) @ directions.T))
+    directions, names = plane_of(space, axes), [axis.name for axis in space.axes]
     dims = [names.index(name) if name in names else int(name[1:]) for name in axes]
     if dims[0] == dims[1]:
         raise ConfigError(f"The axes must be different dimensions, got {axes[0]} and {axes[1]} for the same dimension.")
     picked = np.eye(space.dim)[dims]
     readout = np.linalg.solve(picked @ directions.T, picked)
-    labels = [f"{name} (steps of the axis)" if name in names else name for name in axes]
-    return _plane("axes", notes, mean - readout @ mean @ directions, directions, readout, labels)
+    first, second = (f"{name} (steps of the axis)" if name in names else name for name in axes)
+    origin = mean - readout @ mean @ directions
+    return Plane("axes", origin, directions, readout, (first, second), _extent((notes - origin) @ readout.T))
 
 
 def plane_through(space: Space, points: Sequence[np.ndarray], names: Sequence[str] = ("a", "b", "c")) -> Plane:
-    """The plane through three points (dim,).
+    """The plane through three points (dim,) with names for the labels.
 
     The first is at (0, 0), the second at (its distance, 0), the third above them. Distances are those of the space.
-
-    Args:
-        space: the space.
-        points: three points (dim,), not on one line.
-        names: of the points, for the labels.
 
     Raises:
         ConfigError: for another number of points, points of another dimension, or points on a line.
@@ -112,8 +106,8 @@ def plane_through(space: Space, points: Sequence[np.ndarray], names: Sequence[st
     corners = np.stack([space.check_point(point) for point in points]).astype(np.float64)
     directions = orthonormal(triangle_sides(corners))
     labels = (f"distance from {names[0]} towards {names[1]}", f"distance from that line towards {names[2]}")
-    inside = np.concatenate([_library_points(space), corners])
-    return _plane("points", inside, corners[0], directions, directions, labels)
+    inside = np.concatenate([_library_points(space), corners]) - corners[0]
+    return Plane("points", corners[0], directions, directions, labels, _extent(inside @ directions.T))
 
 
 def _library_points(space: Space) -> np.ndarray:
@@ -122,16 +116,7 @@ def _library_points(space: Space) -> np.ndarray:
     return space.atlas.points.astype(np.float64)
 
 
-def _plane(
-    kind: str,
-    inside: np.ndarray,
-    origin: np.ndarray,
-    directions: np.ndarray,
-    readout: np.ndarray,
-    labels: Sequence[str],
-) -> Plane:
-    """The plane whose extent contains the points `inside` (n, dim)."""
-    coordinates = (inside - origin) @ readout.T
+def _extent(coordinates: np.ndarray) -> np.ndarray:
+    """The range (2, 2) of coordinates (n, 2), with a margin."""
     margin = np.maximum(_MARGIN * np.ptp(coordinates, axis=0), _LEAST_MARGIN)
-    extent = np.stack([coordinates.min(0) - margin, coordinates.max(0) + margin], 1)
-    return Plane(kind, origin, directions, readout, (labels[0], labels[1]), extent)
+    return np.stack([coordinates.min(0) - margin, coordinates.max(0) + margin], 1)

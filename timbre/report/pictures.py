@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from timbre.errors import TimbreError
 from timbre.files import replacing
+from timbre.shapes.components import principal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,33 +34,10 @@ _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _OFFSETS = [(0, 0), (0, 9), (0, -9), (16, 0), (-16, 0), (16, 9), (-16, 9), (16, -9), (-16, -9), (0, 18), (0, -18)]
 
 
-class PrincipalPlane(NamedTuple):
-    """Points projected on the plane of their two principal components."""
-
-    points: np.ndarray
-    """(n, 2)."""
-    shares: np.ndarray
-    """(2,): share of the variance along each axis, 0..1."""
-
-
 def printable(text: str, longest: int | None = None) -> str:
     """A text with escapes such as \\u202e for characters that are invisible or change the direction of writing."""
     text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def principal_plane(points: np.ndarray) -> PrincipalPlane:
-    """Project points (n, dim) on their two directions of most variance (principal component analysis, Pearson 1901).
-
-    The largest coefficient of each axis is positive, so that equal points give equal pictures.
-    """
-    centred = np.asarray(points, dtype=np.float64) - np.mean(points, axis=0, dtype=np.float64)
-    _, scales, axes = np.linalg.svd(centred, full_matrices=False)
-    variances = scales**2
-    axes, shares = axes[:2], variances[:2] / max(float(variances.sum()), 1e-300)
-    axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
-    missing = 2 - len(axes)
-    return PrincipalPlane(np.pad(centred @ axes.T, ((0, 0), (0, missing))), np.pad(shares, (0, missing)))
 
 
 def draw_space(
@@ -76,11 +54,11 @@ def draw_space(
     Raises:
         TimbreError: if matplotlib is missing.
     """
-    plane = principal_plane(points)
-    spans = np.ptp(plane.points, axis=0)
+    plane = principal(points)
+    spans = np.ptp(plane.coordinates, axis=0)
     figure = new_figure(WIDTH, 1.0 + 6.5 * float(np.clip(spans[1] / max(spans[0], 1e-9), 0.5, 1.2)))
     axes = plain_axes(figure.add_subplot())
-    scatter_families(axes, plane.points, families)
+    scatter_families(axes, plane.coordinates, families)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel(f"first principal component ({plane.shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second ({plane.shares[1]:.0%})")
@@ -89,7 +67,7 @@ def draw_space(
     axes.set_axisbelow(True)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INK)
     if instruments is not None:
-        name_instruments(figure, axes, plane.points, instruments)
+        name_instruments(figure, axes, plane.coordinates, instruments)
     return figure
 
 

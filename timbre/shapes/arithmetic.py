@@ -13,19 +13,18 @@ _TERM = re.compile(r"(?:(?P<weight>\d+\.?\d*|\.\d+)\s*\*\s*)?(?P<name>\S.*)")
 
 
 def library_point(space: Space, name: str) -> np.ndarray:
-    """The point (dim,), float64, of a library note, or the mean of an instrument's notes.
-
-    Raises:
-        ConfigError: if the space has neither; it lists similar names.
-    """
+    """The point (dim,), float64, of a library note, or the mean of an instrument's notes; else a ConfigError."""
     if name in space.atlas:
         return space.atlas[name].astype(np.float64)
-    played = np.array([instrument == name for instrument in space.atlas.instruments], dtype=bool)
-    if played.any():
+    played = [number for number, instrument in enumerate(space.atlas.instruments) if instrument == name]
+    if played:
         return np.asarray(space.atlas.points[played].mean(0, dtype=np.float64))
     names = [*dict.fromkeys(space.atlas.instruments), *space.atlas]
     close = difflib.get_close_matches(name, names, n=3) or names[:3]
-    raise ConfigError(f"The space has no note or instrument {name!r}; similar names: {', '.join(close)}.")
+    raise ConfigError(
+        f"A point must be coordinates, a library note, an instrument or a file, got {name!r}; "
+        f"similar names: {', '.join(close)}."
+    )
 
 
 def is_sum(text: str) -> bool:
@@ -39,10 +38,7 @@ def combined(space: Space, text: str, point_of: Callable[[Space, str], np.ndarra
     The example adds the step from the oboe to the flute to the clarinet (attribute vectors; Mikolov et al. 2013, Larsen
     et al. 2016). Signs need spaces around them, since names contain hyphens.
 
-    Args:
-        space: the space.
-        text: the sum.
-        point_of: the point of a name; by default that of a library note or an instrument.
+    `point_of` gives the point of a name.
 
     Raises:
         ConfigError: for an unknown name, or if the weights do not add up to 1: only such a sum is independent of the

@@ -30,7 +30,7 @@ def read_curve(file: str | FilePath) -> tuple[np.ndarray, np.ndarray]:
     file = FilePath(file).expanduser()
     kind = ending(file, ".svg", ".csv", ".json")
     if kind == ".svg":
-        positions = _normalized(_read_svg(file))
+        positions = _read_svg(file)
     elif kind == ".csv":
         header, positions = read_table(file, _HEADERS.__contains__, "x,y or time,x,y")
         if header[0] == "time":
@@ -43,13 +43,9 @@ def read_curve(file: str | FilePath) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drawn(file: str | FilePath, center: np.ndarray, plane: np.ndarray, scale: float = 1.0) -> Path:
-    """A drawn curve as a path: center + scale (x plane[0] + y plane[1]).
+    """The curve of :func:`read_curve` as a path: center + scale (x plane[0] + y plane[1]).
 
-    Args:
-        file: see :func:`read_curve`.
-        center: (dim,).
-        plane: two directions (2, dim), for example of :func:`~timbre.shapes.shapes.plane_of`.
-        scale: above 0.
+    `center` is (dim,); `plane` has two directions (2, dim), see :func:`~timbre.shapes.shapes.plane_of`.
     """
     if not 0 < scale < np.inf:
         raise ConfigError(f"The scale must be above 0, got {scale}.")
@@ -58,20 +54,17 @@ def drawn(file: str | FilePath, center: np.ndarray, plane: np.ndarray, scale: fl
 
 
 def _read_svg(file: FilePath) -> np.ndarray:
-    """Positions (257, 2), evenly along the one curve of a drawing; y points down."""
+    """Positions (257, 2), evenly along the one curve of a drawing, around 0, with 2 as its larger size; y is up."""
     try:
         drawing: Any = SVG.parse(StringIO(read_text(file)), reify=True)
         curves = [Curve(shape) for shape in drawing.elements() if isinstance(shape, Shape) and len(Curve(shape)) > 1]
         strokes = [stroke for curve in curves for stroke in curve.as_subpaths()]
-        if len(strokes) == 1:
-            return numbers(curves[0].npoint(np.linspace(0.0, 1.0, _PIECES + 1)), 2, f"The curve in {file}")
+        positions = curves[0].npoint(np.linspace(0.0, 1.0, _PIECES + 1)) if len(strokes) == 1 else None
     except (ParseError, ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, AttributeError) as error:
         raise ConfigError(f"{file} is not a readable drawing ({error}); save it as plain SVG.") from error
-    raise ConfigError(f"{file} must have a single curve, got {len(strokes)} separate curves.")
-
-
-def _normalized(positions: np.ndarray) -> np.ndarray:
-    """The curve around 0, with 2 as its larger size and y upwards."""
+    if positions is None:
+        raise ConfigError(f"{file} must have a single curve, got {len(strokes)} separate curves.")
+    positions = numbers(positions, 2, f"The curve in {file}")
     low, high = positions.min(0), positions.max(0)
     if not (high > low).any():
         raise ConfigError("The curve of the drawing must be longer than a single point.")

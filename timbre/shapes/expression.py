@@ -18,10 +18,8 @@ _STEPS = 40  # of Adam
 _RATE = 0.05  # of Adam
 _EVERY = 2  # every second frame is compared
 _SILENT_DB = 60.0  # frames this far below the note's peak are silence
-_STEP_COST, _OFFSET_COST = (
-    20.0,
-    2.0,
-)  # dB^2 per squared step between knots, and per squared distance from the note's point
+_STEP_COST = 20.0  # dB^2 per squared step between knots
+_OFFSET_COST = 2.0  # dB^2 per squared distance from the note's point
 
 
 class Excursion(NamedTuple):
@@ -54,16 +52,8 @@ def excursion(space: Space, audio: Audio, pitch: float | None = None, velocity: 
     Each decoded frame is a function of its own point. So points are fitted at knots 40 ms apart, with straight lines
     between: those whose decoded frames are nearest to the recording, with a penalty on movement (Adam; Kingma and Ba
     2015). Encoding short windows of the note does not work: the encoder was trained on whole notes, and the points of
-    the windows do not bring the decoded frames nearer (`docs/paths.md`).
-
-    Args:
-        space: the space.
-        audio: a note, prepared as for encoding.
-        pitch: MIDI; None is unknown.
-        velocity: 0..1; None is unknown.
-
-    Raises:
-        AudioError: if the sound is silent or shorter than 20 ms.
+    the windows do not bring the decoded frames nearer (`docs/paths.md`). Arguments and errors are those of
+    :meth:`~timbre.space.space.Space.encode`.
     """
     fit = _Fit(space, *space.observe(audio, pitch, velocity))
     start = torch.from_numpy(space.encode(audio, pitch, velocity))
@@ -107,8 +97,7 @@ def expressive(path: Path, movement: Excursion, seconds: float, amount: float = 
     """A path with the movement of a note added, at the note's own speed.
 
     Args:
-        path: any path.
-        movement: the note's movement.
+        path, movement: the path, and what is added to it.
         seconds: how long the path will sound, above 0 and 3600 or less; a vibrato keeps its speed only at that length.
         amount: factor of the movement; 1 is as recorded, 0 leaves the path as it is.
     """

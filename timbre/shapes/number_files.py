@@ -48,13 +48,7 @@ def read_rows(file: Path) -> list[list[str]]:
 
 
 def read_table(file: Path, valid: Callable[[list[str]], bool], expected: str) -> tuple[list[str], np.ndarray]:
-    """The header of a CSV file, and its numbers (rows, columns).
-
-    Args:
-        file: the file.
-        valid: whether a header is right.
-        expected: the right headers, for errors.
-    """
+    """The header of a CSV file, and its numbers (rows, columns); `expected` are the valid headers, for errors."""
     rows = read_rows(file)
     header = [name.strip() for name in rows[0]] if rows else []
     if not valid(header):
@@ -75,13 +69,9 @@ def write_table(file: Path, header: Iterable[str], rows: Iterable[Sequence[objec
 
 
 def numbers(values: Any, dimensions: int, name: str, strict: bool = False) -> np.ndarray:
-    """Finite numbers as an array.
+    """Finite numbers as an array of 1 or 2 dimensions; `name` is what they are, for errors.
 
-    Args:
-        values: the numbers.
-        dimensions: of the array, 1 or 2.
-        name: what the values are, for errors.
-        strict: refuse texts such as "1" and true, which numpy takes for numbers.
+    `strict` refuses texts such as "1" and true, which numpy takes for numbers.
     """
     try:
         array = np.array(values, dtype=np.float64)

@@ -22,11 +22,7 @@ _PIECES = 256  # straight pieces that stand for a curved path in CSV
 
 
 def read_path(file: str | FilePath, space: Space) -> Path:
-    """The path in a JSON or CSV file.
-
-    Raises:
-        ConfigError: if the file cannot be read, is not a path file, or its path has not the dimensions of the space.
-    """
+    """The path in a JSON or CSV file; a ConfigError for other files, and for a path of other dimensions."""
     file = FilePath(file).expanduser()
     path = _read_csv(file) if ending(file, ".json", ".csv") == ".csv" else _read_json(file)
     if path.dim != space.dim:
@@ -37,11 +33,8 @@ def read_path(file: str | FilePath, space: Space) -> Path:
 def write_path(file: str | FilePath, path: Path, space: Space) -> None:
     """Write a path of a space as JSON or CSV; the file appears complete or not at all.
 
-    CSV has straight pieces only: a path of another kind is written as 256 of them.
-
-    Raises:
-        ConfigError: if the file cannot be written or has another ending, or the path has not the dimensions of the
-            space.
+    CSV has straight pieces only: a path of another kind is written as 256 of them. Other endings, and a path that has
+    not the dimensions of the space, raise a ConfigError.
     """
     file = FilePath(file).expanduser()
     form = ending(file, ".json", ".csv")

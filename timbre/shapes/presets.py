@@ -76,14 +76,10 @@ class Presets(dict[str, Preset]):
 
 
 def read_presets(name: str | FilePath, space: Space) -> Presets:
-    """The presets of a space; none if there is no file.
+    """The presets of a space, given also by its folder or name; none if there is no file.
 
     Presets that the user added to a named space (see :func:`~timbre.space.names.user_folder`) come in place of those
     that it was delivered with.
-
-    Args:
-        name: folder or name of the space.
-        space: the space.
 
     Raises:
         ConfigError: if the file cannot be read, has other content, or belongs to a space of other dimensions.
@@ -106,18 +102,9 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
 
 
 def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FilePath:
-    """Write the presets of a space; the file appears complete or not at all.
+    """Write all presets of a space, given also by its folder or name; returns the file.
 
-    Args:
-        name: folder or name of the space.
-        presets: all presets.
-        space: the space.
-
-    Returns:
-        The file.
-
-    Raises:
-        ConfigError: if the file cannot be written.
+    It appears complete or not at all; a ConfigError if it cannot be written.
     """
     file = user_folder(name) / FILE
     if not is_path(name):
@@ -125,17 +112,17 @@ def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FileP
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"The folder {file.parent} for your presets cannot be made: {error.strerror}.") from error
-    document = {**_head(space), "presets": [_to_dict(preset) for preset in presets.values()]}
+    entries = [
+        {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
+        for preset in presets.values()
+    ]
+    document = {**_head(space), "presets": entries}
     write_text(file, json.dumps(document, indent=1) + "\n")
     return file
 
 
 def _head(space: Space) -> dict[str, Any]:
     return {"format": FORMAT, "version": VERSION, "dim": space.dim}
-
-
-def _to_dict(preset: Preset) -> dict[str, Any]:
-    return {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
 
 
 def _from_dict(entry: dict[str, Any], dim: int) -> Preset:

@@ -7,6 +7,7 @@ import numpy as np
 
 from timbre.errors import ConfigError
 from timbre.paths.path import Path
+from timbre.shapes.components import principal
 from timbre.space.space import Space
 
 _TURN = 64  # straight pieces of a turn
@@ -16,23 +17,9 @@ _MOMENTUM = 0.8  # share of a walk's last step that the next one keeps
 _TRIES = 32  # random steps before a walk turns to the nearest library note
 
 
-def principal(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first two principal components of points (n, dim): directions (2, dim), and the coordinates (n, 2).
-
-    The largest number of each direction is positive.
-    """
-    left, sizes, rows = np.linalg.svd(points - points.mean(0, dtype=np.float64), full_matrices=False)
-    signs = np.sign(rows[np.arange(2), np.abs(rows[:2]).argmax(1)])
-    return rows[:2] * signs[:, None], np.asarray(left[:, :2] * sizes[:2] * signs)
-
-
 def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
-    """Two directions (2, dim) of a space.
-
-    Args:
-        space: the space.
-        axes: two names, each a named axis (a step of 1 is a step of 1 along the axis, see `Space.move`) or a dimension
-            such as z3. By default the first two principal components of the library notes, of unit length.
+    """Two directions (2, dim) of a space: the first two principal components of its library notes, of unit length, or
+    two axes, each a named axis (a step of 1 is a step of 1 along the axis, see `Space.move`) or a dimension such as z3.
 
     Raises:
         ConfigError: for other names, or a space with too few library notes.
@@ -43,7 +30,7 @@ def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
         return _independent(np.stack([_axis(space, name) for name in axes]))
     if len(space.atlas) < 3:
         raise ConfigError("A plane needs 3 library notes or more in the space; name two of its dimensions instead.")
-    return principal(space.atlas.points.astype(np.float64))[0]
+    return principal(space.atlas.points.astype(np.float64)).directions
 
 
 def _axis(space: Space, name: str) -> np.ndarray:
@@ -56,7 +43,7 @@ def _axis(space: Space, name: str) -> np.ndarray:
 
 
 def _independent(plane: np.ndarray) -> np.ndarray:
-    """The two directions of a plane; a ConfigError if they are parallel."""
+    """The two directions of a plane, float64; a ConfigError if they are parallel."""
     plane = np.asarray(plane, dtype=np.float64)
     if plane.ndim != 2 or len(plane) != 2 or not np.isfinite(plane).all() or np.linalg.matrix_rank(plane) < 2:
         raise ConfigError("A plane must be two directions (2, dim) that are not parallel.")
@@ -75,11 +62,7 @@ def orthonormal(plane: np.ndarray) -> np.ndarray:
 
 
 def triangle_sides(corners: np.ndarray) -> np.ndarray:
-    """The vectors (2, dim) from the first of three points (3, dim) to the second and third.
-
-    Raises:
-        ConfigError: if the points lie on a line.
-    """
+    """The vectors (2, dim) from the first of three points (3, dim) to the others; a ConfigError if on a line."""
     sides = corners[1:] - corners[0]
     lengths = np.linalg.norm(sides, axis=1)
     if min(lengths) == 0 or np.linalg.svd(sides / lengths[:, None], compute_uv=False)[1] < 1e-4:
@@ -97,8 +80,7 @@ def spiral(
     Args:
         center: (dim,).
         plane: two directions (2, dim), used as they are; see :func:`plane_of` and :func:`orthonormal`.
-        radius: at the start, 0 or more, in lengths of the directions.
-        end_radius: at the end; None makes a circle.
+        radius, end_radius: 0 or more, in lengths of the directions; without an end a circle.
         turns: number of turns; negative ones go the other way round.
     """
     plane, end_radius = _independent(plane), radius if end_radius is None else end_radius
@@ -118,8 +100,7 @@ def spiral(
 def circle_through(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Path:
     """The circle through three points (dim,): from the first through the second and third back to the first.
 
-    Raises:
-        ConfigError: if the points lie on a line.
+    Points on a line raise a ConfigError.
     """
     corners = np.stack([a, b, c]).astype(np.float64)
     sides = triangle_sides(corners)
@@ -146,8 +127,7 @@ def walk(space: Space, start: np.ndarray, steps: int = 64, stride: float = 0.25,
     note.
 
     Args:
-        space: the space.
-        start: (dim,).
+        space, start: the space, and a point (dim,).
         steps: 1 or more.
         stride: root mean square length of a step, above 0.
         seed: the same seed gives the same walk.
@@ -174,24 +154,17 @@ def walk(space: Space, start: np.ndarray, steps: int = 64, stride: float = 0.25,
         if len(inside):
             chosen = trials[inside[0]]
         else:
-            chosen = _towards(points[-1], atlas.points[atlas.nearest(points[-1], 1).indices[0, 0]], stride)
+            away = atlas.points[atlas.nearest(points[-1], 1).indices[0, 0]] - points[-1]
+            chosen = points[-1] + min(1.0, stride / max(float(np.linalg.norm(away)), 1e-12)) * away
         last = chosen - points[-1]
         points.append(chosen)
     return Path(np.stack(points), np.linspace(0.0, 1.0, steps + 1))
 
 
-def _towards(point: np.ndarray, goal: np.ndarray, stride: float) -> np.ndarray:
-    """The point after a step of at most `stride` to a goal."""
-    distance = float(np.linalg.norm(goal - point))
-    return point + min(1.0, stride / max(distance, 1e-12)) * (goal - point)
-
-
 def extended(path: Path, before: float = 0.0, after: float = 0.0) -> Path:
-    """A path with straight extensions at its ends, at the speed and in the direction that it has there.
+    """A path of 2 points or more with straight extensions, at the speed and in the direction that its ends have.
 
-    Args:
-        path: two points or more.
-        before, after: length of the extensions as shares of the path's time, 0 to 100.
+    `before` and `after` are their lengths as shares of the path's time, 0 to 100.
     """
     if len(path.points) < 2 or not (0 <= before <= 100 and 0 <= after <= 100):
         raise ConfigError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timbre
-from timbre.cli.arguments import labels_of, parse_pitch
+from timbre.cli.points import labels_of, parse_pitch
 from timbre.errors import AudioError
 
 if TYPE_CHECKING:

@@ -27,10 +27,11 @@ def inspect(
     names
         Also list the names of all library notes.
     """
-    from timbre.space.names import find_space
+    from timbre.space.names import find_space, local_spaces
 
     if space is None:
-        _print_names()
+        lines = [f"{name:<20}{folder}" for name, folder in local_spaces().items()]
+        print("\n".join(lines) or "No space on this disk has a name; give a space of your own by its folder.")
         return
     folder, fitted = find_space(space), timbre.load(space)
     print(f"{space}: {fitted.dim} dimensions, {len(fitted.atlas)} library notes")
@@ -44,17 +45,6 @@ def inspect(
         print(f"  {file.name:<20}{file.stat().st_size / 1e6:.2f} MB")
     if names:
         print("\nLibrary notes:", *fitted.atlas, sep="\n  ")
-
-
-def _print_names() -> None:
-    """Print the spaces that have names."""
-    from timbre.space.names import local_spaces
-
-    local = local_spaces()
-    for name, folder in local.items():
-        print(f"{name:<20}{folder}")
-    if not local:
-        print("No space on this disk has a name; give a space of your own by its folder.")
 
 
 def _print_sounds(space: "Space") -> None:

@@ -1,5 +1,6 @@
 """`timbre locate`."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,12 +64,9 @@ def _page(file: Path, location: "Location", locator: "Locator", refine: int) -> 
         )
     if atlas.stds is None or atlas.errors is None:
         lines.append("  The space was saved without standard deviations and errors of its notes; only points count.")
-    near = [{"sound": name, "distance": value} for name, value in list(location.neighbours.items())[:_SHOWN]]
-    like = [
-        {"instrument": name, "dissimilarity": value} for name, value in list(location.dissimilarities.items())[:_SHOWN]
-    ]
-    scale = f"  Dissimilarity: {location.scale.sentence}."
-    return "\n".join([*lines, "", _indented(table(near)), _indented(table(like)) + scale, ""])
+    near = _table("sound", "distance", location.neighbours)
+    like = _table("instrument", "dissimilarity", location.dissimilarities)
+    return "\n".join([*lines, "", near, f"{like}  Dissimilarity: {location.scale.sentence}.", ""])
 
 
 def _verdict(location: "Location", locator: "Locator") -> str:
@@ -80,5 +78,6 @@ def _verdict(location: "Location", locator: "Locator") -> str:
     return f"{'UNFAMILIAR' if location.out_of_distribution else 'Familiar'}: {point}; {error}."
 
 
-def _indented(text: str) -> str:
-    return "".join(f"  {line}\n" for line in text.splitlines())
+def _table(key: str, value: str, numbers: dict[str, float]) -> str:
+    rows = [{key: name, value: number} for name, number in list(numbers.items())[:_SHOWN]]
+    return textwrap.indent(table(rows), "  ")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import Pitch, SpaceName, Velocity, find_point, parse_pitch
+from timbre.cli.arguments import Pitch, SpaceName, Velocity
 from timbre.cli.outputs import make_folder, table
+from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:

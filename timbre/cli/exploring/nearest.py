@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import POINT, Point, SpaceName, find_point
+from timbre.cli.arguments import POINT, Point, SpaceName
 from timbre.cli.outputs import formatted
+from timbre.cli.points import find_point
 from timbre.config import Range
 from timbre.errors import ConfigError
 
@@ -40,23 +41,21 @@ def nearest(
     if not len(fitted.atlas):
         raise ConfigError(f"{space} has no library notes: its atlas is empty.")
     z = find_point(fitted, point)
-    own = fitted.atlas.index(point) if point in fitted.atlas else None
-    rows = _instruments(fitted, z, count) if instruments else _notes(fitted, z, count, own)
+    rows = _instruments(fitted, z, count) if instruments else _notes(fitted, z, count, point)
     print(formatted(rows, form), end="")
 
 
-def _notes(space: "Space", point: "np.ndarray", count: int, own: int | None) -> list[dict[str, Any]]:
+def _notes(space: "Space", point: "np.ndarray", count: int, own: str) -> list[dict[str, Any]]:
     from timbre.data.names import note_name
 
     atlas = space.atlas
-    nearest = atlas.nearest(point, count + (own is not None))
+    nearest = atlas.nearest(point, count + (own in atlas))
     rows = []
     for distance, index in zip(nearest.distances[0], nearest.indices[0], strict=True):
         pitch = float(atlas.pitches[index])
-        if index != own:
-            row = {"sound": atlas.names[index], "distance": float(distance), "instrument": atlas.instruments[index]}
-            rows.append(row | {"pitch": None if pitch != pitch else note_name(pitch), "part": atlas.splits[index]})
-    return rows[:count]
+        row = {"sound": atlas.names[index], "distance": float(distance), "instrument": atlas.instruments[index]}
+        rows.append(row | {"pitch": None if pitch != pitch else note_name(pitch), "part": atlas.splits[index]})
+    return [row for row in rows if row["sound"] != own][:count]
 
 
 def _instruments(space: "Space", point: "np.ndarray", count: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
     from timbre.data.download.fetching import Fetched
-    from timbre.data.download.recipes import Download, Recipe
+    from timbre.data.download.recipes import Recipe
 
 
 def fetch(
@@ -41,7 +41,8 @@ def fetch(
     from timbre.data.download.recipes import all_recipes, find_recipe
 
     if list_:
-        print(_table(list(all_recipes().values())))
+        for one in all_recipes().values():
+            print(f"{one.name:<18}{one.title}\n{'':<18}{one.size}; {one.licence}")
         return
     if name is None:
         raise ConfigError("The name of a library must be given; `timbre fetch --list` lists them.")
@@ -58,27 +59,14 @@ def fetch(
         raise
 
 
-def _table(recipes: list["Recipe"]) -> str:
-    return "\n".join(f"{one.name:<18}{one.title}\n{'':<18}{one.size}; {one.licence}" for one in recipes)
-
-
 def _describe(recipe: "Recipe", folder: Path) -> str:
     """The title, licence, origin and files of a recipe."""
-    lines = {
-        "licence": recipe.licence,
-        "citation": recipe.citation,
-        "homepage": recipe.homepage,
-        "size": recipe.size,
-        "checked": recipe.checked,
-        "folder": str(folder.absolute()),
-    }
-    text = [recipe.title, *(f"  {name:<10}{value}" for name, value in lines.items())]
-    return "\n".join([*text, *(f"  {'file':<10}{_file_line(source)}" for source in recipe.files)])
-
-
-def _file_line(source: "Download") -> str:
-    size = f"{source.bytes / 1e6:.1f} MB" if source.bytes else "size unknown"
-    return f"{source.url} ({size}; {source.checksum or 'no checksum'})"
+    names = ("licence", "citation", "homepage", "size", "checked")
+    lines = [(name, getattr(recipe, name)) for name in names] + [("folder", folder.absolute())]
+    for source in recipe.files:
+        size = f"{source.bytes / 1e6:.1f} MB" if source.bytes else "size unknown"
+        lines.append(("file", f"{source.url} ({size}; {source.checksum or 'no checksum'})"))
+    return "\n".join([recipe.title, *(f"  {name:<10}{value}" for name, value in lines)])
 
 
 def _outcome(fetched: "Fetched") -> str:

@@ -83,20 +83,17 @@ def scan(
     """
     from timbre.data.readers import Options
 
-    options = Options(
-        pattern=pattern,
-        octave=octave,
-        pitches=_keys("pitches", pitches) if pitches else None,
-        velocities=_keys("velocities", velocities),
-        raw=raw,
-    )
+    keys, levels = _keys("pitches", pitches) if pitches else None, _keys("velocities", velocities)
+    options = Options(pattern=pattern, octave=octave, pitches=keys, velocities=levels, raw=raw)
     library_file, report = _targets(folder, out, page, json_file)
     library = timbre.scan(folder, format, options, measure=measure, progress=True)
     if leave_out:
         library = library.leave_out(*(kind.strip() for kind in leave_out.split(",")))
     library = _divided(library, split_by, valid, test, split_seed)
     print(library.report.table())
-    _print_split(library)
+    if parts := Counter(note.split for note in library if note.split):
+        counts = ", ".join(f"{parts[part]} {part}" for part in ("train", "valid", "test"))
+        print(f"split {library.division or 'of the library itself'}: {counts}")
     _write(library, library_file, report)
     if strict:
         library.report.require_no_flags()
@@ -104,7 +101,9 @@ def scan(
 
 def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) -> tuple[Path, Path | None]:
     """The library file and the report to write; raises a ConfigError before any work if they cannot be written."""
-    target = out or Path(f"{_stem(folder)}-scan")
+    path = Path(os.path.abspath(folder.expanduser()))
+    name = (path.stem if path.is_file() else path.name) or "library"
+    target = out or Path(f"{name}-scan")
     report = target / f"report.{page}" if page != "none" and (out or not json_file) else None
     if report or not json_file:
         for file in (target / "library.json", target / f"report.{page}") if target.is_dir() else (target,):
@@ -129,12 +128,6 @@ def _keys(name: str, text: str) -> tuple[int, ...]:
     return tuple(range(first, last + 1, step))
 
 
-def _stem(folder: Path) -> str:
-    """The library's name in the names of output files."""
-    path = Path(os.path.abspath(folder.expanduser()))
-    return (path.stem if path.is_file() else path.name) or "library"
-
-
 def _divided(library: "Library", by: By | None, valid: float, test: float, seed: int) -> "Library":
     """The library with the requested split; without one, its own split, or one by file if it has enough notes."""
     from timbre.data.split import FEWEST, Division
@@ -149,13 +142,6 @@ def _divided(library: "Library", by: By | None, valid: float, test: float, seed:
             raise
         print(f"not split: {error}")  # such as a single file with many notes
         return library
-
-
-def _print_split(library: "Library") -> None:
-    parts = Counter(note.split for note in library if note.split)
-    if parts:
-        counts = ", ".join(f"{parts[part]} {part}" for part in ("train", "valid", "test"))
-        print(f"split {library.division or 'of the library itself'}: {counts}")
 
 
 def _write(library: "Library", file: Path, report: Path | None) -> None:

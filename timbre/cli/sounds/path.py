@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import POINT, Pitch, Point, Points, SpaceName, find_point, labels_of, parse_pitch
+from timbre.cli.arguments import POINT, Pitch, Point, Points, SpaceName
 from timbre.cli.outputs import check_target
+from timbre.cli.points import find_point, labels_of, parse_pitch
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def path(
         JSON or CSV file of the path.
     """
     from timbre.paths.uniformity import even as make_even
+    from timbre.shapes.expression import excursion, expressive
     from timbre.shapes.number_files import ending
     from timbre.shapes.path_files import write_path
     from timbre.shapes.shapes import extended
@@ -118,7 +120,10 @@ def path(
     made = _make(fitted, kind, options, midi)
     made = extended(made, before, after) if before or after else made
     made = make_even(fitted.listening(midi), made) if even else made
-    made = _with_expression(fitted, made, expression, seconds, amount) if expression else made
+    if expression:
+        note = labels_of(expression)
+        movement = excursion(fitted, timbre.read(expression), note.pitch, note.velocity)
+        made = expressive(made, movement, seconds, amount)
     write_path(output, made, fitted)
     _describe(output, fitted, kind, made, midi)
 
@@ -180,13 +185,6 @@ def _center_and_plane(space: "Space", options: dict[str, Any]) -> "tuple[np.ndar
 
     center = find_point(space, options["center"]) if "center" in options else space.atlas.points.mean(0)
     return center, plane_of(space, options.get("plane", ()))
-
-
-def _with_expression(space: "Space", path: "Path", file: FilePath, seconds: float, amount: float) -> "Path":
-    from timbre.shapes.expression import excursion, expressive
-
-    note = labels_of(file)
-    return expressive(path, excursion(space, timbre.read(file), note.pitch, note.velocity), seconds, amount)
 
 
 def _describe(output: FilePath, space: "Space", kind: str, path: "Path", pitch: float | None) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import POINT, Loop, PathDuration, PathFile, Point, SpaceName, find_point
+from timbre.cli.arguments import POINT, Loop, PathDuration, PathFile, Point, SpaceName
 from timbre.cli.outputs import table
+from timbre.cli.points import find_point
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import (
-    POINT,
-    Hold,
-    Inverter,
-    PathFile,
-    Point,
-    Points,
-    Seed,
-    SpaceName,
-    find_point,
-    parse_pitch,
-)
+from timbre.cli.arguments import POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_target, make_folder, save_sound
+from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from timbre.audio import Audio
     from timbre.paths import Path
     from timbre.space import NoteControls, Space
 
@@ -95,11 +84,11 @@ def render(
 
     job = _job(grid=grid, notes=notes, midi=midi)
     make_path = _path_of(job, at, from_, to, path, corners)
-    target = output or FilePath("out" if job in ("grid", "notes") else "out.wav")
-    if job in ("midi", "path"):
+    many = job in ("grid", "notes")
+    target = output or FilePath("out" if many else "out.wav")
+    if not many:
         check_target(target)
-    fitted = timbre.load(space)
-    usual = 2.0 if job in ("grid", "notes") else 4.0
+    fitted, usual = timbre.load(space), 2.0 if many else 4.0
     controls = NoteControls(duration=usual if duration is None else duration, hold=hold, seed=seed, inverter=inverter)
     if job == "grid":
         controls = replace(controls, pitch=parse_pitch(pitch), velocity=_velocity(velocity), hold=None)
@@ -110,11 +99,10 @@ def render(
         from timbre.synth.score import perform, read_midi
 
         piece = perform(fitted, make_path(fitted), read_midi(str(midi)), seed, inverter, not natural, hold)
-        _save(target, piece, sample_rate)
+        save_sound(target, piece, sample_rate)
     else:
-        _path(
-            target, fitted, make_path(fitted), _with_lines(fitted, controls, pitch, velocity), not natural, sample_rate
-        )
+        controls = _with_lines(fitted, controls, pitch, velocity)
+        _path(target, fitted, make_path(fitted), controls, not natural, sample_rate)
 
 
 def _job(**given: object) -> str:
@@ -162,7 +150,8 @@ def _grid(folder: FilePath, space: "Space", corners: list[str], size: str, contr
         raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
     points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
     make_folder(folder)
-    _print_each(write_grid(folder.expanduser(), space, points, controls))
+    for file in write_grid(folder.expanduser(), space, points, controls):
+        print(file)
 
 
 def _notes(
@@ -172,16 +161,8 @@ def _notes(
 
     pitches, point = pitches_of(notes), find_point(space, at)
     make_folder(folder)
-    _print_each(write_notes(folder.expanduser(), name, space, point, pitches, velocities, controls))
-
-
-def _print_each(files: "Iterable[FilePath]") -> None:
-    for file in files:
+    for file in write_notes(folder.expanduser(), name, space, point, pitches, velocities, controls):
         print(file)
-
-
-def _save(target: FilePath, audio: "Audio", sample_rate: int | None) -> None:
-    save_sound(target, audio if sample_rate is None else audio.resample(sample_rate))
 
 
 def _path(
@@ -192,7 +173,7 @@ def _path(
     from timbre.synth import render_blocks
 
     if controls.duration <= _LONG:
-        _save(target, timbre.render(space, path, **vars(controls), steady=steady), sample_rate)
+        save_sound(target, timbre.render(space, path, **vars(controls), steady=steady), sample_rate)
         return
     rate = space.config.spectrogram.sample_rate
     blocks = render_blocks(space, path, controls, steady)

@@ -6,20 +6,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import (
-    POINT,
-    Duration,
-    Inverter,
-    OutputFile,
-    Pitch,
-    Point,
-    Seed,
-    SpaceName,
-    Velocity,
-    find_point,
-    parse_pitch,
-)
+from timbre.cli.arguments import POINT, Duration, Inverter, OutputFile, Pitch, Point, Seed, SpaceName, Velocity
 from timbre.cli.outputs import check_target, save_sound
+from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
 
 

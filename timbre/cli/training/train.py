@@ -15,7 +15,6 @@ from timbre.config import Config
 
 if TYPE_CHECKING:
     from timbre.data import Library
-    from timbre.data.ratings import Ratings
     from timbre.space import Space
 
 
@@ -48,21 +47,18 @@ def train(
     notes = timbre.scan(library, progress=first)
     if first:
         _print_start(notes, settings)
+    rated = None
+    if ratings is not None:
+        from timbre.data.ratings import read_ratings
+
+        rated = read_ratings(ratings).without(instruments=without)
     try:
-        space = timbre.train(notes, settings, out, ratings=_rated(ratings, without))
+        space = timbre.train(notes, settings, out, ratings=rated)
     except KeyboardInterrupt:
         print("\nRun the same command again to continue.", file=sys.stderr)
         raise
     if first:
         _print_end(space, library, out)
-
-
-def _rated(source: str | None, without: tuple[str, ...]) -> "Ratings | None":
-    if source is None:
-        return None
-    from timbre.data.ratings import read_ratings
-
-    return read_ratings(source).without(instruments=without)
 
 
 def _print_end(space: "Space", library: Path, out: Path) -> None:

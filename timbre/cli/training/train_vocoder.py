@@ -40,7 +40,13 @@ def train_vocoder(
     out
         Folder for a copy of the space with the vocoder; the space itself is not changed.
     """
-    folder = out or own_folder(space)
+    from timbre.space.names import is_path
+
+    if out is None and not is_path(space):
+        raise ConfigError(
+            f"The space must be a folder to add a vocoder to it, got the name {space}; give --out FOLDER for a copy."
+        )
+    folder = out or Path(space).expanduser()
     fitted = timbre.load(space)
     notes = timbre.scan(library or remembered(space), progress=True)
     from timbre.evaluation.inverters import beats, compare, unseen
@@ -57,21 +63,6 @@ def train_vocoder(
     fitted.vocoder.report |= {"compared_notes": len(held_out), "compared": figures}
     fitted.save(folder)
     _print(fitted.vocoder, folder)
-
-
-def own_folder(space: str) -> Path:
-    """The folder of a space that was given by its path.
-
-    Raises:
-        ConfigError: if it was given by its name.
-    """
-    from timbre.space.names import is_path
-
-    if not is_path(space):
-        raise ConfigError(
-            f"The space must be a folder to add a vocoder to it, got the name {space}; give --out FOLDER for a copy."
-        )
-    return Path(space).expanduser()
 
 
 def _print(vocoder: "TrainedVocoder", space: Path) -> None:

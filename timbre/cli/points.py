@@ -1,0 +1,66 @@
+"""Points, pitches and labels from the words of a command."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import timbre
+from timbre.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from timbre.data import Note
+    from timbre.space import Space
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+
+
+def find_point(space: "Space", text: str) -> "np.ndarray":
+    """The point (dim,) that a text stands for: see the help text of `Point`. A file is encoded with its labels.
+
+    Raises:
+        ConfigError: if the text is no point of this space.
+    """
+    from timbre.shapes.arithmetic import combined, is_sum, library_point
+
+    if "," in text or re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
+        return parse_point(text, space.dim)
+    if text in space.atlas:
+        return space.atlas[text]
+    if text not in space.atlas.instruments and Path(text).expanduser().is_file():
+        note = labels_of(Path(text))
+        return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
+    is_name = text in space.atlas.instruments or not is_sum(text)
+    return library_point(space, text) if is_name else combined(space, text, find_point)
+
+
+def parse_point(text: str, dim: int) -> "np.ndarray":
+    """A point (dim,) from numbers separated by commas."""
+    import numpy as np
+
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if not re.fullmatch(_NUMBER, word, re.IGNORECASE):
+            raise ConfigError(f"A point must be {dim} numbers separated by commas, got {word!r} in {text!r}.")
+    if len(words) != dim:
+        raise ConfigError(f"A point of this space must have {dim} coordinates, got {len(words)} in {text!r}.")
+    return np.array([float(word) for word in words])
+
+
+def parse_pitch(text: str) -> float | None:
+    """MIDI pitch of a note name or number; None for "unknown"."""
+    from timbre.data.names import parse_note
+
+    return None if text == "unknown" else parse_note(text)
+
+
+def labels_of(file: Path) -> "Note":
+    """A note with the labels in the names of its file and folder."""
+    from timbre.data.readers.folders import read_folders
+
+    path = file.expanduser().resolve()
+    reading = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])
+    if reading.dropped:
+        raise ConfigError(f"{file} {reading.dropped[0].reason}.")
+    return reading.notes[0]
