@@ -15,7 +15,7 @@ import timbre
 from timbre.config import Config, TrainingConfig
 from timbre.data import Library
 from timbre.data.features.table import features
-from timbre.data.fingerprint import fingerprint
+from timbre.data.library import fingerprint
 from timbre.errors import CheckpointError, LibraryError, TimbreError, TrainingError
 from timbre.models.vae import VAE
 from timbre.training import schedule

@@ -28,17 +28,15 @@ _USUAL = 0.9  # share of a library's notes that makes their sample rate the usua
 _SAME_LEVEL = 1.5  # dB between the medians of dynamics: less is no difference
 _NORMALISED = 0.2  # dB between the quartiles of peaks: less means that they were normalised
 Flags = Iterator[tuple[int, str]]
+Measurements = dict[int, Measured]  # by the indices of the notes
 
 
 class Vote(NamedTuple):
     """Result of a vote of the measured pitches on the octaves of note names."""
 
-    shift: int
-    """Semitones to add to the labels: 12, -12 or 0."""
-    agreeing: int
-    """Number of notes that sound at their shifted labels."""
-    voting: int
-    """Number of notes that sound at their labels up to whole octaves."""
+    shift: int  # semitones to add to the labels: 12, -12 or 0
+    agreeing: int  # number of notes that sound at their shifted labels
+    voting: int  # number of notes that sound at their labels up to whole octaves
 
     def __str__(self) -> str:
         convention = next(name for name, shift in CONVENTIONS.items() if shift == self.shift)
@@ -74,14 +72,11 @@ def settle_octaves(notes: list[Note], convention: str | None = None) -> tuple[li
 
 
 def add_flags(notes: Sequence[Note]) -> tuple[list[Note], list[str]]:
-    """The notes with flags for all doubts about them, and remarks on whole instruments.
-
-    Args:
-        notes: notes with their measurements; those without get no flags.
-    """
+    """The notes with flags for all doubts about them, and remarks on whole instruments. Unmeasured notes get none."""
     flags: dict[int, list[str]] = defaultdict(list)
+    measured = {index: note.measured for index, note in enumerate(notes) if note.measured}
     pitch_flags, remarks = _pitches(notes)
-    for index, flag in (*pitch_flags, *_sounds(notes), *_rates(notes), *_duplicates(notes)):
+    for index, flag in (*pitch_flags, *_sounds(measured), *_rates(measured), *_duplicates(measured, notes)):
         flags[index].append(flag)
     flagged = [replace(note, flags=(*note.flags, *flags[i])) if i in flags else note for i, note in enumerate(notes)]
     return flagged, remarks + _levels(notes)
@@ -140,9 +135,8 @@ def _same_class(off: float) -> bool:
 def _pitch_flag(note: Note, off: float) -> str:
     label = note.pitch or 0.0
     sounds = f"sounds {note_name(label + off)}, its label says {note_name(label)}"
-    if _same_class(off) and round(off / 12):
-        return f"octave: {sounds}"
-    return f"pitch: {sounds} ({off:+.2f} semitones)"
+    is_octave = _same_class(off) and round(off / 12)
+    return f"octave: {sounds}" if is_octave else f"pitch: {sounds} ({off:+.2f} semitones)"
 
 
 def _cents(tuning: float) -> str:
@@ -154,10 +148,8 @@ def _interval(semitones: int) -> str:
     return f"{size} {'above' if semitones > 0 else 'below'}"
 
 
-def _sounds(notes: Sequence[Note]) -> Flags:
-    for index, note in enumerate(notes):
-        if (measured := note.measured) is None:
-            continue
+def _sounds(notes: Measurements) -> Flags:
+    for index, measured in notes.items():
         if measured.clipped > _roundest_top(measured):
             level = "full scale" if measured.peak_db > -0.1 else f"its peak of {measured.peak_db:.1f} dB"
             yield index, f"clipping: {measured.clipped} samples at {level}"
@@ -174,25 +166,20 @@ def _roundest_top(measured: Measured) -> float:
     return 4.0 + float(angle / (np.pi * hz)) * measured.sample_rate
 
 
-def _rates(notes: Sequence[Note]) -> Flags:
+def _rates(notes: Measurements) -> Flags:
     """Flags for notes whose sample rate differs from that of nearly all others."""
-    rates = Counter(note.measured.sample_rate for note in notes if note.measured)
-    usual, count = rates.most_common(1)[0] if rates else (0, 0)
-    if count < _USUAL * rates.total():
-        return
-    for index, note in enumerate(notes):
-        if note.measured and note.measured.sample_rate != usual:
-            yield index, f"rate: {note.measured.sample_rate} Hz, others have {usual}"
+    rates = Counter(measured.sample_rate for measured in notes.values())
+    for usual, count in rates.most_common(1):
+        for index, measured in notes.items():
+            if measured.sample_rate != usual and count >= _USUAL * rates.total():
+                yield index, f"rate: {measured.sample_rate} Hz, others have {usual}"
 
 
-def _duplicates(notes: Sequence[Note]) -> Flags:
-    first: dict[str, Note] = {}
-    for index, note in enumerate(notes):
-        if note.measured is None:
-            continue
-        other = first.setdefault(note.measured.digest, note)
-        if other is not note:
-            yield index, f"duplicate: same sound as {other.name}"
+def _duplicates(measurements: Measurements, notes: Sequence[Note]) -> Flags:
+    first: dict[str, int] = {}
+    for index, measured in measurements.items():
+        if (other := first.setdefault(measured.digest, index)) != index:
+            yield index, f"duplicate: same sound as {notes[other].name}"
 
 
 def _levels(notes: Sequence[Note]) -> list[str]:
@@ -201,12 +188,13 @@ def _levels(notes: Sequence[Note]) -> list[str]:
         name: [(notes[i], measured) for i in members if (measured := notes[i].measured)]
         for name, members in _by_instrument(notes).items()
     }
-    remarks = []
-    if same := [name for name, group in instruments.items() if not _dynamics_differ(group)]:
-        remarks.append(f"dynamics: no difference of level between them in {_listed(same)}")
-    if equal := [name for name, group in instruments.items() if _peaks_are_equal([found for _, found in group])]:
-        remarks.append(f"levels: all notes have the same peak, whatever their dynamics, in {_listed(equal)}")
-    return remarks
+    remarks = {
+        "dynamics: no difference of level between them": [n for n, g in instruments.items() if not _dynamics_differ(g)],
+        "levels: all notes have the same peak, whatever their dynamics,": [
+            name for name, group in instruments.items() if _peaks_are_equal([measured for _, measured in group])
+        ],
+    }
+    return [f"{remark} in {_listed(names)}" for remark, names in remarks.items() if names]
 
 
 def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
@@ -219,10 +207,8 @@ def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
 
 
 def _peaks_are_equal(group: list[Measured]) -> bool:
-    if len(group) <= _FEW:
-        return False
-    low, high = np.percentile([measured.peak_db for measured in group], [25, 75])
-    return bool(high - low < _NORMALISED)
+    peaks = [measured.peak_db for measured in group]
+    return len(peaks) > _FEW and bool(np.ptp(np.percentile(peaks, [25, 75])) < _NORMALISED)
 
 
 def _by_instrument(notes: Sequence[Note]) -> dict[str, list[int]]:

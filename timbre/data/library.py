@@ -1,6 +1,8 @@
 """`Library`: a collection of notes, selected by index, name or label."""
 
 import difflib
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -13,6 +15,7 @@ from timbre.config import DataConfig
 from timbre.data.flags import FLAGS
 from timbre.data.names import note_name, parse_note, plain
 from timbre.data.note import Note
+from timbre.data.parts import to_dict
 from timbre.data.report import Dropped, Report, file_and_part
 from timbre.data.split import FEWEST, By, Division, split
 from timbre.errors import LibraryError
@@ -29,11 +32,7 @@ class Library(Sequence[Note]):
     """
 
     def __init__(
-        self,
-        notes: Iterable[Note],
-        root: str | Path,
-        report: Report | None = None,
-        division: Division | None = None,
+        self, notes: Iterable[Note], root: str | Path, report: Report | None = None, division: Division | None = None
     ) -> None:
         self.notes = _distinctly_named(list(notes))
         self.root, self.division = Path(root), division
@@ -154,7 +153,8 @@ class Library(Sequence[Note]):
         wanted = _comparable(field, value)
         present = {_comparable(field, getattr(note, field)): getattr(note, field) for note in self.notes}
         if wanted not in present:
-            shown = sorted(str(_shown(field, v)) for v in present.values())
+            is_pitch = field == "pitch"
+            shown = sorted(str(note_name(v) if is_pitch and v is not None else v) for v in present.values())
             more = f" and {len(shown) - 12} more" if len(shown) > 12 else ""
             raise LibraryError(f"No note has {field}={value!r}; there are {', '.join(shown[:12])}{more}.")
         return wanted
@@ -168,8 +168,16 @@ def _comparable(field: str, value: Any) -> Any:
     return plain(str(value)) if field in ("instrument", "family", "dynamics", "articulation") else value
 
 
-def _shown(field: str, value: Any) -> Any:
-    return note_name(value) if field == "pitch" and value is not None else value
+def fingerprint(library: Library) -> str:
+    """A hash of the notes (files, labels and the library's own split), by which a run recognises its library."""
+
+    def further(note: Note) -> list[Any]:  # empty for most notes, as in fingerprints of version 0.1
+        return [] if note.part is None and note.split is None else [to_dict(note.part), note.split]
+
+    notes = [
+        [note.name, note.instrument, note.pitch, note.velocity, note.file.name, *further(note)] for note in library
+    ]
+    return hashlib.sha256(json.dumps(notes).encode()).hexdigest()[:16]
 
 
 def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:

@@ -4,9 +4,9 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
-from typing import TypeVar
+from collections.abc import Iterable
+from dataclasses import astuple
+from typing import Any
 
 from timbre.data import parts
 from timbre.data.note import Measured, Note
@@ -18,8 +18,6 @@ _BATCH = 500  # most measurements that are lost when a scan is killed
 _TABLE = "create table if not exists facts (note blob primary key, measured text) without rowid"
 _FIND = "select measured from facts where note = ?"
 _ADD = "insert or replace into facts values (?, ?)"
-
-T = TypeVar("T")
 
 
 class MeasurementCache:
@@ -39,22 +37,15 @@ class MeasurementCache:
 
     def find(self, notes: Iterable[Note]) -> list[Measured] | None:
         """The measurements of some notes; None unless all of them are cached."""
-        found: list[Measured] = []
-        for note in notes:
-            key = _key(note)
-            rows = self._try(lambda base, key=key: base.execute(_FIND, (key,)).fetchall())  # type: ignore[misc]
-            if not rows:
-                return None
-            try:
-                found.append(Measured(*json.loads(rows[0][0])))
-            except (ValueError, TypeError):
-                return None
-        return found
+        try:
+            return [Measured(*json.loads(self._run(_FIND, [(_key(note),)])[0][0])) for note in notes]
+        except (LookupError, ValueError, TypeError):
+            return None
 
     def add(self, note: Note, measured: Measured) -> None:
         """Cache the measurements of a note."""
         if self._base is not None and (key := _key(note)):
-            self._new[key] = json.dumps(list(asdict(measured).values()))
+            self._new[key] = json.dumps(astuple(measured))
             if len(self._new) >= _BATCH:
                 self._save()
 
@@ -69,31 +60,27 @@ class MeasurementCache:
         with contextlib.suppress(OSError, sqlite3.OperationalError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(self._file)
-            self._try(lambda base: base.execute(_TABLE))
+            self._run(_TABLE)
 
     def _save(self) -> None:
-        def insert(base: sqlite3.Connection) -> None:
-            with base:
-                base.executemany(_ADD, new.items())
-
         new, self._new = self._new, {}
-        if new:
-            self._try(insert)
+        self._run(_ADD, new.items())
 
-    def _try(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
-        """The result of an action, or None if it fails."""
+    def _run(self, statement: str, rows: Iterable[tuple[Any, ...]] = ((),)) -> list[tuple[Any, ...]]:
+        """Results of a statement for each row of values; none if it fails."""
         if self._base is None:
-            return None
+            return []
         try:
-            return action(self._base)
+            with self._base:
+                return [result for row in rows for result in self._base.execute(statement, row)]
         except sqlite3.OperationalError:  # another scan is writing, or the disk is full: nothing is cached this time
-            return None
+            pass
         except sqlite3.DatabaseError:
             self._base.close()
             self._base = None
             with contextlib.suppress(OSError):
                 self._file.unlink()
-            return None
+        return []
 
 
 def _key(note: Note) -> bytes | None:

@@ -1,5 +1,6 @@
 """Vocabulary of sample libraries: note names, dynamics, articulations, instruments and their families."""
 
+import contextlib
 import re
 
 from timbre.errors import LibraryError
@@ -79,24 +80,18 @@ def parse_note(text: str | float) -> float:
     Raises:
         LibraryError: if it is neither.
     """
-    match = _NOTE.fullmatch(str(text).strip())
-    if match:
+    midi = -1.0
+    if match := _NOTE.fullmatch(str(text).strip()):
         letter, shift, octave = match.groups(default="")
         midi = float(12 * (int(octave) + 1) + _STEPS[letter.lower()] + _SHIFTS[shift.lower()])
     else:
-        midi = _number(text)
+        with contextlib.suppress(ValueError):
+            midi = float(text)
     if not 0 <= midi <= 127:
         raise LibraryError(
             f"A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got {text!r}."
         )
     return midi
-
-
-def _number(text: str | float) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return -1.0
 
 
 def parse_dynamics(text: str) -> str | None:

@@ -15,10 +15,9 @@ _MOST_LINES = 40  # for flagged or dropped notes in the table
 
 
 class Dropped(NamedTuple):
-    """A file, or a row of a table, that is not a note of the library."""
+    """A file (relative to the library's folder), or a row of a table, that is not a note of the library."""
 
     file: str
-    """Path relative to the library's folder."""
     reason: str
 
 
@@ -61,11 +60,7 @@ class Report:
         return sum(note.duration for note in self.notes) / 60
 
     def require_no_flags(self) -> None:
-        """Refuse a library with flags.
-
-        Raises:
-            LibraryError: if any note has a flag; it lists the first three.
-        """
+        """Raise a LibraryError that lists the first three flags, if any note has one."""
         if flagged := self.flagged:
             first = "; ".join(f"{note.name}: {note.flags[0]}" for note in flagged[:3])
             more = f"; and {len(flagged) - 3} more" if len(flagged) > 3 else ""
@@ -78,14 +73,11 @@ class Report:
         return printable("\n".join(line for lines in parts for line in lines))
 
     def _totals(self) -> list[str]:
-        flagged = f", {len(self.flagged)} flagged" if self.flagged else ""
-        ignored = f", {self.ignored} other files ignored" if self.ignored else ""
-        reader = f"{self.reader}: " if self.reader else ""
-        return [
-            f"{self.root} ({reader}labels from {self.labels})",
-            f"{self.found} found, {self.kept} kept, {len(self.dropped)} dropped{flagged}{ignored}; "
-            f"{self.minutes:.1f} minutes",
-        ]
+        counts = [f"{self.found} found", f"{self.kept} kept", f"{len(self.dropped)} dropped"]
+        counts += [f"{len(self.flagged)} flagged"] if self.flagged else []
+        counts += [f"{self.ignored} other files ignored"] if self.ignored else []
+        source = f"{self.root} ({self.reader}{': ' * bool(self.reader)}labels from {self.labels})"
+        return [source, f"{', '.join(counts)}; {self.minutes:.1f} minutes"]
 
     def _instruments(self) -> list[str]:
         groups = grouped(self.notes, "instrument")

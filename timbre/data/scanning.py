@@ -91,9 +91,11 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
         tree.root, reading.labels, dropped=(*reading.dropped, *unusable, *closed), ignored=ignored,
         remarks=(*reading.remarks, *octaves, *remarks), reader=reader.name,
     )  # fmt: skip
-    if not kept:
-        raise LibraryError(_nothing_left(report))
-    return Library(flagged, tree.root, report)
+    if kept:
+        return Library(flagged, tree.root, report)
+    examples = "; ".join(f"{file}: {reason}" for file, reason in report.dropped[:3])
+    more = f" (and {report.found - 3} more)" if report.found > 3 else ""
+    raise LibraryError(f"None of the {report.found} sounds in {report.root} can be used: {examples}{more}.")
 
 
 def _examined(root: Path, notes: list[Note], measured: bool, bar: bool) -> tuple[list[Note], list[Dropped]]:
@@ -146,9 +148,8 @@ def _outcomes(notes: list[Note], measured: bool) -> Generator[tuple[Note, Outcom
 
 def _groups(notes: Iterable[Note]) -> Iterator[Group]:
     """Successive notes that are stretches of the same file, together; every other note by itself."""
-    numbered = enumerate(notes)
-    for _, members in groupby(numbered, lambda item: str(item[1].file) if _is_stretch(item[1]) else item[0]):
-        yield tuple(note for _, note in members)
+    for _, members in groupby(notes, lambda note: str(note.file) if _is_stretch(note) else object()):
+        yield tuple(members)
 
 
 def _is_stretch(note: Note) -> bool:
@@ -183,9 +184,3 @@ def _part(note: Note, whole: Audio | None, measured: bool) -> Outcome:
 
 def _reason(error: AudioError, file: Path) -> str:
     return str(error).removeprefix(f"{file}").lstrip(": ").rstrip(".")
-
-
-def _nothing_left(report: Report) -> str:
-    examples = "; ".join(f"{file}: {reason}" for file, reason in report.dropped[:3])
-    more = f" (and {report.found - 3} more)" if report.found > 3 else ""
-    return f"None of the {report.found} sounds in {report.root} can be used: {examples}{more}."

@@ -18,16 +18,12 @@ By = Literal["file", "pitch", "instrument", "source"]
 
 @dataclass(frozen=True)
 class Division:
-    """Settings of a split; the notes contain its result."""
+    """Settings of a split, as in :func:`split`; the notes contain its result."""
 
     by: By = "file"
-    """Unit that is held out as a whole."""
     valid: float = 0.1
-    """Share held out to choose the best checkpoint, from 0 to below 0.5."""
     test: float = 0.1
-    """Share held out for tests, from 0 to below 0.5."""
     seed: int = 0
-    """Random seed."""
 
     def __post_init__(self) -> None:
         if self.by not in get_args(By):
@@ -52,7 +48,8 @@ def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = 
 
     Args:
         notes: the library's notes.
-        valid, test: shares of the units, 0 to 0.5; a share above 0 gets at least one unit.
+        valid, test: shares of the units held out to choose the best checkpoint and for tests, from 0 to below 0.5; a
+            share above 0 gets at least one unit.
         seed: random seed.
         by: the unit. "file" is a recording: a sound file with all notes in it, or a SoundFont's sample with all its
             transposed copies; "pitch" is a semitone of an instrument, with all its dynamics and takes; "instrument";

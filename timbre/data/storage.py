@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,16 +40,14 @@ def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
         "found": len(library) + len(report.dropped), "kept": len(library), "ignored": report.ignored,
         "split": library.division and asdict(library.division),
     }  # fmt: skip
-    lists = {
-        "notes": [_to_dict(note, library.root) for note in library],
-        "dropped": [item._asdict() for item in report.dropped],
-    }
-    lines = [json.dumps(head)[:-1]]
-    for name, items in lists.items():
-        lines.append(f', "{name}": [')
-        lines += [json.dumps(item) + "," for item in items[:-1]] + [json.dumps(item) for item in items[-1:]] + ["]"]
-    write_text(file, "\n".join([*lines, "}", ""]))
+    notes = _one_per_line(_to_dict(note, library.root) for note in library)
+    dropped = _one_per_line(item._asdict() for item in report.dropped)
+    write_text(file, f'{json.dumps(head)[:-1]}\n, "notes": {notes}\n, "dropped": {dropped}\n}}\n')
     return file
+
+
+def _one_per_line(items: Iterable[Any]) -> str:
+    return "[" + ",".join(f"\n{json.dumps(item)}" for item in items) + "\n]"
 
 
 def load_library(file: str | os.PathLike[str]) -> Library:

@@ -80,7 +80,7 @@ class Tree(Listing):
         super().__init__(file for file in self.files if file not in self.special)
 
     def missing(self, reference: str, base: str = "") -> str:
-        """The reason why :meth:`find` finds no file, to be appended to the reference."""
+        """As in :class:`Listing`, also for files that must not be opened."""
         special = _inside(reference, base) in self.special
         return "is a pipe, a socket, a device or a broken link" if special else super().missing(reference, base)
 
@@ -137,7 +137,7 @@ class Tree(Listing):
         try:
             folder, regular = entry.is_dir(), entry.is_file()
         except OSError:  # a link to itself
-            folder, regular = False, False
+            folder = regular = False
         if entry.name.startswith("."):
             self.hidden += not folder
             return False
@@ -172,11 +172,7 @@ def _folded(path: str) -> str:
 
 
 def open_tree(path: str | os.PathLike[str]) -> Tree:
-    """The tree of a folder, or of the folder of a file that describes or contains a library.
-
-    Raises:
-        LibraryError: if there is no such folder or file.
-    """
+    """The tree of a folder, or of the folder of a file that describes or contains a library (LibraryError: neither)."""
     try:
         given = Path(os.path.abspath(Path(path).expanduser()))
         kind = given.stat().st_mode

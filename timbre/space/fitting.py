@@ -12,7 +12,7 @@ from torch import nn
 from timbre.config import Config
 from timbre.data import Library
 from timbre.data.features.table import Features, features, require_enough
-from timbre.data.fingerprint import fingerprint
+from timbre.data.library import fingerprint
 from timbre.data.ratings import Ratings, read_ratings
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import write_text

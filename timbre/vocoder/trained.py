@@ -8,7 +8,7 @@ from typing import Any
 
 from timbre.config import Config, SpectrogramConfig, VocoderConfig
 from timbre.data import Library
-from timbre.data.fingerprint import fingerprint
+from timbre.data.library import fingerprint
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models.checkpoint import load_weights, tensors
 from timbre.models.vae import VAE

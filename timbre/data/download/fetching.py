@@ -32,23 +32,16 @@ class Fetched:
     """Result of :func:`fetch`."""
 
     folder: Path
-    """The library's folder."""
-    downloads: int
-    """Number of files downloaded; 0 if the library was complete."""
-    unchecked: dict[str, str]
-    """SHA-256 of the files without a published checksum, by name."""
+    downloads: int  # number of files downloaded; 0 if the library was complete
+    unchecked: dict[str, str]  # SHA-256 of the files without a published checksum, by name
 
 
 def fetch(recipe: Recipe, folder: Path, progress: bool = False) -> Fetched:
     """Download, verify and unpack a public library.
 
     An interrupted download leaves a .part file, from which the same call resumes. A file with a wrong checksum is
-    removed and not unpacked. Archives are removed after they have been unpacked.
-
-    Args:
-        recipe: the library.
-        folder: its folder; must be missing, empty, or contain a part of the same library.
-        progress: whether to show progress bars.
+    removed and not unpacked. Archives are removed after they have been unpacked. The folder must be missing, empty, or
+    contain a part of the same library.
 
     Raises:
         ConfigError: if the folder contains something else, or the library cannot be fetched by a program.
@@ -112,11 +105,7 @@ def _answer(source: Download, part: Path, entry: dict[str, Any]) -> requests.Res
 
 
 def _request(source: Download, have: int) -> requests.Response:
-    """Request a file from byte `have` on; the status is 200 (the whole file), 206 (a part) or 416 (no such part).
-
-    Raises:
-        LibraryError: if the server does not answer, or with another status.
-    """
+    """Request a file from byte `have` on; the status is 200 (the whole file), 206 (a part) or 416 (no such part)."""
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         answer = requests.get(source.url, headers=headers, stream=True, timeout=_TIMEOUT)
@@ -150,11 +139,7 @@ def _check_size(source: Download, part: Path, entry: dict[str, Any]) -> None:
 
 
 def _transfer(answer: requests.Response, source: Download, part: Path, entry: dict[str, Any], progress: bool) -> None:
-    """Append an answer's content to the part.
-
-    Raises:
-        LibraryError: if the transfer is interrupted.
-    """
+    """Append an answer's content to the part."""
     total, cause = entry["bytes"], None
     bar = tqdm(desc=source.name, initial=_size(part), total=total, unit="B", unit_scale=True, disable=not progress)
     try:
@@ -176,11 +161,7 @@ def _size(part: Path) -> int:
 
 
 def _check_sum(source: Download, part: Path, entry: dict[str, Any]) -> None:
-    """Compare a file's checksum with the published one; record it if none is published.
-
-    Raises:
-        LibraryError: if they differ; the file is removed.
-    """
+    """Compare a file's checksum with the published one, and remove the file if they differ; if none, record it."""
     kind, _, published = (source.checksum or "sha256:").partition(":")
     with part.open("rb") as file:
         checksum = hashlib.file_digest(file, kind).hexdigest()

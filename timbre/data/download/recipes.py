@@ -17,27 +17,15 @@ _DIGITS = {"sha256": 64, "md5": 32}
 
 @dataclass(frozen=True)
 class Download:
-    """One file to download.
+    """One file to download; a ConfigError if a value is invalid."""
 
-    Attributes:
-        url: http or https.
-        name: name of the saved file; default: the last part of the URL.
-        sha256, md5: one checksum in hexadecimal digits; None if unknown.
-        bytes: size; None if unknown.
-        unpack: whether it is a tar or zip archive to unpack and remove.
-        into: folder for the file or its contents, relative to the library's.
-
-    Raises:
-        ConfigError: if a value is invalid.
-    """
-
-    url: str
-    name: str = ""
-    sha256: str | None = None
+    url: str  # http or https
+    name: str = ""  # of the saved file; default: the last part of the URL
+    sha256: str | None = None  # one of the two checksums in hexadecimal digits; None if unknown
     md5: str | None = None
-    bytes: int | None = None
-    unpack: bool = False
-    into: str = ""
+    bytes: int | None = None  # size; None if unknown
+    unpack: bool = False  # whether it is a tar or zip archive to unpack and remove
+    into: str = ""  # folder for the file or its contents, relative to the library's
 
     def __post_init__(self) -> None:
         require(re.match("https?://[^/]", self.url), f"url must begin with http:// or https://, got {self.url!r}.")
@@ -65,30 +53,20 @@ class Download:
 class Recipe:
     """A public library: description and downloads."""
 
-    name: str
-    """Name for `timbre fetch`, that of the recipe's file."""
+    name: str  # for `timbre fetch`, that of the recipe's file
     title: str
     homepage: str
     licence: str
     citation: str
-    format: str
-    """Name of its reader."""
-    size: str
-    """Description of the amount to download."""
-    checked: str
-    """What was confirmed, and what is unknown."""
-    files: tuple[Download, ...] = ()
-    """Empty if `manual` is given."""
-    manual: str | None = None
-    """Instructions, for a library that is available to members only."""
+    format: str  # name of its reader
+    size: str  # description of the amount to download
+    checked: str  # what was confirmed, and what is unknown
+    files: tuple[Download, ...] = ()  # empty if `manual` is given
+    manual: str | None = None  # instructions, for a library that is available to members only
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe.
-
-    Raises:
-        ConfigError: if it cannot be read, a key is missing or unknown, or a value is invalid.
-    """
+    """Read a recipe; a ConfigError if it cannot be read, a key is missing or unknown, or a value is invalid."""
     table = read_toml(path)
     try:
         recipe = from_dict(Recipe, table, name=path.stem)
@@ -104,11 +82,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def all_recipes() -> dict[str, Recipe]:
-    """The recipes included in timbre, by name.
-
-    Raises:
-        ConfigError: if they are missing.
-    """
+    """The recipes included in timbre, by name; a ConfigError if they are missing."""
     for folder in _FOLDERS:
         if files := sorted(folder.glob("*.toml")):
             return {path.stem: load_recipe(path) for path in files}
@@ -116,11 +90,7 @@ def all_recipes() -> dict[str, Recipe]:
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe called `name`, or the one in a TOML file.
-
-    Raises:
-        ConfigError: if there is none; it lists similar names.
-    """
+    """The recipe called `name`, or the one in a TOML file; a ConfigError that lists similar names if there is none."""
     if name.endswith(".toml"):
         return load_recipe(Path(name).expanduser())
     known = all_recipes()

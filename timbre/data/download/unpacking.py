@@ -35,14 +35,7 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> in
     All names, kinds and sizes are checked before anything is written. The contents appear in the folder after all of
     them have been unpacked; existing files of the same names are replaced. Permissions and owners are ignored.
 
-    Args:
-        archive: the file, with any name.
-        folder: folder for the contents; created if missing.
-        name: name of the archive in messages.
-        progress: whether to show a progress bar.
-
-    Returns:
-        The number of files.
+    The folder is created if missing; `name` is that of the archive in messages. The result is the number of files.
 
     Raises:
         LibraryError: if the archive is damaged, contains a link, a device or a path out of the folder, or is too large
@@ -80,10 +73,9 @@ def _check(archive: Path, name: str, progress: bool) -> int:
 
 def _inside(path: str) -> bool:
     """Whether a path is valid and inside the folder, on this system and on Windows."""
-    for kind in (PurePosixPath(path), PureWindowsPath(path)):
-        if kind.anchor or ".." in kind.parts or len(kind.parts) > _DEEPEST:
-            return False
-    return "\0" not in path
+    kinds = PurePosixPath(path), PureWindowsPath(path)
+    outside = any(kind.anchor or ".." in kind.parts or len(kind.parts) > _DEEPEST for kind in kinds)
+    return not outside and "\0" not in path
 
 
 def _write(archive: Path, temporary: Path, total: int, progress: bool) -> int:
@@ -143,11 +135,8 @@ def _tar_members(path: Path) -> Iterator[_Member]:
 
 
 def _tar_kind(info: tarfile.TarInfo) -> str:
-    if info.isfile():
-        return "file"
-    if info.isdir():
-        return "folder"
-    return "a link" if info.issym() or info.islnk() else "a device"
+    kinds = {"file": info.isfile(), "folder": info.isdir(), "a link": info.issym() or info.islnk(), "a device": True}
+    return next(kind for kind, applies in kinds.items() if applies)
 
 
 def _reason(error: Exception) -> str:

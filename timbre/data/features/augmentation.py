@@ -56,15 +56,8 @@ def shorten(spectrogram: Tensor, seconds: Tensor, frame_rate: float, floor_db: f
 class Augmentation:
     """Random cuts, gain, offset and noise, within `data.shorten`, `gain_db`, `offset` and `noise_db`.
 
-    All random numbers depend only on the training's seed, the rank, the epoch and the index of the batch.
-
-    Args:
-        config: the settings.
-        device: device of the notes.
-        rank: index of this process.
-
-    Attributes:
-        active: whether there is anything to disturb.
+    All random numbers depend only on the training's seed, the rank of this process, the epoch and the index of the
+    batch. `active` is whether there is anything to disturb.
     """
 
     def __init__(self, config: Config, device: "torch.device | str" = "cpu", rank: int = 0) -> None:
@@ -95,12 +88,11 @@ class Augmentation:
         data, count = self.config.data, len(spectrogram)
         offsets = np.rint(random.uniform(-1, 1, count) * data.offset * self.config.spectrogram.frame_rate)
         gains = random.uniform(-1, 1, count) * data.gain_db
-        disturbed = spectrogram
         if data.offset > 0:
-            disturbed = delay(disturbed, self._tensor(offsets).long(), self.floor)
+            spectrogram = delay(spectrogram, self._tensor(offsets).long(), self.floor)
         if self.noise:
-            disturbed = add_noise(disturbed, self.noise(random, count, data), self.floor)
-        return amplify(disturbed, self._tensor(gains), self.floor) if data.gain_db > 0 else disturbed
+            spectrogram = add_noise(spectrogram, self.noise(random, count, data), self.floor)
+        return amplify(spectrogram, self._tensor(gains), self.floor) if data.gain_db > 0 else spectrogram
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.device)
@@ -121,18 +113,12 @@ class Noise:
         """Noise for `count` notes, dB (count, bins, frames), with random level, slope and position."""
         level = LEVEL_DB + random.uniform(NO_NOISE, data.noise_db, count)
         slope = random.uniform(0, 1, count)
-        start = random.integers(0, self.white.shape[1] - self.frames, count)
-        return self.cut(level, slope, start)
+        return self.cut(level, slope, random.integers(0, self.white.shape[1] - self.frames, count))
 
     def cut(self, level: np.ndarray, slope: np.ndarray, start: np.ndarray) -> Tensor:
-        """Noise of given RMS levels (dB of full scale), with power proportional to frequency^-slope.
+        """Noise, dB (notes, bins, frames), of RMS levels in dB of full scale, with power proportional to f^-slope.
 
-        Args:
-            level, slope: one value for each note, (notes,).
-            start: first frame for each note, (notes,).
-
-        Returns:
-            dB, (notes, bins, frames).
+        Levels, slopes and starts (first frames) are (notes,).
         """
         steepness = -slope[:, None]
         power = np.mean(self.bins**steepness, 1, keepdims=True)  # the total is the same for every slope

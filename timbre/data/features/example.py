@@ -20,52 +20,30 @@ _SHORTEST = 0.02  # s of sound in a note
 
 @dataclass(frozen=True)
 class Example:
-    """Input of the model for one note.
+    """Input of the model for one note."""
 
-    Attributes:
-        spectrogram: dB, float32 (bins, frames); the note starts at its onset and has a standard level.
-        pitch: measured pitch, MIDI; NaN if unknown or unpitched.
-        velocity: 0..1, NaN if unknown.
-        release: time of the release, s after the onset; infinity if the note still sounds at the end.
-    """
-
-    spectrogram: np.ndarray
-    pitch: float
-    velocity: float
-    release: float
+    spectrogram: np.ndarray  # dB, float32 (bins, frames); the note starts at its onset and has a standard level
+    pitch: float  # measured, MIDI; NaN if unknown or unpitched
+    velocity: float  # 0..1, NaN if unknown
+    release: float  # time of the release, s after the onset; infinity if the note still sounds at the end
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One note before its transform.
+    """One note before its transform, with the pitch and velocity of its example."""
 
-    Attributes:
-        samples: float32 (samples,), from the onset on, at the standard level, for all frames of an example.
-        duration: duration of the sound after the onset, before it was cut or padded, s.
-        pitch, velocity: as in :class:`Example`.
-    """
-
-    samples: np.ndarray
-    duration: float
+    samples: np.ndarray  # float32 (n,), from the onset on, at the standard level, for all frames of an example
+    duration: float  # of the sound after the onset, before it was cut or padded, s
     pitch: float
     velocity: float
 
 
 def example(
-    audio: Audio,
-    spectrogram: Spectrogram,
-    config: Config,
-    pitch: float | None = None,
-    velocity: float | None = None,
+    audio: Audio, spectrogram: Spectrogram, config: Config, pitch: float | None = None, velocity: float | None = None
 ) -> Example:
     """Mix a note to mono, resample it, cut it at its onset, bring it to the standard level, and transform it.
 
-    Args:
-        audio: the note.
-        spectrogram: the spectrogram of `config`.
-        config: the settings.
-        pitch: labelled pitch, MIDI; replaced by the pitch measured within 60 cents of it, if there is one.
-        velocity: 0..1.
+    A labelled pitch (MIDI) is replaced by the pitch measured within 60 cents of it, if there is one.
 
     Raises:
         AudioError: if the sound is silent or shorter than 20 ms.
@@ -80,12 +58,8 @@ def prepare(audio: Audio, config: Config, pitch: float | None = None, velocity: 
     sound = audio.mono().resample(rate).trim(config.data.trim_db, tail=False)
     true_pitch = np.nan if pitch is None else (pitch if measured is None else measured)
     samples = _levelled(sound).samples[0, : _length(config)]
-    return Prepared(
-        np.pad(samples, (0, _length(config) - samples.size)),
-        sound.duration,
-        float(true_pitch),
-        np.nan if velocity is None else float(velocity),
-    )
+    padded = np.pad(samples, (0, _length(config) - samples.size))
+    return Prepared(padded, sound.duration, float(true_pitch), np.nan if velocity is None else float(velocity))
 
 
 def examples(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config) -> list[Example]:
@@ -104,9 +78,8 @@ def examples(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config
 def _levelled(sound: Audio) -> Audio:
     """The sound with its loudest 50 ms at the standard level."""
     if sound.duration < _SHORTEST:
-        raise AudioError(
-            f"A note must be {1000 * _SHORTEST:.0f} ms or longer, got {1000 * sound.duration:.0f} ms of sound."
-        )
+        given = f"{1000 * sound.duration:.0f} ms of sound"
+        raise AudioError(f"A note must be {1000 * _SHORTEST:.0f} ms or longer, got {given}.")
     power = sound.loudest_power(_LEVEL_WINDOW)
     if power < 1e-12:
         raise AudioError("A note must not be silent.")

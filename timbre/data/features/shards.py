@@ -5,6 +5,7 @@ their labels, :data:`LABEL`; both are little-endian. `00012.json` contains the n
 file, the modification time at which that was last checked, and the notes left out. It is written last.
 """
 
+import contextlib
 import hashlib
 import json
 import mmap
@@ -33,21 +34,13 @@ _STALE = 3600.0  # s without a write, after which a temporary file belongs to a 
 
 @dataclass(frozen=True)
 class Shard:
-    """A complete shard.
-
-    Attributes:
-        file: the file of its rows.
-        rows: number of rows.
-        sha256: checksum of the file.
-        changed: modification time of the file at the last check, ns; another time leads to a new check.
-        dropped: indices of the notes that were left out, with the reasons.
-    """
+    """A complete shard."""
 
     file: Path
     rows: int
     sha256: str
-    changed: int
-    dropped: dict[int, str]
+    changed: int  # modification time of the file at the last check, ns; another time leads to a new check
+    dropped: dict[int, str]  # indices of the notes that were left out, with the reasons
 
     def intact(self) -> bool:
         """Whether the file has its checksum; reads all of it."""
@@ -59,12 +52,9 @@ class Shard:
 
 
 def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Shard:
-    """Write a shard row by row; only one note is in memory at a time.
+    """Write a shard of the notes from index `first` on, of each its rows or the reason why it is left out.
 
-    Args:
-        file: the file of the rows. The same notes give the same bytes, so that two processes may write it at once.
-        first: index of the first note.
-        notes: for each note in turn its rows, or the reason why it is left out.
+    Only one note is in memory at a time. The same notes give the same bytes, so that two processes may write at once.
 
     Raises:
         OSError: if it cannot be written.
@@ -88,13 +78,9 @@ def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Sha
 
 
 def find_shard(file: Path, row_bytes: int) -> Shard | None:
-    """The complete shard at `file`; None if there is none or it is damaged.
+    """The complete shard at `file`, with spectrograms of `row_bytes`; None if there is none or it is damaged.
 
     Its size must be right. Its checksum is compared if the modification time is not that of the last check.
-
-    Args:
-        file: as in :func:`write_shard`.
-        row_bytes: size of one row's spectrogram, bytes.
     """
     try:
         noted = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
@@ -113,20 +99,13 @@ def find_shard(file: Path, row_bytes: int) -> Shard | None:
 def sweep(folder: Path) -> None:
     """Remove unfinished files of processes that were killed; files that are being written remain."""
     for file in folder.glob(".*.part"):
-        try:
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
             if time.time() - file.stat().st_mtime > _STALE:
                 file.unlink()
-        except FileNotFoundError:  # another process was faster
-            pass
 
 
 class Rows:
-    """The spectrograms of some shards as one memory-mapped array (rows, bins, frames).
-
-    Args:
-        shards: the shards, in order.
-        shape: (bins, frames).
-    """
+    """The spectrograms of some shards as one memory-mapped array (rows, bins, frames)."""
 
     def __init__(self, shards: Sequence[Shard], shape: tuple[int, int]) -> None:
         self.shards = tuple(shards)
@@ -155,16 +134,13 @@ class Rows:
 
     def labels(self) -> np.ndarray:
         """The labels of all rows, (rows,) of :data:`LABEL`."""
-        offsets = [shard.rows * self._row_bytes for shard in self.shards]
-        pairs = zip(self.shards, offsets, strict=True)
-        read = [np.fromfile(shard.file, LABEL, shard.rows, offset=offset) for shard, offset in pairs]
+        read = [np.fromfile(s.file, LABEL, s.rows, offset=s.rows * self._row_bytes) for s in self.shards]
         return np.concatenate(read) if read else np.zeros(0, LABEL)
 
     def _locations(self, rows: np.ndarray) -> Iterable[tuple[int, int]]:
         """Index of the shard, and of the row in it, for each row."""
         shards = np.searchsorted(self.ends, rows, "right")
-        within = rows - np.concatenate([[0], self.ends])[shards]
-        return zip(shards.tolist(), within.tolist(), strict=True)
+        return zip(shards.tolist(), (rows - np.append(0, self.ends)[shards]).tolist(), strict=True)
 
     def _mapped(self, number: int) -> tuple[mmap.mmap, np.ndarray]:
         shard = self.shards[number]

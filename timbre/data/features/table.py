@@ -80,8 +80,7 @@ def features(library: Library, config: Config, progress: bool = False, rank: int
     results may differ from a CPU's in the last digit and are cached separately.
 
     Args:
-        library: the notes.
-        config: the settings.
+        library, config: the notes and the settings.
         progress: whether to show a progress bar on stderr.
         rank, world: take every `world`-th shard only, beginning with shard `rank`.
 
@@ -106,11 +105,7 @@ def features(library: Library, config: Config, progress: bool = False, rank: int
 
 
 def require_enough(notes: int, dropped: dict[str, str]) -> None:
-    """Refuse a library with fewer than 8 usable notes.
-
-    Raises:
-        LibraryError: naming some of the reasons.
-    """
+    """Refuse a library with fewer than 8 usable notes by a LibraryError with some of the reasons."""
     if notes - len(dropped) < FEWEST:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(dropped.items())[:3])
         raise LibraryError(f"Only {notes - len(dropped)} of {notes} notes can be used ({reasons}).")

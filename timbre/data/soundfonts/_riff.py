@@ -38,12 +38,9 @@ Generators = dict[int, int]
 class Chunks(NamedTuple):
     """Contents of a SoundFont file."""
 
-    texts: dict[str, str]
-    """INAM (name), ICOP (copyright) and ICMT (comment), if present."""
-    tables: dict[str, list[tuple[Any, ...]]]
-    """Records of each table, including the last (terminal) one."""
-    sound: tuple[int, int]
-    """First byte and size of the samples; (0, 0) if there are none."""
+    texts: dict[str, str]  # INAM (name), ICOP (copyright) and ICMT (comment); empty if missing
+    tables: dict[str, list[tuple[Any, ...]]]  # records of each table, including the last (terminal) one
+    sound: tuple[int, int]  # first byte and size of the samples; (0, 0) if there are none
 
 
 def read_chunks(path: Path) -> Chunks:
@@ -66,9 +63,13 @@ def _read(file: BinaryIO, path: Path) -> Chunks:
     chunks = {name: (start, size) for name, start, size in _walk(file, path)}
     if missing := [name for name in TABLES if name not in chunks]:
         raise LibraryError(f"{path} is a damaged SoundFont: it has no table {missing[0]}.")
-    texts = {name: _text(file, *chunks[name]) for name in _TEXTS if name in chunks}
+    texts = {}
+    for name in _TEXTS:
+        start, size = chunks.get(name, (0, 0))
+        file.seek(start)
+        texts[name] = clean_text(file.read(min(size, _LONGEST_TEXT)))
     tables = {name: _table(file, path, name, *chunks[name]) for name in TABLES}
-    return Chunks({name: text for name, text in texts.items() if text}, tables, chunks.get("smpl", (0, 0)))
+    return Chunks(texts, tables, chunks.get("smpl", (0, 0)))
 
 
 def _walk(file: BinaryIO, path: Path) -> Iterator[tuple[str, int, int]]:
@@ -107,11 +108,6 @@ def _table(file: BinaryIO, path: Path, name: str, start: int, size: int) -> list
         raise LibraryError(f"{path} is a damaged SoundFont: its table {name} has {size} bytes, {record} a record.")
     file.seek(start)
     return np.frombuffer(file.read(size), TABLES[name]).tolist()
-
-
-def _text(file: BinaryIO, start: int, size: int) -> str:
-    file.seek(start)
-    return clean_text(file.read(min(size, _LONGEST_TEXT)))
 
 
 def clean_text(content: bytes) -> str:

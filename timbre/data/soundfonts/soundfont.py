@@ -36,27 +36,21 @@ class MidiRange(NamedTuple):
 class SoundFontZone(NamedTuple):
     """A recording, and the keys and velocities of a preset at which it sounds."""
 
-    sample: int
-    """Index of the recording."""
+    sample: int  # index of the recording
     keys: MidiRange
     velocities: MidiRange
-    pitch: float
-    """Key (MIDI, with cents) at which the recording is not transposed."""
-    instrument: str
-    """Name of the SoundFont's instrument that the preset uses; in drum kits, often the drum."""
+    pitch: float  # key (MIDI, with cents) at which the recording is not transposed
+    instrument: str  # name of the SoundFont's instrument that the preset uses; in drum kits, often the drum
 
 
 @dataclass(frozen=True)
 class SoundFontPreset:
     """A preset: what players select."""
 
-    bank: int
-    """MIDI bank; 128 contains the drum kits."""
-    program: int
-    """MIDI program, 0 to 127."""
+    bank: int  # MIDI; 128 contains the drum kits
+    program: int  # MIDI, 0 to 127
     name: str
-    zones: tuple[SoundFontZone, ...]
-    """In the order of the file; zones of presets and instruments are joined."""
+    zones: tuple[SoundFontZone, ...]  # in the order of the file; zones of presets and instruments are joined
 
     def sounding(self, key: int, velocity: int) -> list[SoundFontZone]:
         """The zones that sound at a key and velocity."""
@@ -71,22 +65,15 @@ class Sample(NamedTuple):
     """The header of a recording."""
 
     name: str
-    start: int
-    """First 16-bit frame, or first byte if it is compressed, from the beginning of all samples."""
-    end: int
-    """One after the last."""
+    start: int  # first 16-bit frame, or first byte if it is compressed, from the beginning of all samples
+    end: int  # one after the last
     loop_start: int
     loop_end: int
-    rate: int
-    """Hz."""
-    key: int
-    """MIDI key at which it was recorded, unless a zone overrides it; 255 is unpitched."""
-    correction: int
-    """Cents to add for it to be in tune."""
-    link: int
-    """Index of the other channel of a stereo recording."""
-    kind: int
-    """1 mono, 2 right, 4 left, 8 linked; plus 16 for an OGG stream, and 32768 if it is not in the file."""
+    rate: int  # Hz
+    key: int  # MIDI key at which it was recorded, unless a zone overrides it; 255 is unpitched
+    correction: int  # cents to add for it to be in tune
+    link: int  # index of the other channel of a stereo recording
+    kind: int  # 1 mono, 2 right, 4 left, 8 linked; plus 16 for an OGG stream, and 32768 if it is not in the file
 
 
 @dataclass(frozen=True)
@@ -94,19 +81,13 @@ class SoundFont:
     """The contents of a SoundFont, without the sound."""
 
     file: Path
-    name: str
-    """INAM; default: the file's name."""
-    copyright: str
-    """ICOP."""
-    comment: str
-    """ICMT."""
-    presets: tuple[SoundFontPreset, ...]
-    """By bank and program."""
+    name: str  # INAM; default: the file's name
+    copyright: str  # ICOP
+    comment: str  # ICMT
+    presets: tuple[SoundFontPreset, ...]  # by bank and program
     samples: tuple[Sample, ...]
-    sound: tuple[int, int]
-    """First byte and size of the samples in the file."""
-    other_channels: dict[int, int]
-    """For each channel of a stereo recording, the index of the other."""
+    sound: tuple[int, int]  # first byte and size of the samples in the file
+    other_channels: dict[int, int]  # for each channel of a stereo recording, the index of the other
 
     def pair(self, number: int) -> tuple[int, ...]:
         """The indices of both channels of a stereo recording, left first; the index itself for a mono one."""
@@ -139,8 +120,8 @@ def _parsed(path: Path, changed: int, size: int) -> SoundFont:
         presets = tuple(sorted(_presets(chunks, samples), key=lambda preset: (preset.bank, preset.program)))
     except LibraryError as error:
         raise LibraryError(f"{path} is a damaged SoundFont: {error}") from error
-    texts = [chunks.texts.get(name, "") for name in ("INAM", "ICOP", "ICMT")]
-    return SoundFont(path, texts[0] or path.stem, texts[1], texts[2], presets, samples, chunks.sound, _pairs(samples))
+    name, holder, comment = (chunks.texts[key] for key in ("INAM", "ICOP", "ICMT"))
+    return SoundFont(path, name or path.stem, holder, comment, presets, samples, chunks.sound, _pairs(samples))
 
 
 def _pairs(samples: tuple[Sample, ...]) -> dict[int, int]:
@@ -204,10 +185,8 @@ def _recording(font: SoundFont, number: int) -> Audio:
 def _presets(chunks: Chunks, samples: tuple[Sample, ...]) -> Iterator[SoundFontPreset]:
     tables = chunks.tables
     names = [clean_text(record[0]) for record in tables["inst"]]
-    first_bags = [record[1] for record in tables["inst"]]
-    instruments = read_zones(first_bags, tables["ibag"], tables["igen"], _SAMPLE, len(samples))
-    first_bags = [record[3] for record in tables["phdr"]]
-    bags = read_zones(first_bags, tables["pbag"], tables["pgen"], _INSTRUMENT, len(instruments))
+    instruments = read_zones([r[1] for r in tables["inst"]], tables["ibag"], tables["igen"], _SAMPLE, len(samples))
+    bags = read_zones([r[3] for r in tables["phdr"]], tables["pbag"], tables["pgen"], _INSTRUMENT, len(instruments))
     count = 0
     for record, zones in zip(tables["phdr"], bags, strict=False):
         count += sum(len(instruments[zone[_INSTRUMENT]]) for zone in zones)

@@ -51,14 +51,8 @@ def render_voice(file: Path, voice: SoundFontVoice, hold: float = HOLD, tail: fl
     The gain is the same for all notes, so that their relative levels are those of the SoundFont. The same voice always
     gives the same samples. Threads that call this take turns.
 
-    Args:
-        file: the SoundFont.
-        voice: the key.
-        hold: time until the release, s.
-        tail: longest time after it, s.
-
-    Returns:
-        44,100 Hz; one channel if both are equal.
+    The release is `hold` seconds after the onset, the end `tail` seconds later at most. The sound has 44,100 Hz, and
+    one channel if both are equal.
 
     Raises:
         AudioError: if the file is not a playable SoundFont, has no such preset, or nothing sounds there.
@@ -74,11 +68,7 @@ def render_voice(file: Path, voice: SoundFontVoice, hold: float = HOLD, tail: fl
 
 
 def library_version() -> str:
-    """Version of the installed FluidSynth.
-
-    Raises:
-        DeviceError: if it or its Python package is missing.
-    """
+    """Version of the installed FluidSynth; a DeviceError if it or its Python package is missing."""
     numbers = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     _fluidsynth()[0].fluid_version(*numbers)
     return ".".join(str(number.value) for number in numbers)
@@ -156,8 +146,7 @@ class _Synthesizer:
     def _render(self) -> np.ndarray:
         """The next block (2, _BLOCK)."""
         block = np.empty((2, _BLOCK), np.float32)
-        left = block.ctypes.data
-        self._write(self._synth.synth, _BLOCK, left, 0, 1, left + block.strides[0], 0, 1)
+        self._write(self._synth.synth, _BLOCK, block[0].ctypes.data, 0, 1, block[1].ctypes.data, 0, 1)
         return block
 
     def _silence(self, channel: int) -> None:
