@@ -9,6 +9,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from timbre.config.settings import require
 from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.paths.path import KINDS
@@ -31,19 +32,13 @@ class Field(NamedTuple):
 
 
 def read_fields(values: Any, **fields: Field) -> dict[str, Any]:
-    """The checked values of an object that has these fields and no others.
-
-    Raises:
-        ConfigError: the values are no object, or a field is missing, unknown or wrong.
-    """
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"The value must be an object with the fields {', '.join(fields) or '(none)'}.")
-    unknown = [str(name)[:40] for name in values if name not in fields]
-    if unknown:
-        raise ConfigError(f"A field must be one of {', '.join(fields) or '(none)'}, got {unknown[0]!r}.")
-    missing = [name for name, field in fields.items() if name not in values and field.default is MISSING]
-    if missing:
-        raise ConfigError(f"The field {missing[0]} is missing.")
+    """The checked values of an object that has these fields and no others; a ConfigError if one is wrong."""
+    names = ", ".join(fields) or "(none)"
+    require(isinstance(values, Mapping), f"The value must be an object with the fields {names}.")
+    for name in values:
+        require(name in fields, f"A field must be one of {names}, got {str(name)[:40]!r}.")
+    for name, field in fields.items():
+        require(name in values or field.default is not MISSING, f"The field {name} is missing.")
     return {
         name: field.check(name, values[name]) if name in values else field.default for name, field in fields.items()
     }
@@ -72,41 +67,39 @@ def optional(check: Check) -> Check:
 
 def text(name: str, value: Any) -> str:
     """A text of 1 to 200 characters."""
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise ConfigError(f"The {name} must be a text of 1 to 200 characters.")
-    return value
+    require(isinstance(value, str) and 0 < len(value) <= 200, f"The {name} must be a text of 1 to 200 characters.")
+    return str(value)
 
 
 def flag(name: str, value: Any) -> bool:
     """True or false."""
-    if not isinstance(value, bool):
-        raise ConfigError(f"The {name} must be true or false, got {str(value)[:40]!r}.")
-    return value
+    require(isinstance(value, bool), f"The {name} must be true or false, got {str(value)[:40]!r}.")
+    return bool(value)
 
 
 def row(name: str, value: Any) -> list[float]:
     """A list of numbers, or a text of numbers separated by commas."""
-    values = value.split(",") if isinstance(value, str) else value
-    if not isinstance(values, list) or not 0 < len(values) <= _MAX_POINTS:
-        raise ConfigError(f"The {name} must be a list of 1 to {_MAX_POINTS} numbers.")
-    return [number(name, one) for one in values]
+    return [number(name, one) for one in _list(name, value.split(",") if isinstance(value, str) else value, "numbers")]
 
 
 def path(name: str, value: Any) -> Path:
     """A path, from an object with points (n, dim), times (n,) from 0 to 1, and a kind."""
     values = read_fields(value, points=Field(_rows), times=Field(row), kind=Field(text, "line"))
-    if values["kind"] not in KINDS:
-        raise ConfigError(f"The kind of the {name} must be one of {', '.join(KINDS)}, got {values['kind'][:40]!r}.")
-    return Path(np.array(values["points"]), np.array(values["times"]), values["kind"])
+    kind = values["kind"]
+    require(kind in KINDS, f"The kind of the {name} must be one of {', '.join(KINDS)}, got {kind[:40]!r}.")
+    return Path(np.array(values["points"]), np.array(values["times"]), kind)
 
 
 def _rows(name: str, value: Any) -> list[list[float]]:
-    if not isinstance(value, list) or not 0 < len(value) <= _MAX_POINTS:
-        raise ConfigError(f"The {name} must be a list of 1 to {_MAX_POINTS} points.")
-    rows = [row(name, one) for one in value]
-    if len({len(one) for one in rows}) != 1:
-        raise ConfigError(f"The {name} must all have the same number of coordinates.")
+    rows = [row(name, one) for one in _list(name, value, "points")]
+    require(len({len(one) for one in rows}) == 1, f"The {name} must all have the same number of coordinates.")
     return rows
+
+
+def _list(name: str, value: Any, items: str) -> list[Any]:
+    is_list = isinstance(value, list) and 0 < len(value) <= _MAX_POINTS
+    require(is_list, f"The {name} must be a list of 1 to {_MAX_POINTS} {items}.")
+    return list(value)
 
 
 def parse_json(content: str | bytes) -> Any:

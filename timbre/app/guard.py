@@ -1,5 +1,6 @@
 """`Guard`: refuses requests of other sites, and adds security headers to answers."""
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -43,16 +44,11 @@ class Hosts:
             name, port = parts.hostname or "", parts.port or 80
         except ValueError:
             return False
-        return port == self.port and (name in self._names or (self._all and _is_numeric(name)))
+        return port == self.port and (name in self._names or (self._all and numeric_address(name) is not None))
 
 
 class Guard:
-    """ASGI middleware that lets through only requests of the server's own page, and adds headers to all answers.
-
-    Args:
-        app: the application to guard.
-        hosts: names of the server.
-    """
+    """ASGI middleware that lets through only requests of the server's own page, and adds headers to all answers."""
 
     def __init__(self, app: Any, hosts: Hosts) -> None:
         self.app, self.hosts = app, hosts
@@ -103,9 +99,8 @@ def _with_headers(send: Any, host: str) -> Any:
     return sending
 
 
-def _is_numeric(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+def numeric_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a name is, or None."""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(name)
+    return None

@@ -75,9 +75,11 @@ class _Connection:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        for task in done:
-            if not task.cancelled():
-                await self._handle(task.exception())
+        for error in (task.exception() for task in done if not task.cancelled()):
+            if isinstance(error, TimbreError):
+                await self.close(FAILED, str(error)[:120])
+            elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+                raise error
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket with a reason."""
@@ -85,12 +87,6 @@ class _Connection:
             await self.socket.close(code, reason)
         for task in self._tasks:
             task.cancel()
-
-    async def _handle(self, error: BaseException | None) -> None:
-        if isinstance(error, TimbreError):
-            await self.close(FAILED, str(error)[:120])
-        elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
-            raise error
 
     async def _receive(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from timbre.app import jobs
 from timbre.app.fields import Field, between, chunks, flag, number, optional, path, read_fields, read_json, row, text
 from timbre.app.live import Client
 from timbre.app.worker import Worker
-from timbre.errors import ConfigError
+from timbre.config.settings import require
 from timbre.maps.planes import plane
 from timbre.shapes.path_files import path_to_dict, write_path
 from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
@@ -36,28 +36,16 @@ _MAX_HEATS = 32  # maps in the cache
 
 @dataclass
 class AppState:
-    """What the page works on.
-
-    Attributes:
-        space: the space.
-        folder: of the space and its presets; or its name, if the space was given by name.
-        notes: folder of the library, or None.
-        client: the page that plays.
-        worker: decodes, renders and locates.
-    """
+    """What the page works on."""
 
     space: Space
-    folder: str | FilePath
-    notes: FilePath | None
-    client: Client
-    worker: Worker
+    folder: str | FilePath  # of the space and its presets; or its name, if the space was given by name
+    notes: FilePath | None  # folder of the library
+    client: Client  # the page that plays
+    worker: Worker  # decodes, renders and locates
 
     def recording(self, name: str) -> FilePath:
-        """The file of a library note, which must lie inside the library's folder.
-
-        Raises:
-            HTTPException: there is no such folder, or no such file in it.
-        """
+        """The file of a library note, which must lie inside the library's folder; or else an HTTPException."""
         if self.notes is None:
             raise HTTPException(404, "The library's folder is not known; start timbre app with --notes FOLDER.")
         atlas, folder = self.space.atlas, self.notes.resolve()
@@ -113,13 +101,12 @@ class Routes:
         asked = read_fields(request.query_params, axes=_ANY, pitch=_PITCH)
         axes, pitch = _axes(asked), asked["pitch"]
         plane(self.state.space, axes)  # raises an error at once if there is no such plane
-        key = (axes, pitch)
-        if key not in self._heats:
+        if (axes, pitch) not in self._heats:
             result = await self.state.worker.do(jobs.heat, axes, pitch, limit=_HEAT_LIMIT)
             while len(self._heats) >= _MAX_HEATS:
                 self._heats.pop(next(iter(self._heats)))
-            self._heats[key] = result
-        return JSONResponse(self._heats[key])
+            self._heats[axes, pitch] = result
+        return JSONResponse(self._heats[axes, pitch])
 
     async def nearest(self, request: Request) -> Response:
         """The library notes nearest to a point."""
@@ -200,17 +187,15 @@ class Routes:
 
     def _listed(self, presets: Presets) -> Response:
         self.state.client.controls.presets = presets
-        return JSONResponse(
-            [
-                {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
-                for preset in presets.values()
-            ]
-        )
+        rows = [
+            {"name": p.name, "duration": p.duration, "loop": p.loop, **path_to_dict(p.path)} for p in presets.values()
+        ]
+        return JSONResponse(rows)
 
     def _check(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The values, if their path has the dimensions of the space."""
-        if asked["path"].dim != self.state.space.dim:
-            raise ConfigError(f"The path must have {self.state.space.dim} dimensions, got {asked['path'].dim}.")
+        dim, given = self.state.space.dim, asked["path"].dim
+        require(given == dim, f"The path must have {dim} dimensions, got {given}.")
         return asked
 
     async def _wav(self, job: Any, *values: Any, limit: float = 30.0) -> Response:

@@ -1,6 +1,5 @@
 """`serve`: shows a space in the browser: socket, player, worker, web application and server."""
 
-import ipaddress
 import socket
 import sys
 import threading
@@ -19,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from timbre.app.guard import Guard, Hosts
+from timbre.app.guard import Guard, Hosts, numeric_address
 from timbre.app.jobs import TooLong
 from timbre.app.live import MAX_MESSAGE, Client
 from timbre.app.routes import STATIC, AppState, Routes
@@ -81,21 +80,15 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        ConfigError: the port is out of range.
-        DeviceError: the address is in use, or not of this machine.
-    """
+    """A listening socket; a ConfigError or DeviceError as in :func:`serve`."""
     if not 0 <= port <= 65535:
         raise ConfigError(f"The port must be 1 to 65535, or 0 for a free one, got {port}.")
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return socket.create_server(addresses[0][4][:2], family=addresses[0][0], backlog=64)
     except socket.gaierror as error:
-        raise DeviceError(
-            f"--host must be an address of this machine, got {host} ({error.strerror}); 127.0.0.1 always works."
-        ) from error
+        reason = f"--host must be an address of this machine, got {host} ({error.strerror})"
+        raise DeviceError(f"{reason}; 127.0.0.1 always works.") from error
     except OSError as error:
         reason = f"{host}:{port} cannot be used ({error.strerror})"
         raise DeviceError(f"{reason}; choose another port with --port, or --port 0 for a free one.") from error
@@ -103,11 +96,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _warn(host: str) -> None:
     """Warn on stderr if other machines can reach the address."""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local:
+    address = numeric_address(host)
+    if not (address.is_loopback if address else host == "localhost"):
         print(
             f"timbre: warning: anyone who reaches {host} can play this space, change its presets and hear its sounds;"
             " there is no password and no encryption.",
@@ -121,12 +111,7 @@ def _authority(host: str, port: int) -> str:
 
 
 def make_site(state: AppState, hosts: Hosts) -> Starlette:
-    """The web application.
-
-    Args:
-        state: what it shows.
-        hosts: names by which it may be addressed.
-    """
+    """The web application, which may be addressed by the names in `hosts`."""
     routes = Routes(state)
     return Starlette(
         routes=[
@@ -147,10 +132,7 @@ def make_site(state: AppState, hosts: Hosts) -> Starlette:
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],
-        exception_handlers={
-            **dict.fromkeys((TimbreError, TooLong, HTTPException, Busy), _refused),
-            Exception: _failed,
-        },
+        exception_handlers=dict.fromkeys((TimbreError, HTTPException, Busy), _refused) | {Exception: _failed},
     )
 
 

@@ -27,13 +27,10 @@ class Busy(Exception):
 
 
 class Worker:
-    """A process that holds a space and does one job at a time.
+    """A process that holds the space of a folder and does one job at a time.
 
     A job that takes too long is ended together with its process; the next job gets a new process. So a file that hangs
     a decoder, or a very long render, cannot keep the page from playing.
-
-    Args:
-        folder: of the space.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,16 +41,10 @@ class Worker:
         self._start()
 
     async def do(self, job: Callable[..., Any], *values: Any, limit: float = 30.0) -> Any:
-        """The result of ``job(space, *values)``, where job, values and result can be pickled.
-
-        Args:
-            job: a function of a module.
-            values: its arguments after the space.
-            limit: s.
+        """The result of ``job(space, *values)``, where job, values and result can be pickled, and errors of the job.
 
         Raises:
-            Busy: eight jobs are waiting already, or the job took longer than its limit.
-            TimbreError: raised by the job.
+            Busy: eight jobs are waiting already, or the job took longer than its limit (s).
         """
         if self._waiting >= _MAX_WAITING:
             raise Busy("The server is busy; wait a moment and try again.")
@@ -69,8 +60,8 @@ class Worker:
         self._end(_END_TIMEOUT)
 
     def _end(self, timeout: float = 0.0) -> None:
-        process, self._process = self._process, None
-        pipe, self._pipe = self._pipe, None
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
         if pipe is not None:
             pipe.close()
         if process is not None:
