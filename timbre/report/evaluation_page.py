@@ -38,9 +38,6 @@ def write_page(evaluation: Evaluation, space: Space, file: str | os.PathLike[str
         file: a name that ends in .html.
         name: of the space, for the title.
 
-    Returns:
-        The path of the page.
-
     Raises:
         ConfigError: if the name ends in anything else, or the page cannot be written.
     """

@@ -9,7 +9,6 @@ from timbre.config import SpectrogramConfig
 from timbre.evaluation.decoding import Reconstruction
 from timbre.report.pictures import (
     BLUE,
-    LINE,
     LONGEST,
     ORANGE,
     PALE,
@@ -31,8 +30,7 @@ _COLUMNS = 4  # of small pictures
 def draw_agreement(studies: Sequence[tuple[str, np.ndarray, np.ndarray, str]]) -> "Figure":
     """Draw distances in the space against dissimilarities, a small picture for each study.
 
-    Args:
-        studies: name; dissimilarities and distances of the pairs, (pairs,) each; a few words below the name.
+    A study has a name; dissimilarities and distances of its pairs, (pairs,) each; and a few words below the name.
     """
     figure, grid = _grid(len(studies))
     for axes, (name, dissimilarities, distances, words) in zip(grid, studies, strict=True):
@@ -45,27 +43,15 @@ def draw_agreement(studies: Sequence[tuple[str, np.ndarray, np.ndarray, str]]) -
 
 
 def draw_spectrograms(pairs: Sequence[Reconstruction], config: SpectrogramConfig) -> "Figure":
-    """Draw recordings above their reconstructions, as spectrograms on one scale of dB.
-
-    Args:
-        pairs: the notes, at least one.
-        config: of the spectrograms, for the axes.
-    """
+    """Draw recordings (at least one) above their reconstructions, as spectrograms on one scale of dB."""
     figure = new_figure(1.0 + 2.4 * len(pairs), 5.2)
     grid = figure.subplots(2, len(pairs), sharex=True, sharey=True, squeeze=False)
     loudest = max(float(np.max(spectrogram)) for _, *both in pairs for spectrogram in both)
     for column, (name, *both) in enumerate(pairs):
         for axes, spectrogram in zip(grid[:, column], both, strict=True):
             extent = (0.0, spectrogram.shape[1] / config.frame_rate, 0.0, float(config.bins))
-            image = axes.imshow(
-                spectrogram,
-                origin="lower",
-                aspect="auto",
-                cmap="magma",
-                extent=extent,
-                vmin=config.floor_db,
-                vmax=loudest,
-            )
+            image = axes.imshow(spectrogram, "magma", aspect="auto", origin="lower", extent=extent)
+            image.set_clim(config.floor_db, loudest)
         grid[0, column].set_title(printable(name, LONGEST), fontsize=9, parse_math=False)
         grid[1, column].set_xlabel("s")
     grid[0, 0].set_yticks(*_frequency_ticks(config))
@@ -78,7 +64,7 @@ def draw_spectrograms(pairs: Sequence[Reconstruction], config: SpectrogramConfig
 def draw_probes(bars: Mapping[str, float]) -> "Figure":
     """Draw the results of probes: a bar for each figure, from its name and value (at most 1)."""
     figure = new_figure(WIDTH, 0.8 + 0.36 * len(bars))
-    axes = _plain(figure.add_subplot())
+    axes = plain_axes(figure.add_subplot(), grid=True)
     names, values = list(bars), np.array(list(bars.values()))
     lowest = min(0.0, max(-1.0, float(values.min())))
     colours = [ORANGE if name.startswith("pitch") else BLUE for name in names]
@@ -96,8 +82,7 @@ def draw_probes(bars: Mapping[str, float]) -> "Figure":
 def draw_sweeps(sweeps: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> "Figure":
     """Draw the measured change of each axis's descriptor against the requested one, a line for each note.
 
-    Args:
-        sweeps: name; requested changes, (steps,); measured ones, (notes, steps), in the same units.
+    A sweep has a name; requested changes, (steps,); and measured ones, (notes, steps), in the same units.
     """
     figure, grid = _grid(len(sweeps))
     for axes, (name, shifts, changes) in zip(grid, sweeps, strict=True):
@@ -115,14 +100,8 @@ def draw_sweeps(sweeps: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> "Figure
 def _grid(count: int) -> "tuple[Figure, list[Axes]]":
     figure, grid = small_figures(count, _COLUMNS, WIDTH, 0.5 + 2.5 * -(-count // _COLUMNS))
     for axes in grid:
-        _plain(axes).tick_params(labelsize=7)
+        plain_axes(axes, grid=True).tick_params(labelsize=7)
     return figure, grid
-
-
-def _plain(axes: "Axes") -> "Axes":
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return plain_axes(axes)
 
 
 def _frequency_ticks(config: SpectrogramConfig) -> tuple[list[float], list[str]]:

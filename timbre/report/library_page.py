@@ -24,15 +24,8 @@ _MOST_FLAGGED = 2000  # flagged notes that are listed; a library file has all
 def write_page(library: Library, file: str | os.PathLike[str]) -> Path:
     """Write the report of a library as an HTML page, with pictures if matplotlib is installed.
 
-    Args:
-        library: its notes are described, and the dropped files of its report.
-        file: a name that ends in .html.
-
-    Returns:
-        The path of the page.
-
     Raises:
-        ConfigError: if the name ends in anything else, or the page cannot be written.
+        ConfigError: if the name does not end in .html, or the page cannot be written.
     """
     notes, report = list(library), library.report
     by_instrument = grouped(sorted(notes, key=lambda note: (note.family or "~", note.instrument)), "instrument")
@@ -104,7 +97,7 @@ def _measurements(notes: list[Note]) -> Iterator[Picture]:
         if note.measured and note.dynamics:
             levels[note.dynamics].append(note.measured.loudness_db)
     if levels:
-        marks = {mark: levels[mark] for mark in sorted(levels, key=_velocity)}
+        marks = {mark: levels[mark] for mark in sorted(levels, key=lambda mark: DYNAMICS.get(mark, 128))}
         medians = ", ".join(f"{mark} {np.median(values):.1f} dB" for mark, values in marks.items())
         alt = f"Loudness by dynamic mark, medians: {medians}."
         yield picture(pictures.draw_loudness(marks), "loudness", alt, "Loudness by dynamic mark: median and quartiles")
@@ -125,13 +118,8 @@ def _split(notes: list[Note]) -> list[list[str]]:
         return []
     order = {"train": 0, "valid": 1, "test": 2}
     rows = []
-    for part in sorted(parts, key=lambda part: (order.get(part, 3), part or "none")):
-        group = parts[part]
+    for part, group in sorted(parts.items(), key=lambda item: (order.get(item[0], 3), item[0] or "none")):
         files, instruments = (len({getattr(note, name) for note in group}) for name in ("file", "instrument"))
         share = f"{len(group) / len(notes):.1%}"
         rows.append([part or "none", str(len(group)), share, minutes(group), str(files), str(instruments)])
     return rows
-
-
-def _velocity(mark: str) -> int:
-    return DYNAMICS.get(mark, 128)

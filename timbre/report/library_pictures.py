@@ -22,13 +22,7 @@ _STEP = 5  # cents
 
 
 def draw_coverage(instruments: Sequence[str], counts: np.ndarray, lowest: int) -> "Figure":
-    """Draw the number of notes of each instrument at each semitone.
-
-    Args:
-        instruments: a name for each row.
-        counts: whole numbers, (instruments, semitones).
-        lowest: MIDI pitch of the first column.
-    """
+    """Draw numbers of notes (instruments, semitones); the first column is of MIDI pitch `lowest`."""
     from matplotlib import colormaps
     from matplotlib.colors import BoundaryNorm, LogNorm, Normalize
 
@@ -56,11 +50,7 @@ def draw_coverage(instruments: Sequence[str], counts: np.ndarray, lowest: int) -
 
 
 def draw_deviations(cents: np.ndarray) -> "Figure":
-    """Draw a histogram of measured pitch minus label.
-
-    Args:
-        cents: (notes,); those beyond +-100 are counted in the outermost bars.
-    """
+    """Draw a histogram of measured pitch minus label (cents); those beyond +-100 are counted in the outermost bars."""
     figure, axes = _axes(3.2, "notes")
     edges = np.arange(-_FURTHEST - _STEP, _FURTHEST + 2 * _STEP, _STEP)
     counts, _ = np.histogram(np.clip(cents, edges[0], edges[-1]), edges)
@@ -77,8 +67,7 @@ def draw_deviations(cents: np.ndarray) -> "Figure":
 def draw_loudness(groups: Mapping[str, Sequence[float]]) -> "Figure":
     """Draw the loudness of notes by dynamic mark: median, quartiles, and the range of most (Tukey 1977).
 
-    Args:
-        groups: dB of full scale, by mark, softest first.
+    Loudness is in dB of full scale; the softest mark comes first.
     """
     figure, axes = _axes(3.6, "loudness, dB of full scale")
     lines = {"color": BLUE, "linewidth": 1.5}
@@ -96,11 +85,7 @@ def draw_loudness(groups: Mapping[str, Sequence[float]]) -> "Figure":
 
 
 def draw_lengths(seconds: np.ndarray) -> "Figure":
-    """Draw a histogram of the lengths of notes.
-
-    Args:
-        seconds: (notes,), more than 0.
-    """
+    """Draw a histogram of the lengths of notes, more than 0 seconds."""
     figure, axes = _axes(3.2, "notes")
     edges = np.geomspace(seconds.min() / 1.05, seconds.max() * 1.05, 31)
     axes.hist(seconds, list(edges), color=BLUE, rwidth=0.9)

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -40,18 +40,15 @@ def draw_sounds(
     topology: Topology | None = None,
     isometric: bool = True,
 ) -> "Figure":
-    """Draw the notes of an atlas in a plane or a view, coloured by family, with the names of instruments.
+    """Draw the notes of an atlas at coordinates (notes, 2), coloured by family, with the names of instruments.
 
     Args:
-        coordinates: of the notes, (notes, 2).
+        coordinates: of the notes, in a plane or a view.
         atlas: the notes.
         labels: of the two axes.
         title: written above.
         topology: a map of the plane; its evidence and density are drawn too.
         isometric: whether both axes have one unit.
-
-    Raises:
-        TimbreError: if matplotlib is missing.
     """
     spans = np.ptp(coordinates, axis=0) if topology is None else np.array([np.ptp(topology.u), np.ptp(topology.v)])
     figure = new_figure(WIDTH, 1.5 + (6.6 * _shape(*spans) if isometric else 5.5))
@@ -59,7 +56,8 @@ def draw_sounds(
         figure.set_layout_engine("compressed")
     axes = figure.add_subplot()
     if topology is not None:
-        _draw_evidence(axes, topology)
+        _draw_evidence(axes, topology, 0.55, 0.35, interpolation="bilinear", zorder=0)
+        _draw_density(axes, topology)
     scatter_families(axes, coordinates, atlas.families)
     if topology is not None:
         axes.set(xlim=_edges(topology.u), ylim=_edges(topology.v))
@@ -76,13 +74,7 @@ def draw_sounds(
 def draw_descriptors(topology: Topology, coordinates: np.ndarray, title: str = "") -> "Figure":
     """Draw all descriptors of a map side by side, each on its own colour scale in its unit.
 
-    Args:
-        topology: the map.
-        coordinates: library notes in the plane (notes, 2), drawn as small points.
-        title: written above.
-
-    Raises:
-        TimbreError: if matplotlib is missing.
+    Library notes are drawn as small points, at coordinates (notes, 2) in the plane.
     """
     count, columns = len(topology.values), min(3, len(topology.values))
     height = 0.9 + _height(topology, 3.5) * -(-count // columns)
@@ -101,16 +93,9 @@ def draw_descriptors(topology: Topology, coordinates: np.ndarray, title: str = "
 
 
 def draw_descriptor(topology: Topology, name: str, atlas: Atlas, title: str = "") -> "Figure":
-    """Draw one descriptor of a map, with lines of equal value and the instruments' names.
+    """Draw one descriptor of a map, with lines of equal value, the notes of an atlas and the instruments' names.
 
-    Args:
-        topology: the map.
-        name: of a descriptor in it.
-        atlas: its notes are drawn as points.
-        title: written above, before the descriptor's name.
-
-    Raises:
-        TimbreError: if matplotlib is missing.
+    The title is written above, before the descriptor's name.
     """
     figure = new_figure(WIDTH, 1.3 + _height(topology, 7.7))
     axes = figure.add_subplot()
@@ -129,9 +114,8 @@ def _draw_values(axes: "Axes", topology: Topology, name: str, lines: bool = Fals
     supported = values[topology.evidence] if topology.evidence.any() else values
     low, high = float(supported.min()), float(supported.max())
     extent = (*_edges(topology.u), *_edges(topology.v))
-    image = axes.imshow(
-        values, origin="lower", extent=extent, cmap="viridis", vmin=low, vmax=high, interpolation="nearest"
-    )
+    image = axes.imshow(values, "viridis", origin="lower", extent=extent, interpolation="nearest")
+    image.set_clim(low, high)
     axes.set_aspect("equal" if topology.plane.isometric else "auto")
     ticks = _ticks(ruler, low, high)
     if lines and len(ticks) and low < high:
@@ -139,35 +123,29 @@ def _draw_values(axes: "Axes", topology: Topology, name: str, lines: bool = Fals
             topology.u, topology.v, values, ticks, colors="white", linewidths=0.7, linestyles="solid", alpha=0.8
         )
         axes.clabel(drawn, fmt=dict(zip(drawn.levels, _numbers(ruler, ticks), strict=True)), fontsize=7)
-    pale = np.ones((*values.shape, 4))
-    pale[..., 3] = _FADED * np.clip((topology.least - topology.likelihood) / _NATS, 0.0, 1.0)
-    axes.imshow(pale, origin="lower", extent=extent, interpolation="nearest", aspect=axes.get_aspect())
-    _line_of_evidence(axes, topology)
-    beyond = ("min" if values.min() < low else "") + ("max" if values.max() > high else "")
-    extend = {"": "neither", "minmax": "both"}.get(beyond, beyond)
+    _draw_evidence(axes, topology, 1.0, _FADED, interpolation="nearest", aspect=axes.get_aspect())
+    extend = ("neither", "min", "max", "both")[int(values.min() < low) + 2 * int(values.max() > high)]
     bar = axes.figure.colorbar(image, ax=axes, extend=extend, pad=0.02, aspect=30)
     bar.set_ticks(list(ticks), labels=_numbers(ruler, ticks))
     bar.ax.minorticks_off()
     bar.ax.set_title(ruler.unit, fontsize=9, loc="left", color=INK)
 
 
-def _line_of_evidence(axes: "Axes", topology: Topology) -> None:
+def _draw_evidence(axes: "Axes", topology: Topology, grey: float, opacity: float, **options: Any) -> None:
+    """Draw grey (1: white) where there is no evidence, with a line around the rest; the options are those of imshow."""
     from matplotlib.patheffects import withStroke
 
+    cover = np.full((*topology.likelihood.shape, 4), grey)
+    cover[..., 3] = opacity * np.clip((topology.least - topology.likelihood) / _NATS, 0.0, 1.0)
+    axes.imshow(cover, origin="lower", extent=(*_edges(topology.u), *_edges(topology.v)), **options)
     if topology.likelihood.min() < topology.least < topology.likelihood.max():
-        line = axes.contour(
-            topology.u, topology.v, topology.likelihood, [topology.least], colors=INK, linestyles="solid"
-        )
-        line.set(linewidths=1.1, path_effects=[withStroke(linewidth=2.6, foreground="white", alpha=0.6)])
+        line = axes.contour(topology.u, topology.v, topology.likelihood, [topology.least], colors=INK)
+        stroke = withStroke(linewidth=2.6, foreground="white", alpha=0.6)
+        line.set(linestyle="solid", linewidths=1.1, path_effects=[stroke])
 
 
-def _draw_evidence(axes: "Axes", topology: Topology) -> None:
-    """Draw grey where there is no evidence, and lines around 50% and 90% of the density (Hyndman 1996)."""
-    grey = np.full((*topology.likelihood.shape, 4), 0.55)
-    grey[..., 3] = 0.35 * np.clip((topology.least - topology.likelihood) / _NATS, 0.0, 1.0)
-    extent = (*_edges(topology.u), *_edges(topology.v))
-    axes.imshow(grey, origin="lower", extent=extent, interpolation="bilinear", zorder=0)
-    _line_of_evidence(axes, topology)
+def _draw_density(axes: "Axes", topology: Topology) -> None:
+    """Draw lines around 50% and 90% of the density (Hyndman 1996)."""
     falling = np.sort(topology.density, axis=None)[::-1]
     mass = np.cumsum(falling) / max(float(falling.sum()), 1e-300)
     levels = sorted({float(falling[min(int(np.searchsorted(mass, share)), len(mass) - 1)]) for share in _SHARES})
@@ -219,9 +197,7 @@ def _conditions(topology: Topology) -> str:
 
 def _height(topology: Topology, width: float) -> float:
     """Height of a picture of the map of this width."""
-    if not topology.plane.isometric:
-        return 0.8 * width
-    return width * _shape(np.ptp(topology.u), np.ptp(topology.v))
+    return width * (_shape(np.ptp(topology.u), np.ptp(topology.v)) if topology.plane.isometric else 0.8)
 
 
 def _shape(width: float, height: float) -> float:

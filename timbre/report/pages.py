@@ -28,23 +28,15 @@ class Picture(NamedTuple):
 
 
 def picture(figure: "Figure", name: str, alt: str, caption: str) -> Picture:
-    """A figure of matplotlib as a picture.
+    """A figure of matplotlib as a picture whose name differs from those of others in the page.
 
-    Args:
-        figure: the figure.
-        name: different from that of other pictures in the page.
-        alt: its content in words, for those who cannot see it.
-        caption: written below.
+    `alt` is its content in words, for those who cannot see it; `caption` is written below.
     """
     return Picture(Markup(as_svg(figure, name)), alt, caption)
 
 
 def check_page(file: str | os.PathLike[str]) -> Path:
-    """The path of a page.
-
-    Raises:
-        ConfigError: if its name does not end in .html.
-    """
+    """The path of a page; ConfigError if its name does not end in .html."""
     path = Path(file).expanduser()
     if path.suffix.lower() != ".html":
         raise ConfigError(f"A page must be an HTML file, got {path}; give a name that ends in .html.")

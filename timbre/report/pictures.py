@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -43,28 +44,20 @@ def printable(text: str, longest: int | None = None) -> str:
 def draw_space(
     points: np.ndarray, families: Sequence[str | None], instruments: Sequence[str] | None = None, title: str = ""
 ) -> "Figure":
-    """Draw the points of a space in the plane of their two principal components, coloured by family.
+    """Draw points (n, dim), n >= 1, in the plane of their two principal components, coloured by family.
 
-    Args:
-        points: (n, dim), n >= 1.
-        families: of each point; None is drawn as unknown.
-        instruments: of each point; each name is written near the middle one of its points, where there is room.
-        title: written above.
-
-    Raises:
-        TimbreError: if matplotlib is missing.
+    Families of None are drawn as unknown; instruments are named near the middle one of their points, where there is
+    room.
     """
     plane = principal(points)
     spans = np.ptp(plane.coordinates, axis=0)
     figure = new_figure(WIDTH, 1.0 + 6.5 * float(np.clip(spans[1] / max(spans[0], 1e-9), 0.5, 1.2)))
-    axes = plain_axes(figure.add_subplot())
+    axes = plain_axes(figure.add_subplot(), grid=True)
     scatter_families(axes, plane.coordinates, families)
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel(f"first principal component ({plane.shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second ({plane.shares[1]:.0%})")
     axes.set_title(title, loc="left", color=INK, parse_math=False)
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INK)
     if instruments is not None:
         name_instruments(figure, axes, plane.coordinates, instruments)
@@ -126,30 +119,18 @@ def name_instruments(figure: "Figure", axes: "Axes", points: np.ndarray, instrum
 
 
 def check_pictures() -> None:
-    """Refuse to start if pictures cannot be drawn.
-
-    Raises:
-        TimbreError: if matplotlib is missing.
-    """
+    """Raise TimbreError if matplotlib is missing."""
     if not can_draw():
         raise TimbreError("Pictures need matplotlib; install it with pip install 'timbre[plots]'.")
 
 
 def can_draw() -> bool:
     """Whether matplotlib is installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("matplotlib") is not None
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure (inches) that needs no window system.
-
-    Raises:
-        TimbreError: if matplotlib is missing.
-    """
+    """An empty figure (inches) that needs no window system; TimbreError if matplotlib is missing."""
     check_pictures()
     from matplotlib.figure import Figure
 
@@ -166,19 +147,18 @@ def small_figures(count: int, columns: int, width: float, height: float, **optio
     return figure, grid[:count]
 
 
-def plain_axes(axes: "Axes") -> "Axes":
-    """The axes without background, upper and right line."""
+def plain_axes(axes: "Axes", grid: bool = False) -> "Axes":
+    """The axes without background, upper and right line; with a grid behind what is drawn on request."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_facecolor("none")
+    if grid:
+        axes.grid(color=LINE, linewidth=0.6)
+        axes.set_axisbelow(True)
     return axes
 
 
 def save_png(figure: "Figure", path: str | os.PathLike[str]) -> Path:
-    """Write a figure as a PNG file, completely or not at all.
-
-    Raises:
-        TimbreError: if it cannot be written.
-    """
+    """Write a figure as a PNG file, completely or not at all; TimbreError if it cannot be written."""
     target = Path(path).expanduser()
     try:
         with replacing(target) as partial, _any_script():
@@ -191,9 +171,7 @@ def save_png(figure: "Figure", path: str | os.PathLike[str]) -> Path:
 def as_svg(figure: "Figure", name: str) -> str:
     """A figure for the inside of an HTML page, in the page's colours: black becomes its ink, white its paper.
 
-    Args:
-        figure: the figure.
-        name: different from that of other pictures in the page.
+    Pictures in one page need different names.
     """
     import matplotlib as mpl
 
