@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from timbre.cli.points import find_point
 from timbre.playback.controls import Controls
 from timbre.playback.engine.frames import PREPARING, is_ready
-from timbre.playback.inputs.mapping import read_mapping, write_mapping
+from timbre.playback.inputs.mapping import Mapping, read_mapping, write_mapping
 from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.inputs.osc import OscServer
 from timbre.playback.player import Player
@@ -30,12 +30,20 @@ class Inputs(NamedTuple):
         inputs: dict[str, MidiInput | OscServer] = {}
         if self.midi is not None:
             # A mapping file that does not exist is written at the end, if controllers are assigned.
-            exists = self.mapping is not None and self.mapping.expanduser().exists()
+            exists = self.mapping and self.mapping.expanduser().exists()
             mapping = read_mapping(self.mapping, controls.space) if self.mapping and exists else None
-            inputs["MIDI"] = stack.enter_context(MidiInput(controls, self.midi, mapping))
+            midi = inputs["MIDI"] = stack.enter_context(MidiInput(controls, self.midi, mapping))
+            stack.callback(self._save, midi, midi.mapping)
         if self.osc is not None:
             inputs["OSC"] = stack.enter_context(OscServer(controls, self.osc, files=FilePath.cwd()))
         return inputs
+
+    def _save(self, midi: MidiInput, before: Mapping) -> None:
+        """Save the controllers that were assigned in the session."""
+        if midi.mapping is not before and self.mapping is not None:
+            write_mapping(self.mapping, midi.mapping)
+        elif midi.mapping is not before:
+            print("The assigned MIDI controllers were not saved; --mapping FILE saves them.")
 
 
 class Start(NamedTuple):
@@ -86,21 +94,4 @@ def play_live(folder: str, inputs: Inputs, start: Start, seconds: float | None, 
         sources = inputs.open(stack, player)
         stack.callback(ignore_signals)
         start.apply(player)
-        _run(player, sources, seconds, folder, inputs.mapping)
-
-
-def _run(
-    player: Player, inputs: dict[str, MidiInput | OscServer], seconds: float | None, folder: str,
-    file: FilePath | None,
-) -> None:  # fmt: skip
-    """Run the session, and save the controllers that were assigned in it."""
-    midi = inputs.get("MIDI")
-    before = midi.mapping if isinstance(midi, MidiInput) else None
-    try:
-        session(player, seconds, folder, find_space(folder).resolve().name, inputs)
-    finally:
-        if isinstance(midi, MidiInput) and midi.mapping is not before:
-            if file is not None:
-                write_mapping(file, midi.mapping)
-            else:
-                print("The assigned MIDI controllers were not saved; --mapping FILE saves them.")
+        session(player, seconds, folder, find_space(folder).resolve().name, sources)

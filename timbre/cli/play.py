@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from timbre.cli.arguments import POINT, Hold, Loop, PathDuration, PathFile, Point, Seed, SpaceName
 from timbre.cli.outputs import check_target, table
 from timbre.cli.points import parse_pitch
+from timbre.config.settings import require
 from timbre.errors import ConfigError
 
 _AT = f"Starting point: {POINT}; default: the library note nearest to the mean of all."
@@ -81,11 +82,10 @@ def play(
         return
     if space is None:
         raise ConfigError("A space must be given, got none: timbre play SPACE.")
-    _check_start(at=at, preset=preset, path=path)
-    if path is None and (duration is not None or loop):
-        raise ConfigError("--duration and --loop must come with --path; add --path FILE.")
-    if mapping is not None and midi is None:
-        raise ConfigError("--mapping must come with --midi; add --midi PORT.")
+    starts = [f"--{name}" for name, value in (("at", at), ("preset", preset), ("path", path)) if value is not None]
+    require(len(starts) < 2, f"Only one option may set the starting point, got {' and '.join(starts[:2])}; give one.")
+    require(path or (duration is None and not loop), "--duration and --loop must come with --path; add --path FILE.")
+    require(mapping is None or midi is not None, "--mapping must come with --midi; add --midi PORT.")
     _check_output(no_audio, device, record, seconds)
     notes = [parse_pitch(word) for word in chord or []]
     if midi is not None:
@@ -104,9 +104,10 @@ def play(
 
 def _list(devices: bool, midi: bool) -> None:
     if devices:
-        rows = _output_rows()
+        from timbre.playback.output.device import list_outputs
+
         message = "There is no sound device here; timbre play SPACE --no-audio needs none.\n"
-        print(table(rows) if rows else message, end="")
+        print(table(rows) if (rows := list_outputs()) else message, end="")
     if midi:
         from timbre.playback.inputs.midi_ports import list_ports
 
@@ -114,40 +115,13 @@ def _list(devices: bool, midi: bool) -> None:
         print("\n".join(names) or "There is no MIDI input here; --midi virtual opens one that others connect to.")
 
 
-def _output_rows() -> list[dict[str, object]]:
-    from timbre.playback.output.device import sound_library
-
-    library = sound_library()
-    systems = [system["name"] for system in library.query_hostapis()]
-    return [
-        {
-            "number": output["index"],
-            "name": output["name"],
-            "system": systems[output["hostapi"]],
-            "channels": output["max_output_channels"],
-            "sample_rate": round(output["default_samplerate"]),
-        }
-        for output in library.query_devices()
-        if output["max_output_channels"] > 0
-    ]
-
-
-def _check_start(**options: object) -> None:
-    names = [name for name, value in options.items() if value is not None]
-    if len(names) > 1:
-        raise ConfigError(f"Only one option may set the starting point, got --{names[0]} and --{names[1]}; give one.")
-
-
 def _check_output(no_audio: bool, device: str | None, record: Path | None, seconds: float | None) -> None:
     """Raise an error for options of the output that do not work, before the space is loaded."""
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise ConfigError(f"--seconds must be above 0, got {seconds}.")
+    require(seconds is None or 0 < seconds < float("inf"), f"--seconds must be above 0, got {seconds}.")
     if record is not None:
         check_target(record)
-        if record.suffix.lower() != ".wav":
-            raise ConfigError(f"--record must name a .wav file, got {record}.")
-    if no_audio and device is not None:
-        raise ConfigError("--no-audio uses no device, and --device names one; give one of them.")
+        require(record.suffix.lower() == ".wav", f"--record must name a .wav file, got {record}.")
+    require(not no_audio or device is None, "--no-audio uses no device, and --device names one; give one of them.")
     if not no_audio:
         from timbre.playback.output.device import find_device
 

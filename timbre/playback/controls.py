@@ -13,9 +13,9 @@ from timbre.shapes.presets import Presets
 from timbre.space import Space
 
 MAX_VOICES = 64
-LOWEST_PITCH, HIGHEST_PITCH = 12.0, 127.0  # MIDI
+PITCHES = (12.0, 127.0)  # MIDI, lowest and highest
 MAX_BEND = 48.0  # semitones
-MIN_GAIN, MAX_GAIN = -100.0, 24.0  # dB
+GAINS = (-100.0, 24.0)  # dB, lowest and highest
 MAX_COORDINATE = 100.0
 _MAX_SECONDS = 3600.0
 _LINES = 512  # a curved path is sent as this many points
@@ -27,12 +27,9 @@ Key = int | float | str
 class Latency(NamedTuple):
     """Where the time between an event and its sound goes, ms."""
 
-    buffering: float
-    """Sound rendered ahead."""
-    look_ahead: float
-    """Look-ahead of the limiter and delay of the resampler."""
-    device: float
-    """Latency that the sound device reports."""
+    buffering: float  # sound rendered ahead
+    look_ahead: float  # of the limiter, and the delay of the resampler
+    device: float  # as the sound device reports it
 
     @property
     def total(self) -> float:
@@ -42,47 +39,30 @@ class Latency(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What an engine is doing.
+    """What an engine is doing."""
 
-    Attributes:
-        point: (dim,), current point; it may still be gliding to its target.
-        notes: pitches (MIDI) of the notes that are held, low to high; NaN for a note without pitch.
-        voices: number of sounding voices, including released notes that still ring.
-        limit: number of voices allowed now; lower than requested while the machine is too slow.
-        load: recent share of real time spent rendering; at 1 the machine is fully used.
-        underruns: number of dropouts: the buffer was empty, or the device itself was late.
-        shed: notes cut short because the machine was too slow.
-        stolen: notes cut short because all voices were in use.
-        latency: from an event to its sound.
-        control_delay: ms added for a change of point, bend or loudness, by the inverter.
-        peak: recent largest sample; full scale is 1.
-        seconds: seconds of sound rendered so far.
-        sample_rate: Hz, of the device.
-        block: samples per callback of the device.
-        runtime: decoder backend, "onnxruntime" or "torch".
-    """
-
-    point: np.ndarray
-    notes: tuple[float, ...]
-    voices: int
-    limit: int
-    load: float
-    underruns: int
-    shed: int
-    stolen: int
-    latency: Latency
-    control_delay: float
-    peak: float
-    seconds: float
-    sample_rate: int
-    block: int
-    runtime: str
+    point: np.ndarray  # (dim,), current point; it may still be gliding to its target
+    notes: tuple[float, ...]  # pitches (MIDI) of the notes that are held, low to high; NaN for one without pitch
+    voices: int  # sounding voices, including released notes that still ring
+    limit: int  # voices allowed now; lower than requested while the machine is too slow
+    load: float  # recent share of real time spent rendering; at 1 the machine is fully used
+    underruns: int  # dropouts: the buffer was empty, or the device itself was late
+    shed: int  # notes cut short because the machine was too slow
+    stolen: int  # notes cut short because all voices were in use
+    latency: Latency  # from an event to its sound
+    control_delay: float  # ms added for a change of point, bend or loudness, by the inverter
+    peak: float  # recent largest sample; full scale is 1
+    seconds: float  # of sound rendered so far
+    sample_rate: int  # Hz, of the device
+    block: int  # samples per callback of the device
+    runtime: str  # decoder backend, "onnxruntime" or "torch"
 
 
 class Controls:
     """Plays a space: notes, point, bend, paths. Subclasses implement :meth:`_send`.
 
-    Every method returns at once and may be called from any thread.
+    Every method returns at once and may be called from any thread. A value that is out of range or does not fit the
+    space raises a ConfigError.
 
     Args:
         space: the space.
@@ -103,13 +83,10 @@ class Controls:
         Args:
             pitch: MIDI, 12 to 127, fractions allowed; None for a sound without pitch.
             velocity: 0 to 1; the gain is its square.
-            key: identifies the note for :meth:`note_off`; default: the pitch.
-
-        Raises:
-            ConfigError: a value is out of range, or both pitch and key are missing.
+            key: identifies the note for :meth:`note_off`; default: the pitch. A note without pitch must have one.
         """
         if pitch is not None:
-            pitch = check_number("pitch", pitch, LOWEST_PITCH, HIGHEST_PITCH, " (MIDI; A4 is 69)")
+            pitch = check_number("pitch", pitch, *PITCHES, " (MIDI; A4 is 69)")
         key = pitch if key is None else key
         if key is None:
             raise ConfigError("A note without pitch must have a key, got none; give one, so that it can be released.")
@@ -133,9 +110,6 @@ class Controls:
         Args:
             point: (dim,).
             glide: s, time to move there in a straight line; 0 to 3600.
-
-        Raises:
-            ConfigError: the point does not fit this space, or the time is out of range.
         """
         self.point = self.space.check_point(point)
         self._send("at", point=self.point.tolist(), glide=check_number("glide", glide, 0.0, _MAX_SECONDS, " s"))
@@ -148,21 +122,16 @@ class Controls:
                 dimension, from 0, which is set alone.
             value: -100 to 100.
             glide: s, as in :meth:`at`.
-
-        Raises:
-            ConfigError: there is no such axis, or the value is out of range.
         """
         value = check_number(f"axis {which}", value, -MAX_COORDINATE, MAX_COORDINATE)
         if isinstance(which, str):
             names = [axis.name for axis in self.space.axes]
             step = value - float(self.point[names.index(which)]) if which in names else 0.0
             self.at(self.space.move(self.point, **{which: step}), glide)
-            return
-        if not 0 <= which < self.space.dim:
+        elif 0 <= which < self.space.dim:
+            self.at([value if n == which else old for n, old in enumerate(self.point)], glide)
+        else:
             raise ConfigError(f"The axis must be one of axes 0 to {self.space.dim - 1} of this space, got {which}.")
-        point = self.point.copy()
-        point[which] = value
-        self.at(point, glide)
 
     def path(self, path: Path | None, duration: float = 4.0, loop: bool = False) -> None:
         """Move all sounding notes along a path; they stay at its end.
@@ -171,17 +140,13 @@ class Controls:
             path: through this space; None stops the running path.
             duration: s, from start to end; 0.01 to 3600.
             loop: start again at the end, without limit.
-
-        Raises:
-            ConfigError: the path has another number of dimensions, or the duration is out of range.
         """
         if path is None:
             self._send("path", points=[], times=[], duration=1.0, loop=False)
             return
         if path.dim != self.space.dim:
             raise ConfigError(f"The path must have {self.space.dim} dimensions, as this space has, got {path.dim}.")
-        duration = check_number("duration", duration, 0.01, _MAX_SECONDS, " s")
-        times = path.times
+        times, duration = path.times, check_number("duration", duration, 0.01, _MAX_SECONDS, " s")
         if (path.kind != "line" and len(times) > 1) or len(times) > _LINES:
             times = np.linspace(times[0], times[-1], _LINES)
         points = path.at(times).astype(np.float32).round(5).tolist()
@@ -193,17 +158,10 @@ class Controls:
 
     def gain(self, decibels: float) -> None:
         """Set the overall level, -100 to 24 dB. The limiter follows it."""
-        self._send("gain", decibels=check_number("gain", decibels, MIN_GAIN, MAX_GAIN, " dB"))
+        self._send("gain", decibels=check_number("gain", decibels, *GAINS, " dB"))
 
     def preset(self, which: str | int) -> None:
-        """Move to the point of a preset, or along its path.
-
-        Args:
-            which: name or number, from 0.
-
-        Raises:
-            ConfigError: there is no such preset.
-        """
+        """Move to the point of a preset, or along its path; `which` is its name, or its number from 0."""
         preset = self.presets.number(which) if isinstance(which, int) else self.presets[which]
         if len(preset.path.points) == 1:
             self.at(preset.path.points[0])
@@ -228,8 +186,7 @@ def central_point(space: Space) -> np.ndarray:
     points = space.atlas.points
     if not len(points):
         return np.zeros(space.dim, np.float32)
-    nearest = np.square(points - points.mean(0)).sum(1).argmin()
-    return np.asarray(points[nearest], np.float32)
+    return np.asarray(points[np.square(points - points.mean(0)).sum(1).argmin()], np.float32)
 
 
 def axes_of(space: Space) -> list[str | int]:

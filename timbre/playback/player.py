@@ -23,7 +23,6 @@ from timbre.shapes.presets import Presets
 from timbre.space import Space
 
 OUTPUTS = ("device", "clock", "ring")
-_CLOSED = "The player must be open, but it is closed; make a new one."
 _RECORDING_BUFFER = 20  # s that writing the recording may fall behind
 
 
@@ -36,21 +35,17 @@ class Player(Controls, AbstractContextManager["Player"]):
     Args:
         space: the space.
         presets, point: as for :class:`~timbre.playback.controls.Controls`.
-        voices: largest number of notes, 1 to 64.
+        voices, seed, inverter, runtime: as for :class:`~timbre.playback.engine.engine.Engine`.
         device: name or number of the output; default: the system's default device.
         block: samples per callback of the device, 16 to 8192; smaller: less latency, more risk of dropouts.
         output: "device"; "clock" discards the sound at the pace of a device; "ring" leaves it in `ring` for the caller
             to read.
         record: WAV file of everything that is played, complete when the player is closed.
         sample_rate: Hz; default: that of the device, or of the space without a device.
-        seed: for the phase of noise.
-        inverter: a causal inverter, such as "rtpghi" or "vocoder" (see :meth:`~timbre.space.renderer.Renderer.stream`).
-        runtime: decoder backend, "onnxruntime" or "torch"; default: the first that is installed.
 
     Attributes:
         ring: the rendered samples. With ``output="ring"``, read them by ``ring.read(count)``; see ``ring.filled``.
         sample_rate: Hz.
-        block: samples per callback.
         device: name of the device.
 
     Raises:
@@ -82,6 +77,8 @@ class Player(Controls, AbstractContextManager["Player"]):
         space.renderer.check_causal(inverter)
         rate = sample_rate or space.config.spectrogram.sample_rate
         self._output: Output | None = None
+        self._recording: _Recording | None = None
+        self._engine: WorkerProcess | None = None
         if output == "ring":
             self.ring, self.sample_rate, self.device, self._latency = Ring(1 << 16), rate, "ring", 0.0
         else:
@@ -90,19 +87,16 @@ class Player(Controls, AbstractContextManager["Player"]):
             self.ring, self.sample_rate = self._output.ring, self._output.sample_rate
             self.device, self._latency = self._output.name, 1000.0 * self._output.latency
         self.block = block
-        self._recording: _Recording | None = None
-        self._engine: WorkerProcess | None = None
+        settings = {"voices": voices, "sample_rate": self.sample_rate, "seed": seed, "inverter": inverter}
         try:
             if record is not None:
                 self._recording = _Recording(FilePath(record), self.sample_rate)
-            self._start(
-                voices=voices, sample_rate=self.sample_rate, seed=seed, inverter=inverter, runtime=runtime
-            )  # fmt: skip
+            self._start(settings | {"runtime": runtime})
         except BaseException:
             self.close()
             raise
 
-    def _start(self, **settings: Any) -> None:
+    def _start(self, settings: dict[str, Any]) -> None:
         rings = [self.ring, *([self._recording.ring] if self._recording else [])]
         with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
             self.space.save(folder)
@@ -136,15 +130,10 @@ class Player(Controls, AbstractContextManager["Player"]):
         return self._engine.pid if self._engine else 0
 
     def close(self) -> None:
-        """End the processes, close the device, and complete the recording.
-
-        Raises:
-            AudioError: the recording could not be written.
-        """
-        if self._engine:
-            self._engine.close()
-        if self._output:
-            self._output.close()
+        """End the processes, close the device, and complete the recording; an AudioError if it cannot be written."""
+        for part in (self._engine, self._output):
+            if part:
+                part.close()
         self.ring.close()
         self._engine = self._output = None
         if self._recording:
@@ -159,7 +148,7 @@ class Player(Controls, AbstractContextManager["Player"]):
 
     def _open_engine(self) -> WorkerProcess:
         if self._engine is None:
-            raise ConfigError(_CLOSED)
+            raise ConfigError("The player must be open, but it is closed; make a new one.")
         return self._engine
 
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path as FilePath
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,7 +19,7 @@ from rich.live import Live
 from timbre.paths import Path
 from timbre.playback.controls import State
 from timbre.playback.inputs.keyboard import Keyboard
-from timbre.playback.inputs.keys import POSIX, Key, KeyReader
+from timbre.playback.inputs.keys import POSIX, KeyReader
 from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.inputs.osc import OscServer
 from timbre.playback.player import Player
@@ -51,12 +50,7 @@ def session(
         title: name of the space.
         inputs: open MIDI and OSC inputs of the player, by name: for learning controllers and showing problems.
 
-    Returns:
-        The state of the player at the end.
-
-    Raises:
-        DeviceError: the player failed.
-        KeyboardInterrupt: Ctrl-C was pressed.
+    Returns the state at the end. Raises a DeviceError if the player failed, and KeyboardInterrupt at Ctrl-C.
     """
     inputs = dict(inputs or {})
     midi = inputs.get("MIDI")
@@ -68,11 +62,10 @@ def session(
     with leaving_on_signals(), _surviving_the_terminal():
         try:
             with ExitStack() as stack:
-                live = (
-                    Live(console=Console(highlight=False), screen=True, auto_refresh=False) if _is_terminal() else None
-                )
-                if live is not None:
-                    stack.enter_context(live)
+                live = None
+                if _is_terminal():
+                    console = Console(highlight=False)
+                    live = stack.enter_context(Live(console=console, screen=True, auto_refresh=False))
                 keys = _reader(stack)
                 if live is None:
                     print(_greeting(player.state(), title, keys is not None), flush=True)
@@ -83,11 +76,7 @@ def session(
 
 
 def save_preset(player: Player, folder: "str | FilePath", point: np.ndarray) -> str:
-    """Add a point to the presets of a space, given by its folder or name; returns the name of the new preset.
-
-    Raises:
-        ConfigError: the file cannot be written, or the presets are full.
-    """
+    """Add a point to the presets of a space, given by its folder or name; returns the name of the new preset."""
     presets = read_presets(folder, player.space)  # another program may have changed them
     name = next(name for number in count(1) if (name := f"point {number}") not in presets)
     presets = presets.adding(Preset(name, Path(point[None], np.zeros(1))))
@@ -138,18 +127,14 @@ def _play(player: Player, seconds: float | None, keys: KeyReader | None, screen:
     while now < end:
         player.check()
         screen.draw(player.state(), now)
-        for key in _wait(keys, min(_TICK, end - now)):
+        wait = min(_TICK, end - now)
+        if keys is None:
+            time.sleep(wait)
+        for key in keys.read(wait) if keys else []:
             if not screen.keyboard.press(key, time.monotonic()):
                 return
         now = time.monotonic()
         screen.keyboard.tick(now)
-
-
-def _wait(keys: KeyReader | None, timeout: float) -> list[Key]:
-    if keys is not None:
-        return keys.read(timeout)
-    time.sleep(max(0.0, timeout))
-    return []
 
 
 def _is_terminal() -> bool:
@@ -188,7 +173,7 @@ def leaving_on_signals() -> Iterator[None]:
     """Exit on SIGTERM and SIGHUP by an exception, so that the terminal is restored and a recording completed."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS[1:]:
-        signal.signal(number, _leave)
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         yield
     finally:
@@ -200,7 +185,3 @@ def ignore_signals() -> None:
     """Ignore signals during shutdown: a second Ctrl-C would leave a recording incomplete."""
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _leave(number: int, _: Any) -> None:
-    sys.exit(128 + number)

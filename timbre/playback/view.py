@@ -23,14 +23,9 @@ _TALL = 20  # rows; lower screens omit the keys
 def view(state: State, keyboard: Keyboard, title: str, width: int, height: int, notes: Sequence[str] = ()) -> Text:
     """The screen: sound, load and latency, coordinates, and the keys.
 
-    Args:
-        state: of the player.
-        keyboard: the computer's keyboard.
-        title: name of the space.
-        width, height: of the screen, characters.
-        notes: further lines.
+    `width` and `height` are in characters; `notes` are further lines.
     """
-    lines, keys = [*_sound(state, title), *_performance(state), *_keyboard(keyboard), *notes], _help(width, height)
+    lines, keys = [*_sound(state, title), *_keyboard(keyboard), *notes], _help(width, height)
     room = max(1, height - len(lines) - len(keys) - 1)
     lines += [*_axes(state.point, keyboard, room), *keys]
     screen = Text(no_wrap=True, overflow="ellipsis")
@@ -41,18 +36,12 @@ def view(state: State, keyboard: Keyboard, title: str, width: int, height: int, 
 
 
 def _sound(state: State, title: str) -> list[str]:
-    level = max(20 * math.log10(max(state.peak, 1e-9)), _FLOOR)
+    latency, level = state.latency, max(20 * math.log10(max(state.peak, 1e-9)), _FLOOR)
     return [
         f"{title or 'timbre'}  ·  {state.sample_rate} Hz, block {state.block}, {state.runtime}",
         f"peak     {bar(1 - level / _FLOOR)}  {level:6.1f} dB",
         f"voices   {bar(state.voices / max(1, state.limit))}  {state.voices} of {state.limit}",
         f"notes    {'  '.join(map(_pitch_name, state.notes)) or '-'}",
-    ]
-
-
-def _performance(state: State) -> list[str]:
-    latency = state.latency
-    return [
         f"load     {bar(state.load)}  {state.load:4.0%}   underruns {state.underruns}"
         f"   notes stolen {state.stolen}, shed {state.shed}",
         f"latency  {latency.total:.1f} ms = {latency.buffering:.1f} buffering + {latency.look_ahead:.1f} look-ahead"

@@ -14,16 +14,7 @@ import numpy as np
 from timbre.audio.limiter import Limiter
 from timbre.audio.resampling import Resampler
 from timbre.paths import Path
-from timbre.playback.controls import (
-    HIGHEST_PITCH,
-    LOWEST_PITCH,
-    MAX_VOICES,
-    Controls,
-    Key,
-    Latency,
-    State,
-    check_number,
-)
+from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number
 from timbre.playback.engine.follower import Follower
 from timbre.playback.engine.frames import frame_decoder, requested_runtime
 from timbre.playback.engine.voice import Voice
@@ -81,10 +72,8 @@ class Engine(Controls):
         self._rate, self._frame_rate = spectrogram.sample_rate, spectrogram.frame_rate
         self.sample_rate = sample_rate or self._rate
         self._frames, self.runtime = frame_decoder(space, runtime)
-        self.voices, self.limit = (
-            [Voice(space.renderer.stream(inverter), self._frame_rate) for _ in range(voices)],
-            voices,
-        )
+        self.voices = [Voice(space.renderer.stream(inverter), self._frame_rate) for _ in range(voices)]
+        self.limit = voices
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
         self.step = spectrogram.hop_length // self._steps_per_hop
         self._follower = Follower(self.point, self._frame_rate)
@@ -106,9 +95,9 @@ class Engine(Controls):
         return self._limiter.latency / self._rate + (self._resampler.delay if self._resampler else 0.0)
 
     @property
-    def sounding(self) -> int:
-        """Number of voices that have a note."""
-        return len(self._sounding())
+    def sounding(self) -> list[Voice]:
+        """The voices that have a note."""
+        return [voice for voice in self.voices if not voice.free]
 
     def render(self, frames: int) -> np.ndarray:
         """The next samples (frames,), float32, within full scale."""
@@ -127,7 +116,7 @@ class Engine(Controls):
     def state(self) -> State:
         """See :class:`Controls`. An engine alone has no device and no buffer."""
         with self._lock:
-            sounding = self._sounding()
+            sounding = self.sounding
             return State(
                 point=self._follower.point, voices=len(sounding), limit=self.limit, load=self.load, underruns=0,
                 notes=tuple(sorted(voice.pitch for voice in sounding if not voice.released)), peak=self._peak,
@@ -144,8 +133,8 @@ class Engine(Controls):
     def shed(self) -> None:
         """Allow one voice fewer than sound now, but at least one: the machine is too slow."""
         with self._lock:
-            self.limit = max(1, min(self.limit, self.sounding) - 1)
-            while self.sounding > self.limit:
+            self.limit = max(1, min(self.limit, len(self.sounding)) - 1)
+            while len(self.sounding) > self.limit:
                 self._cut(self._least_audible())
                 self.shed_notes += 1
 
@@ -153,8 +142,8 @@ class Engine(Controls):
         self.apply(name, values)
 
     def _start_note(self, key: Key, pitch: float | None, velocity: float) -> None:
-        self._release(key)
-        if self.sounding >= self.limit:
+        self._release(key, pedal=False)
+        if len(self.sounding) >= self.limit:
             self._cut(self._least_audible())
             self.stolen_notes += 1
         self._notes += 1
@@ -162,11 +151,7 @@ class Engine(Controls):
         voice.begin(key, np.nan if pitch is None else pitch, velocity, self._seed + self._notes, self._notes)
 
     def _end_note(self, key: Key) -> None:
-        if self._pedal:
-            for voice in self._held(key):
-                voice.sustained = True
-        else:
-            self._release(key)
+        self._release(key, self._pedal)
 
     def _set_pedal(self, down: bool) -> None:
         self._pedal = down
@@ -193,26 +178,21 @@ class Engine(Controls):
         self._gain_target = _HEADROOM * 10.0 ** (decibels / 20.0)
 
     def _silence(self) -> None:
-        for voice in self._sounding():
+        for voice in self.sounding:
             self._cut(voice)
         self._pedal, self._bend_target = False, 0.0
 
-    def _sounding(self) -> list[Voice]:
-        return [voice for voice in self.voices if not voice.free]
-
-    def _held(self, key: Key) -> list[Voice]:
-        return [voice for voice in self._sounding() if voice.key == key and not voice.released]
-
-    def _release(self, key: Key) -> None:
-        for voice in self._held(key):
-            voice.release()
+    def _release(self, key: Key, pedal: bool) -> None:
+        for voice in self.sounding:
+            if voice.key == key and not voice.released:
+                if pedal:
+                    voice.sustained = True
+                else:
+                    voice.release()
 
     def _least_audible(self) -> Voice:
         """The quietest released voice, or the oldest."""
-        return min(
-            self._sounding(),
-            key=lambda voice: (not voice.released, voice.level if voice.released else 0.0, voice.number),
-        )
+        return min(self.sounding, key=lambda voice: (not voice.released, voice.released * voice.level, voice.number))
 
     def _cut(self, voice: Voice) -> None:
         tail = voice.end(len(self._tails))
@@ -225,7 +205,7 @@ class Engine(Controls):
         self._steps += 1
         self._start_new_notes()
         mix = np.zeros(self.step)
-        for voice in self._sounding():
+        for voice in self.sounding:
             if not voice.new:
                 mix += voice.take(self.step)
         mix += self._tails[: self.step]
@@ -238,10 +218,10 @@ class Engine(Controls):
 
     def _next_hop(self) -> None:
         """Free the voices that are finished, move the point and the bend, and decode a frame for each voice."""
-        for voice in self._sounding():
+        for voice in self.sounding:
             if voice.finished:
                 voice.end(0)
-        sounding = [voice for voice in self._sounding() if not voice.new]
+        sounding = [voice for voice in self.sounding if not voice.new]
         self._follower.advance(at_once=not sounding)
         share = 1.0 - np.exp(-1.0 / (_BEND_SMOOTHING * self._frame_rate)) if sounding else 1.0
         self._bend += share * (self._bend_target - self._bend)
@@ -262,7 +242,7 @@ class Engine(Controls):
     def _decode(self, rows: list[tuple[Voice, float, float]]) -> list[tuple[np.ndarray, float]]:
         """Magnitudes (bins,) and pitch for each row: a voice, a time and the time of its release."""
         voices, times, releases = zip(*rows, strict=True)
-        pitch = np.clip([voice.pitch + self._bend for voice in voices], LOWEST_PITCH, HIGHEST_PITCH)
+        pitch = np.clip([voice.pitch + self._bend for voice in voices], *PITCHES)
         velocity = [voice.velocity for voice in voices]
         points = np.broadcast_to(self._follower.point, (len(rows), self.space.dim))
         inputs = (np.array(values, np.float32) for values in (points, pitch, velocity, times, releases))

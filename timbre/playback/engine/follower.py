@@ -8,15 +8,7 @@ _SMOOTHING = 0.02  # s, time constant
 
 
 class Follower:
-    """Moves a point frame by frame.
-
-    Args:
-        point: starting point, (dim,).
-        frame_rate: frames per second.
-
-    Attributes:
-        point: current point, (dim,), float32.
-    """
+    """Moves `point` (dim,), float32, frame by frame; `frame_rate` is in frames per second."""
 
     def __init__(self, point: np.ndarray, frame_rate: float) -> None:
         self.point: np.ndarray = np.asarray(point, np.float32).copy()

@@ -21,7 +21,6 @@ from timbre.files import cache_folder, replacing
 from timbre.models.conditions import Conditions
 from timbre.space import Space
 
-RUNTIMES = ("onnxruntime", "torch")
 PREPARING = "preparing the decoder for live play; this takes about 15 s, once for each space"
 HELD = 1e9  # s: release time of a note that is held; with infinity, differences would be NaN
 _INPUTS = ("points", "pitch", "velocity", "time", "release")
@@ -56,30 +55,30 @@ def frame_decoder(space: Space, runtime: str | None = None) -> tuple[Frames, str
 
     Args:
         space: the space.
-        runtime: one of :data:`RUNTIMES`; default: the environment variable TIMBRE_RUNTIME, else the first that is
-            installed.
-
-    Raises:
-        ConfigError: there is no such runtime, or it is not installed.
+        runtime: "onnxruntime" or "torch"; default: the environment variable TIMBRE_RUNTIME, else the first that is
+            installed. A ConfigError if it is missing.
     """
     runtime = requested_runtime(runtime)
     onnxruntime = None if runtime == "torch" else _onnxruntime()
-    if onnxruntime:
-        return _sharpened(_by_onnxruntime(onnxruntime, space), space), "onnxruntime"
-    if runtime == "onnxruntime":
+    if runtime == "onnxruntime" and not onnxruntime:
         raise ConfigError("onnxruntime or onnxscript is missing: pip install 'timbre[play]'.")
-    return _sharpened(_by_torch(space), space), "torch"
+    decode = _by_onnxruntime(onnxruntime, space) if onnxruntime else _by_torch(space)
+    sharpener = space.spectrogram.sharpener
+
+    def frames(*values: np.ndarray) -> np.ndarray:
+        bands, magnitude = decode(*values)
+        if sharpener:
+            sharpener(bands, magnitude)
+        return magnitude
+
+    return frames, "onnxruntime" if onnxruntime else "torch"
 
 
 def requested_runtime(runtime: str | None) -> str | None:
-    """The runtime given here or by the environment variable TIMBRE_RUNTIME; None if neither is.
-
-    Raises:
-        ConfigError: there is no such runtime.
-    """
+    """The runtime given here or by TIMBRE_RUNTIME in the environment, or None; a ConfigError if it is unknown."""
     runtime = runtime or os.environ.get("TIMBRE_RUNTIME") or None
-    if runtime not in (None, *RUNTIMES):
-        raise ConfigError(f"The runtime must be one of {' and '.join(RUNTIMES)}, got {runtime!r}.")
+    if runtime not in (None, "onnxruntime", "torch"):
+        raise ConfigError(f"The runtime must be one of onnxruntime and torch, got {runtime!r}.")
     return runtime
 
 
@@ -125,18 +124,6 @@ def _export(space: Space, file: Path) -> None:
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
-
-
-def _sharpened(decode: _BandsAndFrames, space: Space) -> Frames:
-    sharpener = space.spectrogram.sharpener
-
-    def frames(*values: np.ndarray) -> np.ndarray:
-        bands, magnitude = decode(*values)
-        if sharpener:
-            sharpener(bands, magnitude)
-        return magnitude
-
-    return frames
 
 
 def _by_onnxruntime(onnxruntime: ModuleType, space: Space) -> _BandsAndFrames:

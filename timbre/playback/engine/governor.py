@@ -15,20 +15,15 @@ _MAX_AHEAD = 0.25  # s
 
 @dataclass
 class Governor:
-    """Decides how much to render ahead and how many voices may sound.
+    """Decides how much to render ahead (`ahead`, samples of the ring) and how many voices may sound.
 
     The buffer target is one device block plus 1.5 times a recent slow step. When the load is too high, one voice is
     given up; when the device ran dry at a lower load, or with no voice to give up, the target grows by one block. After
     three calm seconds, half of the extra blocks are removed and one voice is allowed again.
-
-    Attributes:
-        engine: the engine to govern.
-        block: samples per callback, at the output rate of the engine.
-        ahead: samples to keep in the ring.
     """
 
     engine: Engine
-    block: int
+    block: int  # samples per callback, at the output rate of the engine
 
     def __post_init__(self) -> None:
         self._rate, self._max_voices = self.engine.sample_rate, len(self.engine.voices)
@@ -37,12 +32,7 @@ class Governor:
         self.ahead = self._target()
 
     def rendered(self, taken: float, made: float, underruns: int) -> None:
-        """Take note of one rendering step.
-
-        Args:
-            taken, made: s spent rendering, and s of sound rendered.
-            underruns: total count of the device.
-        """
+        """Take note of a rendering step: s spent, s of sound made, and the total count of the device's underruns."""
         self._steps.append(taken)
         self._passed += made
         if self._passed >= _INTERVAL:
@@ -53,7 +43,7 @@ class Governor:
     def _decide(self, passed: float, dry: bool) -> None:
         load = self.engine.load
         self._calm = 0.0 if dry or load > _HIGH_LOAD else self._calm + passed
-        if load > _HIGH_LOAD and self.engine.sounding > 1:
+        if load > _HIGH_LOAD and len(self.engine.sounding) > 1:
             self.engine.shed()
         elif dry:
             self._extra += self.block

@@ -52,7 +52,7 @@ def main() -> None:
         return
     rings = [Ring(file=name) for name in request["rings"]]  # the second one is the recording
     governor = Governor(engine, request["block"])
-    _share_state(rings[0], governor)
+    write_state(rings[0], engine.state(), 1000.0 * governor.ahead / engine.sample_rate)
     print(json.dumps({"runtime": engine.runtime}), flush=True)
     gc.collect()
     gc.freeze()
@@ -82,11 +82,7 @@ def _serve(governor: Governor, rings: list[Ring], inbox: Inbox) -> None:
             select.select([sys.stdin], [], [], _WAIT if engine.sounding else _IDLE)
         if (now := time.monotonic()) - shared > _STATE_INTERVAL:
             shared = now
-            _share_state(rings[0], governor)
-
-
-def _share_state(ring: Ring, governor: Governor) -> None:
-    write_state(ring, governor.engine.state(), 1000.0 * governor.ahead / governor.engine.sample_rate)
+            write_state(rings[0], engine.state(), 1000.0 * governor.ahead / engine.sample_rate)
 
 
 def _inbox() -> Inbox:

@@ -20,14 +20,7 @@ def write_state(ring: Ring, state: State, buffering: float) -> None:
 
 
 def read_state(ring: Ring, dim: int, runtime: str, sample_rate: int, block: int, device: float) -> State:
-    """The last state that the engine of a ring wrote.
-
-    Args:
-        ring: shared with the engine.
-        dim: dimensions of the space.
-        runtime, sample_rate, block: of the state.
-        device: latency of the device, ms.
-    """
+    """The last state that the engine of a ring wrote; `device` is the latency of the device, ms."""
     shared = ring.shared(_layout(dim)).copy()
     latency = Latency(float(shared["buffering"]), float(shared["look_ahead"]), device)
     return State(

@@ -21,30 +21,20 @@ class Voice:
     Args:
         stream: a causal inverter for this voice alone.
         frame_rate: frames per second.
-
-    Attributes:
-        burst: frames that a note starts with.
-        key: what the note is released by; None while the voice is free.
-        pitch: MIDI, NaN without pitch.
-        velocity: 0..1.
-        new: the note has no samples yet.
-        released: the note is dying away.
-        sustained: the key is up and the pedal sustains the note.
-        number: of the note, counted from the start of the engine.
-        level: largest amplitude of the last hop.
-        frame: the frame to push next, magnitudes (bins,) and pitch; or None.
     """
 
     def __init__(self, stream: Stream, frame_rate: float) -> None:
         self._inverter, self._frame_time, self._hop = stream, 1.0 / frame_rate, stream.hop_length
-        self.burst = -(-self._inverter.latency // self._hop) + 1
+        self.burst = -(-self._inverter.latency // self._hop) + 1  # frames that a note starts with
         self._sound = np.zeros((self.burst + 2) * self._hop, np.float32)
         self._clear(None, 0.0, 0.0, 0)
 
     def _clear(self, key: Key | None, pitch: float, velocity: float, number: int) -> None:
         self.key, self.pitch, self.velocity, self.number = key, pitch, velocity, number
-        self.new, self.released, self.sustained, self.level = key is not None, False, False, 1.0
-        self.frame: tuple[np.ndarray, float] | None = None
+        self.new = key is not None  # the note has no samples yet
+        self.released = self.sustained = False  # sustained: the key is up and the pedal sustains the note
+        self.level = 1.0  # largest amplitude of the last hop
+        self.frame: tuple[np.ndarray, float] | None = None  # to push next: magnitudes (bins,) and pitch
         self._clock, self._release, self._since_release, self._silent_hops = 0.0, HELD, 0.0, 0
         self._made = self._taken = 0
 

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple
+from typing import Any
 
 from timbre.errors import ConfigError
 from timbre.paths import Path
@@ -19,12 +19,7 @@ _MAX_DIGITS = 20  # of a number in an address
 
 
 class Addresses:
-    """Carries out OSC messages.
-
-    Args:
-        controls: of the space that plays.
-        files: folder of the path files that messages may name; None allows none.
-    """
+    """Carries out OSC messages, which may name the path files in the folder `files`; None allows none."""
 
     def __init__(self, controls: Controls, files: FilePath | None) -> None:
         self.controls, self.files = controls, None if files is None else files.expanduser().resolve()
@@ -45,9 +40,10 @@ class Addresses:
             known = ", ".join(f"/{name}" for name in _COMMANDS)
             raise ConfigError(f"The address must be one of {known}, got {address[:60]}.")
         values = [*map(_argument, words), *values]
-        if not command.fewest <= len(values) <= command.most:
-            raise ConfigError(f"/{name} must be sent as {command.usage}, got {len(values)} arguments.")
-        return command.carry_out(self, *values) or []
+        carry_out, counts, usage = command
+        if len(values) not in counts:
+            raise ConfigError(f"/{name} must be sent as {usage}, got {len(values)} arguments.")
+        return carry_out(self, *values) or []
 
     def _note(self, first: Any, *rest: Any) -> None:
         velocity = check_number("velocity", rest[-1] if rest else 0.8, 0.0, 1.0)
@@ -62,22 +58,20 @@ class Addresses:
         dim = self.controls.space.dim
         if len(values) not in (dim, dim + 1):
             raise ConfigError(f"/at must have {dim} coordinates and may have a glide (s), got {len(values)} arguments.")
-        point = [
-            check_number(f"coordinate {n}", value, -MAX_COORDINATE, MAX_COORDINATE)
-            for n, value in enumerate(values[:dim])
-        ]
+        limits = -MAX_COORDINATE, MAX_COORDINATE
+        point = [check_number(f"coordinate {n}", value, *limits) for n, value in enumerate(values[:dim])]
         self.controls.at(point, *values[dim:])
+
+    def _axis(self, which: Any, *values: Any) -> None:
+        self.controls.axis(_name_or_number(which), *values)
 
     def _path(self, name: Any = None, duration: Any = None, loop: Any = None) -> None:
         if name is None:
             self.controls.path(None)
             return
         path, own_duration, own_loop = self._find_path(str(name))
-        self.controls.path(
-            path,
-            own_duration if duration is None else duration,
-            own_loop if loop is None else check_number("loop", loop, 0.0, 1.0) >= 0.5,
-        )
+        loops = own_loop if loop is None else check_number("loop", loop, 0.0, 1.0) >= 0.5
+        self.controls.path(path, own_duration if duration is None else duration, loops)
 
     def _find_path(self, name: str) -> tuple[Path, float, bool]:
         """The path of a preset or of a file, with its duration (s) and whether it loops."""
@@ -122,31 +116,21 @@ class Addresses:
         ]
 
 
-class _Command(NamedTuple):
-    """What carries out an address, how many arguments it takes, and how it is written."""
-
-    carry_out: Callable[..., list[Reply] | None]
-    fewest: int
-    most: int
-    usage: str
-
-
-_COMMANDS = {
-    "note": _Command(Addresses._note, 1, 3, "/note PITCH [VELOCITY] or /note KEY PITCH VELOCITY"),
-    "off": _Command(lambda to, key: to.controls.note_off(_key(key)), 1, 1, "/off KEY"),
-    "at": _Command(Addresses._at, 1, 4096, "/at Z0 Z1 ... [GLIDE]"),
-    "axis": _Command(
-        lambda to, which, *values: to.controls.axis(_name_or_number(which), *values), 2, 3, "/axis/NAME VALUE [GLIDE]"
-    ),
-    "path": _Command(Addresses._path, 0, 3, "/path [NAME [DURATION [LOOP]]]"),
-    "preset": _Command(Addresses._preset, 1, 2, "/preset NAME or /preset NUMBER"),
-    "bend": _Command(lambda to, semitones: to.controls.bend(semitones), 1, 1, "/bend SEMITONES"),
-    "sustain": _Command(Addresses._sustain, 1, 1, "/sustain 1 or 0"),
-    "hold": _Command(lambda to, seconds=None: to.controls.hold(seconds), 0, 1, "/hold [SECONDS]"),
-    "gain": _Command(lambda to, decibels: to.controls.gain(decibels), 1, 1, "/gain DECIBELS"),
-    "panic": _Command(lambda to, *_pressed: to.controls.panic(), 0, 1, "/panic"),
-    "query": _Command(Addresses._query, 0, 0, "/query [PORT]"),
+_COMMANDS: dict[str, tuple[Callable[..., list[Reply] | None], range, str]] = {
+    "note": (Addresses._note, range(1, 4), "/note PITCH [VELOCITY] or /note KEY PITCH VELOCITY"),
+    "off": (lambda to, key: to.controls.note_off(_key(key)), range(1, 2), "/off KEY"),
+    "at": (Addresses._at, range(1, 4097), "/at Z0 Z1 ... [GLIDE]"),
+    "axis": (Addresses._axis, range(2, 4), "/axis/NAME VALUE [GLIDE]"),
+    "path": (Addresses._path, range(4), "/path [NAME [DURATION [LOOP]]]"),
+    "preset": (Addresses._preset, range(1, 3), "/preset NAME or /preset NUMBER"),
+    "bend": (lambda to, semitones: to.controls.bend(semitones), range(1, 2), "/bend SEMITONES"),
+    "sustain": (Addresses._sustain, range(1, 2), "/sustain 1 or 0"),
+    "hold": (lambda to, seconds=None: to.controls.hold(seconds), range(2), "/hold [SECONDS]"),
+    "gain": (lambda to, decibels: to.controls.gain(decibels), range(1, 2), "/gain DECIBELS"),
+    "panic": (lambda to, *_pressed: to.controls.panic(), range(2), "/panic"),
+    "query": (Addresses._query, range(1), "/query [PORT]"),
 }
+"""What carries out each command, how many arguments it takes, and how it is written."""
 
 
 def _argument(word: str) -> int | float | str:

@@ -19,17 +19,11 @@ class NotOSC(ConfigError):
 
 
 class Message(NamedTuple):
-    """An OSC message.
+    """An OSC message."""
 
-    Attributes:
-        time: when it is due, s of the system's clock; 0 is at once.
-        address: such as "/note".
-        values: arguments: numbers, texts, True, False or None.
-    """
-
-    time: float
+    time: float  # when it is due, s of the system's clock; 0 is at once
     address: str
-    values: list[Any]
+    values: list[Any]  # numbers, texts, True, False or None
 
 
 def messages(packet: bytes) -> list[Message]:
@@ -62,9 +56,7 @@ def _elements(bundle: bytes) -> list[tuple[float, bytes]]:
         size = int.from_bytes(bundle[start : start + 4], "big", signed=True)
         start += 4
         if not 0 < size <= len(bundle) - start:
-            raise ConfigError(
-                f"An element of an OSC bundle must have 1 to {len(bundle) - start} bytes here, got {size}."
-            )
+            raise ConfigError(f"A part of an OSC bundle must have 1 to {len(bundle) - start} bytes here, got {size}.")
         parts.append((time, bundle[start : start + size]))
         start += size
     return parts

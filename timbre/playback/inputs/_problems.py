@@ -5,12 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Problems:
-    """Errors of an input.
-
-    Attributes:
-        count: number of errors.
-        last: the last one, as a sentence; empty if there was none.
-    """
+    """The number of errors of an input, and the last one as a sentence; empty if there was none."""
 
     count: int = 0
     last: str = ""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,14 +20,6 @@ _TOLERANCE = 0.04  # s, of that delay
 _STILL = 0.3  # s without a step, after which the next one starts at the current point
 _STEP, _LARGE_STEP = 0.1, 0.5
 _LOWEST, _HIGHEST = 0, 8  # octave of the lower row
-
-
-@dataclass
-class _Arrivals:
-    """Last arrival of a key, and the time since the one before, s."""
-
-    last: float = -math.inf
-    gap: float = math.inf
 
 
 class Keyboard:
@@ -62,16 +53,11 @@ class Keyboard:
         self._save, self._learn, self._preset, self._stepped = save, learn, -1, -math.inf
         self._until: dict[str, float] = {}  # ends of the sounding notes
         self._undecided: dict[str, float] = {}  # keys that repeat or were struck again, and when that is known
-        self._arrivals: dict[str, _Arrivals] = {}
+        self._arrivals: dict[str, tuple[float, float]] = {}  # the last of each key, and s since the one before
         self._delay: float | None = None
 
     def press(self, key: Key, now: float) -> bool:
-        """Carry out a key; returns whether the session goes on.
-
-        Args:
-            key: the key.
-            now: s, of a monotonic clock.
-        """
+        """Carry out a key at a time (s, of a monotonic clock); returns whether the session goes on."""
         self.message = ""
         try:
             if key.name in SEMITONES:
@@ -91,13 +77,10 @@ class Keyboard:
             self._release(name)
 
     def _note(self, key: Key, now: float) -> None:
-        if key.event == 3:
-            if not self.latch:
-                self._release(key.name)
-        elif key.event == 1:
-            self._strike(key.name, now, math.inf)
-        elif key.event == 0 and not self._repeats(key.name, now):
-            self._strike(key.name, now, TAP)
+        if key.event == 3 and not self.latch:
+            self._release(key.name)
+        elif key.event == 1 or (key.event == 0 and not self._repeats(key.name, now)):
+            self._strike(key.name, now, math.inf if key.event else TAP)
 
     def _repeats(self, name: str, now: float) -> bool:
         """Whether a key was repeated by the terminal, or this is not known yet. For terminals without key-up.
@@ -105,12 +88,12 @@ class Keyboard:
         The first repeat comes as late as a second keystroke could. Once a key was held, that delay is known, and a key
         that comes after it is decided by whether it repeats again.
         """
-        before = self._arrivals.setdefault(name, _Arrivals())
-        gap = now - before.last
-        self._arrivals[name] = _Arrivals(now, gap)
+        last, delay = self._arrivals.get(name, (-math.inf, math.inf))
+        gap = now - last
+        self._arrivals[name] = now, gap
         if gap < _REPEAT:
-            if name not in self._undecided and _REPEAT <= before.gap < _MAX_DELAY:
-                self._delay = before.gap
+            if name not in self._undecided and _REPEAT <= delay < _MAX_DELAY:
+                self._delay = delay
                 if self.latch:
                     self._strike(name, now, TAP)  # undoes the first repeat
             self._undecided.pop(name, None)
@@ -128,8 +111,7 @@ class Keyboard:
             return
         pitch = 12 * (self.octave + 1) + SEMITONES[name]
         self.controls.note_on(pitch, self.velocity, key=f"key {name}")
-        length = max(seconds, (self._delay or 0.0) + _REPEAT)
-        self._until[name] = math.inf if self.latch else now + length
+        self._until[name] = math.inf if self.latch else now + max(seconds, (self._delay or 0.0) + _REPEAT)
 
     def _release(self, name: str) -> None:
         if self._until.pop(name, None) is not None:
@@ -187,9 +169,8 @@ class Keyboard:
         return axes_of(self.controls.space)[self.axis]
 
     def _assign(self) -> None:
-        if self._learn is None:
-            self.message = "This session has no MIDI input."
-        else:
+        self.message = "This session has no MIDI input."
+        if self._learn:
             self._learn(self._axis())
             self.message = f"The next MIDI controller that moves will move {self._axis()}."
 
@@ -202,7 +183,6 @@ class Keyboard:
         self.message = self.controls.presets.number(number).name
 
     def _save_preset(self) -> None:
-        if self._save is None:
-            self.message = "Presets are saved in the folder of a space, and this session has none."
-        else:
+        self.message = "Presets are saved in the folder of a space, and this session has none."
+        if self._save:
             self.message = f"Saved as {self._save(self.controls.state().point)}."

@@ -33,10 +33,8 @@ _REST_TIMEOUT = 0.03  # s to wait for the rest of a sequence; after it, an escap
 class Key(NamedTuple):
     """An event of a key."""
 
-    name: str
-    """Its character in lower case, or a word: up, pagedown, f1, tab, escape, shift+left, ctrl+c."""
-    event: int = 0
-    """1 pressed, 2 repeated, 3 released; 0 is pressed or repeated, on terminals that do not report which."""
+    name: str  # its character in lower case, or a word: up, pagedown, f1, tab, escape, shift+left, ctrl+c
+    event: int = 0  # 1 pressed, 2 repeated, 3 released; 0 is pressed or repeated, if the terminal does not report which
 
 
 def parse(text: str) -> tuple[list[Key], str]:
@@ -48,10 +46,8 @@ def parse(text: str) -> tuple[list[Key], str]:
     keys, position = [], 0
     while match := _SEQUENCE.match(text, position):
         position = match.end()
-        key = _key(match)
-        if key.name:
-            keys.append(key)
-    return keys, text[position:]
+        keys.append(_key(match))
+    return [key for key in keys if key.name], text[position:]
 
 
 def _key(match: "re.Match[str]") -> Key:
@@ -89,9 +85,7 @@ def _character(code: int) -> str:
 class KeyReader:
     """Reads keys from a terminal in a `with` block, which restores the terminal at its end. POSIX only.
 
-    Args:
-        file: descriptor of the terminal.
-        output: descriptor for requesting reports of key-up; None requests none.
+    `output` is the descriptor for requesting reports of key-up; None requests none.
     """
 
     def __init__(self, file: int, output: int | None = None) -> None:

@@ -9,21 +9,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from timbre.config import from_dict, read_toml
 from timbre.errors import ConfigError
 from timbre.files import write_text
-from timbre.playback.controls import MAX_BEND, MAX_COORDINATE, MAX_GAIN, MIN_GAIN, axes_of
+from timbre.playback.controls import GAINS, MAX_BEND, MAX_COORDINATE, axes_of
 from timbre.space import Space
 
 GAIN, BEND_RANGE = "gain", "bend_range"
 PARAMETERS = frozenset({6, 38, 98, 99, 100, 101})  # registered parameters, of which the bend range is used
 RESERVED = PARAMETERS | {64} | set(range(120, 128))  # also the sustain pedal and the channel mode messages
-_LIMITS = {GAIN: (MIN_GAIN, MAX_GAIN), BEND_RANGE: (0.0, MAX_BEND)}
-_DEFAULTS = {GAIN: (MIN_GAIN, 0.0), BEND_RANGE: (0.0, 12.0)}
+_LIMITS = {GAIN: GAINS, BEND_RANGE: (0.0, MAX_BEND)}
+_DEFAULTS = {GAIN: (GAINS[0], 0.0), BEND_RANGE: (0.0, 12.0)}
 _PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of an axis
 _NO_NOTES = (-2.0, 2.0)  # default range without library notes: on a named axis they are about N(0, 1)
 _VOLUME, _WHEEL, _KNOBS = 7, 1, range(70, 80)  # General MIDI: volume, modulation wheel, sound controllers
@@ -76,17 +76,7 @@ class Control:
 
 
 class Mapping:
-    """Controllers and what they move; immutable.
-
-    Args:
-        controls: in any order.
-
-    Attributes:
-        controls: by controller number.
-
-    Raises:
-        ConfigError: two entries have the same controller.
-    """
+    """Controllers and what they move, in `controls` by number; immutable. A ConfigError if two have the same number."""
 
     def __init__(self, controls: Sequence[Control] = ()) -> None:
         by_number = {control.cc: control for control in controls}
@@ -101,21 +91,15 @@ class Mapping:
 
 
 def default_mapping(space: Space) -> Mapping:
-    """Controller 1 (modulation wheel) moves the first dimension, 70 to 79 the next ten, and 7 the gain.
-
-    The named axes are the first dimensions. Each has the range of :func:`default_range`.
-    """
+    """Controller 1 (modulation wheel) moves the first dimension, 70 to 79 the next ten, and 7 the gain, each over its
+    :func:`default_range`. The named axes are the first dimensions."""
     pairs = [*zip((_WHEEL, *_KNOBS), axes_of(space), strict=False), (_VOLUME, GAIN)]
     return Mapping([Control(cc, to, *default_range(space, to)) for cc, to in pairs])
 
 
 def default_range(space: Space, to: str | int) -> tuple[float, float]:
     """Default values of a controller at 0 and 127: for an axis the 2nd and 98th percentile of the library notes; for
-    the gain -100 and 0 dB; for the bend range 0 and 12 semitones.
-
-    Raises:
-        ConfigError: the space has no such axis.
-    """
+    the gain -100 and 0 dB; for the bend range 0 and 12 semitones. A ConfigError if the space has no such axis."""
     if to in _DEFAULTS:
         return _DEFAULTS[str(to)]
     coordinates = space.atlas.points[:, _dimension(space, to)]
@@ -136,19 +120,10 @@ def _dimension(space: Space, to: str | int) -> int:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    cc: int
-    to: str | int
-    low: float | None = None
-    high: float | None = None
-    curve: float = 1.0
-
-
-@dataclass(frozen=True)
 class _File:
     format: Literal["timbre-mapping"]
     version: Literal[1]
-    control: tuple[_Entry, ...] = ()
+    control: tuple[dict, ...] = ()
 
 
 def read_mapping(file: str | FilePath, space: Space) -> Mapping:
@@ -159,29 +134,21 @@ def read_mapping(file: str | FilePath, space: Space) -> Mapping:
     """
     content = from_dict(_File, read_toml(file), f"{file}: ")
     try:
-        return Mapping([_control(entry, space) for entry in content.control])
+        return Mapping([_control(table, f"control {n}.", space) for n, table in enumerate(content.control, 1)])
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
 
 
 def write_mapping(file: str | FilePath, mapping: Mapping) -> None:
-    """Write a mapping file, completely or not at all.
-
-    Raises:
-        ConfigError: the file cannot be written.
-    """
-    write_text(FilePath(file), "\n".join(['format = "timbre-mapping"', "version = 1", *_tables(mapping)]) + "\n")
-
-
-def _control(entry: _Entry, space: Space) -> Control:
-    low, high = default_range(space, entry.to)
-    low, high = low if entry.low is None else entry.low, high if entry.high is None else entry.high
-    return Control(entry.cc, entry.to, low, high, entry.curve)
-
-
-def _tables(mapping: Mapping) -> list[str]:
-    return [
+    """Write a mapping file, completely or not at all; a ConfigError if it cannot be written."""
+    tables = [
         f"\n[[control]]\ncc = {control.cc}\nto = {json.dumps(control.to, ensure_ascii=False)}\n"
-        f"low = {control.low!r}\nhigh = {control.high!r}\ncurve = {control.curve!r}"
+        f"low = {control.low!r}\nhigh = {control.high!r}\ncurve = {control.curve!r}\n"
         for control in mapping.controls.values()
     ]
+    write_text(FilePath(file), 'format = "timbre-mapping"\nversion = 1\n' + "".join(tables))
+
+
+def _control(table: dict[str, Any], prefix: str, space: Space) -> Control:
+    to = from_dict(Control, {"low": 0.0, "high": 0.0, **table}, prefix).to  # every target allows 0
+    return from_dict(Control, dict(zip(("low", "high"), default_range(space, to), strict=True)) | table, prefix)

@@ -53,6 +53,7 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         mapping: may be set at any time.
         name: of the open port.
         problems: count of the errors, and the last one.
+        learning: assigns the next controller that moves; None if :meth:`learn` was not called.
 
     Raises:
         ConfigError: the channel or the bend range is out of range.
@@ -75,7 +76,7 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         self._port_name = port
         self._channels = [_MidiChannel() for _ in range(16)]
         self._last_values: dict[tuple[int, int], int] = {}
-        self._learning: Callable[[int], Control] | None = None
+        self.learning: Callable[[int], Control] | None = None
 
     def __enter__(self) -> "MidiInput":
         self._port, self.name = open_port(self._port_name, self.handle)
@@ -83,11 +84,6 @@ class MidiInput(AbstractContextManager["MidiInput"]):
 
     def __exit__(self, *_: object) -> None:
         self._port.close()
-
-    @property
-    def learning(self) -> bool:
-        """Whether the next controller that moves will be assigned."""
-        return self._learning is not None
 
     def learn(self, to: str | int | None, low: float | None = None, high: float | None = None) -> None:
         """Assign the next controller that moves to a target, in place of its present controller.
@@ -102,12 +98,12 @@ class MidiInput(AbstractContextManager["MidiInput"]):
             ConfigError: there is no such axis, or the range is not allowed.
         """
         if to is None:
-            self._learning = None
+            self.learning = None
             return
         default = default_range(self.controls.space, to)
         ends = default[0] if low is None else low, default[1] if high is None else high
         Control(0, to, *ends)  # raises an error now, and not when a controller moves
-        self._learning = lambda cc: Control(cc, to, *ends)
+        self.learning = lambda cc: Control(cc, to, *ends)
 
     def handle(self, message: Any) -> None:
         """Carry out a `mido.Message`; no message raises an error."""
@@ -122,20 +118,14 @@ class MidiInput(AbstractContextManager["MidiInput"]):
 
     def _note_on(self, message: Any) -> None:
         if message.velocity == 0:
-            self._note_off(message)
+            self.controls.note_off(_key(message))
         else:
             self.controls.note_on(float(message.note), message.velocity / 127.0, _key(message))
-
-    def _note_off(self, message: Any) -> None:
-        self.controls.note_off(_key(message))
 
     def _bend(self, message: Any) -> None:
         channel = self._channels[message.channel]
         reach = channel.semitones + channel.cents / 100.0 if channel.own_range else self.bend_range
         self.controls.bend(reach * message.pitch / (8191.0 if message.pitch > 0 else 8192.0))
-
-    def _program(self, message: Any) -> None:
-        self.controls.preset(message.program)
 
     def _control(self, message: Any) -> None:
         if message.control in (_SOUND_OFF, _NOTES_OFF):
@@ -167,9 +157,9 @@ class MidiInput(AbstractContextManager["MidiInput"]):
     def _mapped(self, message: Any) -> None:
         source = (message.channel, message.control)
         moved, self._last_values[source] = self._last_values.get(source) != message.value, message.value
-        learning = self._learning
+        learning = self.learning
         if learning is not None and moved:
-            self._learning, self.mapping = None, self.mapping.bound(learning(message.control))
+            self.learning, self.mapping = None, self.mapping.bound(learning(message.control))
         control = self.mapping.controls.get(message.control)
         if control is not None:
             self._set(control.to, control.value(message.value / 127.0))
@@ -185,9 +175,9 @@ class MidiInput(AbstractContextManager["MidiInput"]):
 
 _HANDLERS: dict[str, Callable[[MidiInput, Any], None]] = {
     "note_on": MidiInput._note_on,
-    "note_off": MidiInput._note_off,
+    "note_off": lambda midi, message: midi.controls.note_off(_key(message)),
     "pitchwheel": MidiInput._bend,
-    "program_change": MidiInput._program,
+    "program_change": lambda midi, message: midi.controls.preset(message.program),
     "control_change": MidiInput._control,
 }
 

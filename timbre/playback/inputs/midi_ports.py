@@ -13,44 +13,30 @@ VIRTUAL = "virtual"
 
 
 def list_ports() -> list[str]:
-    """Names of the MIDI inputs.
-
-    Raises:
-        DeviceError: this machine has no MIDI, or python-rtmidi is missing.
-    """
+    """Names of the MIDI inputs; a DeviceError if this machine has no MIDI, or python-rtmidi is missing."""
     return _backend()[1]
 
 
 def find_port(name: str | None) -> str:
-    """The full name of a MIDI input.
+    """The full name of a MIDI input; a DeviceError if there is no such input, or there are several.
 
     Args:
         name: a part of its name, or its number in :func:`list_ports`; None is the first one except ALSA's "Midi
             Through". "virtual" is returned as it is.
-
-    Raises:
-        DeviceError: there is no such input, or there are several.
     """
-    ports = list_ports()
-    return VIRTUAL if name == VIRTUAL else _matching(name, ports)
+    return _matching(name, list_ports())
 
 
 def open_port(name: str | None, callback: Callable[[Any], None]) -> tuple[Any, str]:
-    """An open MIDI input, and its full name.
+    """An open MIDI input, found as by :func:`find_port`, and its full name.
 
-    Args:
-        name: as for :func:`find_port`.
-        callback: called with each `mido.Message`.
-
-    Raises:
-        DeviceError: there is no such input, or it does not open.
+    `callback` is called with each `mido.Message`. A DeviceError if there is no such input, or it does not open.
     """
     backend, ports = _backend()
     try:
         with _quiet():
-            if name == VIRTUAL:
+            if (port := _matching(name, ports)) == VIRTUAL:
                 return backend.open_input("midi", client_name="timbre", callback=callback), "timbre:midi"
-            port = _matching(name, ports)
             return backend.open_input(port, callback=callback), port
     except (OSError, NotImplementedError) as error:
         raise DeviceError(f"The MIDI input {name or ports[0]} does not open: {str(error).rstrip('.')}.") from error
@@ -94,14 +80,15 @@ def _matching(name: str | None, ports: list[str]) -> str:
         if usable := [port for port in ports if "Midi Through" not in port]:
             return usable[0]
         raise DeviceError(f'There is no MIDI input to play; connect one, or open a virtual one: "{VIRTUAL}".')
+    if name == VIRTUAL:
+        return name
     if name.isdecimal() and int(name) < len(ports):
         return ports[int(name)]
     matches = [port for port in ports if port == name] or [port for port in ports if name.lower() in port.lower()]
     if len(matches) != 1:
         available = f"there are {', '.join(ports)}" if ports else "there are none; connect one"
-        raise DeviceError(
-            f'{len(matches) or "No"} MIDI inputs are called {name!r}; {available}, or open "{VIRTUAL}".'
-        )  # fmt: skip
+        number = len(matches) or "No"
+        raise DeviceError(f'{number} MIDI inputs are called {name!r}; {available}, or open "{VIRTUAL}".')
     return matches[0]
 
 

@@ -54,7 +54,7 @@ class OscServer(AbstractContextManager["OscServer"]):
         if not 0 <= port <= 65535:
             raise ConfigError(f"The OSC port must be 1 to 65535, or 0 for a free one, got {port}.")
         folder = None if files is None else FilePath(files)
-        if folder is not None and not folder.expanduser().is_dir():
+        if folder and not folder.expanduser().is_dir():
             raise ConfigError(f"There is no folder {folder} for path files; make it first.")
         self.port, self.host, self.problems = port, host, Problems()
         self._carry_out = Addresses(controls, folder)
@@ -114,28 +114,19 @@ class OscServer(AbstractContextManager["OscServer"]):
         except OSError:  # a damaged packet; on Windows also an earlier answer that nobody received
             return
         try:
-            received = messages(packet)
+            for message in messages(packet):
+                (self._answer if message.time <= time.time() else self._delay)(sender, message)
         except NotOSC as error:
             self.problems.add(str(error))
-            return
         except ConfigError as error:
             self._refuse(sender, str(error))
-            return
-        for message in received:
-            if message.time <= time.time():
-                self._answer(sender, message)
-            else:
-                self._delay(sender, message)
 
     def _delay(self, sender: _Sender, message: Message) -> None:
         """Keep a message until it is due."""
         ahead = message.time - time.time()
         if ahead > MAX_AHEAD or len(self._waiting) >= _MAX_WAITING:
-            self._refuse(
-                sender,
-                f"At most {_MAX_WAITING} messages, due within {MAX_AHEAD:g} s, can wait; {message.address[:60]} is due"
-                f" in {ahead:.1f} s.",
-            )
+            limits = f"At most {_MAX_WAITING} messages, due within {MAX_AHEAD:g} s, can wait"
+            self._refuse(sender, f"{limits}; {message.address[:60]} is due in {ahead:.1f} s.")
         else:
             heapq.heappush(self._waiting, (message.time, next(self._number), sender, message))
 
@@ -171,13 +162,10 @@ class OscServer(AbstractContextManager["OscServer"]):
         self._send(sender, "/error", [text[:_MAX_ERROR]])
 
     def _send(self, sender: _Sender, address: str, values: list[Any]) -> None:
-        from pythonosc.osc_message_builder import OscMessageBuilder
+        from pythonosc.osc_message_builder import build_msg
 
-        builder = OscMessageBuilder(address=address)
-        for value in values:
-            builder.add_arg(value)
         target = (sender[0], self._answer_ports.get(sender, sender[1]), *sender[2:])
         try:
-            self._socket.sendto(builder.build().dgram, target)
+            self._socket.sendto(build_msg(address, values).dgram, target)
         except OSError as error:
             self.problems.add(f"{address} does not reach {target[0]}, port {target[1]}: {error.strerror}.")

@@ -6,6 +6,7 @@ JSON on standard output, and ends when its standard input does.
 """
 
 import contextlib
+import functools
 import gc
 import json
 import os
@@ -37,11 +38,7 @@ def main() -> None:
 
 
 def sound_library() -> Any:
-    """The module sounddevice.
-
-    Raises:
-        DeviceError: sounddevice or PortAudio is missing.
-    """
+    """The module sounddevice; a DeviceError if it or PortAudio is missing."""
     try:
         import sounddevice
     except ImportError as error:
@@ -57,20 +54,31 @@ def sound_library() -> Any:
     return sounddevice
 
 
-def find_device(device: int | str | None) -> dict[str, Any]:
-    """PortAudio's description of an output; `device` None is the system's default.
-
-    Raises:
-        DeviceError: there is no such output, or none at all.
-    """
+def list_outputs() -> list[dict[str, Any]]:
+    """Number, name, sound system, channels and sample rate (Hz) of each output; a DeviceError without PortAudio."""
     sounddevice = sound_library()
-    outputs = [output for output in sounddevice.query_devices() if output["max_output_channels"] > 0]
+    return [
+        {
+            "number": output["index"],
+            "name": output["name"],
+            "system": sounddevice.query_hostapis(output["hostapi"])["name"],
+            "channels": output["max_output_channels"],
+            "sample_rate": round(output["default_samplerate"]),
+        }
+        for output in sounddevice.query_devices()
+        if output["max_output_channels"] > 0
+    ]
+
+
+def find_device(device: int | str | None) -> dict[str, Any]:
+    """PortAudio's description of an output, None for the system's default; a DeviceError if there is none."""
+    sounddevice, outputs = sound_library(), list_outputs()
     if not outputs:
         raise DeviceError("There is no sound device to play through; connect one, or use --no-audio with --record.")
     try:
         return dict(sounddevice.query_devices(device, "output"))
     except (ValueError, sounddevice.PortAudioError) as error:
-        available = ", ".join(f"{output['index']} {output['name']}" for output in outputs)
+        available = ", ".join(f"{output['number']} {output['name']}" for output in outputs)
         name = "The default sound device" if device is None else f"The sound device {device!r}"
         reason = "is one of several" if "Multiple" in str(error) else "is not there"
         raise DeviceError(f"{name} {reason}; there are: {available}.") from error
@@ -82,12 +90,10 @@ def _play_by_device(request: dict[str, Any], ended: threading.Event) -> None:
     rate = request["sample_rate"] or round(output["default_samplerate"])
     ring = Ring(file=request["ring"])
     feed, channels = Feed(ring, rate), min(2, int(output["max_output_channels"]))
-    raised = threading.Event()
+    raise_once = functools.cache(raise_priority)
 
     def callback(out: np.ndarray, frames: int, _time: Any, status: Any) -> None:
-        if not raised.is_set():
-            raised.set()
-            raise_priority(_PRIORITY)
+        raise_once(_PRIORITY)
         if status.output_underflow and ring.running:
             ring.stalls += 1
         feed.fill(out[:, 0])
@@ -95,11 +101,10 @@ def _play_by_device(request: dict[str, Any], ended: threading.Event) -> None:
 
     raise_priority(_PRIORITY)  # of this thread too: the callback waits while it has the interpreter's lock
     try:
-        stream = sounddevice.OutputStream(
+        with sounddevice.OutputStream(
             samplerate=rate, blocksize=request["block"], device=request["device"], channels=channels,
             dtype="float32", latency="low", callback=callback,
-        )  # fmt: skip
-        with stream:
+        ) as stream:  # fmt: skip
             gc.freeze()
             _report(sample_rate=rate, latency=float(stream.latency), name=output["name"])
             while not ended.wait(0.02) and not feed.ended:

@@ -23,10 +23,8 @@ class Output(AbstractContextManager["Output"]):
         capacity: samples that the ring holds.
 
     Attributes:
-        ring: write samples here; playing begins with :meth:`start`.
-        sample_rate: Hz.
+        ring: write samples here; they are played once it is `running`.
         latency: s, as the device reports it.
-        name: of the device.
 
     Raises:
         ConfigError: the block is out of range.
@@ -44,20 +42,14 @@ class Output(AbstractContextManager["Output"]):
         if not BLOCKS[0] <= block <= BLOCKS[1]:
             raise ConfigError(f"The block must have {BLOCKS[0]} to {BLOCKS[1]} samples, got {block}.")
         self.ring = Ring(capacity)
-        request = {
-            "ring": str(self.ring.file), "device": device, "block": block, "sample_rate": sample_rate, "clock": clock
-        }  # fmt: skip
+        request = {"device": device, "block": block, "sample_rate": sample_rate, "clock": clock}
         try:
-            self._process = WorkerProcess("timbre.playback.output.device", request)
+            self._process = WorkerProcess("timbre.playback.output.device", request | {"ring": str(self.ring.file)})
             opened = self._process.receive()
         except BaseException:
             self.ring.close()
             raise
         self.sample_rate, self.latency, self.name = int(opened["sample_rate"]), opened["latency"], opened["name"]
-
-    def start(self) -> None:
-        """Start playing the ring."""
-        self.ring.running = True
 
     def wait(self) -> None:
         """Wait until all that was written has been played; nothing can be written after this."""
@@ -79,14 +71,10 @@ class Output(AbstractContextManager["Output"]):
 
 
 def play_samples(samples: np.ndarray, sample_rate: int, device: int | str | None = None) -> None:
-    """Play samples (n,), and return at their end.
-
-    Raises:
-        DeviceError: as for :class:`Output`.
-    """
+    """Play samples (n,), and return at their end; a DeviceError as for :class:`Output`."""
     with Output(device, sample_rate=sample_rate, capacity=len(samples) + 1) as output:
         output.ring.unlink()
         output.ring.write(samples)
-        output.start()
+        output.ring.running = True
         time.sleep(min(0.05, len(samples) / sample_rate))
         output.wait()

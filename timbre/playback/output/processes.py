@@ -19,11 +19,7 @@ _END_TIMEOUT = 3.0  # s
 class WorkerProcess:
     """Runs a module as a process. Lines of JSON go to its standard input and come from its standard output.
 
-    The process ends when its standard input is closed, so it never outlives this one.
-
-    Args:
-        module: name of the module.
-        request: first line to send.
+    The process ends when its standard input is closed, so it never outlives this one. `request` is the first line.
     """
 
     def __init__(self, module: str, request: dict[str, Any]) -> None:
@@ -39,25 +35,18 @@ class WorkerProcess:
         self.send(request)
 
     def receive(self) -> dict[str, Any]:
-        """The next line from the process.
-
-        Raises:
-            DeviceError: the line reports an error, or the process has ended.
-        """
+        """The next line from the process; a DeviceError if it reports an error, or the process has ended."""
         deadline = time.monotonic() + _START_TIMEOUT
         while not select.select([self._stdout], [], [], 0.1)[0]:
             if time.monotonic() > deadline:
                 self.close()
-                raise DeviceError(
-                    f"The process {self._module} must answer within {_START_TIMEOUT:.0f} s, got no answer; end other"
-                    " programs and try again."
-                )
+                limit = f"The process {self._module} must answer within {_START_TIMEOUT:.0f} s"
+                raise DeviceError(f"{limit}, got no answer; end other programs and try again.")
         line = self._stdout.readline()
-        error = json.loads(line).get("error") if line else self._last_words()
-        if error is not None:
+        answer: dict[str, Any] = json.loads(line) if line else {"error": self._last_words()}
+        if "error" in answer:
             self.close()
-            raise DeviceError(error)
-        answer: dict[str, Any] = json.loads(line)
+            raise DeviceError(answer["error"])
         return answer
 
     def send(self, message: dict[str, Any]) -> None:
@@ -77,11 +66,9 @@ class WorkerProcess:
 
     def wait(self, timeout: float) -> bool:
         """Wait until the process ends, for at most `timeout` s; whether it has ended."""
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return self._process.returncode is not None
 
     def close(self) -> None:
         """End the process."""

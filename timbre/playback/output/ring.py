@@ -39,12 +39,10 @@ class Ring:
 
     Attributes:
         file: name of the memory, for the other process.
-        capacity: samples it holds.
         written, taken: counts of samples.
         underruns: how often the reader got fewer samples than it needed.
         stalls: how often the reader itself was late; more samples would not have helped.
-        running: whether reading has begun; set by the writer.
-        closing: whether writing has ended; set by the writer.
+        running, closing: whether reading has begun, and whether writing has ended; both set by the writer.
     """
 
     written, taken, underruns, stalls, running, closing = map(_Counter, range(6))
@@ -58,8 +56,7 @@ class Ring:
             handle, name = tempfile.mkstemp(prefix="timbre-", suffix=".ring", dir=folder)
             os.ftruncate(handle, start + 4 * capacity)
         else:
-            name = os.fspath(file)
-            handle = os.open(name, os.O_RDWR)
+            name, handle = os.fspath(file), os.open(file, os.O_RDWR)
         self.file = Path(name)
         self._memory = mmap.mmap(handle, 0)
         os.close(handle)
@@ -105,23 +102,18 @@ class Ring:
 
     def close(self) -> None:
         """Free the memory."""
-        if not self._open:
-            return
-        self._open = False
-        del self.counters, self._samples
-        with contextlib.suppress(BufferError):  # a view still exists; the memory is freed with it
-            self._memory.close()
-        self.unlink()
+        if self._open:
+            self._open = False
+            del self.counters, self._samples
+            with contextlib.suppress(BufferError):  # a view still exists; the memory is freed with it
+                self._memory.close()
+            self.unlink()
 
 
 class Feed:
     """Reads a ring for a sound device: always full blocks, and no click where samples are missing.
 
     Missing samples are replaced by a decay from the last sample; the sound after a gap fades in.
-
-    Args:
-        ring: to read from.
-        sample_rate: Hz.
     """
 
     def __init__(self, ring: Ring, sample_rate: int) -> None:
