@@ -27,9 +27,7 @@ _STATE_INTERVAL = 0.2  # s
 class Client:
     """The one page that plays. A new page takes over, and the previous one is notified.
 
-    Args:
-        controls: of the space that plays.
-        source: of its sound, a player with output="ring"; often the same object.
+    The source of the sound is a player with output="ring", often the same object as the controls.
     """
 
     def __init__(self, controls: Controls, source: Player) -> None:

@@ -72,9 +72,7 @@ class Audio:
             AudioError: if `threshold_db` is not below 0 dB.
         """
         if not threshold_db < 0:
-            raise AudioError(
-                f"The trim threshold must be below 0 dB, relative to the loudest part, got {threshold_db} dB."
-            )
+            raise AudioError(f"The trim threshold must be below 0 dB (the loudest part), got {threshold_db} dB.")
         size = max(1, round(_WINDOW * self.sample_rate))
         power = _window_power(self.samples, size)
         loud = np.flatnonzero(power > power.max() * 10.0 ** (threshold_db / 10.0))

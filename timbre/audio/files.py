@@ -22,12 +22,10 @@ _HEADROOM = 1e-3  # rounding of a sound normalised to full scale; more would be 
 
 
 class Probe(NamedTuple):
-    """Duration and peak of a sound."""
+    """Duration (s) and peak of a sound: the largest magnitude of any sample; full scale is 1."""
 
     duration: float
-    """Seconds."""
     peak: float
-    """Largest magnitude of any sample; full scale is 1."""
 
 
 def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: bool = False) -> Audio:
@@ -68,10 +66,7 @@ def probe(path: str | os.PathLike[str]) -> Probe:
 def begin(path: str | os.PathLike[str], seconds: float) -> tuple[Audio, Probe]:
     """The first `seconds` of a sound file (at least one sample), and the duration and peak of all of it.
 
-    The whole file is decoded, so that damage is found, but only the beginning stays in memory.
-
-    Raises:
-        AudioError: like :func:`read`.
+    All of the file is decoded, so that damage is found, but only the beginning is kept; raises like :func:`read`.
     """
     path = _existing(path)
     duration, peak, rate = 0.0, 0.0, 1
@@ -108,16 +103,7 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
 
 
 def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sample_rate: int) -> Path:
-    """Write a mono sound of any length block by block, like :func:`write`, and return its path.
-
-    Args:
-        path: the file; its folder must exist.
-        blocks: samples (n,), within full scale.
-        sample_rate: Hz.
-
-    Raises:
-        AudioError: like :func:`write`; no file is written then.
-    """
+    """Write a mono sound in blocks (n,) within full scale, and return its path; raises like :func:`write`."""
     path = Path(path).expanduser()
     return _store(path, blocks, sample_rate, 1, *_format(path, None))
 
@@ -145,12 +131,11 @@ def _existing(path: str | os.PathLike[str]) -> Path:
         raise AudioError(f"{path} is a pipe, a socket or a device; give a sound file.")
     try:
         with path.open("rb") as file:
-            empty = not file.read(1)
+            if file.read(1):
+                return path
     except (OSError, ValueError) as error:
         raise AudioError(f"{path} cannot be read: {_reason(error)}.") from error
-    if empty:
-        raise AudioError(f"{path} is empty (0 bytes).")
-    return path
+    raise AudioError(f"{path} is empty (0 bytes).")
 
 
 def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
@@ -193,10 +178,9 @@ def _format(path: Path, subtype: str | None) -> tuple[str, str]:
 def _within_full_scale(path: Path, audio: Audio) -> np.ndarray:
     if audio.peak > 1 + _HEADROOM:
         over = 20 * np.log10(audio.peak)
-        raise AudioError(
-            f"{path} cannot be written: the sound peaks at {audio.peak:.3f}, {over:.1f} dB over full scale; "
-            f"lower it with .gain({-np.ceil(10 * over) / 10:.1f}) first."
-        )
+        reason = f"the sound peaks at {audio.peak:.3f}, {over:.1f} dB over full scale"
+        advice = f"lower it with .gain({-np.ceil(10 * over) / 10:.1f}) first"
+        raise AudioError(f"{path} cannot be written: {reason}; {advice}.")
     return np.clip(audio.samples, -1.0, 1.0)
 
 

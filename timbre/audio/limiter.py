@@ -12,16 +12,8 @@ class Limiter:
     """Keeps every sample within the ceiling; a sound that never comes near it passes unchanged.
 
     The gain falls linearly over the 5 ms (or the given look-ahead) before a peak, reaches the value that the peak needs
-    in time, and recovers exponentially with a time constant of 0.1 s. The output is `latency` samples late; it does not
-    depend on the sizes of the blocks.
-
-    Args:
-        sample_rate: Hz.
-        ceiling: largest magnitude of the output.
-        look_ahead: s.
-
-    Attributes:
-        latency: samples.
+    in time, and recovers exponentially with a time constant of 0.1 s. The output is `latency` samples late, and at most
+    `ceiling`; it does not depend on the sizes of the blocks.
     """
 
     def __init__(self, sample_rate: int, ceiling: float = CEILING, look_ahead: float = _LOOK_AHEAD) -> None:

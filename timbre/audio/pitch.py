@@ -31,15 +31,9 @@ def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | Non
     after Hermes 1988). Around each partial of the best candidate, the centre of gravity of the power is the partial's
     mean instantaneous frequency, weighted by energy. The pitch is the mean of the partials, weighted by their power.
 
-    Args:
-        audio: the note.
-        near: expected pitch, MIDI.
-        cents: largest distance from it, up and down.
-
-    Returns:
-        MIDI pitch: within 0.1 cent on steady notes, the middle of a vibrato. None if the partials have too small a
-        part of the power: for noise, drums, silence, notes of another pitch, and sounds of fewer than 256 samples or
-        six periods.
+    Pitches are MIDI; the result is at most `cents` from `near`, within 0.1 cent of the true pitch on steady notes, and
+    the middle of a vibrato. It is None if the partials have too small a part of the power: for noise, drums, silence,
+    notes of another pitch, and sounds of fewer than 256 samples or six periods.
     """
     samples = _loudest(audio.mono().samples[0], audio.sample_rate)
     if samples.size < 256 or not np.any(samples):
@@ -68,11 +62,8 @@ def estimate_pitch(audio: Audio) -> float | None:
     moment, each from powers and from magnitudes (the generalised autocorrelation of Tolonen and Karjalainen 2000, less
     sensitive to a strong partial). Three of them must agree.
 
-    Args:
-        audio: one note; only its first ten seconds are used.
-
-    Returns:
-        MIDI pitch, within a few cents on steady notes. None for noise, most drums, silence and very short sounds.
+    Only the first ten seconds are used. The result is right within a few cents on steady notes, and None for noise,
+    most drums, silence and very short sounds.
     """
     rate = audio.sample_rate
     early, late = _steady(audio.mono().samples[0], rate)

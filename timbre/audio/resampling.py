@@ -13,13 +13,7 @@ class Resampler:
     """Converts the sample rate of a mono stream by a polyphase windowed sinc (Crochiere and Rabiner 1983).
 
     Its impulse response is 48 samples of the slower rate long; streaming resamplers of libraries delay by 20 to 40 ms.
-    The output does not depend on the sizes of the blocks.
-
-    Args:
-        source, target: rates, Hz.
-
-    Attributes:
-        delay: delay of the output, s.
+    The output is `delay` seconds late and does not depend on the sizes of the blocks.
     """
 
     def __init__(self, source: int, target: int) -> None:

@@ -17,12 +17,7 @@ _LOWEST = 1e-10  # replaces a level of 0, which has no logarithm
 
 
 def measure(audio: Audio, whole: Probe | None = None) -> Measured:
-    """Measure a note.
-
-    Args:
-        audio: the note; only its first 30 seconds are measured.
-        whole: duration and peak of the note if `audio` is only its beginning.
-    """
+    """Measure the first 30 seconds of a note; `whole` is its duration and peak if `audio` is only its beginning."""
     duration, peak = (audio.duration, audio.peak) if whole is None else (whole.duration, whole.peak)
     part = Audio(audio.samples[:, : round(MEASURED_SECONDS * audio.sample_rate)], audio.sample_rate)
     pitch = estimate_pitch(part)

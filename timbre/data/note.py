@@ -20,22 +20,14 @@ _INHARMONIC = re.compile(
 class Measured:
     """Measurements of a note's sound."""
 
-    duration: float
-    """Seconds."""
-    sample_rate: int
-    """Hz, of the file."""
-    peak_db: float
-    """Largest magnitude of any sample, dB of full scale."""
-    loudness_db: float
-    """RMS of the loudest 400 ms (or of all of a shorter sound), dB of full scale."""
-    silence: float
-    """Seconds before the sound starts."""
-    clipped: int
-    """Length of the longest run of samples at the sound's peak."""
-    pitch: float | None
-    """MIDI, measured independently of the label; None if no pitch stands out."""
-    digest: str
-    """Hash of the samples: the same for the same sound under any name and in any lossless format."""
+    duration: float  # s
+    sample_rate: int  # Hz, of the file
+    peak_db: float  # largest magnitude of any sample, dB of full scale
+    loudness_db: float  # RMS of the loudest 400 ms (or of all of a shorter sound), dB of full scale
+    silence: float  # seconds before the sound starts
+    clipped: int  # length of the longest run of samples at the sound's peak
+    pitch: float | None  # MIDI, measured independently of the label; None if no pitch stands out
+    digest: str  # hash of the samples: the same for the same sound under any name and in any lossless format
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,9 @@ from typing import Any
 class Excerpt:
     """A stretch of a sound file, of a file in an archive, or of a sample in a SoundFont."""
 
-    start: float = 0.0
-    """Seconds."""
-    end: float | None = None
-    """Seconds; None is the end of the sound."""
-    member: str | None = None
-    """Name of the file in the archive, or index of the sample in the SoundFont; None is the file itself."""
+    start: float = 0.0  # s
+    end: float | None = None  # s; None is the end of the sound
+    member: str | None = None  # name of the file in the archive, or index of the SoundFont's sample; None: whole file
 
     def __str__(self) -> str:
         until = "" if self.end is None else f"{self.end:.3f}"
@@ -25,16 +22,11 @@ class Excerpt:
 class SoundFontVoice:
     """One key of a SoundFont's preset, to be rendered by a synthesizer."""
 
-    bank: int
-    """MIDI bank; 128 contains the drum kits."""
-    program: int
-    """MIDI program, 0 to 127."""
-    key: int
-    """MIDI key, 0 to 127."""
-    velocity: int
-    """MIDI velocity, 1 to 127."""
-    sample: str = ""
-    """Recording that sounds there: notes with the same one are transposed copies of one another."""
+    bank: int  # MIDI; 128 contains the drum kits
+    program: int  # MIDI, 0 to 127
+    key: int  # MIDI, 0 to 127
+    velocity: int  # MIDI, 1 to 127
+    sample: str = ""  # recording that sounds there: notes with the same one are transposed copies of one another
 
     def __str__(self) -> str:
         return f"{self.bank}:{self.program} key {self.key} velocity {self.velocity}"

@@ -25,19 +25,13 @@ class Dropped(NamedTuple):
 class Report:
     """Report of a scan. Every file is either kept or dropped: `found` is their sum."""
 
-    root: Path
-    """The library's folder."""
-    labels: str
-    """Source of instrument, pitch and dynamics: the name of a table, or "folder and file names"."""
-    notes: tuple[Note, ...] = field(default=(), repr=False)
-    """The notes kept."""
+    root: Path  # the library's folder
+    labels: str  # source of instrument, pitch and dynamics: the name of a table, or "folder and file names"
+    notes: tuple[Note, ...] = field(default=(), repr=False)  # those that are kept
     dropped: tuple[Dropped, ...] = ()
-    ignored: int = 0
-    """Number of files that are not sounds (texts, images, hidden files)."""
-    remarks: tuple[str, ...] = ()
-    """Remarks on the library or an instrument as a whole, each as "kind: description"."""
-    reader: str = ""
-    """Name of the reader that read the library."""
+    ignored: int = 0  # number of files that are not sounds (texts, images, hidden files)
+    remarks: tuple[str, ...] = ()  # on the library or an instrument as a whole, each as "kind: description"
+    reader: str = ""  # name of the reader that read the library
 
     @property
     def found(self) -> int:

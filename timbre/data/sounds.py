@@ -41,11 +41,7 @@ def read_part(file: Path, part: Part | None = None) -> Audio:
 
 
 def excerpt(audio: Audio, part: Excerpt, file: Path) -> Audio:
-    """The stretch of a sound that an excerpt names; `file` is for messages.
-
-    Raises:
-        AudioError: if the stretch lies outside the sound.
-    """
+    """The stretch of a sound that an excerpt names; an AudioError about the `file` if it lies outside of it."""
     try:
         first = round(part.start * audio.sample_rate)
         last = None if part.end is None else round(part.end * audio.sample_rate)
@@ -66,11 +62,7 @@ def _whole(file: Path, part: Excerpt) -> Audio:
 
 
 def unpacked(file: Path, member: str, largest: int = LARGEST_MEMBER) -> bytes:
-    """The bytes of a file in a zip archive, unpacked in memory.
-
-    Raises:
-        AudioError: if it cannot be unpacked, or unpacks to more than `largest` bytes.
-    """
+    """The bytes of a file in a zip archive; an AudioError if it is damaged or unpacks to more than `largest` bytes."""
     try:
         with zipfile.ZipFile(file) as archive, archive.open(member) as content:
             unpacked = content.read(largest + 1)  # the declared size may be wrong, so the read itself is bounded

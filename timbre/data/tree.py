@@ -36,9 +36,7 @@ class Listing:
     def find(self, reference: str, base: str = "") -> str | None:
         """The file that a reference means; None if there is none or it lies outside the folder.
 
-        Args:
-            reference: a path with slashes or backslashes, `..`, and any capitals.
-            base: the folder from which it starts, relative to the root.
+        A reference has slashes or backslashes, `..`, and any capitals; it starts from `base`, relative to the root.
         """
         path = _inside(reference, base)
         return None if path is None else self._names.get(path) or self._names.get(_folded(path))
@@ -95,23 +93,17 @@ class Tree(Listing):
         return [file for file in files if file.lower().endswith(suffixes) and file not in self.special]
 
     def text(self, file: str, largest: int = _LARGEST_TEXT) -> str:
-        """The text of a file of at most `largest` bytes, read by :func:`decoded`.
-
-        Raises:
-            LibraryError: if it cannot be read or is larger.
-        """
+        """The text of a file, read by :func:`decoded`; a LibraryError if it has more than `largest` bytes."""
         path = self.root / file
         try:
             status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise LibraryError(f"{path} must be a regular file.")
-            if status.st_size > largest:
-                raise LibraryError(f"{path} must have at most {largest} bytes, got {status.st_size}.")
-            return decoded(path.read_bytes())
-        except LibraryError:
-            raise
+            regular = stat.S_ISREG(status.st_mode)
+            if regular and status.st_size <= largest:
+                return decoded(path.read_bytes())
         except (OSError, ValueError) as error:
             raise LibraryError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        rule = f"have at most {largest} bytes, got {status.st_size}" if regular else "be a regular file"
+        raise LibraryError(f"{path} must {rule}.")
 
     def _walk(self) -> None:
         """List all files. Links to folders are followed after real folders, each folder once, and never upwards."""
