@@ -9,10 +9,8 @@ import numpy as np
 
 from timbre.spectral.compiled import compiled
 
-RANKS = 320
-"""Level classes: 16 per octave, 20 octaves."""
+RANKS = 320  # level classes: 16 per octave, 20 octaves
 RANKS_PER_NEPER = 16.0 / math.log(2.0)
-"""Ranks per neper."""
 _CLASS_BITS = 19  # bits of a float32 below its level class: the exponent and 4 bits of the mantissa remain
 _FROM_LAST, _FROM_BELOW, _FROM_ABOVE, _FROM_NOTHING = 0, 1, 2, 3
 FLOOR = np.float32(1e-6)
@@ -54,15 +52,7 @@ def hashed_phase(seed: np.uint64, frame: int, bin_: int) -> float:
 
 @compiled
 def steady_row(magnitude: np.ndarray, floor: np.float32, whole: np.ndarray, turn: np.float32, out: np.ndarray) -> None:
-    """`slopes.steady_steps` for a row of bins: phase steps from frame to frame (radians).
-
-    Args:
-        magnitude: (bins,).
-        floor: magnitudes below it are raised to it.
-        whole: phase step (bins,) of a partial at the bin's centre.
-        turn: 4 times the phase step for a partial one bin above the bin's centre.
-        out: (bins,), changed.
-    """
+    """Write `slopes.steady_steps` of a row: `whole` (bins,) at the bins' centres, `turn` / 4 more one bin above."""
     last = magnitude.size - 1
     out[0], out[last] = whole[0], whole[last]
     for k in range(1, last):
@@ -84,33 +74,24 @@ def arctan(x: np.float32) -> np.float32:
 
 @compiled
 def click_row(rows: np.ndarray, floor: np.float32, hop_angle: float, alone: bool, out: np.ndarray) -> None:
-    """`pghi.click_steps` for the third row of magnitudes: phase steps from bin to bin (radians).
+    """Write `pghi.click_steps` of the third of the rows (3 or 4, bins); the fourth is the next frame, if it is known.
 
-    Args:
-        rows: magnitudes (3 or 4, bins) of the two frames before, the frame itself and, if known, the frame after it.
-            If it is not known, a parabola extrapolates its square roots from the three others, and the result is
-            scaled by the factor that fits recorded notes best.
-        floor: magnitudes below it are raised to it.
-        hop_angle: pi hop / n_fft.
-        alone: the frame before is not known, but the frame after is.
-        out: (bins,), changed.
+    Otherwise a parabola extrapolates its square roots from the three others, and the result is scaled by the factor
+    that fits recorded notes best. `hop_angle` is pi hop / n_fft; `alone` means that only the next frame is known.
     """
     if alone:
         cosine, sine = np.float32(math.cos(hop_angle)), np.float32(1.0 / math.sin(hop_angle))
         for k in range(out.size):
             ratio = np.sqrt(np.divide(max(rows[3, k], floor), max(rows[2, k], floor)))
             out[k] = _PI - _TWO * arctan((ratio - cosine) * sine)
-    elif rows.shape[0] == 4:
-        scale = np.float32(1.0 / math.tan(hop_angle))
-        for k in range(out.size):
-            before, after = np.sqrt(max(rows[1, k], floor)), np.sqrt(max(rows[3, k], floor))
-            out[k] = _PI - _TWO * arctan(np.divide(after - before, after + before) * scale)
-    else:
-        scale = np.float32(_SHRINK / math.tan(hop_angle))
-        for k in range(out.size):
-            before, now = np.sqrt(max(rows[1, k], floor)), np.sqrt(max(rows[2, k], floor))
-            after = max(_THREE * (now - before) + np.sqrt(max(rows[0, k], floor)), _ZERO)
-            out[k] = _PI - _TWO * arctan(np.divide(after - before, after + before) * scale)
+        return
+    known = rows.shape[0] == 4
+    scale = np.float32((1.0 if known else _SHRINK) / math.tan(hop_angle))
+    for k in range(out.size):
+        before, now = np.sqrt(max(rows[1, k], floor)), np.sqrt(max(rows[2, k], floor))
+        guess = max(_THREE * (now - before) + np.sqrt(max(rows[0, k], floor)), _ZERO)
+        after = np.sqrt(max(rows[3, k], floor)) if known else guess
+        out[k] = _PI - _TWO * arctan(np.divide(after - before, after + before) * scale)
 
 
 @compiled
@@ -130,12 +111,9 @@ def _offer(
 def line_up(
     last: np.ndarray, now: np.ndarray, floor: int, doubt: np.ndarray, lists: tuple[np.ndarray, ...]
 ) -> tuple[int, int]:
-    """Rank the bins of a frame, and queue those that continue from the last frame.
+    """Rank a frame's bins, and queue those that continue from the last frame; return highest rank and queue length.
 
     Levels are given as the bits of floats, which sort as well as logarithms.
-
-    Returns:
-        The highest rank, and the number of entries.
     """
     rank, first, waiting, offered = lists
     top, loudest, count = -1, 0, 0
@@ -198,14 +176,10 @@ def propagate(
 @compiled
 def take(magnitude: np.ndarray, rows: np.ndarray, peak: np.ndarray) -> None:
     """Move rows of magnitudes up by one, write `magnitude` to the last, and update the running peak."""
-    count = rows.shape[0] - 1
-    loudest = _ZERO
-    for k in range(magnitude.size):
-        for row in range(count):
-            rows[row, k] = rows[row + 1, k]
-        rows[count, k] = magnitude[k]
-        loudest = max(loudest, magnitude[k])
-    peak[0] = max(peak[0] * _DECAY, loudest)
+    for row in range(rows.shape[0] - 1):
+        rows[row] = rows[row + 1]
+    rows[-1] = magnitude
+    peak[0] = max(peak[0] * _DECAY, magnitude.max())
 
 
 @compiled
@@ -219,17 +193,12 @@ def find_steps(
     formula: bool,
     steps: np.ndarray,
 ) -> None:
-    """Write a frame's phase steps by formula: from the last frame, and from each bin to the next.
+    """Write a frame's phase steps (2, bins) by formula: from the last frame, and from each bin to the next.
 
-    Args:
-        rows: magnitudes, as for `click_row`; the fourth row is ignored unless it is known.
-        steady: steady steps of the last frame, replaced by those of this one.
-        peak: one magnitude; magnitudes more than 120 dB below it are raised to that level.
-        whole: steady steps of partials at the bins' centres.
-        hop_ratio: hop / n_fft.
-        ends: whether the frame after this one is known, and whether this is the first.
-        formula: compute the steps to the next bin as for clicks; otherwise they are half a turn.
-        steps: (2, bins), changed.
+    `steady` are the steady steps of the last frame, replaced by those of this one; `whole` those of partials at the
+    bins' centres; `hop_ratio` is hop / n_fft. Magnitudes more than 120 dB below the peak are raised to that level.
+    `ends` says whether the frame after this one, the fourth row, is known, and whether this is the first frame. Without
+    `formula`, the steps to the next bin are half a turn instead of those of clicks.
     """
     level = max(np.float32(peak[0]) * FLOOR, _TINY)
     to_frame, to_bin = steps[0], steps[1]
@@ -245,7 +214,7 @@ def find_steps(
 
 
 @compiled
-def find_phases(
+def find_spectrum(
     rows: np.ndarray,
     phase: np.ndarray,
     peak: np.ndarray,
@@ -254,18 +223,14 @@ def find_phases(
     doubt: np.ndarray,
     work: np.ndarray,
     lists: tuple[np.ndarray, ...],
+    spectrum: np.ndarray,
 ) -> None:
-    """Write a frame's phases by RTPGHI.
+    """Find the phases of the third row by RTPGHI, and write its complex spectrum.
 
-    Args:
-        rows: magnitudes; the third row is the frame, the second the one before.
-        phase: phases of the last frame, replaced by those of this one, within half a turn of 0.
-        peak: one magnitude; bins 120 dB or more below it get random phases.
-        key: seed, and number of the frame.
-        steps: from the last frame, and to the next bin (2, bins), radians.
-        doubt: ranks subtracted from each step (2, bins), int32.
-        work: working memory, two rows of bins.
-        lists: working memory: rank (bins,), first (RANKS,), waiting (3 bins, 2) and offered (bins,), int32.
+    `phase` contains those of the last frame, replaced by those of this one, within half a turn of 0. Bins 120 dB or
+    more below the peak get random phases, by the `key`: seed and number of the frame. `doubt` (2, bins) are the ranks
+    subtracted from each step. Working memory: two rows of bins, and rank (bins,), first (RANKS,), waiting (3 bins, 2)
+    and offered (bins,), int32.
     """
     now, last = rows[2], work[0]
     level = max(np.float32(peak[0]) * FLOOR, _TINY)
@@ -278,10 +243,4 @@ def find_phases(
     propagate(top, count, steps, doubt, last, phase, lists)
     for k in range(now.size):  # keeps phases exact in long streams
         phase[k] -= _TURN * np.rint(phase[k] / _TURN)
-
-
-@compiled
-def polar(magnitude: np.ndarray, phase: np.ndarray, spectrum: np.ndarray) -> None:
-    """Write magnitude * exp(i phase)."""
-    for k in range(magnitude.size):
-        spectrum[k] = magnitude[k] * complex(math.cos(phase[k]), math.sin(phase[k]))
+        spectrum[k] = now[k] * complex(math.cos(phase[k]), math.sin(phase[k]))

@@ -15,15 +15,7 @@ _LOWEST, _HIGHEST = np.float32(-6.0), np.float32(3.0)  # nepers
 
 @compiled
 def patches(level: np.ndarray, width: int, bins: np.ndarray, shape: tuple[int, int, int, int], out: np.ndarray) -> None:
-    """Write the patch around each of some bins.
-
-    Args:
-        level: log magnitudes, float32: flattened (frames, width) with a border as wide as the patches reach.
-        width: bins per frame, border included.
-        bins: flat indices of the bins, int64.
-        shape: frames before and after the bin, bins below and above it.
-        out: (len(bins), frames * bins of a patch) float32, changed.
-    """
+    """Write the patches around bins as rows; arguments as in `slopes.features`, `shape` is that of `slopes.Border`."""
     for row in range(bins.size):
         _patch(level, width, bins[row], shape, out[row])
 
@@ -111,19 +103,12 @@ def correct(
     steps: np.ndarray,
     doubt: np.ndarray,
 ) -> None:
-    """Correct the steps of a frame's loud bins, and write how doubtful each is, in ranks.
+    """Correct the steps (2, bins) of bins above the level `loud`, and write how doubtful each is (2, bins), in ranks.
 
-    Args:
-        levels: log magnitudes (frames, bins and a border), contiguous.
-        shape: frames before and after the frame in question, and bins below and above a bin, that a patch contains.
-        loud: the network corrects bins above this level.
-        layers: weights (inputs, outputs) and biases of two hidden layers and the last.
-        work: working memory for a number of bins: patches, two layers of hidden units, and outputs; small enough that
-            a matrix product stays in the caller's thread.
-        bins: working memory for the same number of bins, int64.
-        settings: ranks by which a certainty of 1 / e lowers a step, and `slopes.TRUSTED` for either kind of step.
-        steps: from the last frame, and to the next bin (2, bins), radians; changed.
-        doubt: (2, bins) int32, changed.
+    `levels` are log magnitudes (frames, bins and a border); `layers` weights (inputs, outputs) and biases in turn. The
+    working memory (patches, two layers of hidden units, outputs; indices of bins) is for so few bins that a matrix
+    product stays in the caller's thread. `settings` are the ranks by which a certainty of 1 / e lowers a step, and
+    `slopes.TRUSTED` for either kind of step.
     """
     width, level = levels.shape[1], levels.reshape(-1)
     start = shape[0] * width + shape[2]

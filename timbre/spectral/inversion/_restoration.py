@@ -7,12 +7,7 @@ from timbre.spectral.compiled import compiled
 
 @compiled
 def restore(spectrum: np.ndarray, magnitude: np.ndarray) -> None:
-    """Set the magnitudes of complex values, in place; 0 stays 0.
-
-    Args:
-        spectrum: flat, real and imaginary parts in turn (2 n).
-        magnitude: (n,), of the same type.
-    """
+    """Set the magnitudes (n,) of complex values, in place, given as real and imaginary parts in turn; 0 stays 0."""
     least = magnitude.dtype.type(1e-37)
     for k in range(magnitude.size):
         real, imaginary = spectrum[2 * k], spectrum[2 * k + 1]

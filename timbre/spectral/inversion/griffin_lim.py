@@ -15,11 +15,7 @@ _GENERATOR = Lock()  # torchaudio draws from the generator that all threads shar
 
 
 def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32) -> Tensor:
-    """torchaudio's Griffin-Lim with its default momentum of 0.99, from random phases; other arguments as in `invert`.
-
-    Args:
-        iterations: number of iterations.
-    """
+    """torchaudio's Griffin-Lim with its default momentum (0.99), from random phases; other arguments as in `invert`."""
     hop = stft.hop_length
     frames = 2 + max(length, stft.n_fft) // hop  # torchaudio reflects half a window at the ends, and so needs one
     padded = torch.nn.functional.pad(magnitude / stft.scale, (0, max(0, frames - magnitude.shape[-1])))
@@ -36,14 +32,9 @@ def griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iteration
 
 
 def fast_griffin_lim(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 32) -> Tensor:
-    """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013) from random phases; other arguments as in `invert`.
-
-    Args:
-        iterations: number of iterations.
-    """
-    spectrum = random_spectrum(magnitude, seed)
-    spectrum = refine(spectrum, magnitude, stft, length, iterations, momentum=0.99, relaxation=1.0)
-    return stft.inverse(spectrum, length)
+    """Fast Griffin-Lim (Perraudin, Balazs and Sondergaard 2013) from random phases; other arguments as in `invert`."""
+    start = random_spectrum(magnitude, seed)
+    return stft.inverse(refine(start, magnitude, stft, length, iterations, momentum=0.99, relaxation=1.0), length)
 
 
 def random_phase(frames: int, bins: int, seed: int) -> Tensor:
@@ -79,16 +70,13 @@ def refine(
     without bound if the relaxation exceeds 1 + 1 / (1 + 2 momentum), 1.357 with this momentum.
 
     Args:
-        spectrum: complex guess (batch, bins, frames).
+        spectrum: complex guess (batch, bins, frames); the result is one with the given magnitudes.
         magnitude: (batch, bins, frames), linear; frames are ``1 + length // hop_length``.
         stft: the transform of both.
         length: samples of the waveform.
         iterations: number of iterations.
         momentum: how far to step on, in units of the last step.
         relaxation: how far to step towards the nearest waveform; 1 reaches it.
-
-    Returns:
-        Complex spectrum with the given magnitudes.
     """
     if spectrum.device.type == "cpu":
         pairs = zip(spectrum.mT.contiguous(), magnitude.mT.contiguous(), strict=True)

@@ -32,11 +32,7 @@ _REMOVED = REMOVED_STREAMS | {"spsi": "pghi", "admm": "pghi+8", "pghi-formula": 
 
 
 def find_inverter(name: str) -> Inverter:
-    """The inverter called `name`.
-
-    Raises:
-        ConfigError: there is none; the message lists the names.
-    """
+    """The inverter called `name`; a ConfigError lists the names if there is none."""
     if name in INVERTERS:
         return INVERTERS[name]
     if match := re.fullmatch(r"pghi\+(\d{1,4})", name):

@@ -11,10 +11,6 @@ _ZERO, _LEAST = np.float32(0.0), np.float32(1e-8)
 class OverlapAdd:
     """Sum of windowed frames, divided by the energy of the windows (Griffin and Lim 1984), given out hop by hop.
 
-    Args:
-        stft: the transform that the frames belong to.
-        look_ahead: frames that come before one is settled.
-
     Attributes:
         latency: samples by which the output is late, ``n_fft // 2 + look_ahead * hop_length``.
         window: (n_fft,), float32.

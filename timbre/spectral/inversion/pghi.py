@@ -23,21 +23,14 @@ from timbre.spectral.inversion._integration import integrate
 from timbre.spectral.inversion.griffin_lim import random_phase, refine
 from timbre.spectral.stft import STFT
 
-TOLERANCE = 1e-6
-"""Bins this far below the loudest get random phases (amplitude ratio)."""
+TOLERANCE = 1e-6  # amplitude ratio; bins this far below the loudest get random phases
 _RANKS_PER_NEPER = 20.0
-BORDER = slopes.Border.of(look_ahead=2)
-"""Border around (frames, bins) that contains every neighbour and every patch."""
 
 
 def pghi(magnitude: Tensor, stft: STFT, length: int, seed: int, iterations: int = 0, learned: bool = True) -> Tensor:
-    """PGHI, then `iterations` of accelerated Griffin-Lim; other arguments as in `invert`.
+    """PGHI on the CPU, then `iterations` of accelerated Griffin-Lim; other arguments as in `invert`.
 
-    Phases are found on the CPU.
-
-    Args:
-        iterations: number of iterations.
-        learned: let the network correct the slopes if frames lie a quarter of a window apart.
+    If frames lie a quarter of a window apart, the network corrects the slopes, unless `learned` is False.
     """
     phase = torch.stack([find_phase(one, stft, seed, learned) for one in magnitude.mT.cpu()]).mT.to(magnitude)
     spectrum = torch.polar(magnitude, phase)
@@ -50,43 +43,34 @@ def find_phase(magnitude: Tensor, stft: STFT, seed: int, learned: bool = True) -
     floor = np.float32(max(float(magnitude.max()) * TOLERANCE, 1e-30))
     clipped = np.maximum(magnitude.numpy(), floor)
     level = np.log(clipped / floor)
-    inside = BORDER.inside(level.shape)
-    steps = _by_formula(clipped, stft)
-    doubt = np.zeros(steps.shape, np.int16)
+    steps, doubt = np.zeros((2, *level.shape), np.float32), np.zeros((2, *level.shape), np.int16)
+    steady = slopes.steady_steps(clipped, stft.n_fft, stft.hop_length)
+    steps[0, 1:] = 0.5 * (steady[1:] + steady[:-1])
+    across = click_steps(clipped, stft.n_fft, stft.hop_length)
+    steps[1, :, :-1] = 0.5 * (across[:, 1:] + across[:, :-1])
     if learned and 4 * stft.hop_length == stft.n_fft:
         _learn(level, steps, doubt)
-    rank = np.full(doubt.shape[1:], -1, np.int16)
-    rank[inside] = np.where(level > 0.0, level * _RANKS_PER_NEPER, -1.0)
-    phase = np.empty(rank.shape, np.float32)
-    phase[inside] = random_phase(frames, bins, seed).numpy()
-    integrate(rank.reshape(-1), rank.shape[1], *(array.reshape(-1) for array in (*steps, *doubt, phase)))
-    return torch.from_numpy(np.ascontiguousarray(phase[inside]))
-
-
-def _by_formula(magnitude: np.ndarray, stft: STFT) -> np.ndarray:
-    """Steps (2, frames, bins) with the border: from the last frame, and to the next bin."""
-    steps = np.zeros((2, *BORDER.around(magnitude.shape)), np.float32)
-    to_frame, to_bin = (step[BORDER.inside(magnitude.shape)] for step in steps)
-    steady = slopes.steady_steps(magnitude, stft.n_fft, stft.hop_length)
-    to_frame[1:] = 0.5 * (steady[1:] + steady[:-1])
-    across = click_steps(magnitude, stft.n_fft, stft.hop_length)
-    to_bin[:, :-1] = 0.5 * (across[:, 1:] + across[:, :-1])
-    return steps
+    rank = np.where(level > 0.0, level * _RANKS_PER_NEPER, -1.0).astype(np.int16)
+    padded = [np.pad(array, 1) for array in (*steps, *doubt, random_phase(frames, bins, seed).numpy())]
+    integrate(np.pad(rank, 1, constant_values=-1).reshape(-1), bins + 2, *(array.reshape(-1) for array in padded))
+    return torch.from_numpy(np.ascontiguousarray(padded[-1][1:-1, 1:-1]))
 
 
 def _learn(level: np.ndarray, steps: np.ndarray, doubt: np.ndarray) -> None:
-    """Correct the steps of loud bins by the network, and write to `doubt` by how many ranks to lower each step."""
-    width = steps.shape[2]
-    frame, bin_ = np.nonzero(level[:, 1:-1] > level.max() + math.log(slopes.LOUD))  # 0 Hz and Nyquist are real
-    bins = (frame + BORDER.before) * width + bin_ + 1 + BORDER.below
-    padding = ((BORDER.before, BORDER.after), (BORDER.below, BORDER.above))
-    estimate = slopes.estimate(np.pad(level, padding, mode="edge").reshape(-1), width, bins, BORDER.after)
-    to_frame, to_bin = (step.reshape(-1) for step in steps)
+    """Correct the steps (2, frames, bins) of loud bins by the network, and write by how many ranks to lower each."""
+    loud = level > level.max() + math.log(slopes.LOUD)
+    loud[:, [0, -1]] = False  # 0 Hz and Nyquist are real
+    bins = frame, bin_ = np.nonzero(loud)
+    border = slopes.Border.of(look_ahead=2)
+    around = np.pad(level, (border[:2], border[2:]), mode="edge")
+    index = (frame + border.before) * around.shape[1] + bin_ + border.below
+    estimate = slopes.estimate(around.reshape(-1), around.shape[1], index, border.after)
+    to_frame, to_bin = steps
     to_frame[bins] += slopes.settle(estimate.to_frame)
     to_bin[bins] += slopes.settle(estimate.to_bin + math.pi - to_bin[bins])
     doubt[:] = _doubt(np.array(slopes.UNSURE))
     for ranks, certainty in zip(doubt, estimate.certainty.T, strict=True):
-        ranks.reshape(-1)[bins] = _doubt(certainty)
+        ranks[bins] = _doubt(certainty)
 
 
 def _doubt(certainty: np.ndarray) -> np.ndarray:

@@ -16,18 +16,9 @@ _AT_A_TIME = 64  # bins in one run of the network: products this small stay in t
 
 
 class RTPGHI:
-    """Finds phases frame by frame.
+    """A :class:`~.streaming.PhaseMethod`, with a look-ahead of 0 or 1 frame.
 
     Levels are relative to a running peak that halves every 128 frames: bins 120 dB below it get random phases.
-
-    Args:
-        n_fft: FFT size.
-        hop: samples between frames.
-        look_ahead: 0, or 1 frame that comes before a phase is settled.
-
-    Attributes:
-        spectrum: complex (bins,) of the last frame that was settled.
-        arrays: everything that the next phases depend on, by name; zeros at first.
     """
 
     def __init__(self, n_fft: int, hop: int, look_ahead: int) -> None:
@@ -47,10 +38,7 @@ class RTPGHI:
             self.arrays["levels"] = self._network.levels
 
     def advance(self, magnitude: np.ndarray | None, seed: np.uint64, frame: int) -> None:
-        """Take the magnitudes (bins,) of one more frame, or None after the last, and settle `frame`.
-
-        `frame` is the index of the frame taken minus the look-ahead; below 0 there is nothing to settle yet.
-        """
+        """Take one more frame and settle an earlier one; see :class:`~.streaming.PhaseMethod`."""
         _causal.take(self._silence if magnitude is None else magnitude, self._rows, self._peak)
         known = self._look_ahead > 0 and magnitude is not None
         if self._network:
@@ -58,26 +46,18 @@ class RTPGHI:
         if frame < 0:
             return
         ends, formula = (known, frame == 0), self._network is None or self._look_ahead > 0
-        _causal.find_steps(
-            self._rows, self._steady, self._peak, self._whole, self._hop_ratio, ends, formula, self._steps
-        )
+        rows, peak, steps, doubt = self._rows, self._peak, self._steps, self._doubt
+        _causal.find_steps(rows, self._steady, peak, self._whole, self._hop_ratio, ends, formula, steps)
         if self._network:
-            self._network.correct(self._peak, self._steps, self._doubt)
-        _causal.find_phases(
-            self._rows, self._phase, self._peak, (seed, frame), self._steps, self._doubt, self._work, self._lists
-        )
-        _causal.polar(self._rows[2], self._phase, self.spectrum)
+            self._network.correct(peak, steps, doubt)
+        key, work, lists = (seed, frame), self._work, self._lists
+        _causal.find_spectrum(rows, self._phase, peak, key, steps, doubt, work, lists, self.spectrum)
 
 
 class SlopeNetwork:
     """The network that corrects the steps of the formulas, frame by frame.
 
-    Args:
-        bins: per frame.
-        look_ahead: frames that it sees after the one in question.
-
-    Attributes:
-        levels: log magnitudes (frames, bins and a border) of the last frames.
+    `levels` are the log magnitudes (frames, bins and a border) of the last frames.
     """
 
     def __init__(self, bins: int, look_ahead: int) -> None:
@@ -91,11 +71,10 @@ class SlopeNetwork:
         sizes = (slopes.FRAMES * slopes.BINS, *(bias.size for bias in self._layers[1::2]))
         self._work = tuple(np.zeros((_AT_A_TIME, size), np.float32) for size in sizes)
         self._bins = np.zeros(_AT_A_TIME, np.int64)
-        self._floor = np.float32(1e-30)
 
     def take(self, magnitude: np.ndarray, first: bool) -> None:
         """Take the magnitudes (bins,) of one more frame; after the last one, its magnitudes again."""
-        _learned.remember(magnitude, self._floor, first, slopes.BELOW, self.levels)
+        _learned.remember(magnitude, np.float32(1e-30), first, slopes.BELOW, self.levels)
 
     def correct(self, peak: np.ndarray, steps: np.ndarray, doubt: np.ndarray) -> None:
         """Correct steps (2, bins) and set doubts (2, bins) of the frame in question; `peak` is the loudest so far."""

@@ -21,14 +21,10 @@ from torch import Tensor, nn
 
 from timbre.spectral.inversion._learned import patches
 
-FRAMES = BINS = 6
-"""Size of a patch."""
-BELOW, ABOVE = 2, 3
-"""Bins of a patch on either side of the bin in question."""
-LOUD = 10.0**-2.5
-"""The formula alone serves bins this far below the loudest (amplitude ratio)."""
-UNSURE = 0.3
-"""Certainty of steps by the formula, next to learned ones."""
+FRAMES = BINS = 6  # size of a patch
+BELOW, ABOVE = 2, 3  # bins of a patch on either side of the bin in question
+LOUD = 10.0**-2.5  # amplitude ratio; the formula alone serves bins this far below the loudest
+UNSURE = 0.3  # certainty of steps by the formula, next to learned ones
 TRUSTED = 0.2
 """If network and formula differ by less than about this (radians), the formula counts: it is exact for steady partials
 and clicks. An error of a hundredth there in every frame is a cent."""
@@ -54,14 +50,6 @@ class Border(NamedTuple):
     below: int = BELOW
     above: int = ABOVE
 
-    def around(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """Shape of an array (frames, bins) with the border."""
-        return shape[0] + self.before + self.after, shape[1] + self.below + self.above
-
-    def inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
-        """The slices of an array with the border that contain (frames, bins)."""
-        return slice(self.before, self.before + shape[0]), slice(self.below, self.below + shape[1])
-
     @classmethod
     def of(cls, look_ahead: int) -> "Border":
         """The border for a network that sees `look_ahead` frames after the one in question."""
@@ -70,14 +58,12 @@ class Border(NamedTuple):
 
 def network(sizes: list[int]) -> nn.Sequential:
     """Linear layers of the given sizes with rectifiers between; untrained it leaves the formulas nearly unchanged."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes[:-1]):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    last = nn.Linear(sizes[-2], sizes[-1])
+    net = nn.Sequential(*[layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())][:-1])
+    *_, weight, bias = net.parameters()
     with torch.no_grad():
-        last.weight.mul_(0.1)
-        last.bias.copy_(torch.tensor([1.0, 0.0, 1.0, 0.0]))
-    return nn.Sequential(*layers, last)
+        weight.mul_(0.1)
+        bias.copy_(torch.tensor([1.0, 0.0, 1.0, 0.0]))
+    return net
 
 
 @lru_cache
@@ -92,23 +78,14 @@ def shipped(look_ahead: int) -> nn.Sequential:
 
 def layers(look_ahead: int) -> tuple[np.ndarray, ...]:
     """The trained network as matrices (inputs, outputs) and biases in turn."""
-    return tuple(
-        np.ascontiguousarray(array.numpy())
-        for layer in shipped(look_ahead)
-        if isinstance(layer, nn.Linear)
-        for array in (layer.weight.detach().T, layer.bias.detach())
-    )
+    return tuple(np.ascontiguousarray(parameter.numpy().T) for parameter in shipped(look_ahead).parameters())
 
 
 def features(level: np.ndarray, width: int, bins: np.ndarray, look_ahead: int) -> Tensor:
-    """Patches (n, FRAMES * BINS) around bins.
+    """Patches (n, FRAMES * BINS) around bins, given by their flat indices (n,), int64.
 
-    Args:
-        level: log magnitudes (nepers), float32: flattened (frames, width), with a :class:`Border` that repeats the
-            outermost values.
-        width: bins per frame, border included.
-        bins: flat indices (n,) of the bins, int64.
-        look_ahead: frames after each bin that the patch contains.
+    `level` are log magnitudes (nepers), float32: flattened (frames, width), with a :class:`Border` that repeats the
+    outermost values; `look_ahead` frames of a patch lie after its bin.
     """
     out = np.empty((bins.size, FRAMES * BINS), np.float32)
     patches(level, width, bins, tuple(Border.of(look_ahead)), out)

@@ -19,15 +19,12 @@ REMOVED_STREAMS = dict.fromkeys(("rtisi", "rtisi-0", "rtisi-1", "rtisi-2", "rtis
 
 
 class PhaseMethod(Protocol):
-    """Finds the phases of one frame after another.
-
-    Attributes:
-        spectrum: complex (bins,) of the last frame that was settled.
-        arrays: everything that the next phases depend on, by name; zeros at first.
-    """
+    """Finds the phases of one frame after another."""
 
     spectrum: np.ndarray
+    """Complex (bins,), of the last frame that was settled."""
     arrays: dict[str, np.ndarray]
+    """Everything that the next phases depend on, by name; zeros at first."""
 
     def advance(self, magnitude: np.ndarray | None, seed: np.uint64, frame: int) -> None:
         """Take the magnitudes (bins,) of one more frame, or None after the last, and settle `frame`.
@@ -37,17 +34,14 @@ class PhaseMethod(Protocol):
 
 
 class CausalInverter(NamedTuple):
-    """A causal inverter.
-
-    Attributes:
-        name: unique; it is part of a stream's state.
-        look_ahead: frames that come before one is settled.
-        method: makes the object that finds the phases, from the transform and the output so far.
-    """
+    """A causal inverter."""
 
     name: str
+    """Unique; it is part of a stream's state."""
     look_ahead: int
+    """Frames that come before one is settled."""
     method: Callable[[STFT, OverlapAdd], PhaseMethod]
+    """Makes the object that finds the phases, from the transform and the output so far."""
 
 
 def _rtpghi(look_ahead: int) -> CausalInverter:
@@ -84,8 +78,8 @@ class StreamingInverter:
 
     Args:
         stft: the transform that the magnitudes belong to.
-        inverter: a name in :data:`STREAMS`, or a :class:`CausalInverter`. ``rtpghi`` is ``rtpghi-0``; the number is
-            that of the frames of look-ahead.
+        inverter: a name in :data:`STREAMS`, whose number is that of the frames of look-ahead (``rtpghi`` is
+            ``rtpghi-0``), or a :class:`CausalInverter`.
         seed: of the phases that are drawn at random.
 
     Attributes:
@@ -139,8 +133,8 @@ class StreamingInverter:
         """
         rows = as_rows(magnitude, self._bins, self._gain, self._row)  # without the scale of the transform
         samples = _checked(out, len(rows) * self.hop_length)
-        for number, row in enumerate(rows):
-            self._advance(row, samples[number * self.hop_length : (number + 1) * self.hop_length])
+        for row, hop in zip(rows, samples.reshape(-1, self.hop_length), strict=True):
+            self._advance(row, hop)
         return samples
 
     def flush(self) -> np.ndarray:
@@ -151,8 +145,8 @@ class StreamingInverter:
         samples = np.zeros(self.latency, np.float32)
         if self._output.given:
             ahead = self.look_ahead * self.hop_length
-            for start in range(0, ahead, self.hop_length):
-                self._advance(None, samples[start : start + self.hop_length])
+            for hop in samples[:ahead].reshape(-1, self.hop_length):
+                self._advance(None, hop)
             self._output.take(samples[ahead:])
         self.reset()
         return samples
@@ -177,10 +171,8 @@ class StreamingInverter:
                 unchanged.
         """
         given = {name: np.asarray(array) for name, array in state.items()}
-        known = self._identity() | self._arrays
-        if set(given) != set(known) or any(
-            not np.array_equal(given[name], known[name]) for name in ("inverter", "transform")
-        ):
+        own = self._identity() | self._arrays
+        if given.keys() != own.keys() or any(not np.array_equal(given[k], own[k]) for k in ("inverter", "transform")):
             raise ConfigError(
                 f"The state must be one of {self.inverter} with windows of {self._n_fft} and a hop of "
                 f"{self.hop_length} samples, got one of another stream."
@@ -216,11 +208,7 @@ def as_rows(
 ) -> np.ndarray:
     """Magnitudes (bins,) or (bins, frames), times `gain`, as rows (frames, bins), float32.
 
-    Args:
-        magnitude: real numbers, 0 or more and finite.
-        bins: the number of bins.
-        gain: factor.
-        row: where to write a single frame (1, bins); default: a new array.
+    A single frame is written to `row` (1, bins), if it is given.
 
     Raises:
         AudioError: the shape or type is wrong, or a magnitude is negative or not finite.
@@ -252,18 +240,7 @@ def _checked(out: np.ndarray | None, length: int) -> np.ndarray:
 def stream_whole(
     magnitude: Tensor, stft: STFT, length: int, seed: int, inverter: str | CausalInverter = "rtpghi"
 ) -> Tensor:
-    """Push whole spectrograms through a :class:`StreamingInverter`, on the CPU; an inverter as `invert` calls it.
-
-    Args:
-        magnitude: (batch, n_fft // 2 + 1, frames), linear.
-        stft: the transform that the magnitudes belong to.
-        length: samples of the waveforms.
-        seed: of the phases that are drawn at random.
-        inverter: a name in :data:`STREAMS`, or a :class:`CausalInverter`.
-
-    Returns:
-        Waveforms (batch, length), on the device of `magnitude`.
-    """
+    """Push whole spectrograms through a :class:`StreamingInverter`, on the CPU; other arguments as in `invert`."""
     stream = StreamingInverter(stft, inverter, seed)
     waveforms = torch.zeros(len(magnitude), length)
     for sound, one in zip(waveforms, magnitude.detach().cpu().numpy(), strict=True):
