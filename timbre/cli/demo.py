@@ -30,11 +30,10 @@ _RESOLUTION = 20  # points along each side of the map
 def demo(space: SpaceName, /, *folders: Path) -> None:
     """Write sounds and pictures that show what a space has learned.
 
-    Parameters
-    ----------
-    folders
-        [LIBRARY] OUT: the folder of the notes that the space was trained on, and the folder to write to. Without
-        LIBRARY there are no recordings next to the decoded sounds, and a map takes the place of the spectrograms.
+    Args:
+        folders: [LIBRARY] OUT: the folder of the notes that the space was trained on, and the folder to write to.
+            Without LIBRARY there are no recordings next to the decoded sounds, and a map takes the place of the
+            spectrograms.
     """
     if len(folders) not in (1, 2):
         raise ConfigError(f"Give one or two folders, timbre demo {space} [LIBRARY] OUT; got {len(folders)}.")

@@ -25,10 +25,8 @@ def encode(
 ) -> int:
     """Print the coordinates of sounds.
 
-    Parameters
-    ----------
-    form
-        JSON, or a CSV table with a column for each coordinate.
+    Args:
+        form: JSON, or a CSV table with a column for each coordinate.
     """
     from timbre.files import write_text
 

@@ -22,10 +22,8 @@ def inspect(
 ) -> None:
     """Describe a saved space: library notes, settings, figures and files; or list the spaces that have a name.
 
-    Parameters
-    ----------
-    names
-        Also list the names of all library notes.
+    Args:
+        names: Also list the names of all library notes.
     """
     from timbre.space.names import find_space, local_spaces
 

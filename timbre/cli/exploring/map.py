@@ -39,22 +39,16 @@ def map(  # noqa: A001, the command's name
     Writes sounds.png and sounds.csv, descriptors.png (or one large picture for a single descriptor), map.csv and
     map.json.
 
-    Parameters
-    ----------
-    plane
-        pca (the first two principal components of the library notes), axes brightness attack (two named axes), dims 0 3
-        (two dimensions), or points A B C (through three points: library notes, instruments, coordinates or sound files;
-        write a space before a minus: ' -1,0,2').
-    descriptors
-        Descriptors to map; default: those of the paper (centroid, bandwidth, flatness, rolloff, loudness, attack).
-    resolution
-        Points along each side of the map, 2 to 1000.
-    view
-        Also draw the library notes in these views: pca, umap, tsne. Their positions cannot be decoded.
-    seed
-        Seed of umap and tsne.
-    output
-        Folder for the files.
+    Args:
+        plane: pca (the first two principal components of the library notes), axes brightness attack (two named axes),
+            dims 0 3 (two dimensions), or points A B C (through three points: library notes, instruments, coordinates or
+            sound files; write a space before a minus: ' -1,0,2').
+        descriptors: Descriptors to map; default: those of the paper (centroid, bandwidth, flatness, rolloff, loudness,
+            attack).
+        resolution: Points along each side of the map, 2 to 1000.
+        view: Also draw the library notes in these views: pca, umap, tsne. Their positions cannot be decoded.
+        seed: Seed of umap and tsne.
+        output: Folder for the files.
     """
     from timbre.maps.embedding import check_views
     from timbre.maps.maps import SIX, topology

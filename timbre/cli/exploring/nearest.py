@@ -28,14 +28,10 @@ def nearest(
 ) -> None:
     """List the library notes nearest to a point.
 
-    Parameters
-    ----------
-    count
-        Length of the list.
-    instruments
-        List instruments instead, by the distance to the mean of their notes.
-    form
-        A table, JSON or CSV.
+    Args:
+        count: Length of the list.
+        instruments: List instruments instead, by the distance to the mean of their notes.
+        form: A table, JSON or CSV.
     """
     fitted = timbre.load(space)
     if not len(fitted.atlas):

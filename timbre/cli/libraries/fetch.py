@@ -26,16 +26,12 @@ def fetch(
 
     For sounds that are already on your disk, use `timbre scan FOLDER`.
 
-    Parameters
-    ----------
-    name
-        Name of a library, or your own recipe (a TOML file; see datasets/README.md).
-    folder
-        Folder for the library; default: its name in the current folder. Run the command again to resume a download.
-    dry_run
-        Show the files, their sources and the licence without using the network.
-    list_
-        List the libraries that can be downloaded.
+    Args:
+        name: Name of a library, or your own recipe (a TOML file; see datasets/README.md).
+        folder: Folder for the library; default: its name in the current folder. Run the command again to resume a
+            download.
+        dry_run: Show the files, their sources and the licence without using the network.
+        list_: List the libraries that can be downloaded.
     """
     from timbre.data.download.fetching import fetch as download
     from timbre.data.download.recipes import all_recipes, find_recipe

@@ -12,13 +12,10 @@ if TYPE_CHECKING:
 def ratings(source: Path, /, *, library: Path | None = None) -> None:
     """Describe and check dissimilarity ratings, and match their instruments with those of a library.
 
-    Parameters
-    ----------
-    source
-        A table (study, sound_a, sound_b, dissimilarity), a square matrix of instruments, a folder of such CSV files,
-        or "orchestra": the pooled ratings of 13 instruments that come with timbre.
-    library
-        Folder of notes whose instruments are matched with the rated ones by name.
+    Args:
+        source: A table (study, sound_a, sound_b, dissimilarity), a square matrix of instruments, a folder of such CSV
+            files, or "orchestra": the pooled ratings of 13 instruments that come with timbre.
+        library: Folder of notes whose instruments are matched with the rated ones by name.
     """
     from timbre.data.ratings import check, choose_dim, merged, read_ratings
 

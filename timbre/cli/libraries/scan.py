@@ -43,43 +43,26 @@ def scan(
 
     Writes library.json, which `timbre train` takes in place of the folder, and a report with plots.
 
-    Parameters
-    ----------
-    folder
-        Folder of sound files, or an .sf2, .sf3, .sfz, .dspreset, .dslibrary or library.json file.
-    format
-        Format of the library: table, nsynth, tinysol, orchideasol, philharmonia, iowa, good-sounds, medley, sfz,
-        soundfont, decent, pattern or folders; default: recognised from the files.
-    pattern
-        Pattern of the file names, such as "{instrument}/{note}_{dynamics}_rr{take}.wav".
-    octave
-        Name of MIDI note 60 in the file names; default: chosen from the measured pitches.
-    pitches
-        MIDI keys or note names at which SoundFonts are rendered, such as "C2,E2,G2", or first:last:step such as
-        "36:96:2"; default: every second semitone of each instrument's range.
-    velocities
-        MIDI velocities at which SoundFonts are rendered.
-    raw
-        Read the samples of SoundFonts instead of rendering the presets.
-    leave_out
-        Leave out notes with these kinds of flags, such as "pitch,octave,duplicate".
-    split_by
-        What the split keeps together: files (recordings), pitches, instruments or sources; default: the library's own
-        split, else by file.
-    valid
-        Share of the notes for validation, which chooses the best checkpoint.
-    test
-        Share of the notes for the test, which training never uses.
-    split_seed
-        Seed of the split.
-    out
-        Folder for library.json and the report; default: NAME-scan in the current folder.
-    page
-        Format of the report.
-    measure
-        Decode every sound and measure pitch, loudness, silence, clipping and duplicates.
-    strict
-        Fail if any note has a flag.
+    Args:
+        folder: Folder of sound files, or an .sf2, .sf3, .sfz, .dspreset, .dslibrary or library.json file.
+        format: Format of the library: table, nsynth, tinysol, orchideasol, philharmonia, iowa, good-sounds, medley,
+            sfz, soundfont, decent, pattern or folders; default: recognised from the files.
+        pattern: Pattern of the file names, such as "{instrument}/{note}_{dynamics}_rr{take}.wav".
+        octave: Name of MIDI note 60 in the file names; default: chosen from the measured pitches.
+        pitches: MIDI keys or note names at which SoundFonts are rendered, such as "C2,E2,G2", or first:last:step such
+            as "36:96:2"; default: every second semitone of each instrument's range.
+        velocities: MIDI velocities at which SoundFonts are rendered.
+        raw: Read the samples of SoundFonts instead of rendering the presets.
+        leave_out: Leave out notes with these kinds of flags, such as "pitch,octave,duplicate".
+        split_by: What the split keeps together: files (recordings), pitches, instruments or sources; default: the
+            library's own split, else by file.
+        valid: Share of the notes for validation, which chooses the best checkpoint.
+        test: Share of the notes for the test, which training never uses.
+        split_seed: Seed of the split.
+        out: Folder for library.json and the report; default: NAME-scan in the current folder.
+        page: Format of the report.
+        measure: Decode every sound and measure pitch, loudness, silence, clipping and duplicates.
+        strict: Fail if any note has a flag.
     """
     from timbre.data.readers import Options
 

@@ -62,45 +62,27 @@ def path(
 ) -> None:
     """Make a path through a space: line, curve, geodesic, random walk or drawing.
 
-    Parameters
-    ----------
-    kind
-        line, slerp, spline, base (lines in the base space of the flow), geodesic (shortest perceptual distance),
-        circle, spiral, walk or drawn; default: drawn with --curve, else line. A circle takes --from, --through and
-        --to, or --center and --radius.
-    plane
-        Plane of a circle, spiral or drawing: two named axes or dimensions (z0 z5); default: the first two principal
-        components of the library notes.
-    radius
-        Radius of a circle, or of a spiral at its start; default: 1.
-    end_radius
-        Radius of a spiral at its end; default: 0.
-    turns
-        Turns of a circle (default: 1) or a spiral (default: 3).
-    steps
-        Steps of a walk; default: 64.
-    stride
-        Typical length of a walk's step; default: 0.25.
-    seed
-        Seed of a walk; default: 0.
-    curve
-        Drawn curve: SVG (one curve), CSV (x,y or time,x,y) or JSON (a list of [x, y]); or a path file.
-    scale
-        Size of a drawing: half the longer side of an SVG, a factor for CSV and JSON; default: 1.
-    before
-        Extend the path straight before its start, by this share of its time.
-    after
-        Extend the path straight after its end, by this share of its time.
-    even
-        Make the steps sound equally far apart.
-    expression
-        Recorded note whose movement in the space is added to the path.
-    seconds
-        Time for which the path will be rendered, so that the expression keeps its speed.
-    amount
-        Factor of the expression; 1 is as recorded.
-    output
-        JSON or CSV file of the path.
+    Args:
+        kind: line, slerp, spline, base (lines in the base space of the flow), geodesic (shortest perceptual distance),
+            circle, spiral, walk or drawn; default: drawn with --curve, else line. A circle takes --from, --through and
+            --to, or --center and --radius.
+        plane: Plane of a circle, spiral or drawing: two named axes or dimensions (z0 z5); default: the first two
+            principal components of the library notes.
+        radius: Radius of a circle, or of a spiral at its start; default: 1.
+        end_radius: Radius of a spiral at its end; default: 0.
+        turns: Turns of a circle (default: 1) or a spiral (default: 3).
+        steps: Steps of a walk; default: 64.
+        stride: Typical length of a walk's step; default: 0.25.
+        seed: Seed of a walk; default: 0.
+        curve: Drawn curve: SVG (one curve), CSV (x,y or time,x,y) or JSON (a list of [x, y]); or a path file.
+        scale: Size of a drawing: half the longer side of an SVG, a factor for CSV and JSON; default: 1.
+        before: Extend the path straight before its start, by this share of its time.
+        after: Extend the path straight after its end, by this share of its time.
+        even: Make the steps sound equally far apart.
+        expression: Recorded note whose movement in the space is added to the path.
+        seconds: Time for which the path will be rendered, so that the expression keeps its speed.
+        amount: Factor of the expression; 1 is as recorded.
+        output: JSON or CSV file of the path.
     """
     from timbre.paths.uniformity import even as make_even
     from timbre.shapes.expression import excursion, expressive

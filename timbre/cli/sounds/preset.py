@@ -32,12 +32,9 @@ def preset(
     Without --add and --remove, the presets are listed with their MIDI program numbers. They are kept in the folder of
     the space. Presets for a space with a name, such as orchestra, are kept in your own data folder.
 
-    Parameters
-    ----------
-    add
-        Name of the preset to add; it replaces one of the same name.
-    remove
-        Name of the preset to remove.
+    Args:
+        add: Name of the preset to add; it replaces one of the same name.
+        remove: Name of the preset to remove.
     """
     from timbre.shapes.presets import read_presets, write_presets
 

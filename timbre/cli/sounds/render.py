@@ -50,35 +50,22 @@ def render(
 ) -> None:
     """Render a path, a MIDI file, a grid of sounds or a folder of notes to audio.
 
-    Parameters
-    ----------
-    pitch
-        Pitch over the sound: a note name or MIDI number (A4, 69.5), steps of equal length ("C4 E4 G4"), glides
-        ("C4:G4 C4"), a CSV file with rows of time,value, or "unknown".
-    velocity
-        Velocity over the sound, 0 to 1, in the same form ("0.3:0.9").
-    midi
-        Play the notes of this MIDI file; the path is stretched over the piece.
-    grid
-        Write one sound for each point of a grid of COLUMNSxROWS (5x4) between corners.
-    corners
-        A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of the first
-        row, then of the last.
-    notes
-        Write a folder of notes of the point --at: from, to and a step in semitones (C2:C6:3).
-    velocities
-        Velocities of these notes; default: 0.8.
-    name
-        Name of the instrument in this folder.
-    duration
-        Length in seconds; default: 4, or 2 for grids and notes. Above 60 the sound is rendered in blocks with a causal
-        inverter (vocoder, rtpghi or rtpghi-1).
-    natural
-        Leave the loudness as decoded where timbre or pitch change, instead of keeping it steady.
-    sample_rate
-        Sample rate of the file in Hz; default: that of the space.
-    output
-        WAV, FLAC or OGG file (default: out.wav), or a folder for --grid and --notes (default: out).
+    Args:
+        pitch: Pitch over the sound: a note name or MIDI number (A4, 69.5), steps of equal length ("C4 E4 G4"), glides
+            ("C4:G4 C4"), a CSV file with rows of time,value, or "unknown".
+        velocity: Velocity over the sound, 0 to 1, in the same form ("0.3:0.9").
+        midi: Play the notes of this MIDI file; the path is stretched over the piece.
+        grid: Write one sound for each point of a grid of COLUMNSxROWS (5x4) between corners.
+        corners: A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of
+            the first row, then of the last.
+        notes: Write a folder of notes of the point --at: from, to and a step in semitones (C2:C6:3).
+        velocities: Velocities of these notes; default: 0.8.
+        name: Name of the instrument in this folder.
+        duration: Length in seconds; default: 4, or 2 for grids and notes. Above 60 the sound is rendered in blocks with
+            a causal inverter (vocoder, rtpghi or rtpghi-1).
+        natural: Leave the loudness as decoded where timbre or pitch change, instead of keeping it steady.
+        sample_rate: Sample rate of the file in Hz; default: that of the space.
+        output: WAV, FLAC or OGG file (default: out.wav), or a folder for --grid and --notes (default: out).
     """
     from timbre.space import NoteControls
 

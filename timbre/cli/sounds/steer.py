@@ -36,21 +36,15 @@ def steer(
 ) -> None:
     """Make a descriptor of a sound follow a curve while its timbre stays close.
 
-    Parameters
-    ----------
-    descriptor
-        Descriptor to steer, such as centroid; repeat the option, with a --curve for each, to steer several.
-    curve
-        Its curve: a CSV file with the header time,value (time in s, value in the descriptor's unit), time,ratio or
-        time,change; or values spread over the sound: 800:2500, ratio:1:1.5 (relative to the start), change:0:-6:0
-        (added to the start, in octaves for Hz, dB for dB).
-    duration
-        Length in seconds; default: that of the longest curve file, else 2.
-    leash
-        Cost of changing the timbre: one unit of distance, squared, costs as much as LEASH squared just noticeable
-        steps of error.
-    path
-        Also write the path, a JSON or CSV file for `timbre render --path`.
+    Args:
+        descriptor: Descriptor to steer, such as centroid; repeat the option, with a --curve for each, to steer several.
+        curve: Its curve: a CSV file with the header time,value (time in s, value in the descriptor's unit), time,ratio
+            or time,change; or values spread over the sound: 800:2500, ratio:1:1.5 (relative to the start),
+            change:0:-6:0 (added to the start, in octaves for Hz, dB for dB).
+        duration: Length in seconds; default: that of the longest curve file, else 2.
+        leash: Cost of changing the timbre: one unit of distance, squared, costs as much as LEASH squared just
+            noticeable steps of error.
+        path: Also write the path, a JSON or CSV file for `timbre render --path`.
     """
     from timbre.shapes.number_files import ending
     from timbre.shapes.path_files import write_path

@@ -29,10 +29,8 @@ def synth(
 ) -> None:
     """Synthesize one note at a point of a space, or a morph between two points.
 
-    Parameters
-    ----------
-    steps
-        Write the morph as this many separate notes, out-1.wav and so on, instead of one note that changes.
+    Args:
+        steps: Write the morph as this many separate notes, out-1.wav and so on, instead of one note that changes.
     """
     check_target(output)
     texts = _points_given(at, from_, to, steps)

@@ -30,18 +30,14 @@ def train(
 ) -> None:
     """Learn a timbre space from a folder of notes.
 
-    Parameters
-    ----------
-    library
-        Folder of notes, an instrument file (.sfz, .sf2 ...), or the library.json that `timbre scan` wrote.
-    out
-        Folder for the space and its run. Run the same command again to continue a stopped run; a finished one is used
-        as it is.
-    ratings
-        Listeners' dissimilarity ratings to follow: a CSV file, a folder of studies, or "orchestra" for those that come
-        with timbre. `timbre ratings` describes them; --regularization.perceptual sets how the space follows them.
-    without
-        Rated instruments to leave out, such as those that are not in the library.
+    Args:
+        library: Folder of notes, an instrument file (.sfz, .sf2 ...), or the library.json that `timbre scan` wrote.
+        out: Folder for the space and its run. Run the same command again to continue a stopped run; a finished one is
+            used as it is.
+        ratings: Listeners' dissimilarity ratings to follow: a CSV file, a folder of studies, or "orchestra" for those
+            that come with timbre. `timbre ratings` describes them; --regularization.perceptual sets how the space
+            follows them.
+        without: Rated instruments to leave out, such as those that are not in the library.
     """
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one prints
     notes = timbre.scan(library, progress=first)

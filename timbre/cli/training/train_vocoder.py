@@ -35,10 +35,8 @@ def train_vocoder(
     pghi+8 on held-out notes. If it is better, it becomes the space's inverter; otherwise use --inverter vocoder. Run
     the same command again to continue a stopped run.
 
-    Parameters
-    ----------
-    out
-        Folder for a copy of the space with the vocoder; the space itself is not changed.
+    Args:
+        out: Folder for a copy of the space with the vocoder; the space itself is not changed.
     """
     from timbre.space.names import is_path
 
