@@ -20,8 +20,7 @@ MISSING: Any = object()
 _MAX_POINTS = 4096  # of a path
 _BODY_TIMEOUT = 60.0  # s
 
-Check = Callable[[str, Any], Any]
-"""From a field's name and value to the checked value."""
+Check = Callable[[str, Any], Any]  # from a field's name and value to the checked value
 
 
 class Field(NamedTuple):

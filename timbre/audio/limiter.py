@@ -12,12 +12,12 @@ class Limiter:
     """Keeps every sample within the ceiling; a sound that never comes near it passes unchanged.
 
     The gain falls linearly over the 5 ms (or the given look-ahead) before a peak, reaches the value that the peak needs
-    in time, and recovers exponentially with a time constant of 0.1 s. The output is `latency` samples late, and at most
-    `ceiling`; it does not depend on the sizes of the blocks.
+    in time, and recovers exponentially with a time constant of 0.1 s. The output is `latency` samples late; it does not
+    depend on the sizes of the blocks.
     """
 
-    def __init__(self, sample_rate: int, ceiling: float = CEILING, look_ahead: float = _LOOK_AHEAD) -> None:
-        self.ceiling, self.latency = ceiling, max(1, round(look_ahead * sample_rate))
+    def __init__(self, sample_rate: int, look_ahead: float = _LOOK_AHEAD) -> None:
+        self.latency = max(1, round(look_ahead * sample_rate))
         self._leak = np.exp(-1.0 / (_RELEASE * sample_rate))
         self._reset()
 
@@ -38,9 +38,9 @@ class Limiter:
     def _limit(self, samples: np.ndarray) -> np.ndarray:
         """The next samples; each gain in the mean for a sample is low enough for it, and so is the mean."""
         late, self._waiting = self._after(self._waiting, samples.astype(np.float64))
-        if not self._cut.any() and not self._needed.any() and np.abs(samples).max(initial=0.0) <= self.ceiling:
+        if not self._cut.any() and not self._needed.any() and np.abs(samples).max(initial=0.0) <= CEILING:
             return late[: len(samples)]  # the same result, faster
-        needed = 1.0 - self.ceiling / np.maximum(np.abs(samples.astype(np.float64)), self.ceiling)
+        needed = 1.0 - CEILING / np.maximum(np.abs(samples.astype(np.float64)), CEILING)
         seen, self._needed = self._after(self._needed, needed)
         cut, self._cut = self._after(self._cut, self._recovering(_windows(seen, self.latency).max(-1)))
         return late[: len(samples)] * (1.0 - _windows(cut, self.latency).mean(-1))

@@ -9,8 +9,7 @@ from timbre.audio.files import Probe
 from timbre.audio.pitch import estimate_pitch
 from timbre.data.note import Measured
 
-MEASURED_SECONDS = 30.0
-"""Longest stretch that is measured, from the beginning of a sound."""
+MEASURED_SECONDS = 30.0  # longest stretch that is measured, from the beginning of a sound
 _LOUDEST = 0.4  # s, the window of momentary loudness in EBU R 128
 _STEP = 2.0**-15  # of 16-bit samples
 _LOWEST = 1e-10  # replaces a level of 0, which has no logarithm

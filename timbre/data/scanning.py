@@ -31,10 +31,8 @@ _SILENCE = 1e-4  # peak; -80 dB, below the noise of a 16-bit recording's preampl
 _THREADS = 8
 _AHEAD = 4  # groups of notes in progress for each thread
 
-Outcome = Measured | Probe | str
-"""Result for a note: its measurements, its duration and peak, or the reason why it cannot be used."""
-Group = tuple[Note, ...]
-"""Notes that are stretches of one file, or a single note."""
+Outcome = Measured | Probe | str  # for a note: its measurements, duration and peak, or why it cannot be used
+Group = tuple[Note, ...]  # notes that are stretches of one file, or a single note
 
 
 def scan(

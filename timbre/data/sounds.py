@@ -16,8 +16,7 @@ from timbre.data.soundfonts.soundfont import read_sample
 from timbre.data.soundfonts.synthesizer import render_voice
 from timbre.errors import AudioError
 
-LARGEST_MEMBER = 1 << 28
-"""Most bytes that a compressed sound may unpack to: more than half an hour of stereo."""
+LARGEST_MEMBER = 1 << 28  # most bytes that a compressed sound may unpack to: more than half an hour of stereo
 _MOST_CHUNKS = 1000  # of a WAV file that are searched for its root key
 UNPACKING = (
     OSError, EOFError, LookupError, ValueError, RuntimeError, OverflowError, struct.error, zlib.error, lzma.LZMAError,

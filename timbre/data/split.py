@@ -10,8 +10,7 @@ from timbre.data.note import Note
 from timbre.data.parts import Excerpt, SoundFontVoice
 from timbre.errors import LibraryError
 
-FEWEST = 8
-"""Fewest notes of a library to train on."""
+FEWEST = 8  # notes of a library to train on
 By = Literal["file", "pitch", "instrument", "source"]
 """Unit that is held out as a whole: a recording, a pitch of an instrument, an instrument, or a source."""
 

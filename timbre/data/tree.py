@@ -49,28 +49,19 @@ class Listing:
 
 
 class Tree(Listing):
-    """The files in a library's folder.
+    """The files in a library's folder (absolute); a LibraryError if it cannot be listed.
 
-    Attributes:
-        root: the folder, absolute.
-        files: all files in it, at any depth, that are not hidden, as sorted relative paths with slashes.
-        special: those of them that must not be opened: pipes, sockets, devices, broken links.
-        chosen: the only description file to read, relative to `root`, if a file was given instead of a folder.
-        closed: folders in it that cannot be listed, each with the system's reason.
-        hidden: number of hidden files.
-
-    Raises:
-        LibraryError: if the folder itself cannot be listed.
+    If a file was given instead of a folder, `chosen` is the only description file to read, relative to `root`.
     """
 
     def __init__(self, root: Path, chosen: str | None = None) -> None:
         self.root, self.chosen = root, chosen
         if chosen is not None:
             self.outside = f"lies outside the folder of {chosen} and is refused; scan a folder that contains both"
-        self.files: list[str] = []
-        self.special: set[str] = set()
-        self.closed: dict[str, str] = {}
-        self.hidden = 0
+        self.files: list[str] = []  # all that are not hidden, at any depth, as sorted relative paths with slashes
+        self.special: set[str] = set()  # files that must not be opened: pipes, sockets, devices, broken links
+        self.closed: dict[str, str] = {}  # folders that cannot be listed, each with the system's reason
+        self.hidden = 0  # number of hidden files
         self._walk()
         if "" in self.closed:
             raise LibraryError(f"{root} cannot be listed: {self.closed['']}.")

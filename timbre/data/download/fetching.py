@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,14 @@ from timbre.data.download.unpacking import unpack
 from timbre.errors import ConfigError, LibraryError
 from timbre.files import write_text
 
-RECORD = ".timbre-fetch.json"
-"""File in a library's folder with its name, licence and citation, and the files fetched."""
-
+RECORD = ".timbre-fetch.json"  # file in a library's folder with its name, licence and citation, and the files fetched
 _TIMEOUT = (20.0, 60.0)  # s to connect, and between bytes
 _CHUNK = 1 << 15  # bytes; an incomplete chunk is lost
+_NETWORK_ERRORS: dict[type, str] = {
+    socket.gaierror: "cannot be found; check the connection to the network",
+    ConnectionRefusedError: "refuses connections; try again later",
+    requests.Timeout: "does not answer; try again later",
+}
 
 
 @dataclass(frozen=True)
@@ -176,20 +178,13 @@ def _check_sum(source: Download, part: Path, entry: dict[str, Any]) -> None:
 
 def network_error(error: Exception, url: str) -> str:
     """A sentence about the reason why a server cannot be reached."""
-    host, causes = urlsplit(url).netloc, list(_causes(error))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return f"{host} cannot be found; check the connection to the network."
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return f"{host} refuses connections; try again later."
-    if isinstance(error, requests.Timeout):
-        return f"{host} does not answer; try again later."
+    causes: list[BaseException] = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    for kind, reason in _NETWORK_ERRORS.items():
+        if any(isinstance(cause, kind) for cause in causes):
+            return f"{urlsplit(url).netloc} {reason}."
     return f"{url} cannot be fetched: {causes[-1]}."
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _open_record(recipe: Recipe, folder: Path) -> dict[str, Any]:

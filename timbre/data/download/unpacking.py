@@ -29,13 +29,13 @@ class _Member(NamedTuple):
     open: Callable[[], IO[bytes]]  # valid until the next member
 
 
-def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> int:
+def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> None:
     """Unpack a tar (plain, gz, bz2, xz) or zip archive into a folder.
 
     All names, kinds and sizes are checked before anything is written. The contents appear in the folder after all of
     them have been unpacked; existing files of the same names are replaced. Permissions and owners are ignored.
 
-    The folder is created if missing; `name` is that of the archive in messages. The result is the number of files.
+    The folder is created if missing; `name` is that of the archive in messages.
 
     Raises:
         LibraryError: if the archive is damaged, contains a link, a device or a path out of the folder, or is too large
@@ -49,7 +49,7 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> in
         if total > free:
             raise LibraryError(f"{name} unpacks to {_size(total)}, but {folder} has {_size(free)} free.")
         shutil.rmtree(temporary, ignore_errors=True)
-        count = _write(archive, temporary, total, progress)
+        _write(archive, temporary, total, progress)
         _move(temporary, folder)
     except TimbreError:
         raise
@@ -57,7 +57,6 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> in
         raise LibraryError(f"{name} cannot be unpacked: {_reason(error)}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return count
 
 
 def _check(archive: Path, name: str, progress: bool) -> int:
@@ -78,9 +77,8 @@ def _inside(path: str) -> bool:
     return not outside and "\0" not in path
 
 
-def _write(archive: Path, temporary: Path, total: int, progress: bool) -> int:
+def _write(archive: Path, temporary: Path, total: int, progress: bool) -> None:
     temporary.mkdir()
-    count = 0
     with tqdm(desc="unpacking", total=total, unit="B", unit_scale=True, leave=False, disable=not progress) as bar:
         for member in _members(archive):
             target = temporary / member.path
@@ -90,9 +88,7 @@ def _write(archive: Path, temporary: Path, total: int, progress: bool) -> int:
             target.parent.mkdir(parents=True, exist_ok=True)
             with member.open() as source, target.open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
-            count += 1
             bar.update(member.size)
-    return count
 
 
 def _move(temporary: Path, folder: Path) -> None:

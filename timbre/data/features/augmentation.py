@@ -16,12 +16,9 @@ from timbre.config import Config, DataConfig, SpectrogramConfig
 from timbre.data.features.example import LEVEL_DB
 from timbre.spectral import Spectrogram
 
-NO_NOISE = -60.0
-"""Level of noise, dB relative to the note, that is below the floor of the spectrogram in every band."""
-DAMPING = 2500.0
-"""Decay of a note that is cut short, dB/s: over in two frames."""
-SHORTEST = 0.15
-"""Shortest duration to which notes are cut, s."""
+NO_NOISE = -60.0  # dB relative to the note: noise of this level is below the spectrogram's floor in every band
+DAMPING = 2500.0  # decay of a note that is cut short, dB/s: over in two frames
+SHORTEST = 0.15  # shortest duration to which notes are cut, s
 _STRETCH = 4  # length of the noise, in notes; it is cut at a random position
 
 

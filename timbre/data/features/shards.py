@@ -24,10 +24,7 @@ from timbre.files import replacing
 
 LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("note", "<i4"), ("original", "?")])
 """Labels of a row: MIDI, 0..1, s, index of the note in its library, whether it is not a transposed copy."""
-
-Row = tuple[np.ndarray, tuple[float, float, float, int, bool]]
-"""A spectrogram, (bins, frames) in dB, and its labels."""
-
+Row = tuple[np.ndarray, tuple[float, float, float, int, bool]]  # a spectrogram, (bins, frames) in dB, and its labels
 _OPEN = 64  # most shards mapped at a time: a map keeps a file open, and some systems allow 256 of those
 _STALE = 3600.0  # s without a write, after which a temporary file belongs to a process that was killed
 

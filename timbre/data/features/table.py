@@ -36,34 +36,21 @@ _BATCH = 32  # notes, with their copies, that a GPU transforms together
 
 @dataclass(frozen=True)
 class Features:
-    """Spectrograms of a library's notes and of their transposed copies, row by row.
+    """Spectrograms of a library's notes and of their transposed copies, row by row; all arrays are (rows,)."""
 
-    Attributes:
-        spectrograms: dB, (rows, bins, frames), float16 in memory-mapped files, indexed by row.
-        pitch, velocity, release: float32 (rows,); NaN is unknown, an infinite release a note that still sounds.
-        note: index of a row's note in the library, (rows,).
-        original: whether a row is the note itself rather than a transposed copy, (rows,).
-        split: "train", "valid" or "test" for every row, (rows,).
-        dropped: reasons of notes that cannot be used, by name.
-    """
-
-    spectrograms: Rows
-    pitch: np.ndarray
-    velocity: np.ndarray
-    release: np.ndarray
-    note: np.ndarray
-    original: np.ndarray
-    split: np.ndarray
-    dropped: dict[str, str]
+    spectrograms: Rows  # dB, (rows, bins, frames), float16 in memory-mapped files, indexed by row
+    pitch: np.ndarray  # float32, MIDI; NaN is unknown
+    velocity: np.ndarray  # float32, 0..1; NaN is unknown
+    release: np.ndarray  # float32, s; infinite for a note that still sounds
+    note: np.ndarray  # index of the row's note in the library
+    original: np.ndarray  # whether the row is the note itself rather than a transposed copy
+    split: np.ndarray  # "train", "valid" or "test"
+    dropped: dict[str, str]  # reasons of notes that cannot be used, by name
 
     def rows(self, part: str | None = None, copies: bool = False) -> np.ndarray:
         """Indices of the rows of a part ("train", "valid", "test"; None is all), without or with transposed copies."""
         chosen = self.original | copies
         return np.flatnonzero(chosen if part is None else chosen & (self.split == part))
-
-    def damaged(self) -> list[Path]:
-        """Files whose checksum is wrong; reads all of them. Deleted files are computed again."""
-        return [shard.file for shard in self.spectrograms.shards if not shard.intact()]
 
 
 def features(library: Library, config: Config, progress: bool = False, rank: int = 0, world: int = 1) -> Features:

@@ -31,8 +31,7 @@ _MOST_CHUNKS = 1000  # usually 24
 _MOST_RECORDS = 1 << 16  # indices have 16 bits
 _LONGEST_TEXT = 1 << 16  # bytes; a longer one is cut
 
-Generators = dict[int, int]
-"""Amounts of a zone's generators, by their codes."""
+Generators = dict[int, int]  # amounts of a zone's generators, by their codes
 
 
 class Chunks(NamedTuple):

@@ -20,12 +20,9 @@ from timbre.data.parts import SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_soundfont
 from timbre.errors import AudioError, DeviceError, LibraryError
 
-SAMPLE_RATE = 44_100
-"""Hz, the rate of nearly all recordings in SoundFonts."""
-HOLD = 2.0
-"""Seconds from a note's onset to its release."""
-TAIL = 2.0
-"""Longest time after the release, s; a note ends earlier if it is quiet."""
+SAMPLE_RATE = 44_100  # Hz, the rate of nearly all recordings in SoundFonts
+HOLD = 2.0  # s from a note's onset to its release
+TAIL = 2.0  # longest time after the release, s; a note ends earlier if it is quiet
 _QUIET = 1e-3  # of the note's peak: the end of its tail
 _FADE = 0.01  # s, at the end of a note
 _GAIN = 0.7
