@@ -19,16 +19,13 @@ class Partials(nn.Module):
     `harmonics` is the number of partials of :meth:`shares`.
     """
 
-    responses: Tensor
-    combs: Tensor
-
     def __init__(self, spectrogram: Spectrogram, harmonics: int) -> None:
         super().__init__()
         self.harmonics = harmonics
         self.nyquist = spectrogram.config.sample_rate / 2.0
         responses, combs = _tables(spectrogram.config)
-        self.register_buffer("responses", responses.clone(), persistent=False)
-        self.register_buffer("combs", combs.clone(), persistent=False)
+        self.responses = nn.Buffer(responses.clone(), persistent=False)
+        self.combs = nn.Buffer(combs.clone(), persistent=False)
 
     def comb(self, pitch: Tensor) -> Tensor:
         """Levels (..., bins), dB, of all harmonics at unit amplitude; pitch (...) is MIDI. Between them about -200."""

@@ -33,21 +33,16 @@ class PitchFlow(nn.Module):
             standardised.
     """
 
-    center: Tensor
-    scale: Tensor
-    moved: Tensor
-    free: Tensor
-
     def __init__(self, dim: int, named: int = 0) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):  # the weights of the rest of a model do not depend on this flow
             torch.manual_seed(0)
             self.nets = nn.ModuleList(_net(dim) for _ in range(LAYERS + (named > 0)))
         self.nets.requires_grad_(False)  # the flow is fitted separately
-        self.register_buffer("center", torch.zeros(dim))
-        self.register_buffer("scale", torch.ones(dim))
-        self.register_buffer("moved", _parts(dim, named), persistent=False)
-        self.register_buffer("free", (torch.arange(dim) >= named).float(), persistent=False)
+        self.center = nn.Buffer(torch.zeros(dim))
+        self.scale = nn.Buffer(torch.ones(dim))
+        self.moved = nn.Buffer(_parts(dim, named), persistent=False)
+        self.free = nn.Buffer((torch.arange(dim) >= named).float(), persistent=False)
 
     def forward(self, z: Tensor, pitch: Tensor) -> Tensor:
         """Points (..., dim) for latent points (..., dim) of notes at a pitch (...), MIDI; the shapes broadcast."""

@@ -81,8 +81,6 @@ class VAE(nn.Module):
         flow: the posterior's flow; default: the one of `model.flow`, with which a saved space is loaded.
     """
 
-    clock: Tensor
-
     def __init__(self, config: Config, flow: Flow | None = None) -> None:
         super().__init__()
         model, settings = config.model, config.spectrogram
@@ -98,7 +96,7 @@ class VAE(nn.Module):
             model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
             config.data.duration, settings.floor_db, model.dropout,
         )  # fmt: skip
-        self.register_buffer("clock", torch.arange(self.frames) / settings.frame_rate, persistent=False)
+        self.clock = nn.Buffer(torch.arange(self.frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
         has_pitch_flow, named = config.regularization.pitch == "flow", len(config.regularization.axes)
         self.pitch_flow = PitchFlow(model.dim, named) if has_pitch_flow else None

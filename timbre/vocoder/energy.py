@@ -9,7 +9,7 @@ the recordings score best.
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from timbre.spectral.filterbank import filterbank
 
@@ -22,7 +22,7 @@ _CONVERGENCE = 0.5  # weight of the spectral convergence, which the loudest part
 _MELS = 80
 
 
-class EnergyDistance(torch.nn.Module):
+class EnergyDistance(nn.Module):
     """The score of two draws against a recording, at several resolutions.
 
     At each, d(x, y) is the mean absolute difference of log magnitudes and of magnitudes to the power of .3, and of
@@ -37,8 +37,6 @@ class EnergyDistance(torch.nn.Module):
             nearer to each of them. The model's own errors count as randomness too, and 1 would turn them into noise.
     """
 
-    mel: Tensor
-
     def __init__(self, sample_rate: int, n_fft: int, randomness: float = 1.0) -> None:
         super().__init__()
         self.randomness, self.n_fft = randomness, n_fft
@@ -46,7 +44,7 @@ class EnergyDistance(torch.nn.Module):
         for size in self.sizes:
             self.register_buffer(f"window{size}", torch.hann_window(size), persistent=False)
         bank = torch.from_numpy(filterbank(sample_rate, n_fft, _MELS)).float()
-        self.register_buffer("mel", bank, persistent=False)
+        self.mel = nn.Buffer(bank, persistent=False)
 
     def forward(self, first: Tensor, second: Tensor, recording: Tensor) -> Tensor:
         """Score of waveforms (batch, samples), about in nepers."""

@@ -103,15 +103,12 @@ class RatingsTerm(nn.Module):
         dims: number of dimensions that count, from the first; 0: all.
     """
 
-    target: Tensor
-    weight: Tensor
-
     def __init__(self, form: str, dissimilarity: Tensor, weight: Tensor, dim: int, dims: int = 0) -> None:
         super().__init__()
         self.form, self.dims = FORMS[form], dims or dim
         rated = ~(dissimilarity.isnan() | torch.eye(len(dissimilarity), dtype=torch.bool))
-        self.register_buffer("target", dissimilarity.nan_to_num(0.0).float(), persistent=False)
-        self.register_buffer("weight", torch.where(rated, weight, 0.0).float(), persistent=False)
+        self.target = nn.Buffer(dissimilarity.nan_to_num(0.0).float(), persistent=False)
+        self.weight = nn.Buffer(torch.where(rated, weight, 0.0).float(), persistent=False)
         self.recent = ItemPoints(len(dissimilarity), self.dims)
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
@@ -131,12 +128,10 @@ class PriorTerm(nn.Module):
     is `points` from multidimensional scaling of the ratings, (items, dims), scaled to unit variance.
     """
 
-    points: Tensor
-
     def __init__(self, points: Tensor) -> None:
         super().__init__()
         centred = points - points.mean(0)
-        self.register_buffer("points", (centred / centred.square().mean().sqrt()).float(), persistent=False)
+        self.points = nn.Buffer((centred / centred.square().mean().sqrt()).float(), persistent=False)
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
         """Nats per note for points (batch, dim)."""
@@ -159,20 +154,14 @@ class MetricTerm(nn.Module):
         dims: number of dimensions that count, from the first; 0: all.
     """
 
-    points: Tensor
-    features: Tensor
-    pitches: Tensor
-    durations: Tensor
-    filled: Tensor
-
     def __init__(self, dim: int, size: int, dims: int = 0) -> None:
         super().__init__()
         self.dims = dims or dim
-        self.register_buffer("points", torch.zeros(KEPT, self.dims))
-        self.register_buffer("features", torch.zeros(KEPT, size))
-        self.register_buffer("pitches", torch.full((KEPT,), torch.nan))
-        self.register_buffer("durations", torch.ones(KEPT))
-        self.register_buffer("filled", torch.zeros(KEPT))
+        self.points = nn.Buffer(torch.zeros(KEPT, self.dims))
+        self.features = nn.Buffer(torch.zeros(KEPT, size))
+        self.pitches = nn.Buffer(torch.full((KEPT,), torch.nan))
+        self.durations = nn.Buffer(torch.ones(KEPT))
+        self.filled = nn.Buffer(torch.zeros(KEPT))
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
         """Nats per note for points (batch, dim) and `labels.features` (batch, size)."""

@@ -30,17 +30,12 @@ class Recent(nn.Module):
         written: number of notes that were ever written, ().
     """
 
-    points: Tensor
-    instrument: Tensor
-    pitch: Tensor
-    written: Tensor
-
     def __init__(self, dim: int, kept: int) -> None:
         super().__init__()
-        self.register_buffer("points", torch.zeros(kept, dim))
-        self.register_buffer("instrument", torch.full((kept,), -1))
-        self.register_buffer("pitch", torch.zeros(kept))
-        self.register_buffer("written", torch.zeros((), dtype=torch.long))
+        self.points = nn.Buffer(torch.zeros(kept, dim))
+        self.instrument = nn.Buffer(torch.full((kept,), -1))
+        self.pitch = nn.Buffer(torch.zeros(kept))
+        self.written = nn.Buffer(torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def write(self, z: Tensor, instrument: Tensor, pitch: Tensor) -> None:
@@ -51,7 +46,7 @@ class Recent(nn.Module):
         self.points[index] = z.detach()[last].to(self.points.dtype)
         self.instrument[index] = instrument[last]
         self.pitch[index] = pitch[last].to(self.pitch.dtype)
-        self.written += len(z)
+        self.written.add_(len(z))
 
     @property
     def count(self) -> int:
