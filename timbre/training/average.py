@@ -7,14 +7,8 @@ from torch import Tensor, nn
 class Average:
     """A smoothed copy of a module's weights (Polyak averaging), which generalises better than the last weights.
 
-    The decay is lower early in a run, so that the first weights soon fade.
-
-    Args:
-        module: whose weights are averaged.
-        decay: share of the average that is kept in each step.
-
-    Attributes:
-        weights: the average, by name.
+    The decay, the share of the average that is kept in each step, is lower early in a run, so that the first weights
+    soon fade. `weights` is the average, by name.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:

@@ -19,16 +19,14 @@ _CHUNK = 1024  # rows that are sent to a device at a time
 
 
 class Batch(NamedTuple):
-    """A batch of notes."""
+    """A batch of notes: spectrograms, dB (batch, bins, frames); their controls; their row numbers, (batch,); and the
+    spectrograms as the encoder sees them, the same or augmented.
+    """
 
     spectrogram: Tensor
-    """dB, (batch, bins, frames)."""
     conditions: Conditions
-    """Controls of the notes."""
     rows: np.ndarray
-    """Row numbers, (batch,)."""
     seen: Tensor
-    """The spectrogram as the encoder sees it: the same, or augmented."""
 
 
 class NoteBatches(Protocol):
@@ -99,13 +97,7 @@ class Batches:
 
 
 class Resident:
-    """Rows that are kept on the device.
-
-    Args:
-        features: table of the rows.
-        rows: their numbers, (n,).
-        device: where they are kept.
-    """
+    """Rows (n,) of a table that are kept on the device."""
 
     def __init__(self, features: Features, rows: np.ndarray, device: torch.device) -> None:
         self.rows, self.device = np.sort(rows), device
@@ -113,13 +105,14 @@ class Resident:
         for start in range(0, len(rows), _CHUNK):
             part = self.rows[start : start + _CHUNK]
             self.spectrograms[start : start + len(part)] = torch.from_numpy(features.spectrograms[part])
-        self.labels = _labels(features, self.rows, device)
+        self.conditions = _conditions(features, self.rows, device)
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of some of the rows, as from :func:`read_batch`; only the row numbers are sent to the device."""
         index = send(np.searchsorted(self.rows, rows), self.device)
         spectrogram = self.spectrograms[index].float()
-        return Batch(spectrogram, Conditions(*(label[index] for label in self.labels)), rows, spectrogram)
+        conditions = Conditions(*(control[index] for control in vars(self.conditions).values()))
+        return Batch(spectrogram, conditions, rows, spectrogram)
 
 
 def augmented(batch: Batch, augmentation: Augmentation, epoch: int, index: int) -> Batch:
@@ -132,7 +125,7 @@ def augmented(batch: Batch, augmentation: Augmentation, epoch: int, index: int) 
 def read_batch(features: Features, rows: np.ndarray, device: torch.device) -> Batch:
     """Read rows as tensors on a device."""
     spectrogram = send(features.spectrograms[rows], device).float()
-    return Batch(spectrogram, Conditions(*_labels(features, rows, device)), rows, spectrogram)
+    return Batch(spectrogram, _conditions(features, rows, device), rows, spectrogram)
 
 
 def send(array: np.ndarray, device: torch.device) -> Tensor:
@@ -141,8 +134,6 @@ def send(array: np.ndarray, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def _labels(features: Features, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    pitch, velocity, release = (
-        send(column[rows], device) for column in (features.pitch, features.velocity, features.release)
-    )
-    return pitch, velocity, release
+def _conditions(features: Features, rows: np.ndarray, device: torch.device) -> Conditions:
+    columns = (features.pitch, features.velocity, features.release)
+    return Conditions(*(send(column[rows], device) for column in columns))

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,16 +16,17 @@ class Journal:
     """The progress bar and the logs of a run.
 
     Args:
-        folder: for the TensorBoard logs; None writes none.
+        folder: for the TensorBoard logs; None writes none, and `writer` is None.
         progress: whether to show a bar on stderr.
         done: share of the run that is done already, 0..1.
-
-    Attributes:
-        writer: of the logs; None if there are none.
     """
 
     def __init__(self, folder: Path | None, progress: bool, done: float = 0.0) -> None:
-        self.writer, self._validation = _writer(folder), ""
+        self.writer, self._validation = None, ""
+        if folder:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder))
         interactive = sys.stderr.isatty()
         self._bar = tqdm(
             total=1.0, initial=done, desc="train", disable=not progress, mininterval=0.5 if interactive else 20.0,
@@ -50,17 +50,6 @@ class Journal:
         name, value = next(iter(figures.items()))
         self._validation = f"validation {name} {value:.3f}, "
 
-    def image(self, name: str, values: Tensor, step: int) -> None:
-        """Log a grey image (rows, columns) of values 0..1."""
-        if self.writer:
-            self.writer.add_image(name, values.cpu().numpy(), step, dataformats="HW")
-
-    def sound(self, name: str, samples: Tensor, sample_rate: int, step: int) -> None:
-        """Log a sound (samples,), scaled to a peak of 1."""
-        if self.writer:
-            peak = samples.abs().amax().clamp_min(1e-9)
-            self.writer.add_audio(name, (samples / peak).cpu().numpy(), step, sample_rate)
-
     def close(self) -> None:
         """End the bar and the logs."""
         self._bar.close()
@@ -71,14 +60,6 @@ class Journal:
         if self.writer:
             for name, value in values.items():
                 self.writer.add_scalar(f"{part}/{name}", value, step)
-
-
-def _writer(folder: Path | None) -> Any:
-    if folder is None:
-        return None
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder))
 
 
 def evenly(count: int, rows: np.ndarray) -> np.ndarray:

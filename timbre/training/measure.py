@@ -13,13 +13,7 @@ from timbre.training.ranks import Ranks
 
 @dataclass(frozen=True)
 class ReconstructionErrors:
-    """Errors over a set of notes, with equal weight for all bins and frames.
-
-    Attributes:
-        l1_db: mean absolute error, dB.
-        rmse_db: root mean square error, dB.
-        notes: number of notes.
-    """
+    """Mean absolute and root mean square error over a set of notes, dB, with equal weight for all bins and frames."""
 
     l1_db: float
     rmse_db: float
@@ -39,7 +33,7 @@ def errors(
         stride: measure every stride-th frame only.
         ranks: processes whose notes are taken together; default: this process only.
     """
-    absolute, square, values, notes = 0.0, 0.0, 0.0, 0.0
+    absolute = square = values = notes = 0.0
     for batch in batches.in_order():
         with torch.no_grad():
             z = encode(batch) if encode else model.posterior(batch.spectrogram, batch.conditions).center

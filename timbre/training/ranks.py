@@ -24,10 +24,7 @@ _PATIENCE = timedelta(hours=12)  # how long a rank waits for another one, which 
 class Ranks:
     """Communication between the processes of a run; with one process, every method returns its own values.
 
-    Attributes:
-        fabric: Lightning Fabric, launched.
-        rank: number of this process, from 0.
-        world: how many processes there are.
+    `fabric` is Lightning Fabric, launched; `rank` the number of this process, from 0, of `world` processes.
     """
 
     def __init__(self, fabric: "Fabric") -> None:
@@ -65,11 +62,7 @@ class Ranks:
 
 
 def join(settings: TrainingConfig) -> Ranks:
-    """Join the other processes that `torchrun` started, if any; they communicate by gloo on CPUs, by NCCL on GPUs.
-
-    Raises:
-        DeviceError: if torch finds no such device.
-    """
+    """Join the other processes that `torchrun` started, if any; they communicate by gloo on CPUs, by NCCL on GPUs."""
     from lightning_fabric import Fabric  # takes two seconds to import
 
     device = training_device(settings.device, "training.device")
@@ -107,17 +100,11 @@ def _processes() -> dict[str, Any]:
 def training_device(device: DeviceName, setting: str) -> DeviceName:
     """The device to train on; "auto" is a GPU if there is one.
 
-    Args:
-        device: auto, cpu, cuda or mps.
-        setting: name of the setting, for the error.
-
-    Raises:
-        DeviceError: if torch finds no such device.
+    A DeviceError that names the `setting`, if torch finds no such device.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"{setting} must be a device that torch finds, got cuda; use cpu or auto.")
-    if device == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError(f"{setting} must be a device that torch finds, got mps; use cpu or auto.")
+    backends = {"cuda": torch.cuda, "mps": torch.backends.mps}
+    if device in backends and not backends[device].is_available():
+        raise DeviceError(f"{setting} must be a device that torch finds, got {device}; use cpu or auto.")
     return device

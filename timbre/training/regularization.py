@@ -46,10 +46,8 @@ class Regularizers:
 
     Args:
         config: the settings.
-        notes: labels of the library's notes; None if nothing is known of them.
-        features: of these notes.
-        spectrogram: the transform, on `device`.
-        device: of the notes.
+        notes, features: of the library's notes; the labels are None if nothing is known.
+        spectrogram, device: the transform, and the device that it is on.
         further: more terms by name, each a module with `forward(points, labels)` in nats per note, of weight 1: points
             are (batch, dim), labels are :class:`~timbre.models.regularizers.labels.Labels`. Buffers of a term are saved
             with the run's state.
@@ -70,7 +68,8 @@ class Regularizers:
         self.spectrogram, self.features, self.device = spectrogram, features, device
         self.terms = nn.ModuleDict({**_terms(config, notes, spectrogram), **(further or {})}).to(device)
         self.values: dict[str, Tensor] = {}
-        notes = notes or _unknown(features)
+        count = int(features.note.max()) + 1
+        notes = notes or NoteLabels(np.full(count, -1), np.full(count, np.nan), np.full(count, -1))
         self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
         self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
         metric = "metric" in self.settings.perceptual
@@ -80,12 +79,7 @@ class Regularizers:
         self.measured = np.zeros(len(features.note), bool)
 
     def term(self, batch: Batch, done: float) -> Callable[[Tensor], Tensor] | None:
-        """A function of the points (batch, dim) of a batch: all terms with their weights, nats per note. None: no term.
-
-        Args:
-            batch: the batch.
-            done: share of the run that is done, 0..1.
-        """
+        """A function of a batch's points (batch, dim): all terms with their weights, nats per note. None: no term."""
         if not len(self.terms):
             return None
         labels = self.labels(batch)
@@ -131,12 +125,6 @@ class Regularizers:
         return self.axis_values[send(batch.rows, self.device)].where(uncut.unsqueeze(-1), torch.nan)
 
 
-def _unknown(features: Features) -> NoteLabels:
-    """Labels for notes of which nothing is known."""
-    count = int(features.note.max()) + 1
-    return NoteLabels(np.full(count, -1), np.full(count, np.nan), np.full(count, -1))
-
-
 def _terms(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> dict[str, nn.Module]:
     """The terms of the settings that have a weight."""
     settings, terms = config.regularization, dict[str, nn.Module]()
@@ -177,12 +165,8 @@ def note_labels(library: Library, parts: np.ndarray, ratings: Ratings | None = N
     """The labels of a library's notes.
 
     Ratings of instruments are matched with the library's instruments, and pooled if there are several studies; ratings
-    of sounds are matched with its files, if the library contains at least three of the sounds.
-
-    Args:
-        library: the notes.
-        parts: "train", "valid" or "test" for each.
-        ratings: listeners' dissimilarities.
+    of sounds are matched with its files, if the library contains at least three of the sounds. `parts` is "train",
+    "valid" or "test" for each note.
 
     Raises:
         LibraryError: if the library lacks rated instruments, which it names.

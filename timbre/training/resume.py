@@ -13,12 +13,7 @@ FORMAT = 2
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write a run's state atomically into `folder`.
-
-    Args:
-        folder: made if it does not exist.
-        state: tensors and plain values, with "identity" and "fingerprint", see :func:`load_state`.
-    """
+    """Write a run's state, tensors and plain values, atomically into `folder`; see :func:`load_state`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / STATE) as partial:
@@ -29,11 +24,6 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
 
 def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict[str, Any] | None:
     """The state that :func:`save_state` wrote, or None if there is none.
-
-    Args:
-        folder: of the state.
-        identity: the run's settings, which must be those that it was started with.
-        fingerprint: of the notes, which must be the same too.
 
     Raises:
         CheckpointError: if the state is damaged, or belongs to another version, other settings or other notes.

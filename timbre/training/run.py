@@ -24,14 +24,13 @@ Figures = dict[str, Tensor | float]
 
 
 class Validation(NamedTuple):
-    """Figures of the averaged weights on the validation notes."""
+    """The error of the averaged weights on the validation notes, the smallest of which is kept; figures by name for the
+    logs and the report; and whether these weights replace earlier ones even if their error is larger.
+    """
 
     error: float
-    """The weights with the smallest error are kept."""
     figures: dict[str, float]
-    """By name, for the logs and the report."""
     replaces: bool = False
-    """Whether these weights replace earlier ones even if their error is larger."""
 
 
 class Task(ABC):
@@ -85,9 +84,6 @@ class Task(ABC):
 
         The network then has the averaged weights that did best in validation, on the CPU and in eval mode.
 
-        Args:
-            progress: whether to show a bar on stderr.
-
         Returns:
             Plain figures, units in the names.
 
@@ -110,12 +106,8 @@ class Task(ABC):
     def objective(self, batch: Any, step: int, done: float) -> Callable[[Any], Figures]:
         """A function of the network that computes "objective", which is minimised, and figures for the logs.
 
-        Its random numbers depend on the seed, the rank and the step alone, so that a run can continue anywhere.
-
-        Args:
-            batch: one of :meth:`batches`.
-            step: number of the step, from 0.
-            done: share of the run that is done, 0..1.
+        Its random numbers depend on the seed, the rank and the number of the step, from 0, alone, so that a run can
+        continue anywhere. `done` is the share of the run that is done, 0..1.
         """
 
     @abstractmethod
@@ -138,15 +130,7 @@ class Task(ABC):
 
 
 class Run:
-    """One training run of a task.
-
-    Args:
-        task: what is trained.
-        progress: whether to show a bar on stderr.
-
-    Attributes:
-        best: figures of the best weights so far, with their "step" and "epoch".
-    """
+    """One training run of a task; `best` are the figures of the best weights so far, with their "step" and "epoch"."""
 
     def __init__(self, task: Task, progress: bool = False) -> None:
         self.task, self.settings, self.ranks, self.folder = task, task.settings, task.ranks, task.folder

@@ -103,8 +103,7 @@ class VAETask(Task):
         return compute
 
     def validate(self, done: float) -> Validation:
-        """See :meth:`Task.validate`. In a second stage the latest weights replace earlier ones: its aim is not part of
-        the error."""
+        """See :meth:`Task.validate`. A second stage replaces earlier weights: its aim is not part of the error."""
         error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
         second = schedule.stage(self.config.regularization, done) == 2
         return Validation(error.l1_db, {"l1_db": error.l1_db, "rmse_db": error.rmse_db}, second)
@@ -115,19 +114,20 @@ class VAETask(Task):
 
     @torch.no_grad()
     def log_examples(self, journal: Journal, step: int) -> None:
-        """Log three validation notes and their reconstructions, as images (low bands below) and as sounds."""
-        if not (journal.writer and len(self.valid.rows)):
+        """Log three validation notes and their reconstructions, as images (low bands below) and sounds of peak 1."""
+        writer, config = journal.writer, self.spectrogram.config
+        if not (writer and len(self.valid.rows)):
             return
-        config = self.spectrogram.config
         shown = read_batch(self.features, evenly(3, self.valid.rows), self.device)
         center = self.net.posterior(shown.spectrogram, shown.conditions).center
         both = torch.stack([shown.spectrogram, self.net.decode(center, shown.conditions)], 1)
         images = ((both - config.floor_db) / -config.floor_db).clamp(0, 1).flip(2)
         for index, (pair, image) in enumerate(zip(both, images, strict=True)):
-            journal.image(f"note {index}: original, decoded", torch.cat(list(image), 1), step)
+            writer.add_image(f"note {index}: original, decoded", torch.cat(list(image), 1), step, dataformats="HW")
             sounds = self.spectrogram.inverse(pair, inverter="pghi")
+            sounds = sounds / sounds.abs().amax(-1, keepdim=True).clamp_min(1e-9)
             for name, sound in zip(("original", "decoded"), sounds, strict=True):
-                journal.sound(f"note {index}/{name}", sound, config.sample_rate, step)
+                writer.add_audio(f"note {index}/{name}", sound, step, config.sample_rate)
 
     def write_checkpoint(self, kind: str, weights: dict[str, Tensor], step: int) -> None:
         """See :meth:`Task.write_checkpoint`."""

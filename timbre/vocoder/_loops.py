@@ -17,8 +17,7 @@ def pulse_rows(
     since the FFT's time begins half a window before the centre of a frame.
 
     Args:
-        widths: bins between partials, (frames,); NaN: no pitch.
-        phases: radians, (frames,).
+        widths, phases: bins between partials (NaN: no pitch), and radians, (frames,).
         near: number of partials that contribute to a bin.
         fade: share of the bins over which the highest partials fade in and out.
         spectra, lobes: outputs, complex64 and float32 (frames, bins).

@@ -11,29 +11,18 @@ class Attack:
 
     If a sound is silent and then steady, the power of a frame is the share of the squared window after the beginning
     (Parseval), so the ratio of the first two frames' powers gives the beginning. For a sound that grows slowly the
-    estimate is late, so the gain rises gradually and from more than 0.
-
-    Args:
-        window: of the STFT, (n_fft,).
-        hop_length: samples.
-        sample_rate: Hz.
+    estimate is late, so the gain rises gradually and from more than 0. `window` and `hop_length` are the STFT's.
     """
 
     def __init__(self, window: np.ndarray, hop_length: int, sample_rate: float) -> None:
         half = len(window) // 2
         after = np.cumsum(np.square(window, dtype=np.float64)[::-1])[::-1]  # power of the window from each sample on
         first, second = after[half:], after[np.maximum(np.arange(half) + half - hop_length, 0)]
-        self._ratio = np.minimum.accumulate(
-            first / np.maximum(second, 1e-12)
-        )  # for a sound that begins at sample 0, 1, ...
+        self._ratio = np.minimum.accumulate(first / np.maximum(second, 1e-12))  # by the sample at which a sound begins
         self._rise = max(1, round(RISE * sample_rate))
 
     def start(self, first: float, second: float) -> int:
-        """Samples from the centre of the first frame to the beginning of the sound; 0 if it begins earlier.
-
-        Args:
-            first, second: power of the first two frames.
-        """
+        """Samples from the centre of the first frame to the beginning of the sound, from the power of two frames."""
         if not second > 0.0:
             return 0
         return int(np.searchsorted(-self._ratio, -first / second).clip(0, len(self._ratio) - 1))

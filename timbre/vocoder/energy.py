@@ -31,8 +31,7 @@ class EnergyDistance(nn.Module):
     draws a and b of a recording x.
 
     Args:
-        sample_rate: Hz.
-        n_fft: window of the transform, samples; the windows of the score are a quarter of it to twice as long.
+        sample_rate, n_fft: Hz; window of the transform. Those of the score are a quarter of it to twice as long.
         randomness: 1 is a proper score; smaller values favour sounds that are less random than the recordings, and so
             nearer to each of them. The model's own errors count as randomness too, and 1 would turn them into noise.
     """
@@ -91,11 +90,7 @@ def phase_distance(estimate: Tensor, recording: Tensor, n_fft: int, hop_length: 
     """Distance of frequencies and delays where both sounds are loud.
 
     The sum of the mean absolute differences of the phases' steps from frame to frame and from bin to bin, wrapped (Ai
-    and Ling 2023), each in half turns, 0..1.
-
-    Args:
-        estimate, recording: waveforms (batch, samples).
-        n_fft, hop_length: of the transform, samples.
+    and Ling 2023), each in half turns, 0..1. The sounds are (batch, samples).
     """
     window = torch.hann_window(n_fft, device=recording.device)
     first, second = (
@@ -104,9 +99,8 @@ def phase_distance(estimate: Tensor, recording: Tensor, n_fft: int, hop_length: 
     )
     parts = []
     for axis in (-1, -2):
-        steps = [_steps(spectrum, axis) for spectrum in (first, second)]
-        weight = (steps[0].abs() * steps[1].abs()).detach().pow(0.25)
-        turned = steps[0] * steps[1].conj()
+        a, b = _steps(first, axis), _steps(second, axis)
+        weight, turned = (a.abs() * b.abs()).detach().pow(0.25), a * b.conj()
         angle = torch.atan2(turned.imag, turned.real + 1e-12).abs() / math.pi
         parts.append((angle * weight).sum() / weight.sum().clamp_min(1e-6))
     return torch.stack(parts).sum()

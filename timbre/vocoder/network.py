@@ -25,16 +25,14 @@ _NOISE = -2.0  # log odds of noise against tones of an untrained network
 
 
 class Mix(NamedTuple):
-    """The parts of frames; each (batch, bins, frames)."""
+    """Amplitudes of pulses, tones and noise relative to the decoded magnitude, and the residual, radians, that is added
+    to the phases of the pulse train; each (batch, bins, frames).
+    """
 
     pulses: Tensor
-    """Amplitude relative to the decoded magnitude."""
     residual: Tensor
-    """Radians, added to the phases of the pulse train."""
     tones: Tensor
-    """Amplitude, as for the pulses."""
     noise: Tensor
-    """Amplitude, as for the pulses."""
 
 
 class Block(nn.Module):
@@ -57,12 +55,7 @@ class Block(nn.Module):
 class Vocoder(nn.Module):
     """The network. Its output for a frame depends on that frame, `past` frames before it and `look_ahead` after it.
 
-    Args:
-        bins: of the STFT.
-        channels: width.
-        blocks: number of residual blocks.
-        kernel: frames that each block sees.
-        look_ahead: frames.
+    Each of its blocks sees `kernel` frames.
     """
 
     def __init__(self, bins: int, channels: int, blocks: int, kernel: int, look_ahead: int) -> None:
@@ -96,14 +89,10 @@ class Vocoder(nn.Module):
         return self._mix(x, comb[..., self.past : stop])
 
     def step(self, magnitude: Tensor, comb: Tensor, state: list[Tensor]) -> tuple[Mix, list[Tensor]]:
-        """:meth:`forward` for a stream.
+        """:meth:`forward` for a stream, whose next frames are (batch, bins, frames).
 
-        Args:
-            magnitude, comb: the next frames, (batch, bins, frames).
-            state: from the step before, or :meth:`silent_state`.
-
-        Returns:
-            The mix of the frames `look_ahead` frames earlier, and the state for the next step.
+        Returns the mix of the frames `look_ahead` frames earlier, and the state for the next step; the first one is
+        :meth:`silent_state`.
         """
         count = comb.shape[-1]
         magnitude, comb = (torch.cat(pair, -1) for pair in zip(state[:2], (magnitude, comb), strict=True))
@@ -162,8 +151,7 @@ def mixed(magnitude: Tensor, mix: Mix, pulses: Tensor, tones: Tensor, noise: Ten
         magnitude: decoded, linear.
         mix: of the same frames.
         pulses: spectrum of the pulse train, of which only the phases matter.
-        tones: phases as complex numbers of magnitude 1.
-        noise: spectrum of white noise of mean power 1.
+        tones, noise: phases as complex numbers of magnitude 1, and a spectrum of white noise of mean power 1.
     """
     turned = pulses / pulses.abs().clamp_min(1e-6) * torch.polar(torch.ones_like(mix.residual), mix.residual)
     return magnitude * (mix.pulses * turned + mix.tones * tones + mix.noise * noise)

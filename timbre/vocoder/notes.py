@@ -29,10 +29,10 @@ class DecodedNotes:
     """Decoded notes and recordings, mapped from files.
 
     Attributes:
-        audio: recordings from the onset on, at the standard level, float16 (notes, samples).
-        magnitude: of the decoded notes, linear STFT magnitudes, float16 (notes, frames, bins).
-        tones: phases of these by phase gradient heap integration, in 256ths of a turn, uint8 (notes, frames, bins).
-        pitch: MIDI, NaN if unpitched, float32 (notes,).
+        audio: recordings from the onset on, at the standard level, (notes, samples).
+        magnitude: of the decoded notes, linear STFT magnitudes, (notes, frames, bins).
+        tones: phases of these by phase gradient heap integration, in 256ths of a turn, (notes, frames, bins).
+        pitch: MIDI, NaN if unpitched, (notes,).
         held_out: whether a note is used to choose the best weights, (notes,).
     """
 
@@ -53,8 +53,7 @@ def decoded_notes(
 
     Args:
         library: notes that the model was trained on.
-        model: in eval mode, on the CPU.
-        config: its settings.
+        model, config: in eval mode, on the CPU, and its settings.
         most: largest number of notes; they are evenly spaced in larger libraries.
         fingerprint: of the library and the model.
         progress: whether to show a bar on stderr.
@@ -62,7 +61,10 @@ def decoded_notes(
     Raises:
         LibraryError: if fewer than 8 notes can be used, or the cache cannot be written.
     """
-    chosen, held_out = _chosen(library, config, most)
+    parts = library.parts(config.data)
+    rows = np.flatnonzero(parts != "test")
+    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
+    chosen, held_out = [library[int(row)] for row in rows], parts[rows] == "valid"
     key = hashlib.sha256(json.dumps([1, fingerprint, len(chosen), config.to_dict()]).encode()).hexdigest()[:24]
     folder = cache_folder() / "vocoder" / key
     if not folder.is_dir():
@@ -74,13 +76,6 @@ def decoded_notes(
                 "Make room there, or set the environment variable TIMBRE_CACHE to another folder."
             ) from error
     return DecodedNotes(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
-
-
-def _chosen(library: Library, config: Config, most: int) -> tuple[list[Note], np.ndarray]:
-    parts = library.parts(config.data)
-    rows = np.flatnonzero(parts != "test")
-    rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
-    return [library[int(row)] for row in rows], parts[rows] == "valid"
 
 
 def _write(
@@ -95,7 +90,7 @@ def _write(
         except AudioError:
             continue  # the training of the space left it out and reported it
         magnitude = _decoded(prepared, model, spectrogram, config)
-        tones = tone_phases(magnitude, spectrogram.stft)
+        tones = _tone_phases(magnitude, spectrogram.stft)
         columns.append((prepared.samples, magnitude, tones, prepared.pitch, is_held_out))
     if len(columns) < FEWEST:
         raise LibraryError(f"The library must have {FEWEST} usable notes or more, got {len(columns)}.")
@@ -109,13 +104,12 @@ def _write(
 def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Config) -> np.ndarray:
     """Magnitudes (frames, bins) of the note as the model decodes it, float16."""
     example = examples([note], spectrogram, config)[0]
-    controls = (example.pitch, example.velocity, example.release)
-    conditions = Conditions(*(torch.tensor([value]).float() for value in controls))
+    conditions = Conditions.constant(example.pitch, example.velocity, example.release)
     z = model.posterior(torch.from_numpy(example.spectrogram)[None], conditions).center
     return spectrogram.magnitude(model.decode(z, conditions))[0].T.numpy().astype(np.float16)
 
 
-def tone_phases(magnitude: np.ndarray, stft: STFT) -> np.ndarray:
+def _tone_phases(magnitude: np.ndarray, stft: STFT) -> np.ndarray:
     """Phases of magnitudes (frames, bins) by phase gradient heap integration, in 256ths of a turn, uint8."""
     method, phases = RTPGHI(stft.n_fft, stft.hop_length, 0), np.empty(magnitude.shape, np.uint8)
     for number, row in enumerate(magnitude.astype(np.float32) / np.float32(stft.scale)):

@@ -19,10 +19,8 @@ def pulse_spectrum(
     count, since lobes of others are 40 dB lower.
 
     Args:
-        frequency: Hz, (...); NaN: no pitch.
-        phase: of the first partial at the frame's centre, radians, (...).
-        n_fft: window and FFT size, samples.
-        sample_rate: Hz.
+        frequency, phase: of the first partial at the frame's centre, Hz (NaN: no pitch) and radians, (...).
+        n_fft, sample_rate: window and FFT size, samples; Hz.
 
     Returns:
         Two arrays (..., n_fft // 2 + 1), 0 where there is no pitch: the spectrum, complex64, in which a partial of
@@ -38,10 +36,8 @@ def pulse_spectrum(
 def advance(phase: float, before: float, now: float, hop_length: int, sample_rate: float) -> float:
     """The phase of the first partial one hop later, radians, 0..2 pi.
 
-    Args:
-        phase: now, radians.
-        before, now: frequencies at the start and the end of the hop, Hz, with a straight line between them; NaN: no
-            pitch, during which the phase stands still.
+    `before` and `now` are frequencies at the start and the end of the hop, Hz, with a straight line between them; NaN:
+    no pitch, during which the phase stands still.
     """
     known = [value for value in (before, now) if not math.isnan(value)]
     mean = sum(known) / len(known) if known else 0.0

@@ -24,11 +24,7 @@ class VocoderStream:
     The samples do not depend, except for rounding (1e-5), on how the frames are divided into calls. After :meth:`flush`
     or :meth:`reset` the next sound begins.
 
-    Args:
-        vocoder: in eval mode, on the CPU.
-        stft: the transform of the magnitudes.
-        sample_rate: Hz.
-        seed: of the noise.
+    The vocoder is in eval mode, on the CPU.
 
     Attributes:
         look_ahead: later frames that are needed for a frame.
@@ -103,9 +99,8 @@ class VocoderStream:
         if not len(rows):
             return
         pulses, comb = self._pulses(pitches)
-        mix, self._state = self._vocoder.step(
-            torch.from_numpy(rows).T[None], torch.from_numpy(comb).T[None], self._state
-        )
+        levels, lobes = (torch.from_numpy(array).T[None] for array in (rows, comb))
+        mix, self._state = self._vocoder.step(levels, lobes, self._state)
         new = (rows, pulses, np.stack([self._tone(row) for row in rows]))
         lines = [np.concatenate(pair) for pair in zip(self._waiting, new, strict=True)]
         self._waiting = [line[len(rows) :] for line in lines]
@@ -170,13 +165,9 @@ class VocoderStream:
 def whole(
     stream: VocoderStream | StreamingInverter, magnitude: np.ndarray, pitch: np.ndarray, length: int
 ) -> np.ndarray:
-    """The waveform (length,), float32, that a stream makes of a whole sound; the stream is reset.
+    """The waveform (length,), float32, that a stream makes of a whole sound; the stream is at its beginning, and reset.
 
-    Args:
-        stream: at the beginning of a sound.
-        magnitude: linear, (bins, frames); silence follows.
-        pitch: MIDI, (frames,); NaN: no pitch.
-        length: samples.
+    Magnitudes are linear, (bins, frames), silence follows; pitches are MIDI, (frames,), NaN: no pitch.
     """
     samples = np.concatenate([stream.push(magnitude, pitch=pitch), stream.flush()])[stream.latency :][:length]
     return np.pad(samples, (0, length - len(samples)))

@@ -44,11 +44,7 @@ class TrainedVocoder:
 def read_vocoder(
     files: Mapping[str, bytes], details: Mapping[str, Any], spectrogram: SpectrogramConfig, folder: Path
 ) -> TrainedVocoder | None:
-    """The vocoder in the files of a space, or None.
-
-    Raises:
-        CheckpointError: if its weights or settings are damaged, or of a newer timbre.
-    """
+    """The vocoder in the files of a space, or None; a CheckpointError if it is damaged, or of a newer timbre."""
     kept = details.get("vocoder")
     if not kept:
         return None
@@ -68,8 +64,7 @@ def learn_vocoder(
     """Train a vocoder on a library's notes as the model of a space decodes them.
 
     Args:
-        model: of the space, in eval mode, on the CPU; it is left as it is.
-        config: of the space.
+        model, config: of the space; the model is in eval mode, on the CPU, and left as it is.
         library: notes that the space was trained on, split as then.
         settings: of the vocoder.
         out: folder of the run, from which an interrupted run continues; None keeps everything in memory.

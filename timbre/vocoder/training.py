@@ -54,13 +54,9 @@ class VocoderTask(Task):
 
     Args:
         notes: to learn from.
-        spectrogram: settings of the space's spectrogram.
-        settings: of the vocoder.
+        spectrogram, settings: of the space and of the vocoder.
         out: folder of the run: its state and logs; None keeps everything in memory.
-        fingerprint: of the notes, so that a run is not continued on others.
-
-    Raises:
-        DeviceError: if torch does not find the device.
+        fingerprint: see :class:`Task`.
     """
 
     net: Vocoder
@@ -124,10 +120,8 @@ class VocoderTask(Task):
     def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
         """See :meth:`Task.report`."""
         parameters = sum(value.numel() for value in self.net.parameters())
-        return {
-            "steps": taken["steps"], "train_minutes": taken["train_minutes"], "notes": len(self.train_rows),
-            "parameters": parameters, "score": run.error,
-        }  # fmt: skip
+        taken = {name: taken[name] for name in ("steps", "train_minutes")}
+        return taken | {"notes": len(self.train_rows), "parameters": parameters, "score": run.error}
 
     def excerpt(self, rows: np.ndarray, start: int, seed: int = 0) -> TrainingExcerpt:
         """`frames` frames of the notes `rows` from frame `start` on, on the device of the run."""
