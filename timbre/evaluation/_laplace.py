@@ -21,15 +21,9 @@ class Laplace:
     """Gaussian N(mode, precision^-1) with the Gauss-Newton precision 1 + J J^T / width^2 (MacKay 1992).
 
     The mode is found by Gauss-Newton steps on |x - decode(z)|^2 / (2 width^2) + |z|^2 / 2, each shortened to the best
-    of a few fractions; J is computed by central differences.
-
-    Args:
-        model: in eval mode.
-        start: a point, (dim,).
-        spectrogram: dB, of one note (bins, frames).
-        conditions: its controls, a batch of one.
-        width_db: standard deviation of the likelihood, dB.
-        steps: Gauss-Newton steps from the start.
+    of a few fractions; J is computed by central differences. The model is in eval mode; it takes `steps` steps from a
+    point `start` (dim,), for the spectrogram (bins, frames) of one note in dB, its controls (a batch of one), and a
+    likelihood of standard deviation `width_db`.
     """
 
     def __init__(

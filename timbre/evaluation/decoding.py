@@ -10,6 +10,7 @@ import torch
 from timbre.audio import Audio
 from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data.note import is_harmonic
+from timbre.evaluation.figures import average
 from timbre.evaluation.metrics.sounds import (
     click_excess_db,
     multi_resolution_stft,
@@ -91,23 +92,17 @@ def decode_sounds(
 
 def _varied(notes: EvaluatedNotes, count: int) -> list[int]:
     """Indices of `count` notes, of different families first."""
-    seen: dict[str | None, int] = {}
-    ranks = []
-    for note in notes.notes:
-        ranks.append(seen.get(note.family, 0))
-        seen[note.family] = ranks[-1] + 1
-    return sorted(range(len(notes)), key=lambda index: (ranks[index], index))[:count]
+    families = [note.family for note in notes.notes]
+    return sorted(range(len(notes)), key=lambda index: families[:index].count(families[index]))[:count]
 
 
 def _likeness(recorded: list[np.ndarray], decoded: list[np.ndarray], n_fft: int) -> dict[str, float | None]:
     stft = STFT(n_fft, n_fft // 4)
-    convergence, distance = [], []
-    for pair in zip(recorded, decoded, strict=True):
-        convergence.append(spectral_convergence_db(*(stft(torch.from_numpy(wave[None])).abs() for wave in pair)))
-        distance.append(multi_resolution_stft(*pair))
+    pairs = list(zip(recorded, decoded, strict=True))
+    spectra = [[stft(torch.from_numpy(wave[None])).abs() for wave in pair] for pair in pairs]
     return {
-        "spectral_convergence_db": float(np.mean(convergence)) if convergence else None,
-        "multi_resolution_stft": float(np.mean(distance)) if distance else None,
+        "spectral_convergence_db": average([spectral_convergence_db(*pair) for pair in spectra]),
+        "multi_resolution_stft": average([multi_resolution_stft(*pair) for pair in pairs]),
     }
 
 
@@ -134,13 +129,11 @@ def _by_partials(decoded: np.ndarray, recorded: np.ndarray) -> dict[str, float |
 
 def _median(cents: np.ndarray) -> float | None:
     """Median of the magnitudes of the finite values; None if there are none."""
-    measured = np.abs(cents[np.isfinite(cents)])
-    return float(np.median(measured)) if measured.size else None
+    return float(np.nanmedian(np.abs(cents))) if np.isfinite(cents).any() else None
 
 
 def _p95(cents: np.ndarray) -> float | None:
-    measured = np.abs(cents[np.isfinite(cents)])
-    return float(np.quantile(measured, 0.95)) if measured.size else None
+    return float(np.nanquantile(np.abs(cents), 0.95)) if np.isfinite(cents).any() else None
 
 
 def _share(condition: np.ndarray) -> float | None:

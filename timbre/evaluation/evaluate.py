@@ -12,7 +12,7 @@ from timbre.data import Library, Note, scan
 from timbre.errors import LibraryError
 from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest
 from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction
-from timbre.evaluation.figures import ALWAYS, plain_key
+from timbre.evaluation.figures import ALWAYS, average, plain_key
 from timbre.evaluation.likelihood import kl_nats, likelihood
 from timbre.evaluation.metrics.latent import collapsed
 from timbre.evaluation.movement import Sweep, sweeps, trajectories
@@ -47,8 +47,7 @@ class UnseenFolder:
 
     Attributes:
         name: of the folder.
-        notes: number of notes measured.
-        unseen: number of them whose instrument is not among the training notes.
+        notes, unseen: number of notes measured, and of those whose instrument is not among the training notes.
         l1_db: mean absolute error of their spectrograms, dB; None without notes.
         family_accuracy: share whose nearest training note is of their family; None if no family is known.
     """
@@ -148,23 +147,15 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Case:
-    """Arguments of an evaluation.
+    """Arguments of an evaluation."""
 
-    Attributes:
-        space: with an atlas whose held-out notes are those that are measured.
-        effort, seed: of the evaluation.
-        notes: of the library, in the order of the atlas.
-        part: split of the atlas that is held out.
-        held, points: notes of that split, in random order, and their points (notes, dim).
-    """
-
-    space: Space
+    space: Space  # its atlas contains only those held-out notes that are measured
     effort: Effort
     seed: int
-    notes: list[Note]
-    part: str
-    held: EvaluatedNotes
-    points: np.ndarray
+    notes: list[Note]  # of the library, in the order of the atlas
+    part: str  # split of the atlas that is held out
+    held: EvaluatedNotes  # notes of that split, in random order
+    points: np.ndarray  # of these notes, (notes, dim)
 
     def first(self, count: int) -> tuple[EvaluatedNotes, np.ndarray]:
         """At most `count` of the held-out notes, and their points."""
@@ -228,7 +219,7 @@ def _movement(case: _Case, evaluation: Evaluation) -> None:
     for sweep in evaluation.sweeps:
         evaluation.add(sweep.figures())
     order = [evaluation.figures[f"axis_{sweep.axis}_monotonicity"] for sweep in evaluation.sweeps]
-    evaluation.add({"axes_monotonicity": _mean(order)})
+    evaluation.add({"axes_monotonicity": average(order)})
 
 
 def _listeners(case: _Case, evaluation: Evaluation, ratings: Sequence[str | os.PathLike[str]]) -> None:
@@ -239,11 +230,11 @@ def _listeners(case: _Case, evaluation: Evaluation, ratings: Sequence[str | os.P
 
 def _generalise(case: _Case, evaluation: Evaluation, sources: Sequence[Source]) -> None:
     evaluation.elsewhere += [_unseen(case, _library(source), evaluation.remarks) for source in sources]
-    for measure in ("l1_db", "family_accuracy"):
-        name = "generalisation_" + {"l1_db": "reconstruction_l1_db"}.get(measure, measure)
-        values = {plain_key(folder.name): getattr(folder, measure) for folder in evaluation.elsewhere}
-        evaluation.add({f"{name}_{key}": value for key, value in values.items()})
-        evaluation.add({name: _mean([getattr(folder, measure) for folder in evaluation.elsewhere])})
+    for measure, name in (("l1_db", "reconstruction_l1_db"), ("family_accuracy", "family_accuracy")):
+        values = [getattr(folder, measure) for folder in evaluation.elsewhere]
+        for folder, value in zip(evaluation.elsewhere, values, strict=True):
+            evaluation.add({f"generalisation_{name}_{plain_key(folder.name)}": value})
+        evaluation.add({f"generalisation_{name}": average(values)})
 
 
 def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
@@ -278,8 +269,3 @@ def _new(case: _Case, library: Library, name: str, remarks: list[str]) -> list[N
 def _alarm(evaluation: Evaluation) -> str | None:
     active, kl, dim = (evaluation.figures[name] for name in ("active_units", "kl_nats", "dimensions"))
     return None if active is None or kl is None else collapsed(int(active), kl, int(dim or 0))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

@@ -1,8 +1,11 @@
 """Table of the figures of an evaluation: titles, units and meanings, for the page, the command and the JSON file."""
 
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 Better = Literal["higher", "lower", "none"]
 
@@ -18,12 +21,8 @@ class Figure(NamedTuple):
     group: str
 
 
-def _group(group: str, rows: dict[str, tuple[str, str, Better, str]]) -> dict[str, Figure]:
-    return {name: Figure(*row, group) for name, row in rows.items()}
-
-
-FIGURES: dict[str, Figure] = {
-    **_group("Reconstruction", {
+_GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
+    "Reconstruction": {
         "reconstruction_l1_db": ("mean absolute error", "dB", "lower",
             "Error of held-out notes' spectrograms, decoded from their points; mean over all bins and frames."),
         "reconstruction_rmse_db": ("root mean square error", "dB", "lower", "The same, as a root mean square."),
@@ -31,8 +30,8 @@ FIGURES: dict[str, Figure] = {
             "Error of decoded sounds' STFT magnitudes relative to the recordings' norm: 0 for silence."),
         "multi_resolution_stft": ("multi-resolution STFT distance", "", "lower",
             "Spectral convergence and log-magnitude error of the sounds at three window sizes; 0 for equal sounds."),
-    }),
-    **_group("Likelihood", {
+    },
+    "Likelihood": {
         "elbo_nats": ("-ELBO", "nats per note", "lower",
             "Upper bound on -log p(x) of held-out notes, with a Gaussian likelihood of one noise level."),
         "iwae_nats": ("-IWAE", "nats per note", "lower", "Importance-weighted bound on the same, which is tighter."),
@@ -42,14 +41,12 @@ FIGURES: dict[str, Figure] = {
         "active_units": ("active units", "dimensions", "none",
             "Dimensions in which the variance of the notes' points is above 0.01."),
         "dimensions": ("dimensions", "", "none", "Dimensions of the space."),
-    }),
-    **_group("Listeners", {
+    },
+    "Listeners": {
         "rating_spearman": ("rank correlation with ratings", "", "higher",
-            "Spearman's correlation of distances in the space with listeners' dissimilarities; mean over the studies "
-            "that were not trained on."),
+            "Spearman's correlation of distances with listeners' dissimilarities; mean over studies not trained on."),
         "rating_triplets": ("triplets in the listeners' order", "share", "higher",
-            "How often the one of two sounds that listeners found more similar to a third is also the nearer one; "
-            "chance is 0.5."),
+            "How often the one of two sounds that listeners found more like a third is also nearer; chance is 0.5."),
         "rating_pearson": ("correlation with ratings", "", "higher", "Pearson's correlation of the same distances."),
         "rating_kendall": ("Kendall's tau-b with ratings", "", "higher", "Kendall's tau-b of the same distances."),
         "rating_ndcg": ("NDCG of neighbours", "", "higher",
@@ -61,11 +58,10 @@ FIGURES: dict[str, Figure] = {
         "rating_triplets_*": ("triplets: {}", "share", "higher", "Triplets in the listeners' order for one study."),
         "rating_p_*": ("Mantel p: {}", "", "none",
             "Share of random relabellings of the sounds that agree with this study at least as well."),
-    }),
-    **_group("Order", {
+    },
+    "Order": {
         "instrument_accuracy": ("instrument of the nearest note", "share", "higher",
-            "Held-out notes whose nearest training note is of the same instrument, among those whose instrument was "
-            "trained on."),
+            "Held-out notes whose nearest training note is of their instrument, if that instrument was trained on."),
         "family_accuracy": ("family of the nearest note", "share", "higher", "The same for families."),
         "instrument_silhouette": ("silhouette by instrument", "-1..1", "higher",
             "How much nearer held-out notes are to their own instrument than to the next one, across all pitches."),
@@ -74,20 +70,18 @@ FIGURES: dict[str, Figure] = {
         "family_silhouette": ("silhouette by family", "-1..1", "higher", "The same for families, across all pitches."),
         "instrument_probe_accuracy": ("instrument by a classifier", "share", "higher",
             "Held-out points whose instrument a linear classifier of the training notes' points predicts."),
-    }),
-    **_group("Pitch and dynamics", {
+    },
+    "Pitch and dynamics": {
         "cross_pitch_consistency": ("timbre before pitch", "share", "higher",
-            "How often a note is nearer to a note of its instrument at another pitch than to another instrument at its "
-            "own pitch."),
+            "How often a note is nearer to its instrument at another pitch than to another instrument at its pitch."),
         "pitch_probe_r2": ("pitch left in the space", "R^2", "lower",
-            "How well the better of two probes predicts a held-out note's pitch minus its instrument's mean; 0 or less "
-            "means that nothing is left."),
+            "How well the better of two probes predicts pitch minus its instrument's mean; 0 or less: nothing left."),
         "pitch_probe_linear_r2": ("pitch by a ridge regression", "R^2", "lower", "Result of the linear probe."),
         "pitch_probe_mlp_r2": ("pitch by a small network", "R^2", "lower", "Result of the other probe."),
         "velocity_probe_r2": ("dynamics left in the space", "R^2", "none",
             "How well the better of the two probes predicts the velocity; louder notes differ in timbre too."),
-    }),
-    **_group("Moving through the space", {
+    },
+    "Moving through the space": {
         "trajectory_straightness": ("straightness", "share", "higher",
             "Chord over arc of the points that the decoded steps of a line are encoded to; 1 for a line."),
         "trajectory_monotonicity": ("order along lines", "-1..1", "higher",
@@ -99,8 +93,8 @@ FIGURES: dict[str, Figure] = {
             "Spearman's correlation of the measured descriptor with the step along its axis, around held-out notes."),
         "axis_*_slope": ("slope along {}", "of the requested", "none",
             "Change of the measured descriptor for a requested change of one unit; 1 is exact."),
-    }),
-    **_group("Pitch of decoded notes", {
+    },
+    "Pitch of decoded notes": {
         "decoded_cents_median": ("median pitch error", "cents", "lower",
             "Absolute error of harmonic held-out notes, decoded at their own pitch, where the meter measures a pitch."),
         "decoded_cents_p95": ("95th percentile of it", "cents", "lower",
@@ -119,8 +113,8 @@ FIGURES: dict[str, Figure] = {
             "The same for the recordings."),
         "recorded_beyond_50_cents_share": ("beyond 50 cents, recordings", "share", "none",
             "Recordings with a larger error or without a clear pitch: errors of the meter and of the labels."),
-    }),
-    **_group("Time of decoded notes", {
+    },
+    "Time of decoded notes": {
         "decoded_onset_median_ms": ("median onset error", "ms", "lower",
             "Absolute error of held-out notes decoded to sound; the onset is where the level first comes within 40 dB "
             "of its maximum."),
@@ -131,8 +125,8 @@ FIGURES: dict[str, Figure] = {
             "Decoded harmonic notes whose crest of the second difference, in any 50 ms after the attack, is 10 dB "
             "above that of the recording."),
         "decoded_click_worst_db": ("largest excess of the crest", "dB", "lower", "The same notes."),
-    }),
-    **_group("Generalisation", {
+    },
+    "Generalisation": {
         "generalisation_reconstruction_l1_db": ("mean absolute error, unseen sources", "dB", "lower",
             "Error of the notes in the folders given as held out, none of which were trained on."),
         "generalisation_family_accuracy": ("family of the nearest note, unseen sources", "share", "higher",
@@ -140,8 +134,10 @@ FIGURES: dict[str, Figure] = {
         "generalisation_reconstruction_l1_db_*": ("mean absolute error: {}", "dB", "lower", "Notes of one folder."),
         "generalisation_family_accuracy_*": ("family of the nearest note: {}", "share", "higher",
             "Notes of one folder."),
-    }),
+    },
 }  # fmt: skip
+
+FIGURES = {name: Figure(*row, group) for group, rows in _GROUPS.items() for name, row in rows.items()}
 """By name; `*` stands for the name of a study, axis or folder, and so does `{}` in its title."""
 
 ALWAYS = tuple(name for name in FIGURES if "*" not in name)
@@ -174,3 +170,9 @@ def shown(value: float | int | None, unit: str = "") -> str:
 def plain_key(text: str) -> str:
     """Name of a study or folder for use in a figure's name: letters, digits and underscores."""
     return re.sub(r"\W+", "_", text).strip("_") or "unnamed"
+
+
+def average(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are not None; None if there are none."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -33,12 +33,6 @@ def compare(
 ) -> dict[str, dict[str, float]]:
     """Compare recordings with their notes, decoded from their points with their controls and inverted.
 
-    Args:
-        space: the space.
-        notes: notes that it was not trained on.
-        inverters: names.
-        seed: of the inverters' noise.
-
     Returns:
         By inverter, means over the notes: distances of log mel spectra (dB), multi-resolution STFT and modulations
         (dB); and for harmonic notes the median distance from the requested pitch (cents) and the share that is more

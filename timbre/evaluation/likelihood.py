@@ -54,13 +54,8 @@ def kl_nats(space: Space, notes: EvaluatedNotes) -> float | None:
 def noise_level(model: VAE, batches: NoteBatches, samples: int = 4, seed: int = 0) -> float:
     """Maximum-likelihood width, dB: the root mean square error of decoded samples of the notes' posteriors.
 
-    At this width :func:`elbo` of the same notes is lowest. Take it from validation notes, and measure others.
-
-    Args:
-        model: in eval mode.
-        batches: the notes.
-        samples: of each note's posterior.
-        seed: of the samples.
+    At this width :func:`elbo` of the same notes is lowest. Take it from validation notes, and measure others. The model
+    must be in eval mode; `samples` are drawn of each note's posterior.
 
     Raises:
         LibraryError: if there are no notes.
@@ -138,7 +133,9 @@ def _samples(
         for part in batches.in_order():
             posterior = model.posterior(part.spectrogram, part.conditions)
             for row, x in enumerate(part.spectrogram):
-                own, controls = _one(posterior, row, samples), _row(part.conditions, row)
+                own = _one(posterior, row, samples)
+                # A batch of one, which is used for all samples and computed once.
+                controls = Conditions(*(value[row : row + 1] for value in vars(part.conditions).values()))
                 if refine:
                     z, log_q = Laplace(model, own.center[0], x, controls, width_db, refine).sample(samples)
                 else:
@@ -155,9 +152,3 @@ def _one(posterior: Posterior, row: int, samples: int) -> Posterior:
     mean, log_std = (value[row].expand(samples, -1) for value in (posterior.mean, posterior.log_std))
     parameters = None if posterior.parameters is None else posterior.parameters[row].expand(samples, -1)
     return Posterior(mean, log_std, posterior.flow, parameters)
-
-
-def _row(conditions: Conditions, row: int) -> Conditions:
-    """Controls of one note: a batch of one that is used for all samples and computed once."""
-    some = slice(row, row + 1)
-    return Conditions(conditions.pitch[some], conditions.velocity[some], conditions.release[some])

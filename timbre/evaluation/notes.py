@@ -63,7 +63,7 @@ class EvaluatedNotes:
     def take(self, chosen: np.ndarray) -> "EvaluatedNotes":
         """The notes of these indices."""
         at = torch.as_tensor(chosen, dtype=torch.long)
-        controls = (getattr(self.conditions, name)[at] for name in ("pitch", "velocity", "release"))
+        controls = (value[at] for value in vars(self.conditions).values())
         notes = tuple(self.notes[int(index)] for index in chosen)
         return EvaluatedNotes(notes, self.spectrogram[at], Conditions(*controls), self.samples[chosen], self.dropped)
 
@@ -109,11 +109,7 @@ def prepare_notes(space: Space, notes: Sequence[Note]) -> EvaluatedNotes:
 
 
 def match(atlas: Atlas, library: Library) -> list[Note]:
-    """The library's note for each note of the atlas, in its order.
-
-    Raises:
-        LibraryError: if the library lacks some, or has others under their names.
-    """
+    """The library's note for each note of the atlas; LibraryError if it lacks some, or has others under their names."""
     by_name = {note.name: note for note in library}
     missing = [
         name
@@ -131,11 +127,7 @@ def match(atlas: Atlas, library: Library) -> list[Note]:
 
 
 def restrict(atlas: Atlas, library: Library) -> Atlas:
-    """The atlas without the held-out notes that are not in a part of the library.
-
-    Raises:
-        LibraryError: if no held-out note is in that part.
-    """
+    """The atlas without the held-out notes that are not in a part of the library; LibraryError if none is in it."""
     indices = held_out(atlas)[1]
     names = {note.name for note in library}
     included = np.array([atlas.names[index] in names for index in indices], bool)

@@ -11,7 +11,7 @@ from timbre.audio.pitch import estimate_pitch
 from timbre.data.names import plain
 from timbre.data.ratings import Study, match_instruments, read_ratings
 from timbre.errors import LibraryError
-from timbre.evaluation.figures import plain_key
+from timbre.evaluation.figures import average, plain_key
 from timbre.evaluation.metrics.agreement import Agreement, agreement, euclidean, permutation_p
 from timbre.space import Space
 
@@ -68,10 +68,8 @@ def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> li
     their notes in the atlas, and are left out if the atlas lacks them. Distances are Euclidean over the perceptual
     dimensions of the space: all dimensions, or the first `regularization.perceptual_dims`.
 
-    Args:
-        space: the space.
-        source: folder or file, as :func:`timbre.data.ratings.read_ratings` takes it.
-        remarks: list that remarks on what was left out are appended to.
+    The source is a folder or file, as :func:`timbre.data.ratings.read_ratings` takes it; remarks on what was left out
+    are appended to `remarks`.
 
     Raises:
         TimbreError: if the ratings or their sounds cannot be read, or fewer than four instruments are in the atlas.
@@ -129,10 +127,9 @@ def combined(studies: Sequence[RatedStudy]) -> dict[str, float | int | None]:
     trained = [study.agreement.spearman for study in studies if study.trained]
     figures: dict[str, float | int | None] = {}
     for name in ("spearman", "triplet_agreement", "pearson", "kendall", "ndcg"):
-        values = [getattr(one, name) for one in unseen]
-        figures[f"rating_{_SHORT.get(name, name)}"] = float(np.mean(values)) if unseen else None
+        figures[f"rating_{_SHORT.get(name, name)}"] = average([getattr(one, name) for one in unseen])
     figures["rating_studies"] = len(unseen) if studies else None
-    figures["rating_spearman_trained"] = float(np.mean(trained)) if trained else None
+    figures["rating_spearman_trained"] = average(trained)
     for study in studies:
         figures[f"rating_spearman_{study.key}"] = study.agreement.spearman
         figures[f"rating_triplets_{study.key}"] = study.agreement.triplet_agreement
