@@ -86,7 +86,8 @@ def play(
     require(len(starts) < 2, f"Only one option may set the starting point, got {' and '.join(starts[:2])}; give one.")
     require(path or (duration is None and not loop), "--duration and --loop must come with --path; add --path FILE.")
     require(mapping is None or midi is not None, "--mapping must come with --midi; add --midi PORT.")
-    _check_output(no_audio, device, record, seconds)
+    output = int(device) if device and device.isdecimal() else device
+    _check_output(no_audio, output, record, seconds)
     notes = [parse_pitch(word) for word in chord or []]
     if midi is not None:
         from timbre.playback.inputs.midi_ports import find_port
@@ -97,7 +98,7 @@ def play(
     start = Start(at, preset, path, 4.0 if duration is None else duration, loop, notes, hold)
     play_live(
         space, Inputs(midi, mapping, osc), start, seconds,
-        voices=voices, device=_device(device), block=block, output="clock" if no_audio else "device", record=record,
+        voices=voices, device=output, block=block, output="clock" if no_audio else "device", record=record,
         seed=seed, runtime=runtime, inverter=inverter,
     )  # fmt: skip
 
@@ -115,7 +116,7 @@ def _list(devices: bool, midi: bool) -> None:
         print("\n".join(names) or "There is no MIDI input here; --midi virtual opens one that others connect to.")
 
 
-def _check_output(no_audio: bool, device: str | None, record: Path | None, seconds: float | None) -> None:
+def _check_output(no_audio: bool, device: int | str | None, record: Path | None, seconds: float | None) -> None:
     """Raise an error for options of the output that do not work, before the space is loaded."""
     require(seconds is None or 0 < seconds < float("inf"), f"--seconds must be above 0, got {seconds}.")
     if record is not None:
@@ -125,8 +126,4 @@ def _check_output(no_audio: bool, device: str | None, record: Path | None, secon
     if not no_audio:
         from timbre.playback.output.device import find_device
 
-        find_device(_device(device))
-
-
-def _device(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isdecimal() else text
+        find_device(device)

@@ -9,18 +9,12 @@ if TYPE_CHECKING:
     from timbre.playback.player import Player
     from timbre.playback.playing import play
 
-_MODULES = {
-    "Controls": "controls",
-    "State": "controls",
-    "Engine": "engine.engine",
-    "Player": "player",
-    "play": "playing",
-}
+_MODULES = {"Engine": "engine.engine", "Player": "player", "play": "playing"}  # the others are in controls
 
 __all__ = ["Controls", "Engine", "Player", "State", "play"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module 'timbre.playback' has no attribute {name!r}")
-    return getattr(import_module(f"timbre.playback.{_MODULES[name]}"), name)
+    return getattr(import_module(f"timbre.playback.{_MODULES.get(name, 'controls')}"), name)

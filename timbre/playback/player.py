@@ -22,7 +22,6 @@ from timbre.playback.output.ring import Ring
 from timbre.shapes.presets import Presets
 from timbre.space import Space
 
-OUTPUTS = ("device", "clock", "ring")
 _RECORDING_BUFFER = 20  # s that writing the recording may fall behind
 
 
@@ -71,8 +70,8 @@ class Player(Controls, AbstractContextManager["Player"]):
         runtime: str | None = None,
     ) -> None:
         super().__init__(space, presets, point)
-        if output not in OUTPUTS:
-            raise ConfigError(f"The output must be one of {', '.join(OUTPUTS)}, got {output!r}.")
+        if output not in ("device", "clock", "ring"):
+            raise ConfigError(f"The output must be one of device, clock, ring, got {output!r}.")
         check_settings(voices, sample_rate, runtime)
         space.renderer.check_causal(inverter)
         rate = sample_rate or space.config.spectrogram.sample_rate

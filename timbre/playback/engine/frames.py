@@ -140,8 +140,8 @@ def _by_onnxruntime(onnxruntime: ModuleType, space: Space) -> _BandsAndFrames:
 def _by_torch(space: Space) -> _BandsAndFrames:
     decoder = FrameDecoder(space).eval()
 
+    @torch.inference_mode()
     def decode(*values: np.ndarray) -> list[np.ndarray]:
-        with torch.inference_mode():
-            return [part.contiguous().numpy() for part in decoder(*(torch.from_numpy(value) for value in values))]
+        return [part.contiguous().numpy() for part in decoder(*map(torch.from_numpy, values))]
 
     return decode

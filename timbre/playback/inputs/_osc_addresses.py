@@ -22,7 +22,7 @@ class Addresses:
     """Carries out OSC messages, which may name the path files in the folder `files`; None allows none."""
 
     def __init__(self, controls: Controls, files: FilePath | None) -> None:
-        self.controls, self.files = controls, None if files is None else files.expanduser().resolve()
+        self.controls, self.files = controls, files and files.resolve()
 
     def __call__(self, address: str, values: list[Any]) -> list[Reply]:
         """Carry out a message, and return the answers.

@@ -118,10 +118,8 @@ class Keyboard:
             self.controls.note_off(f"key {name}")
 
     def _command(self, name: str, now: float) -> bool:
-        if name in ("escape", "ctrl+c"):
-            if name == "ctrl+c":
-                raise KeyboardInterrupt
-            return False
+        if name == "ctrl+c":
+            raise KeyboardInterrupt
         plain = name.removeprefix("shift+")
         if name in ("-", "=", "+"):
             self.octave = min(_HIGHEST, max(_LOWEST, self.octave + (-1 if name == "-" else 1)))
@@ -138,7 +136,7 @@ class Keyboard:
             self._assign()
         else:
             self._switch(name, now)
-        return True
+        return name != "escape"
 
     def _switch(self, name: str, now: float) -> None:
         if name == " ":

@@ -20,8 +20,7 @@ from timbre.playback.controls import GAINS, MAX_BEND, MAX_COORDINATE, axes_of
 from timbre.space import Space
 
 GAIN, BEND_RANGE = "gain", "bend_range"
-PARAMETERS = frozenset({6, 38, 98, 99, 100, 101})  # registered parameters, of which the bend range is used
-RESERVED = PARAMETERS | {64} | set(range(120, 128))  # also the sustain pedal and the channel mode messages
+RESERVED = {6, 38, 64, *range(98, 102), *range(120, 128)}  # registered parameters, sustain pedal, channel modes
 _LIMITS = {GAIN: GAINS, BEND_RANGE: (0.0, MAX_BEND)}
 _DEFAULTS = {GAIN: (GAINS[0], 0.0), BEND_RANGE: (0.0, 12.0)}
 _PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of an axis

@@ -8,16 +8,7 @@ from typing import Any
 from timbre.errors import ConfigError, TimbreError
 from timbre.playback.controls import MAX_BEND, Controls, check_number
 from timbre.playback.inputs._problems import Problems
-from timbre.playback.inputs.mapping import (
-    BEND_RANGE,
-    GAIN,
-    PARAMETERS,
-    RESERVED,
-    Control,
-    Mapping,
-    default_mapping,
-    default_range,
-)
+from timbre.playback.inputs.mapping import BEND_RANGE, GAIN, RESERVED, Control, Mapping, default_mapping, default_range
 from timbre.playback.inputs.midi_ports import open_port
 
 _SUSTAIN, _SOUND_OFF, _RESET, _NOTES_OFF = 64, 120, 121, 123
@@ -135,20 +126,20 @@ class MidiInput(AbstractContextManager["MidiInput"]):
         elif message.control == _RESET:
             self.controls.sustain(False)
             self.controls.bend(0.0)
-        elif message.control in PARAMETERS:
+        elif message.control in RESERVED:
             self._parameter(self._channels[message.channel], message.control, message.value)
-        elif message.control not in RESERVED:
+        else:
             self._mapped(message)
 
     def _parameter(self, channel: _MidiChannel, controller: int, value: int) -> None:
-        """Handle registered parameters. Number 0 is the bend range: semitones, then cents."""
+        """Handle registered parameters, of which 0, the bend range, is used: semitones, then cents."""
         if controller in (98, 99):  # parameters that are not registered
             channel.parameter = _NO_PARAMETER
         elif controller == 101:
             channel.parameter = value, channel.parameter[1]
         elif controller == 100:
             channel.parameter = channel.parameter[0], value
-        elif channel.parameter == _BEND_PARAMETER:
+        elif controller in (6, 38) and channel.parameter == _BEND_PARAMETER:
             semitones, cents = (value, 0) if controller == 6 else (channel.semitones, value)
             if semitones + cents / 100.0 > MAX_BEND:
                 raise ConfigError(f"The bend range must be at most {MAX_BEND:g} semitones, got {semitones}.")

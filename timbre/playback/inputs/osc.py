@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path as FilePath
 from typing import Any
 
+from timbre.config.settings import require
 from timbre.errors import ConfigError, DeviceError, TimbreError
 from timbre.playback.controls import Controls
 from timbre.playback.inputs._osc_addresses import Addresses
@@ -51,11 +52,9 @@ class OscServer(AbstractContextManager["OscServer"]):
     def __init__(
         self, controls: Controls, port: int = PORT, host: str = HOST, files: "str | FilePath | None" = None
     ) -> None:
-        if not 0 <= port <= 65535:
-            raise ConfigError(f"The OSC port must be 1 to 65535, or 0 for a free one, got {port}.")
-        folder = None if files is None else FilePath(files)
-        if folder and not folder.expanduser().is_dir():
-            raise ConfigError(f"There is no folder {folder} for path files; make it first.")
+        require(0 <= port <= 65535, f"The OSC port must be 1 to 65535, or 0 for a free one, got {port}.")
+        folder = None if files is None else FilePath(files).expanduser()
+        require(folder is None or folder.is_dir(), f"There is no folder {files} for path files; make it first.")
         self.port, self.host, self.problems = port, host, Problems()
         self._carry_out = Addresses(controls, folder)
         self._waiting: list[tuple[float, int, _Sender, Message]] = []

@@ -5,11 +5,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from timbre.errors import ConfigError
+from timbre.config.settings import require
 from timbre.playback.output.processes import WorkerProcess
 from timbre.playback.output.ring import Ring
-
-BLOCKS = (16, 8192)
 
 
 class Output(AbstractContextManager["Output"]):
@@ -39,8 +37,7 @@ class Output(AbstractContextManager["Output"]):
         clock: bool = False,
         capacity: int = 1 << 16,
     ) -> None:
-        if not BLOCKS[0] <= block <= BLOCKS[1]:
-            raise ConfigError(f"The block must have {BLOCKS[0]} to {BLOCKS[1]} samples, got {block}.")
+        require(16 <= block <= 8192, f"The block must have 16 to 8192 samples, got {block}.")
         self.ring = Ring(capacity)
         request = {"device": device, "block": block, "sample_rate": sample_rate, "clock": clock}
         try:
