@@ -98,11 +98,8 @@ def _warn(host: str) -> None:
     """Warn on stderr if other machines can reach the address."""
     address = numeric_address(host)
     if not (address.is_loopback if address else host == "localhost"):
-        print(
-            f"timbre: warning: anyone who reaches {host} can play this space, change its presets and hear its sounds;"
-            " there is no password and no encryption.",
-            file=sys.stderr,
-        )
+        powers = "play this space, change its presets and hear its sounds; there is no password and no encryption."
+        print(f"timbre: warning: anyone who reaches {host} can {powers}", file=sys.stderr)
 
 
 def _authority(host: str, port: int) -> str:

@@ -118,20 +118,16 @@ class Library(Sequence[Note]):
     def parts(self, data: DataConfig) -> np.ndarray:
         """ "train", "valid" or "test" for each note: the library's own split if it has one, else that of the settings.
 
-        In a library with a split, the notes without a part are for training.
-
-        Raises:
-            LibraryError: if it cannot be split this way, or its own split leaves fewer than 8 notes for training.
+        In a library with a split, the notes without a part are for training. A LibraryError is raised if it cannot be
+        split this way, or its own split leaves fewer than 8 notes for training.
         """
         own = [note.split for note in self.notes]
         if not any(own):
             return split(self.notes, data.valid, data.test, data.split_seed, data.split_by)
         parts = np.array([part or "train" for part in own])
         if (count := np.count_nonzero(parts == "train")) < FEWEST:
-            raise LibraryError(
-                f"The library's split must leave {FEWEST} notes or more for training, got {count}; "
-                "split it again with .divided()."
-            )
+            rule = f"The library's split must leave {FEWEST} notes or more for training, got {count}"
+            raise LibraryError(f"{rule}; split it again with .divided().")
         return parts
 
     def held_out(self, data: DataConfig) -> str:

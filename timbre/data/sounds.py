@@ -26,12 +26,7 @@ UNPACKING = (
 
 
 def read_part(file: Path, part: Part | None = None) -> Audio:
-    """The sound of a file, or of an excerpt of it, or of a SoundFont's key, rendered.
-
-    Raises:
-        AudioError: if it cannot be read, or there is no such part.
-        DeviceError: if a key has to be rendered and no synthesizer is installed.
-    """
+    """The sound of a file, an excerpt of it, or a SoundFont's key, rendered; raises like :meth:`Note.audio`."""
     if part is None:
         return read(file)
     if isinstance(part, SoundFontVoice):
@@ -42,11 +37,10 @@ def read_part(file: Path, part: Part | None = None) -> Audio:
 def excerpt(audio: Audio, part: Excerpt, file: Path) -> Audio:
     """The stretch of a sound that an excerpt names; an AudioError about the `file` if it lies outside of it."""
     try:
-        first = round(part.start * audio.sample_rate)
-        last = None if part.end is None else round(part.end * audio.sample_rate)
+        first, last = (t if t is None else max(0, round(t * audio.sample_rate)) for t in (part.start, part.end))
     except (OverflowError, ValueError) as error:  # infinite, or not a number
         raise AudioError(f"{file}: {part} is not a stretch of a sound.") from error
-    samples = audio.samples[:, max(0, first) : None if last is None else max(0, last)]
+    samples = audio.samples[:, first:last]
     if samples.shape[1] == 0:
         raise AudioError(f"{file}: {part} must lie inside the sound, which is {audio.duration:.3f} s long.")
     return Audio(samples, audio.sample_rate)

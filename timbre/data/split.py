@@ -69,10 +69,9 @@ def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = 
     firsts = list({unit: stratum for stratum, unit in reversed(ordered)}.items())[::-1]
     shares = {"test": test, "valid": valid}
     if len(firsts) <= sum(share > 0 for share in shares.values()):
-        raise LibraryError(
-            f"The library has {len(firsts)} {by}{'s' * (len(firsts) != 1)} to split by, too few to train on some and "
-            "hold out others. Split it by something else."
-        )
+        number = f"{len(firsts)} {by}{'s' * (len(firsts) != 1)} to split by"
+        reason = "too few to train on some and hold out others. Split it by something else."
+        raise LibraryError(f"The library has {number}, {reason}")
     random = np.random.default_rng(seed)
     order = random.permutation(len(firsts))
     ranked = sorted(range(len(firsts)), key=lambda i: (firsts[i][1], order[i]))

@@ -43,10 +43,8 @@ def example(
 ) -> Example:
     """Mix a note to mono, resample it, cut it at its onset, bring it to the standard level, and transform it.
 
-    A labelled pitch (MIDI) is replaced by the pitch measured within 60 cents of it, if there is one.
-
-    Raises:
-        AudioError: if the sound is silent or shorter than 20 ms.
+    A labelled pitch (MIDI) is replaced by the pitch measured within 60 cents of it, if there is one. An AudioError is
+    raised if the sound is silent or shorter than 20 ms.
     """
     return examples([prepare(audio, config, pitch, velocity)], spectrogram, config)[0]
 

@@ -43,11 +43,7 @@ class Chunks(NamedTuple):
 
 
 def read_chunks(path: Path) -> Chunks:
-    """Read all of a SoundFont except its samples.
-
-    Raises:
-        LibraryError: if it cannot be read, is not a SoundFont, is truncated, or lacks a table.
-    """
+    """All of a SoundFont except its samples; a LibraryError if it is no SoundFont, truncated, or lacks a table."""
     try:
         with path.open("rb") as file:
             return _read(file, path)
@@ -122,14 +118,10 @@ def clean_text(content: bytes) -> str:
 def read_zones(
     first_bags: list[int], bags: list[tuple[Any, ...]], generators: list[tuple[Any, ...]], target: int, targets: int
 ) -> list[list[Generators]]:
-    """The zones of each preset or instrument that have a target, merged with its global zone.
+    """The zones of each preset or instrument that have a target (instrument or sample), merged with its global zone.
 
-    Args:
-        first_bags: index of the first zone of each; the last entry ends the list.
-        bags: index of the first generator of each zone.
-        generators: codes and amounts.
-        target: code of the generator that names the instrument or sample; those after it are ignored.
-        targets: number of instruments or samples.
+    `first_bags` are the indices of its first zones (the last entry ends the list), `bags` those of the first generators
+    of zones, and `target` is the code of the generator that names one of the `targets`; those after it are ignored.
 
     Raises:
         LibraryError: if the tables contradict each other; the message continues a sentence about the file.

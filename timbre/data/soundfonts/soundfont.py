@@ -147,8 +147,7 @@ def _stem(sample: Sample) -> tuple[str, int]:
 def read_sample(path: str | os.PathLike[str], number: int) -> Audio:
     """A recording, unprocessed, with both channels if it is stereo; only 16 of 24 bits are read.
 
-    Raises:
-        AudioError: if the file cannot be read, or the recording is missing or damaged.
+    Raises an AudioError if the file cannot be read, or the recording is missing or damaged.
     """
     try:
         font = read_soundfont(path)
