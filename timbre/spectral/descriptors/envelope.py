@@ -13,17 +13,12 @@ _TREND = 0.15  # s, standard deviation of the Gaussian window of the trend; fluc
 
 def attack(note: NoteFeatures) -> Tensor:
     """Logarithmic attack time, log10 s: length of a linear attack with the same time from .1 to .8 of the peak."""
-    begin, end = note.attack
-    return torch.log10(_true_length(end - begin, note))
-
-
-def _true_length(seconds: Tensor, note: NoteFeatures) -> Tensor:
-    """Length of linear attacks, s, from the time that the frames show between .1 and .8 of the peak, s."""
+    seconds = note.attack[1] - note.attack[0]
     measured, ramp = note.layout.rise, note.layout.ramp
     right = torch.searchsorted(measured, seconds.detach()).clamp(1, len(ramp) - 1)
     share = (seconds - measured[right - 1]) / (measured[right] - measured[right - 1]).clamp_min(TINY)
     beyond = (seconds - measured[-1]).clamp_min(0.0) / (HIGH - LOW)
-    return torch.lerp(ramp[right - 1], ramp[right], share.clamp(0.0, 1.0)) + beyond
+    return torch.log10(torch.lerp(ramp[right - 1], ramp[right], share.clamp(0.0, 1.0)) + beyond)
 
 
 def temporal_centroid(note: NoteFeatures) -> Tensor:

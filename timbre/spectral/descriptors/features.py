@@ -24,30 +24,25 @@ _NOISE_SECONDS = 4.0
 
 
 class Layout(NamedTuple):
-    """Calibration of a spectrogram's bands.
+    """Calibration of a spectrogram's bands."""
 
-    Attributes:
-        hz, erb: centres of the bands (bins,), Hz and ERB numbers.
-        hz_width, erb_width: widths of the bands on either scale (bins,).
-        amplitude: weights (bins,) with which the magnitudes of any steady sine of amplitude 1 sum to about 1.
-        power: the same for squared magnitudes.
-        noise: squared magnitudes (bins,) of white noise of variance 1.
-        responses: squared magnitudes (grid, bins) of steady sines of amplitude 1 at multiples of `step` Hz.
-        step: Hz.
-        rise, ramp: measured and true lengths of linear attacks, s; from 5 ms on.
-    """
-
-    hz: Tensor
-    erb: Tensor
-    hz_width: Tensor
+    hz: Tensor  # centres of the bands (bins,)
+    erb: Tensor  # the same, ERB numbers
+    hz_width: Tensor  # widths of the bands (bins,)
     erb_width: Tensor
-    amplitude: Tensor
-    power: Tensor
-    noise: Tensor
-    responses: Tensor
+    amplitude: Tensor  # weights (bins,) with which the magnitudes of any steady sine of amplitude 1 sum to about 1
+    power: Tensor  # the same for squared magnitudes
+    noise: Tensor  # squared magnitudes (bins,) of white noise of variance 1
+    responses: Tensor  # squared magnitudes (grid, bins) of steady sines of amplitude 1 at multiples of `step` Hz
     step: float
-    rise: Tensor
-    ramp: Tensor
+    rise: Tensor  # measured lengths of linear attacks, s
+    ramp: Tensor  # their true lengths, from 5 ms on
+
+    def at(self, table: Tensor, hz: Tensor) -> Tensor:
+        """Rows of a table (grid, ...) for multiples of `step` Hz, interpolated at `hz`."""
+        position = (hz / self.step).clamp(0, len(table) - 1.001)
+        row = position.detach().long()
+        return torch.lerp(table[row], table[row + 1], (position - row).view(*row.shape, *[1] * (table.ndim - 1)))
 
 
 class NoteFeatures:

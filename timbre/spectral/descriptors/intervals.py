@@ -84,6 +84,4 @@ def _gain(note: NotePartials, hz: Tensor) -> Tensor:
     layout = note.layout
     grid = torch.arange(len(layout.responses), dtype=hz.dtype, device=hz.device) * layout.step
     own = _interpolate(layout.responses, layout.hz, grid[:, None, None])[:, 0, 0]
-    position = (hz / layout.step).clamp(0, len(own) - 1.001)
-    row = position.detach().long()
-    return torch.lerp(own[row], own[row + 1], position - row).clamp_min(TINY)
+    return layout.at(own, hz).clamp_min(TINY)

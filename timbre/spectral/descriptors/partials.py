@@ -59,10 +59,7 @@ class PartialLevels:
     @cached_property
     def responses(self) -> Tensor:
         """Squared magnitudes (batch, partials, bins) of each partial at amplitude 1."""
-        position = (self.base * self.number / self.layout.step).clamp(0, len(self.layout.responses) - 1.001)
-        row = position.detach().long()
-        table = self.layout.responses
-        return torch.lerp(table[row], table[row + 1], (position - row).unsqueeze(-1)) * self.present.unsqueeze(-1)
+        return self.layout.at(self.layout.responses, self.base * self.number) * self.present.unsqueeze(-1)
 
     @cached_property
     def noise(self) -> Tensor:
@@ -164,24 +161,10 @@ def odd_even(note: NotePartials) -> Tensor:
     return partials.defined((sign * bend * present).sum(1) / present.sum(1).clamp_min(1.0), 4)
 
 
-def tristimulus_1(note: NotePartials) -> Tensor:
-    """Share of the first partial's amplitude."""
-    return _tristimulus(note, 0, 1)
-
-
-def tristimulus_2(note: NotePartials) -> Tensor:
-    """Share of the amplitudes of partials 2 to 4."""
-    return _tristimulus(note, 1, 4)
-
-
-def tristimulus_3(note: NotePartials) -> Tensor:
-    """Share of the amplitudes of partials 5 and higher."""
-    return _tristimulus(note, 4, PARTIALS)
-
-
-def _tristimulus(note: NotePartials, first: int, last: int) -> Tensor:
+def tristimulus(note: NotePartials, first: int, last: int) -> Tensor:
+    """Share of the amplitudes of the partials `first` to `last`."""
     amplitude = (note.partials.power + TINY).sqrt()
-    return note.partials.defined(amplitude[:, first:last].sum(1) / amplitude.sum(1), 1)
+    return note.partials.defined(amplitude[:, first - 1 : last].sum(1) / amplitude.sum(1), 1)
 
 
 def irregularity(note: NotePartials) -> Tensor:
