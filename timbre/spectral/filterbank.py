@@ -53,14 +53,8 @@ def filterbank(sample_rate: int, n_fft: int, n_bands: int, scale: str = "mel") -
     those between two bins empty. Here such a band interpolates between its neighbouring bins, which estimates its
     magnitude. Wider triangles on the mel scale equal those of librosa and torchaudio with ``norm=None``.
 
-    Args:
-        sample_rate: Hz.
-        n_fft: STFT size, samples.
-        n_bands: number of bands, evenly spaced on the scale from 0 to `sample_rate` / 2.
-        scale: a name in :data:`SCALES`.
-
-    Returns:
-        Weights (n_bands, n_fft // 2 + 1), float32, in 0..1; no row is empty.
+    Bands are evenly spaced on a scale of :data:`SCALES` from 0 to `sample_rate` / 2 (Hz). The weights (n_bands,
+    n_fft // 2 + 1), float32, are in 0..1; no row is empty.
     """
     edges = band_edges(sample_rate, n_bands, scale)
     bins = np.arange(n_fft // 2 + 1) * sample_rate / n_fft
@@ -79,12 +73,8 @@ def bank_inverse(bank: np.ndarray, noise: float = 0.01) -> np.ndarray:
     of the squared window (1, 2/3 and 1/6 for Hann). The most likely magnitudes under that covariance take one product
     as well and are 1.8 dB nearer to those of real notes. If the bands determine every bin, the two inverses agree.
 
-    Args:
-        bank: weights (bands, bins).
-        noise: variance added for sounds that are not lobes, relative to 1.
-
-    Returns:
-        (bins, bands), float32, with ``bank @ inverse @ bank == bank`` unless bands are nearly equal.
+    The variance `noise`, relative to 1, is added for sounds that are not lobes. With weights (bands, bins) the inverse
+    is (bins, bands), float32, and ``bank @ inverse @ bank == bank`` unless bands are nearly equal.
     """
     weights = bank.astype(np.float64)
     covariance = toeplitz(np.r_[1.0 + noise, 2.0 / 3.0, 1.0 / 6.0, np.zeros(max(0, bank.shape[1] - 3))])
@@ -93,20 +83,13 @@ def bank_inverse(bank: np.ndarray, noise: float = 0.01) -> np.ndarray:
 
 
 def response_inverse(responses: np.ndarray, lobes: np.ndarray, noise: float = 0.01) -> np.ndarray:
-    """Matrix from readings of bands to magnitudes of an STFT, for bands that are not filters on it.
+    """Matrix (bins, bands), float32, from readings of bands that are not filters on the STFT to its magnitudes.
 
-    A least-squares regression on the readings of both for steady sines. It generalises :func:`bank_inverse`: the
-    covariance of the lobes is the same, but no weights from bins to bands are needed, which do not exist for bands
-    narrower than a bin.
-
-    Args:
-        responses: readings of the bands for sines at n evenly spaced frequencies: (n, bands).
-        lobes: magnitudes of the STFT for the same sines: (n, bins).
-        noise: ridge, relative to the mean power of the bands. Readings from a model have errors of decibels: a larger
-            ridge suppresses them, a smaller one keeps more of exact readings.
-
-    Returns:
-        (bins, bands), float32.
+    A least-squares regression on the readings of both for sines at n evenly spaced frequencies: responses (n, bands)
+    and lobes (n, bins). It generalises :func:`bank_inverse`: the covariance of the lobes is the same, but no weights
+    from bins to bands are needed, which do not exist for bands narrower than a bin. The ridge `noise` is relative to
+    the mean power of the bands. Readings from a model have errors of decibels: a larger ridge suppresses them, a
+    smaller one keeps more of exact readings.
     """
     power = responses.T @ responses
     ridge = noise * np.trace(power) / len(power) * np.eye(len(power))

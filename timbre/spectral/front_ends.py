@@ -1,7 +1,6 @@
 """The kinds of spectrogram: their transforms, their bands, and the matrices from the bands to STFT magnitudes."""
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +17,8 @@ BandTransform = NSGT | LappedTransform
 """The transforms beside the STFT: modules with ``forward``, ``inverse``, ``response`` and ``centers``."""
 
 
-class Design(NamedTuple):
-    """Tensors that follow from the config; see the attributes of :class:`~timbre.spectral.Spectrogram`."""
-
-    centers: Tensor
-    filterbank: Tensor | None
-    bank_inverse: Tensor | None
+Design = tuple[Tensor, Tensor | None, Tensor | None]
+"""``centers``, ``filterbank`` and ``bank_inverse`` of :class:`~timbre.spectral.Spectrogram`."""
 
 
 def make_transform(config: SpectrogramConfig) -> BandTransform | None:
@@ -49,10 +44,10 @@ def make_design(config: SpectrogramConfig) -> Design:
         return design_for(transform, config)
     if config.kind == "linear":
         centers = torch.arange(config.bins, dtype=torch.float64) * config.sample_rate / config.n_fft
-        return Design(centers.float(), None, None)
+        return centers.float(), None, None
     centers = torch.from_numpy(band_edges(config.sample_rate, config.n_mels, config.kind)[1:-1])
     weights = filterbank(config.sample_rate, config.n_fft, config.n_mels, config.kind)
-    return Design(centers.float(), torch.from_numpy(weights), torch.from_numpy(bank_inverse(weights)))
+    return centers.float(), torch.from_numpy(weights), torch.from_numpy(bank_inverse(weights))
 
 
 def design_for(transform: BandTransform, config: SpectrogramConfig) -> Design:
@@ -62,21 +57,17 @@ def design_for(transform: BandTransform, config: SpectrogramConfig) -> Design:
     if isinstance(transform, LappedTransform):
         readings = transform.envelope(readings.mT, steady=True).mT
     lobes = stft_response(config, hz)
-    return Design(transform.centers, None, torch.from_numpy(response_inverse(readings.numpy(), lobes.numpy())))
+    return transform.centers, None, torch.from_numpy(response_inverse(readings.numpy(), lobes.numpy()))
 
 
 def read(waveform: Tensor, transform: BandTransform | STFT, config: SpectrogramConfig) -> Tensor:
-    """Magnitudes (batch, bins, frames) of waveforms (batch, samples)."""
-    if isinstance(transform, NSGT):
-        return read_nsgt(waveform, transform, config)
-    return transform(waveform).abs()[..., : config.frames(waveform.shape[-1])]
+    """Magnitudes (batch, bins, frames) of waveforms (batch, samples).
 
-
-def read_nsgt(waveform: Tensor, transform: NSGT, config: SpectrogramConfig) -> Tensor:
-    """Root mean squares of the bands (batch, bands, frames) over a hop around each frame's centre.
-
-    Bands wider than the frame rate fluctuate from frame to frame, and single samples of them would be random.
+    Those of an NSGT are root mean squares over a hop around each frame's centre: bands wider than the frame rate
+    fluctuate from frame to frame, and single samples of them would be random.
     """
+    if not isinstance(transform, NSGT):
+        return transform(waveform).abs()[..., : config.frames(waveform.shape[-1])]
     coefficients = transform(nn.functional.pad(waveform, (0, config.n_fft + config.hop_length)))
     power = coefficients.real.square() + coefficients.imag.square()
     count = config.hop_length // transform.hop_length

@@ -20,14 +20,12 @@ class LappedTransform(nn.Module):
 
     Args:
         window: (samples of a frame,).
-        hop_length: samples between frames.
-        bins: coefficients of a frame.
+        hop_length: samples between frames; also an attribute.
+        bins: coefficients of a frame; also an attribute.
         shift, half: as in the formula.
         sample_rate: Hz.
 
     Attributes:
-        hop_length: samples between frames.
-        bins: coefficients of a frame.
         centers: frequencies of the coefficients (bins,), Hz.
     """
 
@@ -71,9 +69,7 @@ class LappedTransform(nn.Module):
     def envelope(self, magnitude: Tensor, steady: bool = False) -> Tensor:
         """Magnitudes that follow the phase less, from absolute coefficients (..., bins, frames).
 
-        Args:
-            magnitude: (..., bins, frames).
-            steady: `magnitude` is that of :meth:`response`, (..., bins, n), and its columns are not frames.
+        If they are `steady`, they are those of :meth:`response` (..., bins, n), and the columns are not frames.
         """
         raise NotImplementedError
 

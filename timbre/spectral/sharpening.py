@@ -14,18 +14,15 @@ class Sharpener:
     skipping them is five to ten times faster for a few frames at a time.
 
     Args:
-        bank: weights (bands, bins); the weights of a row that are above 0 are adjacent.
+        bank: weights (bands, bins), 0 or more; those of a row that are above 0 are adjacent.
         updates: number of updates.
         stride: exponent of an update.
     """
 
     def __init__(self, bank: np.ndarray, updates: int, stride: float) -> None:
         inside = bank > 0.0
-        first = inside.argmax(1)
-        counts = np.where(inside.any(1), bank.shape[1] - inside[:, ::-1].argmax(1) - first, 0)
-        self._rows = np.stack([first, counts], 1).astype(np.int64)
-        parts = [row[a : a + n] for row, (a, n) in zip(bank, self._rows, strict=True)]
-        self._weights = np.concatenate(parts).astype(np.float32)
+        self._rows = np.stack([inside.argmax(1), inside.sum(1)], 1).astype(np.int64)
+        self._weights = bank[inside].astype(np.float32)
         self._total = np.maximum(bank.sum(0), _TINY).astype(np.float32)
         self._updates, self._stride = updates, np.float32(stride)
 
@@ -44,16 +41,10 @@ def sharpen(
     updates: int,
     stride: np.float32,
 ) -> None:
-    """Sharpen magnitudes (frames, bins) in place.
+    """Sharpen magnitudes (frames, bins) of bands (frames, bands) in place, by updates with the exponent `stride`.
 
-    Args:
-        bands: (frames, bands).
-        magnitude: (frames, bins), changed.
-        rows: for each band, its first bin and its number of bins (bands, 2).
-        weights: weights of all bands, one band after the other.
-        total: sum of the weights at each bin (bins,).
-        updates: number of updates.
-        stride: exponent of an update.
+    `rows` (bands, 2) are the first bin and the number of bins of each band, `weights` those of all bands, one after the
+    other, and `total` their sum at each bin.
     """
     back = np.empty_like(total)
     for n in range(bands.shape[0]):

@@ -47,17 +47,14 @@ class Spectrogram(nn.Module):
         self.stft = STFT(config.n_fft, config.hop_length)
         self.transform = transform or make_transform(config) or self.stft
         design = make_design(config) if transform is None else design_for(transform, config)
-        for name, value in design._asdict().items():
+        for name, value in zip(("centers", "filterbank", "bank_inverse"), design, strict=True):
             self.register_buffer(name, None if value is None else value.clone(), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """Spectrogram of `waveform`.
+        """Spectrograms (batch, bins, frames) in dB, ``floor_db`` or more; frames = 1 + samples // hop_length.
 
         Args:
             waveform: (batch, samples), at the config's sample rate, full scale ±1.
-
-        Returns:
-            (batch, bins, frames) in dB, never below ``floor_db``; frames = 1 + samples // hop_length.
 
         Raises:
             AudioError: the shape is not (batch, samples), or there are no samples.
@@ -65,7 +62,8 @@ class Spectrogram(nn.Module):
         if waveform.ndim != 2 or waveform.shape[-1] == 0:
             raise AudioError(f"Waveforms must be a tensor (batch, samples), got {tuple(waveform.shape)}.")
         magnitude = read(waveform, self.transform, self.config)
-        magnitude = magnitude if self.filterbank is None else self.filterbank @ magnitude
+        if self.filterbank is not None:
+            magnitude = self.filterbank @ magnitude
         return 20.0 * torch.log10(magnitude.clamp(min=10.0 ** (self.config.floor_db / 20.0)))
 
     def magnitude(self, spec: Tensor) -> Tensor:
@@ -81,13 +79,17 @@ class Spectrogram(nn.Module):
             wanted = f"(batch, {len(self.centers)}, frames)"
             raise AudioError(f"Spectrograms must be a tensor {wanted} in dB, got {tuple(spec.shape)}.")
         bands, magnitude = self.unsharpened(spec)
-        return magnitude if self.filterbank is None else _sharpened(magnitude, bands, self.filterbank)
+        if self.filterbank is not None:
+            total = self.filterbank.sum(0)[:, None].clamp(min=1e-6)
+            for _ in range(_UPDATES):
+                ratio = bands / (self.filterbank @ magnitude).clamp(min=1e-7)
+                magnitude = magnitude * (self.filterbank.mT @ ratio / total).pow(_STRIDE)
+        return magnitude
 
     def unsharpened(self, spec: Tensor) -> tuple[Tensor, Tensor]:
         """First half of :meth:`magnitude`; :attr:`sharpener` does the second.
 
-        Returns:
-            Amplitudes of the rows (batch, bins, frames), and their linear inverse (batch, n_fft // 2 + 1, frames).
+        Amplitudes of the rows (batch, bins, frames), and their linear inverse (batch, n_fft // 2 + 1, frames).
         """
         spec = spec.to(self.stft.window.dtype)
         bands = torch.pow(10.0, spec / 20.0)
@@ -129,11 +131,3 @@ class Spectrogram(nn.Module):
             ConfigError: there is no such inverter.
         """
         return invert(self.magnitude(spec), self.stft, length, inverter, seed)
-
-
-def _sharpened(magnitude: Tensor, bands: Tensor, bank: Tensor) -> Tensor:
-    total = bank.sum(0)[:, None].clamp(min=1e-6)
-    for _ in range(_UPDATES):
-        ratio = bands / (bank @ magnitude).clamp(min=1e-7)
-        magnitude = magnitude * (bank.mT @ ratio / total).pow(_STRIDE)
-    return magnitude

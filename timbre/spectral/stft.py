@@ -45,15 +45,10 @@ class STFT(nn.Module):
 def overlap_add(frames: Tensor, window: Tensor, hop_length: int, length: int) -> Tensor:
     """Waveforms (batch, length) from centred frames by least squares; 0 where no frame reaches.
 
-    Args:
-        frames: (batch, frames, n_fft), multiplied by the window twice.
-        window: (n_fft,).
-        hop_length: samples between frames.
-        length: samples of the waveforms.
+    The frames (batch, frames, n_fft) are multiplied by the window (n_fft,) twice.
     """
     energy = _sum(window.square().expand(1, frames.shape[1], -1), hop_length)
-    waveform = _sum(frames, hop_length) / energy.clamp(min=1e-8)
-    waveform = waveform[:, len(window) // 2 :][:, :length]
+    waveform = (_sum(frames, hop_length) / energy.clamp(min=1e-8))[:, len(window) // 2 :][:, :length]
     return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
 
 

@@ -6,22 +6,13 @@ does not load, and neither does the package. Timbre does not need the extension,
 
 import sys
 from types import ModuleType
-from typing import Any
 
 
 def _no_extension() -> ModuleType:
     """An empty module in place of ``torchaudio._extension``."""
-
-    def missing(function: Any) -> Any:
-        return function
-
     stub = ModuleType("torchaudio._extension")
-    stub.__dict__.update(
-        _IS_TORCHAUDIO_EXT_AVAILABLE=False,
-        _IS_ALIGN_AVAILABLE=False,
-        fail_if_no_align=missing,
-        _check_cuda_version=lambda: None,
-    )
+    flags = {"_IS_TORCHAUDIO_EXT_AVAILABLE": False, "_IS_ALIGN_AVAILABLE": False}
+    stub.__dict__.update(flags, fail_if_no_align=lambda function: function, _check_cuda_version=lambda: None)
     return stub
 
 

@@ -29,6 +29,10 @@ class PartialLevels:
         note: the notes.
         alike: whether all notes have the same pitch, so that everything that depends on it is computed once: (1, ...)
             instead of (batch, ...).
+
+    Attributes:
+        strongest: mean power (batch, 1) of the strongest band, by amplitude, of windows that lie within the note.
+        spectrum: mean power (batch, bins) relative to that.
     """
 
     def __init__(self, note: NoteFeatures, alike: bool = False) -> None:
@@ -39,22 +43,10 @@ class PartialLevels:
         self.base = (440.0 * torch.exp2((pitch - 69.0) / 12.0))[:, None]
         self.number = torch.arange(1, PARTIALS + 1, dtype=pitch.dtype, device=pitch.device)
         self.present = (self.base * (self.number + 0.5) < self.nyquist).to(pitch.dtype)
-
-    @cached_property
-    def mean_power(self) -> Tensor:
-        """Mean power (batch, bins) over time, by amplitude, of windows that lie within the note."""
-        weight = self.note.weight * self.note.ringing
-        return (self.note.magnitude.square() @ (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)).squeeze(-1)
-
-    @cached_property
-    def strongest(self) -> Tensor:
-        """Mean power (batch, 1) of the strongest band, the reference of the spectrum."""
-        return self.mean_power.amax(1, keepdim=True).clamp_min(TINY)
-
-    @cached_property
-    def spectrum(self) -> Tensor:
-        """Mean power (batch, bins) relative to that of the strongest band."""
-        return self.mean_power / self.strongest
+        weight = note.weight * note.ringing
+        mean = (note.magnitude.square() @ (weight / weight.sum(1, keepdim=True)).unsqueeze(-1)).squeeze(-1)
+        self.strongest = mean.amax(1, keepdim=True).clamp_min(TINY)
+        self.spectrum = mean / self.strongest
 
     @cached_property
     def responses(self) -> Tensor:

@@ -10,12 +10,9 @@ _NARROW = 0.05  # least standard deviation, in the unit of the scale, since band
 
 
 def moments(magnitude: Tensor, scale: Tensor, measure: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (batch, frames) of `scale`, weighted by magnitude; 0 for a silent frame.
+    """Mean and variance (batch, frames) of the centres of the bands on any `scale` (bins,); 0 for a silent frame.
 
-    Args:
-        magnitude: (batch, bins, frames), 0 or more.
-        scale: centres of the bands on any scale (bins,).
-        measure: weights of the bands (bins,).
+    They are weighted by magnitudes (batch, bins, frames), 0 or more, times the `measure` of the bands (bins,).
     """
     middle = scale.mean()
     offset = scale - middle
@@ -52,9 +49,7 @@ def rolloff_hz(magnitude: Tensor, hz: Tensor, measure: Tensor, share: float = _R
 def flatness_db(decibels: Tensor, measure: Tensor) -> Tensor:
     """Geometric over arithmetic mean of the bands' power (batch, frames), dB; 0 is flat, a sine is far below.
 
-    Args:
-        decibels: (batch, bins, frames).
-        measure: weights of the bands (bins,).
+    Bands, dB (batch, bins, frames), have the weights `measure` (bins,).
     """
     measure = measure / measure.sum()
     mean = torch.einsum("b,nbt->nt", measure, power_ratio(decibels))
