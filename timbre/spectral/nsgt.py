@@ -35,7 +35,6 @@ class NSGT(nn.Module):
             the length of the windows in time to about 4 / `min_width` seconds from zero to zero.
 
     Attributes:
-        centers: (bands,), Hz.
         hop_length: samples between coefficients: the largest divisor of the given one that keeps the frame painless,
             that is, less than `sample_rate` over the width of the widest band.
 
@@ -70,16 +69,16 @@ class NSGT(nn.Module):
         if waveform.ndim != 2 or waveform.shape[-1] == 0:
             raise AudioError(f"Waveforms must be a tensor (batch, samples), got {tuple(waveform.shape)}.")
         frames = next_fast_len(-(-waveform.shape[-1] // self.hop_length), real=True)
-        plan = self._plan(frames)
+        bins, window, _ = self._plan(frames)
         spectrum = torch.fft.rfft(waveform.to(self.centers.dtype), n=frames * self.hop_length)
-        return torch.fft.ifft(spectrum[:, plan.bins] * plan.window)
+        return torch.fft.ifft(spectrum[:, bins] * window)
 
     def inverse(self, coefficients: Tensor, length: int) -> Tensor:
         """Waveforms (batch, length) from coefficients (batch, bands, frames); zeros beyond the frames."""
-        frames = coefficients.shape[-1]
-        plan, samples = self._plan(frames), frames * self.hop_length
-        parts = (torch.fft.fft(coefficients) * plan.dual).flatten(1)
-        spectrum = parts.new_zeros(len(parts), samples // 2 + 1).index_add(1, plan.bins.flatten(), parts)
+        bins, _, dual = self._plan(coefficients.shape[-1])
+        samples = coefficients.shape[-1] * self.hop_length
+        parts = (torch.fft.fft(coefficients) * dual).flatten(1)
+        spectrum = parts.new_zeros(len(parts), samples // 2 + 1).index_add(1, bins.flatten(), parts)
         waveform = torch.fft.irfft(spectrum, n=samples)[:, :length]
         return nn.functional.pad(waveform, (0, length - waveform.shape[-1]))
 
@@ -87,7 +86,7 @@ class NSGT(nn.Module):
         """Magnitudes (n, bands) of steady sines of amplitude 1 at `hz` (n,), 0 to half of the sample rate."""
         return torch.from_numpy(_windows(self._bands, hz.double().cpu().numpy()).T.copy()).to(self.centers)
 
-    def _plan(self, frames: int) -> "_TransformPlan":
+    def _plan(self, frames: int) -> tuple[Tensor, Tensor, Tensor]:
         return _make_plan(self._bands, self.hop_length, frames, self.centers.dtype, self.centers.device)
 
 
@@ -98,14 +97,6 @@ class _Bands(NamedTuple):
     sample_rate: int
 
 
-class _TransformPlan(NamedTuple):
-    """Bins of the spectrum, in the order in which sampling folds them, and weights for them; all (bands, frames)."""
-
-    bins: Tensor
-    window: Tensor
-    dual: Tensor
-
-
 def _windows(bands: _Bands, hz: np.ndarray) -> np.ndarray:
     """Raised cosines (bands, n) at frequencies (n,) or (bands, n)."""
     offset = hz - np.array(bands.centers)[:, None]
@@ -114,8 +105,13 @@ def _windows(bands: _Bands, hz: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device: torch.device) -> _TransformPlan:
-    """The plan for a number of frames, computed in double precision. Modulo `frames`, the bins of a band differ."""
+def _make_plan(
+    bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Bins of the spectrum, in the order in which sampling folds them, windows and dual windows; all (bands, frames).
+
+    They are computed in double precision. Modulo `frames`, the bins of a band differ.
+    """
     samples = frames * hop
     step = bands.sample_rate / samples
     lowest = np.floor((np.array(bands.centers) - np.array(bands.below)) / step).astype(np.int64)
@@ -126,6 +122,7 @@ def _make_plan(bands: _Bands, hop: int, frames: int, dtype: torch.dtype, device:
     power = np.zeros(samples // 2 + 1)
     np.add.at(power, bins, window**2)
     scale = 2.0 / hop  # half of a sine's amplitude is at its positive frequency, and sampling divides it by `hop`
-    dual = window / power[bins] / scale
-    weights = (torch.from_numpy(weight).to(device, dtype) for weight in (window * scale, dual))
-    return _TransformPlan(torch.from_numpy(bins).to(device), *weights)
+    analysis, synthesis = (
+        torch.from_numpy(w).to(device, dtype) for w in (window * scale, window / power[bins] / scale)
+    )
+    return torch.from_numpy(bins).to(device), analysis, synthesis

@@ -120,14 +120,6 @@ class Spectrogram(nn.Module):
     ) -> Tensor:
         """Waveforms (batch, length) with about the spectrogram `spec` (batch, bins, frames) in dB.
 
-        Args:
-            spec: as :meth:`forward` or a decoder gives it; finite.
-            length: samples; default: ``hop_length * (frames - 1)``.
-            inverter: how to find phases: a name in :data:`~timbre.spectral.INVERTERS`, or a function.
-            seed: of the phases that are drawn at random.
-
-        Raises:
-            AudioError: the shape is wrong, or a value is not finite.
-            ConfigError: there is no such inverter.
+        Other arguments and errors are those of :func:`~timbre.spectral.invert`.
         """
         return invert(self.magnitude(spec), self.stft, length, inverter, seed)

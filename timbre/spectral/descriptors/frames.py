@@ -31,16 +31,11 @@ def describe_frames(
     """Descriptors of all frames; batched and differentiable.
 
     Bands more than 60 dB below the loudest band of their frame are silent. Silent frames have values that mean little.
-
-    Args:
-        decibels: spectrograms (batch, bins, frames), dB, as `spectrogram` makes them.
-        spectrogram: the transform that made them.
-        pitch: MIDI, (batch,) or (batch, frames), NaN where unpitched.
-        names: names in :data:`FRAME_DESCRIPTORS`; default: all.
-        natural: whether to return values on their natural scales.
+    Arguments, units and NaN are those of :func:`~timbre.spectral.descriptors.notes.describe`, but pitches may also be
+    given for every frame (batch, frames), and the default of `names` is :data:`FRAME_DESCRIPTORS`.
 
     Returns:
-        (batch, len(names), frames); units and NaN as in :func:`~timbre.spectral.descriptors.notes.describe`.
+        (batch, len(names), frames).
 
     Raises:
         ConfigError: frames have no descriptor of that name.
@@ -53,9 +48,8 @@ def describe_frames(
             f"got {tuple(decibels.shape)} and {tuple(pitch.shape)}."
         )
     batch, bins, frames = decibels.shape
-    pitches = (pitch if pitch.ndim == 2 else pitch[:, None]).expand(batch, frames)
     alone = decibels.transpose(1, 2).reshape(batch * frames, bins, 1)
-    flat = pitches.reshape(-1)
+    flat = (pitch if pitch.ndim == 2 else pitch[:, None]).expand(batch, frames).reshape(-1)
     alike = not flat.requires_grad and bool((flat == flat[:1]).all() | flat.isnan().all())
     values = described(NotePartials(alone, spectrogram, flat, alike), names, natural)
     return values.view(batch, frames, len(names)).transpose(1, 2)

@@ -13,12 +13,7 @@ _IN_TUNE = 1e-3  # of the fundamental; partials with smaller deviations sound ha
 
 
 class NaturalScale(NamedTuple):
-    """A natural scale.
-
-    Attributes:
-        natural: from public values to the natural scale.
-        public: from the natural scale to public values.
-    """
+    """Two functions: from public values to the natural scale, and back."""
 
     natural: Callable[[Tensor], Tensor]
     public: Callable[[Tensor], Tensor]

@@ -34,12 +34,9 @@ _WEIGHTS = Path(__file__).with_name("_slopes")
 class Slopes(NamedTuple):
     """Estimates of the network for n bins."""
 
-    to_frame: np.ndarray
-    """Phase step from the last frame minus that of a steady partial, radians (n,)."""
-    to_bin: np.ndarray
-    """Phase step to the next bin minus half a turn, radians (n,)."""
-    certainty: np.ndarray
-    """Of both steps, 0 to 1: (n, 2)."""
+    to_frame: np.ndarray  # phase step from the last frame minus that of a steady partial, radians (n,)
+    to_bin: np.ndarray  # phase step to the next bin minus half a turn, radians (n,)
+    certainty: np.ndarray  # of both steps, 0 to 1: (n, 2)
 
 
 class Border(NamedTuple):
