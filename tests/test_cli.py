@@ -236,7 +236,7 @@ class TestTrain:
 
     def test_ctrl_c_saves_and_says_so(self, trained, tmp_path):
         words = [sys.executable, "-m", "timbre", "train", str(trained.notes), str(tmp_path / "out")]
-        words += ["--config", str(trained.settings), "--training.epochs", "200"]
+        words += ["--config", str(trained.settings), "--training.epochs", "20000"]
         log = tmp_path / "stderr.txt"
         with log.open("w") as stderr:
             process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=stderr)

@@ -1,7 +1,7 @@
 """The settings of a space, its training and its vocoder, as frozen dataclasses."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from timbre.config.settings import Range, Settings, require
@@ -211,16 +211,11 @@ class TrainingConfig(Settings):
 class Config(Settings):
     """All settings of a timbre space: `spectrogram`, `data`, `model`, `regularization`, `training`."""
 
-    spectrogram: SpectrogramConfig = field(default_factory=SpectrogramConfig)
-    """The spectrogram."""
-    data: DataConfig = field(default_factory=DataConfig)
-    """Cutting, splitting and augmentation of the notes."""
-    model: ModelConfig = field(default_factory=ModelConfig)
-    """The network."""
-    regularization: RegularizationConfig = field(default_factory=RegularizationConfig)
-    """Terms of the loss that order the space."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """The training run."""
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    regularization: RegularizationConfig = RegularizationConfig()
+    training: TrainingConfig = TrainingConfig()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -51,11 +51,7 @@ class Range:
         return " and ".join(text for text, limit in ((low, self.low), (high, self.high)) if math.isfinite(limit))
 
     def __call__(self, _kind: Any, value: float) -> None:
-        """Validate an option of the command line (the signature is cyclopts').
-
-        Raises:
-            ConfigError: if the value is out of range.
-        """
+        """Raise a ConfigError if the value of a command-line option is out of range (the signature is cyclopts')."""
         require(value in self, f"must be {self}, got {value}.")
 
 
@@ -101,11 +97,7 @@ def _prefix(settings: type) -> str:
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """The tables of a TOML file.
-
-    Raises:
-        ConfigError: if the file is missing or malformed.
-    """
+    """The tables of a TOML file; a ConfigError if it is missing or malformed."""
     try:
         return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -117,10 +109,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
     """A dataclass of type `cls` from a dictionary; `prefix` comes before the names in errors.
 
-    Fields that are `given` are no keys of the dictionary.
-
-    Raises:
-        ConfigError: for an unknown or missing key, or a value of the wrong type.
+    Fields that are `given` are no keys of the dictionary. An unknown or missing key, or a value of the wrong type,
+    raises a ConfigError.
     """
     require(isinstance(values, dict), f"{prefix.rstrip('.: ') or 'The config'} must be a table, got {values!r}.")
     hints = get_type_hints(cls)
@@ -130,8 +120,8 @@ def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
         hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are: {', '.join(known)}."
         raise ConfigError(f"Unknown setting {prefix}{key}; {hint}")
     for key, field in known.items():
-        optional = key in values or field.default is not MISSING or field.default_factory is not MISSING
-        require(optional, f"{prefix}{key} must be given, got none.")
+        optional = field.default is not MISSING or field.default_factory is not MISSING
+        require(key in values or optional, f"{prefix}{key} must be given, got none.")
     return cls(**given, **{key: _convert(value, hints[key], f"{prefix}{key}") for key, value in values.items()})
 
 

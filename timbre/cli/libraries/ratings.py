@@ -1,12 +1,8 @@
 """`timbre ratings`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import timbre
-
-if TYPE_CHECKING:
-    from timbre.data.ratings import Ratings
 
 
 def ratings(source: Path, /, *, library: Path | None = None) -> None:
@@ -17,7 +13,7 @@ def ratings(source: Path, /, *, library: Path | None = None) -> None:
             files, or "orchestra": the pooled ratings of 13 instruments that come with timbre.
         library: Folder of notes whose instruments are matched with the rated ones by name.
     """
-    from timbre.data.ratings import check, choose_dim, merged, read_ratings
+    from timbre.data.ratings import check, choose_dim, match_instruments, merged, read_ratings
 
     read = read_ratings(source)
     for study in read.parts:
@@ -34,15 +30,7 @@ def ratings(source: Path, /, *, library: Path | None = None) -> None:
     for number, (own, hidden) in enumerate(zip(stress, errors, strict=True), 1):
         print(f"  {number}: stress {own:.3f}, error on hidden pairs {hidden:.3f}")
     if library is not None:
-        _print_matches(pooled, library)
-
-
-def _print_matches(pooled: "Ratings", library: Path) -> None:
-    """Print the instruments of a library for each rated one."""
-    from timbre.data.ratings import match_instruments
-
-    items = pooled.parts[0].items
-    matched = match_instruments(items, timbre.scan(library).instruments, drop=True)
-    print(f"\n{library} has {len(matched)} of {len(items)} rated instruments:")
-    for item in items:
-        print(f"  {item}: {', '.join(matched.get(item, ['none']))}")
+        matched = match_instruments(study.items, timbre.scan(library).instruments, drop=True)
+        print(f"\n{library} has {len(matched)} of {len(study.items)} rated instruments:")
+        for item in study.items:
+            print(f"  {item}: {', '.join(matched.get(item, ['none']))}")

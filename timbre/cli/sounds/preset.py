@@ -36,13 +36,15 @@ def preset(
         add: Name of the preset to add; it replaces one of the same name.
         remove: Name of the preset to remove.
     """
-    from timbre.shapes.presets import read_presets, write_presets
+    from timbre.shapes.path_files import read_path
+    from timbre.shapes.presets import Preset, read_presets, write_presets
 
     _check(add, at, path, duration, loop, remove)
     fitted = timbre.load(space)
     presets = read_presets(space, fitted)
     if add is not None:
-        presets = presets.adding(_make(fitted, add, at, path, 4.0 if duration is None else duration, loop))
+        made = read_path(path, fitted) if path is not None else fitted.path(find_point(fitted, str(at)))
+        presets = presets.adding(Preset(add, made, 4.0 if duration is None else duration, loop))
     elif remove is not None:
         presets = presets.without(remove)
     if add is not None or remove is not None:
@@ -63,14 +65,6 @@ def _check(
         raise ConfigError("A preset needs either --at or --path.")
     if path is None and (duration is not None or loop):
         raise ConfigError("--duration and --loop need a path; give one with --path.")
-
-
-def _make(space: "Space", name: str, at: str | None, path: Path | None, duration: float, loop: bool) -> "Preset":
-    from timbre.shapes.path_files import read_path
-    from timbre.shapes.presets import Preset
-
-    made = read_path(path, space) if path is not None else space.path(find_point(space, str(at)))
-    return Preset(name, made, duration, loop)
 
 
 def _row(space: "Space", number: int, preset: "Preset") -> dict[str, Any]:
