@@ -30,7 +30,8 @@ def test_a_space(old_space: Space):
     atlas = old_space.atlas
     index = atlas.index(EXPECTED["name"])
     assert atlas[EXPECTED["name"]].tolist() == EXPECTED["point"]
-    assert atlas.stds is not None and atlas.stds[index].tolist() == EXPECTED["spread"]
+    assert atlas.stds is not None
+    assert atlas.stds[index].tolist() == EXPECTED["spread"]
     assert old_space.move(EXPECTED["point"], brightness=1.0) == pytest.approx(EXPECTED["moved"], abs=1e-6)
     sound = old_space.decode(EXPECTED["point"], pitch=60, duration=0.3).samples[0]
     assert sound[1000:1010] == pytest.approx(EXPECTED["samples"], abs=1e-4)
@@ -41,7 +42,8 @@ def test_it_is_saved_with_the_new_keys_and_read_again(old_space: Space, tmp_path
     assert again.config == old_space.config
     np.testing.assert_array_equal(again.atlas.stds, old_space.atlas.stds)
     content = (tmp_path / "space" / "atlas.safetensors").read_bytes()
-    assert b'"stds"' in content and b'"spreads"' not in content
+    assert b'"stds"' in content
+    assert b'"spreads"' not in content
 
 
 def test_paths(old_space: Space):
@@ -80,5 +82,5 @@ def test_a_space_of_the_mdct_says_what_has_gone(tmp_path: Path):
     del head["self_sha256"]
     head["self_sha256"] = hashlib.sha256(_canonical(head)).hexdigest()
     (tmp_path / "space" / "config.json").write_text(json.dumps(head))
-    with pytest.raises((CheckpointError, ConfigError), match="mdct.* no longer part of timbre"):
+    with pytest.raises((CheckpointError, ConfigError), match=r"mdct.* no longer part of timbre"):
         timbre.load(tmp_path / "space")
