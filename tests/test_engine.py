@@ -25,6 +25,7 @@ from timbre.shapes.presets import Preset, Presets
 from timbre.space import Space
 
 RATE = 22050
+DARK = np.array([-2.0, 0.0, -2.5], np.float32)  # in `known_space`: no high partials, so that a click stands out
 
 
 def frequency(sound: np.ndarray, rate: int, near: float) -> float:
@@ -59,8 +60,8 @@ def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
     assert np.abs(sound[:late]).max() < 1e-6
 
 
-def test_the_first_sample_of_a_note_comes_within_a_step(tiny_space: Space):
-    live = Engine(tiny_space)
+def test_the_first_sample_of_a_note_comes_within_a_step(harmonic_space: Space):
+    live = Engine(harmonic_space)
     live.render(1000)
     live.note_on(60)
     first = np.flatnonzero(np.abs(live.render(2048)) > 1e-5)[0]
@@ -122,13 +123,13 @@ def test_a_note_let_go_dies_away_and_frees_its_voice(tiny_space: Space):
     assert np.abs(live.render(RATE // 4)).max() < 1e-6 < np.abs(held[RATE // 2 :]).max()
 
 
-def test_a_held_note_stands_still_until_it_is_let_go(tiny_space: Space):
-    live = Engine(tiny_space)
+def test_a_held_note_stands_still_until_it_is_let_go(harmonic_space: Space):
+    live = Engine(harmonic_space)
     live.hold(0.3)
     live.note_on(60)
     live.render(RATE)
     one, other = live.render(RATE), live.render(RATE)
-    assert abs(20 * np.log10(np.std(one) / np.std(other))) < 0.5
+    assert abs(20 * np.log10(np.std(one) / np.std(other))) < 0.05
 
 
 def test_the_pedal_holds_what_is_let_go(tiny_space: Space):
@@ -155,8 +156,8 @@ def test_a_key_that_is_struck_again_lets_its_first_note_go(tiny_space: Space):
     assert live.state().notes == (67.0,)
 
 
-def test_a_note_of_no_length_still_sounds(tiny_space: Space):
-    live = Engine(tiny_space)
+def test_a_note_of_no_length_still_sounds(harmonic_space: Space):
+    live = Engine(harmonic_space)
     live.note_on(60)
     live.note_off(60)
     assert np.abs(live.render(RATE // 2)).max() > 1e-3
@@ -164,39 +165,37 @@ def test_a_note_of_no_length_still_sounds(tiny_space: Space):
     assert live.state().voices == 0
 
 
-def test_voices_are_stolen_without_a_click(tiny_space: Space):
-    live, alone = Engine(tiny_space, voices=2), Engine(tiny_space, voices=2)
-    for one in (live, alone):
-        one.hold(0.3)
-        one.note_on(50, 0.9)
-        one.render(RATE)
-    for pitch in (52, 55, 57):
+def test_voices_are_stolen_without_a_click(known_space: Space):
+    live = Engine(known_space, voices=2, point=DARK, runtime="torch")
+    live.hold(0.3)
+    for pitch in (50, 52):
         live.note_on(pitch, 0.9)
-        live.render(300)
-    sound = live.render(RATE)
-    assert live.state().voices <= 2
+    before = live.render(RATE)[RATE // 2 :]
+    sound = []
+    for pitch in (55, 57):
+        live.note_on(pitch, 0.01)
+        sound.append(live.render(RATE // 10))
+    assert live.state().voices == 2
     assert live.state().stolen == 2
-    fresh = Engine(tiny_space)
-    fresh.note_on(57, 0.9)
-    assert roughest(sound) < 2 * max(roughest(fresh.render(RATE)), roughest(alone.render(RATE)))
+    assert roughest(np.concatenate(sound)) < 1.2 * roughest(before)
 
 
-def test_panic_is_silence_within_milliseconds(tiny_space: Space):
-    live = Engine(tiny_space)
+def test_panic_is_silence_within_milliseconds(known_space: Space):
+    live = Engine(known_space, point=DARK, runtime="torch")
     live.hold(0.3)
     live.sustain(True)
     for pitch in range(48, 56):
         live.note_on(pitch)
-    before = live.render(RATE)
+    before = live.render(RATE)[RATE // 2 :]
     live.panic()
     after = live.render(RATE)
     assert np.abs(after[round(0.02 * RATE) :]).max() == 0.0
-    assert roughest(after) <= 1.5 * roughest(before)
+    assert roughest(after) <= 1.2 * roughest(before)
     assert live.state().voices == 0
 
 
-def test_loud_chords_stay_within_full_scale(tiny_space: Space):
-    live = Engine(tiny_space, voices=12)
+def test_loud_chords_stay_within_full_scale(known_space: Space):
+    live = Engine(known_space, voices=12, runtime="torch")
     live.hold(0.3)
     live.gain(24)
     for pitch in range(48, 60):
@@ -205,17 +204,17 @@ def test_loud_chords_stay_within_full_scale(tiny_space: Space):
     assert 0.9 < np.abs(sound).max() < 1.0
 
 
-def test_a_morph_moves_all_notes_without_a_click(tiny_space: Space):
-    names = list(tiny_space.atlas)
-    a, b = tiny_space.atlas[names[0]], tiny_space.atlas[names[-1]]
-    live = Engine(tiny_space, point=a)
+def test_a_morph_moves_all_notes_without_a_click(known_space: Space):
+    names = list(known_space.atlas)
+    a, b = known_space.atlas[names[0]], known_space.atlas[names[-1]]
+    live = Engine(known_space, point=a, runtime="torch")
     live.hold(0.3)
     live.note_on(60)
     live.render(RATE)
     still = live.render(RATE)
     live.at(b)
     moved = live.render(RATE)
-    there = Engine(tiny_space, point=b)
+    there = Engine(known_space, point=b, runtime="torch")
     there.hold(0.3)
     there.note_on(60)
     there.render(RATE)
@@ -246,8 +245,8 @@ def test_paths_are_followed_looped_and_left(tiny_space: Space):
     np.testing.assert_allclose(live.state().point, stood, atol=1e-5)
 
 
-def test_unpitched_notes_sound(tiny_space: Space):
-    live = Engine(tiny_space)
+def test_unpitched_notes_sound(known_space: Space):
+    live = Engine(known_space, runtime="torch")
     live.note_on(None, key="drum")
     assert np.abs(live.render(RATE)).max() > 1e-4
     live.note_off("drum")
