@@ -32,14 +32,14 @@ def geodesic(listening: Listening, points: np.ndarray) -> Path:
     does not respond, halves the number of steps, and keeps the path nearer to library notes at the same perceptual
     length (`docs/paths.md`). The energy is lowered by Gauss-Newton steps, each halved until the energy falls.
 
-    Args:
-        listening: of the space, such as `space.listening(pitch=60)`.
-        points: (n, dim), n >= 1; the path goes through all of them, and has the same ends to the bit.
+    The path goes through all of the points (n, dim), n >= 1, and has the same ends to the bit.
     """
     if len(points) == 1:
         return Path(points, np.zeros(1))
-    legs = [_smooth(chain(listening.sampled(1), a, b)) for a, b in pairwise(points)]
-    joined = np.concatenate([legs[0][:1], *(leg[1:] for leg in legs)])
+    times, coarse = np.linspace(0.0, 1.0, _FINE + 1), np.linspace(0.0, 1.0, _PIECES + 1)
+    chains = [chain(listening.sampled(1), a, b) for a, b in pairwise(points)]
+    legs = [Path(nodes, coarse, "spline").at(times)[1:] for nodes in chains]
+    joined = np.concatenate([chains[0][:1], *legs])
     path = Path(joined, np.linspace(0.0, 1.0, len(joined)))
     return even(listening, path, steps=len(joined) - 1)
 
@@ -121,9 +121,3 @@ class _Chain:
     @staticmethod
     def _pull(rows: Tensor) -> Tensor:
         return 2.0 * rows[1:-1] - rows[:-2] - rows[2:]
-
-
-def _smooth(nodes: np.ndarray) -> np.ndarray:
-    """Points (_FINE + 1, dim) of the spline through a chain; its ends are the chain's to the bit."""
-    times = np.linspace(0.0, 1.0, len(nodes))
-    return Path(nodes, times, "spline").at(np.linspace(0.0, 1.0, _FINE + 1))

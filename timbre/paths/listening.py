@@ -19,17 +19,9 @@ _BATCH = 64  # points decoded together
 class Listening:
     """Decodes points as held notes and computes their auditory features; `Space.listening()` makes one for a space.
 
-    Attributes:
-        model: the network, in eval mode.
-        spectrogram: its spectrogram.
-        duration: length of a note, s.
-        pitch: MIDI; None is without pitch.
-        velocity: 0..1.
-        per_cell: decoded frames for each time cell of the features. With 1, distances are correct to 2%; with 2, to
-            0.1%, at a fifth of the cost of all frames (None).
-
-    Raises:
-        ConfigError: if the pitch or the velocity is out of range.
+    A note of `duration` (s) has a pitch (MIDI; None is without) and a velocity (0..1); a ConfigError is raised if they
+    are out of range. `per_cell` is the number of frames that are decoded for each time cell of the features: with 1,
+    distances are correct to 2%; with 2, to 0.1%, at a fifth of the cost of all frames (None).
     """
 
     model: VAE
@@ -54,9 +46,16 @@ class Listening:
 
     @cached_property
     def frames(self) -> Tensor:
-        """Indices of the frames that are decoded."""
+        """Indices of the frames that are decoded: `per_cell` evenly spaced ones of each cell."""
         cells = self._all_frames.cells
-        return torch.arange(len(cells)) if self.per_cell is None else _some_frames(cells, self.per_cell)
+        if self.per_cell is None:
+            return torch.arange(len(cells))
+        chosen: set[int] = set()
+        for cell in cells.T:
+            inside = torch.nonzero(cell).flatten().numpy()
+            number = min(self.per_cell, len(inside))
+            chosen.update(inside[((np.arange(number) + 0.5) / number * len(inside)).astype(int)].tolist())
+        return torch.tensor(sorted(chosen))
 
     @cached_property
     def auditory(self) -> AuditoryFeatures:
@@ -82,13 +81,3 @@ class Listening:
         """Auditory features (n, size), float64, of any number of points (n, dim)."""
         parts = torch.tensor(points, dtype=torch.float32).split(_BATCH)
         return torch.cat([self.features(part) for part in parts]).double().numpy()
-
-
-def _some_frames(cells: Tensor, count: int) -> Tensor:
-    """Up to `count` evenly spaced frames of each cell (frames, cells)."""
-    chosen: set[int] = set()
-    for cell in cells.T:
-        inside = torch.nonzero(cell).flatten().numpy()
-        number = min(count, len(inside))
-        chosen.update(inside[((np.arange(number) + 0.5) / number * len(inside)).astype(int)].tolist())
-    return torch.tensor(sorted(chosen))

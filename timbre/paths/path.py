@@ -58,15 +58,12 @@ class Path:
         share = ((times - self.times[left]) / span)[:, None]
         a, b = self.points[left], self.points[right]
         if self.kind == "spline" and len(self.points) > 2:
-            between = self._spline(times)
+            from scipy.interpolate import CubicSpline
+
+            between = np.asarray(CubicSpline(self.times, self.points, bc_type="natural")(times))
         else:
             between = (_slerp if self.kind == "slerp" else _line)(a, b, share)
         return np.where(share == 0.0, a, np.where(share == 1.0, b, between))
-
-    def _spline(self, times: np.ndarray) -> np.ndarray:
-        from scipy.interpolate import CubicSpline
-
-        return np.asarray(CubicSpline(self.times, self.points, bc_type="natural")(times))
 
     def sampled(self, steps: int) -> "Path":
         """The path as lines between its own points and those at `steps` + 1 evenly spaced times."""

@@ -15,11 +15,7 @@ _PIECES = 64  # straight pieces that stand for a curve
 
 
 def route(listening: Listening, points: np.ndarray, kind: str = "line", even: bool = False) -> Path:
-    """A path through points (n, dim); `kind` and `even` as in :meth:`~timbre.space.space.Space.path`.
-
-    Raises:
-        ConfigError: for an unknown kind, or "base" without flows.
-    """
+    """A path through points (n, dim); settings and errors as in :meth:`~timbre.space.space.Space.path`."""
     if kind not in ROUTES:
         raise ConfigError(f"The kind of path must be one of {', '.join(ROUTES)}; got {kind!r}.")
     points = points.astype(np.float64)
@@ -35,14 +31,8 @@ def base_line(flow: Flow, points: np.ndarray) -> Path:
     """Lines in the base space of the posterior's flow, mapped to the latent space.
 
     The flow carries a diagonal Gaussian to the posterior; it maps lines of the base to curves. The pitch flow is the
-    identity at middle C, where points of the space are those of the flow.
-
-    Args:
-        flow: of the model's posterior.
-        points: (n, dim), float64.
-
-    Raises:
-        ConfigError: if the flow is the identity, or has other parameters for each sound.
+    identity at middle C, where points of the space are those of the flow. A ConfigError is raised if the flow is the
+    identity, or has other parameters for each sound.
     """
     if flow.amortised or not flow.layers:
         reason = "its flow has other parameters for each sound" if flow.amortised else "it has no flows"

@@ -11,7 +11,6 @@ from timbre.paths.path import Path
 from timbre.spectral.descriptors import TIMBRE, describe
 
 _STILL = 1e-6  # smallest step, as a share of the mean one: times must rise even where nothing changes
-
 _ROUNDING = 1e-7  # features have a norm of about 1
 
 
@@ -37,13 +36,8 @@ class Uniformity(NamedTuple):
 def uniformity(listening: Listening, path: Path, steps: int = 32) -> Uniformity:
     """Measure how uniformly the sound changes along a path: every point is decoded as a held note, all of its frames.
 
-    Args:
-        listening: of the space, such as `space.listening(pitch=60)`.
-        path: a path of two points or more.
-        steps: equal steps in time, 2 or more.
-
-    Raises:
-        ConfigError: if the path has one point or another dimension than the model, or for fewer than two steps.
+    The path must have two points or more of the model's dimensions, and is measured in two equal steps in time or more;
+    a ConfigError is raised otherwise. `listening` is of the space, such as `space.listening(pitch=60)`.
     """
     if len(path.points) < 2 or steps < 2 or path.dim != listening.model.dim:
         raise ConfigError(
@@ -59,7 +53,11 @@ def uniformity(listening: Listening, path: Path, steps: int = 32) -> Uniformity:
         pitches = listening.conditions.pitch.expand(len(points))
         descriptors = describe(spectrograms, listening.spectrogram, pitches, TIMBRE, natural=True).double().numpy()
     distances = _distances(features)
-    return Uniformity(distances, float(distances.sum()), variation(distances), _monotonic(descriptors))
+    descriptors = descriptors[:, np.isfinite(descriptors).all(0)]
+    direction = np.sign(descriptors[-1] - descriptors[0])
+    rises = (np.diff(descriptors, axis=0) * direction >= 0)[:, direction != 0]
+    monotonic = float(rises.mean()) if rises.size else float("nan")
+    return Uniformity(distances, float(distances.sum()), variation(distances), monotonic)
 
 
 def _distances(features: np.ndarray) -> np.ndarray:
@@ -73,24 +71,11 @@ def variation(steps: np.ndarray) -> float:
     return float(steps.std() / steps.mean()) if steps.any() else 0.0
 
 
-def _monotonic(values: np.ndarray) -> float:
-    """Share of the steps of descriptors (times, n) that lead from the first value towards the last."""
-    values = values[:, np.isfinite(values).all(0)]
-    direction = np.sign(values[-1] - values[0])
-    rises = (np.diff(values, axis=0) * direction >= 0)[:, direction != 0]
-    return float(rises.mean()) if rises.size else float("nan")
-
-
 def even(listening: Listening, path: Path, steps: int = 64) -> Path:
     """The same curve with times such that equal steps in time are equal perceptual distances.
 
     Reparametrisation by arc length under the perceptual distance: times become shares of the length so far. The path's
-    own points stay on it, at other times; its ends keep their points and times.
-
-    Args:
-        listening: of the space, such as `space.listening(pitch=60)`.
-        path: any path.
-        steps: pieces in which the curve is measured.
+    own points stay on it, at other times; its ends keep theirs. The curve is measured in `steps` pieces.
     """
     if len(path.points) == 1:
         return path

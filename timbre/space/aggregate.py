@@ -19,17 +19,9 @@ class AggregatePosterior:
     notes of their instrument are left out (cross-validated likelihood, Duin 1976), as those of an unknown instrument
     are. Without standard deviations 0 is used, and the bandwidth makes up for it.
 
-    Args:
-        points: of the training notes, (n, dim); a seeded choice of 20,000 where there are more.
-        instruments: of the notes, (n,).
-        stds: standard deviations of the notes' posteriors, (n, dim); None if they were not measured.
-
-    Attributes:
-        bandwidth: b.
-        left_out: what is left out at a time: "instrument", or "note" if there is only one instrument.
-
-    Raises:
-        ConfigError: for fewer than two notes.
+    Takes points (n, dim) of two or more training notes, of which it keeps a seeded choice of 20,000; their instruments
+    (n,); and the standard deviations of their posteriors (n, dim), or None if they were not measured. `bandwidth` is b;
+    `left_out` is "instrument", or "note" if there is only one instrument.
     """
 
     def __init__(self, points: np.ndarray, instruments: np.ndarray, stds: np.ndarray | None = None) -> None:

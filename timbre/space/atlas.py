@@ -25,13 +25,7 @@ _SPLITS = ("train", "valid", "test")
 
 
 class Centroids(NamedTuple):
-    """Mean points of instruments.
-
-    Attributes:
-        names: of the instruments, sorted.
-        points: the mean of each instrument's notes, float32 (instruments, dim); every note counts once.
-        counts: number of notes of each, (instruments,).
-    """
+    """Mean points, float32 (instruments, dim), of instruments sorted by name, and their numbers of notes."""
 
     names: tuple[str, ...]
     points: np.ndarray
@@ -100,11 +94,8 @@ class Atlas(Mapping[str, np.ndarray]):
             ConfigError: if no note has one of the values, or none has all of them together; it lists what there is.
         """
         kept = np.ones(len(self), bool)
-        for field, values, own in (
-            ("instrument", instrument, self.instruments),
-            ("family", family, self.families),
-            ("split", split, self.splits),
-        ):
+        texts = {"instrument": self.instruments, "family": self.families, "split": self.splits}
+        for (field, own), values in zip(texts.items(), (instrument, family, split), strict=True):
             if values is not None:
                 kept &= _among(field, values, own)
         if pitch is not None:
@@ -112,21 +103,18 @@ class Atlas(Mapping[str, np.ndarray]):
             notes = np.round(self.pitches)
             kept &= (notes >= round(parse_note(low))) & (notes <= round(parse_note(high)))
         if not kept.any():
-            raise ConfigError(f"The atlas has no note with all of these values{self._compass()}.")
+            known = self.pitches[~np.isnan(self.pitches)]
+            compass = f"; its pitches are {note_name(known.min())} to {note_name(known.max())}" if known.size else ""
+            raise ConfigError(f"The atlas has no note with all of these values{compass}.")
         return self.take(np.flatnonzero(kept))
 
     def take(self, indices: np.ndarray) -> "Atlas":
         """The atlas of the notes at these indices, in their order."""
-        picked: dict[str, Any] = {field: tuple(getattr(self, field)[int(n)] for n in indices) for field in _TEXTS}
-        values = {field: getattr(self, field) for field in _NUMBERS}
-        return replace(self, **picked, **{name: v[indices] for name, v in values.items() if v is not None})
+        texts: dict[str, Any] = {field: tuple(getattr(self, field)[int(n)] for n in indices) for field in _TEXTS}
+        return replace(self, **texts, **{name: values[indices] for name, values in self._arrays().items()})
 
     def nearest(self, points: np.ndarray, k: int = 8) -> Nearest:
-        """The k library notes nearest to each point; arguments and errors as in :meth:`Neighbours.nearest`.
-
-        Returns:
-            Distances (points, k), and indices of notes (points, k), nearest first.
-        """
+        """The k library notes nearest to each point (points, dim), nearest first; see :meth:`Neighbours.nearest`."""
         return self._neighbours.nearest(points, k)
 
     @cached_property
@@ -139,11 +127,7 @@ class Atlas(Mapping[str, np.ndarray]):
 
     @cached_property
     def aggregate(self) -> AggregatePosterior:
-        """The likelihood of points, according to the training notes.
-
-        Raises:
-            ConfigError: if there are fewer than two of them.
-        """
+        """The likelihood of points, according to the training notes; a ConfigError if there are fewer than two."""
         train = np.array(self.splits) == "train"
         stds = None if self.stds is None else self.stds[train]
         return AggregatePosterior(self.points[train], np.array(self.instruments)[train], stds)
@@ -156,21 +140,19 @@ class Atlas(Mapping[str, np.ndarray]):
     def _indices(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.names)}
 
-    def _compass(self) -> str:
-        pitches = self.pitches[~np.isnan(self.pitches)]
-        return f"; its pitches are {note_name(pitches.min())} to {note_name(pitches.max())}" if pitches.size else ""
-
     def to_files(self) -> dict[str, bytes]:
         """The atlas as files: atlas.json with the texts, atlas.safetensors with the numbers.
 
         Both contain the instruments' centroids too, for other programs.
         """
-        texts = {field: list(getattr(self, field)) for field in _TEXTS}
-        numbers = {field: getattr(self, field) for field in _NUMBERS}
         names, points, counts = self.centroids
-        texts["centroids"], numbers["centroids"], numbers["centroid_counts"] = list(names), points, counts
-        kept = {name: np.ascontiguousarray(values) for name, values in numbers.items() if values is not None}
-        return {"atlas.json": json.dumps(texts, indent=0).encode(), "atlas.safetensors": safetensors_bytes(kept)}
+        texts = {field: getattr(self, field) for field in _TEXTS} | {"centroids": names}
+        numbers = self._arrays() | {"centroids": points, "centroid_counts": counts}
+        packed = safetensors_bytes({name: np.ascontiguousarray(values) for name, values in numbers.items()})
+        return {"atlas.json": json.dumps(texts, indent=0).encode(), "atlas.safetensors": packed}
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {name: getattr(self, name) for name in _NUMBERS if getattr(self, name) is not None}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "Atlas":
@@ -187,13 +169,13 @@ class Atlas(Mapping[str, np.ndarray]):
             shape = (count, dim) if name in ("points", "stds") else (count,)
             if values.shape != shape or values.dtype != np.float32:
                 raise _damaged("atlas.safetensors", f"its {name} are {values.dtype} {values.shape} for {count} notes")
-        finite = all(np.isfinite(values).all() for name, values in numbers.items() if name in ("points", "stds"))
-        if not finite or (numbers.get("stds", np.zeros(1)) < 0).any():
+        points, stds = numbers["points"], numbers.get("stds", np.zeros(1))
+        if not (np.isfinite(points).all() and np.isfinite(stds).all() and (stds >= 0).all()):
             raise _damaged("atlas.safetensors", "its points must be finite numbers, and its stds 0 or more")
         if not set(texts["splits"]) <= set(_SPLITS):
             raise _damaged("atlas.json", f"the splits must be {', '.join(_SPLITS)}")
-        everything: dict[str, Any] = {**numbers, **texts}
-        return cls(**everything)
+        fields: dict[str, Any] = numbers | texts
+        return cls(**fields)
 
     @classmethod
     def empty(cls, dim: int) -> "Atlas":
@@ -205,13 +187,13 @@ class Atlas(Mapping[str, np.ndarray]):
 def _among(field: str, values: Any, own: tuple[str, ...]) -> np.ndarray:
     """Whether each note's text is one of the values, all of which must occur."""
     values = values if isinstance(values, list | tuple | set | frozenset) else (values,)
-    known = {plain(name): name for name in own}
+    texts = [plain(name) for name in own]
     for value in values:
-        if plain(str(value)) not in known:
-            close = difflib.get_close_matches(plain(str(value)), known, n=3) or sorted(known)[:12]
+        if plain(str(value)) not in texts:
+            known = sorted(set(texts))
+            close = difflib.get_close_matches(plain(str(value)), known, n=3) or known[:12]
             raise ConfigError(f"The atlas has no note with {field}={value!r}; there are {', '.join(close)}.")
-    allowed = {plain(str(value)) for value in values}
-    return np.array([plain(name) in allowed for name in own], dtype=bool)
+    return np.isin(texts, [plain(str(value)) for value in values])
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:

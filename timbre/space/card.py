@@ -15,8 +15,11 @@ def card(config: Config, report: dict[str, Any], atlas: Atlas, axes: Sequence[Ax
     counts, parts, spectrogram = Counter(atlas.instruments), Counter(atlas.splits), config.spectrogram
     instruments = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     figures = "\n".join(
-        f"| {name} | {_shown(value)} |" for name, value in report.items() if not isinstance(value, dict | list)
+        f"| {name} | {f'{value:.4g}' if isinstance(value, float) else value} |"
+        for name, value in report.items()
+        if not isinstance(value, dict | list)
     )
+    licences = ", ".join(f"{name} ({count} notes)" for name, count in report.get("licences", {}).items())
     return f"""# A timbre space
 
 Made by timbre {__version__}: a convolutional VAE with {config.model.flows} {config.model.flow} flows,
@@ -30,7 +33,7 @@ Pitch and velocity are controls, not coordinates.
 {len(atlas)} notes, split by file with seed {config.data.split_seed}: {parts["train"]} for training,
 {parts["valid"]} to choose the best checkpoint, {parts["test"]} held out.
 Instruments: {instruments or "none"}.
-The licence of the weights follows those of the recordings: {_licences(report)}.
+The licence of the weights follows those of the recordings: {licences or "not stated"}.
 
 ## Figures
 | figure | value |
@@ -44,12 +47,3 @@ The licence of the weights follows those of the recordings: {_licences(report)}.
 
 `config.json` contains all settings; `atlas.json` and `atlas.safetensors` contain the points of the notes.
 """
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _licences(report: dict[str, Any]) -> str:
-    counts = report.get("licences", {})
-    return ", ".join(f"{name} ({count} notes)" for name, count in counts.items()) or "not stated"

@@ -1,6 +1,5 @@
 """`make_atlas`: from a trained model and its features to the atlas of the library."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,20 +23,10 @@ _CONTROLS = ("pitch", "velocity", "release")
 def make_atlas(
     library: Library, parts: np.ndarray, table: Features, model: VAE, ranks: Ranks, config: Config
 ) -> tuple[Atlas, dict[str, Any]]:
-    """The atlas of all ranks' notes in the library's order, without transposed copies.
+    """The atlas of all ranks' notes in the library's order, without transposed copies, and figures of the pitch flow.
 
-    Where the model has a pitch flow, it is fitted first, on the points of the training notes.
-
-    Args:
-        library: the notes.
-        parts: the part of the split of each note, (notes,).
-        table: features, of this rank's notes.
-        model: trained; its pitch flow changes.
-        ranks: the processes of the run.
-        config: the settings.
-
-    Returns:
-        The atlas, and figures of the pitch flow.
+    `parts` has the part of the split of each note; `table` has features of this rank's notes. If the model has a pitch
+    flow, it is fitted first, on the points of the training notes.
     """
     rows = table.rows()
     posteriors, points, errors = _posteriors(model, table, rows)
@@ -54,7 +43,10 @@ def make_atlas(
         names=tuple(note.name for note in notes),
         instruments=tuple(note.instrument for note in notes),
         families=tuple(note.family or "other" for note in notes),
-        files=tuple(_relative(note.file, library.root) for note in notes),
+        files=tuple(
+            note.file.relative_to(library.root).as_posix() if note.file.is_relative_to(library.root) else note.file.name
+            for note in notes
+        ),
         splits=tuple(str(part) for part in parts[number[order]]),
         stds=np.concatenate(ranks.gather(stds))[order],
         errors=error[order],
@@ -99,7 +91,3 @@ def _without_pitch(
     with torch.no_grad():
         moved = model.pitch_flow(torch.from_numpy(points), torch.from_numpy(pitches.astype(np.float32)))
     return moved.numpy(), report
-
-
-def _relative(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name

@@ -56,11 +56,7 @@ class NoteControls:
         return replace(self, pitch=pitch, velocity=_stretched(self.velocity, count))
 
     def lines(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pitch and velocity, float32 (count,) each; NaN is no pitch.
-
-        Raises:
-            ConfigError: if one is a line of another length.
-        """
+        """Pitch and velocity, float32 (count,) each; NaN is no pitch. A ConfigError for a line of another length."""
         return line(self.pitch, count, "pitch"), line(self.velocity, count, "velocity")
 
 
@@ -73,7 +69,6 @@ def line(value: Line | None, count: int, name: str) -> np.ndarray:
 
 
 def _stretched(values: Line, count: int) -> Line:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim == 0:
+    if np.ndim(values) == 0:
         return values
-    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(array)), array)
+    return np.interp(np.linspace(0, 1, count), np.linspace(0, 1, np.size(values)), values)

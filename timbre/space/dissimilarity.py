@@ -21,7 +21,7 @@ class DissimilarityScale:
         slope, offset: the dissimilarity is offset + slope distance.
         residual: root mean square error of a note's predicted dissimilarities to instruments when its own instrument is
             left out of the fit; None if the scale is relative.
-        baseline: the same error if the mean rating is predicted; None if it was not computed.
+        baseline: the same error if the mean rating is predicted; None if there are too few rated instruments.
         instruments: rated ones that are in the library.
     """
 
@@ -57,14 +57,13 @@ def dissimilarity_scale(atlas: Atlas, dims: int | None = None) -> DissimilarityS
     A line is fitted by least squares to the shipped ratings (`timbre.data.ratings`, "orchestra"), from the distances
     between notes and the mean points of other instruments; all instruments have the same weight. It is the scale if six
     or more rated instruments are in the library, it rises, and it predicts the ratings of left-out instruments better
-    than their mean does. Otherwise the scale is relative.
-
-    Args:
-        atlas: of the space.
-        dims: number of the first dimensions in which distances are measured; None is all.
+    than their mean does. Otherwise the scale is relative. Distances are measured in the first `dims` dimensions; None
+    is all.
     """
+    from scipy.spatial.distance import pdist
+
     study, notes, own = _rated_notes(atlas, dims)
-    items = study.items if study is not None else ()
+    items, baseline = study.items if study is not None else (), None
     if study is not None and len(items) >= _FEWEST:
         means = np.stack([notes[own == item].mean(0) for item in range(len(items))])
         distances = np.linalg.norm(notes[:, None] - means, axis=2)
@@ -75,8 +74,9 @@ def dissimilarity_scale(atlas: Atlas, dims: int | None = None) -> DissimilarityS
         residual, baseline = _left_out(distances, ratings, weights, own)
         if slope > 0 and residual < baseline:
             return DissimilarityScale("listeners", slope, offset, residual, baseline, items)
-        return DissimilarityScale("relative", _unit(atlas, dims), 0.0, None, baseline, items)
-    return DissimilarityScale("relative", _unit(atlas, dims), 0.0, None, None, items)
+    apart = pdist(atlas.centroids.points[:, : dims or None].astype(np.float64))
+    unit = float(1.0 / apart.mean()) if apart.any() else 1.0
+    return DissimilarityScale("relative", unit, 0.0, None, baseline, items)
 
 
 def _rated_notes(atlas: Atlas, dims: int | None) -> tuple[Study | None, np.ndarray, np.ndarray]:
@@ -90,14 +90,6 @@ def _rated_notes(atlas: Atlas, dims: int | None) -> tuple[Study | None, np.ndarr
     for item, name in enumerate(study.items):
         number[np.isin(np.array(atlas.instruments), matched[name])] = item
     return study, atlas.points[number >= 0, : dims or None].astype(np.float64), number[number >= 0]
-
-
-def _unit(atlas: Atlas, dims: int | None) -> float:
-    """One over the mean distance between the mean points of instruments; 1 if all are equal."""
-    from scipy.spatial.distance import pdist
-
-    distances = pdist(atlas.centroids.points[:, : dims or None].astype(np.float64))
-    return float(1.0 / distances.mean()) if distances.any() else 1.0
 
 
 def _line(distances: np.ndarray, ratings: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

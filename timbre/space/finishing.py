@@ -9,12 +9,9 @@ _FADE = 0.02  # s
 
 
 class Finish:
-    """Applies gain, fade and limiter to the waveform of an inverter.
+    """Applies gain, fade and limiter to the waveform of an inverter, `length` samples at `sample_rate` (Hz).
 
-    Args:
-        length: samples of the whole sound.
-        gain: amplitude, one value or a line of any number of values that is stretched over the sound.
-        sample_rate: Hz.
+    The gain is an amplitude, one value or a line of any number of values that is stretched over the sound.
     """
 
     def __init__(self, length: int, gain: Line, sample_rate: int) -> None:
@@ -27,17 +24,12 @@ class Finish:
         index = np.arange(self._done, self._done + len(samples))
         late = min(max(self._limiter.latency - self._done, 0), len(samples))
         self._done += len(samples)
-        return self._limiter.push(samples * self._gain(index) * self._end(index))[late:].astype(np.float32)
+        gain = self.gain
+        if gain.ndim:
+            gain = np.interp(index / max(self.length - 1, 1), np.linspace(0, 1, len(gain)), gain)
+        faded = np.clip((index - (self.length - self._fade) + 1) / self._fade, 0.0, 1.0)
+        return self._limiter.push(samples * gain * (0.5 + 0.5 * np.cos(np.pi * faded)))[late:].astype(np.float32)
 
     def flush(self) -> np.ndarray:
         """The last samples; together with those before, as many as were pushed."""
         return self._limiter.flush()[-self._done :].astype(np.float32) if self._done else np.zeros(0, np.float32)
-
-    def _gain(self, index: np.ndarray) -> np.ndarray:
-        if self.gain.ndim == 0:
-            return np.broadcast_to(self.gain, index.shape)
-        return np.interp(index / max(self.length - 1, 1), np.linspace(0, 1, len(self.gain)), self.gain)
-
-    def _end(self, index: np.ndarray) -> np.ndarray:
-        faded = np.clip((index - (self.length - self._fade) + 1) / self._fade, 0.0, 1.0)
-        return 0.5 + 0.5 * np.cos(np.pi * faded)

@@ -11,14 +11,12 @@ from torch import nn
 
 from timbre.config import Config
 from timbre.data import Library
-from timbre.data.features.table import Features, features, require_enough
+from timbre.data.features.table import features, require_enough
 from timbre.data.library import fingerprint
 from timbre.data.ratings import Ratings, read_ratings
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import write_text
 from timbre.models.regularizers.axes import find_axes
-from timbre.models.vae import VAE
-from timbre.space.atlas import Atlas
 from timbre.space.charting import make_atlas
 from timbre.space.space import Space, load
 from timbre.training.ranks import join
@@ -66,17 +64,11 @@ def train(
     """
     config = config or Config()
     job = _Job(library, config, out, _ratings(ratings, config), regularizers or {})
-    if job.is_finished:
-        return job.finished()
-    job.join()
-    table = job.features(progress)
-    model, figures = job.fit(table, progress)
-    atlas, pitch_figures = make_atlas(library, job.parts, table, model, job.ranks, config)
-    return job.finish(model, atlas, figures | pitch_figures)
+    return job.finished() if job.folder and (job.folder / "config.json").exists() else job.run(progress)
 
 
 class _Job:
-    """The training of one space: its inputs, its processes, and its folder."""
+    """The training of one space: its inputs and its folder."""
 
     def __init__(
         self, library: Library, config: Config, out: str | FilePath | None, ratings: Ratings | None,
@@ -87,11 +79,6 @@ class _Job:
         self.fingerprint = fingerprint(library) + (f"-{ratings.digest}" if ratings else "")
         if self.folder is not None:
             _check_writable(self.folder)
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the folder contains a space."""
-        return self.folder is not None and (self.folder / "config.json").exists()
 
     def finished(self) -> Space:
         """The space in the folder; a CheckpointError if its settings or notes are others."""
@@ -107,72 +94,58 @@ class _Job:
             )
         return space
 
-    def join(self) -> None:
-        """Join the processes, and refuse inputs that do not fit before any work is done."""
-        self.ranks = join(self.config.training)
-        self.ranks.require_same(self.fingerprint, "libraries")
-        self.axes, self.parts = find_axes(self.config.regularization.axes), self.library.parts(self.config.data)
-        self.labels = note_labels(self.library, self.parts, self.ratings)
-
-    def features(self, progress: bool) -> Features:
-        """Features of this process's notes."""
-        ranks = self.ranks
-        table = features(self.library, self.config, progress and ranks.first, ranks.rank, ranks.world)
-        self.dropped = {name: reason for part in ranks.gather(table.dropped) for name, reason in part.items()}
-        require_enough(len(self.library), self.dropped)
-        return table
-
-    def fit(self, table: Features, progress: bool) -> tuple[VAE, dict[str, Any]]:
-        """The trained model, and figures."""
-        files = [str(note.file) for note in self.library]
-        task = VAETask(
-            table, files, self.config, self.folder, self.fingerprint, self.ranks, self.labels, self.regularizers
-        )
+    def run(self, progress: bool) -> Space:
+        """Train with all processes; the first one saves the space. Inputs that do not fit are refused before."""
+        library, config, ranks = self.library, self.config, join(self.config.training)
+        ranks.require_same(self.fingerprint, "libraries")
+        axes, parts = find_axes(config.regularization.axes), library.parts(config.data)
+        labels = note_labels(library, parts, self.ratings)
+        table = features(library, config, progress and ranks.first, ranks.rank, ranks.world)
+        dropped = {name: reason for part in ranks.gather(table.dropped) for name, reason in part.items()}
+        require_enough(len(library), dropped)
+        files = [str(note.file) for note in library]
+        task = VAETask(table, files, config, self.folder, self.fingerprint, ranks, labels, self.regularizers)
         figures = task.fit(progress)
-        return task.net, figures
+        atlas, pitch_figures = make_atlas(library, parts, table, task.net, ranks, config)
+        report = figures | pitch_figures | {"unpitched_share": float(np.mean(np.isnan(atlas.pitches)))}
+        space = Space(config, task.net, atlas, report | {"dropped": dropped} | self._origin(), axes)
+        if self.folder is not None and ranks.first:
+            space.save(self.folder)
+            # A file of its own, as it holds only on this machine and is no part of the space.
+            write_text(self.folder / RUN, json.dumps({"library": str(library.root)}))
+        ranks.wait()
+        return space
 
-    def finish(self, model: VAE, atlas: Atlas, figures: dict[str, Any]) -> Space:
-        """The space, which the first process saves."""
-        report = figures | self._origin(atlas) | {"library_fingerprint": self.fingerprint}
+    def _origin(self) -> dict[str, Any]:
+        """What the report says about the notes, the ratings and the user's regularizers."""
+        licences = Counter(note.licence or "not stated" for note in self.library)
+        report = {
+            "licences": dict(licences.most_common()),
+            "held_out": self.library.held_out(self.config.data),
+            "library_fingerprint": self.fingerprint,
+        }
         if self.ratings:
             items = sorted({name for study in self.ratings.parts for name in study.instruments if name})
             report["ratings"] = {"studies": list(self.ratings.studies), "items": items}
         if self.regularizers:
             report["regularizers"] = sorted(self.regularizers)
-        space = Space(self.config, model, atlas, report, self.axes)
-        if self.folder is not None and self.ranks.first:
-            space.save(self.folder)
-            # A file of its own, as it holds only on this machine and is no part of the space.
-            write_text(self.folder / RUN, json.dumps({"library": str(self.library.root)}))
-        self.ranks.wait()
-        return space
-
-    def _origin(self, atlas: Atlas) -> dict[str, Any]:
-        """What the model card says about the notes."""
-        licences = Counter(note.licence or "not stated" for note in self.library)
-        return {
-            "licences": dict(licences.most_common()),
-            "unpitched_share": float(np.mean(np.isnan(atlas.pitches))),
-            "held_out": self.library.held_out(self.config.data),
-            "dropped": self.dropped,
-        }
+        return report
 
 
 def _ratings(ratings: Ratings | str | FilePath | None, config: Config) -> Ratings | None:
     form = config.regularization.perceptual
-    if ratings is None:
-        if form not in ("none", "metric"):
-            raise ConfigError(
-                f"regularization.perceptual = {form} must have listeners' ratings, got none; give ratings, or choose "
-                "metric, which needs none."
-            )
-        return None
-    if form in ("none", "metric"):
+    needed = form not in ("none", "metric")
+    if needed and ratings is None:
+        raise ConfigError(
+            f"regularization.perceptual = {form} must have listeners' ratings, got none; give ratings, or choose "
+            "metric, which needs none."
+        )
+    if not needed and ratings is not None:
         raise ConfigError(
             "regularization.perceptual must be metric+rank, rank, l2, gaussian, student or prior to use ratings, got "
             f"{form}."
         )
-    return ratings if isinstance(ratings, Ratings) else read_ratings(ratings)
+    return ratings if ratings is None or isinstance(ratings, Ratings) else read_ratings(ratings)
 
 
 def _check_writable(folder: FilePath) -> None:

@@ -44,23 +44,15 @@ def write_space(folder: Path, parts: Parts, half: bool = False, page: str | None
 
 
 def read_space(folder: Path) -> Parts:
-    """Read the folder of a space.
-
-    Raises:
-        CheckpointError: if a file is missing or damaged, or the space was made by a newer timbre.
-    """
+    """Read the folder of a space; errors as in :func:`timbre.space.load`."""
     config, files, details = read_folder(folder)
     if "atlas.json" not in files:
-        raise CheckpointError(
-            f"{folder} is a checkpoint of a run and has no atlas; give the folder of the finished run."
-        )
+        raise CheckpointError(f"{folder} is a checkpoint and has no atlas; give the folder of the finished run.")
     model = VAE(config)
     load_weights(model, tensors(files, _MODEL, folder), folder)
     atlas = Atlas.from_files(files)
-    if atlas.points.shape[1] != config.model.dim:
-        raise CheckpointError(
-            f"{folder} is damaged: its atlas has {atlas.points.shape[1]} dimensions and its model {config.model.dim}."
-        )
+    if (dim := atlas.points.shape[1]) != config.model.dim:
+        raise CheckpointError(f"{folder} is damaged: its atlas has {dim} dimensions, its model {config.model.dim}.")
     axes = [from_dict(Axis, values, "axes.") for values in details["axes"]]
     vocoder = read_vocoder(files, details, config.spectrogram, folder)
     return Parts(config, model.eval(), atlas, details["report"], axes, vocoder)

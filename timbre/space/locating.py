@@ -73,11 +73,12 @@ class Location:
 
     def to_dict(self) -> dict[str, Any]:
         """All values for JSON, with units in the names; unknown ones are None."""
+        before, after = self.elbo or (None, None)
         return {
             "point": [float(value) for value in self.point],
             "std": [float(value) for value in self.std],
-            "pitch_midi": _or_none(self.pitch),
-            "velocity": _or_none(self.velocity),
+            "pitch_midi": None if np.isnan(self.pitch) else self.pitch,
+            "velocity": None if np.isnan(self.velocity) else self.velocity,
             "neighbours": self.neighbours,
             "dissimilarities": self.dissimilarities,
             "dissimilarity_scale": self.scale.name,
@@ -86,8 +87,8 @@ class Location:
             "percentile": self.percentile,
             "error_db": self.error_db,
             "error_percentile": self.error_percentile,
-            "elbo_before_nats": self.elbo and self.elbo[0],
-            "elbo_after_nats": self.elbo and self.elbo[1],
+            "elbo_before_nats": before,
+            "elbo_after_nats": after,
             "error_refined_db": self.error_refined_db,
             "unlikely": self.unlikely,
             "high_error": self.high_error,
@@ -98,11 +99,7 @@ class Location:
 class Locator:
     """Locates sounds in one space; computes once what all of them need.
 
-    Args:
-        space: its atlas must have two training notes or more.
-
-    Raises:
-        ConfigError: if the atlas has fewer.
+    A ConfigError is raised if the atlas has fewer than two training notes.
     """
 
     def __init__(self, space: Space) -> None:
@@ -111,7 +108,24 @@ class Locator:
     def __call__(
         self, audio: Audio, pitch: float | None = None, velocity: float | None = None, refine: int = 0, seed: int = 0
     ) -> Location:
-        """The location of a sound; arguments and errors as in :func:`locate`."""
+        """The location of a sound: its point, neighbours, dissimilarities, and whether it is unfamiliar.
+
+        A sound is unfamiliar if its point is unlikely under the aggregate posterior, or if its reconstruction error is
+        high: each by a percentile below 5. The first compares with training notes whose whole instrument was left out,
+        the second with held-out notes; both use the encoder's point, which refining does not change.
+
+        Args:
+            audio: a note.
+            pitch: MIDI, measured within 60 cents of it; None measures it; NaN is without pitch.
+            velocity: 0..1; None is unknown.
+            refine: steps of Adam on the evidence bound, from the encoder's posterior
+                (:func:`~timbre.models.refinement.refined`).
+            seed: of the draws in refining.
+
+        Raises:
+            AudioError: if the sound is silent or shorter than 20 ms.
+            ConfigError: if a control is out of range.
+        """
         if refine < 0:
             raise ConfigError(f"The number of refining steps must be 0 or more, got {refine}.")
         pitch = estimate_pitch(audio) if pitch is None else pitch
@@ -123,12 +137,13 @@ class Locator:
         moved = better.posterior if better else posterior
         first, point = self._point(posterior.center, conditions), self._point(moved.center, conditions)
         error = self._error(spectrogram, conditions, posterior)
+        names, near = self.space.atlas.names, self.space.atlas.nearest(point, _NEIGHBOURS)
         return Location(
             point=point,
             std=posterior_std(model, moved, conditions.pitch)[0].numpy(),
             pitch=float(conditions.pitch),
             velocity=float(conditions.velocity),
-            neighbours=self._neighbours(point),
+            neighbours={names[n]: float(d) for d, n in zip(near.distances[0], near.indices[0], strict=True)},
             dissimilarities=self._dissimilarities(point),
             scale=self.scale,
             log_likelihood=float(self.aggregate.log_likelihood(first[None])[0]),
@@ -157,11 +172,6 @@ class Locator:
         """Mean absolute error, dB, of the decoded center of one note's posterior."""
         return float((self.space.model.decode(posterior.center, conditions) - spectrogram).abs().mean())
 
-    def _neighbours(self, point: np.ndarray) -> dict[str, float]:
-        atlas = self.space.atlas
-        distances, indices = atlas.nearest(point, _NEIGHBOURS)
-        return {atlas.names[n]: float(d) for d, n in zip(distances[0], indices[0], strict=True)}
-
     def _dissimilarities(self, point: np.ndarray) -> dict[str, float]:
         names, means, _ = self.space.atlas.centroids
         distances = np.linalg.norm((means - point)[:, : self._dims], axis=1)
@@ -182,27 +192,5 @@ def locate(
     refine: int = 0,
     seed: int = 0,
 ) -> Location:
-    """Encode a sound and tell its neighbours, dissimilarities to instruments, and whether it is unfamiliar.
-
-    A sound is unfamiliar if its point is unlikely under the aggregate posterior, or if its reconstruction error is
-    high: each by a percentile below 5. The first compares with training notes whose whole instrument was left out, the
-    second with held-out notes; both use the encoder's point, which refining does not change.
-
-    Args:
-        space: with an atlas.
-        audio: a note.
-        pitch: MIDI, measured within 60 cents of it; None measures it; NaN is without pitch.
-        velocity: 0..1; None is unknown.
-        refine: steps of Adam on the evidence bound, from the encoder's posterior
-            (:func:`~timbre.models.refinement.refined`).
-        seed: of the draws in refining.
-
-    Raises:
-        AudioError: if the sound is silent or shorter than 20 ms.
-        ConfigError: if a control is out of range, or the atlas has fewer than two training notes.
-    """
+    """The location of one sound; arguments and errors as in :class:`Locator`, which is faster for several sounds."""
     return Locator(space)(audio, pitch, velocity, refine, seed)
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value

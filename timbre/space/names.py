@@ -20,21 +20,24 @@ NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
 def find_space(space: str | Path) -> Path:
-    """The folder of a space.
-
-    Args:
-        space: a path; or the name of a space that comes with timbre, or of one in `pretrained/` of the cache folder.
+    """The folder of a space, given by its path or name (of one that comes with timbre or is in the cache folder).
 
     Raises:
         ConfigError: if there is no space of that name, or the text is empty.
         CheckpointError: if there is no such folder.
     """
+    name, local = os.fspath(space), local_spaces()
     if is_path(space):
-        return _checked(Path(space).expanduser(), os.fspath(space))
-    local = local_spaces()
-    if str(space) not in local:
-        raise ConfigError(_unknown(str(space), list(local)))
-    return local[str(space)]
+        return _checked(Path(space).expanduser(), name, local)
+    if name not in local:
+        close = difflib.get_close_matches(name, local, n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        names = f"the names are {', '.join(local)}" if local else "no names are known"
+        raise ConfigError(
+            f"There is no folder and no space called {name}; {names}, and a folder elsewhere is given by its path, "
+            f"such as ./{name}.{hint}"
+        )
+    return local[name]
 
 
 def is_path(space: str | Path) -> bool:
@@ -61,9 +64,8 @@ def user_folder(space: str | Path) -> Path:
     return Path(platformdirs.user_data_dir("timbre")) / "pretrained" / str(space)
 
 
-def _checked(folder: Path, text: str) -> Path:
+def _checked(folder: Path, text: str, local: dict[str, Path]) -> Path:
     """The folder, if it may be that of a space."""
-    local = local_spaces()
     expected = "the folder of a trained space" + (f" or a name ({', '.join(local)})" if local else "")
     if not text.strip():
         raise ConfigError(f"A space must be {expected}, got {text!r}.")
@@ -76,13 +78,3 @@ def _checked(folder: Path, text: str) -> Path:
         return folder
     problem = "is a file" if folder.exists() else "does not exist"
     raise CheckpointError(f"A space must be {expected}; {text} {problem}.")
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    names = f"the names are {', '.join(known)}" if known else "no names are known"
-    return (
-        f"There is no folder and no space called {name}; {names}, and a folder elsewhere is given by its path, such as "
-        f"./{name}.{hint}"
-    )

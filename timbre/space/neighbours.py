@@ -15,12 +15,7 @@ _FURTHEST = 1e15  # limit of coordinates: sums of their squares fit into float32
 
 
 class Nearest(NamedTuple):
-    """The result of a search.
-
-    Attributes:
-        distances: Euclidean, float64 (queries, k), rising.
-        indices: of the points, int64 (queries, k).
-    """
+    """Euclidean distances, float64 (queries, k), rising; and indices of the points, int64 (queries, k)."""
 
     distances: np.ndarray
     indices: np.ndarray
@@ -32,11 +27,7 @@ class Neighbours:
     Squared distances come from one product of float32 matrices. A bound on the k-th smallest, with a margin for the
     rounding of float32, leaves few candidates; their distances are computed in float64 from the given coordinates.
 
-    Args:
-        points: (n, dim), finite.
-
-    Raises:
-        ConfigError: for another shape, or points that are not finite.
+    A ConfigError is raised for points of another shape than (n, dim), or that are not finite.
     """
 
     def __init__(self, points: np.ndarray) -> None:
@@ -66,9 +57,9 @@ class Neighbours:
         if _checked(queries).shape[1] != dim:
             raise ConfigError(f"The queries must have {dim} dimensions, got {queries.shape[1]}.")
         k = min(k, count)
-        parts = [self._search(queries[start : start + _BATCH], k) for start in range(0, len(queries), _BATCH)]
-        distances = np.concatenate([np.zeros((0, k)), *(part.distances for part in parts)])
-        return Nearest(distances, np.concatenate([np.zeros((0, k), np.int64), *(part.indices for part in parts)]))
+        starts = range(0, max(1, len(queries)), _BATCH)
+        parts = [self._search(queries[start : start + _BATCH], k) for start in starts]
+        return Nearest(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _search(self, queries: np.ndarray, k: int) -> Nearest:
         row, group = np.nonzero(self._candidates(queries - self._mean, k))
@@ -101,7 +92,5 @@ class Neighbours:
 def _checked(points: np.ndarray) -> np.ndarray:
     array = np.asarray(points)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or not (np.abs(array) < _FURTHEST).all():
-        raise ConfigError(
-            f"The points must be finite numbers (points, dim) below {_FURTHEST:g}, got shape {array.shape}."
-        )
+        raise ConfigError(f"Points must be finite numbers (points, dim) below {_FURTHEST:g}, got shape {array.shape}.")
     return array

@@ -26,13 +26,7 @@ _FRAMES = 64  # decoded at a time
 
 @dataclass(frozen=True)
 class Renderer:
-    """The renderer of a space (`space.renderer`), used by decoding, rendering and live play.
-
-    Attributes:
-        model: the network, in eval mode.
-        spectrogram: the space's spectrogram.
-        vocoder: the space's vocoder, if it has one.
-    """
+    """The renderer of a space (`space.renderer`), used by decoding, rendering and live play."""
 
     model: VAE
     spectrogram: Spectrogram
@@ -56,15 +50,10 @@ class Renderer:
         return self.spectrogram.config.frames(round(duration * rate))
 
     def sound(self, points: np.ndarray, controls: NoteControls, gain: Line = 1.0) -> Audio:
-        """The sound of points (1, dim) or (frames, dim), with frames = `frames(controls.duration)`.
+        """The sound of one point (1, dim), or of one for each of the `frames(controls.duration)`, (frames, dim).
 
-        Args:
-            points: one for the whole sound, or one for each frame.
-            controls: pitch and velocity are single values or lines (frames,).
-            gain: amplitude in addition to the velocity's, one value or (frames,).
-
-        Raises:
-            ConfigError: for points or lines of another shape, or an inverter that the space does not have.
+        Lines of pitch and velocity, and the gain, an amplitude in addition to the velocity's, are single values or
+        (frames,). A ConfigError is raised for other shapes, or an inverter that the space does not have.
         """
         spectrum = self.spectrum(points, controls)
         length = round(controls.duration * self.sample_rate)
@@ -76,7 +65,6 @@ class Renderer:
         return self._finished(self._streamed(points, controls), controls, gain)
 
     def _streamed(self, points: np.ndarray, controls: NoteControls) -> Iterator[np.ndarray]:
-        """The waveform of :meth:`blocks` before its finish."""
         count, stream = self.frames(controls.duration), self.stream(controls.inverter, controls.seed)
         late, left = stream.latency, round(controls.duration * self.sample_rate)
         pitch, _ = controls.lines(count)
@@ -101,21 +89,14 @@ class Renderer:
     def spectrum(
         self, points: np.ndarray, controls: NoteControls, start: int = 0, stop: int | None = None
     ) -> torch.Tensor:
-        """Decoded frames start to stop (default: all) of a sound, dB (bins, frames); parts equal the whole.
-
-        Args:
-            points, controls: as in :meth:`sound`, of the whole sound.
-            start, stop: frames.
-        """
-        count = self.frames(controls.duration)
-        part = slice(start, count if stop is None else stop)
+        """Decoded frames start to stop (default: all) of a whole sound, dB (bins, frames); parts equal the whole."""
+        count, dim, part = self.frames(controls.duration), self.model.dim, slice(start, stop)
         clock, release = torch.arange(count)[part] / self.spectrogram.config.frame_rate, controls.release
         pitch, velocity = (_tensor(values[part])[None] for values in controls.lines(count))
         if controls.hold is not None and controls.hold < release:
             later = (clock - (release - controls.hold)).clamp_min(controls.hold)
             clock, release = torch.where(clock < controls.hold, clock, later), controls.hold
-        if points.ndim != 2 or len(points) not in (1, count) or points.shape[1] != self.model.dim:
-            dim = self.model.dim
+        if points.ndim != 2 or len(points) not in (1, count) or points.shape[1] != dim:
             raise ConfigError(f"The points must have shape (1, {dim}) or ({count}, {dim}), got {points.shape}.")
         along = _tensor(points if len(points) == 1 else points[part])[None].expand(1, len(clock), -1)
         return self._decoded(along, Conditions(pitch, velocity, torch.tensor([release])), clock, start)
@@ -144,13 +125,8 @@ class Renderer:
     def stream(self, inverter: str | None = None, seed: int = 0) -> Stream:
         """A causal inverter: `push(magnitude, out, pitch)` takes frames and returns hops, `flush()` returns the rest.
 
-        Args:
-            inverter: "vocoder", or one of :data:`~timbre.spectral.inversion.streaming.STREAMS`. Default: the vocoder
-                where it is the space's own inverter, otherwise "rtpghi".
-            seed: of the phases of noise.
-
-        Raises:
-            ConfigError: if there is no such causal inverter, or no vocoder.
+        It is "vocoder", or one of :data:`~timbre.spectral.inversion.streaming.STREAMS`; default: the vocoder where it
+        is the space's own inverter, otherwise "rtpghi". A ConfigError is raised if there is no such causal inverter.
         """
         inverter = inverter or (self.inverter if self.inverter == "vocoder" else "rtpghi")
         self.check_causal(inverter)

@@ -41,17 +41,15 @@ class Space:
         axes: the meaning of its first dimensions, in their order.
         vocoder: the space's own, if one was trained.
 
-    Attributes:
-        spectrogram: the transform from waveforms to what the model encodes.
-        config, model, atlas, report, axes, vocoder: as given.
+    Its attributes are these and `spectrogram`, the transform from waveforms to what the model encodes.
     """
 
     def __init__(
         self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any], axes: Sequence[Axis] = (),
         vocoder: TrainedVocoder | None = None,
     ) -> None:  # fmt: skip
-        self.config, self.model, self.atlas, self.report, self.axes = config, model, atlas, report, tuple(axes)
-        self.vocoder = vocoder
+        self.config, self.model, self.atlas, self.report = config, model, atlas, report
+        self.axes, self.vocoder = tuple(axes), vocoder
         self.spectrogram = Spectrogram(config.spectrogram)
 
     def __repr__(self) -> str:
@@ -69,7 +67,7 @@ class Space:
 
     @property
     def inverter(self) -> str:
-        """The default inverter: "vocoder" where the space has one that beats the others, otherwise "pghi+8"."""
+        """The default inverter, see :attr:`Renderer.inverter <timbre.space.renderer.Renderer.inverter>`."""
         return self.renderer.inverter
 
     def encode(
@@ -103,8 +101,7 @@ class Space:
     ) -> tuple[torch.Tensor, Conditions]:
         """A sound as the encoder receives it: dB (1, bins, frames) and its conditions; arguments as in `encode`."""
         note = example(audio, self.spectrogram, self.config, check_pitch(pitch), check_velocity(velocity))
-        conditions = Conditions.constant(note.pitch, note.velocity, note.release)
-        return torch.from_numpy(note.spectrogram)[None], conditions
+        return torch.from_numpy(note.spectrogram)[None], Conditions.constant(note.pitch, note.velocity, note.release)
 
     def decode(
         self,
@@ -141,14 +138,10 @@ class Space:
         duration: float = 2.0,
         hold: float | None = None,
     ) -> torch.Tensor:
-        """Decoded frames of a sound, dB (bins, frames).
+        """Decoded frames of a sound, dB (bins, frames); controls as in :class:`~timbre.space.NoteControls`.
 
-        Args:
-            points: (1, dim) for the whole sound, or (frames, dim), one for each frame.
-            pitch: MIDI, one value or (frames,); None is a sound without pitch.
-            velocity: 0..1, one value or (frames,).
-            duration: s.
-            hold: s after the onset at which the sound is frozen until its release; None lets it decay.
+        A point (1, dim) is for the whole sound; points (frames, dim), and lines of pitch and velocity (frames,), have
+        one value for each frame.
         """
         return self.renderer.spectrum(points, NoteControls(pitch, velocity, duration, hold))
 
@@ -232,10 +225,7 @@ class Space:
             page: README.md, the model card; default: made from the report.
 
         Returns:
-            The folder.
-
-        Raises:
-            CheckpointError: if the folder cannot be written.
+            The folder; a CheckpointError if it cannot be written.
         """
         target = FilePath(folder).expanduser()
         parts = Parts(self.config, self.model, self.atlas, self.report, self.axes, self.vocoder)

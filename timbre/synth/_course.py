@@ -28,14 +28,7 @@ others, of which less is known, steps of the same share of their range among not
 class Course:
     """Decoded frames of one sound: each is a function of its own point, as the decoder has no memory.
 
-    Args:
-        space: the space.
-        names: descriptors of frames.
-        controls: of the sound; pitch and velocity are single values or lines (frames,).
-        count: number of frames.
-
-    Raises:
-        ConfigError: if a descriptor is not one of frames.
+    `names` are descriptors of frames, `count` is the number of frames; a line of pitch or velocity has as many values.
     """
 
     def __init__(self, space: Space, names: Sequence[str], controls: NoteControls, count: int) -> None:
@@ -85,12 +78,13 @@ class Course:
 
     def require_defined(self, start: Tensor) -> None:
         """Raise a ConfigError if a value (frames, names) of the start is not defined."""
-        for name, column in zip(self.names, start.unbind(1), strict=True):
-            if not bool(column.isfinite().all()):
-                raise ConfigError(
-                    f"{name} is a descriptor of partials, for which this sound must have a lower pitch; steer another "
-                    "descriptor, or give a lower pitch."
-                )
+        defined = start.isfinite().all(0)
+        if not defined.all():
+            name = self.names[int(defined.int().argmin())]
+            raise ConfigError(
+                f"{name} is a descriptor of partials, for which this sound must have a lower pitch; steer another "
+                "descriptor, or give a lower pitch."
+            )
 
     def public(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """Natural values (frames, names) by name, in their units."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from timbre.synth._course import Course
 
@@ -18,28 +19,17 @@ _FIRST, _EASIER, _HARDER = 1e-3, 0.2, 8.0  # damping, relative to the curvature 
 
 class Problem(NamedTuple):
     """The cost of points z (times, dim): the sum over times of
-    w |(d(z) - target) / scale|^2 + leash |z - start|^2 + smooth |z - next z|^2.
-
-    Attributes:
-        course: the decoded frames.
-        frames: indices of the points' frames (times,).
-        start: (dim,).
-        target: on natural scales (times, names).
-        weight: w (times,).
-        leash, smooth: weights.
-        bound: a function that moves points (times, dim) to where the library has notes.
-        notes: points of library notes (n, dim), from which to start again where the start does not reach the target.
-    """
+    w |(d(z) - target) / scale|^2 + leash |z - start|^2 + smooth |z - next z|^2."""
 
     course: Course
-    frames: Tensor
-    start: Tensor
-    target: Tensor
-    weight: Tensor
+    frames: Tensor  # indices of the points' frames (times,)
+    start: Tensor  # (dim,)
+    target: Tensor  # on natural scales (times, names)
+    weight: Tensor  # w (times,)
     leash: float
     smooth: float
-    bound: Callable[[Tensor], Tensor]
-    notes: Tensor
+    bound: Callable[[Tensor], Tensor]  # moves points (times, dim) to where the library has notes
+    notes: Tensor  # (n, dim), from which to start again where the start does not reach the target
 
     def parts(self, points: Tensor, values: Tensor) -> Tensor:
         """The part of each moment, without `smooth` (times,)."""
@@ -60,10 +50,8 @@ class _State(NamedTuple):
 
     def where(self, better: Tensor, other: "_State") -> "_State":
         """This state at some moments (times,), another at the rest; frames do not depend on each other's points."""
-        columns = [
-            torch.where(better.view(-1, *[1] * (own.ndim - 1)), own, its) for own, its in zip(self, other, strict=True)
-        ]
-        return _State(*columns)
+        pairs = zip(self, other, strict=True)
+        return _State(*(torch.where(better.view(-1, *[1] * (own.ndim - 1)), own, its) for own, its in pairs))
 
 
 def solve(problem: Problem, steps: int) -> Tensor:
@@ -104,7 +92,9 @@ def _descend(problem: Problem, begin: Tensor, steps: int) -> _State:
     state = at(problem.bound(begin))
     cost, damping, idle = problem.cost(*state[:2]), torch.full((len(problem.frames),), _FIRST), 0
     for _ in range(steps):
-        trial = at(problem.bound(state.points + _limited(_step(problem, state, damping))))
+        step = _step(problem, state, damping)
+        step *= _LONGEST / step.norm(dim=1, keepdim=True).clamp_min(_LONGEST)
+        trial = at(problem.bound(state.points + step))
         better = problem.parts(*trial[:2]) < problem.parts(*state[:2])
         damping = torch.where(better, damping * _EASIER, damping * _HARDER)
         choices = {problem.cost(*choice[:2]): choice for choice in (trial, trial.where(better, state))}
@@ -117,10 +107,6 @@ def _descend(problem: Problem, begin: Tensor, steps: int) -> _State:
     return state
 
 
-def _limited(step: Tensor) -> Tensor:
-    return step * (_LONGEST / step.norm(dim=1, keepdim=True).clamp_min(_LONGEST))
-
-
 def _step(problem: Problem, state: _State, damping: Tensor) -> Tensor:
     """The step to the lowest cost if descriptors were linear, from a banded system."""
     from scipy.linalg import solveh_banded
@@ -129,10 +115,8 @@ def _step(problem: Problem, state: _State, damping: Tensor) -> Tensor:
     times, dim = points.shape
     weighted = slopes * (problem.weight.sqrt()[:, None] / problem.course.scale)[..., None]
     error = (values - problem.target) / problem.course.scale * problem.weight.sqrt()[:, None]
-    pull = torch.zeros_like(points)
     difference = problem.smooth * points.diff(dim=0)
-    pull[:-1] -= difference
-    pull[1:] += difference
+    pull = pad(difference, (0, 0, 1, 0)) - pad(difference, (0, 0, 0, 1))
     gradient = torch.einsum("tkd,tk->td", weighted, error) + problem.leash * (points - problem.start) + pull
     blocks = (weighted.mT @ weighted).double().numpy()
     ties = np.full(times, 2.0) - (np.arange(times) == 0) - (np.arange(times) == times - 1)

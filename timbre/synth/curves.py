@@ -52,15 +52,9 @@ class Curve:
             object.__setattr__(self, "times", times)
 
     def natural(self, name: str, start: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """The curve on the natural scale of a descriptor, (n,).
+        """The curve on the natural scale of a descriptor at rising times (n,), s, where the start has values (n,).
 
-        Args:
-            name: of the descriptor.
-            start: natural values of the start, (n,).
-            times: rising, s, (n,).
-
-        Raises:
-            ConfigError: if the descriptor cannot have these values, or the curve is longer than the sound.
+        A ConfigError is raised if the descriptor cannot have these values, or the curve is longer than the sound.
         """
         own = np.linspace(times[0], times[-1], len(self.values)) if self.times is None else self.times
         if own[-1] > times[-1] + 0.05:
@@ -104,7 +98,13 @@ def parse_curve(text: str) -> Curve:
         ConfigError: for any other text or file.
     """
     if FilePath(text).suffix.lower() == ".csv":
-        return _read(FilePath(text))
+        valid = [["time", kind] for kind in KINDS]
+        header, table = read_table(
+            FilePath(text),
+            lambda names: [name.lower() for name in names] in valid,
+            " or ".join(map(",".join, valid)),
+        )
+        return Curve(table[:, 1], table[:, 0], header[1].lower())
     first, _, rest = text.partition(":")
     kind, words = (first, rest) if first in KINDS else ("value", text)
     try:
@@ -113,12 +113,3 @@ def parse_curve(text: str) -> Curve:
         raise ConfigError(
             f'A curve must be a CSV file or values separated by colons, such as "change:0:-6:0", got {text!r}.'
         ) from error
-
-
-def _read(file: FilePath) -> Curve:
-    header, table = read_table(
-        file,
-        lambda names: [name.lower() for name in names] in [["time", kind] for kind in KINDS],
-        "time,value or time,ratio or time,change",
-    )
-    return Curve(table[:, 1], table[:, 0], header[1].lower())

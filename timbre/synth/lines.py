@@ -26,8 +26,7 @@ def read_line(text: str, number: Callable[[str], float], duration: float, count:
         ConfigError: for an empty text, or a step or row of another form.
     """
     if text.lower().endswith(".csv"):
-        times, values = _rows(Path(text), number)
-        return np.interp(np.linspace(0.0, duration, count), times, values)
+        return np.interp(np.linspace(0.0, duration, count), *_rows(Path(text), number))
     words = text.split()
     if not words:
         raise ConfigError(

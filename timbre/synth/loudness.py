@@ -22,16 +22,11 @@ def steady_gain(space: Space, points: np.ndarray, controls: NoteControls) -> Lin
     At six points a second (9 to 65) the note that would begin there is decoded, and its loudness computed (Moore,
     Glasberg and Baer 1997; descriptor `loudness`): in its first half second, or at the time of the hold. The gain
     brings it to their mean, at 10 dB a doubling and by 12 dB at most. A note's own attack and decay stay, and a sound
-    that does not change has gain 1.
-
-    Args:
-        space: the space.
-        points: (1, dim) or (frames, dim).
-        controls: pitch and velocity are single values or lines (frames,).
+    that does not change has gain 1. Points are (1, dim) or (frames, dim), lines of pitch and velocity (frames,).
     """
     count = space.renderer.frames(controls.duration)
-    moving = any(isinstance(value, np.ndarray) and value.ndim for value in (controls.pitch, controls.velocity))
-    if not moving and (len(points) == 1 or not np.ptp(points, axis=0).any()):
+    lines = any(isinstance(value, np.ndarray) and value.ndim for value in (controls.pitch, controls.velocity))
+    if not lines and not np.ptp(points, axis=0).any():
         return 1.0
     measured = min(max(round(_A_SECOND * controls.duration), _FEWEST), _MOST_POINTS)
     frames = np.unique(np.linspace(0, count - 1, measured).astype(int))
@@ -52,12 +47,8 @@ def loudness_of(
 ) -> np.ndarray:
     """Loudness of the notes at points (n, dim), log2 sone (n,), before the velocity's gain.
 
-    Args:
-        space: the space.
-        points: (n, dim).
-        pitches: MIDI (n,), NaN without pitch.
-        velocities: 0..1 (n,).
-        hold: time of the measurement, s; None is the first half second.
+    Pitches are MIDI (n,), NaN without pitch; velocities 0..1 (n,). It is measured at the time of the hold (s), or over
+    the first half second.
     """
     rate = space.config.spectrogram.frame_rate
     clock = torch.arange(0, max(2, round(_LISTENED * rate)), _EVERY) / rate if hold is None else torch.tensor([hold])

@@ -53,10 +53,7 @@ def render_blocks(
         space, path, steady: as in :func:`render`.
         controls: pitch and velocity are single values or lines of any length; the inverter is a causal one, see
             :meth:`~timbre.space.renderer.Renderer.stream`.
-        block: samples.
-
-    Yields:
-        (block,), float32; the last one is shorter.
+        block: samples of each block, float32; the last one is shorter.
 
     Raises:
         ConfigError: as :func:`render`, or if the inverter is not causal; when the first block is requested.

@@ -24,13 +24,9 @@ _SHORTEST = 0.05  # s
 
 @dataclass(frozen=True)
 class Tone:
-    """A note of a piece.
+    """A note of a piece: start and duration in s, pitch in MIDI, velocity 0..1.
 
-    Attributes:
-        start, duration: s.
-        pitch: MIDI.
-        velocity: 0..1.
-        bends: (time in s after its start, semitones); each holds until the next.
+    Bends are pairs of a time in s after its start and semitones; each holds until the next.
     """
 
     start: float
@@ -101,12 +97,9 @@ class _NoteCollector:
         elif message.type == "pitchwheel":
             channel.bends.append((self.now, BEND * message.pitch / 8192.0))
         elif message.type == "control_change" and message.control == _PEDAL:
-            self._press(channel, message.value >= _PEDAL)
-
-    def _press(self, channel: _ScoreChannel, down: bool) -> None:
-        channel.pedal = down
-        for pitch in () if down else tuple(channel.sustained):
-            self._end(channel, pitch)
+            channel.pedal = message.value >= _PEDAL
+            for pitch in () if channel.pedal else tuple(channel.sustained):
+                self._end(channel, pitch)
 
     def _end(self, channel: _ScoreChannel, pitch: int) -> None:
         channel.sustained.discard(pitch)
@@ -136,26 +129,20 @@ def perform(
 ) -> Audio:
     """The sound of a piece, whose notes follow the path, stretched over the piece.
 
-    Notes are scaled by the root of the largest number that sounds at once, and peaks are limited.
-
-    Args:
-        space, path, seed, inverter, hold: as in :func:`~timbre.synth.render`; each note has its own seed.
-        tones: one or more.
-        steady: bring all notes to one loudness before their velocities are applied, by 12 dB at most.
-
-    Raises:
-        ConfigError: as :func:`~timbre.synth.render`, or for a pitch out of range.
+    Notes are scaled by the root of the largest number that sounds at once, and peaks are limited. Arguments and errors
+    as in :func:`~timbre.synth.render`, but each note has its own seed, and `steady` brings all notes to one loudness
+    before their velocities are applied, by 12 dB at most.
     """
     rate = space.config.spectrogram.sample_rate
     end = max(tone.start + max(tone.duration, _SHORTEST) for tone in tones) + RELEASE
     mix = np.zeros(round(end * rate) + 1)
-    gains = _gains(space, path, tones, end, hold) if steady else np.ones(len(tones))
-    gains = gains / np.sqrt(_most_at_once(tones))
+    events = sorted([(tone.start, 1) for tone in tones] + [(tone.start + tone.duration, -1) for tone in tones])
+    most = max(np.cumsum([change for _, change in events]).max(), 1)
+    gains = (_gains(space, path, tones, end, hold) if steady else np.ones(len(tones))) / np.sqrt(most)
     for number, (tone, gain) in enumerate(zip(tones, gains, strict=True)):
         controls = NoteControls(hold=hold, seed=seed + number, inverter=inverter)
-        sound = _sound(space, path, tone, end, controls, steady).samples[0]
         first = round(tone.start * rate)
-        sound = sound[: len(mix) - first]
+        sound = _sound(space, path, tone, end, controls, steady).samples[0, : len(mix) - first]
         mix[first : first + len(sound)] += gain * sound
     limiter = Limiter(rate)
     samples = np.concatenate([limiter.push(mix), limiter.flush()])[limiter.latency :]
@@ -178,12 +165,6 @@ def _sound(space: Space, path: Path, tone: Tone, end: float, controls: NoteContr
 
 def _gains(space: Space, path: Path, tones: list[Tone], end: float, hold: float | None) -> np.ndarray:
     """Amplitudes that bring the loudness of each note at its start to their mean."""
-    points = path.at(np.array([tone.start for tone in tones]) / end)
-    pitches, velocities = (np.array([getattr(tone, name) for tone in tones]) for name in ("pitch", "velocity"))
-    doublings = loudness_of(space, points, pitches, velocities, hold)
+    starts, pitches, velocities = np.array([(tone.start, tone.pitch, tone.velocity) for tone in tones]).T
+    doublings = loudness_of(space, path.at(starts / end), pitches, velocities, hold)
     return np.asarray(10.0 ** (evening(doublings) / 20.0))
-
-
-def _most_at_once(tones: list[Tone]) -> int:
-    events = sorted([(tone.start, 1) for tone in tones] + [(tone.start + tone.duration, -1) for tone in tones])
-    return int(max(np.cumsum([change for _, change in events]).max(), 1))

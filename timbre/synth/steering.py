@@ -91,30 +91,24 @@ def steer(
         raise ConfigError(f"The leash must be above 0, and smooth 0 or more; got {leash} and {smooth}.")
     plan = make_plan(space, start, curves, NoteControls(pitch, velocity, duration), rate)
     tie = (smooth * len(plan.frames) / duration) ** 2
+    notes = torch.from_numpy(space.atlas.points)
+    near = notes[(notes - plan.start).square().sum(1).argsort()[:_NEAREST]]
     problem = Problem(
         plan.course, plan.frames, plan.start, plan.target[plan.frames], plan.weight[plan.frames], leash, tie,
-        _bound(space, plan.start), _nearest(space, plan.start),
+        _bound(space, plan.start), near,
     )  # fmt: skip
     return plan.steered(solve(problem, steps))
 
 
 @dataclass(frozen=True)
 class SteeringPlan:
-    """A sound to be steered.
-
-    Attributes:
-        course: its decoded frames.
-        start: the point it starts from, (dim,).
-        frames: indices of the frames at which the path has points, (times,).
-        target: the curves on natural scales, (frames, names).
-        weight: of each frame, (frames,).
-    """
+    """A sound to be steered: its decoded frames, the start, and the target of each frame with its weight."""
 
     course: Course
-    start: Tensor
-    frames: Tensor
-    target: Tensor
-    weight: Tensor
+    start: Tensor  # (dim,)
+    frames: Tensor  # indices of the frames at which the path has points, (times,)
+    target: Tensor  # on natural scales, (frames, names)
+    weight: Tensor  # (frames,)
 
     def steered(self, points: Tensor) -> Steered:
         """The result for points (times, dim) at the frames."""
@@ -176,9 +170,3 @@ def _bound(space: Space, start: Tensor) -> Callable[[Tensor], Tensor]:
         return (mean + offset * (radius / size.clamp_min(radius))).to(points)
 
     return bound
-
-
-def _nearest(space: Space, start: Tensor) -> Tensor:
-    """The library notes (n, dim) nearest to the start, up to 256."""
-    notes = torch.from_numpy(space.atlas.points)
-    return notes[(notes - start).square().sum(1).argsort()[:_NEAREST]]
