@@ -12,6 +12,7 @@ from timbre.config import Config, TrainingConfig
 from timbre.data.readers import READERS
 
 ROOT = Path(__file__).parents[1]
+SPACE = "orchestra"  # the one that comes with timbre
 
 
 def rows_of(tmp_path: Path, script: str, *arguments: str) -> list[dict[str, object]]:
@@ -61,46 +62,39 @@ def test_ablation(tmp_path: Path) -> None:
     assert all({"l1_db", "iwae_nats", "r2_linear", "r2_mlp", "instrument"} <= set(row) for row in rows)
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A space of all shipped notes, trained for a minute or two."""
-    config = Config(training=TrainingConfig(epochs=10, threads=2))
-    folder = tmp_path_factory.mktemp("space") / "small"
-    timbre.train(timbre.scan(ROOT / "datasets" / "orchestra"), config, folder, progress=False)
-    return folder
-
-
 @pytest.mark.slow
-def test_paths(tmp_path: Path, small: Path) -> None:
-    rows = {row["kind"]: row for row in rows_of(tmp_path, "paths.py", str(small))}
+def test_paths(tmp_path: Path) -> None:
+    rows = {row["kind"]: row for row in rows_of(tmp_path, "paths.py", SPACE)}
     assert {"line", "slerp", "base", "geodesic", "line, even"} <= set(rows)
     assert float(str(rows["geodesic"]["unevenness"])) < 0.7 * float(str(rows["line"]["unevenness"]))
 
 
 @pytest.mark.slow
-def test_steering(tmp_path: Path, small: Path) -> None:
-    rows = rows_of(tmp_path, "steering.py", str(small))
+def test_steering(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "steering.py", SPACE)
     assert {row["method"] for row in rows} == {"walk", "ours"}
-    error = {way: sum(float(str(r["tracking_steps"])) for r in rows if r["method"] == way) for way in ("walk", "ours")}
+    error = {
+        name: sum(float(str(r["tracking_steps"])) for r in rows if r["method"] == name) for name in ("walk", "ours")
+    }
     assert error["ours"] < error["walk"] / 3
 
 
 @pytest.mark.slow
-def test_rendering(tmp_path: Path, small: Path) -> None:
-    rows = rows_of(tmp_path, "rendering.py", str(small))
+def test_rendering(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "rendering.py", SPACE)
     strayed = {row["steady"]: float(str(row["deviation_db"])) for row in rows if "steady" in row}
     assert strayed["yes"] < strayed["no"]
 
 
 @pytest.mark.slow
-def test_maps(tmp_path: Path, small: Path) -> None:
-    rows = {row["what"]: row for row in rows_of(tmp_path, "maps.py", str(small))}
+def test_maps(tmp_path: Path) -> None:
+    rows = {row["what"]: row for row in rows_of(tmp_path, "maps.py", SPACE)}
     assert all(0 < float(str(rows[name]["geary"])) < 1 for name in ("centroid", "bandwidth", "flatness", "attack"))
 
 
 @pytest.mark.slow
-def test_neighbours(tmp_path: Path, small: Path) -> None:
-    rows = rows_of(tmp_path, "neighbours.py", str(small))
+def test_neighbours(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "neighbours.py", SPACE)
     assert all(row["same"] == 1 for row in rows if row["method"] in ("timbre", "scipy cKDTree", "sklearn BallTree"))
 
 
@@ -108,6 +102,15 @@ def test_neighbours(tmp_path: Path, small: Path) -> None:
 def test_placing(tmp_path: Path) -> None:
     rows = {str(row["group"]): row for row in rows_of(tmp_path, "placing.py")}
     assert rows["noise"]["unfamiliar"] > rows["held-out notes"]["unfamiliar"]  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A space of all shipped notes without a vocoder, trained for a minute or two."""
+    config = Config(training=TrainingConfig(epochs=10, threads=2))
+    folder = tmp_path_factory.mktemp("space") / "small"
+    timbre.train(timbre.scan(ROOT / "datasets" / "orchestra"), config, folder, progress=False)
+    return folder
 
 
 @pytest.mark.slow

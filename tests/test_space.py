@@ -39,14 +39,16 @@ class TestEncoding:
     def test_loudness_is_not_a_place(self, tiny_space: Space) -> None:
         np.testing.assert_allclose(tiny_space.encode(tone(), 60), tiny_space.encode(tone().gain(-25), 60), atol=1e-3)
 
-    def test_channels_and_rate_do_not_matter(self, tiny_space: Space) -> None:
+    def test_channels_rate_and_leading_silence_do_not_matter(self, tiny_space: Space) -> None:
         sound = tone()
         wide = Audio(np.repeat(sound.resample(96000).samples, 2, axis=0), 96000)
-        np.testing.assert_allclose(tiny_space.encode(sound, 60), tiny_space.encode(wide, 60), atol=0.1)
-
-    def test_leading_silence_does_not_matter(self, tiny_space: Space) -> None:
-        late = Audio(np.concatenate([np.zeros(2205, np.float32), tone().samples[0]]), 22050)
-        np.testing.assert_allclose(tiny_space.encode(tone(), 60), tiny_space.encode(late, 60), atol=0.05)
+        late = Audio(np.concatenate([np.zeros(2205, np.float32), sound.samples[0]]), 22050)
+        seen = tiny_space.observe(sound, 60)[0]
+        audible = seen > seen.max() - 40.0
+        for other in (wide, late):
+            change = (tiny_space.observe(other, 60)[0] - seen).abs()
+            assert float(change[audible].max()) < 1.0  # dB, of a range of 80
+            assert float(change.mean()) < 0.2
 
     def test_unknown_pitch_and_refining_work(self, tiny_space: Space) -> None:
         plain = tiny_space.encode(tone())
@@ -154,9 +156,9 @@ class TestPaths:
         still = timbre.render(tiny_space, tiny_space.path(z, z), pitch=55, velocity=0.7, duration=0.5)
         np.testing.assert_allclose(still.samples, tiny_space.decode(z, 55, 0.7, 0.5).samples, atol=1e-3)
 
-    def test_pitch_and_velocity_lines(self, tiny_space: Space) -> None:
-        path = tiny_space.path(np.zeros(3), np.ones(3), kind="slerp")
-        audio = timbre.render(tiny_space, path, pitch=np.array([48, 60]), velocity=np.array([0.2, 0.9]), duration=1.0)
+    def test_pitch_and_velocity_lines(self, known_space: Space) -> None:
+        path = known_space.path(np.zeros(3), np.ones(3), kind="slerp")
+        audio = timbre.render(known_space, path, pitch=np.array([48, 60]), velocity=np.array([0.2, 0.9]), duration=1.0)
         first, last = np.array_split(audio.samples[0][:20000], 2)
         assert np.square(first).mean() < np.square(last).mean()
 

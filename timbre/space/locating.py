@@ -192,5 +192,5 @@ def locate(
     refine: int = 0,
     seed: int = 0,
 ) -> Location:
-    """The location of one sound; arguments and errors as in :class:`Locator`, which is faster for several sounds."""
+    """The location of one sound; arguments and errors as in :meth:`Locator.__call__`."""
     return Locator(space)(audio, pitch, velocity, refine, seed)
