@@ -14,7 +14,7 @@ from timbre.errors import ConfigError, LibraryError
 from timbre.evaluation._laplace import Laplace, decoded_errors
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
-from timbre.models.vae import LOG_TWO_PI, VAE, Posterior, log_prior
+from timbre.models.vae import LOG_TWO_PI, VAE, log_prior
 from timbre.space import Space
 from timbre.training.batches import NoteBatches
 
@@ -133,7 +133,7 @@ def _samples(
         for part in batches.in_order():
             posterior = model.posterior(part.spectrogram, part.conditions)
             for row, x in enumerate(part.spectrogram):
-                own = _one(posterior, row, samples)
+                own = posterior.take([row] * samples)
                 # A batch of one, which is used for all samples and computed once.
                 controls = Conditions(*(value[row : row + 1] for value in vars(part.conditions).values()))
                 if refine:
@@ -145,10 +145,3 @@ def _samples(
     if not errors:
         raise LibraryError("Measuring the likelihood needs notes, got none; give some, or hold some out in data.test.")
     return torch.stack(errors).cpu(), torch.stack(ratios).cpu()
-
-
-def _one(posterior: Posterior, row: int, samples: int) -> Posterior:
-    """Posterior of one note, repeated as a batch of `samples`."""
-    mean, log_std = (value[row].expand(samples, -1) for value in (posterior.mean, posterior.log_std))
-    parameters = None if posterior.parameters is None else posterior.parameters[row].expand(samples, -1)
-    return Posterior(mean, log_std, posterior.flow, parameters)

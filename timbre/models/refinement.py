@@ -34,8 +34,10 @@ def posterior_std(model: VAE, posterior: Posterior, pitch: Tensor, seed: int = 0
     They are those of 128 draws, mapped by the flow and, where the model takes pitch out (MIDI, (batch,); NaN: unknown),
     by that flow as well. All posteriors share the draws, so that a note's result does not depend on its batch.
     """
-    z = _mapped(posterior, _noise(DRAWS, posterior.mean.shape[1], seed))[0]
-    return model.from_latent(z, pitch[:, None]).std(1)
+    count, dim = posterior.mean.shape
+    repeated = posterior.take(torch.arange(count).repeat_interleave(DRAWS))
+    z, _ = repeated.mapped(_noise(DRAWS, dim, seed).repeat(count, 1))
+    return model.from_latent(z.reshape(count, DRAWS, dim), pitch[:, None]).std(1)
 
 
 def refined(
@@ -74,21 +76,11 @@ def _bound(
     frames: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The evidence bound of one note, nats, from base noise (draws, dim); the given frames stand for all."""
-    z, log_abs_det = (value[0] for value in _mapped(posterior, noise))
-    log_q = -0.5 * (noise.square() + LOG_TWO_PI).sum(-1) - posterior.log_std.sum() - log_abs_det
+    z, log_q = posterior.take([0] * len(noise)).mapped(noise)
     part = spectrogram if frames is None else spectrogram[:, :, frames]
     mse = (model.decode(z, conditions, frames) - part).square().mean()
     likelihood = -0.5 * spectrogram.numel() * (LOG_TWO_PI + 1.0 + torch.log(mse.clamp_min(_LEAST)))
     return likelihood - (log_q - log_prior(z)).mean()
-
-
-def _mapped(posterior: Posterior, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """Draws (batch, draws, dim) of each posterior from base noise (draws, dim), and the flow's log |det| of them."""
-    base = posterior.mean[:, None] + posterior.log_std.exp()[:, None] * noise
-    count, draws, dim = base.shape
-    own = None if posterior.parameters is None else posterior.parameters.repeat_interleave(draws, 0)
-    z, log_abs_det = posterior.flow(base.reshape(-1, dim), own)
-    return z.reshape(count, draws, dim), log_abs_det.reshape(count, draws)
 
 
 def _noise(draws: int, dim: int, seed: int) -> Tensor:

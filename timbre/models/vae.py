@@ -1,8 +1,8 @@
 """The variational autoencoder: its posterior with flows, calibrated Gaussian likelihood, and objectives."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -45,10 +45,18 @@ class Posterior:
 
     def sample(self) -> tuple[Tensor, Tensor]:
         """A random z (batch, dim) and its log q(z|x) (batch,), nats."""
-        noise = torch.randn_like(self.mean)
+        return self.mapped(torch.randn_like(self.mean))
+
+    def mapped(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """z (batch, dim) for standard normal noise (batch, dim), and its log q(z|x) (batch,), nats."""
         z, log_abs_det = self.flow(self.mean + self.log_std.exp() * noise, self.parameters)
         log_base = -0.5 * (noise.square() + LOG_TWO_PI).sum(-1) - self.log_std.sum(-1)
         return z, log_base - log_abs_det
+
+    def take(self, rows: Sequence[int] | Tensor) -> "Posterior":
+        """The posteriors at some row numbers, which may repeat."""
+        parameters = None if self.parameters is None else self.parameters[rows]
+        return replace(self, mean=self.mean[rows], log_std=self.log_std[rows], parameters=parameters)
 
 
 @dataclass(frozen=True)

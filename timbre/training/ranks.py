@@ -24,16 +24,13 @@ _PATIENCE = timedelta(hours=12)  # how long a rank waits for another one, which 
 class Ranks:
     """Communication between the processes of a run; with one process, every method returns its own values.
 
-    `fabric` is Lightning Fabric, launched; `rank` the number of this process, from 0, of `world` processes.
+    `fabric` is Lightning Fabric, launched; `rank` the number of this process, from 0, of `world` processes. The `first`
+    one writes files and prints.
     """
 
     def __init__(self, fabric: "Fabric") -> None:
         self.fabric, self.rank, self.world = fabric, fabric.global_rank, fabric.world_size
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the process that writes files and prints."""
-        return self.rank == 0
+        self.first = self.rank == 0
 
     def sum(self, *values: float) -> list[float]:
         """The sum of each value over all ranks; NaN if it is NaN on one of them."""

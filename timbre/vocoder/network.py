@@ -7,7 +7,7 @@ decides how the power of each bin is shared between them, and its gain; an inver
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class Vocoder(nn.Module):
         self.bins, self.look_ahead = bins, look_ahead
         self.entry = nn.Linear((_BEFORE + 1 + look_ahead) * bins, channels)
         self.comb = nn.Linear(bins, channels)
-        self.blocks = nn.ModuleList(Block(channels, kernel) for _ in range(blocks))
+        self.blocks = cast("list[Block]", nn.ModuleList(Block(channels, kernel) for _ in range(blocks)))
         self.norm, self.head = nn.LayerNorm(channels), nn.Linear(channels, _HEADS * bins)
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
@@ -71,7 +71,7 @@ class Vocoder(nn.Module):
     @property
     def past(self) -> int:
         """Number of earlier frames that the network sees."""
-        return _BEFORE + sum(block.past for block in self._blocks())
+        return _BEFORE + sum(block.past for block in self.blocks)
 
     def forward(self, magnitude: Tensor, comb: Tensor) -> Mix:
         """The mix of (batch, bins, frames).
@@ -98,7 +98,7 @@ class Vocoder(nn.Module):
         magnitude, comb = (torch.cat(pair, -1) for pair in zip(state[:2], (magnitude, comb), strict=True))
         after = [magnitude[..., count:], comb[..., count:]]
         x, comb = self._entered(magnitude, comb[..., :count]), comb[..., :count]
-        for block, before in zip(self._blocks(), state[2:], strict=True):
+        for block, before in zip(self.blocks, state[2:], strict=True):
             x = torch.cat([before, x], 1)
             after.append(x[:, count:])
             x = block(x)
@@ -110,14 +110,11 @@ class Vocoder(nn.Module):
         around = _BEFORE + self.look_ahead
         state = [torch.zeros(1, self.bins, around), torch.zeros(1, self.bins, self.look_ahead)]
         x = self._entered(torch.zeros(1, self.bins, around + 1), torch.zeros(1, self.bins, 1))
-        for block in self._blocks():
+        for block in self.blocks:
             x = x.expand(-1, block.past + 1, -1)
             state.append(x[:, 1:].clone())
             x = block(x)
         return state
-
-    def _blocks(self) -> list[Block]:
-        return [block for block in self.blocks if isinstance(block, Block)]  # all of them, for the type checker
 
     def _entered(self, magnitude: Tensor, comb: Tensor) -> Tensor:
         """Input of the blocks (batch, frames, channels), from the comb and the magnitudes of the frames, the one before

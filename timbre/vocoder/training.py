@@ -172,8 +172,6 @@ class VocoderTask(Task):
 
 def _between(array: np.ndarray, rows: np.ndarray, first: int, stop: int) -> np.ndarray:
     """Frames first to stop of some notes (notes, frames, bins); zeros where the array has none."""
-    low, high = max(first, 0), min(stop, array.shape[1])
-    frames = np.zeros((len(rows), stop - first, array.shape[2]), array.dtype)
-    if high > low:
-        frames[:, low - first : high - first] = array[rows, low:high]
-    return frames
+    frames = np.arange(first, stop)
+    inside, frames = (frames >= 0) & (frames < array.shape[1]), frames.clip(0, array.shape[1] - 1)
+    return np.where(inside[:, None], array[rows[:, None], frames], array.dtype.type(0))
