@@ -30,15 +30,8 @@ def write_folder(
 ) -> None:  # fmt: skip
     """Write a model folder: each file under a temporary name first, config.json last.
 
-    Args:
-        folder: made if it does not exist.
-        config: the model's settings.
-        files: bytes by file name.
-        weights: tensors by file name, written as safetensors.
-        details: further JSON values.
-
-    Raises:
-        CheckpointError: if the folder cannot be written.
+    `files` are bytes by file name, `weights` tensors by file name, written as safetensors, and `details` further JSON
+    values. A CheckpointError if the folder cannot be written.
     """
     contents = dict(files)
     for name, values in weights.items():

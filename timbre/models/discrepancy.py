@@ -8,16 +8,12 @@ DRAWS = 256  # of the prior, for each batch: enough for their noise to be small
 
 
 def discrepancy(z: Tensor) -> Tensor:
-    """Squared maximum mean discrepancy between points and the standard normal prior, an unbiased estimate.
+    """Squared maximum mean discrepancy of points (batch, dim) from the standard normal prior, an unbiased estimate.
 
     The kernel is the inverse multiquadratic sum over s of C / (C + |x - y|^2), C = 2 dim s, with s from 0.1 to 10
-    (Tolstikhin et al. 2018, arXiv 1711.01558, and their code); the prior is represented by 256 new draws.
-
-    Args:
-        z: (batch, dim). A single point has no pairs; only its distance from the prior counts.
-
-    Returns:
-        (), about 0 for points from the prior, below 0 by chance, at most 14.
+    (Tolstikhin et al. 2018, arXiv 1711.01558, and their code); the prior is represented by 256 new draws. About 0 for
+    points from the prior, below 0 by chance, at most 14. A single point has no pairs; only its distance from the prior
+    counts.
     """
     drawn = torch.randn(DRAWS, z.shape[1], device=z.device, dtype=z.dtype)
     own, across, prior = (_kernel(a, b) for a, b in ((z, z), (z, drawn), (drawn, drawn)))

@@ -27,10 +27,6 @@ class PitchFlow(nn.Module):
     Args:
         dim: dimensions of the points.
         named: number of the first dimensions that are named axes.
-
-    Attributes:
-        center, scale: mean and standard deviation of the latent points, (dim,), by which the layers' inputs are
-            standardised.
     """
 
     def __init__(self, dim: int, named: int = 0) -> None:
@@ -39,8 +35,8 @@ class PitchFlow(nn.Module):
             torch.manual_seed(0)
             self.nets = nn.ModuleList(_net(dim) for _ in range(LAYERS + (named > 0)))
         self.nets.requires_grad_(False)  # the flow is fitted separately
-        self.center = nn.Buffer(torch.zeros(dim))
-        self.scale = nn.Buffer(torch.ones(dim))
+        self.center = nn.Buffer(torch.zeros(dim))  # mean of the latent points, by which inputs are standardised
+        self.scale = nn.Buffer(torch.ones(dim))  # their standard deviation
         self.moved = nn.Buffer(_parts(dim, named), persistent=False)
         self.free = nn.Buffer((torch.arange(dim) >= named).float(), persistent=False)
 

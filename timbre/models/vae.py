@@ -25,18 +25,12 @@ DISCREPANCY_WEIGHT = 1000.0  # nats per note for a discrepancy of 1 in the objec
 
 @dataclass(frozen=True)
 class Posterior:
-    """q(z|x): a diagonal Gaussian mapped by a flow.
+    """q(z|x): a diagonal Gaussian mapped by a flow."""
 
-    Attributes:
-        mean, log_std: of the base distribution, (batch, dim).
-        flow: maps it to the posterior.
-        parameters: of an amortised flow, (batch, size); None for a global one.
-    """
-
-    mean: Tensor
-    log_std: Tensor
-    flow: Flow
-    parameters: Tensor | None
+    mean: Tensor  # of the base distribution, (batch, dim)
+    log_std: Tensor  # of the base distribution, (batch, dim)
+    flow: Flow  # maps it to the posterior
+    parameters: Tensor | None  # of an amortised flow, (batch, size); None for a global one
 
     @property
     def center(self) -> Tensor:
@@ -61,23 +55,14 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Loss:
-    """The objective for one batch, and its parts.
+    """The objective for one batch, and its parts. The -ELBO is the sum of `reconstruction_nats` and `kl_nats`."""
 
-    Attributes:
-        objective: what is minimised, per note.
-        reconstruction_nats: -log p(x|z) per note, at the optimal noise level.
-        kl_nats: KL(q(z|x) || p(z)) per note, one-sample estimate; the -ELBO is the sum of the two. 0 in the objective
-            "ae", which has no distribution.
-        rmse_db, l1_db: root mean square and mean absolute error of the spectrogram, dB.
-        regularization_nats: the regularizer's part, per note; 0 without one.
-    """
-
-    objective: Tensor
-    reconstruction_nats: Tensor
-    kl_nats: Tensor
-    rmse_db: Tensor
-    l1_db: Tensor
-    regularization_nats: Tensor
+    objective: Tensor  # what is minimised, per note
+    reconstruction_nats: Tensor  # -log p(x|z) per note, at the optimal noise level
+    kl_nats: Tensor  # KL(q(z|x) || p(z)) per note, one-sample estimate; 0 for "ae", which has no distribution
+    rmse_db: Tensor  # root mean square error of the spectrogram, dB
+    l1_db: Tensor  # mean absolute error of the spectrogram, dB
+    regularization_nats: Tensor  # the regularizer's part, per note; 0 without one
 
 
 class VAE(nn.Module):
@@ -155,8 +140,7 @@ class VAE(nn.Module):
             beta: weight of the divergence.
             free_nats: KL below this many nats per note costs nothing.
             stride: decode every stride-th frame, from a random start: an unbiased estimate of the error.
-            seen: what the encoder sees, of the same shape, such as noisy notes (denoising criterion, Im et al. 2017);
-                default: the notes themselves.
+            seen: what the encoder sees, such as noisy notes (denoising criterion, Im et al. 2017); default: the notes.
             regularizer: a function of the centers (batch, dim) to nats per note, ().
         """
         posterior = self.posterior(spectrogram if seen is None else seen, conditions)

@@ -9,7 +9,7 @@ from torch import Tensor
 from timbre.audio import Audio
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
-from timbre.models.descent import descend
+from timbre.models.refinement import descend
 from timbre.paths.path import Path
 from timbre.space.space import Space
 

@@ -24,20 +24,14 @@ from timbre.training.batches import Batch, read_batch, send
 
 @dataclass(frozen=True)
 class NoteLabels:
-    """Labels of a library's notes beyond pitch and velocity.
+    """Labels of a library's notes beyond pitch and velocity."""
 
-    Attributes:
-        instrument: number of each note's instrument, (notes,).
-        mean_pitch: MIDI, mean over the training notes of each note's instrument, (notes,); NaN if they have none.
-        item: number of each note's rated item, (notes,); -1: none.
-        dissimilarity: of the rated items, (items, items); NaN if unrated.
-        weight: reliability of these ratings; 0 if unrated.
-    """
-
-    instrument: np.ndarray
-    mean_pitch: np.ndarray
-    item: np.ndarray
+    instrument: np.ndarray  # number of each note's instrument, (notes,)
+    mean_pitch: np.ndarray  # MIDI, over the training notes of each note's instrument, (notes,); NaN if they have none
+    item: np.ndarray  # number of each note's rated item, (notes,); -1: none
+    # Of the rated items, (items, items); NaN if unrated.
     dissimilarity: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    # Reliability of these ratings; 0 if unrated.
     weight: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
 

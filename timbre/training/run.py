@@ -44,31 +44,22 @@ class Task(ABC):
         folder: for the state from which a run continues; None keeps it in memory.
         logs: folder for TensorBoard logs; None writes none.
         ranks: the processes that train together; default: those that the environment names.
-
-    Attributes:
-        device: of the network.
-        net: the network.
-        optimizer: of its parameters.
-        memory: a module whose state each rank saves and restores.
-        count: batches in an epoch.
-        validate_every: steps between validations.
-        shown: names of the figures for the progress bar.
-        scale: the objective is divided by this before its gradient is taken.
     """
 
     net: nn.Module
-    optimizer: torch.optim.Optimizer
-    count: int
-    validate_every: int
-    shown: tuple[str, ...]
-    scale: float = 1.0
+    optimizer: torch.optim.Optimizer  # of the network's parameters
+    count: int  # batches in an epoch
+    validate_every: int  # steps between validations
+    shown: tuple[str, ...]  # names of the figures for the progress bar
+    scale: float = 1.0  # the objective is divided by this before its gradient is taken
 
     def __init__(
         self, settings: TrainingConfig, table: str, identity: dict[str, Any], fingerprint: str,
         folder: Path | None = None, logs: Path | None = None, ranks: Ranks | None = None,
     ) -> None:  # fmt: skip
         self.settings, self.table, self.identity, self.fingerprint = settings, table, identity, fingerprint
-        self.folder, self.logs, self.ranks, self.memory = folder, logs, ranks or join(settings), nn.Module()
+        self.folder, self.logs, self.ranks = folder, logs, ranks or join(settings)
+        self.memory = nn.Module()  # its state is saved and restored by each rank
         self.device = self.ranks.fabric.device
         if settings.threads:
             torch.set_num_threads(settings.threads)

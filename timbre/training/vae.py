@@ -91,7 +91,8 @@ class VAETask(Task):
 
     def objective(self, batch: Batch, step: int, done: float) -> Callable[[VAE], Figures]:
         """See :meth:`Task.objective`."""
-        torch.manual_seed(_mixed(self.settings.seed, self.ranks.rank, step))
+        seeds = np.random.SeedSequence((self.settings.seed, self.ranks.rank, step))
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
         beta, free = schedule.beta(self.settings, done), self.settings.free_bits * self.config.model.dim
         known, term = batch.conditions.hide(self.settings.unknown), self.regularizers.term(batch, done)
 
@@ -148,11 +149,6 @@ class VAETask(Task):
 def identity(config: Config, regularizers: Iterable[str]) -> dict[str, Any]:
     """The settings that a continued run must share: the config, and the names of further regularizers."""
     return config.to_dict() | {"regularizers": dict.fromkeys(regularizers, "given")}
-
-
-def _mixed(*numbers: int) -> int:
-    """One seed from several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _optimizer(net: VAE, settings: TrainingConfig) -> torch.optim.Optimizer:

@@ -26,21 +26,13 @@ _ARRAYS = {"audio": np.float16, "magnitude": np.float16, "tones": np.uint8, "pit
 
 @dataclass(frozen=True)
 class DecodedNotes:
-    """Decoded notes and recordings, mapped from files.
+    """Decoded notes and recordings, mapped from files."""
 
-    Attributes:
-        audio: recordings from the onset on, at the standard level, (notes, samples).
-        magnitude: of the decoded notes, linear STFT magnitudes, (notes, frames, bins).
-        tones: phases of these by phase gradient heap integration, in 256ths of a turn, (notes, frames, bins).
-        pitch: MIDI, NaN if unpitched, (notes,).
-        held_out: whether a note is used to choose the best weights, (notes,).
-    """
-
-    audio: np.ndarray
-    magnitude: np.ndarray
-    tones: np.ndarray
-    pitch: np.ndarray
-    held_out: np.ndarray
+    audio: np.ndarray  # recordings from the onset on, at the standard level, (notes, samples)
+    magnitude: np.ndarray  # of the decoded notes, linear STFT magnitudes, (notes, frames, bins)
+    tones: np.ndarray  # their phases by phase gradient heap integration, in 256ths of a turn, (notes, frames, bins)
+    pitch: np.ndarray  # MIDI, NaN if unpitched, (notes,)
+    held_out: np.ndarray  # whether a note is used to choose the best weights, (notes,)
 
 
 def decoded_notes(

@@ -48,18 +48,9 @@ class VocoderStream:
     def push(
         self, magnitude: np.ndarray | Tensor, out: np.ndarray | None = None, pitch: float | np.ndarray = math.nan
     ) -> np.ndarray:
-        """Process frames: one hop of samples for each.
+        """One hop of samples for each frame, like :meth:`~timbre.spectral.inversion.streaming.StreamingInverter.push`.
 
-        Args:
-            magnitude: linear STFT magnitudes, one frame (bins,) or several (bins, frames).
-            out: array for the samples; default: a new one.
-            pitch: MIDI, one or (frames,); NaN: no pitch.
-
-        Returns:
-            (hop_length * frames,), float32: `out`, if it was given.
-
-        Raises:
-            AudioError: if the shape is wrong, or a magnitude is negative or not finite.
+        `pitch` is MIDI, one or (frames,); NaN: no pitch.
         """
         rows = as_rows(magnitude, self._bins)
         pitches = np.broadcast_to(np.asarray(pitch, np.float64), (len(rows),))

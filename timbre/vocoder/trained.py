@@ -22,19 +22,12 @@ VOCODER = "vocoder.safetensors"
 
 @dataclass
 class TrainedVocoder:
-    """A vocoder of a space.
+    """A vocoder of a space."""
 
-    Attributes:
-        network: in eval mode, on the CPU.
-        settings: with which it was trained.
-        report: plain figures of the training, and of the comparison with other inverters.
-        is_default: whether it is the space's default inverter.
-    """
-
-    network: Vocoder
-    settings: VocoderConfig
-    report: dict[str, Any] = field(default_factory=dict)
-    is_default: bool = False
+    network: Vocoder  # in eval mode, on the CPU
+    settings: VocoderConfig  # with which it was trained
+    report: dict[str, Any] = field(default_factory=dict)  # plain figures: training, comparison with other inverters
+    is_default: bool = False  # whether it is the space's default inverter
 
     def details(self) -> dict[str, Any]:
         """What config.json contains besides the weights."""

@@ -28,25 +28,16 @@ EDGE = 2  # hops at either end of an excerpt to which not all of its frames have
 
 @dataclass(frozen=True)
 class TrainingExcerpt:
-    """Some frames of some notes, with the frames around them that the network sees.
+    """Some frames of some notes, with the frames around them that the network sees."""
 
-    Attributes:
-        rows: numbers of the notes, (batch,).
-        seed: of the noise that is drawn for it.
-        magnitude, comb: (batch, bins, past + frames + look_ahead).
-        pulses, tones: complex (batch, bins, frames).
-        recording: (batch, samples), from the centre of the first frame to that of the last.
-        onset: whether the excerpt begins at the notes' onsets.
-    """
-
-    rows: np.ndarray
-    seed: int
-    magnitude: Tensor
-    comb: Tensor
-    pulses: Tensor
-    tones: Tensor
-    recording: Tensor
-    onset: bool
+    rows: np.ndarray  # numbers of the notes, (batch,)
+    seed: int  # of the noise that is drawn for it
+    magnitude: Tensor  # (batch, bins, past + frames + look_ahead)
+    comb: Tensor  # of the same frames
+    pulses: Tensor  # complex (batch, bins, frames)
+    tones: Tensor  # complex (batch, bins, frames)
+    recording: Tensor  # (batch, samples), from the centre of the first frame to that of the last
+    onset: bool  # whether the excerpt begins at the notes' onsets
 
 
 class VocoderTask(Task):

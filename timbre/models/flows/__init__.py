@@ -21,11 +21,7 @@ FLOWS: dict[str, Callable[[int, int, bool], Flow]] = {
 
 
 def make_flow(kind: str, dim: int, layers: int, amortised: bool = False) -> Flow:
-    """A new flow, near the identity except for planar ones.
-
-    Args:
-        kind: one of `FLOWS`.
-        dim, layers, amortised: see :class:`Flow`.
+    """A new :class:`Flow` of a kind in `FLOWS`, near the identity except for planar ones.
 
     Raises:
         ConfigError: if there is no such kind, or `dim` is too small for it.

@@ -71,10 +71,8 @@ class _Stack(nn.ModuleList):
 def _layer(kind: str, dim: int, context: int, odd: bool) -> nn.Module:
     settings: dict[str, Any] = {"univariate": partial(MonotonicAffineTransform, slope=1.0 / STEEPEST)}
     if kind == "spline":
-        settings = {
-            "univariate": partial(MonotonicRQSTransform, bound=BOUND),
-            "shapes": ((BINS,), (BINS,), (BINS - 1,)),
-        }
+        univariate = partial(MonotonicRQSTransform, bound=BOUND)
+        settings = {"univariate": univariate, "shapes": ((BINS,), (BINS,), (BINS - 1,))}
     order = torch.arange(dim)
     if kind == "coupling":
         layer = GeneralCouplingTransform(dim, context, order % 2 == int(odd), hidden_features=HIDDEN, **settings)

@@ -26,14 +26,11 @@ DURATION_WIDTH = 0.5  # octaves: how close they must be in duration
 class ItemPoints(nn.Module):
     """The recent points of the rated items, since batches are small and contain few rated pairs.
 
-    Attributes:
-        keep: share of an item's point that is kept at an update.
-        points: a moving average of each item's points, (items, dim).
-        seen: 1 for items that have a point, 0 for others, (items,).
+    `keep` is the share of an item's point that is kept at an update.
     """
 
-    points: Tensor
-    seen: Tensor
+    points: Tensor  # a moving average of each item's points, (items, dim)
+    seen: Tensor  # 1 for items that have a point, 0 for others, (items,)
 
     def __init__(self, items: int, dim: int, keep: float = 0.5) -> None:
         super().__init__()
@@ -81,12 +78,7 @@ def rank(distance: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return _mean(loss, counts)
 
 
-FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "l2": l2,
-    "gaussian": gaussian,
-    "student": student,
-    "rank": rank,
-}
+FORMS: dict[str, Callable[..., Tensor]] = {"l2": l2, "gaussian": gaussian, "student": student, "rank": rank}
 """Functions of distances, targets and weights, each (n, items), to one number; weight 0: unrated."""
 
 

@@ -21,21 +21,14 @@ MARGIN = 2.0  # nats by which the own instrument is to be nearer than the rivals
 
 
 class Recent(nn.Module):
-    """The last pitched notes of known instruments.
-
-    Attributes:
-        points: (kept, dim).
-        instrument: (kept,), -1 where nothing has been written yet.
-        pitch: semitones, (kept,).
-        written: number of notes that were ever written, ().
-    """
+    """The last pitched notes of known instruments."""
 
     def __init__(self, dim: int, kept: int) -> None:
         super().__init__()
         self.points = nn.Buffer(torch.zeros(kept, dim))
-        self.instrument = nn.Buffer(torch.full((kept,), -1))
-        self.pitch = nn.Buffer(torch.zeros(kept))
-        self.written = nn.Buffer(torch.zeros((), dtype=torch.long))
+        self.instrument = nn.Buffer(torch.full((kept,), -1))  # -1 where nothing has been written yet
+        self.pitch = nn.Buffer(torch.zeros(kept))  # semitones
+        self.written = nn.Buffer(torch.zeros((), dtype=torch.long))  # number of notes that were ever written
 
     @torch.no_grad()
     def write(self, z: Tensor, instrument: Tensor, pitch: Tensor) -> None:
