@@ -20,11 +20,9 @@ def library_point(space: Space, name: str) -> np.ndarray:
     if played:
         return np.asarray(space.atlas.points[played].mean(0, dtype=np.float64))
     names = [*dict.fromkeys(space.atlas.instruments), *space.atlas]
-    close = difflib.get_close_matches(name, names, n=3) or names[:3]
-    raise ConfigError(
-        f"A point must be coordinates, a library note, an instrument or a file, got {name!r}; "
-        f"similar names: {', '.join(close)}."
-    )
+    close = difflib.get_close_matches(name, names, n=3)
+    hint = f"similar names: {', '.join(close)}." if close else f"names are, for example, {', '.join(names[:3])}."
+    raise ConfigError(f"A point must be coordinates, a library note, an instrument or a file, got {name!r}; {hint}")
 
 
 def is_sum(text: str) -> bool:
