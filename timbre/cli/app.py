@@ -21,17 +21,12 @@ def app(
 
     New presets are saved in the folder of the space; those of a space given by its name, in the user's data folder.
 
-    Parameters
-    ----------
-    notes
-        Folder of the library that the space was trained on. The page then plays its recordings next to the decoded
-        notes.
-    host
-        Address to listen at. Any address but the default lets other computers in; there is no password.
-    port
-        Port to listen at; 0 takes a free one.
-    open_
-        Open the page in the system's browser.
+    Args:
+        notes: Folder of the library that the space was trained on. The page then plays its recordings next to the
+            decoded notes.
+        host: Address to listen at. Any address but the default lets other computers in; there is no password.
+        port: Port to listen at; 0 takes a free one.
+        open_: Open the page in the system's browser.
     """
     from timbre.app import serve
 

@@ -44,38 +44,23 @@ def play(
 
     In a terminal the computer keyboard is a piano, and the screen shows the sound and the keys. Esc ends it.
 
-    Parameters
-    ----------
-    preset
-        Start with this preset; see `timbre preset`.
-    chord
-        Notes that sound from the start: C4 E4 G4, MIDI numbers, or "unknown" for a sound without pitch.
-    voices
-        Largest number of notes at a time, 1 to 64.
-    midi
-        MIDI input: its number, a part of its name, or "virtual" to open one that other programs connect to.
-    mapping
-        File of the axes that MIDI controllers move. Controllers assigned during the session are saved to it.
-    osc
-        Receive OSC messages on this UDP port of this computer. They may name path files in this folder.
-    device
-        Sound device: its number or a part of its name; default: the system's default device.
-    block
-        Samples per callback of the device; smaller: less latency, more risk of dropouts.
-    no_audio
-        Use no sound device; with --record, play into a file at normal speed.
-    record
-        WAV file of everything that is played.
-    runtime
-        Decoder backend. onnxruntime (default if installed) is about 3x faster, but needs about 15 s once for each
-        space.
-    inverter
-        Method that turns spectrograms into sound: rtpghi, rtpghi-1, or vocoder, if the space has one; the vocoder
-        needs more processor time.
-    list_devices
-        List the sound devices and exit.
-    list_midi
-        List the MIDI inputs and exit.
+    Args:
+        preset: Start with this preset; see `timbre preset`.
+        chord: Notes that sound from the start: C4 E4 G4, MIDI numbers, or "unknown" for a sound without pitch.
+        voices: Largest number of notes at a time, 1 to 64.
+        midi: MIDI input: its number, a part of its name, or "virtual" to open one that other programs connect to.
+        mapping: File of the axes that MIDI controllers move. Controllers assigned during the session are saved to it.
+        osc: Receive OSC messages on this UDP port of this computer. They may name path files in this folder.
+        device: Sound device: its number or a part of its name; default: the system's default device.
+        block: Samples per callback of the device; smaller: less latency, more risk of dropouts.
+        no_audio: Use no sound device; with --record, play into a file at normal speed.
+        record: WAV file of everything that is played.
+        runtime: Decoder backend. onnxruntime (default if installed) is about 3x faster, but needs about 15 s once for
+            each space.
+        inverter: Method that turns spectrograms into sound: rtpghi, rtpghi-1, or vocoder, if the space has one; the
+            vocoder needs more processor time.
+        list_devices: List the sound devices and exit.
+        list_midi: List the MIDI inputs and exit.
     """
     if list_devices or list_midi:
         _list(list_devices, list_midi)

@@ -111,8 +111,9 @@ class Controls:
             point: (dim,).
             glide: s, time to move there in a straight line; 0 to 3600.
         """
-        self.point = self.space.check_point(point)
-        self._send("at", point=self.point.tolist(), glide=check_number("glide", glide, 0.0, _MAX_SECONDS, " s"))
+        checked = self.space.check_point(point), check_number("glide", glide, 0.0, _MAX_SECONDS, " s")
+        self.point, seconds = checked
+        self._send("at", point=self.point.tolist(), glide=seconds)
 
     def axis(self, which: str | int, value: float, glide: float = 0.0) -> None:
         """Set one coordinate.

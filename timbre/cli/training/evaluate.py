@@ -34,21 +34,14 @@ def evaluate(
     Writes a page with all figures, their meanings and pictures, and a JSON file with the figures. Everything is
     measured on the notes that training held out.
 
-    Parameters
-    ----------
-    ratings
-        Listeners' dissimilarities: a folder of studies with sounds.csv, which names the files of the rated sounds, or
-        a matrix of instruments. Repeat the option for more.
-    held_out
-        Folder of notes of unseen instruments or sources. Repeat the option for more.
-    only
-        Part of the library, a folder or library file: measure only its held-out notes.
-    out
-        The page, an .html file; default: NAME-evaluation.html in the current folder.
-    quick
-        Use fewer notes and samples, for a first look.
-    seed
-        Seed of the choice of notes and of the noise.
+    Args:
+        ratings: Listeners' dissimilarities: a folder of studies with sounds.csv, which names the files of the rated
+            sounds, or a matrix of instruments. Repeat the option for more.
+        held_out: Folder of notes of unseen instruments or sources. Repeat the option for more.
+        only: Part of the library, a folder or library file: measure only its held-out notes.
+        out: The page, an .html file; default: NAME-evaluation.html in the current folder.
+        quick: Use fewer notes and samples, for a first look.
+        seed: Seed of the choice of notes and of the noise.
     """
     from timbre.space.names import find_space
 
