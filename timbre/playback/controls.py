@@ -111,8 +111,8 @@ class Controls:
             point: (dim,).
             glide: s, time to move there in a straight line; 0 to 3600.
         """
-        checked = self.space.check_point(point), check_number("glide", glide, 0.0, _MAX_SECONDS, " s")
-        self.point, seconds = checked
+        # Both are checked before the point is set.
+        self.point, seconds = self.space.check_point(point), check_number("glide", glide, 0.0, _MAX_SECONDS, " s")
         self._send("at", point=self.point.tolist(), glide=seconds)
 
     def axis(self, which: str | int, value: float, glide: float = 0.0) -> None:
