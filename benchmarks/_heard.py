@@ -1,4 +1,4 @@
-"""What is heard in a recording: clicks, gaps, and where in it a known sound begins."""
+"""Audible faults in a recording, clicks and gaps, and the position at which a given sound begins."""
 
 import numpy as np
 from scipy.linalg import solve_toeplitz
@@ -6,7 +6,7 @@ from scipy.ndimage import median_filter, rank_filter
 from scipy.signal import correlate
 
 _ORDER, _FRAME = 32, 2048  # of linear prediction; samples
-_CLICK, _FAINT, _AROUND = 3.0, 1e-4, 31  # times the neighbourhood; a residual that nobody hears; ms
+_CLICK, _FAINT, _AROUND = 3.0, 1e-4, 31  # times the neighbourhood; an inaudible residual; ms
 _GAP, _GAP_WINDOW = 0.02, 0.002  # of the level around it; s
 _LIKE = 0.5
 

@@ -1,4 +1,4 @@
-"""Controls that keep what they are told, and ears for what an engine makes of it."""
+"""Controls that record their calls, and measurements of what an engine renders."""
 
 import time
 from collections.abc import Callable

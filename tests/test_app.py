@@ -325,7 +325,7 @@ def test_uploads_that_are_no_notes_are_refused_and_leave_nothing_behind(client: 
 def test_uploads_that_are_too_large_are_broken_off_as_they_come(client: httpx.Client, leavings: Path):
     sent = 0
 
-    def endless() -> Iterator[bytes]:  # no length is told, so that it has to be counted
+    def endless() -> Iterator[bytes]:  # without a length, so that it must be counted
         nonlocal sent
         for _ in range(64):
             sent += 1 << 20
@@ -335,7 +335,7 @@ def test_uploads_that_are_too_large_are_broken_off_as_they_come(client: httpx.Cl
     raw = http.client.HTTPConnection("127.0.0.1", client.base_url.port, timeout=30)
     raw.putrequest("POST", "/api/place?name=a.wav")
     raw.putheader("Content-Length", str(30 << 20))
-    raw.endheaders()  # nothing follows: the length that is told is enough
+    raw.endheaders()  # nothing follows: the stated length is enough
     assert raw.getresponse().status == 413
     raw.close()
     refused(client.post("/api/render", content=b" " * ((1 << 20) + 1)), 413)
@@ -407,7 +407,7 @@ def cents_off(samples: np.ndarray, frequency: float) -> float:
 
 
 def listened(page: ClientConnection, count: int) -> np.ndarray:
-    """The next samples of the page's socket, so many or more; what it tells besides is left out."""
+    """The next samples of the page's socket, `count` or more; its other messages are left out."""
     parts: list[np.ndarray] = []
     while sum(map(len, parts)) < count:
         message = page.recv(30)

@@ -106,7 +106,7 @@ def center(page: Any, across: float = 0.5, down: float = 0.5) -> tuple[float, fl
 
 
 def heard(page: Any, seconds: float = 1.0) -> np.ndarray:
-    """What the page's output is now, as the browser's own analyser sees it after so many seconds."""
+    """What the page's output is now, as the browser's own analyser sees it after `seconds`."""
     page.evaluate(
         """() => {
           const { context, gain } = timbre.sound;

@@ -88,7 +88,7 @@ class Heard(Controls):
 
 
 def hold(keyboard: Keyboard, name: str, begin: float, end: float, delay: float = 0.5, every: float = 0.033) -> None:
-    """A key that stays down, as a terminal tells it, with the ticks in between."""
+    """A key that stays down, as a terminal reports it, with the ticks in between."""
     due = [begin, *np.arange(begin + delay, end, every)]
     for now in np.arange(begin, end, 0.01):
         while due and due[0] <= now:

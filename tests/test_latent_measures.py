@@ -69,7 +69,7 @@ def test_active_units_take_variance_and_not_deviation() -> None:
         (16, np.nan, None),
         (7, 40.0, "partly collapsed: 7 of 16"),
         (7, None, "partly collapsed: 7 of 16"),
-        (16, 0.3, "has collapsed: 16 of 16 dimensions are in use and a note's point holds 0.3 nats;"),
+        (16, 0.3, "has collapsed: 16 of 16 dimensions are in use and a note's point contains 0.3 nats;"),
         (0, 90.0, "has collapsed: 0 of 16"),
         (0, None, "has collapsed: 0 of 16 dimensions are in use;"),
     ],

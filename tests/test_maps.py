@@ -132,7 +132,7 @@ def test_planes_that_are_none_are_refused(named_space):
 
 
 def every_frame(space: Space, points: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Descriptors and auditory pictures, from all frames."""
+    """Descriptors and auditory features, from all frames."""
     controls = (torch.tensor([value]) for value in (57.0, 0.8, np.inf))
     with torch.no_grad():
         decibels = space.model.decode_points(

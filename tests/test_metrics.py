@@ -39,7 +39,7 @@ def noise(size: int, seed: int = 0) -> np.ndarray:
 
 
 def tone(pitch: float, seconds: float = 1.0, rate: int = RATE, partials: int = 8, vibrato: float = 0.0) -> Audio:
-    """Partials of amplitude 1/k at random phases, with a vibrato of so many cents at 5 Hz."""
+    """Partials of amplitude 1/k at random phases, with a vibrato of `vibrato` cents at 5 Hz."""
     time = np.arange(round(seconds * rate)) / rate
     hz = midi_to_hz(pitch)
     phase = 2 * np.pi * hz * time + hz * (2 ** (vibrato / 1200) - 1) / 5 * np.sin(2 * np.pi * 5 * time)

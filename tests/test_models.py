@@ -1,4 +1,4 @@
-"""Laws of the network: what it is told, how it runs along time, and the objective."""
+"""Laws of the network: its conditions, how it runs along time, and the objective."""
 
 import math
 

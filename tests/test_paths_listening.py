@@ -1,4 +1,4 @@
-"""Paths as they are heard: evenness, geodesics, expression; and the command."""
+"""Paths as they sound: uniformity, geodesics, expression; and the command."""
 
 import json
 from pathlib import Path as FilePath

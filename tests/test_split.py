@@ -48,7 +48,7 @@ UNITS = {
 def test_units_are_held_out_whole_and_in_their_share(notes: list[Note], by: str, seed: int, share: float) -> None:
     units = {UNITS[by](note) for note in notes}
     if len(units) <= 2 * (share > 0):
-        with pytest.raises(LibraryError, match="more are wanted to train on and to hold out"):
+        with pytest.raises(LibraryError, match="too few to train on some and hold out others"):
             split(notes, share, share, seed, by)
         return
     parts = split(notes, share, share, seed, by)

@@ -1,4 +1,4 @@
-"""Archives of strangers: unpacked inside their folder, or refused before anything is written."""
+"""Archives from untrusted sources: unpacked inside their folder, or refused before anything is written."""
 
 import contextlib
 import io

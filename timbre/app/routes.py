@@ -36,7 +36,7 @@ _MAX_HEATS = 32  # maps in the cache
 
 @dataclass
 class AppState:
-    """What the page works on."""
+    """The space of the page, its files, and what plays and computes for it."""
 
     space: Space
     folder: str | FilePath  # of the space and its presets; or its name, if the space was given by name
@@ -145,7 +145,7 @@ class Routes:
         return await self._wav(jobs.recording, self.state.recording(name), name)
 
     async def place(self, request: Request) -> Response:
-        """Where the sound in the body lies."""
+        """The location of the sound in the body."""
         asked = read_fields(request.query_params, name=Field(text), pitch=Field(optional(number), None))
         async with _uploaded_file(request) as file:
             location = await self.state.worker.do(jobs.locate, file, asked["name"], asked["pitch"])

@@ -86,7 +86,7 @@ class DataConfig(Settings):
     """Share of the files held out of training altogether, for the evaluation."""
     split_by: Literal["file", "pitch", "instrument", "source"] = "file"
     """What is held out as a whole: files, single pitches of an instrument, instruments, or sources. A split that the
-    library brings along comes first."""
+    library itself contains overrides this."""
     split_seed: int = 0
     """Seed of the split."""
     transpose: Annotated[int, Range(0, 16)] = 1
@@ -144,7 +144,7 @@ class RegularizationConfig(Settings):
     perceptual_weight: Annotated[float, Range(0)] = 1.0
     """Weight of the perceptual term."""
     perceptual_dims: Annotated[int, Range(0)] = 0
-    """The perceptual term sees only the first dimensions, this many; 0 is all."""
+    """Number of dimensions, from the first, that the perceptual term uses; 0 is all."""
     schedule: Literal["joint", "two_stage"] = "joint"
     """joint: the perceptual term acts from the start; two_stage: only after a first stage, as in the paper."""
     stage: Annotated[float, Range(0, 1, below=True)] = 0.5
@@ -156,7 +156,7 @@ class RegularizationConfig(Settings):
     pitch: Literal["none", "pair", "adversary", "flow"] = "flow"
     """How the space is made independent of pitch. pair: the same sound at two pitches is pulled together; flow:
     pair, and a pitch-conditioned flow, fitted after training, moves every point to its middle-C position; decoding
-    inverts it; adversary: only of spaces that timbre 0.1 trained."""
+    inverts it; adversary: only in spaces that timbre 0.1 trained."""
     pitch_weight: Annotated[float, Range(0)] = 1.0
     """Weight of the pitch term."""
 

@@ -119,8 +119,8 @@ class Controls:
         """Set one coordinate.
 
         Args:
-            which: name of an axis: the unnamed dimensions follow, as in :meth:`Space.move`. Or the index of a
-                dimension, from 0, which is set alone.
+            which: name of an axis: the unnamed dimensions follow, as in :meth:`~timbre.space.Space.move`. Or the index
+                of a dimension, from 0, which is set alone.
             value: -100 to 100.
             glide: s, as in :meth:`at`.
         """

@@ -22,7 +22,7 @@ _NEIGHBOURS = 8
 
 @dataclass(frozen=True, eq=False)
 class Location:
-    """The point of a sound in a space, and what can be told from it.
+    """The point of a sound in a space, and what follows from it.
 
     Attributes:
         point: float32 (dim,); after refining, if that was requested.

@@ -100,7 +100,7 @@ class Sfz:
         if self._level != "region":
             return
         if len(self.regions) >= _MOST_REGIONS:
-            raise LibraryError(f"{self.file} has more than {_MOST_REGIONS} regions; no instrument has so many.")
+            raise LibraryError(f"{self.file} has more than {_MOST_REGIONS} regions; no instrument has that many.")
         region: Region = {}
         for level in self._levels.values():
             if "key" in level:

@@ -154,7 +154,7 @@ def _samples(text: str, file: str) -> list[Sample]:
             groups[element.lower()] = own
         elif element.lower() == "sample":
             if len(samples) >= _MOST_SAMPLES:
-                raise LibraryError(f"{file} has more than {_MOST_SAMPLES} samples; no instrument has so many.")
+                raise LibraryError(f"{file} has more than {_MOST_SAMPLES} samples; no instrument has that many.")
             samples.append(groups["groups"] | groups["group"] | own)
 
     def end(element: str) -> None:

@@ -35,7 +35,7 @@ def collapsed(active: int, kl_nats: float | None, dim: int) -> str | None:
     three kinds of notes apart (None or NaN: unknown). Partly: fewer than half of the `dim` dimensions are in use.
     """
     known = kl_nats is not None and not np.isnan(kl_nats)
-    information = f" and a note's point holds {kl_nats:.2g} nats" if known else ""
+    information = f" and a note's point contains {kl_nats:.2g} nats" if known else ""
     if active == 0 or (kl_nats is not None and kl_nats < 1.0):
         return (
             f"The space has collapsed: {active} of {dim} dimensions are in use{information}; lower training.beta, or"
