@@ -69,7 +69,7 @@ class Tree(Listing):
         super().__init__(file for file in self.files if file not in self.special)
 
     def missing(self, reference: str, base: str = "") -> str:
-        """As in :class:`Listing`, also for files that must not be opened."""
+        """Why a file that is referred to cannot be used, also for files that must not be opened."""
         special = _inside(reference, base) in self.special
         return "is a pipe, a socket, a device or a broken link" if special else super().missing(reference, base)
 

@@ -91,7 +91,7 @@ class DCT(LappedTransform):
         super().__init__(torch.hann_window(n_fft, dtype=torch.float64), hop_length, n_fft, 0.5, 0.0, sample_rate)
 
     def envelope(self, magnitude: Tensor, steady: bool = False) -> Tensor:
-        """See the base class.
+        """Magnitudes without the flicker of the phase.
 
         Neighbouring coefficients are in quadrature, and those on both sides of one have opposite signs: with the sum
         of the neighbours as imaginary part the phase cancels (the pseudo-spectrum of Daudet and Sandler 2004, here

@@ -86,11 +86,11 @@ class VAETask(Task):
         )
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """See :meth:`Task.batches`."""
+        """Batches of an epoch, from batch number `start` on."""
         return self.train.epoch(epoch, start)
 
     def objective(self, batch: Batch, step: int, done: float) -> Callable[[VAE], Figures]:
-        """See :meth:`Task.objective`."""
+        """The free energy of a batch with its regularizers, as a function of the network."""
         seeds = np.random.SeedSequence((self.settings.seed, self.ranks.rank, step))
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
         beta, free = schedule.beta(self.settings, done), self.settings.free_bits * self.config.model.dim
@@ -104,13 +104,13 @@ class VAETask(Task):
         return compute
 
     def validate(self, done: float) -> Validation:
-        """See :meth:`Task.validate`. A second stage replaces earlier weights: its aim is not part of the error."""
+        """Errors on the validation notes. A second stage replaces earlier weights: its aim is not part of the error."""
         error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
         second = schedule.stage(self.config.regularization, done) == 2
         return Validation(error.l1_db, {"l1_db": error.l1_db, "rmse_db": error.rmse_db}, second)
 
     def files(self, batch: Batch) -> list[str]:
-        """See :meth:`Task.files`."""
+        """Names of the files in a batch."""
         return [self.names[note] for note in self.features.note[batch.rows]]
 
     @torch.no_grad()
@@ -131,13 +131,13 @@ class VAETask(Task):
                 writer.add_audio(f"note {index}/{name}", sound, step, config.sample_rate)
 
     def write_checkpoint(self, kind: str, weights: dict[str, Tensor], step: int) -> None:
-        """See :meth:`Task.write_checkpoint`."""
+        """Write the weights to checkpoints/`kind`."""
         if self.out:
             folder = self.out / "checkpoints" / kind
             write_folder(folder, self.config, {}, {"model.safetensors": weights}, step=step)
 
     def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
-        """See :meth:`Task.report`: with the errors on the test notes."""
+        """Figures of the run, with the errors on the test notes."""
         report = {name if name in ("step", "epoch") else f"valid_{name}": value for name, value in run.best.items()}
         report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:

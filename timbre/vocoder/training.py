@@ -74,7 +74,7 @@ class VocoderTask(Task):
         self.train_rows, self.held_out = (np.flatnonzero(notes.held_out == part) for part in (False, True))
 
     def batches(self, epoch: int, start: int) -> Iterator[TrainingExcerpt]:
-        """See :meth:`Task.batches`: notes and the noise's seed depend on the seed and the step alone."""
+        """Excerpts of notes; which ones, and the seed of their noise, depend on the seed and the step alone."""
         for step in range(epoch * self.count + start, self.count):
             rng = np.random.default_rng([self.settings.seed, step])
             seed = int(rng.integers(2**62))
@@ -84,7 +84,7 @@ class VocoderTask(Task):
             yield self.excerpt(np.sort(rows), first, seed)
 
     def objective(self, batch: TrainingExcerpt, step: int, done: float) -> Callable[[Vocoder], Figures]:
-        """See :meth:`Task.objective`."""
+        """The energy score of an excerpt with its phase distance, as a function of the network."""
         torch.manual_seed(batch.seed)
 
         def compute(net: Vocoder) -> Figures:
@@ -96,7 +96,7 @@ class VocoderTask(Task):
 
     @torch.no_grad()
     def validate(self, done: float) -> Validation:
-        """See :meth:`Task.validate`: the score on held-out notes, with the same draws each time."""
+        """The score on held-out notes, with the same draws each time."""
         torch.manual_seed(0)
         chosen = evenly(VALIDATED, self.held_out if len(self.held_out) else self.train_rows)
         last = max(self.decoded.magnitude.shape[1] - self.frames, 0)
@@ -109,7 +109,7 @@ class VocoderTask(Task):
         return Validation(score, {"score": score})
 
     def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
-        """See :meth:`Task.report`."""
+        """Figures of the run."""
         parameters = sum(value.numel() for value in self.net.parameters())
         taken = {name: taken[name] for name in ("steps", "train_minutes")}
         return taken | {"notes": len(self.train_rows), "parameters": parameters, "score": run.error}

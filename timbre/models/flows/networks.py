@@ -43,12 +43,12 @@ class NetworkFlow(Flow):
         self.stack = _Stack(_layer(kind, dim, context, number % 2 == 1) for number in range(layers))
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See :meth:`Flow.forward`."""
+        """Points carried through the flow, and the log |det| of its Jacobian."""
         with torch.autocast(z.device.type, enabled=False):  # half precision is too coarse for a determinant
             return self.stack(z, self.given(parameters))
 
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """See :meth:`Flow.inverse`."""
+        """Points carried back through the flow."""
         own = self.given(parameters)
         weights = {name: value.double() for name, value in self.stack.named_parameters()}
         args = (z.double(), None if own is None else own.double(), True)

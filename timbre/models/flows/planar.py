@@ -39,7 +39,7 @@ class PlanarFlow(Flow):
             self.b = nn.Parameter(torch.zeros(layers))
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See :meth:`Flow.forward`."""
+        """Points carried through the flow, and the log |det| of its Jacobian."""
         log_abs_det = z.new_zeros(z.shape[:-1])
         for u, w, b in self._maps(parameters):
             u_hat, product = constrained_u(u, w)
@@ -49,7 +49,7 @@ class PlanarFlow(Flow):
         return z, log_abs_det
 
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """See :meth:`Flow.inverse`."""
+        """Points carried back through the flow."""
         dtype, z = z.dtype, z.double()
         for u, w, b in reversed(list(self._maps(parameters))):
             u, w, b = u.double(), w.double(), b.double()

@@ -37,7 +37,7 @@ class RadialFlow(Flow):
             self.beta = nn.Parameter(torch.full((layers,), UNIT) + 0.1 * torch.randn(layers))
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See :meth:`Flow.forward`."""
+        """Points carried through the flow, and the log |det| of its Jacobian."""
         log_abs_det = z.new_zeros(z.shape[:-1])
         for center, alpha, beta in self._maps(parameters):
             alpha_hat, beta_hat = constrained_beta(alpha, beta)
@@ -49,7 +49,10 @@ class RadialFlow(Flow):
         return z, log_abs_det
 
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
-        """See :meth:`Flow.inverse`. The old radius r solves r^2 + r (alpha + beta - R) = alpha R for the new one, R."""
+        """Points carried back through the flow.
+
+        The old radius r solves r^2 + r (alpha + beta - R) = alpha R for the new one, R.
+        """
         dtype, z = z.dtype, z.double()
         for center, alpha, beta in reversed(self._maps(parameters)):
             alpha_hat, beta_hat = constrained_beta(alpha.double(), beta.double())

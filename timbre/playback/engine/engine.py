@@ -114,7 +114,7 @@ class Engine(Controls):
         return out
 
     def state(self) -> State:
-        """See :class:`Controls`. An engine alone has no device and no buffer."""
+        """What the engine does now. An engine alone has no device and no buffer."""
         with self._lock:
             sounding = self.sounding
             return State(
