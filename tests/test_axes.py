@@ -196,7 +196,7 @@ def test_refusals():
     for wrong, sentence in (
         ({"name": "x"}, "descriptor must be given"),
         ({**attack, "extra": 1}, "Unknown setting extra"),
-        ({**attack, "scale": "1"}, "scale must be of type float, got '1'"),
+        ({**attack, "scale": "1"}, "scale must be a number, got '1'"),
     ):
         with pytest.raises(ConfigError, match=sentence):
             from_dict(Axis, wrong)

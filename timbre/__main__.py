@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from cyclopts import CycloptsError
+from cyclopts.exceptions import UnusedCliTokensError
 
 from timbre.cli import commands
 from timbre.errors import TimbreError
@@ -31,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         if isinstance(error.__cause__, TimbreError):  # of a validator, which does not know the option's name
             return _print_error(f"{error.argument.name if error.argument else ''} {error.__cause__}", 1)
-        return _print_error(f"{error} See timbre --help, or timbre COMMAND --help.", 2)
+        unused = error.unused_tokens if isinstance(error, UnusedCliTokensError) else None
+        text = f"Unexpected: {' '.join(unused)}." if unused else str(error)
+        return _print_error(f"{text} See timbre --help, or timbre COMMAND --help.", 2)
     except KeyboardInterrupt:
         return _print_error("stopped.", 130)
     except BrokenPipeError:

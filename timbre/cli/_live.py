@@ -1,5 +1,6 @@
 """The session of `timbre play`: everything that can fail is tried before the engine starts."""
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -95,3 +96,5 @@ def play_live(folder: str, inputs: Inputs, start: Start, seconds: float | None, 
         stack.callback(ignore_signals)
         start.apply(player)
         session(player, seconds, folder, find_space(folder).resolve().name, sources)
+    if settings["record"]:
+        print(f"Recorded in {settings['record']}.", file=sys.stderr)

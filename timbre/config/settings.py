@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get
 from timbre.errors import ConfigError
 
 T = TypeVar("T")
+_TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 _REMOVED = {"spectrogram.kind": {"mdct": "dct"}}
 """Choices of timbre 0.1 that no longer exist, by setting, with what to use instead."""
 
@@ -101,7 +102,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.") from error
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from error
 
@@ -141,6 +142,6 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
     allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    names = " or ".join(kind.__name__ for kind in allowed if kind is not NoneType)
-    require(type(value) in allowed, f"{name} must be of type {names}, got {value!r}.")
+    names = " or ".join(_TYPES.get(kind, kind.__name__) for kind in allowed if kind is not NoneType)
+    require(type(value) in allowed, f"{name} must be {names}, got {value!r}.")
     return value

@@ -78,8 +78,9 @@ class Atlas(Mapping[str, np.ndarray]):
             ConfigError: if there is none; it lists the closest names.
         """
         if name not in self._indices:
-            close = difflib.get_close_matches(name, self.names, n=3) or list(self.names[:3])
-            raise ConfigError(f"The atlas has no note {name!r}; similar names: {', '.join(close)}.")
+            close = difflib.get_close_matches(name, self.names, n=3)
+            hint = "similar names" if close else "names are, for example"
+            raise ConfigError(f"The atlas has no note {name!r}; {hint}: {', '.join(close or self.names[:3])}.")
         return self._indices[name]
 
     def filter(self, instrument: Any = None, family: Any = None, split: Any = None, pitch: Any = None) -> "Atlas":

@@ -1,5 +1,6 @@
 """What a run shows: a progress bar, and TensorBoard logs with figures, images and sounds."""
 
+import contextlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,7 +55,8 @@ class Journal:
         """End the bar and the logs."""
         self._bar.close()
         if self.writer:
-            self.writer.close()
+            with contextlib.suppress(OSError):  # a full disk, which also ends the run, with a sentence of its own
+                self.writer.close()
 
     def _scalars(self, part: str, values: dict[str, float], step: int) -> None:
         if self.writer:

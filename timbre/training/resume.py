@@ -18,8 +18,9 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / STATE) as partial:
             torch.save({"format": FORMAT, **state}, partial)
-    except OSError as error:
-        raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
+    except (OSError, RuntimeError) as error:  # torch raises a RuntimeError where a file cannot be written to its end
+        reason = getattr(error, "strerror", None) or "the disk may be full"
+        raise CheckpointError(f"The folder {folder} cannot be written: {reason}; free some space.") from error
 
 
 def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict[str, Any] | None:

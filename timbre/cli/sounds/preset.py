@@ -1,5 +1,6 @@
 """`timbre preset`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,7 +49,7 @@ def preset(
     elif remove is not None:
         presets = presets.without(remove)
     if add is not None or remove is not None:
-        write_presets(space, presets, fitted)
+        print(f"Saved in {write_presets(space, presets, fitted)}.", file=sys.stderr)
     rows = [_row(fitted, number, preset) for number, preset in enumerate(presets.values())]
     print(table(rows) if rows else "There are no presets yet; make one with --add NAME --at POINT.\n", end="")
 

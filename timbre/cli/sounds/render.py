@@ -11,6 +11,7 @@ import timbre
 from timbre.cli.arguments import POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_target, make_folder, save_sound
 from timbre.cli.points import find_point, parse_pitch
+from timbre.config import Range
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def render(
     natural: bool = False,
     seed: Seed = 0,
     inverter: Inverter | None = None,
-    sample_rate: int | None = None,
+    sample_rate: Annotated[int, Parameter(validator=Range(8000, 192000))] | None = None,
     output: Annotated[FilePath | None, Parameter(name=["--output", "-o"])] = None,
 ) -> None:
     """Render a path, a MIDI file, a grid of sounds or a folder of notes to audio.
