@@ -51,9 +51,9 @@ class Range:
         high = f"below {self.high:g}" if self.below else f"{self.high:g} or less"
         return " and ".join(text for text, limit in ((low, self.low), (high, self.high)) if math.isfinite(limit))
 
-    def __call__(self, _kind: Any, value: float) -> None:
-        """Raise a ConfigError if the value of a command-line option is out of range (the signature is cyclopts')."""
-        require(value in self, f"must be {self}, got {value}.")
+    def __call__(self, _kind: Any, value: float | None) -> None:
+        """Raise a ConfigError if a command-line option is given and out of range (the signature is cyclopts')."""
+        require(value is None or value in self, f"must be {self}, got {value}.")
 
 
 def ranges(settings: type) -> dict[str, Range]:
