@@ -78,8 +78,18 @@ def rendered(soundfont: Path, count: int, config: SpectrogramConfig) -> list[Cas
     ]
 
 
+def limited(space: Space, library: Library) -> Space:
+    """The space with the notes that are in `library`, which may be a part of the one that it was trained on."""
+    instruments = {note.name: note.instrument for note in library}
+    pairs = zip(space.atlas.names, space.atlas.instruments, strict=True)
+    indices = np.array([i for i, (name, instrument) in enumerate(pairs) if instruments.get(name) == instrument], int)
+    atlas = space.atlas.take(indices)
+    return Space(space.config, space.model, atlas, space.report, space.axes, space.vocoder)
+
+
 def decoded(space: Space, library: Library, count: int) -> list[Case]:
-    """Held-out pitched notes of a space, decoded at their points, pitches and releases."""
+    """Held-out pitched notes of a space that are in `library`, decoded at their points, pitches and releases."""
+    space = limited(space, library)
     atlas, rate = space.atlas, space.config.spectrogram.sample_rate
     held_out = [i for i, part in enumerate(atlas.splits) if part == "test" and np.isfinite(atlas.pitches[i])]
     rows = np.unique(np.linspace(0, len(held_out) - 1, count).round().astype(int)) if held_out else []

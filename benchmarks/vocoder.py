@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from _inverter_pictures import draw
 from _measures import level_difference_db, noise_modulation_db
+from _sounds import limited
 from _table import Row, add_arguments, finish
 from tqdm import tqdm
 
@@ -56,7 +57,9 @@ def main() -> None:
     torch.set_num_threads(1)
     space = timbre.load(args.space)
     names = present(space, args.inverters.split(","))
-    held_out = unseen(space, timbre.scan(args.library), args.notes)
+    library = timbre.scan(args.library)
+    space = limited(space, library)
+    held_out = unseen(space, library, args.notes)
     points = held_out.points(space)
     warm(space, names)
     each: list[Row] = []
@@ -73,7 +76,9 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", help="a trained space: its folder or name")
-    parser.add_argument("library", type=Path, nargs="?", default=Path("datasets/orchestra"), help="its notes")
+    parser.add_argument(
+        "library", type=Path, nargs="?", default=Path("datasets/orchestra"), help="its notes, or a part of them"
+    )
     parser.add_argument("--inverters", default=INVERTERS, metavar="A,B", help=f"default {INVERTERS}")
     parser.add_argument("--notes", type=int, help="how many held-out notes (96; 4 with --quick)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw spectrograms there")
