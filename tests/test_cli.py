@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import json
+import os
 import re
 import shutil
 import signal
@@ -21,6 +22,7 @@ from trees_named import run as chromatic
 import timbre
 from timbre.__main__ import main
 from timbre.data.split import Division
+from timbre.training.folder import locked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -215,7 +217,9 @@ class TestTrain:
         before = (trained.folder / "model.safetensors").stat().st_mtime_ns
         status, out, _ = run("train", trained.notes, trained.folder, "--config", trained.settings)
         assert status == 0
-        assert out == trained.printed
+        finished = f"{trained.folder} was finished before and is used as it is; nothing was trained.\n"
+        assert out.replace(f"\n{finished}", "") == trained.printed
+        assert finished in out
         assert (trained.folder / "model.safetensors").stat().st_mtime_ns == before
 
     def test_refusals(self, refused, trained, tmp_path):
@@ -227,7 +231,12 @@ class TestTrain:
         assert "cannot be read" in refused("train", trained.notes, tmp_path / "out", "--config", tmp_path / "none.toml")
         assert "There is no folder" in refused("train", tmp_path / "none", tmp_path / "out")
         (tmp_path / "file").touch()
-        assert "cannot be written" in refused("train", trained.notes, tmp_path / "file" / "out")
+        for notes in (trained.notes, tmp_path / "none"):  # before the scan
+            assert "cannot be written" in refused("train", notes, tmp_path / "file" / "out")
+            assert "other files (such as file)" in refused("train", notes, tmp_path)
+            with locked(tmp_path / "out" / "resume"):
+                assert f"into by process {os.getpid()};" in refused("train", notes, tmp_path / "out")
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
     def test_one_note_is_not_a_library(self, refused, few_notes, tmp_path):
         (tmp_path / "one").mkdir()

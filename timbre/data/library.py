@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from timbre.config import DataConfig
+from timbre.data.digests import file_digests
 from timbre.data.flags import FLAGS
 from timbre.data.names import note_name, parse_note, plain
 from timbre.data.note import Note
@@ -164,8 +165,12 @@ def _comparable(field: str, value: Any) -> Any:
     return plain(str(value)) if field in ("instrument", "family", "dynamics", "articulation") else value
 
 
-def fingerprint(library: Library) -> str:
-    """A hash of the notes (files, labels and the library's own split), by which a run recognises its library."""
+def fingerprint(library: Library, *further_inputs: str) -> str:
+    """Hashes of the notes (names of files, labels, the library's own split) and of their sounds: "notes:sounds".
+
+    By it a run recognises its library, see :func:`same_inputs`. `further_inputs`, such as a hash of the ratings, follow
+    the first hash after hyphens. A LibraryError is raised if a file cannot be read.
+    """
 
     def further(note: Note) -> list[Any]:  # empty for most notes, as in fingerprints of version 0.1
         return [] if note.part is None and note.split is None else [to_dict(note.part), note.split]
@@ -173,7 +178,15 @@ def fingerprint(library: Library) -> str:
     notes = [
         [note.name, note.instrument, note.pitch, note.velocity, note.file.name, *further(note)] for note in library
     ]
-    return hashlib.sha256(json.dumps(notes).encode()).hexdigest()[:16]
+    digests = file_digests(note.file for note in library)
+    sounds = "".join(digests[note.file] for note in library)
+    hashes = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (json.dumps(notes), sounds))
+    return ":".join(("-".join((next(hashes), *further_inputs)), next(hashes)))
+
+
+def same_inputs(before: object, now: str) -> bool:
+    """Whether two fingerprints are of the same notes and sounds; those of version 0.1 are of the notes alone."""
+    return before in (now, now.rpartition(":")[0])
 
 
 def _distinctly_named(notes: list[Note]) -> tuple[Note, ...]:

@@ -21,7 +21,7 @@ _ADD = "insert or replace into facts values (?, ?)"
 
 
 class MeasurementCache:
-    """Measurements by the path, size, modification time and part of a file, in an SQLite file of the cache folder.
+    """Measurements by the path, size, times of change and part of a file, in an SQLite file of the cache folder.
 
     If the file cannot be used, nothing is cached; a damaged one is deleted. Only the thread that made the object may
     use it.
@@ -89,5 +89,6 @@ def _key(note: Note) -> bytes | None:
         status = note.file.stat()
     except OSError:
         return None
-    content = [VERSION, __version__, str(note.file), status.st_size, status.st_mtime_ns, parts.to_dict(note.part)]
+    times = status.st_mtime_ns, status.st_ctime_ns  # the second changes even if a copy brings its own first one
+    content = [VERSION, __version__, str(note.file), status.st_size, *times, parts.to_dict(note.part)]
     return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).digest()

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -12,14 +13,15 @@ from torch import nn
 from timbre.config import Config
 from timbre.data import Library
 from timbre.data.features.table import features, require_enough
-from timbre.data.library import fingerprint
+from timbre.data.library import fingerprint, same_inputs
 from timbre.data.ratings import Ratings, read_ratings
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import write_text
 from timbre.models.regularizers.axes import find_axes
 from timbre.space.charting import make_atlas
 from timbre.space.space import Space, load
-from timbre.training.ranks import join
+from timbre.training.folder import check_folder, locked
+from timbre.training.ranks import Ranks, join
 from timbre.training.regularization import note_labels
 from timbre.training.resume import differences
 from timbre.training.vae import VAETask, identity
@@ -59,12 +61,18 @@ def train(
     Raises:
         LibraryError: if fewer than 8 notes can be used.
         ConfigError: if the ratings do not suit `regularization.perceptual`.
-        CheckpointError: if `out` was started with other settings or notes, or cannot be written.
+        CheckpointError: if `out` was started with other settings, notes or sounds, contains files of others, cannot be
+            written, or another process trains into it.
         TrainingError: if the loss is not a finite number.
     """
     config = config or Config()
     job = _Job(library, config, out, _ratings(ratings, config), regularizers or {})
     return job.finished() if job.folder and (job.folder / "config.json").exists() else job.run(progress)
+
+
+def check_run(folder: FilePath) -> None:
+    """Refuse a folder into which :func:`train` cannot train; CheckpointError if it contains files of others."""
+    check_folder(folder, "config.json", "resume")
 
 
 class _Job:
@@ -76,16 +84,16 @@ class _Job:
     ) -> None:  # fmt: skip
         self.library, self.config, self.ratings, self.regularizers = library, config, ratings, regularizers
         self.folder = FilePath(out).expanduser() if out is not None else None
-        self.fingerprint = fingerprint(library) + (f"-{ratings.digest}" if ratings else "")
+        self.fingerprint = fingerprint(library, *([ratings.digest] if ratings else []))
         if self.folder is not None:
-            _check_writable(self.folder)
+            check_run(self.folder)
 
     def finished(self) -> Space:
         """The space in the folder; a CheckpointError if its settings or notes are others."""
         space = load(self.folder or "")
         before = identity(space.config, space.report.get("regularizers", ()))
         changed = differences(before, identity(self.config, self.regularizers))
-        if space.report.get("library_fingerprint") != self.fingerprint:
+        if not same_inputs(space.report.get("library_fingerprint"), self.fingerprint):
             changed.append("the notes are others")
         if changed:
             raise CheckpointError(
@@ -96,8 +104,13 @@ class _Job:
 
     def run(self, progress: bool) -> Space:
         """Train with all processes; the first one saves the space. Inputs that do not fit are refused before."""
-        library, config, ranks = self.library, self.config, join(self.config.training)
+        ranks = join(self.config.training)
         ranks.require_same(self.fingerprint, "libraries")
+        with locked(self.folder / "resume") if self.folder is not None and ranks.first else nullcontext():
+            return self._run(ranks, progress)
+
+    def _run(self, ranks: Ranks, progress: bool) -> Space:
+        library, config = self.library, self.config
         axes, parts = find_axes(config.regularization.axes), library.parts(config.data)
         labels = note_labels(library, parts, self.ratings)
         table = features(library, config, progress and ranks.first, ranks.rank, ranks.world)
@@ -146,13 +159,3 @@ def _ratings(ratings: Ratings | str | FilePath | None, config: Config) -> Rating
             f"{form}."
         )
     return ratings if ratings is None or isinstance(ratings, Ratings) else read_ratings(ratings)
-
-
-def _check_writable(folder: FilePath) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable.tmp"
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process may do the same at this time
-    except OSError as error:
-        raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror}. Choose another.") from error

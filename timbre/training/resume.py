@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from timbre.data.library import same_inputs
 from timbre.errors import CheckpointError
 from timbre.files import replacing
 
@@ -44,7 +45,7 @@ def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict
             f"The run in {folder} was started with other settings ({', '.join(changed)}); give the same settings to "
             f"continue it, or {anew}."
         )
-    if state["fingerprint"] != fingerprint:
+    if not same_inputs(state["fingerprint"], fingerprint):
         raise CheckpointError(
             f"The run in {folder} was started on other notes; give the same library to continue it, or {anew}."
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from timbre.data.library import fingerprint
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models.checkpoint import load_weights, tensors
 from timbre.models.vae import VAE
+from timbre.training.folder import locked
 from timbre.training.ranks import training_device
 from timbre.vocoder.network import Vocoder, make_vocoder
 from timbre.vocoder.notes import decoded_notes
@@ -69,10 +71,18 @@ def learn_vocoder(
         TrainingError, CheckpointError: see :meth:`~timbre.training.run.Task.fit`.
     """
     training_device(settings.device, "vocoder.device")  # before the notes are decoded, which takes minutes
-    digest = hashlib.sha256(fingerprint(library).encode())
+    with locked(out) if out else nullcontext():
+        return _learned(model, config, library, settings, out, progress)
+
+
+def _learned(
+    model: VAE, config: Config, library: Library, settings: VocoderConfig, out: Path | None, progress: bool
+) -> TrainedVocoder:  # fmt: skip
+    notes_mark, _, sounds = fingerprint(library).rpartition(":")
+    digest = hashlib.sha256(notes_mark.encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode() + value.numpy().tobytes())
-    mark = digest.hexdigest()[:16]
+    mark = f"{digest.hexdigest()[:16]}:{sounds}"
     notes = decoded_notes(library, model, config, settings.notes, mark, progress)
     task = VocoderTask(notes, config.spectrogram, settings, out, mark)
     report = task.fit(progress)

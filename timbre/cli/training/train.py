@@ -40,6 +40,7 @@ def train(
         without: Rated instruments to leave out, such as those that are not in the library.
     """
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one prints
+    finished = first and _is_finished(out.expanduser())
     notes = timbre.scan(library, progress=first)
     if first:
         _print_start(notes, settings)
@@ -54,7 +55,19 @@ def train(
         print("\nRun the same command again to continue.", file=sys.stderr)
         raise
     if first:
+        if finished:
+            print(f"\n{out} was finished before and is used as it is; nothing was trained.")
         _print_end(space, library, out)
+
+
+def _is_finished(out: Path) -> bool:
+    """Whether there is a finished space in the folder of a run; refuses, before the scan, one that cannot be used."""
+    from timbre.space.fitting import check_run
+    from timbre.training.folder import locked
+
+    check_run(out)
+    with locked(out / "resume"):
+        return (out / "config.json").exists()
 
 
 def _print_end(space: "Space", library: Path, out: Path) -> None:

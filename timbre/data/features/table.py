@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from timbre.audio import Audio
 from timbre.config import Config
+from timbre.data.digests import file_digests
 from timbre.data.features.example import Example, Prepared, examples, prepare
 from timbre.data.features.shards import Row, Rows, Shard, find_shard, sweep, write_shard
 from timbre.data.library import Library
@@ -27,7 +27,7 @@ from timbre.errors import AudioError, LibraryError
 from timbre.files import cache_folder
 from timbre.spectral import Spectrogram
 
-FORMAT = 3  # part of the key: increase it when the features' meaning changes
+FORMAT = 4  # part of the key: increase it when the features' meaning changes
 _ROWS = 1024  # most rows of a shard: 90 MB at the default settings
 _SHARDS = 16  # about the fewest shards of a library, so that several ranks can share a small one
 _AHEAD = 8  # notes prepared ahead of the writing, for each thread
@@ -127,23 +127,15 @@ def _device(config: Config) -> tuple[torch.device, str]:
 
 
 def _key(library: Library, config: Config, parts: np.ndarray, gpu: str) -> str:
-    """A hash of all that the features depend on: settings, labels, and each file's size and modification time."""
+    """A hash of all that the features depend on: settings, labels, and the bytes of each file, wherever it lies."""
     data = config.data
     settings = (asdict(config.spectrogram), data.duration, data.trim_db, data.transpose, data.transpose_range)
     made_by = (gpu,) if gpu else ()
     digest = hashlib.sha256(repr((FORMAT, settings, data.split_seed, *made_by)).encode())
-
-    @lru_cache(256)  # a thousand notes may share a SoundFont
-    def identity(file: Path) -> tuple[str, int, int]:
-        status = os.stat(path := str(file))
-        return path, status.st_size, status.st_mtime_ns
-
-    try:
-        for note, part in zip(library.notes, parts.tolist(), strict=True):
-            values = (*identity(note.file), note.part, note.pitch, note.velocity, part == "train")
-            digest.update(repr(values).encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise LibraryError(f"A file of the library is missing: {error}. Scan the folder again.") from error
+    files = file_digests(note.file for note in library)
+    for note, part in zip(library.notes, parts.tolist(), strict=True):
+        values = (files[note.file], note.part, note.pitch, note.velocity, part == "train")
+        digest.update(repr(values).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:24]
 
 

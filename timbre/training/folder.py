@@ -1,0 +1,120 @@
+"""The folder of a run: what it may contain, and the lock that keeps a second process from training into it."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from timbre.errors import CheckpointError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_LOCK = "lock"
+_BYTE = 1 << 30  # Windows locks this byte, far behind the text, which others may read
+
+
+def check_folder(folder: Path, *marks: str) -> None:
+    """Refuse a folder before the work for it: it must be missing, empty, or one that contains one of these names.
+
+    Hidden files do not count. Nothing is made.
+
+    Raises:
+        CheckpointError: if the folder contains other things, or cannot be written.
+    """
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(folder)  # refuses names that no file can have
+        with tempfile.TemporaryFile(dir=there):
+            names = sorted(os.listdir(folder)) if there == folder else []
+    except (OSError, ValueError) as error:  # a NUL in the name
+        reason = f"{there} is a file" if there.is_file() else getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"The folder {folder} cannot be written: {reason}. Choose another.") from error
+    foreign = [name for name in names if not name.startswith(".") and name not in ("desktop.ini", "Thumbs.db")]
+    if foreign and not set(marks) & set(foreign):
+        raise CheckpointError(
+            f"The folder {folder} must be missing, empty, or that of an earlier run, but contains other files (such as "
+            f"{foreign[0]}); choose another."
+        )
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the folder of a run's state; the system ends the lock when the process ends.
+
+    The folder and its parents are made; those that are still empty at the end are removed. On a disk that knows no
+    locks nothing is locked.
+
+    Raises:
+        CheckpointError: if another process has the lock, which the message names, or the folder cannot be written.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = _acquired(folder)
+        except OSError as error:
+            raise CheckpointError(
+                f"The folder {folder} cannot be written: {error.strerror}. Choose another."
+            ) from error
+        try:
+            yield
+        finally:
+            _release(folder / _LOCK, lock)
+    finally:
+        for path in made:
+            with contextlib.suppress(OSError):  # it is not empty, or another process was faster
+                path.rmdir()
+
+
+def _acquired(folder: Path) -> BinaryIO:
+    """The open lock file, with the number of this process."""
+    while True:
+        file = open(folder / _LOCK, "a+b")  # noqa: SIM115  (it is closed at the end of the run)
+        file.seek(0)
+        if not _lock(file):
+            with file:
+                owner = file.read(20).decode("ascii", "replace").strip() or "of unknown number"
+            raise CheckpointError(
+                f"The folder {folder.parent} is being trained into by process {owner}; wait for it, stop it, or "
+                "choose another folder."
+            )
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(folder / _LOCK)):  # else its owner has removed it
+                file.truncate()
+                file.write(str(os.getpid()).encode())
+                file.flush()
+                return file
+        file.close()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Whether the file is locked now, or its disk knows no locks; False if another process has locked it."""
+    try:
+        if sys.platform == "win32":
+            file.seek(_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _release(path: Path, lock: BinaryIO) -> None:
+    """Remove the lock file while it is still locked; Windows does not remove open files."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+    lock.close()
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError):
+            path.unlink()
