@@ -15,7 +15,8 @@ from timbre.audio import Audio, write
 from timbre.audio.files import begin
 from timbre.audio.pitch import midi_to_hz
 from timbre.data import Library, Measured, Note
-from timbre.data.flags import Vote, add_flags, settle_octaves, vote
+from timbre.data.flags import add_flags
+from timbre.data.labels import Vote, settle_octaves, vote
 from timbre.data.measurement_cache import MeasurementCache
 from timbre.data.measuring import measure
 from timbre.data.names import note_name
@@ -257,13 +258,6 @@ def test_transposed_instruments_are_flagged_and_remarked() -> None:
     judged, remarks = add_flags([note(p, p - 7.0, "horn") for p in range(50, 60)])
     assert all(one.flags for one in judged)
     assert remarks[0] == "transposed: horn sounds 7 semitones below its labels (10 of 10 notes)"
-
-
-def test_labels_that_are_no_pitches_are_one_remark() -> None:
-    kit = [note(p, 40.0 + 5 * (p % 4), "kit") for p in range(36, 60)]
-    judged, remarks = add_flags(kit)
-    assert not any(one.flags for one in judged)
-    assert remarks[0] == "labels: kit does not sound at the pitches of its labels and was taken as unpitched"
 
 
 # --- flags of sounds made for them

@@ -1,27 +1,21 @@
-"""Checks of a library's labels against its sounds: the octave convention of note names, flags, and remarks.
+"""Flags: doubts about notes, from their labels and their sounds; remarks on whole instruments.
 
-A flag never drops a note and never changes a label. Only the octave convention is corrected, for the whole library.
+A flag never drops a note. It changes no label either, but a pitch label that :mod:`timbre.data.labels` rejects.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from timbre.audio.pitch import midi_to_hz
-from timbre.data.names import note_name
-from timbre.data.note import Measured, Note, is_harmonic
+from timbre.data.labels import by_instrument, check_pitches, listed
+from timbre.data.note import Measured, Note
 
 FLAGS = ("pitch", "octave", "clipping", "silence", "duplicate", "rate", "level", "quality")
 """Kinds of flags; a flag begins with its kind."""
-CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
-"""Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
-_WITHIN = 0.5  # semitones by which a pitch may differ from its label
-_VOTERS, _MAJORITY = 8, 0.6  # fewest notes, and share of them, that decide on the octave convention
-_FEW = 5  # fewest notes of an instrument that show how it is tuned
-_MISTUNED = 0.2  # semitones; less is usual between orchestras
+_FEW = 5  # most notes of an instrument whose equal peaks may be chance
 _LONG_SILENCE = 0.5  # s before the onset
 _SOFT = -50.0  # dB, peak: 16 bits leave 40 dB of such a sound
 _USUAL = 0.9  # share of a library's notes that makes their sample rate the usual one
@@ -31,121 +25,20 @@ Flags = Iterator[tuple[int, str]]
 Measurements = dict[int, Measured]  # by the indices of the notes
 
 
-class Vote(NamedTuple):
-    """Result of a vote of the measured pitches on the octaves of note names."""
-
-    shift: int  # semitones to add to the labels: 12, -12 or 0
-    agreeing: int  # number of notes that sound at their shifted labels
-    voting: int  # number of notes that sound at their labels up to whole octaves
-
-    def __str__(self) -> str:
-        convention = next(name for name, shift in CONVENTIONS.items() if shift == self.shift)
-        if self.voting >= _VOTERS:
-            return f"octaves: {convention} = 60, voted by {self.agreeing} of {self.voting} notes"
-        few = {0: "no note", 1: "only 1 note"}.get(self.voting, f"only {self.voting} notes")
-        return f"octaves: C4 = 60 is assumed, since {few} could vote"
-
-
-def vote(notes: Iterable[Note]) -> Vote:
-    """The octave convention of note names that most measured pitches agree with.
-
-    Inharmonic and unpitched instruments do not vote. A convention other than C4 = 60 needs 60 % of at least 8 votes.
-    """
-    octaves = Counter(round(off / 12) for note in notes if (off := _off(note)) is not None and _same_class(off))
-    voting = octaves.total()
-    for shift in (12, -12):
-        if voting >= _VOTERS and octaves[shift // 12] >= _MAJORITY * voting:
-            return Vote(shift, octaves[shift // 12], voting)
-    return Vote(0, octaves[0], voting)
-
-
-def settle_octaves(notes: list[Note], convention: str | None = None) -> tuple[list[Note], list[str]]:
-    """The notes with labels in the given octave convention (C3, C4, C5; default: the result of a vote), and remarks."""
-    if all(note.pitch is None for note in notes):
-        return notes, []
-    if convention is None:
-        result = vote(notes)
-        shift, remark = result.shift, str(result)
-    else:
-        shift, remark = CONVENTIONS[convention], f"octaves: {convention} = 60, as given"
-    return [_shifted(note, shift) for note in notes], [remark]
-
-
 def add_flags(notes: Sequence[Note]) -> tuple[list[Note], list[str]]:
-    """The notes with flags for all doubts about them, and remarks on whole instruments. Unmeasured notes get none."""
+    """The notes with flags for all doubts about them, and remarks on whole instruments. Unmeasured notes get none.
+
+    Labels of pitch that fit neither the sounds nor each other are removed (:func:`timbre.data.labels.check_pitches`).
+    """
     flags: dict[int, list[str]] = defaultdict(list)
     measured = {index: note.measured for index, note in enumerate(notes) if note.measured}
-    pitch_flags, remarks = _pitches(notes)
-    for index, flag in (*pitch_flags, *_sounds(measured), *_rates(measured), *_duplicates(measured, notes)):
+    pitches = check_pitches(notes)
+    for index, flag in (*pitches.flags, *_sounds(measured), *_rates(measured), *_duplicates(measured, notes)):
         flags[index].append(flag)
     flagged = [replace(note, flags=(*note.flags, *flags[i])) if i in flags else note for i, note in enumerate(notes)]
-    return flagged, remarks + _levels(notes)
-
-
-def _shifted(note: Note, shift: int) -> Note:
-    if note.pitch is None or shift == 0:
-        return note
-    default_name = replace(note, name="").name == note.name
-    return replace(note, pitch=note.pitch + shift, name="" if default_name else note.name)
-
-
-def _off(note: Note) -> float | None:
-    """Semitones from a note's label to its sound; None if one of them is unknown or the sound is inharmonic."""
-    if note.pitch is None or note.measured is None or note.measured.pitch is None or not is_harmonic(note):
-        return None
-    return note.measured.pitch - note.pitch
-
-
-def _pitches(notes: Sequence[Note]) -> tuple[list[tuple[int, str]], list[str]]:
-    """Flags for notes that do not sound at their labels, and remarks on whole instruments that do not."""
-    flags: list[tuple[int, str]] = []
-    remarks: dict[str, list[str]] = {"tuning": [], "transposed": [], "labels": []}
-    for name, members in _by_instrument(notes).items():
-        offs = {i: off for i in members if (off := _off(notes[i])) is not None}
-        centre, agreeing = _densest(list(offs.values()))
-        count = f"({agreeing} of {len(offs)} notes)"
-        if len(offs) > _FEW and agreeing < len(offs) / 3:
-            remarks["labels"].append(f"{name} does not sound at the pitches of its labels and was taken as unpitched")
-            continue
-        known = len(offs) >= _FEW and agreeing >= _MAJORITY * len(offs)
-        whole = round(centre) if known and abs(centre) > 0.75 else 0
-        tuning = centre - whole if known and abs(centre - whole) > _MISTUNED else 0.0
-        if tuning:
-            remarks["tuning"].append(f"{name} is {_cents(tuning)} {count}")
-        if whole:
-            remarks["transposed"].append(f"{name} sounds {_interval(whole)} its labels {count}")
-        flags += [(i, _pitch_flag(notes[i], off)) for i, off in offs.items() if abs(off - tuning) > _WITHIN]
-    return flags, [f"{kind}: {_listed(texts)}" for kind, texts in remarks.items() if texts]
-
-
-def _densest(values: list[float]) -> tuple[float, int]:
-    """Median and number of the values in the densest interval of width 0.6."""
-    if not values:
-        return 0.0, 0
-    ordered = np.sort(values)
-    counts = np.searchsorted(ordered, ordered + 0.6, "right") - np.arange(ordered.size)
-    best = int(np.argmax(counts))
-    return float(np.median(ordered[best : best + counts[best]])), int(counts[best])
-
-
-def _same_class(off: float) -> bool:
-    return abs(off - 12 * round(off / 12)) <= _WITHIN
-
-
-def _pitch_flag(note: Note, off: float) -> str:
-    label = note.pitch or 0.0
-    sounds = f"sounds {note_name(label + off)}, its label says {note_name(label)}"
-    is_octave = _same_class(off) and round(off / 12)
-    return f"octave: {sounds}" if is_octave else f"pitch: {sounds} ({off:+.2f} semitones)"
-
-
-def _cents(tuning: float) -> str:
-    return f"{abs(round(100 * tuning))} cents {'sharp' if tuning > 0 else 'flat'}"
-
-
-def _interval(semitones: int) -> str:
-    size = {1: "a semitone", 12: "an octave"}.get(abs(semitones), f"{abs(semitones)} semitones")
-    return f"{size} {'above' if semitones > 0 else 'below'}"
+    for index in pitches.rejected:  # the name keeps the label, so that the file is found
+        flagged[index] = replace(flagged[index], pitch=None)
+    return flagged, pitches.remarks + _levels(notes)
 
 
 def _sounds(notes: Measurements) -> Flags:
@@ -186,7 +79,7 @@ def _levels(notes: Sequence[Note]) -> list[str]:
     """Remarks on instruments whose levels do not depend on the dynamics."""
     instruments = {
         name: [(notes[i], measured) for i in members if (measured := notes[i].measured)]
-        for name, members in _by_instrument(notes).items()
+        for name, members in by_instrument(notes).items()
     }
     remarks = {
         "dynamics: no difference of level between them": [n for n, g in instruments.items() if not _dynamics_differ(g)],
@@ -194,7 +87,7 @@ def _levels(notes: Sequence[Note]) -> list[str]:
             name for name, group in instruments.items() if _peaks_are_equal([measured for _, measured in group])
         ],
     }
-    return [f"{remark} in {_listed(names)}" for remark, names in remarks.items() if names]
+    return [f"{remark} in {listed(names)}" for remark, names in remarks.items() if names]
 
 
 def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
@@ -209,15 +102,3 @@ def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
 def _peaks_are_equal(group: list[Measured]) -> bool:
     peaks = [measured.peak_db for measured in group]
     return len(peaks) > _FEW and bool(np.ptp(np.percentile(peaks, [25, 75])) < _NORMALISED)
-
-
-def _by_instrument(notes: Sequence[Note]) -> dict[str, list[int]]:
-    members: dict[str, list[int]] = defaultdict(list)
-    for index, note in enumerate(notes):
-        members[note.instrument].append(index)
-    return members
-
-
-def _listed(texts: list[str]) -> str:
-    more = f" and {len(texts) - 12} more" if len(texts) > 12 else ""
-    return ", ".join(texts[:12]) + more

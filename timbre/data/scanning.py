@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from timbre.audio import Audio, read
 from timbre.audio.files import Probe, begin, probe
-from timbre.data.flags import add_flags, settle_octaves
+from timbre.data.flags import add_flags
+from timbre.data.labels import settle_octaves
 from timbre.data.library import Library
 from timbre.data.measurement_cache import MeasurementCache
 from timbre.data.measuring import MEASURED_SECONDS, measure
@@ -51,8 +52,9 @@ def scan(
     same order. A file that was measured before and has not changed since is not decoded again.
 
     Measuring finds pitch, loudness, clipping, silence before the onset, and equal sounds. Whatever contradicts a
-    note's label or the rest of the library becomes one of the note's `flags`; its labels do not change. Only the
-    octave of note names (is C3 or C4 MIDI 60?) is decided by a majority of the notes, if the format does not define it.
+    note's label or the rest of the library becomes one of the note's `flags`. Two kinds of labels change: a majority of
+    the notes decides the octave of note names (is C3 or C4 MIDI 60?), if the format does not define it; and if the
+    pitches of an instrument fit neither its sounds nor each other, its flagged notes have no pitch.
 
     Args:
         folder: folder with the notes, at any depth; or a file that describes or contains a library; or a library file,
