@@ -1,4 +1,4 @@
-"""Exceptions of timbre. A message says what must be, what was given, and what to do.
+"""Exceptions of timbre. A message says what must be, what was given, and what to do, in one line.
 
 TimbreError
 ├── AudioError        a sound cannot be read, used or written   (also ValueError)
@@ -9,9 +9,21 @@ TimbreError
 └── DeviceError       a sound or compute device is missing      (also RuntimeError)
 """
 
+_LONGEST, _END = 1000, 300  # letters of a message, and of its end if it is cut in the middle
+
 
 class TimbreError(Exception):
-    """Base class of all errors that timbre raises on purpose; the command line prints the message and exits with 1."""
+    """Base class of all errors that timbre raises on purpose; the command line prints the message and exits with 1.
+
+    The message may quote names and values of any kind: it becomes one line of at most 1,000 printable letters.
+    """
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(part.strip() for part in message.splitlines()).strip()
+        line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+        if len(line) > _LONGEST:
+            line = f"{line[: _LONGEST - _END - 5]} ... {line[-_END:]}"
+        super().__init__(line)
 
 
 class AudioError(TimbreError, ValueError):

@@ -137,7 +137,7 @@ async def _refused(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return JSONResponse({"error": error.detail}, error.status_code)
     statuses: dict[type, int] = {TooLong: 413, Busy: 503}
-    return JSONResponse({"error": " ".join(str(error).split())}, statuses.get(type(error), 400))
+    return JSONResponse({"error": str(error)}, statuses.get(type(error), 400))
 
 
 async def _failed(_: Request, __: Exception) -> Response:
