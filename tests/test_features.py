@@ -25,6 +25,7 @@ from timbre.data.features import table as features_module
 from timbre.data.features.example import example
 from timbre.data.features.shards import Rows, find_shard, write_shard
 from timbre.data.features.table import Features, features
+from timbre.data.locks import take_lock
 from timbre.data.parts import Excerpt
 from timbre.errors import LibraryError
 from timbre.spectral import Spectrogram
@@ -88,6 +89,7 @@ def test_after_kill_9_finished_shards_are_kept_and_two_processes_may_make_the_ot
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     (folder,) = cache.glob("features/*")
+    (folder / ".killed.part").write_bytes(b"half a shard")
     finished = [file.with_suffix(".rows") for file in folder.glob("*.json")]
     before = identities(finished)
     assert 2 <= len(finished) < 12  # of 15
@@ -99,6 +101,7 @@ def test_after_kill_9_finished_shards_are_kept_and_two_processes_may_make_the_ot
     assert checksums(features(library, QUICK)) == checksums(table)
     assert identities(finished) == before
     assert damaged(table) == []
+    assert list(folder.glob(".*.part")) == []
     monkeypatch.setenv("TIMBRE_CACHE", str(cache.parent / "undisturbed"))
     monkeypatch.setattr(features_module, "_threads", lambda: 3)
     assert checksums(features(library, QUICK)) == checksums(table)
@@ -107,13 +110,29 @@ def test_after_kill_9_finished_shards_are_kept_and_two_processes_may_make_the_ot
 def test_what_a_killed_process_left_is_swept_away_but_not_what_another_is_writing(cache: Path) -> None:
     library = some_files(ORCHESTRA, 8)
     folder = features(library, QUICK).spectrograms.shards[0].file.parent
-    old, fresh = folder / ".00000.part", folder / ".00001.part"
-    for file in (old, fresh):
-        file.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    (folder / "00000.rows").unlink()
-    features(library, QUICK)
-    assert sorted(file.name for file in folder.glob(".*")) == [fresh.name]
+    old, fresh = folder / ".00000.part", folder / ".00001.rows.tmp"
+
+    def left() -> list[str]:
+        for file in (old, fresh):
+            file.write_bytes(b"half")
+        os.utime(old, (0, 0))
+        assert features(library, QUICK).spectrograms.shards  # complete already
+        return sorted(file.name for file in folder.glob(".*.*"))
+
+    with open(folder / ".lock", "ab") as another:
+        assert take_lock(another, shared=True)
+        assert left() == [fresh.name]
+    assert left() == []
+    with pytest.MonkeyPatch.context() as patch:  # a disk that knows no locks
+        patch.setattr("fcntl.flock", raised(OSError(95, "Operation not supported")))
+        assert left() == [fresh.name]
+
+
+def raised(error: Exception) -> Callable[..., None]:
+    def function(*_: object) -> None:
+        raise error
+
+    return function
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "note", "no note", "delete"])

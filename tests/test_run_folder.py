@@ -73,12 +73,10 @@ def test_a_lock_leaves_no_empty_folder_also_after_an_error(tmp_path: Path) -> No
 
 
 def test_a_disk_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fcntl
-
     def unknown(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(fcntl, "flock", unknown)
+    monkeypatch.setattr("fcntl.flock", unknown)
     with locked(tmp_path / "resume"):
         assert (tmp_path / "resume").is_dir()
 

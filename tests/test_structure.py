@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IN_FUNCTIONS = {
     "cyclopts", "fluidsynth", "librosa", "lightning_fabric", "matplotlib", "mido", "onnxruntime", "onnxscript",
     "pythonosc", "requests", "rtmidi", "scipy", "sklearn", "sounddevice", "soxr", "starlette", "svgelements",
-    "swift_f0", "termios", "torch", "tqdm", "tty", "umap", "uvicorn", "websockets",
+    "swift_f0", "tensorboard", "termios", "torch", "tqdm", "tty", "umap", "uvicorn", "websockets",
 }  # fmt: skip
 MOST_FILES, MOST_LINES = 20, 400
 

@@ -2,21 +2,15 @@
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from timbre.data.locks import take_lock
 from timbre.errors import CheckpointError
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
 _LOCK = "lock"
-_BYTE = 1 << 30  # Windows locks this byte, far behind the text, which others may read
 
 
 def check_folder(folder: Path, *marks: str) -> None:
@@ -78,7 +72,7 @@ def _acquired(folder: Path) -> BinaryIO:
     while True:
         file = open(folder / _LOCK, "a+b")  # noqa: SIM115  (it is closed at the end of the run)
         file.seek(0)
-        if not _lock(file):
+        if take_lock(file) is False:
             with file:
                 owner = file.read(20).decode("ascii", "replace").strip() or "of unknown number"
             raise CheckpointError(
@@ -94,27 +88,11 @@ def _acquired(folder: Path) -> BinaryIO:
         file.close()
 
 
-def _lock(file: BinaryIO) -> bool:
-    """Whether the file is locked now, or its disk knows no locks; False if another process has locked it."""
-    try:
-        if sys.platform == "win32":
-            file.seek(_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            file.seek(0)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def _release(path: Path, lock: BinaryIO) -> None:
     """Remove the lock file while it is still locked; Windows does not remove open files."""
     with contextlib.suppress(OSError):
         path.unlink()
     lock.close()
-    if sys.platform == "win32":
+    if os.name == "nt":
         with contextlib.suppress(OSError):
             path.unlink()

@@ -14,6 +14,7 @@ from timbre.config import TrainingConfig
 from timbre.errors import TrainingError
 from timbre.training import schedule
 from timbre.training.average import Average
+from timbre.training.interrupts import interrupts_held
 from timbre.training.journal import Journal
 from timbre.training.ranks import Ranks, join
 from timbre.training.resume import load_state, save_state
@@ -131,6 +132,7 @@ class Run:
         self.model, self.optimizer = self.fabric.setup(_Forward(task.net), task.optimizer)
         self.average = Average(self.net, self.settings.ema)
         self.epoch, self.batch, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
+        self.between_steps = True  # whether a saved state would be that of a run that was not interrupted
         self.error, self.best, self.best_weights = math.inf, dict[str, float](), self.average.weights
         if state:
             self._restore(state)
@@ -147,9 +149,11 @@ class Run:
     def complete(self) -> dict[str, float]:
         """Train to the end and give the network the best weights, in eval mode: epochs, steps, minutes, notes/s."""
         try:
-            self.train()
+            with interrupts_held() as check:
+                self.train(check)
         except KeyboardInterrupt:
-            self.save()
+            if self.between_steps:  # else the last saved state remains, from which the same steps are taken again
+                self.save()
             raise
         finally:
             self.journal.close()
@@ -160,8 +164,8 @@ class Run:
             "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0, "notes_per_s": speed
         }  # fmt: skip
 
-    def train(self) -> None:
-        """Take steps until the run is done, validating and saving on the way."""
+    def train(self, after_step: Callable[[], None] = lambda: None) -> None:
+        """Take steps until the run is done, validating and saving on the way; `after_step` is called between them."""
         saved = time.monotonic()
         self.net.train()
         while self.done < 1.0:
@@ -178,11 +182,14 @@ class Run:
                 elif time.monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = time.monotonic()
+                self.between_steps = True
+                after_step()
                 if self.done >= 1.0:
                     break
 
     def take_step(self, batch: Any) -> None:
         """Take one optimizer step on a batch, and on those of the other ranks."""
+        self.between_steps = False
         rate = schedule.learning_rate(self.settings, self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

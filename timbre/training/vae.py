@@ -116,19 +116,19 @@ class VAETask(Task):
     @torch.no_grad()
     def log_examples(self, journal: Journal, step: int) -> None:
         """Log three validation notes and their reconstructions, as images (low bands below) and sounds of peak 1."""
-        writer, config = journal.writer, self.spectrogram.config
-        if not (writer and len(self.valid.rows)):
+        config = self.spectrogram.config
+        if not (journal.logs and len(self.valid.rows)):
             return
         shown = read_batch(self.features, evenly(3, self.valid.rows), self.device)
         center = self.net.posterior(shown.spectrogram, shown.conditions).center
         both = torch.stack([shown.spectrogram, self.net.decode(center, shown.conditions)], 1)
         images = ((both - config.floor_db) / -config.floor_db).clamp(0, 1).flip(2)
         for index, (pair, image) in enumerate(zip(both, images, strict=True)):
-            writer.add_image(f"note {index}: original, decoded", torch.cat(list(image), 1), step, dataformats="HW")
+            journal.image(f"note {index}: original, decoded", torch.cat(list(image), 1), step)
             sounds = self.spectrogram.inverse(pair, inverter="pghi")
             sounds = sounds / sounds.abs().amax(-1, keepdim=True).clamp_min(1e-9)
             for name, sound in zip(("original", "decoded"), sounds, strict=True):
-                writer.add_audio(f"note {index}/{name}", sound, step, config.sample_rate)
+                journal.sound(f"note {index}/{name}", sound, config.sample_rate, step)
 
     def write_checkpoint(self, kind: str, weights: dict[str, Tensor], step: int) -> None:
         """Write the weights to checkpoints/`kind`."""

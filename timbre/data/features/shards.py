@@ -8,17 +8,20 @@ file, the modification time at which that was last checked, and the notes left o
 import contextlib
 import hashlib
 import json
+import math
 import mmap
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from timbre.data.locks import take_lock
 from timbre.errors import LibraryError
 from timbre.files import replacing
 
@@ -26,6 +29,7 @@ LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("n
 """Labels of a row: MIDI, 0..1, s, index of the note in its library, whether it is not a transposed copy."""
 Row = tuple[np.ndarray, tuple[float, float, float, int, bool]]  # a spectrogram, (bins, frames) in dB, and its labels
 _OPEN = 64  # most shards mapped at a time: a map keeps a file open, and some systems allow 256 of those
+_LOCK = ".lock"
 _STALE = 3600.0  # s without a write, after which a temporary file belongs to a process that was killed
 
 
@@ -93,11 +97,33 @@ def find_shard(file: Path, row_bytes: int) -> Shard | None:
     return _noted(replace(shard, changed=status.st_mtime_ns)) if shard.intact() else None
 
 
-def sweep(folder: Path) -> None:
-    """Remove unfinished files of processes that were killed; files that are being written remain."""
-    for file in folder.glob(".*.part"):
-        with contextlib.suppress(FileNotFoundError):  # another process was faster
-            if time.time() - file.stat().st_mtime > _STALE:
+@contextlib.contextmanager
+def swept(folder: Path) -> Iterator[None]:
+    """Remove unfinished files of processes that were killed, before and after the work in a folder of shards.
+
+    Processes that work in it share a lock. If others do, or the disk knows no locks, only files without a write for an
+    hour are removed. The folder is made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            lock = stack.enter_context(open(folder / _LOCK, "ab"))
+        except OSError:  # a complete cache of another user, from which this one may only read
+            yield
+            return
+        _sweep(folder, lock)
+        take_lock(lock, shared=True)
+        try:
+            yield
+        finally:
+            _sweep(folder, lock)
+
+
+def _sweep(folder: Path, lock: BinaryIO) -> None:
+    youngest = math.inf if take_lock(lock) else time.time() - _STALE
+    for file in chain(folder.glob(".*.part"), folder.glob(".*.tmp")):  # .tmp: of version 0.1
+        with contextlib.suppress(OSError):  # another process was faster, or still writes (on Windows)
+            if file.stat().st_mtime < youngest:
                 file.unlink()
 
 

@@ -18,7 +18,7 @@ from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.digests import file_digests
 from timbre.data.features.example import Example, Prepared, examples, prepare
-from timbre.data.features.shards import Row, Rows, Shard, find_shard, sweep, write_shard
+from timbre.data.features.shards import Row, Rows, Shard, find_shard, swept, write_shard
 from timbre.data.library import Library
 from timbre.data.note import Note
 from timbre.data.split import FEWEST
@@ -81,8 +81,8 @@ def features(library: Library, config: Config, progress: bool = False, rank: int
             f"{len(library)} notes make {len(plan.shards)} shards, too few for {world} processes; start fewer of them."
         )
     try:
-        plan.folder.mkdir(parents=True, exist_ok=True)
-        shards = _complete(plan, numbers, progress)
+        with swept(plan.folder):
+            shards = _complete(plan, numbers, progress)
     except OSError as error:
         raise LibraryError(
             f"The features cannot be cached in {plan.folder.parent}: {error.strerror}. "
@@ -143,7 +143,6 @@ def _complete(plan: Plan, numbers: range, progress: bool) -> list[Shard]:
     """The shards of these indices, after computing the missing ones."""
     shards = {number: shard for number in numbers if (shard := find_shard(plan.file(number), plan.row_bytes))}
     if len(shards) < len(numbers):
-        sweep(plan.folder)
         total = sum(len(plan.notes(number)) for number in numbers)
         interval = 0.5 if sys.stderr.isatty() else 20.0
         with tqdm(total=total, desc="features", unit="note", mininterval=interval, disable=not progress) as bar:
