@@ -1,6 +1,6 @@
 """Errors: one printable line, whatever they quote."""
 
-import pickle
+import copy
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ def test_a_message_is_one_printable_line_of_limited_length(text: str, times: int
     assert message.isprintable()
     assert len(message) <= 1000
     assert str(TimbreError(message)) == message
-    assert str(pickle.loads(pickle.dumps(AudioError(message)))) == message  # noqa: S301  (our own)
+    assert str(copy.copy(AudioError(message))) == message
 
 
 def test_what_is_printable_stays_as_it_is() -> None:
