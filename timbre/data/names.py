@@ -2,17 +2,42 @@
 
 import contextlib
 import re
+import unicodedata
+from collections.abc import Iterable, Mapping
 
 from timbre.errors import LibraryError
 
 _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_SHIFTS = {"": 0, "#": 1, "s": 1, "sharp": 1, "♯": 1, "b": -1, "flat": -1, "♭": -1}
-_NOTE = re.compile(r"([a-g])(#|sharp|s|♯|flat|b|♭)?(-?\d)", re.IGNORECASE)
+_SYLLABLES = {"do": 0, "ut": 0, "re": 2, "ré": 2, "mi": 4, "fa": 5, "sol": 7, "la": 9, "si": 11, "ti": 11}
+_SIGNS = {"": 0, "#": 1, "♯": 1, "b": -1, "♭": -1}
+_ENGLISH_SIGNS = _SIGNS | {"s": 1, "sharp": 1, "flat": -1}
+_ENDINGS = _SIGNS | {"is": 1, "es": -1}
+_ROMANCE_SIGNS = _SIGNS | {"dièse": 1, "diese": 1, "diesis": 1, "sostenido": 1, "sharp": 1, "s": 1}
+_ROMANCE_SIGNS |= {"bémol": -1, "bemol": -1, "bemolle": -1, "flat": -1}
+_NOTE = re.compile(r"(.{1,14}?)(?:([-−]?\d)|(['’′]{1,5}))")
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+def _named(steps: Mapping[str, int], signs: Mapping[str, int]) -> dict[str, int]:
+    return {letter + sign: step + shift for letter, step in steps.items() for sign, shift in signs.items()}
+
+
+_DUTCH = _named(_STEPS, _ENDINGS) | {"es": 3, "as": 8}
+SPELLINGS = {
+    "English": _named(_STEPS, _ENGLISH_SIGNS),
+    "German": {name: step for name, step in _DUTCH.items() if name[0] != "b"}
+    | _named({"h": 11}, _ENDINGS)
+    | dict.fromkeys(("b", "bb", "b♭"), 10),
+    "Dutch": _DUTCH,
+    "solfège": _named(_SYLLABLES, _ROMANCE_SIGNS),
+}
+"""Semitones above C of the names of notes, without their octaves: B is 11 in English and 10 in German."""
+_GERMAN_ONLY = _words("cis dis eis fis gis ais his ces des ges fes hes bes ees aes")
+_ENGLISH_ONLY = _words("cs ds fs gs bs csharp dsharp fsharp gsharp asharp dflat eflat gflat aflat bflat")
 
 
 DYNAMICS = {"ppp": 12, "pp": 24, "p": 40, "mp": 56, "mf": 72, "f": 96, "ff": 120, "fff": 127}
@@ -74,20 +99,43 @@ def note_name(midi: float) -> str:
     return f"{_PITCH_CLASSES[number % 12]}{number // 12 - 1}"
 
 
-def parse_note(text: str | float) -> float:
+def pitch_of_name(text: str, spelling: str = "English") -> int | None:
+    """MIDI pitch, of any size, of a note name in one of the :data:`SPELLINGS` (C4 and c' are 60); None: it is none."""
+    match = _NOTE.fullmatch(re.sub(r"[\s_]+", "", unicodedata.normalize("NFKC", text)).casefold())
+    if match is None or (step := SPELLINGS[spelling].get(match[1])) is None:
+        return None
+    return 12 * (4 + len(match[3]) if match[3] else int(match[2].replace("−", "-")) + 1) + step
+
+
+def spelling_of(names: Iterable[str]) -> str:
+    """The spelling of :data:`SPELLINGS` in which note names (all of a library) are written; English if all fit.
+
+    German and Dutch have endings (Cis, Es); H is German, Bes is Dutch.
+    """
+    matches = (_NOTE.fullmatch(unicodedata.normalize("NFKC", name).casefold()) for name in names)
+    stems = {match[1] for match in matches if match}
+    syllables = stems & SPELLINGS["solfège"].keys()
+    letters = stems - syllables
+    if len(syllables) > len(letters) or (len(syllables) > 2 and len(letters) < 3):
+        return "solfège"
+    english = not letters.isdisjoint(_ENGLISH_ONLY)
+    german = not letters.isdisjoint(_GERMAN_ONLY) or ("h" in letters and len(letters) > 2)
+    if english or not (german or ("es" in letters and len(letters) > 2)):
+        return "English"
+    return "Dutch" if letters & {"bes", "ees", "aes"} and "h" not in letters else "German"
+
+
+def parse_note(text: str | float, spelling: str = "English") -> float:
     """MIDI pitch (0 to 127) of a note name (A#3, As3, Bb3, asharp3; C4 is 60) or of a MIDI number (57, "57", 57.5).
 
     Raises:
         LibraryError: if it is neither.
     """
-    midi = -1.0
-    if match := _NOTE.fullmatch(str(text).strip()):
-        letter, shift, octave = match.groups(default="")
-        midi = float(12 * (int(octave) + 1) + _STEPS[letter.lower()] + _SHIFTS[shift.lower()])
-    else:
+    midi: float | None = pitch_of_name(str(text), spelling)
+    if midi is None:
         with contextlib.suppress(ValueError):
             midi = float(text)
-    if not 0 <= midi <= 127:
+    if midi is None or not 0 <= midi <= 127:
         raise LibraryError(
             f"A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got {text!r}."
         )
@@ -112,8 +160,8 @@ def printable(text: str) -> str:
 
 def plain(text: str) -> str:
     """A name in lower case with its words joined by underscores, as timbre compares names: AltoSax is alto_sax."""
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", printable(text))
-    return re.sub(r"[\s_\-]+", "_", text.strip().lower()).strip("_")
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", unicodedata.normalize("NFC", printable(text)))
+    return re.sub(r"[\s_\-]+", "_", unicodedata.normalize("NFC", text.strip().lower())).strip("_")
 
 
 def family_of(instrument: str) -> str | None:

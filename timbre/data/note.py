@@ -1,7 +1,7 @@
 """`Note`: one recorded note with its labels, measurements and sound."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from timbre.audio import Audio
@@ -88,6 +88,14 @@ class Note:
             DeviceError: if it has to be rendered and no synthesizer is installed.
         """
         return read_part(self.file, self.part)
+
+
+def relabelled(note: Note, pitch: float | None) -> Note:
+    """The note with another pitch, and another name if its name comes from its labels."""
+    if pitch == note.pitch:
+        return note
+    default_name = replace(note, name="").name == note.name
+    return replace(note, pitch=pitch, name="" if default_name else note.name)
 
 
 def is_harmonic(note: Note) -> bool:

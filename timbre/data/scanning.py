@@ -21,6 +21,7 @@ from timbre.data.note import Measured, Note
 from timbre.data.parts import Excerpt
 from timbre.data.readers import Options, choose
 from timbre.data.report import Dropped, Report, file_and_part
+from timbre.data.settling import settle_names
 from timbre.data.sounds import excerpt
 from timbre.data.storage import is_library_file, load_library
 from timbre.data.threads import in_order
@@ -79,6 +80,7 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
     reader = choose(tree, name, options)
     reading = reader.read(tree, options)
     kept, unusable = _examined(tree.root, reading.notes, measure, bar)
+    kept, chosen = settle_names(kept, reading.alternatives)
     octaves: list[str] = []
     if reading.octaves_vary:
         kept, octaves = settle_octaves(kept, options.octave)
@@ -89,7 +91,7 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
     closed = (Dropped(folder, f"the folder cannot be listed: {why}") for folder, why in tree.closed.items())
     report = Report(
         tree.root, reading.labels, dropped=(*reading.dropped, *unusable, *closed), ignored=ignored,
-        remarks=(*reading.remarks, *octaves, *remarks), reader=reader.name,
+        remarks=(*reading.remarks, *chosen, *octaves, *remarks), reader=reader.name,
     )  # fmt: skip
     if kept:
         return Library(flagged, tree.root, report)

@@ -2,6 +2,7 @@
 
 import io
 import lzma
+import stat
 import struct
 import zipfile
 import zlib
@@ -76,16 +77,49 @@ def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
 
 
 def root_key(file: Path) -> float | None:
-    """MIDI pitch in the sampler chunk ("smpl") of a WAV file; None if there is none."""
-    try:
-        with file.open("rb") as content:
-            riff = content.read(12)
-            for _ in range(_MOST_CHUNKS if riff[:4] == b"RIFF" and riff[8:] == b"WAVE" else 0):
-                name, size = struct.unpack("<4sI", content.read(8))
-                if name == b"smpl":
-                    key, fraction = struct.unpack("<12xII", content.read(20))
-                    return key + fraction / 2**32 if key <= 127 else None
-                content.seek(size + size % 2, io.SEEK_CUR)
-    except (OSError, struct.error):
+    """MIDI pitch of the recording in the header of a WAV (also RF64, BW64, RIFX), AIFF or AIFC file; None: there is none.
+
+    It is in the chunk smpl, inst or acid of a WAV file, the first of these that it has, or INST of an AIFF file.
+    """
+    if file.suffix.lower() not in (".wav", ".wave", ".rf64", ".aif", ".aiff", ".aifc"):
         return None
-    return None
+    found: dict[bytes, float] = {}
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would never end
+            return None
+        with file.open("rb") as content:
+            kind, _, form = struct.unpack("4s4s4s", content.read(12))
+            order = _ROOT_KEYS.get((kind, form))
+            for _ in range(_MOST_CHUNKS if order else 0):
+                name, size = struct.unpack(f"{order}4sI", content.read(8))
+                end = content.tell() + size + size % 2
+                if name in _ROOT_KEY_CHUNKS:
+                    found[name] = _ROOT_KEY_CHUNKS[name](content.read(min(size, 20)), order or "<")
+                content.seek(end)
+    except (OSError, ValueError, struct.error):
+        pass
+    return next((key for name in _ROOT_KEY_CHUNKS if 0 <= (key := found.get(name, -1.0)) <= 127), None)
+
+
+def _smpl(chunk: bytes, order: str) -> float:
+    key, fraction = struct.unpack(f"{order}12xII", chunk)
+    return float(key + fraction / 2**32)
+
+
+def _acid(chunk: bytes, order: str) -> float:
+    flags, key = struct.unpack_from(f"{order}IH", chunk)
+    return float(key) if flags & 2 else -1.0  # the second bit: the root note is set
+
+
+def _inst(chunk: bytes, order: str) -> float:
+    key, cents = struct.unpack_from("Bb", chunk)
+    return float(key - cents / 100)
+
+
+_ROOT_KEYS = {
+    (b"RIFF", b"WAVE"): "<", (b"RF64", b"WAVE"): "<", (b"BW64", b"WAVE"): "<", (b"RIFX", b"WAVE"): ">",
+    (b"FORM", b"AIFF"): ">", (b"FORM", b"AIFC"): ">",
+}  # fmt: skip
+"""Byte order of the containers, by their first bytes."""
+_ROOT_KEY_CHUNKS = {b"smpl": _smpl, b"INST": _inst, b"inst": _inst, b"acid": _acid}
+"""Readers of the chunks, the most reliable first."""

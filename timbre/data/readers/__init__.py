@@ -14,11 +14,11 @@ from timbre.data.readers import (
     soundfont,
     table,
 )
-from timbre.data.readers._reader import Options, Reader, Reading
+from timbre.data.readers._reader import Alternative, Options, Reader, Reading
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
-__all__ = ["READERS", "Options", "Reader", "Reading", "choose"]
+__all__ = ["READERS", "Alternative", "Options", "Reader", "Reading", "choose"]
 
 _MODULES = (medley, nsynth, good_sounds, table, sfz, decent, philharmonia, iowa, pattern, soundfont, folders)
 _ALL = (sol.TINYSOL, sol.ORCHIDEASOL, *(module.READER for module in _MODULES))

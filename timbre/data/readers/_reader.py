@@ -4,7 +4,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from timbre.data.names import family_of, parse_note, velocity_of
 from timbre.data.note import Note
@@ -36,6 +36,15 @@ class Options:
             raise LibraryError(f"The octave must be C3, C4 or C5, the name of MIDI note 60; got {self.octave!r}.")
 
 
+class Alternative(NamedTuple):
+    """Another reading of the pitches of some files, which the measured pitches may confirm."""
+
+    what: str
+    """What it reads, such as "German note names"."""
+    pitches: dict[Path, float]
+    """MIDI pitch by file."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """The notes of a tree before any sound is decoded."""
@@ -50,6 +59,8 @@ class Reading:
     """Whether pitches are note names whose octaves the format does not define (C4 = 60 is assumed)."""
     remarks: list[str] = field(default_factory=list)
     """Sentences about the whole library."""
+    alternatives: list[Alternative] = field(default_factory=list)
+    """Other readings of pitches, the likeliest first."""
 
 
 @dataclass(frozen=True)

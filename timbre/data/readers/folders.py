@@ -6,22 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from timbre.audio.pitch import hz_to_midi
 from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, plain
 from timbre.data.note import Note
-from timbre.data.readers._reader import Reader, Reading, labelled, pitch_or_none
+from timbre.data.readers._choice import BARE_NUMBERS, Choice, Chosen
+from timbre.data.readers._reader import Alternative, Reader, Reading, labelled
+from timbre.data.readers._root_keys import RootKeys
+from timbre.data.readers._words import ParsedName, parse_names
 from timbre.data.report import Dropped
 
-_ACCIDENTAL_AND_OCTAVE = r"(?:#|sharp|s|♯|flat|b|♭)?\d"
-_NOTE = "[A-Ga-g]" + _ACCIDENTAL_AND_OCTAVE
+_NOTE = r"[A-Ga-g](?:#|sharp|s|♯|flat|b|♭)?\d"
 _RUN = re.compile(f"(?<![A-Za-z]){_NOTE}{_NOTE}(?![A-Za-z0-9])")
 _LAYER = re.compile(r"(?:v|vl|vel|velocity|layer)(\d{1,3})", re.IGNORECASE)
 _TAKE = re.compile(r"(?:rr|take)(\d{1,3})", re.IGNORECASE)
-_HERTZ = re.compile(r"(?<![\d.])(?:(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(\d{2,5}\.\d{2,6})(?!\.?\d))", re.I)
-_LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
-_SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "fff"}
-_BETWEEN = re.compile(r"[\s_\-.,()\[\]+]+")
-_LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _MOST_LAYERS = 16  # a larger number after "v" is a MIDI velocity, not a layer
 
 
@@ -34,8 +30,6 @@ class _Labels:
     dynamics: str | None = None
     articulation: str | None = None
     pitch: float | None = None
-    pitch_is_name: bool = False
-    """Whether it comes from a note name, whose octave depends on a convention."""
     pitch_is_sure: bool = False
     """Whether it comes from more than a bare number, which may mean anything."""
     velocity: float | None = None
@@ -50,24 +44,54 @@ class _Labels:
 def read_folders(root: Path, files: Iterable[str]) -> Reading:
     """The notes of a plain folder, in the order of `files` (relative to `root`); files with several notes are dropped.
 
-    Recognised: note names (A#3, As3, Bb3; C4 is 60), MIDI numbers, frequencies (110.00000, 440Hz), NSynth's
-    `-060-127`, dynamics (pp, forte), velocity layers (v1, vl2) and MIDI velocities (v100; also the number before a
-    frequency), takes (rr2, or a last digit after a note name), articulations, an instrument in a folder or before the
-    pitch, a family in a folder above it. Other words are ignored.
+    The pitch is what varies over the files of an instrument: a note name (A#3, As3, Bb3, Cis4, Do4; C4 is 60), also
+    glued to the instrument or a layer (FluteC4, A0v8), a frequency (110.00000, 440Hz), or a number that can be a MIDI
+    key; where names are silent, it is the root key in the file's header. Also recognised: NSynth's `-060-127`, dynamics
+    (pp, forte), velocity layers (v1, vl2) and MIDI velocities (v100; also the number before a frequency), takes (rr2,
+    or a last digit after a note name), articulations, an instrument in a folder or before the pitch, a family in a
+    folder above it. Other words are ignored.
     """
-    has_names = False
+    files = list(files)
+    runs = {file: run[0] for file in files if (run := _RUN.search(PurePosixPath(file).stem))}
+    why = "contains a run of notes ({}); split it into one file for each note"
+    dropped = [Dropped(file, why.format(run)) for file, run in runs.items()]
+    names = parse_names([file for file in files if file not in runs])
+    choice = Choice(names)
+    keys = RootKeys(root, names, choice)
+    outer = _outer_folders(names, choice)
     notes: list[tuple[Note, int | None]] = []
-    dropped: list[Dropped] = []
-    for file in files:
-        path = PurePosixPath(file)
-        if run := _RUN.search(path.stem):
-            dropped.append(Dropped(file, f"contains a run of notes ({run[0]}); split it into one file for each note"))
-            continue
-        labels = _read_parents(path.parts[:-1])
-        _read_stem(path.stem, labels)
-        has_names |= labels.pitch_is_name
-        notes.append((_note(root / file, labels, plain(root.name)), labels.layer))
-    return Reading(spread_layers(notes), dropped, "folder and file names", octaves_vary=has_names)
+    for name in names:
+        labels = _read_parents(outer.get(name.folders, name.folders))
+        _read_name(name, None if name.file in keys.used else choice.chosen.get(name.file), labels)
+        labels.pitch = keys.used.get(name.file, labels.pitch)
+        notes.append((_note(root / name.file, labels, plain(root.name)), labels.layer))
+    others = [(what, {root / file: pitch for file, pitch in pitches.items()}) for what, pitches in choice.others]
+    if keys.informative:
+        others.append(("root keys in the files", {root / file: key for file, key in keys.informative.items()}))
+    return Reading(
+        spread_layers(notes),
+        dropped,
+        "folder and file names" + " and root keys in the files" * bool(keys.used),
+        octaves_vary=any(chosen.mark.midi is None for chosen in choice.chosen.values()),
+        remarks=[*choice.remarks, *keys.remarks],
+        alternatives=[Alternative(*other) for other in others],
+    )
+
+
+def _outer_folders(names: list[ParsedName], choice: Choice) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """For the folders that contain a single pitch and end with its name, the path without it: oboe/C4 is oboe."""
+    texts: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for name in names:
+        texts[name.folders].add(choice.chosen[name.file].mark.text if name.file in choice.chosen else "")
+    outer: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for name in names:
+        only = next(iter(texts[name.folders])) if len(texts[name.folders]) == 1 else ""
+        for (kind, depth), mark in name.marks.items():
+            if str(kind).startswith("folder") and only and mark.text.lower() == only.lower():
+                at = len(name.folders) - 1 - int(depth)
+                rest = name.folders[at].removesuffix(mark.text).rstrip(" _-.")
+                outer[name.folders] = (*name.folders[:at], *filter(None, [rest]), *name.folders[at + 1 :])
+    return outer
 
 
 def spread_layers(notes: list[tuple[Note, int | None]]) -> list[Note]:
@@ -130,60 +154,28 @@ def _is_manner(folder: str) -> bool:
     return all(word in ARTICULATIONS or parse_dynamics(word) for word in plain(folder).split("_"))
 
 
-def _read_stem(stem: str, labels: _Labels) -> None:
+def _read_name(name: ParsedName, chosen: Chosen | None, labels: _Labels) -> None:
     """Add the labels in the name of a file to those of its folders."""
-    if (nsynth := re.fullmatch(r"(.+)-(\d{3})-(\d{3})", stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
-        labels.pitch, labels.pitch_is_sure, labels.velocity = float(nsynth[2]), True, int(nsynth[3]) / 127
-        labels.before = (nsynth[1],)
+    words, pitch = name.words, chosen.mark.word if chosen else None
+    labels.velocity = name.velocity
+    if chosen:
+        labels.pitch, labels.pitch_is_sure = chosen.pitch, chosen.place[0] not in BARE_NUMBERS
+        if chosen.place[0] == "hertz" and pitch and re.fullmatch("[0-9]{2,3}", words[pitch - 1]):
+            velocity = int(words[pitch - 1])
+            labels.velocity = velocity / 127 if _MOST_LAYERS < velocity <= 127 else None
+    if name.velocity is not None:
+        labels.before = (words[0],)
         return
-    words, hertz = _split(_LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], stem))
-    pitch = _find_pitch(words, hertz, labels)
     known = plain(labels.instrument or "").split("_")
     start = len(known) if [word.lower() for word in words[: len(known)]] == known else 0
     for number, word in enumerate(words):
-        if number >= start and number != pitch:
-            _add_word(labels, word, first=number == 0, before=pitch is None or number < pitch)
-    if labels.pitch_is_name and re.fullmatch("[1-9]", words[-1]) and labels.take is None:
+        if chosen and number == pitch:
+            labels.before += (chosen.mark.before,) if chosen.mark.before else ()
+        elif number >= start:
+            _add_word(labels, word, first=number == 0, before=pitch in (None, -1) or number < pitch)
+    is_name = chosen is not None and chosen.mark.midi is None and words
+    if is_name and re.fullmatch("[1-9]", words[-1]) and labels.take is None:
         labels.take = int(words[-1])
-
-
-def _split(stem: str) -> tuple[list[str], int | None]:
-    """The words of a name, and the index of the one that is a frequency."""
-    match = _HERTZ.search(stem)
-    if match is None or not _is_frequency(match):
-        return _words(stem), None
-    ahead = _words(stem[: match.start()])
-    return [*ahead, match[1] or match[2], *_words(stem[match.end() :])], len(ahead)
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in _BETWEEN.split(text) if word]
-
-
-def _is_frequency(match: re.Match[str]) -> bool:
-    """Whether a number has a unit, or a fraction that cannot be a MIDI number and a velocity (60.127)."""
-    number = match[1] or match[2]
-    clear = match[1] is not None or float(number) > 127 or len(number.partition(".")[2]) > 3
-    return clear and _LOWEST_HZ <= float(number) <= _HIGHEST_HZ
-
-
-def _find_pitch(words: list[str], hertz: int | None, labels: _Labels) -> int | None:
-    """Set the pitch and return the index of its word: a note name, else a frequency, else the only likely number."""
-    for pattern in ("[A-G]" + _ACCIDENTAL_AND_OCTAVE, _NOTE):
-        for number, word in enumerate(words):
-            if re.fullmatch(pattern, word) and (pitch := pitch_or_none(word)) is not None:
-                labels.pitch, labels.pitch_is_name, labels.pitch_is_sure = pitch, True, True
-                return number
-    if hertz is not None:
-        labels.pitch, labels.pitch_is_sure = hz_to_midi(float(words[hertz])), True
-        if hertz and re.fullmatch(r"[0-9]{2,3}", words[hertz - 1]) and _MOST_LAYERS < int(words[hertz - 1]) <= 127:
-            labels.velocity = int(words[hertz - 1]) / 127
-        return hertz
-    likely = [index for index, word in enumerate(words) if re.fullmatch(r"\d{2,3}", word) and 21 <= int(word) <= 108]
-    if len(likely) != 1:
-        return None
-    labels.pitch = float(words[likely[0]])
-    return likely[0]
 
 
 def _add_word(labels: _Labels, word: str, first: bool, before: bool) -> None:

@@ -1,0 +1,201 @@
+"""Which words of the names in a library are the pitches: what varies over the files of an instrument."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from timbre.data.names import SPELLINGS, family_of, plain, spelling_of
+from timbre.data.readers._words import Mark, ParsedName, Place
+
+# How much each different value of a kind of mark counts: names are clearer than numbers, files than folders.
+_WEIGHTS = {
+    "key": 1.2, "note": 1.0, "hertz": 0.9, "glued": 0.9, "lower": 0.8, "fused": 0.6, "number": 0.3, "numbered": 0.2,
+    "folder": 0.15, "folder number": 0.1,
+}  # fmt: skip
+_NAMES = ("note", "glued", "lower", "fused", "folder")
+BARE_NUMBERS = ("number", "numbered", "folder number")
+"""Kinds of marks that may mean anything."""
+_ALONE = ("key", "note", "glued", "lower", "hertz", "fused", "number", "folder", "folder number")  # likeliest first
+_FEWEST_LETTERS = 3  # with fewer, A1, A2 and B1 may be parts or microphones
+_LOWEST, _HIGHEST = 21, 108  # keys of a piano
+_WEAK, _SERIAL = 0.3, 0.05  # factors for names of few letters, and for numbers that count the files one by one
+_FEW = 3  # fewest files with the same pitch that are remarkable
+
+Column = dict[str, Mark]
+"""Marks at one place, by file."""
+
+
+class Chosen(NamedTuple):
+    """The mark that is the pitch of a name."""
+
+    place: Place
+    mark: Mark
+    pitch: float
+
+
+class Choice:
+    """The pitches of the names of a library.
+
+    In the innermost folder in which anything varies as pitches do, that is the pitch; where nothing does, the likeliest
+    mark of each name is.
+
+    Attributes:
+        spelling: that of the note names, one of SPELLINGS.
+        chosen: by file; files without a pitch in their names are left out.
+        others: other readings of the pitches of an instrument or of all, each with a description.
+        remarks: sentences about doubtful choices.
+    """
+
+    def __init__(self, names: list[ParsedName]) -> None:
+        self.spelling = spelling_of(
+            mark.text for name in names for place, mark in name.marks.items() if place[0] in _NAMES
+        )
+        self.chosen: dict[str, Chosen] = {}
+        self.others: list[tuple[str, dict[str, float]]] = []
+        self.remarks: list[str] = []
+        self._decide(names)
+        self._add_spellings()
+
+    def _decide(self, names: list[ParsedName]) -> None:
+        rest = names
+        for depth in range(max((len(name.folders) for name in names), default=0), -1, -1):
+            groups: dict[tuple[object, ...], list[ParsedName]] = defaultdict(list)
+            for name in rest:
+                groups[(name.folders[:depth], *sorted(map(str, name.marks)))].append(name)
+            rest = [name for group in groups.values() for name in self._decide_group(group)]
+        folders: dict[tuple[str, ...], list[ParsedName]] = defaultdict(list)
+        for name in rest:
+            folders[name.folders].append(name)
+        usual = self._usual(names)
+        for path, members in folders.items():
+            self._decide_rest(members, usual.get(path))
+
+    def _decide_group(self, group: list[ParsedName]) -> list[ParsedName]:
+        """Choose the place of the pitch in names with the same kinds of marks; returns the names without a choice."""
+        columns = {place: self._column(group, place) for place in group[0].marks}
+        scores = {place: _score(place, column, self.spelling) for place, column in columns.items()}
+        best = max(scores, key=lambda place: scores[place], default=None)
+        if best is None or scores[best] <= 0:
+            return group
+        best = self._number_beside(columns, best) or best
+        self._choose(columns[best], best)
+        self._add_others(columns, best)
+        return [name for name in group if name.file not in columns[best]]
+
+    def _decide_rest(self, names: list[ParsedName], usual: Place | None) -> None:
+        """Choose the likeliest mark of each name of one folder; `usual` is the place of most others."""
+        marks = Counter((place, mark.text) for name in names for place, mark in name.marks.items())
+        shared = {mark for mark, count in marks.items() if count == len(names) > 1}
+        own = set(plain(names[0].folders[-1]).split("_")) if names[0].folders else set()
+        unread: dict[Place, Column] = defaultdict(dict)
+        for name in names:
+            usable = [place for place, mark in name.marks.items() if mark.pitch(self.spelling) is not None]
+            likely = [place for place in usable if _is_likely(name, place, usable, marks, own)]
+            likely.sort(key=lambda place: (place != usual, (place, name.marks[place].text) in shared))
+            likely.sort(key=lambda place: place != usual and _ALONE.index(str(place[0])))
+            if likely:
+                self._choose({name.file: name.marks[likely[0]]}, likely[0])
+            for place in usable:
+                unread[place][name.file] = name.marks[place]
+        same = {self.chosen[name.file].mark.text for name in names if name.file in self.chosen}
+        if len(names) >= _FEW and len(same) == 1 and len(marks) > 1:
+            where = names[0].file.rpartition("/")[0] or "the top folder"
+            self.remarks.append(f"names: all {len(names)} files in {where} have the pitch {same.pop()} in their names")
+        self._add_others(unread, None)
+
+    def _column(self, names: Iterable[ParsedName], place: Place) -> Column:
+        return {name.file: mark for name in names if (mark := name.marks[place]).pitch(self.spelling) is not None}
+
+    def _choose(self, column: Column, place: Place) -> None:
+        for file, mark in column.items():
+            if (pitch := mark.pitch(self.spelling)) is not None:
+                self.chosen[file] = Chosen(place, mark, pitch)
+
+    def _number_beside(self, columns: dict[Place, Column], best: Place) -> Place | None:
+        """The place of MIDI numbers that are whole octaves from the chosen note names, and so say which octaves."""
+        named = {file: mark.pitch(self.spelling) or 0.0 for file, mark in columns[best].items()}
+        for place, column in columns.items():
+            if best[0] in _NAMES and place[0] in ("key", "number") and column.keys() == named.keys():
+                offs = {(mark.midi or 0.0) - named[file] for file, mark in column.items()}
+                if len(offs) == 1 and offs.pop() % 12 == 0:
+                    return place
+        return None
+
+    def _usual(self, names: list[ParsedName]) -> dict[tuple[str, ...], Place]:
+        """Where most names in a folder have their pitches."""
+        counts: dict[tuple[str, ...], Counter[Place]] = defaultdict(Counter)
+        for name in names:
+            if name.file in self.chosen:
+                counts[name.folders][self.chosen[name.file].place] += 1
+        return {folders: count.most_common(1)[0][0] for folders, count in counts.items()}
+
+    def _add_others(self, columns: dict[Place, Column], best: Place | None) -> None:
+        for place, column in columns.items():
+            pitches = {file: pitch for file, mark in column.items() if (pitch := mark.pitch(self.spelling)) is not None}
+            if place != best and pitches:
+                self.others.append((_described(place), pitches))
+
+    def _add_spellings(self) -> None:
+        named = {file: chosen.mark for file, chosen in self.chosen.items() if chosen.mark.midi is None}
+        for spelling in SPELLINGS:
+            pitches = {file: pitch for file, mark in named.items() if (pitch := mark.pitch(spelling)) is not None}
+            if spelling != self.spelling and pitches and len(pitches) > 0.9 * len(named):
+                self.others.append((f"{spelling} note names", pitches))
+        lower = {file: one.pitch + 36 for file, one in self.chosen.items() if one.mark.text[0].islower()}
+        if lower and len(lower) == len(named):
+            self.others.append(("small letters with a1 = A4", {f: p for f, p in lower.items() if p <= 127}))
+
+
+def _is_likely(
+    name: ParsedName, place: Place, usable: list[Place], marks: Counter[tuple[Place, str]], own: set[str]
+) -> bool:
+    """Whether a mark may be a pitch though nothing in the folder varies as pitches do; `own` are the folder's words."""
+    kind, mark = place[0], name.marks[place]
+    count = marks[place, mark.text]
+    others = sum(total for (where, _), total in marks.items() if where == place)
+    if kind in BARE_NUMBERS:  # a bare number is a key only if it is the only number, and of the only file
+        numbers = [other for other in usable if other[0] in ("number", "count") and _in_range(name.marks[other].midi)]
+        return kind == "number" and others == 1 and len(numbers) == 1 and _in_range(mark.midi)
+    if kind == "fused" and not family_of(mark.before):
+        return False
+    in_folder = mark.text.lower() in own
+    return kind in _ALONE and not (in_folder and len(own) > 1 and (count > 1 or len(usable) > 1))
+
+
+def _in_range(midi: float | None) -> bool:
+    return midi is not None and _LOWEST <= midi <= _HIGHEST
+
+
+def _score(place: Place, column: Column, spelling: str) -> float:
+    """How clearly marks vary as pitches do; 0: they do not."""
+    kind = str(place[0])
+    pitches = [pitch for mark in column.values() if (pitch := mark.pitch(spelling)) is not None]
+    values = set(pitches)
+    if len(values) < 2 or kind not in _WEIGHTS:
+        return 0.0
+    weight = _WEIGHTS[kind] * len(values)
+    if kind in BARE_NUMBERS:
+        serial = len(values) == len(pitches) and max(values) - min(values) == len(values) - 1
+        return weight * (_SERIAL if serial else 1.0) if _are_keys(values) and len(values) > (kind != "number") else 0.0
+    if kind not in _NAMES:
+        return weight
+    few = len({mark.text[0].lower() for mark in column.values()}) < _FEWEST_LETTERS
+    few &= not any(sign in mark.text for mark in column.values() for sign in "#♯♭")
+    if kind == "fused" and few and not all(family_of(mark.before) for mark in column.values()):
+        return 0.0
+    return weight * (_WEAK if few else 1.0)
+
+
+def _are_keys(values: set[float]) -> bool:
+    """Whether numbers can be MIDI keys: serial numbers begin at 0 or 1, velocities reach 127 in few steps."""
+    if values == set(range(128)):
+        return True
+    usual = sum(map(_in_range, values)) / len(values)
+    return min(values) >= 12 and usual > 0.6 and (max(values) <= 120 or len(values) > 16)
+
+
+def _described(place: Place) -> str:
+    kinds = {"key": "keys", "hertz": "frequencies", "count": "numbers", "number": "numbers", "numbered": "numbers"}
+    kinds |= {"folder": "note names of folders", "folder number": "numbers of folders"}
+    ordinal = f", number {int(place[1]) + 1} of the name" if place[1] and place[0] not in ("folder",) else ""
+    return f"{kinds.get(str(place[0]), 'note names')}{ordinal}"

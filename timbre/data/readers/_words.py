@@ -1,0 +1,198 @@
+"""The words of a file's name, and those among them that may be its pitch."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from timbre.audio.pitch import hz_to_midi
+from timbre.data.names import family_of, parse_dynamics, pitch_of_name
+
+_SIGN = "(?:sharp|flat|isis|is|es|s|#|♯|b|♭)?"
+_ROMANCE = "(?:di[eè]se|b[eé]mol(?:le)?|diesis|sostenido|#|♯|b|♭)?"
+_UPPER = rf"(?:[A-H]{_SIGN}|(?:Do|DO|Ut|UT|R[eé]|RE|Mi|MI|Fa|FA|Sol|SOL|La|LA|Si|SI|Ti|TI){_ROMANCE})−?\d"
+_LOWER = rf"(?:[a-h]{_SIGN}|(?:do|ut|r[eé]|mi|fa|sol|la|si|ti){_ROMANCE})−?\d"
+_PRIMES = rf"[A-Ha-h]{_SIGN}['’′]{{1,5}}"
+_NOTE = re.compile(rf"{_UPPER}|{_PRIMES}")
+_ANY_CASE = re.compile(rf"{_UPPER}|{_LOWER}", re.IGNORECASE)
+_GLUED = re.compile(rf"(.*[^\W\d_A-Z])({_UPPER})")
+_FUSED = re.compile(rf"(.*?[^\W_])({_UPPER}|{_LOWER})", re.IGNORECASE)
+_LEADING = re.compile(rf"({_UPPER}|{_LOWER})([^\W\d_]{{3,}})", re.IGNORECASE)
+_SUFFIX = r"(?:v|vl|vel|velocity|l|layer|rr|r|take|t)\d{1,3}|p{1,3}|mp|mf|f{1,3}|[LR]"
+_TAIL = re.compile(rf"(.*?(?:{_UPPER}|{_LOWER}|{_PRIMES}|(?<!\d)\d{{2,3}}))((?:{_SUFFIX})+)", re.IGNORECASE)
+_SUFFIXES = re.compile(_SUFFIX, re.IGNORECASE)
+_CANONICAL = {"l": "v", "r": "rr", "t": "take"}
+_KEY = re.compile(r"(?:midi|key|note|pitch|root|nn|n|k|m)#?(\d{1,3})", re.IGNORECASE)
+_NUMBERED = re.compile(r"(.*[^\W\d_])(\d{2,3})")
+_SPELLED = re.compile(
+    r"(?<![^\W_])([A-Ha-h])[ _-]?(sharp|flat|#|♯|♭)([ _-]?)(\d)(?!\d)|(?<![^\W_])([A-G])([ _-])(\d)(?![^\W_])", re.I
+)
+_BELOW_ZERO = re.compile(rf"(?<![^\W_])([A-Ga-g]{_SIGN})-([12])(?!\d)")
+_BETWEEN = re.compile(r"[\s_\-.,()\[\]{}+;=&@~–—]+")
+_HERTZ = re.compile(r"(?<![\d.])(?:(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(\d{2,5}\.\d{2,6})(?!\.?\d))", re.I)
+_LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
+_SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "fff"}
+_NSYNTH = re.compile(r"(.+)-(\d{3})-(\d{3})")
+_LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
+_KEY_WORDS = frozenset(("midi", "key", "note", "pitch", "root"))
+_COUNTING = frozenset(
+    "take rr round robin mic microphone vel velocity layer no nr num number bank ch channel track part version ver pos "
+    "position string str sample samples smp file id session day vol cycle program preset patch clip rec recording audio "
+    "untitled zoom dr ste memo sound bpm index seq set room side part group section stem".split()
+)  # a number after them is not a key
+_UNITS = frozenset("bpm khz k bit bits db ms s sec seconds cm mm m in inch ips percent cents st rr".split())
+
+
+class Mark(NamedTuple):
+    """Something in a path that may be the pitch of its sound."""
+
+    word: int
+    """Index of its word in the name; -1 for a folder."""
+    text: str
+    """The note name or number."""
+    before: str = ""
+    """What is glued to it in the same word."""
+    midi: float | None = None
+    """Its MIDI pitch, if it is a number or a frequency; a note name's depends on the spelling of the library."""
+
+    def pitch(self, spelling: str) -> float | None:
+        """MIDI pitch; None if the text is no note name in this spelling, or not from 0 to 127."""
+        midi = pitch_of_name(self.text, spelling) if self.midi is None else self.midi
+        return None if midi is None or not 0 <= midi <= 127 else float(midi)
+
+
+Place = tuple[str | int, ...]
+"""Kind of a mark and its number among those: ("note", 0); the same in all names of one scheme."""
+
+
+@dataclass
+class ParsedName:
+    """The words of a file's name, and its marks."""
+
+    file: str
+    folders: tuple[str, ...]
+    words: list[str]
+    marks: dict[Place, Mark] = field(default_factory=dict)
+    velocity: float | None = None
+    """From 0 to 1, in names such as NSynth's organ-060-127."""
+
+
+def parse_names(files: Sequence[str]) -> list[ParsedName]:
+    """The parsed names of files (relative paths with slashes), in their order."""
+    paths = [PurePosixPath(unicodedata.normalize("NFC", file)) for file in files]
+    conventions = _Separators(path.stem for path in paths)
+    return [_parsed(file, path, conventions) for file, path in zip(files, paths, strict=True)]
+
+
+class _Separators:
+    """How a library writes what is between a note's letter and its octave: C-1 may be below C0, or C with a dash."""
+
+    def __init__(self, stems: Iterable[str]) -> None:
+        found = [match for stem in stems for match in _SPELLED.finditer(stem)]
+        self.separated = len({match[5].upper() for match in found if match[5]}) > 4 or any(
+            match[2] and match[3] for match in found
+        )
+        self.dashed = any("-" in (match[3] or match[6] or "") and int(match[4] or match[7]) > 2 for match in found)
+
+    def join(self, stem: str) -> str:
+        """The name with every note in one word: "C sharp 4" is Csharp4, and C-1 has a minus sign."""
+        if not self.dashed:
+            stem = _BELOW_ZERO.sub(r"\1−\2", stem)
+
+        def joined(match: re.Match[str]) -> str:
+            if match[2]:
+                return match[1] + match[2] + match[4]
+            return match[5] + match[7] if self.separated else match[0]
+
+        return _SPELLED.sub(joined, stem)
+
+
+def _parsed(file: str, path: PurePosixPath, separators: _Separators) -> ParsedName:
+    if (nsynth := _NSYNTH.fullmatch(path.stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
+        marks: dict[Place, Mark] = {("key", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
+        return ParsedName(file, path.parts[:-1], [nsynth[1]], marks, int(nsynth[3]) / 127)
+    stem = _LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], path.stem)
+    words, hertz = _split(separators.join(stem))
+    name = ParsedName(file, path.parts[:-1], words)
+    for number, word in enumerate(words):
+        if number == hertz:
+            name.marks["hertz", 0] = Mark(number, word, midi=hz_to_midi(float(word)))
+        else:
+            _mark(name, number, word)
+    for depth, folder in enumerate(reversed(name.folders)):
+        ending = _words(separators.join(folder))[-1:]
+        for word in ending:
+            if _ANY_CASE.fullmatch(word) or _NOTE.fullmatch(word):
+                name.marks["folder", depth] = Mark(-1, word)
+            elif word == folder and re.fullmatch(r"\d{2,3}", word):
+                name.marks["folder number", depth] = Mark(-1, word, midi=float(word))
+    return name
+
+
+def _mark(name: ParsedName, number: int, word: str) -> None:
+    """Add the marks in one word."""
+
+    def add(kind: str, *mark: object, **values: float) -> None:
+        count = sum(place[0] == kind for place in name.marks)
+        name.marks[kind, count] = Mark(number, *mark, **values)  # type: ignore[arg-type]
+
+    last = name.words[number - 1].lower() if number else ""
+    following = name.words[number + 1].lower() if number + 1 < len(name.words) else ""
+    if _NOTE.fullmatch(word):
+        add("note", word)
+    elif _ANY_CASE.fullmatch(word):
+        add("lower", word)
+    elif key := _KEY.fullmatch(word):
+        add("key", key[1], midi=float(key[1]))
+    elif re.fullmatch(r"\d{2,3}", word) and last in _KEY_WORDS:
+        add("key", word, midi=float(word))
+    elif re.fullmatch(r"\d{2,3}", word):
+        add("count" if last in _COUNTING or following in _UNITS else "number", word, midi=float(word))
+    elif glued := _GLUED.fullmatch(word):
+        if glued[1].lower() not in _COUNTING:
+            add("glued", glued[2], glued[1])
+    elif leading := _LEADING.fullmatch(word):
+        add("fused", leading[1], leading[2])
+    elif fused := _fused(word):
+        add("fused", fused[1], fused[0])
+    elif numbered := _NUMBERED.fullmatch(word):
+        counting = numbered[1].lower() in _COUNTING | {"v", "vl", "rr", "x"}
+        add("count" if counting else "numbered", numbered[2], numbered[1], midi=float(numbered[2]))
+
+
+def _fused(word: str) -> tuple[str, str] | None:
+    """What is before a note name at the end of a word, and the note name; an instrument is preferred before it."""
+    splits = [(word[:end], word[end:]) for end in range(1, len(word) - 1) if _ANY_CASE.fullmatch(word[end:])]
+    known = [split for split in splits if family_of(split[0])]
+    return next(iter(known or splits), None)
+
+
+def _split(stem: str) -> tuple[list[str], int | None]:
+    """The words of a name, and the index of the one that is a frequency."""
+    match = _HERTZ.search(stem)
+    if match is None or not _is_frequency(match):
+        return _words(stem), None
+    ahead = _words(stem[: match.start()])
+    return [*ahead, match[1] or match[2], *_words(stem[match.end() :])], len(ahead)
+
+
+def _words(text: str) -> list[str]:
+    """The words between blanks and marks; what follows a note in its word (A0v8, C4mf, C4rr2) is a word of its own."""
+    words: list[str] = []
+    for word in filter(None, _BETWEEN.split(text)):
+        tail = None if parse_dynamics(word) else _TAIL.fullmatch(word)
+        words.append(tail[1] if tail else word)
+        for suffix in _SUFFIXES.findall(tail[2]) if tail else ():
+            letters = suffix.rstrip("0123456789").lower()
+            number = suffix[len(letters) :]
+            words.append(_CANONICAL.get(letters, letters) + number if number else suffix)
+    return words
+
+
+def _is_frequency(match: re.Match[str]) -> bool:
+    """Whether a number has a unit, or a fraction that cannot be a MIDI number and a velocity (60.127)."""
+    number = match[1] or match[2]
+    clear = match[1] is not None or float(number) > 127 or len(number.partition(".")[2]) > 3
+    return clear and _LOWEST_HZ <= float(number) <= _HIGHEST_HZ
