@@ -6,13 +6,13 @@ instrument that fit neither its sounds nor each other, which are removed. All ot
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from timbre.data.names import note_name
-from timbre.data.note import Note, is_harmonic
+from timbre.data.note import Note, is_harmonic, relabelled
 
 CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
 """Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
@@ -64,14 +64,7 @@ def settle_octaves(notes: list[Note], convention: str | None = None) -> tuple[li
         shift, remark = result.shift, str(result)
     else:
         shift, remark = CONVENTIONS[convention], f"octaves: {convention} = 60, as given"
-    return [_shifted(note, shift) for note in notes], [remark]
-
-
-def _shifted(note: Note, shift: int) -> Note:
-    if note.pitch is None or shift == 0:
-        return note
-    default_name = replace(note, name="").name == note.name
-    return replace(note, pitch=note.pitch + shift, name="" if default_name else note.name)
+    return [note if note.pitch is None else relabelled(note, note.pitch + shift) for note in notes], [remark]
 
 
 @dataclass

@@ -77,7 +77,7 @@ def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
 
 
 def root_key(file: Path) -> float | None:
-    """MIDI pitch of the recording in the header of a WAV (also RF64, BW64, RIFX), AIFF or AIFC file; None: there is none.
+    """MIDI pitch in the header of a WAV (also RF64, BW64, RIFX), AIFF or AIFC file; None if there is none.
 
     It is in the chunk smpl, inst or acid of a WAV file, the first of these that it has, or INST of an AIFF file.
     """

@@ -9,13 +9,13 @@ from timbre.data.readers._words import Mark, ParsedName, Place
 
 # How much each different value of a kind of mark counts: names are clearer than numbers, files than folders.
 _WEIGHTS = {
-    "key": 1.2, "note": 1.0, "hertz": 0.9, "glued": 0.9, "lower": 0.8, "fused": 0.6, "number": 0.3, "numbered": 0.2,
+    "nsynth": 2.0, "key": 1.2, "note": 1.0, "hertz": 0.9, "glued": 0.9, "lower": 0.8, "fused": 0.6, "number": 0.3, "numbered": 0.2,
     "folder": 0.15, "folder number": 0.1,
 }  # fmt: skip
 _NAMES = ("note", "glued", "lower", "fused", "folder")
 BARE_NUMBERS = ("number", "numbered", "folder number")
 """Kinds of marks that may mean anything."""
-_ALONE = ("key", "note", "glued", "lower", "hertz", "fused", "number", "folder", "folder number")  # likeliest first
+_ALONE = ("nsynth", "key", "note", "glued", "lower", "hertz", "fused", "number", "folder", "folder number")  # likeliest first
 _FEWEST_LETTERS = 3  # with fewer, A1, A2 and B1 may be parts or microphones
 _LOWEST, _HIGHEST = 21, 108  # keys of a piano
 _WEAK, _SERIAL = 0.3, 0.05  # factors for names of few letters, and for numbers that count the files one by one
@@ -158,6 +158,8 @@ def _is_likely(
         return kind == "number" and others == 1 and len(numbers) == 1 and _in_range(mark.midi)
     if kind == "fused" and not family_of(mark.before):
         return False
+    if kind == "key" and not _in_range(mark.midi):
+        return False
     in_folder = mark.text.lower() in own
     return kind in _ALONE and not (in_folder and len(own) > 1 and (count > 1 or len(usable) > 1))
 
@@ -178,7 +180,7 @@ def _score(place: Place, column: Column, spelling: str) -> float:
         serial = len(values) == len(pitches) and max(values) - min(values) == len(values) - 1
         return weight * (_SERIAL if serial else 1.0) if _are_keys(values) and len(values) > (kind != "number") else 0.0
     if kind not in _NAMES:
-        return weight
+        return 0.0 if kind == "key" and not _are_keys(values) else weight
     few = len({mark.text[0].lower() for mark in column.values()}) < _FEWEST_LETTERS
     few &= not any(sign in mark.text for mark in column.values() for sign in "#♯♭")
     if kind == "fused" and few and not all(family_of(mark.before) for mark in column.values()):

@@ -24,7 +24,8 @@ _SUFFIX = r"(?:v|vl|vel|velocity|l|layer|rr|r|take|t)\d{1,3}|p{1,3}|mp|mf|f{1,3}
 _TAIL = re.compile(rf"(.*?(?:{_UPPER}|{_LOWER}|{_PRIMES}|(?<!\d)\d{{2,3}}))((?:{_SUFFIX})+)", re.IGNORECASE)
 _SUFFIXES = re.compile(_SUFFIX, re.IGNORECASE)
 _CANONICAL = {"l": "v", "r": "rr", "t": "take"}
-_KEY = re.compile(r"(?:midi|key|note|pitch|root|nn|n|k|m)#?(\d{1,3})", re.IGNORECASE)
+_KEY = re.compile(r"(?:midi|key|note|pitch|root|nn)#?(\d{1,3})", re.IGNORECASE)
+_SHORT_KEY = re.compile(r"[nkm]#?(\d{2,3})|\d{2,3}", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.*[^\W\d_])(\d{2,3})")
 _SPELLED = re.compile(
     r"(?<![^\W_])([A-Ha-h])[ _-]?(sharp|flat|#|♯|♭)([ _-]?)(\d)(?!\d)|(?<![^\W_])([A-G])([ _-])(\d)(?![^\W_])", re.I
@@ -37,12 +38,14 @@ _SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "
 _NSYNTH = re.compile(r"(.+)-(\d{3})-(\d{3})")
 _LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _KEY_WORDS = frozenset(("midi", "key", "note", "pitch", "root"))
-_COUNTING = frozenset(
-    "take rr round robin mic microphone vel velocity layer no nr num number bank ch channel track part version ver pos "
-    "position string str sample samples smp file id session day vol cycle program preset patch clip rec recording audio "
-    "untitled zoom dr ste memo sound bpm index seq set room side part group section stem".split()
-)  # a number after them is not a key
-_UNITS = frozenset("bpm khz k bit bits db ms s sec seconds cm mm m in inch ips percent cents st rr".split())
+_COUNTING_WORDS = """
+    take rr round robin mic microphone vel velocity layer no nr num number bank ch channel track part version ver pos
+    position string str sample samples smp file id session day vol cycle program preset patch clip rec recording audio
+    untitled zoom dr ste memo sound bpm index seq set room side part group section stem v vl x
+"""
+_COUNTING = frozenset(_COUNTING_WORDS.split())  # a number after them is not a key
+_UNIT_WORDS = "bpm khz k bit bits db ms s sec seconds cm mm m in inch ips percent cents st rr"
+_UNITS = frozenset(_UNIT_WORDS.split())
 
 
 class Mark(NamedTuple):
@@ -111,7 +114,7 @@ class _Separators:
 
 def _parsed(file: str, path: PurePosixPath, separators: _Separators) -> ParsedName:
     if (nsynth := _NSYNTH.fullmatch(path.stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
-        marks: dict[Place, Mark] = {("key", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
+        marks: dict[Place, Mark] = {("nsynth", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
         return ParsedName(file, path.parts[:-1], [nsynth[1]], marks, int(nsynth[3]) / 127)
     stem = _LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], path.stem)
     words, hertz = _split(separators.join(stem))
@@ -132,34 +135,41 @@ def _parsed(file: str, path: PurePosixPath, separators: _Separators) -> ParsedNa
 
 
 def _mark(name: ParsedName, number: int, word: str) -> None:
-    """Add the marks in one word."""
-
-    def add(kind: str, *mark: object, **values: float) -> None:
-        count = sum(place[0] == kind for place in name.marks)
-        name.marks[kind, count] = Mark(number, *mark, **values)  # type: ignore[arg-type]
-
+    """Add the mark in one word, if it contains one."""
     last = name.words[number - 1].lower() if number else ""
     following = name.words[number + 1].lower() if number + 1 < len(name.words) else ""
+    if found := _name_in(word) or _number_in(word, last, following):
+        kind, text, before, midi = found
+        count = sum(place[0] == kind for place in name.marks)
+        name.marks[kind, count] = Mark(number, text, before, midi)
+
+
+def _name_in(word: str) -> tuple[str, str, str, None] | None:
+    """Kind and text of the note name that a word is or contains, and the rest of the word."""
     if _NOTE.fullmatch(word):
-        add("note", word)
-    elif _ANY_CASE.fullmatch(word):
-        add("lower", word)
-    elif key := _KEY.fullmatch(word):
-        add("key", key[1], midi=float(key[1]))
-    elif re.fullmatch(r"\d{2,3}", word) and last in _KEY_WORDS:
-        add("key", word, midi=float(word))
-    elif re.fullmatch(r"\d{2,3}", word):
-        add("count" if last in _COUNTING or following in _UNITS else "number", word, midi=float(word))
-    elif glued := _GLUED.fullmatch(word):
-        if glued[1].lower() not in _COUNTING:
-            add("glued", glued[2], glued[1])
-    elif leading := _LEADING.fullmatch(word):
-        add("fused", leading[1], leading[2])
-    elif fused := _fused(word):
-        add("fused", fused[1], fused[0])
-    elif numbered := _NUMBERED.fullmatch(word):
-        counting = numbered[1].lower() in _COUNTING | {"v", "vl", "rr", "x"}
-        add("count" if counting else "numbered", numbered[2], numbered[1], midi=float(numbered[2]))
+        return "note", word, "", None
+    if _ANY_CASE.fullmatch(word):
+        return "lower", word, "", None
+    if (glued := _GLUED.fullmatch(word)) and glued[1].lower() not in _COUNTING:
+        return "glued", glued[2], glued[1], None
+    if leading := _LEADING.fullmatch(word):
+        return "fused", leading[1], leading[2], None
+    fused = None if glued or _KEY.fullmatch(word) else _fused(word)
+    return ("fused", fused[1], fused[0], None) if fused else None
+
+
+def _number_in(word: str, last: str, following: str) -> tuple[str, str, str, float] | None:
+    """Kind and text of the number that a word is or ends with, and the rest of the word."""
+    if key := _KEY.fullmatch(word):
+        return "key", key[1], "", float(key[1])
+    if short := _SHORT_KEY.fullmatch(word):
+        word = short[1] or word
+        counts = last in _COUNTING or following in _UNITS
+        return "key" if last in _KEY_WORDS else "count" if counts else "number", word, "", float(word)
+    if numbered := _NUMBERED.fullmatch(word):
+        kind = "count" if numbered[1].lower() in _COUNTING else "numbered"
+        return kind, numbered[2], numbered[1], float(numbered[2])
+    return None
 
 
 def _fused(word: str) -> tuple[str, str] | None:
