@@ -1,10 +1,13 @@
 """Lets scripts/*.py run in a fresh clone: installs timbre into .venv and runs the script with that interpreter."""
 
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # until the command begins, which answers Ctrl-C itself
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,6 +7,6 @@ from _launch import with_timbre
 
 if __name__ == "__main__":
     with_timbre()
-    from timbre.__main__ import main
+    from timbre.__main__ import run
 
-    sys.exit(main(["synth", *sys.argv[1:]]))
+    run(["synth", *sys.argv[1:]])

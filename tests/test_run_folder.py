@@ -67,9 +67,12 @@ def test_a_lock_leaves_no_empty_folder_also_after_an_error(tmp_path: Path) -> No
     with pytest.raises(ZeroDivisionError), locked(tmp_path / "a" / "resume"):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-    with locked(tmp_path / "a" / "resume"):
+    with locked(tmp_path / "a" / "resume"):  # of a run, which may be continued
         (tmp_path / "a" / "logs").mkdir()
-    assert list(tmp_path.glob("**/*")) == [tmp_path / "a", tmp_path / "a" / "logs"]
+    assert sorted(path.name for path in tmp_path.glob("**/*")) == ["a", "logs", "resume"]
+    with locked(tmp_path / "a" / "vocoder"):
+        pass
+    assert sorted(path.name for path in tmp_path.glob("**/*")) == ["a", "logs", "resume"]
 
 
 def test_a_disk_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,16 @@ The names below are the whole public interface. Each is imported when it is firs
 fast: torch is loaded only when it is needed.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from timbre.version import __version__ as __version__
 
+TYPE_CHECKING = False  # known to type checkers; the import of typing would take longer than the rest of this file
 if TYPE_CHECKING:
+    from typing import Any
+
     from timbre.audio import Audio, read, write
     from timbre.config import Config
     from timbre.data import Library, Note, scan

@@ -42,13 +42,14 @@ def check_folder(folder: Path, *marks: str) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of the folder of a run's state; the system ends the lock when the process ends.
 
-    The folder and its parents are made; those that are still empty at the end are removed. On a disk that knows no
-    locks nothing is locked.
+    The folder and its parents are made; at the end, they are removed if nothing was written next to the lock. On a
+    disk that knows no locks nothing is locked.
 
     Raises:
         CheckpointError: if another process has the lock, which the message names, or the folder cannot be written.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    beside = _names(folder.parent)
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -62,9 +63,15 @@ def locked(folder: Path) -> Iterator[None]:
         finally:
             _release(folder / _LOCK, lock)
     finally:
-        for path in made:
+        for path in made if _names(folder.parent) - beside <= {folder.name} else ():
             with contextlib.suppress(OSError):  # it is not empty, or another process was faster
                 path.rmdir()
+
+
+def _names(folder: Path) -> set[str]:
+    with contextlib.suppress(OSError):
+        return set(os.listdir(folder))
+    return set()
 
 
 def _acquired(folder: Path) -> BinaryIO:
