@@ -112,11 +112,11 @@ def spelling_of(names: Iterable[str]) -> str:
 
     German and Dutch have endings (Cis, Es); H is German, Bes is Dutch.
     """
-    matches = (_NOTE.fullmatch(unicodedata.normalize("NFKC", name).casefold()) for name in names)
-    stems = {match[1] for match in matches if match}
-    syllables = stems & SPELLINGS["solfège"].keys()
-    letters = stems - syllables
-    if len(syllables) > len(letters) or (len(syllables) > 2 and len(letters) < 3):
+    folded = {unicodedata.normalize("NFKC", name).casefold() for name in names}
+    stems = [match[1] for name in folded if (match := _NOTE.fullmatch(name))]
+    romance = sum(stem in SPELLINGS["solfège"] for stem in stems)
+    letters = set(stems) - SPELLINGS["solfège"].keys()
+    if romance > len(stems) - romance:
         return "solfège"
     english = not letters.isdisjoint(_ENGLISH_ONLY)
     german = not letters.isdisjoint(_GERMAN_ONLY) or ("h" in letters and len(letters) > 2)

@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from timbre.data.filenames import BARE_NUMBERS, Choice, Chosen, ParsedName, RootKeys, parse_names
 from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, plain
 from timbre.data.note import Note
-from timbre.data.readers._choice import BARE_NUMBERS, Choice, Chosen
 from timbre.data.readers._reader import Alternative, Reader, Reading, labelled
-from timbre.data.readers._root_keys import RootKeys
-from timbre.data.readers._words import ParsedName, parse_names
 from timbre.data.report import Dropped
 
 _NOTE = r"[A-Ga-g](?:#|sharp|s|♯|flat|b|♭)?\d"

@@ -4,21 +4,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from timbre.data.filenames._words import Mark, ParsedName, Place
 from timbre.data.names import SPELLINGS, family_of, plain, spelling_of
-from timbre.data.readers._words import Mark, ParsedName, Place
 
 # How much each different value of a kind of mark counts: names are clearer than numbers, files than folders.
 _WEIGHTS = {
-    "nsynth": 2.0, "key": 1.2, "note": 1.0, "hertz": 0.9, "glued": 0.9, "lower": 0.8, "fused": 0.6, "number": 0.3, "numbered": 0.2,
-    "folder": 0.15, "folder number": 0.1,
+    "nsynth": 2.0, "key": 1.2, "note": 1.0, "glued": 0.9, "lower": 0.8, "hertz": 0.9, "fused": 0.6, "number": 0.8,
+    "numbered": 0.5, "folder": 0.15, "folder number": 0.1,
 }  # fmt: skip
+_ALONE = [kind for kind in _WEIGHTS if kind != "numbered"]  # where nothing varies, the likeliest first
 _NAMES = ("note", "glued", "lower", "fused", "folder")
 BARE_NUMBERS = ("number", "numbered", "folder number")
 """Kinds of marks that may mean anything."""
-_ALONE = ("nsynth", "key", "note", "glued", "lower", "hertz", "fused", "number", "folder", "folder number")  # likeliest first
 _FEWEST_LETTERS = 3  # with fewer, A1, A2 and B1 may be parts or microphones
 _LOWEST, _HIGHEST = 21, 108  # keys of a piano
-_WEAK, _SERIAL = 0.3, 0.05  # factors for names of few letters, and for numbers that count the files one by one
+_WEAK, _UNIQUE, _SERIAL = 0.3, 0.3, 0.05  # factors: names of few letters, numbers of one file each, serial numbers
+_OCTAVES = (0.0, 12.0, -12.0, 24.0)  # semitones from a note name to the MIDI number that is said besides
 _FEW = 3  # fewest files with the same pitch that are remarkable
 
 Column = dict[str, Mark]
@@ -55,6 +56,7 @@ class Choice:
         self.remarks: list[str] = []
         self._decide(names)
         self._add_spellings()
+        self._doubt_spelling()
 
     def _decide(self, names: list[ParsedName]) -> None:
         rest = names
@@ -77,6 +79,8 @@ class Choice:
         best = max(scores, key=lambda place: scores[place], default=None)
         if best is None or scores[best] <= 0:
             return group
+        if best[0] in BARE_NUMBERS and list(scores.values()).count(scores[best]) > 1:
+            return group  # two numbers that vary in the same way
         best = self._number_beside(columns, best) or best
         self._choose(columns[best], best)
         self._add_others(columns, best)
@@ -117,7 +121,11 @@ class Choice:
         for place, column in columns.items():
             if best[0] in _NAMES and place[0] in ("key", "number") and column.keys() == named.keys():
                 offs = {(mark.midi or 0.0) - named[file] for file, mark in column.items()}
-                if len(offs) == 1 and offs.pop() % 12 == 0:
+                if (
+                    len(offs) == 1
+                    and offs.pop() in _OCTAVES
+                    and _are_keys({mark.midi or 0.0 for mark in column.values()})
+                ):
                     return place
         return None
 
@@ -144,6 +152,14 @@ class Choice:
         lower = {file: one.pitch + 36 for file, one in self.chosen.items() if one.mark.text[0].islower()}
         if lower and len(lower) == len(named):
             self.others.append(("small letters with a1 = A4", {f: p for f, p in lower.items() if p <= 127}))
+
+    def _doubt_spelling(self) -> None:
+        """Add a remark if names do not say whether As and Es are English or German."""
+        stems = {one.mark.text.rstrip("0123456789").lower() for one in self.chosen.values() if one.mark.midi is None}
+        doubtful = sorted(stems & {"as", "es"})
+        if self.spelling == "English" and doubtful and stems.isdisjoint(("cs", "ds", "fs", "gs")):
+            said = " and ".join(f"{stem.capitalize()} is {stem[0].upper()} sharp" for stem in doubtful)
+            self.remarks.append(f"names: {said}, as in English; no other name says whether it is German for a flat")
 
 
 def _is_likely(
@@ -177,8 +193,9 @@ def _score(place: Place, column: Column, spelling: str) -> float:
         return 0.0
     weight = _WEIGHTS[kind] * len(values)
     if kind in BARE_NUMBERS:
-        serial = len(values) == len(pitches) and max(values) - min(values) == len(values) - 1
-        return weight * (_SERIAL if serial else 1.0) if _are_keys(values) and len(values) > (kind != "number") else 0.0
+        serial = max(values) - min(values) == len(values) - 1
+        factor = 1.0 if len(values) < len(pitches) else _SERIAL if serial else _UNIQUE
+        return weight * factor if _are_keys(values) else 0.0
     if kind not in _NAMES:
         return 0.0 if kind == "key" and not _are_keys(values) else weight
     few = len({mark.text[0].lower() for mark in column.values()}) < _FEWEST_LETTERS

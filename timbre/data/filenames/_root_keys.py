@@ -3,9 +3,9 @@
 from collections import defaultdict
 from pathlib import Path
 
+from timbre.data.filenames._choice import BARE_NUMBERS, Choice
+from timbre.data.filenames._words import ParsedName
 from timbre.data.names import note_name
-from timbre.data.readers._choice import BARE_NUMBERS, Choice
-from timbre.data.readers._words import ParsedName
 from timbre.data.sounds import root_key
 
 _DEFAULT = 60  # what many programs write

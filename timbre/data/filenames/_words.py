@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -18,24 +19,26 @@ _PRIMES = rf"[A-Ha-h]{_SIGN}['’′]{{1,5}}"
 _NOTE = re.compile(rf"{_UPPER}|{_PRIMES}")
 _ANY_CASE = re.compile(rf"{_UPPER}|{_LOWER}", re.IGNORECASE)
 _GLUED = re.compile(rf"(.*[^\W\d_A-Z])({_UPPER})")
-_FUSED = re.compile(rf"(.*?[^\W_])({_UPPER}|{_LOWER})", re.IGNORECASE)
 _LEADING = re.compile(rf"({_UPPER}|{_LOWER})([^\W\d_]{{3,}})", re.IGNORECASE)
 _SUFFIX = r"(?:v|vl|vel|velocity|l|layer|rr|r|take|t)\d{1,3}|p{1,3}|mp|mf|f{1,3}|[LR]"
 _TAIL = re.compile(rf"(.*?(?:{_UPPER}|{_LOWER}|{_PRIMES}|(?<!\d)\d{{2,3}}))((?:{_SUFFIX})+)", re.IGNORECASE)
 _SUFFIXES = re.compile(_SUFFIX, re.IGNORECASE)
 _CANONICAL = {"l": "v", "r": "rr", "t": "take"}
 _KEY = re.compile(r"(?:midi|key|note|pitch|root|nn)#?(\d{1,3})", re.IGNORECASE)
-_SHORT_KEY = re.compile(r"[nkm]#?(\d{2,3})|\d{2,3}", re.IGNORECASE)
-_NUMBERED = re.compile(r"(.*[^\W\d_])(\d{2,3})")
+_SHORT_KEY = re.compile(r"[nkm]#?(\d{1,3})|\d{1,3}", re.IGNORECASE)
+_NUMBERED = re.compile(r"(.*[^\W\d_])(\d{1,3})")
 _SPELLED = re.compile(
     r"(?<![^\W_])([A-Ha-h])[ _-]?(sharp|flat|#|♯|♭)([ _-]?)(\d)(?!\d)|(?<![^\W_])([A-G])([ _-])(\d)(?![^\W_])", re.I
 )
 _BELOW_ZERO = re.compile(rf"(?<![^\W_])([A-Ga-g]{_SIGN})-([12])(?!\d)")
 _BETWEEN = re.compile(r"[\s_\-.,()\[\]{}+;=&@~–—]+")
-_HERTZ = re.compile(r"(?<![\d.])(?:(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(\d{2,5}\.\d{2,6})(?!\.?\d))", re.I)
+_HERTZ = re.compile(
+    r"(?<!\d)(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(?<![^\W_])(?<!\.)(\d{2,5}\.\d{2,6})(?!\.?\d)", re.I
+)
 _LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
 _SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "fff"}
 _NSYNTH = re.compile(r"(.+)-(\d{3})-(\d{3})")
+_IN_TUNE = 0.15  # semitones; a number without a unit that is farther from all notes is no frequency
 _LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _KEY_WORDS = frozenset(("midi", "key", "note", "pitch", "root"))
 _COUNTING_WORDS = """
@@ -85,8 +88,13 @@ class ParsedName:
 def parse_names(files: Sequence[str]) -> list[ParsedName]:
     """The parsed names of files (relative paths with slashes), in their order."""
     paths = [PurePosixPath(unicodedata.normalize("NFC", file)) for file in files]
-    conventions = _Separators(path.stem for path in paths)
-    return [_parsed(file, path, conventions) for file, path in zip(files, paths, strict=True)]
+    separators = _Separators(path.stem for path in paths)
+    names = [_divided(file, path, separators) for file, path in zip(files, paths, strict=True)]
+    prefixes = Counter(before for name in names for word in name.words for before, _ in _splits(word))
+    for name in names:
+        _add_marks(name, prefixes)
+        _add_folders(name, separators)
+    return names
 
 
 class _Separators:
@@ -112,39 +120,43 @@ class _Separators:
         return _SPELLED.sub(joined, stem)
 
 
-def _parsed(file: str, path: PurePosixPath, separators: _Separators) -> ParsedName:
+def _divided(file: str, path: PurePosixPath, separators: _Separators) -> ParsedName:
+    """A name with its words, and its mark if that is a frequency or of NSynth."""
     if (nsynth := _NSYNTH.fullmatch(path.stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
         marks: dict[Place, Mark] = {("nsynth", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
         return ParsedName(file, path.parts[:-1], [nsynth[1]], marks, int(nsynth[3]) / 127)
     stem = _LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], path.stem)
     words, hertz = _split(separators.join(stem))
     name = ParsedName(file, path.parts[:-1], words)
-    for number, word in enumerate(words):
-        if number == hertz:
-            name.marks["hertz", 0] = Mark(number, word, midi=hz_to_midi(float(word)))
-        else:
-            _mark(name, number, word)
+    if hertz is not None:
+        name.marks["hertz", 0] = Mark(hertz, words[hertz], midi=hz_to_midi(float(words[hertz])))
+    return name
+
+
+def _add_folders(name: ParsedName, separators: _Separators) -> None:
+    """Add the marks at the ends of the names of folders."""
     for depth, folder in enumerate(reversed(name.folders)):
-        ending = _words(separators.join(folder))[-1:]
-        for word in ending:
+        for word in _words(separators.join(folder))[-1:]:
             if _ANY_CASE.fullmatch(word) or _NOTE.fullmatch(word):
                 name.marks["folder", depth] = Mark(-1, word)
             elif word == folder and re.fullmatch(r"\d{2,3}", word):
                 name.marks["folder number", depth] = Mark(-1, word, midi=float(word))
-    return name
 
 
-def _mark(name: ParsedName, number: int, word: str) -> None:
-    """Add the mark in one word, if it contains one."""
-    last = name.words[number - 1].lower() if number else ""
-    following = name.words[number + 1].lower() if number + 1 < len(name.words) else ""
-    if found := _name_in(word) or _number_in(word, last, following):
-        kind, text, before, midi = found
-        count = sum(place[0] == kind for place in name.marks)
-        name.marks[kind, count] = Mark(number, text, before, midi)
+def _add_marks(name: ParsedName, prefixes: Mapping[str, int]) -> None:
+    """Add a mark for each word that contains one; `prefixes` counts what may stand before note names in one word."""
+    for number, word in enumerate(name.words if name.velocity is None else ()):
+        if any(mark.word == number for mark in name.marks.values()):
+            continue
+        last = name.words[number - 1].lower() if number else ""
+        following = name.words[number + 1].lower() if number + 1 < len(name.words) else ""
+        if found := _name_in(word, prefixes) or _number_in(word, last, following):
+            kind, text, before, midi = found
+            count = sum(place[0] == kind for place in name.marks)
+            name.marks[kind, count] = Mark(number, text, before, midi)
 
 
-def _name_in(word: str) -> tuple[str, str, str, None] | None:
+def _name_in(word: str, prefixes: Mapping[str, int]) -> tuple[str, str, str, None] | None:
     """Kind and text of the note name that a word is or contains, and the rest of the word."""
     if _NOTE.fullmatch(word):
         return "note", word, "", None
@@ -154,8 +166,10 @@ def _name_in(word: str) -> tuple[str, str, str, None] | None:
         return "glued", glued[2], glued[1], None
     if leading := _LEADING.fullmatch(word):
         return "fused", leading[1], leading[2], None
-    fused = None if glued or _KEY.fullmatch(word) else _fused(word)
-    return ("fused", fused[1], fused[0], None) if fused else None
+    if glued or _KEY.fullmatch(word) or not (splits := _splits(word)):
+        return None
+    before, text = max(splits, key=lambda split: (family_of(split[0]) is not None, prefixes[split[0]]))
+    return "fused", text, before, None
 
 
 def _number_in(word: str, last: str, following: str) -> tuple[str, str, str, float] | None:
@@ -172,11 +186,9 @@ def _number_in(word: str, last: str, following: str) -> tuple[str, str, str, flo
     return None
 
 
-def _fused(word: str) -> tuple[str, str] | None:
-    """What is before a note name at the end of a word, and the note name; an instrument is preferred before it."""
-    splits = [(word[:end], word[end:]) for end in range(1, len(word) - 1) if _ANY_CASE.fullmatch(word[end:])]
-    known = [split for split in splits if family_of(split[0])]
-    return next(iter(known or splits), None)
+def _splits(word: str) -> list[tuple[str, str]]:
+    """The ways to divide a word into letters and a note name."""
+    return [(word[:end], word[end:]) for end in range(1, len(word) - 1) if _ANY_CASE.fullmatch(word[end:])]
 
 
 def _split(stem: str) -> tuple[list[str], int | None]:
@@ -204,5 +216,8 @@ def _words(text: str) -> list[str]:
 def _is_frequency(match: re.Match[str]) -> bool:
     """Whether a number has a unit, or a fraction that cannot be a MIDI number and a velocity (60.127)."""
     number = match[1] or match[2]
-    clear = match[1] is not None or float(number) > 127 or len(number.partition(".")[2]) > 3
-    return clear and _LOWEST_HZ <= float(number) <= _HIGHEST_HZ
+    if not _LOWEST_HZ <= float(number) <= _HIGHEST_HZ:
+        return False
+    fraction = len(number.partition(".")[2])
+    off = hz_to_midi(float(number)) % 1
+    return match[1] is not None or ((float(number) > 127 or fraction > 3) and min(off, 1 - off) < _IN_TUNE)
