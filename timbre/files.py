@@ -1,15 +1,36 @@
-"""The cache folder, and files that appear complete or not at all."""
+"""The cache folder; writing files that appear complete or not at all; reading files within limits."""
 
+import errno
+import json
 import os
+import reprlib
 import secrets
 import shutil
+import stat
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
-from timbre.errors import ConfigError
+from timbre.errors import ConfigError, TimbreError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+MOST_TEXT = 1 << 25  # bytes of a JSON, CSV or SVG file: 32 MiB
+_MOST_PARTS = 2_000_000  # objects and lists of a JSON file, each of which takes up to 250 bytes of memory
+_MOST_DIGITS = 19  # of a whole number in JSON
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode: control characters, directions, surrogates, separators of lines
+_JOINERS = "\u200c\u200d"  # are hidden too, and belong to words of some languages
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)  # of file systems that cannot flush
+_SHORT = reprlib.Repr()
+vars(_SHORT).update(maxstring=60, maxother=60, maxlong=60, maxlevel=3)
 
 
 def cache_folder() -> Path:
@@ -21,17 +42,51 @@ def cache_folder() -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path, and rename it to `path` afterwards: a file is replaced, or a folder appears, in one step.
 
-    The temporary path is in the same folder. After an error it is removed, and `path` does not change.
+    The temporary path is in the same folder. What was written to it is on the disk before it is renamed, so that `path`
+    is the old or the new one even after a power failure. After an error the temporary path is removed, and `path` does
+    not change.
     """
     partial = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield partial
+        _flush(partial)
         os.replace(partial, path)
+        flush_folder(path.parent)
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
+
+
+def flush_folder(folder: Path) -> None:
+    """Write the names in a folder to the disk, where the system can."""
+    if os.name != "nt":
+        with suppress(OSError):
+            _flush_one(folder)
+
+
+def _flush(path: Path) -> None:
+    """Write a file, or a folder with all that it contains, to the disk."""
+    if path.is_dir():
+        for inside in path.iterdir():
+            if not inside.is_symlink():
+                _flush(inside)
+        flush_folder(path)
+    else:
+        _flush_one(path)
+
+
+def _flush_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -43,6 +98,142 @@ def write_text(path: Path, text: str) -> None:
     path = path.expanduser()
     try:
         with replacing(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+            partial.write_bytes(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}; choose a folder you may write to.") from error
+        raise ConfigError(unwritable(path, error)) from error
+
+
+def unwritable(path: str | os.PathLike[str], error: OSError) -> str:
+    """The sentence for a file or folder that cannot be written: the reason, and what to do about it."""
+    advice = "choose a folder you may write to"
+    if error.errno in _FULL:
+        advice = "make room on the disk, or choose a folder on another one"
+    elif error.errno == errno.EFBIG:
+        advice = "raise the limit on the size of files, or choose another disk"
+    elif error.errno == errno.ENAMETOOLONG:
+        advice = "choose a shorter name"
+    elif error.errno == errno.EISDIR:
+        advice = "give the name of a file"
+    return f"{path} cannot be written: {error.strerror or error}; {advice}."
+
+
+def read_bytes(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = ConfigError) -> bytes:
+    """The content of a file of `most` bytes or fewer.
+
+    Raises:
+        TimbreError: of the type `error`: if the file cannot be read, is larger, or is a folder, a device or a pipe,
+            which is not opened.
+    """
+    try:
+        kind = path.expanduser().stat().st_mode
+        if not stat.S_ISREG(kind):
+            what = "a folder" if stat.S_ISDIR(kind) else "a device or a pipe"
+            raise error(f"{path} must be a file, got {what}; give the name of a file.")
+        with path.expanduser().open("rb") as file:
+            content = file.read(most + 1)
+    except (OSError, ValueError, RuntimeError) as problem:  # a NUL in the name; no such user
+        if isinstance(problem, TimbreError):
+            raise
+        reason = getattr(problem, "strerror", None) or problem
+        raise error(f"{path} cannot be read: {reason}; give the name of a file.") from problem
+    if len(content) > most:
+        raise error(f"{path} must have {most / 2**20:g} MiB or less, got more; give another file.")
+    return content
+
+
+def read_text(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = ConfigError) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark; errors as in :func:`read_bytes`."""
+    return _decoded(read_bytes(path, most, error), path, error)
+
+
+def read_json(path: Path, error: type[TimbreError] = ConfigError) -> Any:
+    """The content of a JSON file, see :func:`parse_json`; errors as in :func:`read_bytes`."""
+    return parse_json(read_bytes(path, error=error), path, error)
+
+
+def parse_json(content: bytes, path: Path, error: type[TimbreError], nan: bool = False) -> Any:
+    """The content of JSON bytes. Objects must not name a key twice, and numbers must be finite and of usual size.
+
+    Args:
+        content: the bytes.
+        path: where they come from, for errors.
+        error: the type of errors.
+        nan: whether NaN and Infinity, which JSON does not have and Python writes, are accepted.
+    """
+    text = _decoded(content, path, error)
+    if text.count("[") + text.count("{") > _MOST_PARTS:
+        raise error(f"{path} must have {_MOST_PARTS:,} lists and objects or fewer, got more; give another file.")
+    try:
+        return json.loads(
+            text, object_pairs_hook=_object, parse_int=_whole, parse_float=_number,
+            parse_constant=float if nan else _no_constant,
+        )  # fmt: skip
+    except (ValueError, RecursionError) as problem:
+        reason = "it is nested too deeply" if isinstance(problem, RecursionError) else problem
+        raise error(f"{path} is damaged or not valid JSON ({reason}).") from problem
+
+
+def _decoded(content: bytes, path: Path, error: type[TimbreError]) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise error(f"{path} cannot be read: it is not text in UTF-8; save it as UTF-8.") from problem
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return values
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS + 1:
+        raise ValueError(f"a number has more than {_MOST_DIGITS} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"the number {shown(text)} is too large")
+    return value
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    """A text from a file as it is shown: one line of `longest` characters or fewer.
+
+    Characters that are hidden, control a terminal, or change the direction of writing become escapes such as \\x1b.
+    """
+    if not text.isprintable():
+        text = "".join(_escaped(char) for char in text)
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _escaped(char: str) -> str:
+    hidden = unicodedata.category(char) in _HIDDEN and char not in _JOINERS
+    return char.encode("unicode_escape").decode() if hidden else char
+
+
+def shown(value: Any) -> str:
+    """A value from a file as it is shown in an error: about 60 characters of its repr."""
+    return printable(_SHORT.repr(value), 200)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Wait until no other process or thread is in this block for the same folder. Windows does not wait."""
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # of file systems without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

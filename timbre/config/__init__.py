@@ -14,3 +14,4 @@ from timbre.config.settings import Range as Range
 from timbre.config.settings import from_dict as from_dict
 from timbre.config.settings import ranges as ranges
 from timbre.config.settings import read_toml as read_toml
+from timbre.config.settings import require as require

@@ -5,6 +5,7 @@ Unknown keys, wrong types and values out of range raise a :class:`~timbre.errors
 
 import difflib
 import math
+import re
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from operator import attrgetter
@@ -13,9 +14,13 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from timbre.errors import ConfigError
+from timbre.files import printable, read_text, shown
 
 T = TypeVar("T")
 _TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_HUGE = 2**1023  # a whole number that is not much larger still fits into a float
+_MOST_TOML, _MOST_DOTS = 1 << 20, 100
+_PIECES = re.compile(r"[=\n,{}]")  # between keys and values in TOML
 _REMOVED = {"spectrogram.kind": {"mdct": "dct"}}
 """Choices of timbre 0.1 that no longer exist, by setting, with what to use instead."""
 
@@ -80,7 +85,7 @@ class Settings:
         return asdict(self)  # type: ignore[call-overload]
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Any) -> Self:
         """Settings from (nested) dictionaries; missing keys keep their defaults, unknown keys raise a ConfigError."""
         return from_dict(cls, values, _prefix(cls))
 
@@ -98,13 +103,15 @@ def _prefix(settings: type) -> str:
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """The tables of a TOML file; a ConfigError if it is missing or malformed."""
+    """The tables of a TOML file of up to 1 MiB; a ConfigError if it cannot be read or is malformed."""
+    text = read_text(Path(path), _MOST_TOML)
+    if any(piece.count(".") > _MOST_DOTS for piece in _PIECES.split(text)):  # tomllib takes gigabytes for such keys
+        raise ConfigError(f"{path} is not valid TOML: a key must have {_MOST_DOTS} parts or fewer.")
     try:
-        return tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ConfigError(f"{path} is not valid TOML: {reason}.") from error
 
 
 def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
@@ -113,13 +120,13 @@ def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
     Fields that are `given` are no keys of the dictionary. An unknown or missing key, or a value of the wrong type,
     raises a ConfigError.
     """
-    require(isinstance(values, dict), f"{prefix.rstrip('.: ') or 'The config'} must be a table, got {values!r}.")
+    require(isinstance(values, dict), f"{prefix.rstrip('.: ') or 'The config'} must be a table, got {shown(values)}.")
     hints = get_type_hints(cls)
     known = {field.name: field for field in fields(cls) if field.name not in given}  # type: ignore[arg-type]
     for key in (key for key in values if key not in known):
-        close = difflib.get_close_matches(key, known, n=1)
+        close = difflib.get_close_matches(key[:100], known, n=1)
         hint = f"did you mean {prefix}{close[0]}?" if close else f"the settings are: {', '.join(known)}."
-        raise ConfigError(f"Unknown setting {prefix}{key}; {hint}")
+        raise ConfigError(f"Unknown setting {prefix}{printable(key[:100])}; {hint}")
     for key, field in known.items():
         optional = field.default is not MISSING or field.default_factory is not MISSING
         require(key in values or optional, f"{prefix}{key} must be given, got none.")
@@ -131,17 +138,21 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
     if is_dataclass(kind):
         return from_dict(kind, value, f"{name}.")  # type: ignore[arg-type]
     if get_origin(kind) is Literal:
-        instead = _REMOVED.get(name, {}).get(str(value))
+        instead = _REMOVED.get(name, {}).get(value) if isinstance(value, str) else None
         require(not instead, f"{name} {value!r} is no longer part of timbre (0.1 had it); use {instead!r} instead.")
         choices = {repr(choice): str(choice) for choice in get_args(kind)}
-        require(repr(value) in choices, f"{name} must be one of {', '.join(choices.values())}, got {value!r}.")
+        known = type(value) in (str, int) and repr(value) in choices
+        require(known, f"{name} must be one of {', '.join(choices.values())}, got {shown(value)}.")
         return value
     if get_origin(kind) is tuple:
-        require(isinstance(value, list | tuple), f"{name} must be a list, got {value!r}.")
+        require(isinstance(value, list | tuple), f"{name} must be a list, got {shown(value)}.")
         return tuple(_convert(item, get_args(kind)[0], f"{name} {n}") for n, item in enumerate(value, start=1))
     allowed = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
     if float in allowed and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < _HUGE else math.inf
     names = " or ".join(_TYPES.get(kind, kind.__name__) for kind in allowed if kind is not NoneType)
-    require(type(value) in allowed, f"{name} must be {names}, got {value!r}.")
+    require(type(value) in allowed, f"{name} must be {names}, got {shown(value)}.")
+    require(not isinstance(value, float) or math.isfinite(value), f"{name} must be a finite number, got {value}.")
+    text = "".join(value.split()) if isinstance(value, str) else ""
+    require(printable(text) == text, f"{name} must be printable text, got {shown(value)}.")
     return value

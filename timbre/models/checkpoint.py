@@ -1,71 +1,132 @@
 """Saved models: a folder with config.json and safetensors files, no pickles.
 
 `config.json` contains the format's name and version, the config, further details, and the SHA-256 of every other file
-and of itself, so that a changed byte is detected when the folder is read.
+and of itself, so that a changed byte is detected when the folder is read. Line ends and other blanks in JSON and text
+files do not count.
+
+Saving over a model is all or nothing. New files are first written as `NAME.DIGEST`, then config.json, which names their
+digests, replaces the old one, and only then do they get their names. So the files that belong to the config.json are
+there at every moment, and :func:`read_folder` looks for them under both names.
 """
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as safetensors_bytes
-from torch import Tensor
+from torch import Tensor, nn
 
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
-from timbre.files import replacing
+from timbre.files import MOST_TEXT, flush_folder, locked, parse_json, read_bytes, replacing, shown, unwritable
 from timbre.version import __version__
 
 FORMAT, VERSION = "timbre-space", 2
 CONFIG = "config.json"
+MOST_WEIGHTS = 1 << 30  # bytes of a file
+FRESH = "Get a fresh copy of the folder."
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
+_MOST_FILES = 32
+_DIGITS = 16  # of a digest in the name of a new file
+_READINGS = 3  # of files that do not fit an unchanged config.json, as another process may be saving the folder
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def write_folder(
     folder: Path, config: Config, files: Mapping[str, bytes], weights: Mapping[str, Mapping[str, Tensor]],
     **details: Any,
 ) -> None:  # fmt: skip
-    """Write a model folder: each file under a temporary name first, config.json last.
+    """Write a model folder, over an old one if there is one; readers find the old model or the new one.
 
     `files` are bytes by file name, `weights` tensors by file name, written as safetensors, and `details` further JSON
-    values. A CheckpointError if the folder cannot be written.
+    values. Other files in the folder stay. A CheckpointError if the folder cannot be written; it is then as before.
     """
     contents = dict(files)
     for name, values in weights.items():
         contents[name] = safetensors_bytes({key: x.detach().cpu().contiguous() for key, x in values.items()})
+        if len(contents[name]) > MOST_WEIGHTS:
+            raise CheckpointError(
+                f"{folder / name} must have {MOST_WEIGHTS // 2**20} MiB or less; use a smaller model."
+            )
+    digests = {name: _digest(name, body) for name, body in contents.items()}
     head = {
         "format": FORMAT,
         "format_version": VERSION,
         "timbre_version": __version__,
         "config": config.to_dict(),
         "details": details,
-        "sha256": {name: hashlib.sha256(body).hexdigest() for name, body in contents.items()},
+        "sha256": digests,
     }
     head["self_sha256"] = hashlib.sha256(_canonical(head)).hexdigest()
-    contents[CONFIG] = json.dumps(head, indent=1).encode()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, body in contents.items():
-            with replacing(folder / name) as partial:
-                partial.write_bytes(body)
+        with locked(folder):
+            _write(folder, contents, digests, json.dumps(head, indent=1).encode())
     except OSError as error:
-        raise CheckpointError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
+        raise CheckpointError(f"The folder {unwritable(folder, error)}") from error
+
+
+def _write(folder: Path, contents: Mapping[str, bytes], digests: Mapping[str, str], head: bytes) -> None:
+    """Write new files, then config.json, then give the files their names; see the module."""
+    paths = {name: _staged(folder, name, digest) for name, digest in digests.items()}
+    new = [path for path in paths.values() if not path.exists()]  # others belong to a save that was stopped
+    try:
+        for name, path in paths.items():
+            with replacing(path) as partial:
+                partial.write_bytes(contents[name])
+        with replacing(folder / CONFIG) as partial:
+            partial.write_bytes(head)
+    except BaseException:
+        if not _is(folder / CONFIG, head):
+            for path in new:
+                path.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # of Windows, where a file that is being read keeps its name; readers find both
+        for name, path in paths.items():
+            os.replace(path, folder / name)
+            for left in folder.glob(f"{name}.*"):
+                if re.fullmatch(f"[0-9a-f]{{{_DIGITS}}}", left.name.removeprefix(f"{name}.")):
+                    left.unlink()
+    flush_folder(folder)
+
+
+def _staged(folder: Path, name: str, digest: str) -> Path:
+    """The name of a new file until config.json is replaced."""
+    return folder / f"{name}.{digest[:_DIGITS]}"
+
+
+def _is(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]:
     """Read a model folder: its config, its files' bytes by name, and its details.
 
     Raises:
-        CheckpointError: if a file is missing or damaged, or the format is unknown or newer than this program.
+        CheckpointError: if a file is missing or damaged, lies outside of the folder, or is no file, or the format is
+            unknown or newer than this program.
     """
-    head = _read_head(folder)
-    files = {}
-    for name, digest in head["sha256"].items():
-        files[name] = _read(folder, name)
-        _verify(files[name], digest, folder / name)
+    head, unchanged = _read_head(folder), 0
+    while True:
+        try:
+            files = {name: _read_file(folder, name, digest) for name, digest in head["sha256"].items()}
+            break
+        except CheckpointError:
+            before, head = head, _read_head(folder)
+            unchanged = unchanged + 1 if head == before else 0
+            if unchanged == _READINGS:  # nobody is saving the folder
+                raise
     try:
         return Config.from_dict(head["config"]), files, head["details"]
     except ConfigError as error:
@@ -73,63 +134,122 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
 
 
 def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Tensor]:
-    """The tensors of one safetensors file that :func:`read_folder` returned."""
+    """The tensors of one safetensors file that :func:`read_folder` returned; all their values are finite."""
     if name not in files:
         raise CheckpointError(f"{folder} has no {name}; it is not a complete space.")
     try:
-        return parse_safetensors(files[name])
-    except SafetensorError as error:
+        values = parse_safetensors(files[name])
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise CheckpointError(f"{folder / name} is not a safetensors file: {error}.") from error
+    for key, value in values.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{folder / name} is damaged: {shown(key)} must be finite numbers. {FRESH}")
+    return values
 
 
-def load_weights(module: Any, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Load weights into a module; names and shapes must match exactly."""
+def require_sizes(sizes: Mapping[str, int], weights: Mapping[str, Tensor], folder: Path) -> None:
+    """A CheckpointError if a size in a config, or a product of them, is larger than its weights have numbers.
+
+    It is called before anything of that size is made.
+    """
+    most = sum(value.numel() for value in weights.values())
+    for name, size in sizes.items():
+        if size > most:
+            raise CheckpointError(
+                f"The weights in {folder} do not fit its config: {name} is {size}, and all weights are {most} numbers."
+            )
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Load weights into a module, as float32; names and shapes must match exactly. The module may be on torch's meta
+    device, where it takes no memory before."""
+    own = module.state_dict()
+    wrong = [f"{key} is missing" for key in own if key not in weights]
+    wrong += [f"{shown(key)} is unknown" for key in weights if key not in own]
+    wrong += [
+        f"{key} has the shape {tuple(weights[key].shape)} instead of {tuple(value.shape)}"
+        for key, value in own.items()
+        if key in weights and weights[key].shape != value.shape
+    ]
+    if wrong:
+        raise CheckpointError(f"The weights in {folder} do not fit its config: {wrong[0]}.")
+    values = {key: weights[key].to(value.dtype, copy=True) for key, value in own.items()}
+    module.load_state_dict(values, assign=True)
+
+
+def _read_file(folder: Path, name: str, digest: str) -> bytes:
+    """The content of a file that has a digest, under its own name or the one that it has while a space is saved."""
+    named = folder / name
+    for path in (named, _staged(folder, name, digest), named):  # it may be renamed meanwhile
+        body = _read(path, MOST_WEIGHTS) if path.exists() or path.is_symlink() else None
+        if body is not None and digest in (hashlib.sha256(body).hexdigest(), _digest(name, body)):
+            return body
+    if not named.exists():
+        raise CheckpointError(f"{folder} has no {name}; it is not a complete space.")
+    raise _damaged(named)
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The content of a file in the folder that it is named in, not of a link that leads elsewhere."""
     try:
-        module.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"The weights in {folder} do not fit its config: {str(error).splitlines()[-1].strip()}"
-        ) from error
-
-
-def _read(folder: Path, name: str) -> bytes:
-    try:
-        return (folder / name).read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(f"{folder} has no {name}; it is not a complete space.") from None
-    except OSError as error:
-        raise CheckpointError(f"{folder / name} cannot be read: {error.strerror or error}.") from error
+        inside = path.resolve().is_relative_to(path.parent.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        inside = False
+    if not inside:
+        raise CheckpointError(f"{path} must be a file in this folder, got a link to another; copy the file itself.")
+    return read_bytes(path, most, CheckpointError)
 
 
 def _read_head(folder: Path) -> dict[str, Any]:
+    """The content of config.json, whose version and checksum are right, and which names files in its own folder."""
     if not folder.is_dir():
         raise CheckpointError(f"There is no folder {folder}; give the folder of a trained space.")
-    try:
-        head = json.loads(_read(folder, CONFIG))
-    except ValueError as error:
-        raise CheckpointError(f"{folder / CONFIG} is damaged: it is not valid JSON ({error}).") from error
+    path = folder / CONFIG
+    if not path.exists() and not path.is_symlink():
+        raise CheckpointError(f"{folder} has no {CONFIG}; it is not a complete space.")
+    head = parse_json(_read(path, MOST_TEXT), path, CheckpointError, nan=True)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
-        raise CheckpointError(f"{folder / CONFIG} is not the config of a timbre space.")
-    version = head.get("format_version")
+        raise CheckpointError(f"{path} is not the config of a timbre space.")
+    _check_version(head, folder)
+    rest = {key: value for key, value in head.items() if key != "self_sha256"}
+    if hashlib.sha256(_canonical(rest)).hexdigest() != head.get("self_sha256"):
+        raise _damaged(path)
+    files, details = head.get("sha256"), head.get("details")
+    if not isinstance(files, dict) or not isinstance(details, dict) or len(files) > _MOST_FILES:
+        raise CheckpointError(f"{path} is damaged: it must have details, and the digests of up to {_MOST_FILES} files.")
+    for name, digest in files.items():
+        if not _NAME.fullmatch(name) or name == CONFIG or not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+            raise CheckpointError(f"{path} must name files in its own folder with their digests, got {shown(name)}.")
+    return head
+
+
+def _check_version(head: dict[str, Any], folder: Path) -> None:
+    version, made = head.get("format_version"), shown(head.get("timbre_version"))
     if isinstance(version, int) and version > VERSION:
         raise CheckpointError(
-            f"{folder} is of format version {version}, made by timbre {head.get('timbre_version')}; "
+            f"{folder} is of format version {version}, made by timbre {made}; "
             f"this is timbre {__version__}, which reads up to version {VERSION}. Update timbre."
         )
     if version != VERSION:
         raise CheckpointError(
-            f"{folder} has format version {version}, of timbre {head.get('timbre_version')}, with another network. "
+            f"{folder} has format version {shown(version)}, of timbre {made}, with another network. "
             "Train the space again."
         )
-    rest = {key: value for key, value in head.items() if key != "self_sha256"}
-    _verify(_canonical(rest), head.get("self_sha256"), folder / CONFIG)
-    return head
 
 
 def _canonical(head: dict[str, Any]) -> bytes:
     return json.dumps(head, sort_keys=True).encode()
 
 
-def _verify(body: bytes, digest: str | None, path: Path) -> None:
-    if hashlib.sha256(body).hexdigest() != digest:
-        raise CheckpointError(f"{path} is damaged: its checksum does not match. Get a fresh copy of the folder.")
+def _digest(name: str, body: bytes) -> str:
+    """The SHA-256 of a file as timbre writes it, whatever line ends and blanks it has now."""
+    if name.endswith(".json"):
+        with suppress(CheckpointError, RecursionError):
+            body = json.dumps(parse_json(body, Path(name), CheckpointError), indent=0).encode()
+    elif name.endswith(".md"):
+        body = body.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    return hashlib.sha256(body).hexdigest()
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: its checksum does not match. {FRESH}")

@@ -75,7 +75,7 @@ class Embedding(nn.Module):
         self.velocity = nn.Linear(2, channels)
         self.no_pitch = nn.Parameter(torch.zeros(channels))
         self.no_velocity = nn.Parameter(torch.zeros(channels))
-        self.centres = nn.Buffer(torch.tensor(PITCH_CENTRES, dtype=torch.float32), persistent=False)
+        self.centres = nn.Buffer(torch.tensor(PITCH_CENTRES, dtype=torch.float32, device="cpu"), persistent=False)
 
     def forward(self, conditions: Conditions) -> Tensor:
         """(batch, channels), or (batch, frames, channels) if a control is given for every frame."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -72,9 +73,10 @@ class VAE(nn.Module):
         config: the settings; `spectrogram`, `data.duration` and `model` determine the shapes, `training.objective` the
             posterior, `regularization` whether there is a pitch flow.
         flow: the posterior's flow; default: the one of `model.flow`, with which a saved space is loaded.
+        empty: whether encoder and decoder are made without values and take no memory until weights are loaded.
     """
 
-    def __init__(self, config: Config, flow: Flow | None = None) -> None:
+    def __init__(self, config: Config, flow: Flow | None = None, empty: bool = False) -> None:
         super().__init__()
         model, settings = config.model, config.spectrogram
         self.dim, self.frames = model.dim, config.note_frames
@@ -84,11 +86,12 @@ class VAE(nn.Module):
         self.objective = config.training.objective
         self.flow = flow or make_flow(model.flow, model.dim, model.flows, model.amortised)
         outputs = 2 * model.dim + (self.flow.size if self.flow.amortised else 0)
-        self.encoder = Encoder(settings.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
-        self.decoder = Decoder(
-            model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
-            config.data.duration, settings.floor_db, model.dropout,
-        )  # fmt: skip
+        with torch.device("meta") if empty else nullcontext():
+            self.encoder = Encoder(settings.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
+            self.decoder = Decoder(
+                model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
+                config.data.duration, settings.floor_db, model.dropout,
+            )  # fmt: skip
         self.clock = nn.Buffer(torch.arange(self.frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
         has_pitch_flow, named = config.regularization.pitch == "flow", len(config.regularization.axes)
@@ -169,3 +172,15 @@ class VAE(nn.Module):
 def log_prior(z: Tensor) -> Tensor:
     """log p(z) of points (..., dim) under the standard normal prior, nats (...)."""
     return -0.5 * (z.square() + LOG_TWO_PI).sum(-1)
+
+
+def smallest_sizes(config: Config) -> dict[str, int]:
+    """Settings, and numbers of weights that follow from them, each of which is at most the number of all weights."""
+    model = config.model
+    sizes = {"spectrogram.bins": config.spectrogram.bins}
+    for name in ("dim", "encoder_channels", "decoder_channels", "decoder_blocks", "harmonics"):
+        sizes[f"model.{name}"] = getattr(model, name)
+    if model.flows:
+        layer = make_flow(model.flow, model.dim, 1, model.amortised)
+        sizes["the number of weights of model.flows"] = model.flows * sum(value.numel() for value in layer.parameters())
+    return sizes

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from timbre.errors import ConfigError
+from timbre.files import shown
+
+LARGEST = 1e6
+"""The largest coordinate of a point. Library notes lie within tens; far beyond, float32 is too coarse to decode."""
 
 KINDS = ("line", "slerp", "spline")
 """Interpolations between the points of a path."""
@@ -22,7 +26,8 @@ class Path:
             points, whose direction and curvature are continuous.
 
     Raises:
-        ConfigError: for points that are not finite, times that do not rise or are not as many, or an unknown kind.
+        ConfigError: for points that are not finite or beyond :data:`LARGEST`, times that do not rise or are not as
+            many, or an unknown kind.
     """
 
     points: np.ndarray
@@ -32,12 +37,15 @@ class Path:
     def __post_init__(self) -> None:
         points = np.atleast_2d(np.asarray(self.points, dtype=np.float64))
         times = np.asarray(self.times, dtype=np.float64)
-        if points.ndim != 2 or not np.isfinite(points).all():
-            raise ConfigError(f"The points of a path must be finite numbers (times, dim), got shape {points.shape}.")
+        if points.ndim != 2 or not (np.abs(points) <= LARGEST).all():
+            raise ConfigError(
+                f"The points of a path must be finite numbers (times, dim) up to {LARGEST:,.0f}, got "
+                f"{shown(points.tolist())}."
+            )
         if times.shape != (len(points),) or np.any(np.diff(times) <= 0) or times[0] < 0 or times[-1] > 1:
             raise ConfigError("A path must have as many times as points; they must rise from 0 to 1.")
         if self.kind not in KINDS:
-            raise ConfigError(f"The kind of a path must be one of {', '.join(KINDS)}, got {self.kind!r}.")
+            raise ConfigError(f"The kind of a path must be one of {', '.join(KINDS)}, got {shown(self.kind)}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "times", times)
 

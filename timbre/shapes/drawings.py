@@ -10,8 +10,9 @@ from svgelements import SVG, Shape
 from svgelements import Path as Curve
 
 from timbre.errors import ConfigError
+from timbre.files import read_json, read_text
 from timbre.paths.path import Path
-from timbre.shapes.number_files import ending, numbers, read_json, read_table, read_text
+from timbre.shapes.number_files import ending, numbers, read_table
 
 _PIECES = 256  # straight pieces of an SVG curve, equally long
 _HEADERS = (["x", "y"], ["time", "x", "y"])

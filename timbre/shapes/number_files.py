@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.files import write_text
+from timbre.files import read_text, write_text
 
 
 def ending(file: Path, *endings: str) -> str:
@@ -18,25 +17,6 @@ def ending(file: Path, *endings: str) -> str:
     if file.suffix.lower() not in endings:
         raise ConfigError(f"{file} must end in {' or '.join(endings)}, got {file.suffix or 'no ending'}.")
     return file.suffix.lower()
-
-
-def read_text(file: Path) -> str:
-    """The text of a file in UTF-8."""
-    try:
-        return file.expanduser().read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}; give the name of a file.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not text in UTF-8; save it as UTF-8.") from error
-
-
-def read_json(file: Path) -> Any:
-    """The content of a JSON file without NaN and infinity."""
-    text = read_text(file)
-    try:
-        return json.loads(text, parse_constant=int)  # which refuses NaN and Infinity
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not JSON ({error}).") from error
 
 
 def read_rows(file: Path) -> list[list[str]]:

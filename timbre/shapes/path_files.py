@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.files import write_text
+from timbre.files import read_json, shown, write_text
 from timbre.paths.path import Path
-from timbre.shapes.number_files import ending, numbers, read_json, read_rows, read_table, write_table
+from timbre.shapes.number_files import ending, numbers, read_rows, read_table, write_table
 from timbre.space.space import Space
 
 FORMAT, VERSION = "timbre-path", 1
@@ -80,12 +80,12 @@ def _read_json(file: FilePath) -> Path:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ConfigError(f"{file} is not a path; make one with timbre path.")
     if values.get("version") != VERSION:
-        raise ConfigError(f"{file} must be a path of version {VERSION}, got version {values.get('version')}.")
+        raise ConfigError(f"{file} must be a path of version {VERSION}, got version {shown(values.get('version'))}.")
     if set(values) != set(_KEYS) or not isinstance(values["kind"], str):
-        raise ConfigError(f"{file} must have {', '.join(_KEYS)} and a kind in words, got {', '.join(values)}.")
+        raise ConfigError(f"{file} must have {', '.join(_KEYS)} and a kind in words, got {shown(list(values))}.")
     path = path_from_dict(values, str(file))
     if values["dim"] != path.dim:
-        raise ConfigError(f"{file} gives dim {values['dim']}, but its points have {path.dim} dimensions.")
+        raise ConfigError(f"{file} gives dim {shown(values['dim'])}, but its points have {path.dim} dimensions.")
     return path
 
 

@@ -7,9 +7,9 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from timbre.errors import ConfigError
-from timbre.files import write_text
+from timbre.files import read_json, shown, write_text
 from timbre.paths.path import Path
-from timbre.shapes.number_files import numbers, read_json
+from timbre.shapes.number_files import numbers
 from timbre.shapes.path_files import path_from_dict, path_to_dict
 from timbre.space.names import find_space, is_path, user_folder
 from timbre.space.space import Space
@@ -40,7 +40,8 @@ class Preset:
         name = self.name
         if not (isinstance(name, str) and name.strip() == name and 0 < len(name) <= _LETTERS and name.isprintable()):
             raise ConfigError(
-                f"The name of a preset must be 1 to {_LETTERS} printable letters without spaces around, got {name!r}."
+                f"The name of a preset must be 1 to {_LETTERS} printable letters without spaces around, got "
+                f"{shown(name)}."
             )
         if not 0.01 <= self.duration <= 3600.0:
             raise ConfigError(f"The duration of preset {name!r} must be 0.01 to 3600 s, got {self.duration}.")
@@ -94,10 +95,13 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
         raise ConfigError(f"{file} is not a file of presets; remove it, or restore the right one.")
     for key, value in _head(space).items():
         if document[key] != value:
-            raise ConfigError(f"{file} must have {key} {value}, got {document[key]}.")
+            raise ConfigError(f"{file} must have {key} {value}, got {shown(document[key])}.")
+    entries = document["presets"]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError(f"{file} must have a list of presets, got {shown(entries)}.")
     try:
-        return Presets([_from_dict(entry, space.dim) for entry in document["presets"]])
-    except (TypeError, KeyError, ValueError) as error:
+        return Presets([_from_dict(entry, space.dim) for entry in entries])
+    except ConfigError as error:
         raise ConfigError(f"{file} is damaged: {error}") from error
 
 
@@ -127,8 +131,8 @@ def _head(space: Space) -> dict[str, Any]:
 
 def _from_dict(entry: dict[str, Any], dim: int) -> Preset:
     if set(entry) != _KEYS or not isinstance(entry["loop"], bool):
-        raise ConfigError(f"a preset must have {', '.join(sorted(_KEYS))}, got {', '.join(entry)}.")
-    name = f"preset {entry['name']!r}"
+        raise ConfigError(f"a preset must have {', '.join(sorted(_KEYS))}, got {shown(list(entry))}.")
+    name = f"preset {shown(entry['name'])}"
     path = path_from_dict(entry, name)
     if path.dim != dim:
         raise ConfigError(f"{name} must have {dim} dimensions, got {path.dim}.")

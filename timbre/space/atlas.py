@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from safetensors.numpy import save as safetensors_bytes
 
 from timbre.data.names import note_name, parse_note, plain
 from timbre.errors import CheckpointError, ConfigError
+from timbre.files import parse_json, printable
+from timbre.models.checkpoint import FRESH
+from timbre.paths.path import LARGEST
 from timbre.space.aggregate import AggregatePosterior
 from timbre.space.neighbours import Nearest, Neighbours
 
@@ -21,6 +25,11 @@ _TEXTS = ("names", "instruments", "families", "files", "splits")
 _NUMBERS = ("points", "pitches", "velocities", "stds", "errors")
 _OPTIONAL = ("stds", "errors")  # not measured by earlier versions
 _FORMER = {"spreads": "stds"}  # names in files of timbre 0.1
+_RANGES = {  # lowest, highest, and whether some may be unknown
+    "points": (-LARGEST, LARGEST, False), "pitches": (-1000.0, 1000.0, True), "velocities": (0.0, 1.0, True),
+    "stds": (0.0, LARGEST, False), "errors": (0.0, LARGEST, True),
+}  # fmt: skip
+_LONGEST = 4096  # characters of a text, as of the path of a file
 _SPLITS = ("train", "valid", "test")
 
 
@@ -161,18 +170,24 @@ class Atlas(Mapping[str, np.ndarray]):
 
         Raises:
             CheckpointError: if a file is missing or damaged, or the two do not belong together.
+
+        Hidden characters in texts are shown as escapes, see :func:`~timbre.files.printable`.
         """
         texts, numbers = _texts(files), _numbers(files)
-        count, dim = len(texts["names"]), numbers["points"].shape[-1]
+        if numbers["points"].ndim != 2:
+            raise _damaged("atlas.safetensors", "its points must have 2 axes")
+        count, dim = len(texts["names"]), numbers["points"].shape[1]
         if any(len(values) != count for values in texts.values()) or len(set(texts["names"])) < count:
             raise _damaged("atlas.json", "every note must have one text of each kind and a unique name")
         for name, values in numbers.items():
             shape = (count, dim) if name in ("points", "stds") else (count,)
             if values.shape != shape or values.dtype != np.float32:
                 raise _damaged("atlas.safetensors", f"its {name} are {values.dtype} {values.shape} for {count} notes")
-        points, stds = numbers["points"], numbers.get("stds", np.zeros(1))
-        if not (np.isfinite(points).all() and np.isfinite(stds).all() and (stds >= 0).all()):
-            raise _damaged("atlas.safetensors", "its points must be finite numbers, and its stds 0 or more")
+        for name, values in numbers.items():
+            low, high, unknown = _RANGES[name]
+            valid = (values >= low) & (values <= high) | (np.isnan(values) & unknown)
+            if not valid.all():
+                raise _damaged("atlas.safetensors", f"its {name} must be finite numbers from {low:g} to {high:g}")
         if not set(texts["splits"]) <= set(_SPLITS):
             raise _damaged("atlas.json", f"the splits must be {', '.join(_SPLITS)}")
         fields: dict[str, Any] = numbers | texts
@@ -198,21 +213,18 @@ def _among(field: str, values: Any, own: tuple[str, ...]) -> np.ndarray:
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
-    try:
-        document = json.loads(files.get("atlas.json", b""))
-    except ValueError as error:
-        raise _damaged("atlas.json", f"it is not valid JSON ({error})") from error
+    document = parse_json(files.get("atlas.json", b""), Path("atlas.json"), CheckpointError)
     for field in _TEXTS:
         values = document.get(field) if isinstance(document, dict) else None
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        if not isinstance(values, list) or not all(isinstance(text, str) and len(text) <= _LONGEST for text in values):
             raise _damaged("atlas.json", f"it has no list of texts {field}")
-    return {field: tuple(document[field]) for field in _TEXTS}
+    return {field: tuple(map(printable, document[field])) for field in _TEXTS}
 
 
 def _numbers(files: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     try:
         arrays = parse_safetensors(files.get("atlas.safetensors", b""))
-    except SafetensorError as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise _damaged("atlas.safetensors", f"it is not a safetensors file ({error})") from error
     arrays = {_FORMER.get(name, name): values for name, values in arrays.items()}
     missing = [name for name in _NUMBERS if name not in arrays and name not in _OPTIONAL]
@@ -222,4 +234,4 @@ def _numbers(files: Mapping[str, bytes]) -> dict[str, np.ndarray]:
 
 
 def _damaged(file: str, reason: str) -> CheckpointError:
-    return CheckpointError(f"{file} is damaged: {reason}. Get a fresh copy of the folder.")
+    return CheckpointError(f"{file} is damaged: {reason}. {FRESH}")

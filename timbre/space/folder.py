@@ -6,11 +6,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from timbre.config import Config, from_dict
-from timbre.errors import CheckpointError
-from timbre.models.checkpoint import load_weights, read_folder, tensors, write_folder
+import torch
+from torch import Tensor
+
+from timbre.config import Config, from_dict, require
+from timbre.errors import CheckpointError, ConfigError
+from timbre.files import shown
+from timbre.models.checkpoint import (
+    CONFIG,
+    FRESH,
+    load_weights,
+    read_folder,
+    require_sizes,
+    tensors,
+    write_folder,
+)  # fmt: skip
 from timbre.models.regularizers.axes import Axis
-from timbre.models.vae import VAE
+from timbre.models.report import read_report
+from timbre.models.vae import VAE, smallest_sizes
 from timbre.space.atlas import Atlas
 from timbre.space.card import card
 from timbre.vocoder.trained import VOCODER, TrainedVocoder, read_vocoder
@@ -36,7 +49,7 @@ def write_space(folder: Path, parts: Parts, half: bool = False, page: str | None
     if parts.vocoder:
         weights[VOCODER] = parts.vocoder.network.state_dict()
     if half:
-        weights = {file: {name: value.half() for name, value in part.items()} for file, part in weights.items()}
+        weights = {file: {name: _half(name, value) for name, value in part.items()} for file, part in weights.items()}
     write_folder(
         folder, parts.config, {**parts.atlas.to_files(), "README.md": page.encode()}, weights, report=parts.report,
         axes=[asdict(axis) for axis in parts.axes], vocoder=parts.vocoder and parts.vocoder.details(),
@@ -48,11 +61,33 @@ def read_space(folder: Path) -> Parts:
     config, files, details = read_folder(folder)
     if "atlas.json" not in files:
         raise CheckpointError(f"{folder} is a checkpoint and has no atlas; give the folder of the finished run.")
-    model = VAE(config)
-    load_weights(model, tensors(files, _MODEL, folder), folder)
+    weights = tensors(files, _MODEL, folder)
+    try:
+        require_sizes(smallest_sizes(config), weights, folder)
+        model = VAE(config, empty=True)
+        axes = _axes(details.get("axes"), config)
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG} is damaged: {error} {FRESH}") from error
+    load_weights(model, weights, folder)
     atlas = Atlas.from_files(files)
     if (dim := atlas.points.shape[1]) != config.model.dim:
         raise CheckpointError(f"{folder} is damaged: its atlas has {dim} dimensions, its model {config.model.dim}.")
-    axes = [from_dict(Axis, values, "axes.") for values in details["axes"]]
     vocoder = read_vocoder(files, details, config.spectrogram, folder)
-    return Parts(config, model.eval(), atlas, details["report"], axes, vocoder)
+    return Parts(config, model.eval(), atlas, read_report(details.get("report"), folder), axes, vocoder)
+
+
+def _half(name: str, value: Tensor) -> Tensor:
+    half = value.half() if value.is_floating_point() else value
+    if not bool(torch.isfinite(half).all()):
+        raise CheckpointError(f"The weights must be 65,504 or less to be saved in half, got more in {name}; save all.")
+    return half
+
+
+def _axes(values: Any, config: Config) -> tuple[Axis, ...]:
+    """The named axes in config.json, whose names differ, with as many dimensions or more."""
+    require(isinstance(values, list), f"axes must be a list, got {shown(values)}.")
+    axes = tuple(from_dict(Axis, value, "axes.") for value in values)
+    names = [axis.name for axis in axes]
+    require(len(set(names)) == len(names), f"axes must have different names, got {shown(names)}.")
+    require(len(axes) <= config.model.dim, f"axes must be {config.model.dim} or fewer, got {len(axes)}.")
+    return axes

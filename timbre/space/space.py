@@ -12,12 +12,13 @@ from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.features.example import example
 from timbre.errors import ConfigError
+from timbre.files import shown
 from timbre.models.conditions import Conditions, check_pitch, check_velocity
 from timbre.models.refinement import refined
 from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
 from timbre.paths.listening import Listening
-from timbre.paths.path import Path
+from timbre.paths.path import LARGEST, Path
 from timbre.paths.routes import route
 from timbre.space.atlas import Atlas
 from timbre.space.controls import Line, NoteControls
@@ -160,8 +161,10 @@ class Space:
             if name not in names:
                 known = f"its axes are {', '.join(names)}" if names else "it has no named axes"
                 raise ConfigError(f"This space has no axis {name!r}; {known}.")
+            if not abs(step) <= LARGEST:
+                raise ConfigError(f"A step along {name} must be a number up to {LARGEST:,.0f}, got {step}.")
             point += np.float32(step) * self.directions[names.index(name)]
-        return point
+        return self.check_point(point)
 
     @cached_property
     def directions(self) -> np.ndarray:
@@ -208,13 +211,16 @@ class Space:
         return route(self.listening(pitch), np.stack([self.check_point(point) for point in points]), kind, even)
 
     def check_point(self, z: np.ndarray | Sequence[float]) -> np.ndarray:
-        """A point as float32 (dim,); a ConfigError if it has another dimension or is not finite."""
-        point = np.asarray(z, dtype=np.float32)
+        """A point as float32 (dim,); a ConfigError if it has another dimension, is not finite or beyond
+        :data:`~timbre.paths.path.LARGEST`."""
+        point = np.asarray(z, dtype=np.float64)
         if point.shape != (self.dim,):
             raise ConfigError(f"The point must have {self.dim} numbers, one for each dimension; got {point.shape}.")
-        if not np.isfinite(point).all():
-            raise ConfigError(f"The point must have finite coordinates, got {point.tolist()}.")
-        return point
+        if not (np.abs(point) <= LARGEST).all():
+            raise ConfigError(
+                f"The point must have finite coordinates up to {LARGEST:,.0f}, got {shown(point.tolist())}."
+            )
+        return point.astype(np.float32)
 
     def save(self, folder: str | FilePath, half: bool = False, page: str | None = None) -> FilePath:
         """Write the space as a folder: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md.

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from timbre.config import Config, SpectrogramConfig, VocoderConfig
 from timbre.data import Library
 from timbre.data.library import fingerprint
 from timbre.errors import CheckpointError, ConfigError
-from timbre.models.checkpoint import load_weights, tensors
+from timbre.files import shown
+from timbre.models.checkpoint import load_weights, require_sizes, tensors
+from timbre.models.report import read_report
 from timbre.models.vae import VAE
 from timbre.training.folder import locked
 from timbre.training.ranks import training_device
@@ -41,15 +45,21 @@ def read_vocoder(
 ) -> TrainedVocoder | None:
     """The vocoder in the files of a space, or None; a CheckpointError if it is damaged, or of a newer timbre."""
     kept = details.get("vocoder")
-    if not kept:
+    if kept is None:
         return None
+    if not isinstance(kept, dict) or not isinstance(kept.get("is_default"), bool):
+        raise CheckpointError(f"{folder} is damaged: its vocoder must have settings and is_default, got {shown(kept)}.")
     try:
-        settings = VocoderConfig.from_dict(kept["settings"])
+        settings = VocoderConfig.from_dict(kept.get("settings"))
     except ConfigError as error:
         raise CheckpointError(f"This timbre does not know settings of the vocoder in {folder}: {error}") from error
-    network = make_vocoder(spectrogram, settings)
-    load_weights(network, tensors(files, VOCODER, folder), folder)
-    return TrainedVocoder(network.eval(), settings, kept["report"], bool(kept["is_default"]))
+    weights = tensors(files, VOCODER, folder)
+    sizes = {f"vocoder.{name}": getattr(settings, name) for name in ("channels", "blocks", "kernel")}
+    require_sizes(sizes, weights, folder)
+    with torch.device("meta"):
+        network = make_vocoder(spectrogram, settings)
+    load_weights(network, weights, folder)
+    return TrainedVocoder(network.eval(), settings, read_report(kept.get("report"), folder), kept["is_default"])
 
 
 def learn_vocoder(

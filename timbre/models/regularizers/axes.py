@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from timbre.errors import ConfigError
+from timbre.files import shown
 from timbre.models.regularizers.labels import Labels
 from timbre.spectral import Spectrogram
 from timbre.spectral.descriptors import DESCRIPTORS, describe
@@ -17,6 +18,8 @@ MIDDLE_C = 60.0  # MIDI: axes are centred for this pitch
 STRAIGHT = 2.0  # values up to here are unchanged; larger ones approach 1 more
 RESOLVED = 4.0  # bins of the STFT between partials: closer ones, and noise between them, cannot be measured
 TOLERANCE = 0.15  # standard deviation of a note's coordinate around its value
+_LETTERS = 60  # of a name
+_SMALLEST, _LARGEST, _FARTHEST = 1e-6, 300.0, 1e6  # of the scale; of its center and slope
 OUTLIER = 3.0  # tolerances: larger errors count linearly, not squared
 
 
@@ -35,7 +38,7 @@ class Axis:
         pitch_slope: d per octave.
 
     Raises:
-        ConfigError: if there is no such descriptor, or the scale is 0.
+        ConfigError: if there is no such descriptor, the scale is 0, a number is extreme, or the name is not printable.
     """
 
     name: str
@@ -46,13 +49,23 @@ class Axis:
     pitch_slope: float
 
     def __post_init__(self) -> None:
+        if not (0 < len(self.name) <= _LETTERS and self.name.isprintable() and self.name.strip() == self.name):
+            raise ConfigError(
+                f"The name of an axis must be 1 to {_LETTERS} printable letters without spaces around, got "
+                f"{shown(self.name)}."
+            )
         if self.descriptor not in DESCRIPTORS:
             raise ConfigError(
                 f"The descriptor of the axis {self.name} must be one of {', '.join(DESCRIPTORS)}, "
-                f"got {self.descriptor!r}."
+                f"got {shown(self.descriptor)}."
             )
-        if not self.scale:
-            raise ConfigError(f"The scale of the axis {self.name} must not be 0.")
+        if not _SMALLEST <= abs(self.scale) <= _LARGEST:
+            raise ConfigError(
+                f"The scale of the axis {self.name} must not be 0, and in size 1e-6 to 300, got {self.scale}."
+            )
+        for value in (self.center, self.pitch_slope):
+            if not abs(value) <= _FARTHEST:
+                raise ConfigError(f"The numbers of the axis {self.name} must be {_FARTHEST:g} or less, got {value}.")
 
     def value(self, natural: Tensor, pitch: Tensor) -> Tensor:
         """Values (batch,) of notes with the natural descriptor (batch,) at a pitch (batch,), MIDI or NaN."""
