@@ -17,7 +17,7 @@ from timbre.data.flags import FLAGS
 from timbre.data.names import note_name, parse_note, plain
 from timbre.data.note import Note
 from timbre.data.parts import to_dict
-from timbre.data.report import Dropped, Report, file_and_part
+from timbre.data.report import Dropped, Report, counted, file_and_part
 from timbre.data.split import FEWEST, By, Division, split
 from timbre.errors import LibraryError
 
@@ -45,7 +45,8 @@ class Library(Sequence[Note]):
         return len(self.notes)
 
     def __repr__(self) -> str:
-        return f"Library({len(self)} notes, {len(self.instruments)} instruments, {self.root})"
+        size = f"{counted(len(self), 'note')}, {counted(len(self.instruments), 'instrument')}"
+        return f"Library({size}, {self.root})"
 
     @overload
     def __getitem__(self, key: int | str) -> Note: ...

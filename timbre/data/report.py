@@ -12,6 +12,7 @@ from timbre.data.note import Note
 from timbre.errors import LibraryError
 
 _MOST_LINES = 40  # for flagged or dropped notes in the table
+_EXAMPLES = 3  # files without a pitch that are named for each instrument
 
 
 class Dropped(NamedTuple):
@@ -49,6 +50,11 @@ class Report:
         return tuple(note for note in self.notes if note.flags)
 
     @property
+    def unpitched(self) -> tuple[Note, ...]:
+        """The kept notes whose pitch is unknown, without those of percussion, which need none."""
+        return tuple(note for note in self.notes if note.pitch is None and note.family != "percussion")
+
+    @property
     def minutes(self) -> float:
         """Total duration of the kept notes, minutes."""
         return sum(note.duration for note in self.notes) / 60
@@ -63,13 +69,14 @@ class Report:
     def table(self) -> str:
         """The report as text: totals, a line for each instrument, flagged notes, dropped files, remarks."""
         remarks = ["", "remarks:", *(f"  {remark}" for remark in self.remarks)] if self.remarks else []
-        parts = (self._totals(), [""], self._instruments(), self._flagged(), self._dropped(), remarks)
+        parts = (self._totals(), [""], self._instruments(), self._unpitched(), self._flagged(), self._dropped(), remarks)
         return printable("\n".join(line for lines in parts for line in lines))
 
     def _totals(self) -> list[str]:
         counts = [f"{self.found} found", f"{self.kept} kept", f"{len(self.dropped)} dropped"]
         counts += [f"{len(self.flagged)} flagged"] if self.flagged else []
-        counts += [f"{self.ignored} other files ignored"] if self.ignored else []
+        counts += [f"{len(self.unpitched)} without pitch"] if self.unpitched else []
+        counts += [f"{counted(self.ignored, 'other file')} ignored"] if self.ignored else []
         source = f"{self.root} ({self.reader}{': ' * bool(self.reader)}labels from {self.labels})"
         return [source, f"{', '.join(counts)}; {self.minutes:.1f} minutes"]
 
@@ -80,6 +87,11 @@ class Report:
         shown = rows if self.flagged else [row[:-1] for row in rows]
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
+
+    def _unpitched(self) -> list[str]:
+        lines = [f"  {name}: {text}" for name, text in without_pitch(self.notes, self.root).items()]
+        more = [f"  and {counted(len(lines) - _MOST_LINES, 'more instrument')}"] if len(lines) > _MOST_LINES else []
+        return ["", "without pitch:", *lines[:_MOST_LINES], *more] if lines else []
 
     def _flagged(self) -> list[str]:
         lines = [f"  {note.name} ({file_and_part(note, self.root)}): {'; '.join(note.flags)}" for note in self.flagged]
@@ -102,6 +114,22 @@ def file_and_part(note: Note, root: Path) -> str:
     return file.as_posix() + (f", {note.part}" if note.part else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 instrument", "2 instruments"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def without_pitch(notes: Iterable[Note], root: Path) -> dict[str, str]:
+    """For each instrument, except percussion, with notes of unknown pitch: "4 of 10", with the first of their files."""
+    texts: dict[str, str] = {}
+    for name, members in sorted(grouped(notes, "instrument").items()):
+        files = [file_and_part(note, root) for note in members if note.pitch is None and note.family != "percussion"]
+        if files:
+            more = " ..." if len(files) > _EXAMPLES else ""
+            texts[name] = f"{len(files)} of {len(members)} ({', '.join(files[:_EXAMPLES])}{more})"
+    return texts
+
+
 def grouped(notes: Iterable[Note], label: str) -> dict[Any, list[Note]]:
     """Notes by one of their labels."""
     groups: dict[Any, list[Note]] = defaultdict(list)
@@ -119,6 +147,8 @@ def summary(name: str, notes: list[Note]) -> list[str]:
     """Cells of an instrument's line: name, family, notes, pitch range, dynamics, minutes, flags."""
     pitches = [note.pitch for note in notes if note.pitch is not None]
     span = f"{note_name(min(pitches))}-{note_name(max(pitches))}" if pitches else "unpitched"
+    if pitches and len(pitches) < len(notes):
+        span += f", {len(notes) - len(pitches)} of {len(notes)} without pitch"
     dynamics = Counter(note.dynamics for note in notes if note.dynamics)
     marks = {mark: dynamics[mark] for mark in sorted(dynamics, key=lambda mark: DYNAMICS.get(mark, 128))}
     kinds = Counter(kind for note in notes for kind in note.flag_kinds)

@@ -10,7 +10,7 @@ import numpy as np
 from timbre.data.library import Library
 from timbre.data.names import DYNAMICS, note_name
 from timbre.data.note import Note
-from timbre.data.report import by_reason, file_and_part, grouped, minutes, summary
+from timbre.data.report import by_reason, counted, file_and_part, grouped, minutes, summary, without_pitch
 from timbre.report import library_pictures as pictures
 from timbre.report import pages
 from timbre.report.pages import Picture, picture
@@ -39,6 +39,7 @@ def write_page(library: Library, file: str | os.PathLike[str]) -> Path:
         facts=_facts(library),
         remarks=[[remark] for remark in report.remarks],
         instruments=[summary(name, group) for name, group in by_instrument.items()],
+        unpitched=[[name, text] for name, text in without_pitch(notes, library.root).items()],
         pictures=list(_pictures(by_instrument, notes)) if can_draw() else None,
         division=f"Split {library.division}" if library.division else "Split as labelled in the library",
         split=_split(notes),
@@ -57,10 +58,11 @@ def _facts(library: Library) -> dict[str, str]:
         "folder": str(report.root),
         "reader": report.reader or "unknown",
         "labels from": report.labels,
-        "found": f"{report.found} sounds, {report.ignored} other files ignored",
-        "kept": f"{report.kept} notes" + (f", {len(notes)} of them shown here" if len(notes) != report.kept else ""),
+        "found": f"{counted(report.found, 'sound')}, {counted(report.ignored, 'other file')} ignored",
+        "kept": counted(report.kept, "note") + (f", {len(notes)} of them shown here" if len(notes) != report.kept else ""),
         "dropped": str(len(report.dropped)),
-        "flagged": f"{sum(bool(note.flags) for note in notes)} notes",
+        "flagged": counted(sum(bool(note.flags) for note in notes), "note"),
+        "without pitch": counted(len(report.unpitched), "note"),
         "length": f"{minutes(notes)} minutes",
         "instruments": str(len(library.instruments)),
     }
