@@ -86,6 +86,12 @@ _FAMILIES = {
     "synth": "synth synthesizer synth_lead synth_pad synth_bass",
     "voice": "voice vocal vocals singer female_singer male_singer choir soprano alto tenor baritone",
 }
+_KITS = _words("kit kits drumkit drumkits drums drum percussion perc beatbox")
+_DRUMS = _words(
+    "bassdrum bd kick kickdrum snare sd hat hats hh hihat openhat closedhat clap claps handclap rim rimshot sidestick "
+    "tom toms crash ride cymbal china splash cowbell conga bongo shaker tambourine tamb clave claves maracas cabasa guiro "
+    "timbale agogo stick sticks woodblock triangle snap"
+)
 _FAMILY_OF = {word: family for family, words in _FAMILIES.items() for word in words.split()}
 _FAMILY_FOLDERS = _words(
     "strings string brass woodwinds woodwind winds wind keyboard keyboards plucked plucked_strings pitched_percussion "
@@ -167,6 +173,18 @@ def plain(text: str) -> str:
 def family_of(instrument: str) -> str | None:
     """Family of an instrument (strings, brass, woodwinds ...); None if its name is unknown."""
     return _FAMILY_OF.get(plain(instrument))
+
+
+def is_kit(name: str) -> bool:
+    """Whether a name is that of several drums: a kit, drums, percussion."""
+    words = plain(name).split("_")
+    return not _KITS.isdisjoint(words) and family_of(name) in (None, "percussion")
+
+
+def drum_in(name: str) -> str | None:
+    """The drum in the name of a sound (kick in 808_Kick_01); None if there is none, or the name of an instrument."""
+    words = [word.rstrip("0123456789") for word in plain(name).split("_")]
+    return next((word for word in words if word in _DRUMS), None)
 
 
 def family_folder(text: str) -> str | None:

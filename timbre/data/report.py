@@ -69,7 +69,15 @@ class Report:
     def table(self) -> str:
         """The report as text: totals, a line for each instrument, flagged notes, dropped files, remarks."""
         remarks = ["", "remarks:", *(f"  {remark}" for remark in self.remarks)] if self.remarks else []
-        parts = (self._totals(), [""], self._instruments(), self._unpitched(), self._flagged(), self._dropped(), remarks)
+        parts = (
+            self._totals(),
+            [""],
+            self._instruments(),
+            self._unpitched(),
+            self._flagged(),
+            self._dropped(),
+            remarks,
+        )
         return printable("\n".join(line for lines in parts for line in lines))
 
     def _totals(self) -> list[str]:

@@ -59,7 +59,8 @@ def _facts(library: Library) -> dict[str, str]:
         "reader": report.reader or "unknown",
         "labels from": report.labels,
         "found": f"{counted(report.found, 'sound')}, {counted(report.ignored, 'other file')} ignored",
-        "kept": counted(report.kept, "note") + (f", {len(notes)} of them shown here" if len(notes) != report.kept else ""),
+        "kept": counted(report.kept, "note")
+        + (f", {len(notes)} of them shown here" if len(notes) != report.kept else ""),
         "dropped": str(len(report.dropped)),
         "flagged": counted(sum(bool(note.flags) for note in notes), "note"),
         "without pitch": counted(len(report.unpitched), "note"),

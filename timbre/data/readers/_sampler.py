@@ -2,12 +2,13 @@
 
 import posixpath
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from timbre.data.names import velocity_of
+from timbre.data.names import drum_in, is_kit, velocity_of
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt
 from timbre.data.readers._preset import PresetLabels, family_around, known_in, manner_in, mark_in, shown
@@ -102,6 +103,7 @@ def _notes_of(zones: list[SampleZone], root: Path) -> tuple[list[Note], list[Dro
     plays as a note are dropped with the reason of their first zone. If a zone starts late or ends early, the header of
     its sound is read.
     """
+    kits = _kits(zones)
     header = cache(lambda file, member: extent(root / file, member))
     order = {preset: number for number, preset in enumerate(dict.fromkeys(zone.preset.file for zone in zones))}
     notes: dict[int, Note] = {}
@@ -113,18 +115,29 @@ def _notes_of(zones: list[SampleZone], root: Path) -> tuple[list[Note], list[Dro
         if isinstance(part, str):
             problems.setdefault(sound, part)
         elif _is_new(part, taken.setdefault(sound, set())):
-            notes[number] = _note(zone, part, root)
+            notes[number] = _note(zone, part, root, zone.preset.file in kits)
     dropped = [Dropped("/".join(filter(None, sound)), why) for sound, why in problems.items() if not taken.get(sound)]
     return [notes[number] for number in sorted(notes)], dropped
 
 
-def _note(zone: SampleZone, part: Excerpt | None, root: Path) -> Note:
+def _kits(zones: Iterable[SampleZone]) -> set[str]:
+    """The presets that are drum kits: by their names, or because most of their sounds are named after drums."""
+    sounds: dict[str, dict[str, bool]] = defaultdict(dict)
+    for zone in zones:
+        stem = PurePosixPath(zone.member or zone.file).stem
+        sounds[zone.preset.file][stem] = is_kit(zone.preset.instrument) or drum_in(stem) is not None
+    return {file for file, drums in sounds.items() if 2 * sum(drums.values()) > len(drums)}
+
+
+def _note(zone: SampleZone, part: Excerpt | None, root: Path, of_kit: bool) -> Note:
     preset = zone.preset
     instrument, family = preset.instrument, preset.family
     switch, *labels = (label[:_LONGEST_LABEL] for label in (zone.switch, *zone.labels))
     known = next(filter(None, map(known_in, labels)), None)
     if known and family in (None, "percussion"):  # in banks and drum kits, the groups say more than the preset
         instrument, family = known
+    elif of_kit:
+        instrument, family = drum_in(PurePosixPath(zone.member or zone.file).stem) or instrument, "percussion"
     family = family or family_around(str(PurePosixPath(zone.member or zone.file).parent))
     dynamics = _first(*map(mark_in, labels), preset.dynamics)
     is_layer = zone.softest > 1 or zone.hardest < 127

@@ -24,9 +24,9 @@ _ON_CONTROLLER = re.compile(r"(on|start)_(lo|hi)(hd)?cc\d+")
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 _TOKEN = re.compile(
     r"#define[ \t]+\$(?P<name>\w+)[ \t]+(?P<value>\S+)"
-    r'|#include[ \t]*"(?P<path>[^"\n]*)"'
+    r'|#include[ \t]*(?:"(?P<path>[^"\n]*)"|(?P<bare>[^\s"]+))'
     r"|<(?P<header>\w+)>"
-    r"|(?<![^\s>])(?P<opcode>[\w$]+)=",
+    r"|(?<![^\s>])(?:(?P<opcode>[\w$]+)=|(?P<spaced>[A-Za-z$][\w$]{2,})[ \t]+=)",
     re.ASCII,
 )
 _VARIABLE = re.compile(r"\$(\w+)", re.ASCII)
@@ -76,8 +76,8 @@ class Sfz:
         self._open.pop()
 
     def _take(self, token: re.Match[str], rest: str) -> None:
-        if token["opcode"]:
-            name, value = self._expand(token["opcode"]).lower(), self._expand(rest.partition("\n")[0].strip())
+        if opcode := token["opcode"] or token["spaced"]:
+            name, value = self._expand(opcode).lower(), self._expand(rest.partition("\n")[0].strip())
             name = "on_cc" if _ON_CONTROLLER.fullmatch(name) else _ALIASES.get(name, name)
             if self._level and name in _OPCODES:
                 self._levels[self._level][name] = value[:_LONGEST]
@@ -86,7 +86,7 @@ class Sfz:
         elif token["name"]:
             self._variables[token["name"]] = self._expand(token["value"])
         else:
-            self._include(self._expand(token["path"] or ""))
+            self._include(self._expand(token["path"] or token["bare"] or ""))
 
     def _enter(self, header: str) -> None:
         """End the current region; a new header clears those below it, except that <control> only adds."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from timbre.data.filenames import BARE_NUMBERS, Choice, Chosen, ParsedName, RootKeys, parse_names
-from timbre.data.names import ARTICULATIONS, family_folder, family_of, parse_dynamics, plain
+from timbre.data.names import ARTICULATIONS, family_folder, family_of, is_kit, parse_dynamics, plain
 from timbre.data.note import Note
 from timbre.data.readers._reader import Alternative, Reader, Reading, labelled
 from timbre.data.report import Dropped
@@ -113,13 +113,15 @@ def _with_layer(note: Note, layer: int | None, most: int) -> Note:
 
 def _note(path: Path, labels: _Labels, default: str) -> Note:
     instrument = labels.instrument or plain("_".join(labels.before)) or default
-    family = labels.family or family_of(instrument)
+    kit = is_kit(instrument)
+    family = labels.family or family_of(instrument) or ("percussion" if kit else None)
+    silent = kit or (family == "percussion" and not labels.pitch_is_sure)
     return labelled(
         path,
         instrument,
         labels.dynamics,
         family=family,
-        pitch=labels.pitch if labels.pitch_is_sure or family != "percussion" else None,
+        pitch=None if silent else labels.pitch,
         velocity=labels.velocity,
         articulation=labels.articulation or "-".join(labels.articulations) or None,
         take=labels.take,

@@ -1,14 +1,13 @@
 """Reader of SFZ instruments, such as VSCO-2-CE and VCSL."""
 
 import itertools
-import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 
+from timbre.data.filenames import BARE_NUMBERS, Choice, parse_names
 from timbre.data.readers._preset import PresetLabels, preset_of, shown
-from timbre.data.readers._reader import Options, Reader, Reading, attempt, pitch_or_none, separate
+from timbre.data.readers._reader import Options, Reader, Reading, attempt, separate
 from timbre.data.readers._sampler import LARGEST, Opcodes, SampleZone, key_in, number_in, read_zones, zones_of
 from timbre.data.readers._sfz_text import Region, Sfz
 from timbre.data.report import Dropped
@@ -26,7 +25,8 @@ def _read(tree: Tree, options: Options) -> Reading:
     instruments = [sfz for sfz in parsed if sfz.file not in included] or parsed
     outcomes: list[SampleZone | Dropped] = [*dropped]
     for sfz in instruments:
-        zones = zones_of(tree, preset_of(sfz.file, tree.root.name), _samples(sfz.regions), partial(_zone, tree))
+        _leave_default(sfz)
+        zones = zones_of(tree, preset_of(sfz.file, tree.root.name), _samples(sfz.regions), partial(_zone, _Names(tree)))
         outcomes += [*sfz.dropped, *zones, *_without_recording(sfz)]
     return read_zones(tree, outcomes, ".sfz region", tree.chosen or f"{len(instruments)} .sfz files")
 
@@ -49,8 +49,32 @@ def _without_recording(sfz: Sfz) -> Iterator[Dropped]:
         yield Dropped(sfz.file, f"{count} region{'s' * (count > 1)} without a recording ({kind})")
 
 
-def _zone(tree: Tree, preset: PresetLabels, region: Opcodes, file: str) -> SampleZone:
-    center = _center(tree, region, file)
+def _leave_default(sfz: Sfz) -> None:
+    """Take the center of regions without one from their files, if they play several: not all can sound at the default."""
+    without = [region for region in filter(_plays_recording, sfz.regions) if "pitch_keycenter" not in region]
+    if len({region["sample"] for region in without}) > 1:
+        for region in without:
+            region["pitch_keycenter"] = "sample"
+
+
+class _Names:
+    """The pitches that files say in their headers, or else in their names."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._root, self._files = tree.root, tree.sounds
+
+    @cached_property
+    def _named(self) -> dict[str, float]:
+        chosen = Choice(parse_names(self._files)).chosen
+        return {file: one.pitch for file, one in chosen.items() if one.place[0] not in BARE_NUMBERS}
+
+    def pitch(self, file: str) -> float | None:
+        key = root_key(self._root / file)
+        return self._named.get(file) if key is None else key
+
+
+def _zone(names: _Names, preset: PresetLabels, region: Opcodes, file: str) -> SampleZone:
+    center = _center(names, region, file)
     low, high = key_in(region, "lokey", 0.0), key_in(region, "hikey", 127.0)
     softest, hardest = _velocities(region)
     playable = low <= high and high >= 0 and softest <= hardest and number_in(region, "end", 0.0) != -1
@@ -70,16 +94,14 @@ def _zone(tree: Tree, preset: PresetLabels, region: Opcodes, file: str) -> Sampl
     )
 
 
-def _center(tree: Tree, region: Opcodes, file: str) -> float | None:
+def _center(names: _Names, region: Opcodes, file: str) -> float | None:
     """The key at which a sample sounds as recorded, before control offsets; default: 60.
 
-    A center of "sample" is the key in the file's header, else the first note name in the file's name.
+    A center of "sample" is the key in the file's header, else the pitch in its name.
     """
     if region.get("pitch_keycenter", "").lower() != "sample":
         return key_in(region, "pitch_keycenter", 60.0)
-    words = re.split(r"[\s_-]+", posixpath.splitext(posixpath.basename(file))[0])
-    pitches = [root_key(tree.root / file), *(pitch_or_none(word) for word in words if not word[:1].isdigit())]
-    return next((pitch for pitch in pitches if pitch is not None), None)
+    return names.pitch(file)
 
 
 def _pitch(region: Opcodes, center: float | None) -> float | None:
