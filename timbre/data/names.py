@@ -89,8 +89,8 @@ _FAMILIES = {
 _KITS = _words("kit kits drumkit drumkits drums drum percussion perc beatbox")
 _DRUMS = _words(
     "bassdrum bd kick kickdrum snare sd hat hats hh hihat openhat closedhat clap claps handclap rim rimshot sidestick "
-    "tom toms crash ride cymbal china splash cowbell conga bongo shaker tambourine tamb clave claves maracas cabasa guiro "
-    "timbale agogo stick sticks woodblock triangle snap"
+    "tom toms crash ride cymbal china splash cowbell conga bongo shaker tambourine tamb clave claves maracas cabasa "
+    "guiro timbale agogo stick sticks woodblock triangle snap"
 )
 _FAMILY_OF = {word: family for family, words in _FAMILIES.items() for word in words.split()}
 _FAMILY_FOLDERS = _words(

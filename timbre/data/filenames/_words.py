@@ -27,6 +27,7 @@ _CANONICAL = {"l": "v", "r": "rr", "t": "take"}
 _KEY = re.compile(r"(?:midi|key|note|pitch|root|nn)#?(\d{1,3})", re.IGNORECASE)
 _SHORT_KEY = re.compile(r"[nkm]#?(\d{1,3})|\d{1,3}", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.*[^\W\d_])(\d{1,3})")
+_NUMBERING = re.compile(r"(\d{2,3})([^\W\d_]+)")
 _SPELLED = re.compile(
     r"(?<![^\W_])([A-Ha-h])[ _-]?(sharp|flat|#|♯|♭)([ _-]?)(\d)(?!\d)|(?<![^\W_])([A-G])([ _-])(\d)(?![^\W_])", re.I
 )
@@ -183,6 +184,8 @@ def _number_in(word: str, last: str, following: str) -> tuple[str, str, str, flo
     if numbered := _NUMBERED.fullmatch(word):
         kind = "count" if numbered[1].lower() in _COUNTING else "numbered"
         return kind, numbered[2], numbered[1], float(numbered[2])
+    if (numbering := _NUMBERING.fullmatch(word)) and numbering[2].lower() not in _UNITS:
+        return "numbered", numbering[1], numbering[2], float(numbering[1])
     return None
 
 

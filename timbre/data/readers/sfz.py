@@ -50,7 +50,7 @@ def _without_recording(sfz: Sfz) -> Iterator[Dropped]:
 
 
 def _leave_default(sfz: Sfz) -> None:
-    """Take the center of regions without one from their files, if they play several: not all can sound at the default."""
+    """Take the center of regions without one from their files, if these are several: the default is one pitch."""
     without = [region for region in filter(_plays_recording, sfz.regions) if "pitch_keycenter" not in region]
     if len({region["sample"] for region in without}) > 1:
         for region in without:
