@@ -287,7 +287,7 @@ def test_the_command_from_one_end_to_the_other(tmp_path, flutes, server, capsys,
     assert not (tmp_path / "flutes").exists()
     assert main(["fetch", file]) == 0
     printed = capsys.readouterr().out
-    assert printed.index("CC0 1.0") < printed.index("1 files fetched")
+    assert printed.index("CC0 1.0") < printed.index("1 file fetched")
     assert SHA256 in printed
     assert tree(tmp_path / "flutes") == {*LIBRARY, RECORD}
     assert main(["fetch", file]) == 0

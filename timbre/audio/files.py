@@ -162,6 +162,11 @@ def openable(source: Path | io.BytesIO) -> bytes | str | io.BytesIO:
     return os.fsencode(source) if os.name == "posix" else str(source)
 
 
+def check_ending(path: Path) -> None:
+    """Raise an AudioError if the name of a file to write does not end like that of a sound."""
+    _format(path, None)
+
+
 def _format(path: Path, subtype: str | None) -> tuple[str, str]:
     if path.suffix.lower() not in _FORMATS:
         raise AudioError(f"{path} cannot be written: the name must end in {', '.join(_FORMATS)}.")

@@ -3,18 +3,23 @@
 A command may give another help text: `Annotated[Point | None, Parameter(name="--from", help="Start of the morph.")]`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from timbre.cli.outputs import check_target
+from timbre.cli.outputs import check_sound, check_target
 from timbre.config import Range
 
 
-def _check(_kind: object, file: Path | None) -> None:
-    if file is not None:
-        check_target(file)
+def _checked(check: Callable[[Path], None]) -> Callable[[object, Path | None], None]:
+    """A validator of cyclopts that checks a file to write, if one is given."""
+    return lambda _kind, file: None if file is None else check(file)
+
+
+def _written(*endings: str) -> Parameter:
+    return Parameter(metavar="FILE", validator=_checked(lambda file: check_target(file, *endings)))
 
 
 SpaceName = Annotated[str, Parameter(help="Folder of a space, or its name; `timbre inspect` lists the names.")]
@@ -70,6 +75,9 @@ TrainingNotes = Annotated[
     Path,
     Parameter(help="Library that the space was trained on, as given to `timbre train`; default: the same as then."),
 ]
-_WRITTEN = Parameter(metavar="FILE", validator=_check)
-OutputFile = Annotated[Path, _WRITTEN, Parameter(name=["--output", "-o"], help="WAV, FLAC or OGG file to write.")]
-JsonFile = Annotated[Path, _WRITTEN, Parameter(name="--json", help="Write the results as JSON too.")]
+_OUTPUT = Parameter(name=["--output", "-o"], metavar="FILE", validator=_checked(check_sound))
+OutputFile = Annotated[Path, _OUTPUT, Parameter(help="WAV, FLAC or OGG file to write.")]
+TextFile = Annotated[
+    Path, _written(".json", ".csv", ".txt"), Parameter(name=["--output", "-o"], help="JSON or CSV file to write.")
+]
+JsonFile = Annotated[Path, _written(".json"), Parameter(name="--json", help="Write the results as JSON too.")]

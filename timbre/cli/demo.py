@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import timbre
 from timbre.cli.arguments import SpaceName
 from timbre.cli.info import program
-from timbre.cli.outputs import make_folder, save_sound
+from timbre.cli.outputs import check_folder, counted, making, save_sound
 from timbre.cli.points import parse_point
 from timbre.errors import ConfigError, LibraryError
 
@@ -38,8 +38,16 @@ def demo(space: SpaceName, /, *folders: Path) -> None:
     if len(folders) not in (1, 2):
         raise ConfigError(f"Give one or two folders, timbre demo {space} [LIBRARY] OUT; got {len(folders)}.")
     out, library = folders[-1], folders[0] if len(folders) == 2 else None
+    check_folder(out)
     fitted = timbre.load(space)
     notes = _library_notes(fitted)
+    with making(out) as made:
+        names, coordinates = _write(fitted, notes, library, made)
+    _print_summary(fitted, space, library, names, coordinates)
+
+
+def _write(fitted: "Space", notes: list[int], library: Path | None, out: Path) -> tuple[list[str], str]:
+    """Write all files of the demo; returns the names of the notes and the coordinates of the new sound."""
     names, points = [fitted.atlas.names[note] for note in notes], fitted.atlas.points[notes]
     if library is None:
         pairs = None
@@ -52,7 +60,7 @@ def demo(space: SpaceName, /, *folders: Path) -> None:
     morph = timbre.render(fitted, fitted.path(points[0], points[1]), pitch=60, duration=4.0)
     save_sound(out / "morph.wav", _at_peak(morph))
     _draw(fitted, pairs, out)
-    _print_summary(fitted, space, library, names, coordinates)
+    return names, coordinates
 
 
 def _print_summary(space: "Space", given: str, library: Path | None, names: list[str], coordinates: str) -> None:
@@ -123,7 +131,7 @@ def _write_reconstructions(space: "Space", library: "Library", folder: Path) -> 
     held_out = [n for n, name in enumerate(atlas) if atlas.splits[n] == "test" and name in present]
     if not held_out:
         raise LibraryError(f"{library.root} has no held-out notes of this space; give the folder it was trained on.")
-    make_folder(folder)
+    folder.mkdir(exist_ok=True)
     for number in _by_turns(space, held_out)[:_SOUNDS]:
         note, length = present[atlas.names[number]], settings.data.duration
         original = note.audio().mono().resample(settings.spectrogram.sample_rate)
@@ -140,7 +148,7 @@ def _write_reconstructions(space: "Space", library: "Library", folder: Path) -> 
 
 def _write_library_notes(space: "Space", notes: list[int], folder: Path) -> None:
     """Write library notes as the space decodes them."""
-    make_folder(folder)
+    folder.mkdir(exist_ok=True)
     for note in notes:
         sound = space.decode(space.atlas.points[note], _pitch(space, note), 0.8, space.config.data.duration)
         save_sound(folder / f"{space.atlas.names[note]}.wav", _at_peak(sound))
@@ -155,7 +163,8 @@ def _draw(space: "Space", pairs: "list[Reconstruction] | None", out: Path) -> No
     from timbre.report.pictures import draw_space, save_png
 
     atlas = space.atlas
-    title = f"{len(atlas)} sounds of {len(set(atlas.instruments))} instruments in {space.dim} dimensions"
+    title = f"{counted(len(atlas), 'sound')} of {counted(len(set(atlas.instruments)), 'instrument')} in "
+    title += counted(space.dim, "dimension")
     print(save_png(draw_space(atlas.points, atlas.families, atlas.instruments, title), out / "space.png"))
     if pairs is not None:
         figure, file = draw_spectrograms(pairs[:_SPECTROGRAMS], space.config.spectrogram), out / "spectrograms.png"

@@ -4,7 +4,10 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,25 +16,129 @@ from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
+    from timbre.space import Space
 
 
-def check_target(path: Path) -> None:
-    """Raise a ConfigError if a file could not be written, before any work is done for it."""
-    folder = path.expanduser().parent
-    if path.expanduser().is_dir():
+def check_target(path: Path, *endings: str) -> None:
+    """Raise a ConfigError if a file could not be written, before any work is done for it.
+
+    Its folder must exist. If endings are given, its name must end in one of them.
+    """
+    target = _expanded(path)
+    if target.is_dir():
         raise ConfigError(f"{path} is a folder; give the name of a file to write.")
-    if not folder.is_dir():
-        raise ConfigError(f"{path} cannot be written: there is no folder {folder}; make it first.")
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"{path} cannot be written: no permission for {folder}; choose another folder.")
+    if target.exists() and not target.is_file():
+        raise ConfigError(f"{path} is a device or a pipe; give the name of a file to write.")
+    if endings and target.suffix.lower() not in endings:
+        raise ConfigError(f"{path} must end in {' or '.join(endings)}, got {target.suffix or 'no ending'}.")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{path} cannot be written: there is no folder {target.parent}; make it first.")
+    _probe(path, target.parent)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents if they do not exist."""
+def check_folder(path: Path) -> None:
+    """Raise a ConfigError if files could not be written to a folder, which may be missing, before any work is done."""
+    folder = _expanded(path)
+    there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
+    if not there.is_dir():
+        raise ConfigError(f"The folder {path} cannot be made: {there} is a file; choose another.")
+    _probe(path, there)
+
+
+def check_sound(path: Path) -> None:
+    """Raise an error if a sound could not be written, before any work is done for it."""
+    from timbre.audio.files import check_ending
+
+    check_target(path)
+    check_ending(path)
+
+
+def check_inverter(space: "Space", inverter: str | None) -> None:
+    """Raise a ConfigError if a space has no such inverter, before any work is done for it."""
+    from timbre.spectral.inversion.inverters import find_inverter
+
+    if inverter == "vocoder":
+        space.renderer.check_causal(inverter)
+    elif inverter is not None:
+        find_inverter(inverter)
+
+
+def _expanded(path: Path) -> Path:
     try:
-        path.expanduser().mkdir(parents=True, exist_ok=True)
+        target = path.expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(target)  # refuses names that no file can have
+        return target
+    except (OSError, ValueError, RuntimeError) as error:  # a long name; a NUL in it; no such user
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path} cannot be written: {reason}; give another name.") from error
+
+
+def _probe(path: Path, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = "no permission" if isinstance(error, PermissionError) else error.strerror
+        raise ConfigError(f"{path} cannot be written: {reason} for {folder}; choose another folder.") from error
+
+
+@contextmanager
+def making(path: Path) -> Iterator[Path]:
+    """Make a folder and its parents if they do not exist; after an error, those that are empty are removed again."""
+    folder = path.expanduser()
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"The folder {path} cannot be made: {error.strerror}; choose another.") from error
+    try:
+        yield folder
+    except BaseException:
+        for one in made:
+            with suppress(OSError):
+                one.rmdir()
+        raise
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder, whose files move to the given one afterwards; after an error, none of them does."""
+    with making(path) as folder, _written(path), tempfile.TemporaryDirectory(".part", ".", folder) as partial:
+        yield Path(partial)
+        for file in sorted(Path(partial).iterdir()):
+            os.replace(file, folder / file.name)
+
+
+@contextmanager
+def together(*files: Path) -> Iterator[list[Path]]:
+    """Yield a temporary path for each file, with its ending; they are renamed afterwards, or after an error removed.
+
+    Their folders are made.
+    """
+    with ExitStack() as stack:
+        partials = []
+        for file in files:
+            folder = stack.enter_context(making(file.expanduser().parent))
+            partials.append(folder / f".{secrets.token_hex(8)}.part{file.suffix}")
+            stack.callback(partials[-1].unlink, missing_ok=True)
+        yield partials
+        for file, partial in zip(files, partials, strict=True):
+            with _written(file):
+                os.replace(partial, file.expanduser())
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: "1 note", "2 notes"."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def save_sound(path: Path, audio: "Audio", sample_rate: int | None = None) -> None:

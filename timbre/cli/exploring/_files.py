@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timbre
+from timbre.cli.outputs import counted
 from timbre.cli.points import labels_of, parse_pitch
-from timbre.errors import AudioError
+from timbre.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -15,10 +16,18 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+def require_files(files: Sequence[Path]) -> None:
+    """Raise a ConfigError if no file was given."""
+    if not files:
+        raise ConfigError("No sound files were given; name one or more.")
+
+
 def rows_of(
     files: Sequence[Path], pitch: str | None, process: "Callable[[Path, Audio, float | None, float | None], Row]"
 ) -> list[Row]:
     """A row for each sound file that can be used; the others are reported on stderr.
+
+    An AudioError is raised if none can be used.
 
     Args:
         files: of one note each.
@@ -34,6 +43,9 @@ def rows_of(
             own = float("nan") if pitch is not None and given is None else given
             rows.append({"file": str(file)} | process(file, timbre.read(file), own, labels.velocity))
         except AudioError as error:
-            name = "" if str(file) in str(error) else f"{file}: "
-            print(f"timbre: skipped: {name}{error}", file=sys.stderr)
+            name = str(AudioError(str(file)))  # printable, as in messages
+            sentence = str(error) if name in str(error) else f"{name}: {error}"
+            print(f"timbre: skipped: {sentence}", file=sys.stderr)
+    if not rows:
+        raise AudioError(f"None of the {counted(len(files), 'file')} can be used; nothing was written.")
     return rows

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import NotePitch, OutputFile, Refine, SoundFiles, SpaceName
-from timbre.cli.exploring._files import Row, rows_of
+from timbre.cli.arguments import NotePitch, Refine, SoundFiles, SpaceName, TextFile
+from timbre.cli.exploring._files import Row, require_files, rows_of
 from timbre.cli.outputs import formatted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def encode(
     pitch: NotePitch | None = None,
     refine: Refine = 0,
     form: Annotated[Literal["json", "csv"], Parameter(name="--format")] = "json",
-    output: Annotated[OutputFile | None, Parameter(help="Write to this file instead of the terminal.")] = None,
+    output: Annotated[TextFile | None, Parameter(help="Write to this file instead of the terminal.")] = None,
 ) -> int:
     """Print the coordinates of sounds.
 
@@ -30,6 +30,7 @@ def encode(
     """
     from timbre.files import write_text
 
+    require_files(files)
     fitted = timbre.load(space)
 
     def row(_: Path, audio: "Audio", given: float | None, velocity: float | None) -> Row:

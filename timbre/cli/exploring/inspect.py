@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import SpaceName
+from timbre.cli.outputs import counted
 from timbre.cli.training.train import print_figures
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def inspect(
         print("\n".join(lines) or "No space on this disk has a name; give a space of your own by its folder.")
         return
     folder, fitted = find_space(space), timbre.load(space)
-    print(f"{space}: {fitted.dim} dimensions, {len(fitted.atlas)} library notes")
+    print(f"{space}: {counted(fitted.dim, 'dimension')}, {counted(len(fitted.atlas), 'library note')}")
     _print_sounds(fitted)
     print("\nSettings:")
     for table, settings in fitted.config.to_dict().items():

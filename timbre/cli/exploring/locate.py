@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import timbre
 from timbre.cli.arguments import JsonFile, NotePitch, Refine, SoundFiles, SpaceName
-from timbre.cli.exploring._files import Row, rows_of
+from timbre.cli.exploring._files import Row, require_files, rows_of
 from timbre.cli.outputs import formatted, table
-from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -32,8 +31,7 @@ def locate(
     from timbre.files import write_text
     from timbre.space.locating import Locator
 
-    if not files:
-        raise ConfigError("No sound files were given; name one or more.")
+    require_files(files)
     locator = Locator(timbre.load(space))
 
     def row(file: Path, audio: "Audio", given: float | None, velocity: float | None) -> Row:

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import Pitch, SpaceName, Velocity
-from timbre.cli.outputs import make_folder, table
+from timbre.cli.outputs import check_folder, filling, table
 from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
 
@@ -57,14 +57,16 @@ def map(  # noqa: A001, the command's name
 
     check_pictures()
     check_views(view or [])
+    check_folder(output)
     midi, fitted, title = parse_pitch(pitch), timbre.load(space), find_space(space).resolve().name
     chosen = _plane(fitted, plane)
-    make_folder(output)
     result = topology(fitted, chosen, tuple(dict.fromkeys(descriptors or SIX)), resolution, midi, velocity)
     _describe(result)
-    _draw(fitted, result, output.expanduser(), title)
-    for name in dict.fromkeys(view or []):
-        _draw_view(fitted, name, seed, output.expanduser(), title)
+    with filling(output) as folder:
+        files = _draw(fitted, result, folder, title)
+        for name in dict.fromkeys(view or []):
+            files += _draw_view(fitted, name, seed, folder, title)
+    print(*(output / file.name for file in files), sep="\n")
 
 
 def _plane(space: "Space", words: list[str]) -> "Plane":
@@ -82,8 +84,8 @@ def _plane(space: "Space", words: list[str]) -> "Plane":
     return plane(space, [f"z{word.removeprefix('z')}" for word in rest] if kind == "dims" else rest)
 
 
-def _draw(space: "Space", result: "Topology", folder: Path, name: str) -> None:
-    """Write the pictures and data of a map."""
+def _draw(space: "Space", result: "Topology", folder: Path, name: str) -> list[Path]:
+    """Write the pictures and data of a map, and return the files."""
     from timbre.maps.map_files import write_map, write_sounds
     from timbre.report.map_pictures import draw_descriptor, draw_descriptors, draw_sounds
     from timbre.report.pictures import save_png
@@ -97,11 +99,11 @@ def _draw(space: "Space", result: "Topology", folder: Path, name: str) -> None:
         files += [save_png(draw_descriptor(result, names[0], atlas, f"{name}: "), folder / f"{names[0]}.png")]
     else:
         files += [save_png(draw_descriptors(result, coordinates, f"{name}: descriptors"), folder / "descriptors.png")]
-    print(*files, sep="\n")
+    return files
 
 
-def _draw_view(space: "Space", view: str, seed: int, folder: Path, title: str) -> None:
-    """Write the picture and data of a view."""
+def _draw_view(space: "Space", view: str, seed: int, folder: Path, title: str) -> list[Path]:
+    """Write the picture and data of a view, and return the files."""
     from timbre.maps.embedding import embed, trust
     from timbre.maps.map_files import write_sounds
     from timbre.report.map_pictures import draw_sounds
@@ -113,8 +115,9 @@ def _draw_view(space: "Space", view: str, seed: int, folder: Path, title: str) -
     name = {"pca": "principal component", "umap": "UMAP", "tsne": "t-SNE"}[view]
     labels = (f"{name} 1", f"{name} 2")
     print(f"{name}: {seconds:.1f} s, trustworthiness {trustworthiness:.3f}")
-    print(write_sounds(folder / f"{view}.csv", space.atlas, coordinates))
-    print(save_png(draw_sounds(coordinates, space.atlas, labels, f"{title}: {name}"), folder / f"{view}.png"))
+    table_file = write_sounds(folder / f"{view}.csv", space.atlas, coordinates)
+    figure = draw_sounds(coordinates, space.atlas, labels, f"{title}: {name}")
+    return [table_file, save_png(figure, folder / f"{view}.png")]
 
 
 def _describe(result: "Topology") -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from timbre.cli.info import program
+from timbre.cli.outputs import counted
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _describe(recipe: "Recipe", folder: Path) -> str:
 def _outcome(fetched: "Fetched") -> str:
     if not fetched.downloads:
         return f"\n{fetched.folder} is complete already; nothing was downloaded."
-    lines = [f"\n{fetched.folder}: {fetched.downloads} files fetched."]
+    lines = [f"\n{fetched.folder}: {counted(fetched.downloads, 'file')} fetched."]
     lines += [f"  {name}: SHA-256 {digest} (of this download)" for name, digest in fetched.unchecked.items()]
     if fetched.unchecked:
         lines.append("No checksum of them is published; these are saved in .timbre-fetch.json, with the licence.")

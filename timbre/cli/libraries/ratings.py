@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import timbre
+from timbre.cli.outputs import counted
 
 
 def ratings(source: Path, /, *, library: Path | None = None) -> None:
@@ -17,7 +18,7 @@ def ratings(source: Path, /, *, library: Path | None = None) -> None:
 
     read = read_ratings(source)
     for study in read.parts:
-        print(f"{study.name}: {len(study.items)} sounds or instruments, {len(study.pairs()[2])} rated pairs")
+        print(f"{study.name}: {len(study.items)} sounds or instruments, {counted(len(study.pairs()[2]), 'rated pair')}")
     print("\nChecks:")
     for finding in check(read):
         print(f"  {'doubtful: ' if finding.doubtful else ''}{finding.sentence}")
@@ -26,7 +27,7 @@ def ratings(source: Path, /, *, library: Path | None = None) -> None:
         print(f"  {note}")
     study = pooled.parts[0]
     dim, stress, errors = choose_dim(study.dissimilarities)
-    print(f"\nScaling of {len(study.items)} items; the ratings support {dim} dimensions:")
+    print(f"\nScaling of {len(study.items)} items; the ratings support {counted(dim, 'dimension')}:")
     for number, (own, hidden) in enumerate(zip(stress, errors, strict=True), 1):
         print(f"  {number}: stress {own:.3f}, error on hidden pairs {hidden:.3f}")
     if library is not None:

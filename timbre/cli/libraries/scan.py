@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import JsonFile
-from timbre.cli.outputs import check_target, make_folder
+from timbre.cli.outputs import check_folder, check_target, counted, together
 from timbre.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) 
     target = out or Path(f"{name}-scan")
     report = target / f"report.{page}" if page != "none" and (out or not json_file) else None
     if report or not json_file:
+        check_folder(target)
         for file in (target / "library.json", target / f"report.{page}") if target.is_dir() else (target,):
             check_target(file)
     return json_file or target / "library.json", report
@@ -130,11 +131,12 @@ def _divided(library: "Library", by: By | None, valid: float, test: float, seed:
 def _write(library: "Library", file: Path, report: Path | None) -> None:
     from timbre.data.storage import save_library
 
-    for target in filter(None, (file, report)):
-        make_folder(target.parent)
-    save_library(library, file)
-    print(f"\n{file}  {len(library)} note{'s' * (len(library) != 1)}")
-    if report:
-        from timbre.report.library_page import write_page
+    with together(*filter(None, (file, report))) as (library_file, *page):
+        save_library(library, library_file)
+        if page:
+            from timbre.report.library_page import write_page
 
-        print(write_page(library, report))
+            write_page(library, page[0])
+    print(f"\n{file}  {counted(len(library), 'note')}")
+    if report:
+        print(report)

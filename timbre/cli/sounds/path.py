@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Pitch, Point, Points, SpaceName
-from timbre.cli.outputs import check_target
+from timbre.cli.outputs import check_target, counted
 from timbre.cli.points import find_point, labels_of, parse_pitch
 from timbre.errors import ConfigError
 
@@ -86,12 +86,10 @@ def path(
     """
     from timbre.paths.uniformity import even as make_even
     from timbre.shapes.expression import excursion, expressive
-    from timbre.shapes.number_files import ending
     from timbre.shapes.path_files import write_path
     from timbre.shapes.shapes import extended
 
-    check_target(output)
-    ending(output, ".json", ".csv")
+    check_target(output, ".json", ".csv")
     options: dict[str, Any] = {"from": from_, "through": through, "to": to, "center": center, "plane": plane}
     options |= {"radius": radius, "end-radius": end_radius, "turns": turns, "curve": curve, "scale": scale}
     options |= {"steps": steps, "stride": stride, "seed": seed}
@@ -172,7 +170,7 @@ def _center_and_plane(space: "Space", options: dict[str, Any]) -> "tuple[np.ndar
 def _describe(output: FilePath, space: "Space", kind: str, path: "Path", pitch: float | None) -> None:
     from timbre.paths.uniformity import uniformity
 
-    print(f"{output}  {kind}, {len(path.points)} points")
+    print(f"{output}  {kind}, {counted(len(path.points), 'point')}")
     if len(path.points) > 1:
         measured = uniformity(space.listening(pitch), path)
         print(f"  length {measured.length:.3f} (perceptual distance), unevenness {measured.unevenness:.3f}")

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Loop, PathDuration, PathFile, Point, SpaceName
-from timbre.cli.outputs import table
+from timbre.cli.outputs import counted, table
 from timbre.cli.points import find_point
 from timbre.errors import ConfigError
 
@@ -77,7 +77,7 @@ def _row(space: "Space", number: int, preset: "Preset") -> dict[str, Any]:
     return {
         "number": number,
         "name": preset.name,
-        "kind": f"{preset.path.kind}, {len(points)} points" if moves else "point",
+        "kind": f"{preset.path.kind}, {counted(len(points), 'point')}" if moves else "point",
         "seconds": preset.duration if moves else None,
         "loop": "yes" if preset.loop else "no" if moves else None,
         "near": " to ".join(near) or None,

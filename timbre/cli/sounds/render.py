@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName
-from timbre.cli.outputs import check_target, make_folder, save_sound
+from timbre.cli.outputs import check_folder, check_inverter, check_sound, making, save_sound
 from timbre.cli.points import find_point, parse_pitch
 from timbre.config import Range
 from timbre.errors import ConfigError
@@ -74,9 +74,9 @@ def render(
     make_path = _path_of(job, at, from_, to, path, corners)
     many = job in ("grid", "notes")
     target = output or FilePath("out" if many else "out.wav")
-    if not many:
-        check_target(target)
+    check_folder(target) if many else check_sound(target)
     fitted, usual = timbre.load(space), 2.0 if many else 4.0
+    check_inverter(fitted, inverter)
     controls = NoteControls(duration=usual if duration is None else duration, hold=hold, seed=seed, inverter=inverter)
     if job == "grid":
         controls = replace(controls, pitch=parse_pitch(pitch), velocity=_velocity(velocity), hold=None)
@@ -137,9 +137,9 @@ def _grid(folder: FilePath, space: "Space", corners: list[str], size: str, contr
     if not sides:
         raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
     points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
-    make_folder(folder)
-    for file in write_grid(folder.expanduser(), space, points, controls):
-        print(file)
+    with making(folder) as made:
+        for file in write_grid(made, space, points, controls):
+            print(file)
 
 
 def _notes(
@@ -148,9 +148,9 @@ def _notes(
     from timbre.synth.instruments import pitches_of, write_notes
 
     pitches, point = pitches_of(notes), find_point(space, at)
-    make_folder(folder)
-    for file in write_notes(folder.expanduser(), name, space, point, pitches, velocities, controls):
-        print(file)
+    with making(folder) as made:
+        for file in write_notes(made, name, space, point, pitches, velocities, controls):
+            print(file)
 
 
 def _path(

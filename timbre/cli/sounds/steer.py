@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Inverter, OutputFile, Pitch, Point, Seed, SpaceName, Velocity
-from timbre.cli.outputs import check_target, save_sound
+from timbre.cli.outputs import check_inverter, check_sound, check_target, counted, save_sound
 from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
 
@@ -46,17 +46,16 @@ def steer(
             noticeable steps of error.
         path: Also write the path, a JSON or CSV file for `timbre render --path`.
     """
-    from timbre.shapes.number_files import ending
     from timbre.shapes.path_files import write_path
     from timbre.synth import steering
 
-    check_target(output)
+    check_sound(output)
     if path:
-        check_target(path)
-        ending(path, ".json", ".csv")
+        check_target(path, ".json", ".csv")
     curves = _curves(descriptor, curve)
     seconds = duration or max((float(c.times[-1]) for c in curves.values() if c.times is not None), default=_SECONDS)
     fitted = timbre.load(space)
+    check_inverter(fitted, inverter)
     start, midi = find_point(fitted, at), parse_pitch(pitch)
     steered = steering.steer(fitted, start, curves, midi, seconds, velocity, leash)
     _report(steered)
@@ -64,7 +63,7 @@ def steer(
     sound = timbre.render(fitted, steered.path, midi, velocity, seconds, seed, inverter, steady)
     if path:
         write_path(path, steered.path, fitted)
-        print(f"{path}  {len(steered.path.points)} points")
+        print(f"{path}  {counted(len(steered.path.points), 'point')}")
     save_sound(output, sound)
 
 

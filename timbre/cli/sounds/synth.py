@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Duration, Inverter, OutputFile, Pitch, Point, Seed, SpaceName, Velocity
-from timbre.cli.outputs import check_target, save_sound
+from timbre.cli.outputs import check_inverter, check_sound, save_sound
 from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
 
@@ -32,11 +32,12 @@ def synth(
     Args:
         steps: Write the morph as this many separate notes, out-1.wav and so on, instead of one note that changes.
     """
-    check_target(output)
+    check_sound(output)
     texts = _points_given(at, from_, to, steps)
     settings: dict[str, Any] = {"pitch": parse_pitch(pitch), "velocity": velocity, "duration": duration}
     settings |= {"seed": seed, "inverter": inverter}
     fitted = timbre.load(space)
+    check_inverter(fitted, inverter)
     points = [find_point(fitted, text) for text in texts]
     if len(points) == 2 and steps is None:
         save_sound(output, timbre.render(fitted, fitted.path(*points), **settings))

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import JsonFile, SpaceName, TrainingNotes
-from timbre.cli.outputs import check_target
+from timbre.cli.outputs import check_target, together
 from timbre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,20 +48,23 @@ def evaluate(
     name = Path(os.path.abspath(find_space(space))).name
     page = out or Path(f"{name}-evaluation.html")
     json_file = json_file or page.with_suffix(".json")
+    from timbre.report.pages import check_page
+
+    check_target(check_page(page))
+    check_target(json_file, ".json")
     loaded = timbre.load(space)
     from timbre.evaluation.evaluate import evaluate as measure
     from timbre.report.evaluation_page import write_figures, write_page
-    from timbre.report.pages import check_page
 
-    for target in (check_page(page), json_file):
-        check_target(target)
     notes = timbre.scan(library or remembered(space))
     others = [timbre.scan(folder) for folder in held_out]
     part = timbre.scan(only) if only else None
     evaluation = measure(loaded, notes, ratings, others, quick=quick, seed=seed, only=part)
     _print(evaluation)
-    print(f"\n{write_figures(evaluation, json_file)}")
-    print(write_page(evaluation, loaded, page, name))
+    with together(json_file, page) as (figures, report):
+        write_figures(evaluation, figures)
+        write_page(evaluation, loaded, report, name)
+    print(f"\n{json_file}\n{page}")
 
 
 def remembered(space: str | Path) -> Path:

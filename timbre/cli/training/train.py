@@ -11,6 +11,7 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import ConfigFile
 from timbre.cli.info import device_name, program
+from timbre.cli.outputs import counted
 from timbre.config import Config
 
 if TYPE_CHECKING:
@@ -88,12 +89,13 @@ def _print_start(notes: "Library", settings: Config) -> None:
     """Print what the space is trained on, and where."""
     parts = Counter(notes.parts(settings.data).tolist())
     kept, dropped = len(notes), len(notes.report.dropped)
-    print(f"{notes.root}: {kept} notes kept, {dropped} dropped, {len(notes.instruments)} instruments")
-    if notes.report.flagged:
-        print(f"{len(notes.report.flagged)} notes are doubtful; `timbre scan` says why")
+    instruments = counted(len(notes.instruments), "instrument")
+    print(f"{notes.root}: {counted(kept, 'note')} kept, {dropped} dropped, {instruments}")
+    if flagged := len(notes.report.flagged):
+        print(f"{counted(flagged, 'note')} {'is' if flagged == 1 else 'are'} doubtful; `timbre scan` says why")
     print(
-        f"{parts['train']} notes for training, {parts['valid']} for validation, {parts['test']} for the test "
-        f"(held out {notes.held_out(settings.data)})"
+        f"{counted(parts['train'], 'note')} for training, {parts['valid']} for validation, {parts['test']} for the test"
+        f" (held out {notes.held_out(settings.data)})"
     )
     device = settings.training.device
     print(f"device {device_name() if device == 'auto' else device}", flush=True)

@@ -15,6 +15,7 @@ from timbre.errors import ConfigError
 RIVAL = "pghi+8"  # the inverter that a vocoder must beat to become the default
 
 if TYPE_CHECKING:
+    from timbre.space import Space
     from timbre.vocoder.trained import TrainedVocoder
 
 
@@ -38,14 +39,9 @@ def train_vocoder(
     Args:
         out: Folder for a copy of the space with the vocoder; the space itself is not changed.
     """
-    from timbre.space.names import is_path
-
-    if out is None and not is_path(space):
-        raise ConfigError(
-            f"The space must be a folder to add a vocoder to it, got the name {space}; give --out FOLDER for a copy."
-        )
-    folder = out or Path(space).expanduser()
-    fitted = timbre.load(space)
+    folder, fitted = _folder(space, out), timbre.load(space)
+    if out is not None and (folder / "config.json").exists():
+        _require_copy(folder, fitted)
     notes = timbre.scan(library or remembered(space), progress=True)
     from timbre.evaluation.inverters import beats, compare, unseen
     from timbre.vocoder.trained import learn_vocoder
@@ -61,6 +57,30 @@ def train_vocoder(
     fitted.vocoder.report |= {"compared_notes": len(held_out), "compared": figures}
     fitted.save(folder)
     _print(fitted.vocoder, folder)
+
+
+def _folder(space: str, out: Path | None) -> Path:
+    """The folder to which the space is saved with its vocoder; refuses, before any work, one that cannot be used."""
+    from timbre.space.names import find_space, is_path
+    from timbre.training.folder import check_folder, locked
+
+    source = find_space(space)  # says so if there is none
+    if out is None and not is_path(space):
+        raise ConfigError(
+            f"The space must be a folder to add a vocoder to it, got the name {space}; give --out FOLDER for a copy."
+        )
+    folder = (out or source).expanduser()
+    check_folder(folder, "config.json", "vocoder")
+    with locked(folder / "vocoder"):
+        return folder
+
+
+def _require_copy(folder: Path, space: "Space") -> None:
+    """Refuse a folder that contains another space, which the copy would replace."""
+    weights = timbre.load(folder).model.state_dict()
+    own = space.model.state_dict()
+    if weights.keys() != own.keys() or any(not weights[name].equal(value) for name, value in own.items()):
+        raise ConfigError(f"--out {folder} contains another space; choose another folder.")
 
 
 def _print(vocoder: "TrainedVocoder", space: Path) -> None:

@@ -43,7 +43,8 @@ def find_inverter(name: str) -> Inverter:
         raise removed(name, _REMOVED[name])
     close = difflib.get_close_matches(name, INVERTERS, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    raise ConfigError(f"The inverter must be one of {', '.join(INVERTERS)}, pghi+N and rtpghi-N, got {name!r}{hint}")
+    known = f"vocoder (if the space has one), {', '.join(INVERTERS)}, pghi+N and rtpghi-N"
+    raise ConfigError(f"The inverter must be one of {known}, got {name!r}{hint}")
 
 
 @torch.no_grad()
