@@ -194,7 +194,7 @@ class TestMidi:
         first, second = read_midi(file)
         assert (first.start, first.duration, first.pitch, first.velocity) == (0.0, 2.0, 60.0, 1.0)
         assert (second.start, second.duration) == (1.0, 1.5)
-        assert second.bends == ((0.0, 1.0), (0.5, 0.0))
+        assert second.bends == ((0.0, 2.0 * 4096 / 8191), (0.5, 0.0))  # as live: 8191 is the whole range
 
     def test_a_note_that_never_ends_ends_with_the_piece(self, tmp_path):
         file = piece(

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,10 @@ MAX_JSON = 1 << 20  # bytes
 MISSING: Any = object()
 _MAX_POINTS = 4096  # of a path
 _BODY_TIMEOUT = 60.0  # s
+_MOST_BODIES = 16  # that arrive at the same time
+_DEEPEST = 8  # levels of JSON
+
+_arriving: set[Request] = set()  # whose bodies arrive at present
 
 Check = Callable[[str, Any], Any]  # from a field's name and value to the checked value
 
@@ -66,7 +71,8 @@ def optional(check: Check) -> Check:
 
 def text(name: str, value: Any) -> str:
     """A text of 1 to 200 characters."""
-    require(isinstance(value, str) and 0 < len(value) <= 200, f"The {name} must be a text of 1 to 200 characters.")
+    valid = isinstance(value, str) and 0 < len(value) <= 200 and not re.search("[\ud800-\udfff]", value)
+    require(valid, f"The {name} must be a text of 1 to 200 characters.")
     return str(value)
 
 
@@ -102,11 +108,20 @@ def _list(name: str, value: Any, items: str) -> list[Any]:
 
 
 def parse_json(content: str | bytes) -> Any:
-    """The value of a JSON text; a ConfigError if it is no JSON."""
+    """The value of a JSON text; a ConfigError if it is no JSON, or nested too deep."""
     try:
-        return json.loads(content)
+        value = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ConfigError("The message must be JSON.") from error
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [part for one in level for part in _parts(one)]
+    require(not level, f"The message must be nested at most {_DEEPEST} levels deep.")
+    return value
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 async def read_json(request: Request) -> Any:
@@ -116,10 +131,13 @@ async def read_json(request: Request) -> Any:
 
 async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
     """The body of a request as it arrives; stops with an error beyond `limit` bytes, or after a minute."""
+    if len(_arriving) >= _MOST_BODIES:
+        raise HTTPException(503, "The server receives too many uploads; wait a moment and try again.")
     too_large = HTTPException(413, f"An upload must have at most {limit / 2**20:g} MiB; send a smaller one.")
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > limit:
         raise too_large
+    _arriving.add(request)
     try:
         async with asyncio.timeout(_BODY_TIMEOUT):
             count = 0
@@ -130,3 +148,5 @@ async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:
                 yield chunk
     except TimeoutError as error:
         raise HTTPException(408, f"An upload must arrive within {_BODY_TIMEOUT:g} s; try again.") from error
+    finally:
+        _arriving.discard(request)

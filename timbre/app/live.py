@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import math
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -12,16 +13,18 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from timbre.app.fields import Field, flag, number, optional, parse_json, path, read_fields, row, text
+from timbre.config.settings import require
 from timbre.errors import ConfigError, TimbreError
 from timbre.playback.controls import Controls, State
 from timbre.playback.player import Player
 
-MAX_MESSAGE = 1 << 20  # bytes
+MAX_MESSAGE = 1 << 20  # characters
 TAKEN, FAILED = 4001, 4002  # close codes of the socket
 _BLOCK = 512  # samples sent at a time
 _MAX_AHEAD = 1.0  # s of sound on its way to the page
 _POLL_INTERVAL = 0.002  # s between looks at an empty ring
 _STATE_INTERVAL = 0.2  # s
+_CLOSE_TIMEOUT = 1.0  # s
 
 
 class Client:
@@ -81,18 +84,24 @@ class _Connection:
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket with a reason."""
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await self.socket.close(code, reason)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):  # a page that does not read keeps no other from playing
+                await self.socket.close(code, reason)
         for task in self._tasks:
             task.cancel()
 
     async def _receive(self) -> None:
         while True:
-            message = await self.socket.receive_text()
+            message = await self.socket.receive()
+            if message["type"] == "websocket.disconnect":
+                raise WebSocketDisconnect(message.get("code", 1005))
             try:
-                self._carry_out(parse_json(message))
+                self._carry_out(parse_json(_text_of(message)))
             except TimbreError as error:
                 await self._send(error=str(error))
+            except Exception:  # noqa: BLE001  (a fault of timbre: the trace is for its terminal, and the sound goes on)
+                traceback.print_exc()
+                await self._send(error="The server had an internal error; its terminal shows the details.")
 
     def _carry_out(self, message: Any) -> None:
         name = message.pop("do", None) if isinstance(message, dict) else None
@@ -122,12 +131,25 @@ class _Connection:
             await self.socket.send_bytes(np.ascontiguousarray(samples, "<f4").tobytes())
 
     async def _report(self) -> None:
+        restarts = self.controls.state().restarts
         while True:
-            await self._send(state=_state_values(self.controls.state()))
+            state = self.controls.state()
+            if state.restarts > restarts:
+                restarts = state.restarts
+                await self._send(error="The engine had stopped and was started again; held notes sound again.")
+            await self._send(state=_state_values(state))
             await asyncio.sleep(_STATE_INTERVAL)
 
     async def _send(self, **values: Any) -> None:
         await self.socket.send_text(json.dumps(values, allow_nan=False))
+
+
+def _text_of(message: Any) -> str:
+    """The text of a message; a ConfigError if it is binary or too long."""
+    text = message.get("text")
+    require(text is not None, "A message must be text with an object of JSON, got binary data.")
+    require(len(text) <= MAX_MESSAGE, f"A message must have at most {MAX_MESSAGE} characters, got {len(text)}.")
+    return str(text)
 
 
 def _state_values(state: State) -> dict[str, Any]:

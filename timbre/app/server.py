@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from timbre.app.connections import HttpConnection
 from timbre.app.guard import Guard, Hosts, numeric_address
 from timbre.app.jobs import TooLong
 from timbre.app.live import MAX_MESSAGE, Client
@@ -32,6 +33,8 @@ from timbre.space import load
 from timbre.space.names import find_space
 
 PORT = 8765
+_MAX_FRAME = 16 * MAX_MESSAGE  # bytes; a longer message closes the socket, one above MAX_MESSAGE is answered
+_MOST_CONNECTIONS = 256
 _END_TIMEOUT = 2  # s for open connections when the server ends
 
 
@@ -148,7 +151,8 @@ def make_server(site: object) -> uvicorn.Server:
     """A web server for an application, with limits; it prints faults only."""
     config = uvicorn.Config(
         site, log_level="warning", access_log=False, server_header=False, ws="websockets-sansio",
-        ws_max_size=MAX_MESSAGE, limit_concurrency=64, timeout_graceful_shutdown=_END_TIMEOUT, lifespan="off",
+        http=HttpConnection, ws_max_size=_MAX_FRAME, limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_END_TIMEOUT, lifespan="off",
     )  # fmt: skip
     return uvicorn.Server(config)
 

@@ -1,11 +1,12 @@
 """`Worker`: runs heavy jobs in a process, one at a time, each with a time limit."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -73,7 +74,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, other_end = context.Pipe()
         self._process = context.Process(target=_work, args=(other_end, self.folder), name="timbre worker", daemon=True)
-        self._process.start()
+        with _ctrl_c_held():
+            self._process.start()
         other_end.close()
         self._ready = False
         return self._pipe
@@ -95,6 +97,16 @@ class Worker:
         if error is not None:
             raise error
         return result
+
+
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Keeps Ctrl-C from this thread, and from a process that it starts, which inherits this while Python loads."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, folder: Path) -> None:

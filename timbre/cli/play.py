@@ -71,6 +71,9 @@ def play(
     require(len(starts) < 2, f"Only one option may set the starting point, got {' and '.join(starts[:2])}; give one.")
     require(path or (duration is None and not loop), "--duration and --loop must come with --path; add --path FILE.")
     require(mapping is None or midi is not None, "--mapping must come with --midi; add --midi PORT.")
+    from timbre.space.names import find_space
+
+    find_space(space)
     output = int(device) if device and device.isdecimal() else device
     _check_output(no_audio, output, record, seconds)
     notes = [parse_pitch(word) for word in chord or []]

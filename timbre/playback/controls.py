@@ -17,7 +17,9 @@ PITCHES = (12.0, 127.0)  # MIDI, lowest and highest
 MAX_BEND = 48.0  # semitones
 GAINS = (-100.0, 24.0)  # dB, lowest and highest
 MAX_COORDINATE = 100.0
+GAIN, BEND_RANGE = "gain", "bend_range"  # what controllers move besides axes
 _MAX_SECONDS = 3600.0
+_LONGEST_KEY, _LARGEST_KEY = 200, 1e15  # characters; a float holds larger whole numbers inexactly
 _LINES = 512  # a curved path is sent as this many points
 
 Key = int | float | str
@@ -56,6 +58,9 @@ class State:
     sample_rate: int  # Hz, of the device
     block: int  # samples per callback of the device
     runtime: str  # decoder backend, "onnxruntime" or "torch"
+    refused: int = 0  # commands that the engine could not carry out; they change nothing
+    refusal: str = ""  # why it could not carry out the last of them
+    restarts: int = 0  # how often the process of the engine was started again, because it had ended
 
 
 class Controls:
@@ -75,7 +80,9 @@ class Controls:
 
     def __init__(self, space: Space, presets: Presets | None = None, point: np.ndarray | None = None) -> None:
         self.space, self.presets = space, presets if presets is not None else Presets()
-        self.point: np.ndarray = central_point(space) if point is None else space.check_point(point)
+        notes = np.abs(space.atlas.points)
+        self._reach = max(MAX_COORDINATE, 2.0 * float(notes.max())) if notes.size else MAX_COORDINATE
+        self.point: np.ndarray = central_point(space) if point is None else self._checked(point)
 
     def note_on(self, pitch: float | None, velocity: float = 0.8, key: Key | None = None) -> None:
         """Start a note, and release one that sounds under the same key.
@@ -83,18 +90,20 @@ class Controls:
         Args:
             pitch: MIDI, 12 to 127, fractions allowed; None for a sound without pitch.
             velocity: 0 to 1; the gain is its square.
-            key: identifies the note for :meth:`note_off`; default: the pitch. A note without pitch must have one.
+            key: identifies the note for :meth:`note_off`, a finite number or a word of at most 200 characters; default:
+                the pitch. A note without pitch must have one.
         """
         if pitch is not None:
             pitch = check_number("pitch", pitch, *PITCHES, " (MIDI; A4 is 69)")
         key = pitch if key is None else key
         if key is None:
             raise ConfigError("A note without pitch must have a key, got none; give one, so that it can be released.")
-        self._send("note_on", key=key, pitch=pitch, velocity=check_number("velocity", velocity, 0.0, 1.0))
+        velocity = check_number("velocity", velocity, 0.0, 1.0)
+        self._send("note_on", key=_check_key(key), pitch=pitch, velocity=velocity)
 
     def note_off(self, key: Key) -> None:
         """Release a note, at once or when the sustain pedal goes up. An unknown key is ignored."""
-        self._send("note_off", key=key)
+        self._send("note_off", key=_check_key(key))
 
     def bend(self, semitones: float) -> None:
         """Shift the pitch of all notes, including later ones, by -48 to 48 semitones."""
@@ -108,11 +117,11 @@ class Controls:
         """Move all sounding notes to a point, smoothed over about 20 ms. A running path ends.
 
         Args:
-            point: (dim,).
+            point: (dim,); coordinates from -100 to 100, or to twice the largest of the library notes if that is more.
             glide: s, time to move there in a straight line; 0 to 3600.
         """
         # Both are checked before the point is set.
-        self.point, seconds = self.space.check_point(point), check_number("glide", glide, 0.0, _MAX_SECONDS, " s")
+        self.point, seconds = self._checked(point), check_number("glide", glide, 0.0, _MAX_SECONDS, " s")
         self._send("at", point=self.point.tolist(), glide=seconds)
 
     def axis(self, which: str | int, value: float, glide: float = 0.0) -> None:
@@ -124,15 +133,20 @@ class Controls:
             value: -100 to 100.
             glide: s, as in :meth:`at`.
         """
-        value = check_number(f"axis {which}", value, -MAX_COORDINATE, MAX_COORDINATE)
+        value = check_number(f"axis {shown(which)}", value, -MAX_COORDINATE, MAX_COORDINATE)
+        names = [axis.name for axis in self.space.axes]
         if isinstance(which, str):
-            names = [axis.name for axis in self.space.axes]
-            step = value - float(self.point[names.index(which)]) if which in names else 0.0
-            self.at(self.space.move(self.point, **{which: step}), glide)
+            if which not in names:
+                known = f"its axes are {', '.join(names)}" if names else "it has no named axes"
+                raise ConfigError(f"This space has no axis {shown(which)}; {known}.")
+            index = names.index(which)
+            moved = self.point + np.float32(value - self.point[index]) * self.space.directions[index]
+            self.at(np.clip(moved, -self._reach, self._reach), glide)
         elif 0 <= which < self.space.dim:
             self.at([value if n == which else old for n, old in enumerate(self.point)], glide)
         else:
-            raise ConfigError(f"The axis must be one of axes 0 to {self.space.dim - 1} of this space, got {which}.")
+            last = self.space.dim - 1
+            raise ConfigError(f"The axis must be one of axes 0 to {last} of this space, got {shown(which)}.")
 
     def path(self, path: Path | None, duration: float = 4.0, loop: bool = False) -> None:
         """Move all sounding notes along a path; they stay at its end.
@@ -150,7 +164,9 @@ class Controls:
         times, duration = path.times, check_number("duration", duration, 0.01, _MAX_SECONDS, " s")
         if (path.kind != "line" and len(times) > 1) or len(times) > _LINES:
             times = np.linspace(times[0], times[-1], _LINES)
-        points = path.at(times).astype(np.float32).round(5).tolist()
+        points = path.at(times)
+        self._check_coordinates(points)
+        points = points.astype(np.float32).round(5).tolist()
         self._send("path", points=points, times=times.tolist(), duration=duration, loop=bool(loop))
 
     def hold(self, seconds: float | None) -> None:
@@ -173,6 +189,22 @@ class Controls:
         """End all notes within milliseconds, lift the pedal and reset the bend."""
         self._send("panic")
 
+    def _checked(self, point: "np.ndarray | Sequence[float]") -> np.ndarray:
+        """A point as float32 (dim,), within reach; a ConfigError if it is none."""
+        try:
+            numbers = np.asarray(point, np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ConfigError(f"The point must have {self.space.dim} numbers, got {shown(point)}.") from error
+        if np.isfinite(numbers).all():
+            self._check_coordinates(numbers)
+        return self.space.check_point(numbers)
+
+    def _check_coordinates(self, points: np.ndarray) -> None:
+        """Raise a ConfigError if a coordinate is so large that the decoder could overflow."""
+        largest = float(np.abs(points).max(initial=0.0))
+        if not largest <= self._reach:
+            raise ConfigError(f"Coordinates must be from {-self._reach:g} to {self._reach:g}, got {largest:g}.")
+
     def state(self) -> State:
         """What the engine is doing."""
         raise NotImplementedError
@@ -191,17 +223,43 @@ def central_point(space: Space) -> np.ndarray:
 
 
 def axes_of(space: Space) -> list[str | int]:
-    """Names of the axes, followed by the indices of the dimensions without a name."""
+    """Names of the axes, followed by the indices of the dimensions without a name.
+
+    An axis whose name means something else (a target of controllers, a number, an earlier axis) is given by its index.
+    """
     names = [axis.name for axis in space.axes]
-    return [*names, *range(len(names), space.dim)]
+    clear = [name not in (GAIN, BEND_RANGE, *names[:n]) and not name.isdecimal() for n, name in enumerate(names)]
+    return [name if ok else n for n, (name, ok) in enumerate(zip(names, clear, strict=True))] + [
+        *range(len(names), space.dim)
+    ]
 
 
 def check_number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
     """A value as a float; a ConfigError unless it is a number from `low` to `high`."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not low <= number <= high:
-        raise ConfigError(f"The {name} must be a number from {low:g} to {high:g}{unit}, got {value!r}.")
+        raise ConfigError(f"The {name} must be a number from {low:g} to {high:g}{unit}, got {shown(value)}.")
     return number
+
+
+def shown(value: Any) -> str:
+    """A value in an error message: one line of at most 60 characters."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # thousands of digits, or of brackets
+        text = f"a very long {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check_key(key: Any) -> Key:
+    """The key of a note; a ConfigError if no :meth:`Controls.note_off` could name it, or JSON could not hold it."""
+    if isinstance(key, str) and len(key) <= _LONGEST_KEY:
+        return key
+    if isinstance(key, int | float) and abs(key) <= _LARGEST_KEY:
+        return key
+    raise ConfigError(
+        f"The key of a note must be a finite number or a word of at most {_LONGEST_KEY} characters, got {shown(key)}."
+    )

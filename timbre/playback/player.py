@@ -1,7 +1,6 @@
 """`Player`: a space as a live instrument in processes of its own."""
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +14,8 @@ from timbre.audio.files import write_blocks
 from timbre.errors import AudioError, ConfigError
 from timbre.playback.controls import Controls, State
 from timbre.playback.engine.engine import check_settings
-from timbre.playback.engine.shared_state import read_state
+from timbre.playback.engine.process import EngineProcess
 from timbre.playback.output.output import Output
-from timbre.playback.output.processes import WorkerProcess
 from timbre.playback.output.ring import Ring
 from timbre.shapes.presets import Presets
 from timbre.space import Space
@@ -27,6 +25,8 @@ _RECORDING_BUFFER = 20  # s that writing the recording may fall behind
 
 class Player(Controls, AbstractContextManager["Player"]):
     """A space that plays live: one process renders it, another plays the sound, and this process stays free.
+
+    If the process that renders ends, it is started again, and what was held and set goes on (`state().restarts`).
 
     Use it in a `with` block, or call :meth:`close`. If onnxruntime is installed, the first player of a space prepares
     its decoder, which takes about 15 s.
@@ -77,7 +77,7 @@ class Player(Controls, AbstractContextManager["Player"]):
         rate = sample_rate or space.config.spectrogram.sample_rate
         self._output: Output | None = None
         self._recording: _Recording | None = None
-        self._engine: WorkerProcess | None = None
+        self._engine: EngineProcess | None = None
         if output == "ring":
             self.ring, self.sample_rate, self.device, self._latency = Ring(1 << 16), rate, "ring", 0.0
         else:
@@ -97,16 +97,8 @@ class Player(Controls, AbstractContextManager["Player"]):
 
     def _start(self, settings: dict[str, Any]) -> None:
         rings = [self.ring, *([self._recording.ring] if self._recording else [])]
-        with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
-            self.space.save(folder)
-            request = {
-                "folder": folder, "rings": [str(ring.file) for ring in rings], "block": self.block,
-                "point": self.point.tolist(), "settings": settings,
-            }  # fmt: skip
-            self._engine = WorkerProcess("timbre.playback.engine.service", request)
-            self._runtime = self._engine.receive()["runtime"]
-        for ring in rings:
-            ring.unlink()
+        request = {"block": self.block, "point": self.point.tolist(), "settings": settings}
+        self._engine = EngineProcess(self.space, rings, request)
         while self.ring.filled < self.block:
             self._engine.check()
             time.sleep(0.002)
@@ -114,11 +106,22 @@ class Player(Controls, AbstractContextManager["Player"]):
 
     def state(self) -> State:
         """The last state that the engine shared, about 30 times a second; a ConfigError if the player is closed."""
-        self._open_engine()
-        return read_state(self.ring, self.space.dim, self._runtime, self.sample_rate, self.block, self._latency)
+        return self._open_engine().state(self.block, self.sample_rate, self._latency)
+
+    @property
+    def notice(self) -> str:
+        """A sentence about the engine if it ended and was started again, or refused a command; empty if it did not."""
+        engine = self._open_engine()
+        sentences = []
+        if engine.restarts:
+            sentences.append(f"The engine was started again, {engine.restarts} times so far: {engine.reason}")
+        if (state := self.state()).refused:
+            sentences.append(f"The engine refused {state.refused} commands, the last: {state.refusal}")
+        return " ".join(sentences)
 
     def check(self) -> None:
-        """Raise a DeviceError if one of its processes has ended, or an AudioError if the recording failed."""
+        """Raise a DeviceError if the device's process has ended, or the engine's and it could not be started again, or
+        an AudioError if the recording failed."""
         for part in (self._engine, self._output, self._recording):
             if part:
                 part.check()
@@ -143,9 +146,9 @@ class Player(Controls, AbstractContextManager["Player"]):
         self.close()
 
     def _send(self, name: str, **values: Any) -> None:
-        self._open_engine().send({"name": name, "values": values})
+        self._open_engine().send(name, values)
 
-    def _open_engine(self) -> WorkerProcess:
+    def _open_engine(self) -> EngineProcess:
         if self._engine is None:
             raise ConfigError("The player must be open, but it is closed; make a new one.")
         return self._engine
@@ -160,6 +163,8 @@ class _Recording:
         self._thread = threading.Thread(target=self._write, args=(file, sample_rate), daemon=True)
         self._thread.start()
         self._thread.join(0.1)  # reports at once a file that cannot be written
+        if self._error:
+            self.ring.close()
         self.check()
 
     def check(self) -> None:

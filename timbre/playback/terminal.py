@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 
 from timbre.paths import Path
-from timbre.playback.controls import State
+from timbre.playback.controls import Controls, State
 from timbre.playback.inputs.keyboard import Keyboard
 from timbre.playback.inputs.keys import POSIX, KeyReader
 from timbre.playback.inputs.midi import MidiInput
@@ -71,7 +71,7 @@ def session(
                     print(_greeting(player.state(), title, keys is not None), flush=True)
                 _play(player, seconds, keys, _Screen(live, keyboard, title, inputs))
         finally:
-            print(" ".join([summary(player.state()), *_problems(inputs)]), flush=True)
+            print(" ".join([summary(player.state()), *_problems(player, inputs)]), flush=True)
     return player.state()
 
 
@@ -106,14 +106,15 @@ class _Screen:
     def draw(self, state: State, now: float) -> None:
         if self.live is not None and now - self.drawn >= _REDRAW:
             size = self.live.console.size
-            notes = [f"         {text}" for text in _problems(self.inputs)]
+            notes = [f"         {text}" for text in _problems(self.keyboard.controls, self.inputs)]
             self.live.update(view(state, self.keyboard, self.title, size.width, size.height, notes), refresh=True)
             self.drawn = now
 
 
-def _problems(inputs: Inputs) -> list[str]:
-    """A sentence for each input that refused messages."""
-    return [
+def _problems(player: Controls, inputs: Inputs) -> list[str]:
+    """A sentence about the engine if it was started again, and for each input that refused messages."""
+    notices = [player.notice] if isinstance(player, Player) and player.notice else []
+    return notices + [
         f"{name} refused {source.problems.count}, the last: {source.problems.last}"
         for name, source in inputs.items()
         if source.problems.count
@@ -122,11 +123,13 @@ def _problems(inputs: Inputs) -> list[str]:
 
 def _play(player: Player, seconds: float | None, keys: KeyReader | None, screen: _Screen) -> None:
     """Turn keys into notes and draw the screen until the session ends."""
-    now = time.monotonic()
+    now, notice = time.monotonic(), ""
     end = now + (math.inf if seconds is None else seconds)
     while now < end:
         player.check()
         screen.draw(player.state(), now)
+        if player.notice != notice and screen.live is None:
+            print(notice := player.notice, flush=True)
         wait = min(_TICK, end - now)
         if keys is None:
             time.sleep(wait)

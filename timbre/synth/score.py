@@ -1,9 +1,8 @@
 """MIDI files to audio: each note is a sound of its own, and the timbre follows a path through the piece."""
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
-from typing import Any
 
 import numpy as np
 
@@ -13,109 +12,174 @@ from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.space import NoteControls, Space
 from timbre.space.controls import RELEASE
+from timbre.synth.channels import EXPRESSION, VOLUME, MidiChannels, decibels
 from timbre.synth.loudness import evening, loudness_of
+from timbre.synth.midi_files import MAX_BYTES, read_sequences
 from timbre.synth.rendering import render
 
-BEND = 2.0  # semitones to either side, General MIDI's default
-_PEDAL = 64  # controller number, and the lowest value of a pressed pedal
+LOWEST, HIGHEST = 12, 127  # MIDI pitches that can be decoded
 _LONGEST = 3600.0  # s
 _SHORTEST = 0.05  # s
+_GAIN_STEP = 0.003  # s over which a gain changes
+
+Steps = tuple[tuple[float, float], ...]
+"""Pairs of a time (s) and a value, which holds until the next."""
+
+
+@dataclass
+class StepLine:
+    """What a value of a channel is through a piece: it changes at `times` (s), which rise, to `values`."""
+
+    times: list[float] = field(default_factory=lambda: [0.0])
+    values: list[float] = field(default_factory=lambda: [0.0])
+
+    def add(self, time: float, value: float) -> None:
+        """Change the value at a time, not before the last one."""
+        if time == self.times[-1]:
+            self.values[-1] = value
+        elif value != self.values[-1]:
+            self.times.append(time)
+            self.values.append(value)
+
+    def between(self, start: float, end: float) -> Steps:
+        """The steps from `start` to before `end`, with times after `start`; the first is at 0."""
+        first, last = bisect_right(self.times, start), bisect_left(self.times, end)
+        times = (time - start for time in self.times[first:last])
+        return (0.0, self.values[first - 1]), *zip(times, self.values[first:last], strict=True)
 
 
 @dataclass(frozen=True)
 class Tone:
-    """A note of a piece: start and duration in s, pitch in MIDI, velocity 0..1.
-
-    Bends are pairs of a time in s after its start and semitones; each holds until the next.
-    """
+    """A note of a piece: start and duration in s, pitch in MIDI, velocity 0..1; bend and gain of its channel."""
 
     start: float
     duration: float
     pitch: float
     velocity: float
-    bends: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+    bend: StepLine = field(default_factory=StepLine, repr=False)  # semitones
+    gain: StepLine = field(default_factory=StepLine, repr=False)  # dB
+
+    @property
+    def bends(self) -> Steps:
+        """Bends of the note: times after its start, and semitones."""
+        return self.bend.between(self.start, self.start + self.duration)
+
+    @property
+    def gains(self) -> Steps:
+        """Gains of the note: times after its start, and dB."""
+        return self.gain.between(self.start, self.start + self.duration)
 
 
 def read_midi(file: str | FilePath) -> list[Tone]:
-    """The notes of a standard MIDI file (type 0 or 1), sorted by their starts.
+    """The notes of a standard MIDI file (type 0, 1 or 2), sorted by their starts.
 
-    Tempo changes, the sustain pedal and pitch bends of two semitones are followed; programs, other controllers and the
-    meaning of the drum channel are not.
+    Tempo, bends and their range, the sustain pedal, volume (controller 7), expression (11) and the channel modes are
+    followed, as by the live input; programs, other controllers and the meaning of the drum channel are not. The pieces
+    of a file of type 2 follow each other.
 
     Raises:
         ConfigError: if the file cannot be read, is not a MIDI file, has no notes, or is longer than an hour.
     """
-    import mido
-
-    file = FilePath(file).expanduser()
+    path = FilePath(file).expanduser()
     try:
-        messages = list(mido.MidiFile(str(file)))
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged, or not a MIDI file of type 0 or 1"
-        raise ConfigError(f"{file} cannot be read: {reason}.") from error
-    notes = _NoteCollector()
-    for message in messages:
-        notes.receive(message)
-    tones = sorted(notes.finished(), key=lambda tone: (tone.start, tone.pitch))
+        if not path.is_file():
+            raise ConfigError(f"{file} must be a MIDI file, but there is none; check its name.")
+        with path.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+    try:
+        return parse_midi(content)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def parse_midi(content: bytes) -> list[Tone]:
+    """The notes in the bytes of a MIDI file, as :func:`read_midi`; a ConfigError without the name of a file."""
+    tones, start = list[Tone](), 0.0
+    for sequence in read_sequences(content):
+        collector = _NoteCollector(start)
+        for time, *message in sequence.messages:
+            collector.now = start + time
+            collector.receive(*message)
+        start += sequence.length
+        tones += collector.finished(start)
+    tones.sort(key=lambda tone: (tone.start, tone.pitch))
     if not tones:
-        raise ConfigError(f"{file} must have notes, got none.")
-    if (length := tones[-1].start) > _LONGEST:
-        raise ConfigError(f"{file} must last an hour or less, got {length / 60:.0f} minutes.")
+        raise ConfigError("A MIDI file must have notes, got none.")
+    if (length := max(tone.start + tone.duration for tone in tones)) > _LONGEST:
+        raise ConfigError(f"The notes must last an hour or less, got {length / 60:.0f} minutes.")
     return tones
 
 
 @dataclass
 class _ScoreChannel:
-    """State of a channel: sounding pitches with their starts and velocities, those that the pedal sustains, bends."""
+    """State of a channel: sounding pitches with their starts and velocities, those that the pedal sustains, levels."""
 
     struck: dict[int, tuple[float, float]] = field(default_factory=dict)
-    sustained: set[int] = field(default_factory=set)
+    sustained: dict[int, None] = field(default_factory=dict)
     pedal: bool = False
-    bends: list[tuple[float, float]] = field(default_factory=lambda: [(0.0, 0.0)])
+    bend: StepLine = field(default_factory=StepLine)
+    gain: StepLine = field(default_factory=StepLine)
+    levels: dict[int, float] = field(default_factory=dict)  # of volume and expression, dB
 
 
-class _NoteCollector:
-    """Collects notes from messages in the order of time."""
+class _NoteCollector(MidiChannels):
+    """Collects the notes of messages that are received in the order of time, at the time `now`."""
 
-    def __init__(self) -> None:
-        self.now, self.tones = 0.0, list[Tone]()
-        self.channels: dict[int, _ScoreChannel] = defaultdict(_ScoreChannel)
+    def __init__(self, now: float = 0.0) -> None:
+        super().__init__()
+        self.now, self._tones = now, list[Tone]()
+        self._parts = [_ScoreChannel() for _ in range(16)]
 
-    def receive(self, message: Any) -> None:
-        self.now += message.time
-        if message.is_meta or not hasattr(message, "channel"):
-            return
-        channel = self.channels[message.channel]
-        if message.type == "note_on" and message.velocity:
-            self._end(channel, message.note)
-            channel.struck[message.note] = (self.now, message.velocity / 127.0)
-        elif message.type in ("note_on", "note_off"):
-            if channel.pedal:
-                channel.sustained.add(message.note)
-            else:
-                self._end(channel, message.note)
-        elif message.type == "pitchwheel":
-            channel.bends.append((self.now, BEND * message.pitch / 8192.0))
-        elif message.type == "control_change" and message.control == _PEDAL:
-            channel.pedal = message.value >= _PEDAL
-            for pitch in () if channel.pedal else tuple(channel.sustained):
-                self._end(channel, pitch)
+    def finished(self, end: float) -> list[Tone]:
+        """All notes; those that still sound end at `end`."""
+        self.now = max(self.now, end)
+        for part in self._parts:
+            self._cut(part)
+        return self._tones
 
-    def _end(self, channel: _ScoreChannel, pitch: int) -> None:
-        channel.sustained.discard(pitch)
-        if pitch not in channel.struck:
-            return
-        start, velocity = channel.struck.pop(pitch)
-        before = [bend for time, bend in channel.bends if time <= start]
-        bends = [(time - start, bend) for time, bend in channel.bends if time > start]
-        self.tones.append(Tone(start, self.now - start, float(pitch), velocity, ((0.0, before[-1]), *bends)))
+    def _start(self, channel: int, note: int, velocity: float) -> None:
+        part = self._parts[channel]
+        self._finish(part, note)
+        part.struck[note] = (self.now, velocity)
 
-    def finished(self) -> list[Tone]:
-        """All notes; those that still sound end now."""
-        for channel in self.channels.values():
-            for pitch in tuple(channel.struck):
-                self._end(channel, pitch)
-        return self.tones
+    def _end(self, channel: int, note: int) -> None:
+        part = self._parts[channel]
+        if not part.pedal:
+            self._finish(part, note)
+        elif note in part.struck:
+            part.sustained[note] = None
+
+    def _sustain(self, channel: int, down: bool) -> None:
+        part = self._parts[channel]
+        part.pedal = down
+        for note in () if down else tuple(part.sustained):
+            self._finish(part, note)
+
+    def _bend(self, channel: int, semitones: float) -> None:
+        self._parts[channel].bend.add(self.now, semitones)
+
+    def _silence(self, channel: int) -> None:
+        self._cut(self._parts[channel])
+        self._parts[channel].pedal = False
+        self._bend(channel, 0.0)
+
+    def _move(self, channel: int, controller: int, value: int) -> None:
+        if controller in (VOLUME, EXPRESSION):
+            part = self._parts[channel]
+            part.levels[controller] = decibels(value)
+            part.gain.add(self.now, sum(part.levels.values()))
+
+    def _cut(self, part: _ScoreChannel) -> None:
+        for note in tuple(part.struck):
+            self._finish(part, note)
+
+    def _finish(self, part: _ScoreChannel, note: int) -> None:
+        part.sustained.pop(note, None)
+        if note in part.struck:
+            start, velocity = part.struck.pop(note)
+            self._tones.append(Tone(start, self.now - start, float(note), velocity, part.bend, part.gain))
 
 
 def perform(
@@ -131,8 +195,12 @@ def perform(
 
     Notes are scaled by the root of the largest number that sounds at once, and peaks are limited. Arguments and errors
     as in :func:`~timbre.synth.render`, but each note has its own seed, and `steady` brings all notes to one loudness
-    before their velocities are applied, by 12 dB at most.
+    before their velocities are applied, by 12 dB at most. Notes below MIDI 12 are left out, as in live play; a
+    ConfigError if there are no others.
     """
+    tones = [tone for tone in tones if tone.pitch >= LOWEST]
+    if not tones:
+        raise ConfigError(f"A piece must have notes from MIDI {LOWEST}, got none.")
     rate = space.config.spectrogram.sample_rate
     end = max(tone.start + max(tone.duration, _SHORTEST) for tone in tones) + RELEASE
     mix = np.zeros(round(end * rate) + 1)
@@ -158,9 +226,19 @@ def _sound(space: Space, path: Path, tone: Tone, end: float, controls: NoteContr
     part = Path(path.at(times), np.linspace(0.0, 1.0, count)) if len(path.points) > 1 else path
     since, bends = np.array(tone.bends).T
     bent = bends[np.searchsorted(since, seconds, side="right") - 1]
-    pitch = np.clip(tone.pitch + bent, 12, 127) if bent.any() else tone.pitch
+    pitch = np.clip(tone.pitch + bent, LOWEST, HIGHEST) if bent.any() else tone.pitch
     controls = replace(controls, pitch=pitch, velocity=tone.velocity, duration=duration)
-    return render(space, part, **vars(controls), steady=steady)
+    sound = render(space, part, **vars(controls), steady=steady)
+    return sound if tone.gains == ((0.0, 0.0),) else _faded(sound, tone.gains)
+
+
+def _faded(sound: Audio, gains: Steps) -> Audio:
+    """A sound whose gain changes in steps, over 3 ms each."""
+    since, levels = np.array(gains).T
+    times = np.arange(0.0, sound.duration + _GAIN_STEP, _GAIN_STEP)
+    amplitudes = 10.0 ** (levels[np.searchsorted(since, times, side="right") - 1] / 20.0)
+    seconds = np.arange(sound.samples.shape[1]) / sound.sample_rate
+    return Audio((sound.samples * np.interp(seconds, times, amplitudes)).astype(np.float32), sound.sample_rate)
 
 
 def _gains(space: Space, path: Path, tones: list[Tone], end: float, hold: float | None) -> np.ndarray:

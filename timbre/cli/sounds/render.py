@@ -1,6 +1,7 @@
 """`timbre render`."""
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated
@@ -84,9 +85,13 @@ def render(
     elif job == "notes":
         _notes(target, fitted, name, str(at), str(notes), velocities or [0.8], replace(controls, hold=None))
     elif job == "midi":
-        from timbre.synth.score import perform, read_midi
+        from timbre.synth.score import LOWEST, perform, read_midi
 
-        piece = perform(fitted, make_path(fitted), read_midi(str(midi)), seed, inverter, not natural, hold)
+        tones = read_midi(str(midi))
+        if low := sum(tone.pitch < LOWEST for tone in tones):
+            subject = "1 note is" if low == 1 else f"{low} notes are"
+            print(f"timbre: {subject} below MIDI {LOWEST} and left out.", file=sys.stderr)
+        piece = perform(fitted, make_path(fitted), tones, seed, inverter, not natural, hold)
         save_sound(target, piece, sample_rate)
     else:
         controls = _with_lines(fitted, controls, pitch, velocity)

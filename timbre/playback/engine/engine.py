@@ -13,8 +13,9 @@ import numpy as np
 
 from timbre.audio.limiter import Limiter
 from timbre.audio.resampling import Resampler
+from timbre.errors import ConfigError
 from timbre.paths import Path
-from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number
+from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number, shown
 from timbre.playback.engine.follower import Follower
 from timbre.playback.engine.frames import frame_decoder, requested_runtime
 from timbre.playback.engine.voice import Voice
@@ -84,7 +85,8 @@ class Engine(Controls):
         self._resampler = Resampler(self._rate, self.sample_rate) if self.sample_rate != self._rate else None
         self._rest = np.zeros(0, np.float32)  # rendered and not taken yet
         self._steps = self._made = self._notes = 0
-        self.shed_notes = self.stolen_notes = 0
+        self.shed_notes = self.stolen_notes = self.refused = 0
+        self.refusal = ""
         self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
         self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first call takes longer
         self.voices[0].warm_up(spectrogram.n_fft // 2 + 1)
@@ -122,13 +124,33 @@ class Engine(Controls):
                 notes=tuple(sorted(voice.pitch for voice in sounding if not voice.released)), peak=self._peak,
                 shed=self.shed_notes, stolen=self.stolen_notes, latency=Latency(0.0, 1000.0 * self.look_ahead, 0.0),
                 control_delay=(self.voices[0].burst - 1) * 1000.0 / self._frame_rate, block=0, runtime=self.runtime,
-                seconds=self._made / self.sample_rate, sample_rate=self.sample_rate,
+                seconds=self._made / self.sample_rate, sample_rate=self.sample_rate, refused=self.refused,
+                refusal=self.refusal,
             )  # fmt: skip
 
     def apply(self, name: str, values: dict[str, Any]) -> None:
-        """Carry out a command of :class:`Controls`, one of :data:`HANDLERS`."""
-        with self._lock:
-            HANDLERS[name](self, **values)
+        """Carry out a command that another :class:`Controls` sent, one of :data:`HANDLERS`, after the same checks.
+
+        Raises:
+            ConfigError: there is no such command, or its values do not fit; the engine goes on as before.
+        """
+        try:
+            if name not in HANDLERS:
+                raise ConfigError(f"A command must be one of {', '.join(HANDLERS)}, got {shown(name)}.")
+            if name == "path":
+                points, times = values["points"], values["times"]
+                path = Path(np.asarray(points, float), np.asarray(times, float)) if len(points) else None
+                self.path(path, values["duration"], values["loop"])
+            else:
+                getattr(self, name)(**values)
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(f"The values of the command {name} must fit it, got {shown(values)}.") from error
+
+    def refuse(self, reason: str) -> None:
+        """Count a command that could not be carried out, and keep the reason of the last one."""
+        self.refused, self.refusal = self.refused + 1, reason
 
     def shed(self) -> None:
         """Allow one voice fewer than sound now, but at least one: the machine is too slow."""
@@ -139,7 +161,8 @@ class Engine(Controls):
                 self.shed_notes += 1
 
     def _send(self, name: str, **values: Any) -> None:
-        self.apply(name, values)
+        with self._lock:
+            HANDLERS[name](self, **values)
 
     def _start_note(self, key: Key, pitch: float | None, velocity: float) -> None:
         self._release(key, pedal=False)

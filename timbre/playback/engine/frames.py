@@ -24,6 +24,7 @@ from timbre.space import Space
 PREPARING = "preparing the decoder for live play; this takes about 15 s, once for each space"
 HELD = 1e9  # s: release time of a note that is held; with infinity, differences would be NaN
 _INPUTS = ("points", "pitch", "velocity", "time", "release")
+_LOUDEST = 1e6  # STFT magnitude, 40 dB above a sine of full scale in a window of 16384 samples
 _VERSION = 3  # of the exported module; part of its file name
 
 Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -69,6 +70,8 @@ def frame_decoder(space: Space, runtime: str | None = None) -> tuple[Frames, str
         bands, magnitude = decode(*values)
         if sharpener:
             sharpener(bands, magnitude)
+        if not magnitude.max(initial=0.0) <= _LOUDEST:  # it overflowed; inverters and limiter would never recover
+            magnitude = np.nan_to_num(magnitude, nan=0.0, posinf=0.0, neginf=0.0).clip(0.0, _LOUDEST)
         return magnitude
 
     return frames, "onnxruntime" if onnxruntime else "torch"

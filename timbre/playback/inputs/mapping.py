@@ -16,11 +16,11 @@ import numpy as np
 from timbre.config import from_dict, read_toml
 from timbre.errors import ConfigError
 from timbre.files import write_text
-from timbre.playback.controls import GAINS, MAX_BEND, MAX_COORDINATE, axes_of
+from timbre.playback.controls import BEND_RANGE, GAIN, GAINS, MAX_BEND, MAX_COORDINATE, axes_of
 from timbre.space import Space
+from timbre.synth.channels import PARAMETERS, PEDAL
 
-GAIN, BEND_RANGE = "gain", "bend_range"
-RESERVED = {6, 38, 64, *range(98, 102), *range(120, 128)}  # registered parameters, sustain pedal, channel modes
+RESERVED = {PEDAL, *PARAMETERS, *range(120, 128)}  # sustain pedal, registered parameters, channel modes
 _LIMITS = {GAIN: GAINS, BEND_RANGE: (0.0, MAX_BEND)}
 _DEFAULTS = {GAIN: (GAINS[0], 0.0), BEND_RANGE: (0.0, 12.0)}
 _PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of an axis

@@ -102,10 +102,12 @@ class OscServer(AbstractContextManager["OscServer"]):
                 if self._stopped in ready:
                     return
                 if ready:
-                    self._receive()
+                    with self.problems.counted():
+                        self._receive()
                 while self._waiting and self._waiting[0][0] <= time.time():
                     _, _, sender, message = heapq.heappop(self._waiting)
-                    self._answer(sender, message)
+                    with self.problems.counted():
+                        self._answer(sender, message)
 
     def _receive(self) -> None:
         try:
@@ -114,7 +116,8 @@ class OscServer(AbstractContextManager["OscServer"]):
             return
         try:
             for message in messages(packet):
-                (self._answer if message.time <= time.time() else self._delay)(sender, message)
+                with self.problems.counted():
+                    (self._answer if message.time <= time.time() else self._delay)(sender, message)
         except NotOSC as error:
             self.problems.add(str(error))
         except ConfigError as error:

@@ -41,7 +41,9 @@ class Output(AbstractContextManager["Output"]):
         self.ring = Ring(capacity)
         request = {"device": device, "block": block, "sample_rate": sample_rate, "clock": clock}
         try:
-            self._process = WorkerProcess("timbre.playback.output.device", request | {"ring": str(self.ring.file)})
+            self._process = WorkerProcess(
+                "timbre.playback.output.device", request | {"ring": str(self.ring.file)}, [self.ring]
+            )
             opened = self._process.receive()
         except BaseException:
             self.ring.close()
@@ -70,7 +72,6 @@ class Output(AbstractContextManager["Output"]):
 def play_samples(samples: np.ndarray, sample_rate: int, device: int | str | None = None) -> None:
     """Play samples (n,), and return at their end; a DeviceError as for :class:`Output`."""
     with Output(device, sample_rate=sample_rate, capacity=len(samples) + 1) as output:
-        output.ring.unlink()
         output.ring.write(samples)
         output.ring.running = True
         time.sleep(min(0.05, len(samples) / sample_rate))

@@ -38,7 +38,9 @@ class Ring:
         file: of an existing ring, to attach to; default: make a new one.
 
     Attributes:
-        file: name of the memory, for the other process.
+        file: name of the memory for another process, which must inherit its `descriptor`; it exists in no folder, so
+            nothing is left behind, however the processes end.
+        descriptor: of the memory, while a ring that was made here is open.
         written, taken: counts of samples.
         underruns: how often the reader got fewer samples than it needed.
         stalls: how often the reader itself was late; more samples would not have helped.
@@ -48,18 +50,17 @@ class Ring:
     written, taken, underruns, stalls, running, closing = map(_Counter, range(6))
 
     def __init__(self, capacity: int = 0, file: str | os.PathLike[str] | None = None) -> None:
-        start = 8 * _HEAD + _SHARED
-        self._owner, self._open = file is None, True
+        start, self._open = 8 * _HEAD + _SHARED, True
         if file is None:
-            memory = Path("/dev/shm")  # a file on a disk may stall while it is written back
+            memory = "/dev/shm"  # a file on a disk may stall while it is written back
             folder = memory if os.access(memory, os.W_OK) else None
-            handle, name = tempfile.mkstemp(prefix="timbre-", suffix=".ring", dir=folder)
-            os.ftruncate(handle, start + 4 * capacity)
+            opened = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  (open as long as the ring)
+            os.ftruncate(opened.fileno(), start + 4 * capacity)
+            file = f"/dev/fd/{opened.fileno()}"
         else:
-            name, handle = os.fspath(file), os.open(file, os.O_RDWR)
-        self.file = Path(name)
-        self._memory = mmap.mmap(handle, 0)
-        os.close(handle)
+            opened = open(file, "r+b", buffering=0)  # noqa: SIM115
+        self.file, self.descriptor, self._opened = Path(file), opened.fileno(), opened
+        self._memory = mmap.mmap(self.descriptor, 0)
         self.counters = np.frombuffer(self._memory, np.int64, _HEAD)
         self._samples = np.frombuffer(self._memory, np.float32, -1, start)
         self.capacity = len(self._samples)
@@ -94,12 +95,6 @@ class Ring:
         self.taken += count
         return out
 
-    def unlink(self) -> None:
-        """Remove the file name once both processes are attached, so that nothing is left behind after a crash."""
-        if self._owner:
-            with contextlib.suppress(OSError):  # Windows keeps the name until the memory is closed
-                self.file.unlink(missing_ok=True)
-
     def close(self) -> None:
         """Free the memory."""
         if self._open:
@@ -107,7 +102,7 @@ class Ring:
             del self.counters, self._samples
             with contextlib.suppress(BufferError):  # a view still exists; the memory is freed with it
                 self._memory.close()
-            self.unlink()
+            self._opened.close()
 
 
 class Feed:
