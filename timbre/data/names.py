@@ -137,11 +137,12 @@ def parse_note(text: str | float, spelling: str = "English") -> float:
     Raises:
         LibraryError: if it is neither.
     """
-    midi: float | None = pitch_of_name(str(text), spelling)
-    if midi is None:
+    named = pitch_of_name(str(text), spelling)
+    midi = -1.0 if named is None else float(named)
+    if named is None:
         with contextlib.suppress(ValueError):
             midi = float(text)
-    if midi is None or not 0 <= midi <= 127:
+    if not 0 <= midi <= 127:
         raise LibraryError(
             f"A pitch must be a note name such as A#3 or Bb3, or a MIDI number from 0 to 127, got {text!r}."
         )

@@ -19,7 +19,7 @@ from timbre.data.measurement_cache import MeasurementCache
 from timbre.data.measuring import MEASURED_SECONDS, measure
 from timbre.data.note import Measured, Note
 from timbre.data.parts import Excerpt
-from timbre.data.readers import Options, choose
+from timbre.data.readers import Options, choose, unread
 from timbre.data.report import Dropped, Report, file_and_part
 from timbre.data.settling import settle_names
 from timbre.data.sounds import excerpt
@@ -79,6 +79,7 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
     tree = open_tree(folder)
     reader = choose(tree, name, options)
     reading = reader.read(tree, options)
+    said = [*reading.remarks, *unread(tree, reader, reading)]
     kept, unusable = _examined(tree.root, reading.notes, measure, bar)
     kept, chosen = settle_names(kept, reading.alternatives)
     octaves: list[str] = []
@@ -91,7 +92,7 @@ def _scan(folder: str | os.PathLike[str], name: str | None, options: Options, me
     closed = (Dropped(folder, f"the folder cannot be listed: {why}") for folder, why in tree.closed.items())
     report = Report(
         tree.root, reading.labels, dropped=(*reading.dropped, *unusable, *closed), ignored=ignored,
-        remarks=(*reading.remarks, *chosen, *octaves, *remarks), reader=reader.name,
+        remarks=(*said, *chosen, *octaves, *remarks), reader=reader.name,
     )  # fmt: skip
     if kept:
         return Library(flagged, tree.root, report)

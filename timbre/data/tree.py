@@ -19,7 +19,10 @@ SOUND = frozenset((
 """Suffixes of sound files."""
 FOREIGN = frozenset((".m4a", ".aac", ".mp4", ".wma", ".alac", ".ape", ".wv"))
 """Suffixes of sound files that libsndfile cannot read; they are dropped with a reason."""
-DESCRIPTIONS = frozenset((".sfz", ".dspreset", ".dslibrary", ".sf2", ".sf3", ".json", ".csv", ".tsv", ".sqlite"))
+DESCRIPTIONS = frozenset((
+    ".sfz", ".dspreset", ".dslibrary", ".sf2", ".sf3", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".txt",
+    ".sqlite",
+))  # fmt: skip
 """Suffixes of files that may describe or contain a library."""
 _LARGEST_TEXT = 1 << 30  # bytes; NSynth's largest table has 150 MB
 
@@ -85,12 +88,16 @@ class Tree(Listing):
 
     def text(self, file: str, largest: int = _LARGEST_TEXT) -> str:
         """The text of a file, read by :func:`decoded`; a LibraryError if it has more than `largest` bytes."""
+        return decoded(self.content(file, largest))
+
+    def content(self, file: str, largest: int = _LARGEST_TEXT) -> bytes:
+        """The bytes of a file; a LibraryError if it has more than `largest` of them."""
         path = self.root / file
         try:
             status = path.stat()
             regular = stat.S_ISREG(status.st_mode)
             if regular and status.st_size <= largest:
-                return decoded(path.read_bytes())
+                return path.read_bytes()
         except (OSError, ValueError) as error:
             raise LibraryError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
         rule = f"have at most {largest} bytes, got {status.st_size}" if regular else "be a regular file"

@@ -18,7 +18,7 @@ from timbre.data.readers._reader import Alternative, Options, Reader, Reading
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
-__all__ = ["READERS", "Alternative", "Options", "Reader", "Reading", "choose"]
+__all__ = ["READERS", "Alternative", "Options", "Reader", "Reading", "choose", "unread"]
 
 _MODULES = (medley, nsynth, good_sounds, table, sfz, decent, philharmonia, iowa, pattern, soundfont, folders)
 _ALL = (sol.TINYSOL, sol.ORCHIDEASOL, *(module.READER for module in _MODULES))
@@ -45,3 +45,9 @@ def choose(tree: Tree, name: str | None = None, options: Options = Options()) ->
             return reader
     path = tree.root / tree.chosen if tree.chosen else tree.root
     raise LibraryError(f"{path} contains no sound files; choose a folder with WAV, FLAC, OGG, MP3 or AIFF files.")
+
+
+def unread(tree: Tree, reader: Reader, reading: Reading) -> list[str]:
+    """Sentences about tables that lie in the tree but were not read, for readers that have none of their own."""
+    own = {"nsynth", "tinysol", "orchideasol", "good-sounds", "medley", "soundfont"}
+    return [] if reader.name in own else table.unread_tables(tree, reading.labels if reader.name == "table" else "")

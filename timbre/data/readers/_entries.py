@@ -1,7 +1,6 @@
 """Tables of files and labels in CSV or JSON, for the readers of libraries that have one."""
 
 import csv
-import io
 import json
 import os
 import re
@@ -13,25 +12,33 @@ from typing import Any
 
 from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
 from timbre.data.note import Note
+from timbre.data.readers._preset import shown
 from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
+from timbre.data.readers._text_table import TextTable, decodings, parse_table
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
 # Column names are compared in lower case without brackets and punctuation; the first filled one of each tuple counts.
 _COLUMNS = {
-    "file": ("file", "path", "filename", "file name", "file path", "filepath"),
+    "file": (
+        "file", "path", "filename", "file name", "file path", "filepath", "audio", "audio file", "sound file", "wav",
+        "datei", "dateiname", "fichier",
+    ),
     "instrument": ("instrument", "instrument in full", "instrument name", "instrument abbr"),
     "family": ("family", "family in full", "family abbr"),
-    "pitch": ("midi pitch", "pitch id", "pitch id if applicable", "midi", "midi note", "pitch", "pitch name", "note"),
-    "velocity": ("velocity", "midi velocity"),
+    "pitch": (
+        "midi pitch", "pitch id", "pitch id if applicable", "midi", "midi note", "midi number", "midi note number",
+        "pitch", "pitch name", "note", "note name", "note number", "root key", "root note", "key",
+    ),
+    "velocity": ("velocity", "midi velocity", "vel"),
     "dynamics": ("dynamics", "dynamic", "velocity or dynamics"),
     "articulation": ("articulation", "technique in full", "technique", "technique abbr"),
     "licence": ("licence", "license"),
     "source": ("source", "origin"),
     "take": ("take", "round robin", "rr"),
     "split": ("split", "subset"),
-}
+}  # fmt: skip
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val"), "valid"),
@@ -78,20 +85,36 @@ def column(row: Row, name: str) -> str | None:
 
 def entries(tree: Tree, table: str) -> list[Entry]:
     """The entries of a table; raises LibraryError if it is not CSV or JSON, or a JSON file contains no objects."""
-    return _json_entries(tree, table) if table.lower().endswith(".json") else _csv_entries(tree, table)
+    is_json = table.lower().endswith((".json", ".jsonl", ".ndjson"))
+    return _json_entries(tree, table) if is_json else _csv_entries(tree, table)
 
 
-def lists_files(tree: Tree, table: str) -> bool:
-    """Whether the first line of a CSV file names a column of files; raises LibraryError if it cannot be read."""
+def lists_files(tree: Tree, table: str, least: int = 1) -> bool:
+    """Whether a line near the top of a CSV file names a column of files, and `least` known columns in all.
+
+    Raises:
+        LibraryError: if it cannot be read.
+    """
     try:
         with (tree.root / table).open("rb") as file:
-            head = file.read(_HEAD).decode("utf-8-sig", "replace")
-        header = next(iter(_cells(head.partition("\n")[0])), [])
+            head = file.read(_HEAD)
+        found = parse_table(decodings(head)[0][: _HEAD // 2], _is_header)
     except OSError as error:
         raise LibraryError(f"{tree.root / table} cannot be read: {error.strerror}.") from error
     except csv.Error:
         return False
-    return not {_plain_column(cell) for cell in header}.isdisjoint(_COLUMNS["file"])
+    known = {alias for aliases in _COLUMNS.values() for alias in aliases}
+    return found is not None and len(known & set(map(_plain_column, found.header))) >= least
+
+
+def first_line(tree: Tree, table: str) -> str:
+    """The first line of a table that is not empty, shortened, for a report; empty if it cannot be read."""
+    try:
+        with (tree.root / table).open("rb") as file:
+            lines = decodings(file.read(_HEAD))[0].splitlines()
+    except OSError:
+        return ""
+    return shown(next((line.strip() for line in lines if line.strip()), ""))
 
 
 def read_entries(
@@ -116,21 +139,25 @@ def read_entries(
     yield from unlisted(tree, used, f"not in {name}")
 
 
-def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0) -> Note:
-    """The note of a row, with velocities up to `velocity_scale`; raises LibraryError if a number is not valid."""
-    mark, number = column(row, "dynamics") or "", column(row, "velocity")
+def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0, spelling: str = "English") -> Note:
+    """The note of a row; raises LibraryError if a number is not valid.
+
+    Its velocity is at most `velocity_scale`; note names have one of :data:`timbre.data.names.SPELLINGS`.
+    """
+    mark, number = column(row, "dynamics") or "", _point(column(row, "velocity"))
     dynamics = parse_dynamics(mark)
     if dynamics is None and number is None and _is_number(mark):
         number = mark
     if number and not (_is_number(number) and float(number) <= velocity_scale):
         raise LibraryError(f"velocity must be a number from 0 to 1 or from 0 to 127, got {number!r}")
     family, pitch, take = (column(row, name) for name in ("family", "pitch", "take"))
+    pitch = _point(pitch)
     return labelled(
         path,
         plain(column(row, "instrument") or "") or plain(path.parent.name),
         dynamics,
         family=family and (family_folder(family) or plain(family)),
-        pitch=pitch and parse_note(pitch),
+        pitch=pitch and parse_note(pitch, spelling),
         velocity=number and float(number) / velocity_scale,
         articulation=column(row, "articulation"),
         licence=column(row, "licence"),
@@ -144,6 +171,8 @@ def load_json(tree: Tree, file: str) -> Any:
     """The content of a JSON file of the tree; raises LibraryError if it cannot be read."""
     text = tree.text(file)
     try:
+        if file.lower().endswith((".jsonl", ".ndjson")):
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LibraryError(f"{tree.root / file} cannot be read as JSON: {error}.") from error
@@ -151,13 +180,14 @@ def load_json(tree: Tree, file: str) -> Any:
 
 def velocity_scale(listed: list[Entry]) -> float:
     """127 if the column has MIDI velocities, 1 if it has values from 0 to 1."""
-    cells = (column(row, "velocity") or "" for _, row in listed if row)
+    cells = (_point(column(row, "velocity")) or "" for _, row in listed if row)
     return 1.0 if 0 <= max((float(cell) for cell in cells if _is_number(cell)), default=-1.0) <= 1 else 127.0
 
 
-def names_pitches(listed: list[Entry]) -> bool:
-    """Whether any pitch is a note name, whose octave depends on a convention, and not a number."""
-    return any(not _is_number(column(row, "pitch") or "0") for _, row in listed if row)
+def pitch_names(listed: list[Entry]) -> dict[str, str]:
+    """The pitches that are note names, whose octave and spelling depend on a convention, by file."""
+    cells = ((column(row, "file") or "", column(row, "pitch") or "0") for _, row in listed if row)
+    return {file: cell for file, cell in cells if not _is_number(_point(cell) or "")}
 
 
 def _by_ending(tree: Tree) -> Callable[[str], str | None]:
@@ -190,6 +220,11 @@ def _outcome(tree: Tree, row: Row | None, reference: str, file: str | None, note
         return f": {str(error).rstrip('.')}"
 
 
+def _point(cell: str | None) -> str | None:
+    """A cell with a point instead of a decimal comma, if it is a number with one."""
+    return cell and re.sub(r"^([0-9]+),([0-9]+)$", r"\1.\2", cell)
+
+
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"[0-9]+(\.[0-9]*)?", text) is not None
 
@@ -212,32 +247,36 @@ def _filled(pairs: Iterable[tuple[str, object]]) -> Row:
     return row
 
 
+def _is_header(cells: list[str]) -> bool:
+    return not {_plain_column(cell) for cell in cells}.isdisjoint(_COLUMNS["file"])
+
+
 def _csv_entries(tree: Tree, table: str) -> list[Entry]:
-    """The rows of a CSV file with commas, semicolons or tabs; the header is row 1, empty rows are left out."""
+    """The rows of a CSV file with commas, semicolons, tabs or bars, with the numbers of their lines.
+
+    Of the encodings that it may have, the one counts in which most of its files are found.
+    """
+    base = os.path.dirname(table)
+    texts = decodings(tree.content(table))
     try:
-        header, *lines = _cells(tree.text(table)) or [[]]
+        tables = [_rows(parse_table(text, _is_header) or parse_table(text, bool)) for text in texts]
     except csv.Error as error:
         raise LibraryError(f"The table {tree.root / table} cannot be read as CSV: {error}.") from error
-    names = [_plain_column(cell) for cell in header]
-    return [
-        (f"row {number}", _filled(zip(names, line, strict=False)))
-        for number, line in enumerate(lines, start=2)
-        if any(cell.strip() for cell in line)
-    ]
+    if len(tables) == 1:
+        return tables[0]
+    return max(tables, key=lambda rows: sum(tree.find(_relative(column(row or {}, "file")), base) is not None
+                                            for _, row in rows))  # fmt: skip
 
 
-def _cells(text: str) -> list[list[str]]:
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+def _rows(table: TextTable | None) -> list[Entry]:
+    names = [_plain_column(cell) for cell in table.header] if table else []
+    return [(f"row {line}", _filled(zip(names, row, strict=False))) for line, row in (table.rows if table else [])]
 
 
 def _json_entries(tree: Tree, table: str) -> list[Entry]:
-    """The objects of a JSON list, or of an object whose keys are the files."""
-    content = load_json(tree, table)
-    values = content if isinstance(content, list) else []
-    named = content.items() if isinstance(content, dict) else [("", value) for value in values]
+    """The objects in a JSON file, one for each sound."""
     listed: list[Entry] = []
-    for number, (name, value) in enumerate(named, start=1):
+    for number, (name, value) in enumerate(_objects(load_json(tree, table)), start=1):
         row = None
         if isinstance(value, dict):
             row = _filled(
@@ -248,3 +287,18 @@ def _json_entries(tree: Tree, table: str) -> list[Entry]:
     if not any(row is not None for _, row in listed):
         raise LibraryError(f"{tree.root / table} must contain a list of objects, one for each file; it has none.")
     return listed
+
+
+def _objects(content: Any) -> list[tuple[str, Any]]:
+    """The objects of a list, of an object (by their keys), of a list in an object, or of columns in an object."""
+    if isinstance(content, list):
+        return [("", value) for value in content]
+    if not isinstance(content, dict):
+        return []
+    lists = [value for value in content.values() if isinstance(value, list)]
+    records = [value for value in lists if value and all(isinstance(item, dict) for item in value)]
+    if len(records) == 1 and not any(isinstance(value, dict) and column(value, "file") for value in content.values()):
+        return [("", value) for value in records[0]]
+    if _is_header(list(content)) and len(lists) == len(content) and len({len(value) for value in lists}) == 1:
+        return [("", dict(zip(content, cells, strict=True))) for cells in zip(*lists, strict=True)]
+    return list(content.items())
