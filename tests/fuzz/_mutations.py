@@ -24,8 +24,8 @@ NUMBERS = (
 TEXTS = (
     "", " ", "\0", "a\0b", "\ud800", "\udcff", "\n", "a\nb", "\r", "\t", "\x1b[31m", "\x7f", "../x", "..", ".",
     "/etc/passwd",
-    "/dev/zero", "C:\\x", "\\\\host\\x", "~", "~root", "$HOME", "%s", "{}", "{0.__class__}", "x" * 300, "y" * 5000, "💥",
-    "e\u0301", "é", "ß", "İ", "\u202e", "\ufeff", "\u2028", "None", "nan", "-", "CON", "z", "self", "which",
+    "/dev/zero", "C:\\x", "\\\\host\\x", "~", "~root", "$HOME", "%s", "{}", "{0.__class__}", "x" * 300, "y" * 5000,
+    "💥", "e\u0301", "é", "ß", "İ", "\u202e", "\ufeff", "\u2028", "None", "nan", "-", "CON", "z", "self", "which",
     "point",
     "'", '"', "<b>", "&amp;", "]]>", "a,b", "a;b", "a=b", "#", "//", "*", "?", "name", "__class__",
 )  # fmt: skip
