@@ -13,7 +13,7 @@ import torch
 
 from fuzz import MODULES
 from fuzz._campaign import Campaign, Failure, Outcome, attempt, emptied, scratch, where
-from fuzz._target import TARGETS, Target
+from fuzz._target import TARGETS
 from fuzz._tiny import warm_up
 
 HEAD = ("target", "inputs", "refused", "accepted", "failures", "slowest ms", "largest MB", "inputs/s")
@@ -74,11 +74,13 @@ def _replay(kept: Path) -> int:
     files = [kept] if kept.is_file() else sorted(file for file in kept.iterdir() if file.suffix != ".txt")
     failed = 0
     with scratch() as place:
-        os.environ["TIMBRE_CACHE"] = str(place / "cache")
         for file in files:
             (inputs := place / "input").mkdir(exist_ok=True)
             try:
-                accepted = attempt(_target_of(file), file.read_bytes(), emptied(inputs))
+                target = TARGETS[file.name.rpartition("-")[0]]
+                if target.prepare:
+                    target.prepare()
+                accepted = attempt(target, file.read_bytes(), emptied(inputs))
                 print(f"{file.name}: {'accepted' if accepted else 'refused'}")
             except Exception as error:
                 failed += 1
@@ -86,10 +88,6 @@ def _replay(kept: Path) -> int:
                 if len(files) == 1:
                     raise
     return int(failed > 0)
-
-
-def _target_of(file: Path) -> Target:
-    return TARGETS[file.name.rpartition("-")[0]]
 
 
 def _total(outcomes: list[Outcome]) -> Outcome:

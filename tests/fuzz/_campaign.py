@@ -1,6 +1,7 @@
 """Runs targets in processes that are watched: an input that fails, hangs, crashes or takes too much memory is kept."""
 
 import contextlib
+import faulthandler
 import gc
 import hashlib
 import mmap
@@ -93,7 +94,11 @@ def scratch() -> Iterator[Path]:
     """A folder in memory where there is one; timbre's cache is in it too."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(prefix="timbre-fuzz-", dir=memory if os.access(memory, os.W_OK) else None) as name:
-        yield Path(name)
+        before, os.environ["TIMBRE_CACHE"] = os.environ.get("TIMBRE_CACHE", ""), f"{name}/cache"
+        try:
+            yield Path(name)
+        finally:
+            os.environ["TIMBRE_CACHE"] = before
 
 
 def emptied(place: Path) -> Path:
@@ -114,6 +119,8 @@ class Campaign:
 
     def run(self, target: Target, count: int | None, seconds: float | None) -> tuple[Outcome, list[Failure]]:
         """The outcome, and the first failure of each kind."""
+        if target.prepare:
+            target.prepare()
         begun, outcome, failures = time.monotonic(), Outcome(target.name), dict[str, Failure]()
         workers = [_Worker(self, target, job, count, begun + seconds if seconds else None) for job in range(self.jobs)]
         while any(worker.alive for worker in workers):
@@ -266,6 +273,7 @@ class _Worker:
 def quiet() -> None:
     """What inputs make libraries print goes nowhere, warnings of numbers are failures, and scans take one thread."""
     os.cpu_count = lambda: 1
+    faulthandler.disable()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)

@@ -214,7 +214,7 @@ def _change_node(random: Random, parent: Any, key: Any) -> None:
     elif kind == 4:
         _put(parent, key, random.choice(([value], Pairs([["a", value]]), str(value)[:1000], [value, value])))
     elif kind == 5 and isinstance(value, int | float) and not isinstance(value, bool):
-        _put(parent, key, random.choice((-value, value + 1, value * 2, value / 3, value * 1000, str(value))))
+        _put(parent, key, random.choice((-value, value + 1, value * 2, value // 3, value * 1000, str(value))))
     else:
         _put(parent, key, a_value(random))
 

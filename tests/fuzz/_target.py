@@ -19,6 +19,7 @@ class Target:
     run: Callable[[bytes, Path], object]  # with an empty folder; raises a TimbreError if the input is refused
     doors: tuple[str, ...]  # the functions of timbre that it opens, as module:name
     file: bool  # whether the input is what a file or a folder contains
+    prepare: Callable[[], object] | None = None  # called once, before processes are forked
 
     def input(self, seed: int, number: int) -> bytes:
         """An input that follows from a seed and its number."""
@@ -26,13 +27,17 @@ class Target:
 
 
 def target(
-    name: str, make: Callable[[Random], bytes], *doors: str, file: bool = True
+    name: str,
+    make: Callable[[Random], bytes],
+    *doors: str,
+    file: bool = True,
+    prepare: Callable[[], object] | None = None,
 ) -> Callable[[Callable[[bytes, Path], object]], Callable[[bytes, Path], object]]:
     """Register a function as the target `name`."""
 
     def register(run: Callable[[bytes, Path], object]) -> Callable[[bytes, Path], object]:
         assert name not in TARGETS, name
-        TARGETS[name] = Target(name, make, run, doors, file)
+        TARGETS[name] = Target(name, make, run, doors, file, prepare)
         return run
 
     return register

@@ -21,7 +21,7 @@ from timbre.vocoder.trained import TrainedVocoder
 
 RATE = 8000
 CONFIG = Config(
-    spectrogram=SpectrogramConfig(sample_rate=RATE, n_fft=64, hop_length=32, n_mels=8),
+    spectrogram=SpectrogramConfig(sample_rate=RATE, n_fft=256, hop_length=128, n_mels=8),
     data=DataConfig(duration=0.1, transpose=0),
     model=ModelConfig(dim=2, flows=1, encoder_channels=4, decoder_channels=4, decoder_blocks=1, harmonics=2),
     regularization=RegularizationConfig(perceptual="none", pitch="none"),

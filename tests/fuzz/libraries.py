@@ -100,8 +100,8 @@ _SFZ = (
 )  # fmt: skip
 _OPCODES = (
     "key lokey hikey pitch_keycenter lovel hivel tune transpose offset end seq_position seq_length lorand hirand",
-    "trigger pitch_keytrack note_offset octave_offset xfin_lovel xfout_hivel on_locc1 sw_label sample <x>",
-    "<region> <group> <global> <control> <master> < > // /* */ #include #define $KEY = default_path sample=a.wav key=60",
+    "trigger pitch_keytrack note_offset octave_offset xfin_lovel xfout_hivel on_locc1 sample <x>",
+    "<region> <group> <global> <control> < > // /* */ #include #define $KEY = default_path sample=a.wav key=60",
 )
 _PRESET = PRESET.replace("OUTSIDE", "../outside/secret.wav").replace("Samples/Cello C2.wav", "a.wav")
 _ATTRIBUTES = (
@@ -126,7 +126,9 @@ def _csv(random: Random) -> bytes:
     return mutations.some_rows(random, _TABLE, FILES)
 
 
-target("table-csv", _csv, "timbre.data.readers.table:READER")(described("metadata.csv", "table"))
+target("table-csv", _csv, "timbre.data.readers.table:READER", "timbre.data.readers._entries:entries")(
+    described("metadata.csv", "table")
+)
 target("table-tsv", _csv, "timbre.data.readers.table:READER")(described("metadata.tsv", "table"))
 _ROWS = [dict(zip(_TABLE[0], row, strict=True)) for row in _TABLE[1:]]
 _JSON = (_ROWS, {"a.wav": _ROWS[0], "b c.wav": {"pitch": 62.5, "velocity": 64}}, {"notes": _ROWS, "version": 1})
@@ -248,6 +250,7 @@ def _soundfont(random: Random) -> bytes:
 @target(
     "soundfont", _soundfont, "timbre.data.readers.soundfont:READER",
     "timbre.data.soundfonts.soundfont:read_soundfont", "timbre.data.soundfonts.soundfont:read_sample",
+    "timbre.data.soundfonts._riff:read_chunks",
 )  # fmt: skip
 def _read_font(data: bytes, place: Path) -> None:
     file = place / "a.sf2"

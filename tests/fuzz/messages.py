@@ -5,7 +5,6 @@ import contextlib
 import json
 import struct
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +21,7 @@ from timbre.app.guard import Hosts
 from timbre.app.live import Client
 from timbre.app.routes import AppState
 from timbre.app.server import make_site
+from timbre.cli.points import find_point, labels_of, parse_pitch
 from timbre.errors import TimbreError
 from timbre.playback.controls import Controls
 from timbre.playback.engine.engine import HANDLERS, Engine
@@ -118,7 +118,10 @@ def _read_midi(data: bytes, place: Path) -> None:
     file.write_bytes(data)
     tones = read_midi(file)
     assert tones == sorted(tones, key=lambda tone: (tone.start, tone.pitch))
-    assert all(0 <= tone.start <= 3600 and tone.duration >= 0 and 0 <= tone.velocity <= 1 for tone in tones)
+    for tone in tones:
+        assert 0 <= tone.start <= 3600, "a note starts before the piece or after an hour"
+        assert 0 <= tone.duration <= 7200, "a note has no duration"
+        assert 0 <= tone.velocity <= 1
     assert len(tones) <= len(data)
     end = max(tone.start + tone.duration for tone in tones)
     if end < 0.5 and len(tones) < 6:
@@ -152,8 +155,10 @@ def _live_midi(data: bytes, _: Path) -> None:
 # OSC
 
 _WORDS = (
-    "/note", "/note/60", "/off", "/at", "/axis", "/axis/brightness", "/axis/z", "/axis/self", "/axis/0", "/path", "/preset",
-    "/bend", "/sustain", "/hold", "/gain", "/panic", "/query", "/error", "/state", "/", "//", "", "/note/", "/at/0/0", "/x/" * 99,
+    "/note", "/note/60", "/off", "/at", "/axis", "/axis/brightness", "/axis/z", "/axis/self", "/axis/0", "/path",
+    "/preset",
+    "/bend", "/sustain", "/hold", "/gain", "/panic", "/query", "/error", "/state", "/", "//", "", "/note/", "/at/0/0",
+    "/x/" * 99,
 )  # fmt: skip
 
 
@@ -171,7 +176,9 @@ def _packet(random: Random, depth: int = 0) -> bytes:
         return b"#bundle\0" + time + b"".join(body)
     values = []
     for _ in range(random.randrange(5)):
-        odd = random.choice((*mutations.FLOATS, *mutations.INTEGERS[:20], *mutations.TEXTS, 60, 0.5, 0.5, 1, 0, "a", "b", True))
+        odd = random.choice(
+            (*mutations.FLOATS, *mutations.INTEGERS[:20], *mutations.TEXTS, 60, 0.5, 0.5, 1, 0, "a", "b", True)
+        )
         odd = odd.encode("utf-8", "replace").decode() if isinstance(odd, str) else odd
         values.append(odd % 2**63 if isinstance(odd, int) and abs(odd) >= 2**31 else odd)
     address = random.choice(_WORDS[:19] if random.random() < 0.9 else _WORDS)
@@ -213,15 +220,38 @@ def _receive_osc(data: bytes, place: Path) -> None:
 
 # The keyboard
 
-_KEYS = ("z", "q", "\x1b[A", "\x1b[1;2C", "\x1b[97;1:3u", "\x1b[115:83:115;5u", "\x1bOP", "[", "]", " ", "\t", "p", "a", "\x1b", "-", "=")
+_KEYS = (
+    "z",
+    "q",
+    "\x1b[A",
+    "\x1b[1;2C",
+    "\x1b[97;1:3u",
+    "\x1b[115:83:115;5u",
+    "\x1bOP",
+    "[",
+    "]",
+    " ",
+    "\t",
+    "p",
+    "a",
+    "\x1b",
+    "-",
+    "=",
+)
 
 
 def _keys(random: Random) -> bytes:
     text = "".join(random.choice(_KEYS) for _ in range(random.randrange(1, 15)))
-    return mutations.some_text(random, text, ("\x1b[", ";", ":", "u", "~", "\x1b[[", "999", "\x1bO")) if random.random() < 0.7 else text.encode()
+    return (
+        mutations.some_text(random, text, ("\x1b[", ";", ":", "u", "~", "\x1b[[", "999", "\x1bO"))
+        if random.random() < 0.7
+        else text.encode()
+    )
 
 
-@target("keys", _keys, "timbre.playback.inputs.keys:parse", "timbre.playback.inputs.keyboard:Keyboard.press", file=False)
+@target(
+    "keys", _keys, "timbre.playback.inputs.keys:parse", "timbre.playback.inputs.keyboard:Keyboard.press", file=False
+)
 def _press(data: bytes, _: Path) -> None:
     engine, now = _engine(), 0.0
     keyboard = Keyboard(engine, lambda point: "Point", lambda axis: None)
@@ -251,7 +281,9 @@ def _calls(random: Random) -> bytes:
         name = random.choice(list(_CALLS))
         values = [[name, value] if False else value for value in _CALLS[name]]
         if values and random.random() < 0.6:
-            values[random.randrange(len(values))] = random.choice((*mutations.INTEGERS, *mutations.FLOATS, "z", "", None, [], [0], [1e39] * 2))
+            values[random.randrange(len(values))] = random.choice(
+                (*mutations.INTEGERS, *mutations.FLOATS, "z", "", None, [], [0], [1e39] * 2)
+            )
         calls.append([name, *values])
     return mutations.json_text(calls).encode("utf-8", "surrogatepass")
 
@@ -283,7 +315,9 @@ def _commands(random: Random) -> bytes:
         if values and random.random() < 0.6:
             key = random.choice(list(values))
             number = random.choice((*mutations.INTEGERS, *mutations.FLOATS))
-            values[key] = [[number, 0.0]] if key == "points" else [number, 0.0] if isinstance(values[key], list) else number
+            values[key] = (
+                [[number, 0.0]] if key == "points" else [number, 0.0] if isinstance(values[key], list) else number
+            )
         lines.append([name, values])
     return mutations.json_text(lines).encode()
 
@@ -372,12 +406,13 @@ async def _converse(site: Any, scope: dict[str, Any], received: list[dict[str, A
 
     async def send(message: dict[str, Any]) -> None:
         answers.append(message)
+        await asyncio.sleep(0)
 
     await asyncio.wait_for(site(scope, receive, send), 20)
     return answers
 
 
-@target("page-socket", _socket, "timbre.app.live:Client.serve", file=False)
+@target("page-socket", _socket, "timbre.app.live:Client.serve", "timbre.app.fields:parse_json", file=False)
 def _talk(data: bytes, place: Path) -> None:
     site, engine = _site(place)
     received: list[dict[str, Any]] = [{"type": "websocket.connect"}]
@@ -426,17 +461,25 @@ def _request(random: Random) -> bytes:
         method, path, query = "DELETE", "/api/presets", {"name": "c"}
     for _ in range(random.choice((0, 1, 1, 2))):
         keys = [*query, *random.sample(["z", "pitch", "axes", "name", "x"], 1)]
-        query[random.choice(keys)] = str(random.choice((*mutations.TEXTS, *mutations.NUMBERS, "0,0,0", "brightness,1", "none", ",")))
+        query[random.choice(keys)] = str(
+            random.choice((*mutations.TEXTS, *mutations.NUMBERS, "0,0,0", "brightness,1", "none", ","))
+        )
     if random.random() < 0.1:
-        method, path = random.choice(("GET", "PUT", "HEAD", "OPTIONS", "TRACE", "X")), random.choice((path, "/api/x", "//", "/static/../x"))
+        method, path = (
+            random.choice(("GET", "PUT", "HEAD", "OPTIONS", "TRACE", "X")),
+            random.choice((path, "/api/x", "//", "/static/../x")),
+        )
     headers = {"content-length": random.choice(("-1", "x", str(2**40), "0"))} if random.random() < 0.05 else {}
-    text = "&".join(f"{quote(k.encode('utf-8', 'replace'))}={quote(v.encode('utf-8', 'replace'))}" for k, v in query.items())
+    text = "&".join(
+        f"{quote(k.encode('utf-8', 'replace'))}={quote(v.encode('utf-8', 'replace'))}" for k, v in query.items()
+    )
     return packed({"head": json.dumps([method, path, text, headers]).encode(), "body": body})
 
 
 @target(
     "page-request", _request, *(f"timbre.app.routes:Routes.{name}" for name in (
-        "index", "space", "plane", "heat", "nearest", "sound", "original", "place", "render", "path", "presets", "save_preset",
+        "index", "space", "plane", "heat", "nearest", "sound", "original", "place", "render", "path", "presets",
+        "save_preset",
         "delete_preset",
     )), file=False,
 )  # fmt: skip
@@ -460,3 +503,31 @@ def _ask(data: bytes, place: Path) -> None:
         json.loads(content, parse_constant=lambda name: 1 / 0)
     if status >= 400:
         raise TimbreError(f"status {status}")
+
+
+# Words of the command line
+
+_POINTS = (
+    "0.5,0.5",
+    "flute-C4",
+    "oboe",
+    "0.5 * flute + 0.5 * oboe",
+    "flute-C4 - oboe-C4",
+    "x.wav",
+    "1e-3,2",
+    "sub/flute_C4.wav",
+)
+
+
+@target(
+    "points", lambda random: mutations.some_text(random, random.choice(_POINTS), ("*", "+", "-", ",", "0.5", "flute",
+    "(", "~")),
+    "timbre.cli.points:find_point", "timbre.cli.points:parse_pitch", "timbre.cli.points:labels_of", file=False,
+)  # fmt: skip
+def _point(data: bytes, place: Path) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    with contextlib.suppress(TimbreError):
+        parse_pitch(text)
+    with contextlib.suppress(TimbreError):
+        labels_of(Path(text))
+    assert np.isfinite(find_point(tiny_space(), text)).all()

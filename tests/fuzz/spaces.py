@@ -25,6 +25,7 @@ from timbre.shapes.presets import read_presets, write_presets
 from timbre.space.names import find_space
 
 _LOAD = "timbre.space.space:load"
+_PARTS = ("timbre.models.checkpoint:read_folder", "timbre.space.atlas:Atlas.from_files", "timbre.files:read_json")
 
 
 def resealed(files: dict[str, bytes], head: Any = None, names: dict[str, Any] | None = None) -> dict[str, bytes]:
@@ -122,7 +123,7 @@ def _use(space: timbre.Space, folder: Path) -> None:
 
 
 target("space-config", _config, _LOAD, "timbre.cli.exploring.inspect:inspect")(_load_space)
-target("space-model", _weights("model.safetensors"), _LOAD)(_load_space)
+target("space-model", _weights("model.safetensors"), _LOAD, *_PARTS)(_load_space)
 target("space-atlas", _weights("atlas.safetensors"), _LOAD)(_load_space)
 target("space-atlas-texts", _atlas_texts, _LOAD)(_load_space)
 target("space-vocoder", _weights("vocoder.safetensors"), _LOAD)(_load_space)
@@ -196,6 +197,7 @@ def _read_path(suffix: str) -> Callable[[bytes, Path], None]:
 for _suffix in (".json", ".csv"):
     target(
         f"path-{_suffix[1:]}", _of(f"path{_suffix}"), "timbre.shapes.path_files:read_path",
+        "timbre.shapes.number_files:read_table",
         "timbre.shapes.path_files:is_path"
     )(_read_path(_suffix))  # fmt: skip
 
