@@ -22,12 +22,19 @@ try:
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
+UNUSABLE = (OSError, ValueError, RuntimeError)
+"""What Python raises for files that cannot be opened or written; the latter two for a NUL in the name, and for the home
+folder of an unknown user."""
 MOST_TEXT = 1 << 25  # bytes of a JSON, CSV or SVG file: 32 MiB
 _MOST_PARTS = 2_000_000  # objects and lists of a JSON file, each of which takes up to 250 bytes of memory
 _MOST_DIGITS = 19  # of a whole number in JSON
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode: control characters, directions, surrogates, separators of lines
 _JOINERS = "\u200c\u200d"  # are hidden too, and belong to words of some languages
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = "make room on the disk, or choose a folder on another one"
+_ADVICE = {
+    errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: "raise the limit on the size of files, or use another disk",
+    errno.ENAMETOOLONG: "choose a shorter name", errno.EISDIR: "give the name of a file",
+}  # fmt: skip
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)  # of file systems that cannot flush
 _SHORT = reprlib.Repr()
 vars(_SHORT).update(maxstring=60, maxother=60, maxlong=60, maxlevel=3)
@@ -95,26 +102,18 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         ConfigError: if it cannot be written.
     """
-    path = path.expanduser()
     try:
-        with replacing(path) as partial:
+        with replacing(path.expanduser()) as partial:
             partial.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
+    except UNUSABLE as error:
         raise ConfigError(unwritable(path, error)) from error
 
 
-def unwritable(path: str | os.PathLike[str], error: OSError) -> str:
+def unwritable(path: str | os.PathLike[str], error: Exception) -> str:
     """The sentence for a file or folder that cannot be written: the reason, and what to do about it."""
-    advice = "choose a folder you may write to"
-    if error.errno in _FULL:
-        advice = "make room on the disk, or choose a folder on another one"
-    elif error.errno == errno.EFBIG:
-        advice = "raise the limit on the size of files, or choose another disk"
-    elif error.errno == errno.ENAMETOOLONG:
-        advice = "choose a shorter name"
-    elif error.errno == errno.EISDIR:
-        advice = "give the name of a file"
-    return f"{path} cannot be written: {error.strerror or error}; {advice}."
+    number = getattr(error, "errno", None)
+    advice = _ADVICE.get(number, "choose a folder you may write to") if number else "choose another name"
+    return f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; {advice}."
 
 
 def read_bytes(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = ConfigError) -> bytes:
@@ -131,7 +130,7 @@ def read_bytes(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = Con
             raise error(f"{path} must be a file, got {what}; give the name of a file.")
         with path.expanduser().open("rb") as file:
             content = file.read(most + 1)
-    except (OSError, ValueError, RuntimeError) as problem:  # a NUL in the name; no such user
+    except UNUSABLE as problem:
         if isinstance(problem, TimbreError):
             raise
         reason = getattr(problem, "strerror", None) or problem

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from timbre.config.settings import Range, Settings, require
 
+_MOST_FRAMES = 6_000_000  # of a note
+_SEEDS = Range(0, 2**63 - 1)
+
 
 @dataclass(frozen=True)
 class SpectrogramConfig(Settings):
@@ -14,9 +17,9 @@ class SpectrogramConfig(Settings):
     kind: Literal["mel", "linear", "erb", "nsgt_cq", "nsgt_mel", "nsgt_erb", "dct"] = "mel"
     """Kind of spectrogram, in log magnitudes. mel, erb: filterbanks on an STFT; linear: the STFT itself; nsgt_cq,
     nsgt_mel, nsgt_erb: a non-stationary Gabor transform with constant-Q, mel or ERB bands; dct: a windowed DCT."""
-    sample_rate: Annotated[int, Range(1)] = 22050
+    sample_rate: Annotated[int, Range(1000, 192_000)] = 22050
     """Hz; all sounds are resampled to it."""
-    n_fft: Annotated[int, Range(32)] = 1024
+    n_fft: Annotated[int, Range(32, 8192)] = 1024
     """STFT window in samples, even. Sounds of every kind are synthesized from this STFT. For nsgt_* also the longest
     window of a band; for dct the frame length."""
     hop_length: Annotated[int, Range(1)] = 256
@@ -46,6 +49,18 @@ class SpectrogramConfig(Settings):
             self.kind != "nsgt_cq" or 1 <= self.fmin <= quarter,
             f"spectrogram.fmin must be 1 to sample_rate / 4 = {quarter:g} Hz, got {self.fmin}.",
         )
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse tables that would take minutes or gigabytes to make."""
+        learnt = self.kind == "dct" or self.kind.startswith("nsgt")  # the inverse of the bands, from many sines
+        require(not learnt or self.n_fft <= 4096, f"spectrogram.n_fft must be 4096 or less, got {self.n_fft}.")
+        for name, size, most in (
+            ("n_fft times the number of bands", self.n_fft * self.bins, 5_000_000 if learnt else 9_000_000),
+            ("n_fft times sample_rate", self.n_fft * self.sample_rate, 400_000_000),
+            ("sample_rate times the number of bands", self.sample_rate * self.bins, 200_000_000),
+        ):
+            require(size <= most, f"spectrogram.{name} must be {most:,} or less, got {size:,}.")
 
     @property
     def bins(self) -> int:
@@ -87,7 +102,7 @@ class DataConfig(Settings):
     split_by: Literal["file", "pitch", "instrument", "source"] = "file"
     """What is held out as a whole: files, single pitches of an instrument, instruments, or sources. A split that the
     library itself contains overrides this."""
-    split_seed: int = 0
+    split_seed: Annotated[int, _SEEDS] = 0
     """Seed of the split."""
     transpose: Annotated[int, Range(0, 16)] = 1
     """Copies of each training note that are resampled to another pitch; 0 makes none."""
@@ -203,7 +218,7 @@ class TrainingConfig(Settings):
     """Device to train on."""
     threads: Annotated[int, Range(0)] = 0
     """CPU threads; 0 is torch's default."""
-    seed: int = 0
+    seed: Annotated[int, _SEEDS] = 0
     """Seed of the weights, the batches and the noise."""
 
 
@@ -219,6 +234,11 @@ class Config(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(
+            self.note_frames <= _MOST_FRAMES,
+            f"data.duration must be {_MOST_FRAMES:,} frames of spectrogram.hop_length or less, got "
+            f"{self.note_frames:,}.",
+        )
         dims = {"axes": len(self.regularization.axes), "perceptual_dims": self.regularization.perceptual_dims}
         for name, count in dims.items():
             require(
@@ -265,5 +285,5 @@ class VocoderConfig(Settings):
     """Device to train on."""
     threads: Annotated[int, Range(0)] = 0
     """CPU threads; 0 is torch's default."""
-    seed: int = 0
+    seed: Annotated[int, _SEEDS] = 0
     """Seed of the weights, the batches and the noise."""

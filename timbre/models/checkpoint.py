@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -147,33 +147,30 @@ def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Te
     return values
 
 
-def require_sizes(sizes: Mapping[str, int], weights: Mapping[str, Tensor], folder: Path) -> None:
-    """A CheckpointError if a size in a config, or a product of them, is larger than its weights have numbers.
-
-    It is called before anything of that size is made.
-    """
-    most = sum(value.numel() for value in weights.values())
-    for name, size in sizes.items():
-        if size > most:
+def require_shapes(shapes: Mapping[str, Sequence[int]], weights: Mapping[str, Tensor], folder: Path) -> None:
+    """A CheckpointError if a weight is missing or has another shape."""
+    for name, shape in shapes.items():
+        if name not in weights or tuple(weights[name].shape) != tuple(shape):
+            got = tuple(weights[name].shape) if name in weights else "none"
             raise CheckpointError(
-                f"The weights in {folder} do not fit its config: {name} is {size}, and all weights are {most} numbers."
+                f"The weights in {folder} do not fit its config: {name} must have the shape {tuple(shape)}, got {got}."
             )
 
 
+def require_count(name: str, count: int, most: int, folder: Path) -> None:
+    """A CheckpointError if a config asks for more than its weights have."""
+    if count > most:
+        raise CheckpointError(f"The weights in {folder} do not fit its config: {name} needs {count}, but has {most}.")
+
+
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Load weights into a module, as float32; names and shapes must match exactly. The module may be on torch's meta
-    device, where it takes no memory before."""
+    """Load weights into a module; names and shapes must match exactly. The module may be on torch's meta device."""
     own = module.state_dict()
-    wrong = [f"{key} is missing" for key in own if key not in weights]
-    wrong += [f"{shown(key)} is unknown" for key in weights if key not in own]
-    wrong += [
-        f"{key} has the shape {tuple(weights[key].shape)} instead of {tuple(value.shape)}"
-        for key, value in own.items()
-        if key in weights and weights[key].shape != value.shape
-    ]
-    if wrong:
-        raise CheckpointError(f"The weights in {folder} do not fit its config: {wrong[0]}.")
-    values = {key: weights[key].to(value.dtype, copy=True) for key, value in own.items()}
+    require_shapes({name: value.shape for name, value in own.items()}, weights, folder)
+    unknown = [name for name in weights if name not in own]
+    if unknown:
+        raise CheckpointError(f"The weights in {folder} do not fit its config: {shown(unknown[0])} is unknown.")
+    values = {name: weights[name].to(value.dtype, copy=True) for name, value in own.items()}
     module.load_state_dict(values, assign=True)
 
 

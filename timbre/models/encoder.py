@@ -7,6 +7,7 @@ from timbre.models.conditions import Conditions, Embedding
 from timbre.models.partials import Partials
 from timbre.spectral.auditory import AuditoryFeatures
 
+ENTRY = 8  # frames that the first layer sees
 FEATURE_SCALE = 20.0  # brings auditory features, about 400 values of norm 1, to about 1
 
 
@@ -48,7 +49,7 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.partials, self.listener = partials, listener
-        self.entry = nn.Conv1d(bins + partials.harmonics, channels, 8, stride=4, padding=4)
+        self.entry = nn.Conv1d(bins + partials.harmonics, channels, ENTRY, stride=4, padding=4)
         self.embedding = Embedding(channels)
         self.body = nn.Sequential(
             Residual(channels, dropout),

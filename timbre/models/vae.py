@@ -1,18 +1,20 @@
 """The variational autoencoder: its posterior with flows, calibrated Gaussian likelihood, and objectives."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from timbre.config import Config
+from timbre.models.checkpoint import require_count, require_shapes
 from timbre.models.conditions import Conditions
 from timbre.models.decoder import Decoder
 from timbre.models.discrepancy import discrepancy
-from timbre.models.encoder import Encoder
+from timbre.models.encoder import ENTRY, Encoder
 from timbre.models.flows import Flow, make_flow
 from timbre.models.partials import Partials
 from timbre.models.pitch_flow import PitchFlow
@@ -174,13 +176,21 @@ def log_prior(z: Tensor) -> Tensor:
     return -0.5 * (z.square() + LOG_TWO_PI).sum(-1)
 
 
-def smallest_sizes(config: Config) -> dict[str, int]:
-    """Settings, and numbers of weights that follow from them, each of which is at most the number of all weights."""
-    model = config.model
-    sizes = {"spectrogram.bins": config.spectrogram.bins}
-    for name in ("dim", "encoder_channels", "decoder_channels", "decoder_blocks", "harmonics"):
-        sizes[f"model.{name}"] = getattr(model, name)
+def check_sizes(config: Config, weights: Mapping[str, Tensor], folder: Path) -> None:
+    """Refuse weights that do not fit a config before anything of the sizes in the config is made.
+
+    Raises:
+        CheckpointError: if they do not fit; `folder` is where they come from.
+    """
+    model, bins = config.model, config.spectrogram.bins
+    shapes = {
+        "encoder.entry.weight": (model.encoder_channels, bins + model.harmonics, ENTRY),
+        "decoder.point.weight": (model.decoder_channels, model.dim),
+        "decoder.head.weight": (2 * bins + model.harmonics, model.decoder_channels),
+    }
+    require_shapes(shapes, weights, folder)
+    require_count("model.decoder_blocks", model.decoder_blocks, len(weights), folder)
     if model.flows:
         layer = make_flow(model.flow, model.dim, 1, model.amortised)
-        sizes["the number of weights of model.flows"] = model.flows * sum(value.numel() for value in layer.parameters())
-    return sizes
+        size = model.flows * sum(value.numel() for value in layer.parameters())
+        require_count("model.flows", size, sum(value.numel() for value in weights.values()), folder)

@@ -17,13 +17,12 @@ from timbre.models.checkpoint import (
     FRESH,
     load_weights,
     read_folder,
-    require_sizes,
     tensors,
     write_folder,
 )  # fmt: skip
 from timbre.models.regularizers.axes import Axis
 from timbre.models.report import read_report
-from timbre.models.vae import VAE, smallest_sizes
+from timbre.models.vae import VAE, check_sizes
 from timbre.space.atlas import Atlas
 from timbre.space.card import card
 from timbre.vocoder.trained import VOCODER, TrainedVocoder, read_vocoder
@@ -63,7 +62,7 @@ def read_space(folder: Path) -> Parts:
         raise CheckpointError(f"{folder} is a checkpoint and has no atlas; give the folder of the finished run.")
     weights = tensors(files, _MODEL, folder)
     try:
-        require_sizes(smallest_sizes(config), weights, folder)
+        check_sizes(config, weights, folder)
         model = VAE(config, empty=True)
         axes = _axes(details.get("axes"), config)
     except ConfigError as error:

@@ -81,4 +81,4 @@ def _cells(frames: int, frame_rate: float) -> Tensor:
     inside = (time >= edges[:-1, None]) & (time < edges[1:, None])
     for row, middle in zip(inside, 0.5 * (edges[:-1] + edges[1:]), strict=True):
         row[np.argmin(np.abs(time - middle))] |= not row.any()
-    return torch.from_numpy((inside / inside.sum(1, keepdims=True)).T.astype(np.float32))
+    return torch.from_numpy((inside / inside.sum(1, keepdims=True, dtype=np.float32)).T)

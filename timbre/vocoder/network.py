@@ -7,6 +7,8 @@ decides how the power of each bin is shared between them, and its gain; an inver
 """
 
 import math
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from timbre.config import SpectrogramConfig, VocoderConfig
+from timbre.models.checkpoint import require_count, require_shapes
 
 FIRST_PHASE = math.pi  # of the pulse train at the onset: half a period before its first pulse, to avoid a click
 FLOOR = 1e-4  # magnitude below which a bin counts as silent; a full-scale sine has 1
@@ -133,6 +136,20 @@ class Vocoder(nn.Module):
         shares = odds.softmax(0).clamp_min(1e-9).sqrt()
         gain = torch.exp(_LOUDER * torch.tanh(louder))
         return Mix(gain * shares[0], residual, gain * shares[1], gain * shares[2])
+
+
+def check_sizes(
+    spectrogram: SpectrogramConfig, settings: VocoderConfig, weights: Mapping[str, Tensor], folder: Path
+) -> None:
+    """Refuse weights that do not fit settings before anything of the sizes in the settings is made.
+
+    Raises:
+        CheckpointError: if they do not fit; `folder` is where they come from.
+    """
+    entry = (_BEFORE + 1 + settings.look_ahead) * (spectrogram.n_fft // 2 + 1)
+    shapes = {"entry.weight": (settings.channels, entry), "blocks.0.taps": (settings.kernel, settings.channels)}
+    require_shapes(shapes, weights, folder)
+    require_count("vocoder.blocks", settings.blocks, len(weights), folder)
 
 
 def make_vocoder(spectrogram: SpectrogramConfig, settings: VocoderConfig) -> Vocoder:

@@ -14,12 +14,12 @@ from timbre.data import Library
 from timbre.data.library import fingerprint
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import shown
-from timbre.models.checkpoint import load_weights, require_sizes, tensors
+from timbre.models.checkpoint import load_weights, tensors
 from timbre.models.report import read_report
 from timbre.models.vae import VAE
 from timbre.training.folder import locked
 from timbre.training.ranks import training_device
-from timbre.vocoder.network import Vocoder, make_vocoder
+from timbre.vocoder.network import Vocoder, check_sizes, make_vocoder
 from timbre.vocoder.notes import decoded_notes
 from timbre.vocoder.training import VocoderTask
 
@@ -54,8 +54,7 @@ def read_vocoder(
     except ConfigError as error:
         raise CheckpointError(f"This timbre does not know settings of the vocoder in {folder}: {error}") from error
     weights = tensors(files, VOCODER, folder)
-    sizes = {f"vocoder.{name}": getattr(settings, name) for name in ("channels", "blocks", "kernel")}
-    require_sizes(sizes, weights, folder)
+    check_sizes(spectrogram, settings, weights, folder)
     with torch.device("meta"):
         network = make_vocoder(spectrogram, settings)
     load_weights(network, weights, folder)
