@@ -86,7 +86,8 @@ _FAMILIES = {
     "synth": "synth synthesizer synth_lead synth_pad synth_bass",
     "voice": "voice vocal vocals singer female_singer male_singer choir soprano alto tenor baritone",
 }
-_KITS = _words("kit kits drumkit drumkits drums drum percussion perc beatbox")
+_KITS = _words("kit kits drumkit drumkits drums percussion perc beatbox")
+_TUNED = _words("steel tongue tank pan hang")  # drums with pitches
 _DRUMS = _words(
     "bassdrum bd kick kickdrum snare sd hat hats hh hihat openhat closedhat clap claps handclap rim rimshot sidestick "
     "tom toms crash ride cymbal china splash cowbell conga bongo shaker tambourine tamb clave claves maracas cabasa "
@@ -179,7 +180,7 @@ def family_of(instrument: str) -> str | None:
 def is_kit(name: str) -> bool:
     """Whether a name is that of several drums: a kit, drums, percussion."""
     words = plain(name).split("_")
-    return not _KITS.isdisjoint(words) and family_of(name) in (None, "percussion")
+    return not _KITS.isdisjoint(words) and _TUNED.isdisjoint(words) and family_of(name) in (None, "percussion")
 
 
 def drum_in(name: str) -> str | None:

@@ -10,7 +10,7 @@ from timbre.data.names import SPELLINGS, family_of, plain, spelling_of
 # How much each different value of a kind of mark counts: names are clearer than numbers, files than folders.
 _WEIGHTS = {
     "nsynth": 2.0, "key": 1.2, "note": 1.0, "glued": 0.9, "lower": 0.8, "hertz": 0.9, "fused": 0.6, "number": 0.8,
-    "numbered": 0.5, "folder": 0.15, "folder number": 0.1,
+    "numbered": 0.5, "folder": 0.8, "folder number": 0.6,
 }  # fmt: skip
 _ALONE = [kind for kind in _WEIGHTS if kind != "numbered"]  # where nothing varies, the likeliest first
 _NAMES = ("note", "glued", "lower", "fused", "folder")
@@ -57,13 +57,16 @@ class Choice:
         self._decide(names)
         self._add_spellings()
         self._doubt_spelling()
+        if any(one.mark.shift for one in self.chosen.values()):
+            self.remarks.append("octaves: C3 = 60, since names go down to octave -2")
 
     def _decide(self, names: list[ParsedName]) -> None:
-        rest = names
+        rest, siblings = names, _pitch_folders(names)
         for depth in range(max((len(name.folders) for name in names), default=0), -1, -1):
             groups: dict[tuple[object, ...], list[ParsedName]] = defaultdict(list)
             for name in rest:
-                groups[(name.folders[:depth], *sorted(map(str, name.marks)))].append(name)
+                own = len(name.folders) - (name.folders[:-1] in siblings)
+                groups[(name.folders[: min(depth, own)], *sorted(map(str, name.marks)))].append(name)
             rest = [name for group in groups.values() for name in self._decide_group(group)]
         folders: dict[tuple[str, ...], list[ParsedName]] = defaultdict(list)
         for name in rest:
@@ -90,7 +93,9 @@ class Choice:
         """Choose the likeliest mark of each name of one folder; `usual` is the place of most others."""
         marks = Counter((place, mark.text) for name in names for place, mark in name.marks.items())
         shared = {mark for mark, count in marks.items() if count == len(names) > 1}
-        own = set(plain(names[0].folders[-1]).split("_")) if names[0].folders else set()
+        kinds = {tuple(word.lower() for word in name.words if word.isalpha()) for name in names}
+        one = 2 * len(kinds) <= len(names) or len(names) == 1  # of several instruments, the folder may say the pitch
+        own = set(plain(names[0].folders[-1]).split("_")) if names[0].folders and one else set[str]()
         unread: dict[Place, Column] = defaultdict(dict)
         for name in names:
             usable = [place for place, mark in name.marks.items() if mark.pitch(self.spelling) is not None]
@@ -162,6 +167,16 @@ class Choice:
             self.remarks.append(f"names: {said}, as in English; no other name says whether it is German for a flat")
 
 
+def _pitch_folders(names: Iterable[ParsedName]) -> set[tuple[str, ...]]:
+    """The folders that contain several folders named after notes or MIDI numbers only."""
+    inside: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for name in names:
+        marks = [mark for place, mark in name.marks.items() if place in (("folder", 0), ("folder number", 0))]
+        if marks and marks[0].text == name.folders[-1]:
+            inside[name.folders[:-1]].add(marks[0].text)
+    return {folders for folders, texts in inside.items() if len(texts) >= _FEW}
+
+
 def _is_likely(
     name: ParsedName, place: Place, usable: list[Place], marks: Counter[tuple[Place, str]], own: set[str]
 ) -> bool:
@@ -174,7 +189,7 @@ def _is_likely(
         return kind == "number" and others == 1 and len(numbers) == 1 and _in_range(mark.midi)
     if kind == "fused" and not family_of(mark.before):
         return False
-    if kind == "key" and not _in_range(mark.midi):
+    if kind == "key" and not all(_in_range(float(text)) for where, text in marks if where == place):
         return False
     in_folder = mark.text.lower() in own
     return kind in _ALONE and not (in_folder and len(own) > 1 and (count > 1 or len(usable) > 1))

@@ -32,7 +32,9 @@ _SPELLED = re.compile(
     r"(?<![^\W_])([A-Ha-h])[ _-]?(sharp|flat|#|♯|♭)([ _-]?)(\d)(?!\d)|(?<![^\W_])([A-G])([ _-])(\d)(?![^\W_])", re.I
 )
 _BELOW_ZERO = re.compile(rf"(?<![^\W_])([A-Ga-g]{_SIGN})-([12])(?!\d)")
-_BETWEEN = re.compile(r"[\s_\-.,()\[\]{}+;=&@~–—]+")
+_PLAIN_NOTE = re.compile(rf"(?<![^\W_])[A-G]{_SIGN}\d(?!\d)")
+_BETWEEN = re.compile(r"(?:[\s_\-.,()\[\]{}+;=&@~–—]|(?<![^\W_])#(?=\d))+")
+_COUNTED = re.compile(r"(?<![^\W_])(vel|velocity|layer|rr|take)[\s_\-.](\d{1,3})(?!\d)", re.IGNORECASE)
 _HERTZ = re.compile(
     r"(?<!\d)(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(?<![^\W_])(?<!\.)(\d{2,5}\.\d{2,6})(?!\.?\d)", re.I
 )
@@ -63,10 +65,13 @@ class Mark(NamedTuple):
     """What is glued to it in the same word."""
     midi: float | None = None
     """Its MIDI pitch, if it is a number or a frequency; a note name's depends on the spelling of the library."""
+    shift: int = 0
+    """Semitones to add to a note name, if C4 is not MIDI 60."""
 
     def pitch(self, spelling: str) -> float | None:
         """MIDI pitch; None if the text is no note name in this spelling, or not from 0 to 127."""
-        midi = pitch_of_name(self.text, spelling) if self.midi is None else self.midi
+        named = pitch_of_name(self.text, spelling) if self.midi is None else None
+        midi = self.midi if named is None else named + self.shift
         return None if midi is None or not 0 <= midi <= 127 else float(midi)
 
 
@@ -93,20 +98,27 @@ def parse_names(files: Sequence[str]) -> list[ParsedName]:
     names = [_divided(file, path, separators) for file, path in zip(files, paths, strict=True)]
     prefixes = Counter(before for name in names for word in name.words for before, _ in _splits(word))
     for name in names:
-        _add_marks(name, prefixes)
+        _add_marks(name, prefixes, separators.shift)
         _add_folders(name, separators)
     return names
 
 
 class _Separators:
-    """How a library writes what is between a note's letter and its octave: C-1 may be below C0, or C with a dash."""
+    """How a library writes what is between a note's letter and its octave: C-1 may be below C0, or C with a dash.
+
+    If there is a C-2, C3 is MIDI 60.
+    """
 
     def __init__(self, stems: Iterable[str]) -> None:
+        stems = list(stems)
         found = [match for stem in stems for match in _SPELLED.finditer(stem)]
         self.separated = len({match[5].upper() for match in found if match[5]}) > 4 or any(
             match[2] and match[3] for match in found
         )
         self.dashed = any("-" in (match[3] or match[6] or "") and int(match[4] or match[7]) > 2 for match in found)
+        self.dashed |= not any(_PLAIN_NOTE.search(stem) for stem in stems)
+        lowest = (match[2] for stem in stems for match in _BELOW_ZERO.finditer(stem))
+        self.shift = 12 * (not self.dashed and "2" in lowest)
 
     def join(self, stem: str) -> str:
         """The name with every note in one word: "C sharp 4" is Csharp4, and C-1 has a minus sign."""
@@ -127,7 +139,7 @@ def _divided(file: str, path: PurePosixPath, separators: _Separators) -> ParsedN
         marks: dict[Place, Mark] = {("nsynth", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
         return ParsedName(file, path.parts[:-1], [nsynth[1]], marks, int(nsynth[3]) / 127)
     stem = _LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], path.stem)
-    words, hertz = _split(separators.join(stem))
+    words, hertz = _split(_COUNTED.sub(r"\1\2", separators.join(unicodedata.normalize("NFKC", stem))))
     name = ParsedName(file, path.parts[:-1], words)
     if hertz is not None:
         name.marks["hertz", 0] = Mark(hertz, words[hertz], midi=hz_to_midi(float(words[hertz])))
@@ -144,7 +156,7 @@ def _add_folders(name: ParsedName, separators: _Separators) -> None:
                 name.marks["folder number", depth] = Mark(-1, word, midi=float(word))
 
 
-def _add_marks(name: ParsedName, prefixes: Mapping[str, int]) -> None:
+def _add_marks(name: ParsedName, prefixes: Mapping[str, int], shift: int) -> None:
     """Add a mark for each word that contains one; `prefixes` counts what may stand before note names in one word."""
     for number, word in enumerate(name.words if name.velocity is None else ()):
         if any(mark.word == number for mark in name.marks.values()):
@@ -154,7 +166,7 @@ def _add_marks(name: ParsedName, prefixes: Mapping[str, int]) -> None:
         if found := _name_in(word, prefixes) or _number_in(word, last, following):
             kind, text, before, midi = found
             count = sum(place[0] == kind for place in name.marks)
-            name.marks[kind, count] = Mark(number, text, before, midi)
+            name.marks[kind, count] = Mark(number, text, before, midi, shift)
 
 
 def _name_in(word: str, prefixes: Mapping[str, int]) -> tuple[str, str, str, None] | None:
@@ -167,7 +179,8 @@ def _name_in(word: str, prefixes: Mapping[str, int]) -> tuple[str, str, str, Non
         return "glued", glued[2], glued[1], None
     if leading := _LEADING.fullmatch(word):
         return "fused", leading[1], leading[2], None
-    if glued or _KEY.fullmatch(word) or not (splits := _splits(word)):
+    counting = (numbered := _NUMBERED.fullmatch(word)) and numbered[1].lower() in _COUNTING
+    if glued or counting or _KEY.fullmatch(word) or not (splits := _splits(word)):
         return None
     before, text = max(splits, key=lambda split: (family_of(split[0]) is not None, prefixes[split[0]]))
     return "fused", text, before, None

@@ -70,7 +70,7 @@ def read_folders(root: Path, files: Iterable[str]) -> Reading:
         spread_layers(notes),
         dropped,
         "folder and file names" + " and root keys in the files" * bool(keys.used),
-        octaves_vary=any(chosen.mark.midi is None for chosen in choice.chosen.values()),
+        octaves_vary=any(one.mark.midi is None and not one.mark.shift for one in choice.chosen.values()),
         remarks=[*choice.remarks, *keys.remarks],
         alternatives=[Alternative(*other) for other in others],
     )

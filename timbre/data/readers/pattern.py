@@ -7,7 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
+from timbre.data.names import SPELLINGS, family_folder, parse_dynamics, parse_note, plain, spelling_of
 from timbre.data.note import Note
 from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate
 from timbre.data.readers.folders import spread_layers
@@ -15,11 +15,12 @@ from timbre.data.report import Dropped
 from timbre.data.tree import FOREIGN, SOUND, Tree
 from timbre.errors import LibraryError
 
+_NAMES = sorted({re.escape(name) for names in SPELLINGS.values() for name in names}, key=len, reverse=True)
 _TEXT = re.compile(r"[^/]")
 _MARKS = r"(?:(?:mezzo|molto)[ _-]?)?(?:pianissimo|piano|fortissimo|forte)|p{1,3}|mp|mf|f{1,3}"
 _FIELDS = {
     **dict.fromkeys(("instrument", "family", "articulation", "source", "any"), _TEXT),
-    "note": re.compile(r"[A-G](?:#|sharp|s|♯|flat|b|♭)?(?:-1|[0-9])", re.IGNORECASE),
+    "note": re.compile(rf"(?:{'|'.join(_NAMES)})(?:-[12]|[0-9])", re.IGNORECASE),
     "midi": re.compile(r"[0-9]{1,3}"),
     "hz": re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,9})?"),
     "velocity": re.compile(r"[0-9]{1,3}"),
@@ -105,7 +106,7 @@ def _ends(field: str, text: str, start: int) -> list[int] | range:
     return [end for end in range(min(len(text), start + 24), start, -1) if _FIELDS[field].fullmatch(text, start, end)]
 
 
-def _note(path: Path, fields: dict[str, str], default: str) -> Note:
+def _note(path: Path, fields: dict[str, str], default: str, spelling: str) -> Note:
     """The note of a path, with a `default` instrument; raises LibraryError if a number is out of range."""
     family = fields.get("family")
     if (velocity := int(fields.get("velocity", 0))) > 127:
@@ -115,7 +116,7 @@ def _note(path: Path, fields: dict[str, str], default: str) -> Note:
         plain(fields.get("instrument", "")) or default,
         parse_dynamics(fields.get("dynamics", "")),
         family=family and (family_folder(family) or plain(family)),
-        pitch=_pitch(fields),
+        pitch=_pitch(fields, spelling),
         velocity=velocity / 127 if "velocity" in fields else None,
         articulation=fields.get("articulation"),
         source=fields.get("source"),
@@ -123,24 +124,29 @@ def _note(path: Path, fields: dict[str, str], default: str) -> Note:
     )
 
 
-def _pitch(fields: dict[str, str]) -> float:
+def _pitch(fields: dict[str, str], spelling: str) -> float:
     if "hz" in fields:
         hz = float(fields["hz"])
         if not 8.0 <= hz <= 13000.0:
             raise LibraryError(f"the frequency must be 8 to 13000 Hz, got {fields['hz']} Hz")
         return parse_note(hz_to_midi(hz))
-    return parse_note(fields.get("midi") or fields["note"])
+    return parse_note(fields.get("midi") or fields["note"], spelling)
 
 
-def _read_file(tree: Tree, file: str, parts: list[Segment], suffix: str | None) -> tuple[Note, int | None] | Dropped:
-    """The note of a file and its velocity layer."""
+def _fields(file: str, parts: list[Segment], suffix: str | None) -> dict[str, str] | None:
     stem, own = os.path.splitext(file)
     stem = unicodedata.normalize("NFC", stem)
-    fields = match(parts, stem) if len(stem) <= _LONGEST and suffix in (None, own.lower()) else None
+    return match(parts, stem) if len(stem) <= _LONGEST and suffix in (None, own.lower()) else None
+
+
+def _read_file(
+    tree: Tree, file: str, fields: dict[str, str] | None, spelling: str
+) -> tuple[Note, int | None] | Dropped:
+    """The note of a file and its velocity layer."""
     if fields is None:
         return Dropped(file, "its name does not follow the pattern")
     try:
-        note = _note(tree.root / file, fields, plain(tree.root.name))
+        note = _note(tree.root / file, fields, plain(tree.root.name), spelling)
     except LibraryError as error:
         return Dropped(file, str(error).rstrip("."))
     return note, int(fields["layer"]) if "layer" in fields else None
@@ -150,7 +156,9 @@ def _read(tree: Tree, options: Options) -> Reading:
     if options.pattern is None:
         raise LibraryError("The format 'pattern' needs a pattern, such as '{instrument}/{note}_{dynamics}.wav'.")
     parts, suffix = compile_pattern(options.pattern)
-    notes, dropped = separate(_read_file(tree, file, parts, suffix) for file in tree.sounds)
+    fields = {file: _fields(file, parts, suffix) for file in tree.sounds}
+    spelling = spelling_of(found["note"] for found in fields.values() if found and "note" in found)
+    notes, dropped = separate(_read_file(tree, file, found, spelling) for file, found in fields.items())
     vary = {field for _, field in parts} & set(_PITCHES) == {"note"}
     return Reading(spread_layers(notes), dropped, f"names, by the pattern {options.pattern}", octaves_vary=vary)
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from timbre.data.names import ARTICULATIONS, family_of, plain
+from timbre.data.names import ARTICULATIONS, family_of, is_kit, plain
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.readers._reader import Options, Reader, Reading, attempt, separate, unlisted
@@ -91,11 +91,15 @@ class _Source:
         return next(reason for reason, holds in reasons.items() if holds)
 
     def is_pitched(self, preset: SoundFontPreset) -> bool:
-        return preset.bank != _DRUMS and not (self.general and preset.program in _HITS)
+        return not self.is_kit(preset) and not (self.general and preset.program in _HITS)
+
+    def is_kit(self, preset: SoundFontPreset) -> bool:
+        """Whether a preset has a drum at every key: all of bank 128, and those that are called kits."""
+        return preset.bank == _DRUMS or is_kit(preset.name)
 
     def family(self, preset: SoundFontPreset) -> str | None:
         """The family by the preset's name, by General MIDI, or by a word of the name."""
-        if preset.bank == _DRUMS:
+        if self.is_kit(preset):
             return "percussion"
         if self.general:
             return family_of(preset.name) or _FAMILIES[max(first for first in _FAMILIES if first <= preset.program)]
@@ -111,7 +115,7 @@ class _Source:
         return plain(re.sub(r"\W*\b[LR]\b\W*$", "", name)) or "drum"
 
     def note(self, preset: SoundFontPreset, zone: SoundFontZone, key: int, part: Part, **labels: Any) -> Note:
-        is_drum = preset.bank == _DRUMS
+        is_drum = self.is_kit(preset)
         words = plain(preset.name).split("_")
         return Note(
             file=self.font.file,
@@ -159,7 +163,7 @@ def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> It
 
 def _keys(source: _Source, preset: SoundFontPreset, options: Options) -> list[int]:
     """The keys at which a preset is rendered: the requested ones within an octave of its recordings."""
-    if preset.bank == _DRUMS:
+    if source.is_kit(preset):
         return sorted({key for zone in preset.zones for key in range(zone.keys.low, zone.keys.high + 1)})
     if not source.is_pitched(preset):
         return [min(range(128), key=lambda key: min(abs(zone.pitch - key) for zone in preset.zones))]
