@@ -1,9 +1,9 @@
 """Checks what the page sends: bodies of limited size, and the fields of objects."""
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from timbre.config.settings import require
 from timbre.errors import ConfigError
+from timbre.files import parse_json, shown
 from timbre.paths import Path
 from timbre.paths.path import KINDS
 from timbre.playback.controls import check_number
@@ -21,7 +22,6 @@ MISSING: Any = object()
 _MAX_POINTS = 4096  # of a path
 _BODY_TIMEOUT = 60.0  # s
 _MOST_BODIES = 16  # that arrive at the same time
-_DEEPEST = 8  # levels of JSON
 
 _arriving: set[Request] = set()  # whose bodies arrive at present
 
@@ -40,7 +40,7 @@ def read_fields(values: Any, **fields: Field) -> dict[str, Any]:
     names = ", ".join(fields) or "(none)"
     require(isinstance(values, Mapping), f"The value must be an object with the fields {names}.")
     for name in values:
-        require(name in fields, f"A field must be one of {names}, got {str(name)[:40]!r}.")
+        require(name in fields, f"A field must be one of {names}, got {shown(name)}.")
     for name, field in fields.items():
         require(name in values or field.default is not MISSING, f"The field {name} is missing.")
     return {
@@ -55,7 +55,7 @@ def number(name: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         parsed = float("nan")
     if not np.isfinite(parsed):
-        raise ConfigError(f"The {name} must be a number, got {str(value)[:40]!r}.")
+        raise ConfigError(f"The {name} must be a number, got {shown(value)}.")
     return parsed
 
 
@@ -78,7 +78,7 @@ def text(name: str, value: Any) -> str:
 
 def flag(name: str, value: Any) -> bool:
     """True or false."""
-    require(isinstance(value, bool), f"The {name} must be true or false, got {str(value)[:40]!r}.")
+    require(isinstance(value, bool), f"The {name} must be true or false, got {shown(value)}.")
     return bool(value)
 
 
@@ -91,7 +91,7 @@ def path(name: str, value: Any) -> Path:
     """A path, from an object with points (n, dim), times (n,) from 0 to 1, and a kind."""
     values = read_fields(value, points=Field(_rows), times=Field(row), kind=Field(text, "line"))
     kind = values["kind"]
-    require(kind in KINDS, f"The kind of the {name} must be one of {', '.join(KINDS)}, got {kind[:40]!r}.")
+    require(kind in KINDS, f"The kind of the {name} must be one of {', '.join(KINDS)}, got {shown(kind)}.")
     return Path(np.array(values["points"]), np.array(values["times"]), kind)
 
 
@@ -107,26 +107,10 @@ def _list(name: str, value: Any, items: str) -> list[Any]:
     return list(value)
 
 
-def parse_json(content: str | bytes) -> Any:
-    """The value of a JSON text; a ConfigError if it is no JSON, or nested too deep."""
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError("The message must be JSON.") from error
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [part for one in level for part in _parts(one)]
-    require(not level, f"The message must be nested at most {_DEEPEST} levels deep.")
-    return value
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
 async def read_json(request: Request) -> Any:
     """The JSON body of a request, at most 1 MiB."""
-    return parse_json(b"".join([chunk async for chunk in chunks(request, MAX_JSON)]))
+    content = b"".join([chunk async for chunk in chunks(request, MAX_JSON)])
+    return parse_json(content, FilePath("The message"), ConfigError)
 
 
 async def chunks(request: Request, limit: int) -> AsyncIterator[bytes]:

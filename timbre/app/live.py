@@ -7,14 +7,16 @@ import math
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from timbre.app.fields import Field, flag, number, optional, parse_json, path, read_fields, row, text
+from timbre.app.fields import Field, flag, number, optional, path, read_fields, row, text
 from timbre.config.settings import require
 from timbre.errors import ConfigError, TimbreError
+from timbre.files import parse_json
 from timbre.playback.controls import Controls, State
 from timbre.playback.player import Player
 
@@ -96,7 +98,7 @@ class _Connection:
             if message["type"] == "websocket.disconnect":
                 raise WebSocketDisconnect(message.get("code", 1005))
             try:
-                self._carry_out(parse_json(_text_of(message)))
+                self._carry_out(parse_json(_content(message), FilePath("The message"), ConfigError))
             except TimbreError as error:
                 await self._send(error=str(error))
             except Exception:  # noqa: BLE001  (a fault of timbre: the trace is for its terminal, and the sound goes on)
@@ -144,12 +146,12 @@ class _Connection:
         await self.socket.send_text(json.dumps(values, allow_nan=False))
 
 
-def _text_of(message: Any) -> str:
-    """The text of a message; a ConfigError if it is binary or too long."""
+def _content(message: Any) -> bytes:
+    """The text of a message in UTF-8; a ConfigError if it is binary or too long."""
     text = message.get("text")
     require(text is not None, "A message must be text with an object of JSON, got binary data.")
     require(len(text) <= MAX_MESSAGE, f"A message must have at most {MAX_MESSAGE} characters, got {len(text)}.")
-    return str(text)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _state_values(state: State) -> dict[str, Any]:

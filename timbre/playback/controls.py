@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from timbre.errors import ConfigError
+from timbre.files import shown
 from timbre.paths import Path
 from timbre.shapes.presets import Presets
 from timbre.space import Space
@@ -243,15 +244,6 @@ def check_number(name: str, value: Any, low: float, high: float, unit: str = "")
     if not low <= number <= high:
         raise ConfigError(f"The {name} must be a number from {low:g} to {high:g}{unit}, got {shown(value)}.")
     return number
-
-
-def shown(value: Any) -> str:
-    """A value in an error message: one line of at most 60 characters."""
-    try:
-        text = " ".join(repr(value).split())
-    except (ValueError, RecursionError):  # thousands of digits, or of brackets
-        text = f"a very long {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check_key(key: Any) -> Key:

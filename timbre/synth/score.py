@@ -9,6 +9,7 @@ import numpy as np
 from timbre.audio import Audio
 from timbre.audio.limiter import Limiter
 from timbre.errors import ConfigError
+from timbre.files import read_bytes
 from timbre.paths import Path
 from timbre.space import NoteControls, Space
 from timbre.space.controls import RELEASE
@@ -80,14 +81,7 @@ def read_midi(file: str | FilePath) -> list[Tone]:
     Raises:
         ConfigError: if the file cannot be read, is not a MIDI file, has no notes, or is longer than an hour.
     """
-    path = FilePath(file).expanduser()
-    try:
-        if not path.is_file():
-            raise ConfigError(f"{file} must be a MIDI file, but there is none; check its name.")
-        with path.open("rb") as opened:
-            content = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+    content = read_bytes(FilePath(file), MAX_BYTES)
     try:
         return parse_midi(content)
     except ConfigError as error:

@@ -14,8 +14,9 @@ import numpy as np
 from timbre.audio.limiter import Limiter
 from timbre.audio.resampling import Resampler
 from timbre.errors import ConfigError
+from timbre.files import shown
 from timbre.paths import Path
-from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number, shown
+from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number
 from timbre.playback.engine.follower import Follower
 from timbre.playback.engine.frames import frame_decoder, requested_runtime
 from timbre.playback.engine.voice import Voice
