@@ -1,5 +1,7 @@
 """Fetching, against a real server that does what servers do: break off, lie, forget ranges, take their time."""
 
+import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -18,11 +20,14 @@ from archives import ARCHIVE, LIBRARY, MD5, SHA256, TEXTS, tar, tree, zipped
 import timbre
 from timbre.__main__ import main
 from timbre.data.download import fetching
-from timbre.data.download.fetching import RECORD, fetch
+from timbre.data.download.fetching import RECORD
 from timbre.data.download.recipes import Download, Recipe, all_recipes, find_recipe
 from timbre.errors import ConfigError, LibraryError
 
 ROOT = Path(__file__).parents[1]
+
+
+fetch = functools.partial(fetching.fetch, allow_http=True)  # the server of the tests has no https
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,6 +40,12 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, self.headers.get("Range")))
         if way == "silent":
             self.server.let_go.wait(20)
+            return
+        if way.startswith("leads to "):
+            self.send_response(302)
+            self.send_header("Location", way.removeprefix("leads to "))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         if way.isdecimal():
             self.send_error(int(way))
@@ -53,7 +64,12 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("ETag", '"' + hashlib.md5(content).hexdigest() + '"')
         length = 10**17 if way == "huge" else len(content) - start
-        self.send_header("Content-Length", str(length))
+        if way == "endless":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.send_endlessly(content)
+            return
+        self.send_header("Content-Length", "9" * 5000 if way == "lies" else str(length))
         self.end_headers()
         self.send(content[start:], way)
 
@@ -66,6 +82,13 @@ class Handler(BaseHTTPRequestHandler):
             self.server.let_go.wait(20)
         if kept < len(content):
             self.close_connection = True
+
+    def send_endlessly(self, content):
+        with contextlib.suppress(OSError):
+            while not self.server.let_go.is_set():
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+                if len(content) == 1:
+                    time.sleep(0.02)
 
     def log_message(self, *_):
         pass
@@ -214,11 +237,91 @@ def test_more_than_the_disk_holds_is_refused_with_numbers(tmp_path, server):
         fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2")), tmp_path)
 
 
+@pytest.mark.parametrize("size", [{}, {"bytes": 100_000}, {"most": 100_000}])
+def test_a_body_without_an_end_is_cut_off_at_the_limit(tmp_path, server, monkeypatch, size):
+    monkeypatch.setattr("timbre.data.download.recipes.LARGEST", 100_000)
+    server.files["/bank.sf2"] = (bytes(5000), "endless")
+    with pytest.raises(LibraryError, match=r"may have 100,000 bytes, but .* sends more"):
+        fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", **size)), tmp_path)
+    assert not (tmp_path / "bank.sf2.part").exists()
+    server.files["/bank.sf2"] = (bytes(100_001), "properly")
+    with pytest.raises(LibraryError, match=r"100,001|must have 100000 bytes, got 100001"):
+        fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", **size)), tmp_path)
+    server.files["/bank.sf2"] = (bytes(100_000), "properly")
+    fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", **size)), tmp_path)
+    assert (tmp_path / "bank.sf2").stat().st_size == 100_000
+
+
+def test_a_server_that_drips_is_given_up(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(fetching, "_PATIENCE", 0.2)
+    server.files["/bank.sf2"] = (b"x", "endless")
+    with pytest.raises(LibraryError, match=r"interrupted after 0 bytes; run the same command again") as caught:
+        fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2")), tmp_path)
+    assert "bytes per second" in str(caught.value.__cause__)
+
+
+def test_a_size_that_is_no_number_is_unknown(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(fetching, "_TIMEOUT", (2.0, 0.2))
+    server.files["/bank.sf2"] = (b"12345", "lies")
+    with pytest.raises(LibraryError, match=r"bank\.sf2"):
+        fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", bytes=7)), tmp_path)
+
+
+@pytest.mark.parametrize("checksum", [None, MD5])
+def test_http_needs_a_checksum_or_an_option(tmp_path, server, checksum):
+    server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
+    flutes = recipe(Download(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", md5=checksum, unpack=True))
+    if checksum is None:
+        with pytest.raises(ConfigError, match=r"gz would come over http without a checksum.* --allow-http"):
+            fetching.fetch(flutes, tmp_path / "to")
+        assert (server.asked, (tmp_path / "to").exists()) == ([], False)
+    else:
+        assert fetching.fetch(flutes, tmp_path / "to").downloads == 1
+
+
+def test_redirects_are_followed_within_the_web(tmp_path, server):
+    server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
+    server.files["/moved"] = (b"", "leads to /moved%20again")
+    server.files["/moved%20again"] = (b"", f"leads to {server.url}/flutes.tar.gz")
+    assert fetch(recipe(Download(f"{server.url}/moved", "flutes.tar.gz", unpack=True)), tmp_path / "to").downloads == 1
+    for way, words in {
+        "leads to file:///etc/passwd": "leads to file:///etc/passwd, which is no address of the web",
+        "leads to ftp://example.org/x": "no address of the web",
+        "leads to /moved": "leads to more than 10 addresses",
+        "leads to http://[": "cannot be fetched",
+    }.items():
+        server.files["/moved"] = (b"", way)
+        with pytest.raises(LibraryError) as caught:
+            fetch(recipe(Download(f"{server.url}/moved", "flutes.tar.gz")), tmp_path / "other")
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_redirect_from_https_to_http_is_refused_before_it_is_followed(tmp_path, server, monkeypatch):
+    class Moved:
+        is_redirect, headers = True, {"Location": f"{server.url}/flutes.tar.gz"}
+
+        def close(self):
+            pass
+
+    get = fetching.requests.get
+    monkeypatch.setattr(
+        fetching.requests, "get", lambda url, **more: Moved() if url.startswith("https") else get(url, **more)
+    )
+    with pytest.raises(ConfigError, match="over http without a checksum"):
+        fetching.fetch(recipe(Download("https://example.org/flutes.tar.gz")), tmp_path)
+    assert server.asked == []
+
+
 def test_folders_of_other_things_are_left_alone(tmp_path, flutes, server):
     (tmp_path / "mine.txt").write_text("mine")
     for folder in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(ConfigError, match="must be missing, empty, or contain the fetched"):
             fetch(flutes, folder)
+    for text in ('{"name": "tubas", "files": {}}', 100_000 * "[", '{"name": "flutes", "files": [1]}'):
+        (tmp_path / RECORD).write_text(text)
+        with pytest.raises(ConfigError, match="must be missing, empty, or contain the fetched"):
+            fetch(flutes, tmp_path)
     (tmp_path / RECORD).write_text('{"name": "tubas", "files": {}}')
     with pytest.raises(ConfigError, match="must be missing, empty, or contain the fetched"):
         fetch(flutes, tmp_path)
@@ -247,7 +350,15 @@ def test_what_the_network_does_is_said_in_a_sentence(tmp_path, server, monkeypat
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_command_leaves_a_part_and_goes_on(tmp_path, server, stop, capsys):
     server.files["/flutes.tar.gz"] = (ARCHIVE, "hangs 40000")
-    command = [sys.executable, "-m", "timbre", "fetch", str(write_recipe(tmp_path, server.url)), str(tmp_path / "to")]
+    command = [
+        sys.executable,
+        "-m",
+        "timbre",
+        "fetch",
+        str(write_recipe(tmp_path, server.url)),
+        str(tmp_path / "to"),
+        "--allow-http",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_PROXY": "*"}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         part = tmp_path / "to" / "flutes.tar.gz.part"
@@ -262,7 +373,7 @@ def test_a_stopped_command_leaves_a_part_and_goes_on(tmp_path, server, stop, cap
     assert part.stat().st_size == 32768
     server.let_go.set()
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
-    assert main(["fetch", str(tmp_path / "flutes.toml"), str(tmp_path / "to")]) == 0
+    assert main(["fetch", str(tmp_path / "flutes.toml"), str(tmp_path / "to"), "--allow-http"]) == 0
     assert server.asked[-1] == ("/flutes.tar.gz", "bytes=32768-")
     assert tree(tmp_path / "to") == {*LIBRARY, RECORD}
 
@@ -285,12 +396,12 @@ def test_the_command_from_one_end_to_the_other(tmp_path, flutes, server, capsys,
         assert word in printed
     assert server.asked == []
     assert not (tmp_path / "flutes").exists()
-    assert main(["fetch", file]) == 0
+    assert main(["fetch", file, "--allow-http"]) == 0
     printed = capsys.readouterr().out
     assert printed.index("CC0 1.0") < printed.index("1 file fetched")
     assert SHA256 in printed
     assert tree(tmp_path / "flutes") == {*LIBRARY, RECORD}
-    assert main(["fetch", file]) == 0
+    assert main(["fetch", file, "--allow-http"]) == 0
     assert "is complete already" in capsys.readouterr().out
     assert len(server.asked) == 1
 
@@ -301,7 +412,8 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, server, capsys):
         ("fetch", "xyzzy"): "there are fluidr3",
         ("fetch",): "--list",
         ("fetch", str(tmp_path / "none.toml")): "cannot be read",
-        ("fetch", str(write_recipe(tmp_path, server.url)), str(tmp_path / "to")): "404",
+        ("fetch", str(write_recipe(tmp_path, server.url)), str(tmp_path / "to")): "--allow-http",
+        ("fetch", str(tmp_path / "flutes.toml"), str(tmp_path / "to"), "--allow-http"): "404",
     }.items():
         assert main(words) == 1
         printed = capsys.readouterr().err

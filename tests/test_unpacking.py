@@ -1,6 +1,7 @@
 """Archives from untrusted sources: unpacked inside their folder, or refused before anything is written."""
 
 import contextlib
+import gzip
 import io
 import os
 import stat
@@ -12,6 +13,7 @@ from archives import tar, tree, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timbre.data.download import unpacking
 from timbre.data.download.unpacking import unpack
 from timbre.errors import LibraryError
 
@@ -73,6 +75,58 @@ def test_a_bomb_that_declares_too_little_is_cut_off(tmp_path):
         archive.writestr("bomb.wav", bytes(10**7))
         archive.filelist[0].file_size = 10
     refused(tmp_path, file.getvalue(), "damaged")
+
+
+def test_more_than_a_hundred_times_its_size_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "_SMALL", 10**6)
+    for number, pack in enumerate((tar, zipped)):
+        (tmp_path / str(number)).mkdir()
+        refused(tmp_path / str(number), pack({"a.wav": bytes(3 * 10**6)}), "100 times its size or less, got 0.00 GB")
+
+
+def test_entries_that_share_their_bytes_are_refused(tmp_path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.wav", b"1" * 5000)
+        archive.writestr("b.wav", b"2" * 5000)
+        archive.filelist[1].header_offset = archive.filelist[0].header_offset
+    refused(tmp_path, file.getvalue(), "a.wav and b.wav overlap|b.wav and a.wav overlap")
+
+
+def test_too_many_files_are_refused(tmp_path, monkeypatch):
+    for number, pack in enumerate((tar, zipped)):
+        (tmp_path / str(number)).mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(unpacking, "_MOST_FILES", 10)
+            refused(tmp_path / str(number), pack({f"{n}.wav": b"" for n in range(11)}), "10 files or fewer, got more")
+    monkeypatch.setattr(unpacking, "_MOST_NAMES", 500)
+    (tmp_path / "names").mkdir()
+    refused(tmp_path / "names", zipped({f"{n}.wav": b"" for n in range(11)}), "500 bytes of names or fewer, got 5")
+
+
+def pax(size, kind=tarfile.XHDTYPE, length=None):
+    """A tar archive of one header with a declared size."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, 0
+    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    block[148:156] = b"        "
+    block[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(block))[0]
+    return bytes(block) + bytes(length or 10240)
+
+
+@pytest.mark.parametrize("size", [-512, -1, 10**9, 2**62])
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.REGTYPE])
+def test_headers_that_declare_odd_sizes_are_refused(tmp_path, size, kind):
+    refused(tmp_path, gzip.compress(pax(size, kind)), "damaged|bytes|GB free|times its size")
+
+
+def test_what_is_no_archive_is_one_line(tmp_path):
+    for number, content in enumerate(
+        (b"", b"x" * 3000, b"\x1f\x8b" + b"x" * 99, b"BZh9" + b"x" * 99, b"\xfd7zXZ\0xxx")
+    ):
+        (tmp_path / str(number)).mkdir()
+        refused(tmp_path / str(number), content, r"^archive cannot be unpacked: [^\n]*\.$")
 
 
 @pytest.mark.parametrize("cut", [0, 3, 30, -30])

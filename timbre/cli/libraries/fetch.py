@@ -21,6 +21,7 @@ def fetch(
     /,
     *,
     dry_run: bool = False,
+    allow_http: bool = False,
     list_: Annotated[bool, Parameter(name="--list")] = False,
 ) -> None:
     """Download a public library of notes, verify and unpack it.
@@ -32,6 +33,7 @@ def fetch(
         folder: Folder for the library; default: its name in the current folder. Run the command again to resume a
             download.
         dry_run: Show the files, their sources and the licence without using the network.
+        allow_http: Also download files without a checksum over http, where anybody on the way can change them.
         list_: List the libraries that can be downloaded.
     """
     from timbre.data.download.fetching import fetch as download
@@ -50,7 +52,7 @@ def fetch(
         print(f"\n{recipe.manual.strip()}" if recipe.manual else "\nNothing was downloaded.")
         return
     try:
-        print(_outcome(download(recipe, target, progress=True)))
+        print(_outcome(download(recipe, target, progress=True, allow_http=allow_http)))
     except KeyboardInterrupt:
         print("\nRun the same command again to resume.", file=sys.stderr)
         raise
@@ -61,7 +63,7 @@ def _describe(recipe: "Recipe", folder: Path) -> str:
     names = ("licence", "citation", "homepage", "size", "checked")
     lines = [(name, getattr(recipe, name)) for name in names] + [("folder", folder.absolute())]
     for source in recipe.files:
-        size = f"{source.bytes / 1e6:.1f} MB" if source.bytes else "size unknown"
+        size = f"{source.bytes / 1e6:.1f} MB" if source.bytes else f"size unknown, at most {source.limit / 1e9:g} GB"
         lines.append(("file", f"{source.url} ({size}; {source.checksum or 'no checksum'})"))
     return "\n".join([recipe.title, *(f"  {name:<10}{value}" for name, value in lines)])
 

@@ -12,6 +12,7 @@ from timbre.errors import ConfigError
 
 # An installed timbre has the recipes next to this module, a checkout in its root.
 _FOLDERS = (Path(__file__).parent / "datasets", Path(__file__).parents[3] / "datasets")
+LARGEST = 2 * 10**9  # bytes of a file whose recipe says nothing of its size
 _DIGITS = {"sha256": 64, "md5": 32}
 
 
@@ -24,12 +25,17 @@ class Download:
     sha256: str | None = None  # one of the two checksums in hexadecimal digits; None if unknown
     md5: str | None = None
     bytes: int | None = None  # size; None if unknown
+    most: int | None = None  # most bytes that are downloaded of a file of unknown size; default: LARGEST
     unpack: bool = False  # whether it is a tar or zip archive to unpack and remove
     into: str = ""  # folder for the file or its contents, relative to the library's
 
     def __post_init__(self) -> None:
         require(re.match("https?://[^/]", self.url), f"url must begin with http:// or https://, got {self.url!r}.")
-        name = self.name or unquote(urlsplit(self.url).path).rpartition("/")[2]
+        try:
+            path = urlsplit(self.url).path
+        except ValueError as error:
+            raise ConfigError(f"url must be an address, got {self.url!r} ({error}).") from error
+        name = self.name or unquote(path).rpartition("/")[2]
         is_name = name and not name.startswith(".") and not re.search(r"[/\\\0]", name)
         require(is_name, f"name must be the name of a file, got {name!r}.")
         object.__setattr__(self, "name", name)
@@ -41,12 +47,19 @@ class Download:
         into = PurePosixPath(self.into)
         is_inside = not into.is_absolute() and ".." not in into.parts and "\\" not in self.into
         require(is_inside, f"into must be a folder inside that of the library, got {self.into!r}.")
-        require(self.bytes is None or self.bytes > 0, f"bytes must be 1 or more, got {self.bytes}.")
+        for key in ("bytes", "most"):
+            require((size := getattr(self, key)) is None or size > 0, f"{key} must be 1 or more, got {size}.")
+        require(None in (self.bytes, self.most), "A file must have its size in bytes or most, got both.")
 
     @property
     def checksum(self) -> str | None:
         """Such as "md5:36030a7f..."; None if unknown."""
         return next((f"{kind}:{getattr(self, kind).lower()}" for kind in _DIGITS if getattr(self, kind)), None)
+
+    @property
+    def limit(self) -> int:
+        """Most bytes that are downloaded."""
+        return self.bytes or self.most or LARGEST
 
 
 @dataclass(frozen=True)

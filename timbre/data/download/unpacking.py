@@ -1,13 +1,19 @@
 """Unpacking of archives from untrusted sources: completely and inside a folder, or not at all."""
 
+import bz2
+import gzip
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from tqdm import tqdm
 
@@ -17,6 +23,11 @@ from timbre.errors import LibraryError, TimbreError
 
 _ZIP = (b"PK\3\4", b"PK\5\6")  # beginning of a zip file with files, and of an empty one
 _TEMPORARY = ".timbre-unpacking"  # hidden, so that a scan ignores it
+_COMPRESSED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zX": lzma.open}
+_MOST_FILES = 500_000  # files and folders; the largest library that timbre knows has 300,000
+_MOST_NAMES = 1 << 25  # bytes of the list of files in a zip archive, which is read into memory as a whole
+_MOST_READ = 1 << 22  # bytes that are read at once: more is no header of a tar archive
+_SMALL, _RATIO = 10**9, 100  # bytes that every archive may unpack to, and times its own size; sounds reach 10 times
 _DEEPEST = 64  # nested folders; the standard library removes trees by recursion
 
 
@@ -38,8 +49,8 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> No
     The folder is created if missing; `name` is that of the archive in messages.
 
     Raises:
-        LibraryError: if the archive is damaged, contains a link, a device or a path out of the folder, or is too large
-            for the disk.
+        LibraryError: if the archive is damaged, contains a link, a device, a path out of the folder or more than
+            500,000 files, or unpacks to more than the disk holds, or to 1 GB and more than 100 times its size.
     """
     temporary = folder / _TEMPORARY
     try:
@@ -48,12 +59,14 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> No
         free = shutil.disk_usage(folder).free
         if total > free:
             raise LibraryError(f"{name} unpacks to {_size(total)}, but {folder} has {_size(free)} free.")
+        if total > max(_SMALL, _RATIO * archive.stat().st_size):
+            raise LibraryError(f"{name} must unpack to {_RATIO} times its size or less, got {_size(total)}.")
         shutil.rmtree(temporary, ignore_errors=True)
         _write(archive, temporary, total, progress)
         _move(temporary, folder)
     except TimbreError:
         raise
-    except (tarfile.TarError, *UNPACKING) as error:
+    except (tarfile.TarError, MemoryError, RecursionError, *UNPACKING) as error:
         raise LibraryError(f"{name} cannot be unpacked: {_reason(error)}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -62,7 +75,10 @@ def unpack(archive: Path, folder: Path, name: str, progress: bool = False) -> No
 def _check(archive: Path, name: str, progress: bool) -> int:
     """Declared size of an archive's contents; refuses what must not be unpacked."""
     total = 0
-    for member in tqdm(_members(archive), "checking", unit="file", leave=False, disable=not progress):
+    members = enumerate(_members(archive), 1)
+    for count, member in tqdm(members, "checking", unit="file", leave=False, disable=not progress):
+        if count > _MOST_FILES:
+            raise LibraryError(f"{name} must have {_MOST_FILES:,} files or fewer, got more; nothing was unpacked.")
         if member.kind not in ("file", "folder") or not _inside(member.path):
             what = "a path out of the folder" if member.kind in ("file", "folder") else member.kind
             raise LibraryError(f"{name} contains {what} ({printable(member.path)[:200]}); nothing was unpacked.")
@@ -108,7 +124,12 @@ def _members(archive: Path) -> Iterator[_Member]:
 
 
 def _zip_members(path: Path) -> Iterator[_Member]:
+    if (size := _names_size(path)) > _MOST_NAMES:
+        raise LibraryError(f"A zip archive must have {_MOST_NAMES:,} bytes of names or fewer, got {size:,}.")
     with zipfile.ZipFile(path) as archive:
+        for before, after in pairwise(sorted(archive.infolist(), key=lambda info: info.header_offset)):
+            if before.header_offset + before.compress_size > after.header_offset:
+                raise zipfile.BadZipFile(f"{before.filename} and {after.filename} overlap")
         for info in archive.infolist():
             kind = "folder" if info.is_dir() else _zip_kind(info)
             yield _Member(info.filename, info.file_size, kind, lambda info=info: archive.open(info))  # type: ignore[misc]
@@ -123,10 +144,42 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
     return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "a device"
 
 
+def _names_size(path: Path) -> int:
+    """Bytes of the list of files in a zip archive, as its last record says; 0 if there is none."""
+    with path.open("rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        file.seek(max(0, length - (1 << 17)))
+        end = file.read()
+    small, large = end.rfind(b"PK\5\6"), end.rfind(b"PK\6\6")  # the second is of archives above 4 GB
+    sizes = [struct.unpack_from("<I", end, small + 12)[0]] if small >= 0 and len(end) >= small + 16 else [0]
+    sizes += [struct.unpack_from("<Q", end, large + 40)[0]] if large >= 0 and len(end) >= large + 48 else []
+    return int(sizes[-1] if sizes[0] == 0xFFFFFFFF else sizes[0])
+
+
+class _BoundedReads:
+    """A file that reads little at once: tarfile reads a header of any declared size into memory."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self.seek, self.tell, self.close = file, file.seek, file.tell, file.close
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MOST_READ:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return bytes(self._file.read(size))
+
+
 def _tar_members(path: Path) -> Iterator[_Member]:
-    with tarfile.open(path, "r:*") as archive:
+    with path.open("rb") as file:
+        start = file.read(4)
+    opened: Callable[..., Any] = next(
+        (function for magic, function in _COMPRESSED.items() if start.startswith(magic)), open
+    )
+    content: Any = _BoundedReads(opened(path, "rb"))
+    with closing(content), tarfile.open(fileobj=content, mode="r:") as archive:
         while (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # or the headers of all files would stay in memory
+            if info.size < 0:
+                raise tarfile.ReadError(f"a size of {info.size} bytes")
             yield _Member(info.name, info.size, _tar_kind(info), lambda info=info: archive.extractfile(info))  # type: ignore
 
 
@@ -138,7 +191,7 @@ def _tar_kind(info: tarfile.TarInfo) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    return f"it is damaged ({str(error).rstrip('.')})" if str(error) else "it is damaged"
+    return f"it is damaged, or no tar or zip archive ({str(error).rstrip('.')})" if str(error) else "it is damaged"
 
 
 def _size(count: int) -> str:
