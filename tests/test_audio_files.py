@@ -25,7 +25,7 @@ def noise(channels: int = 1, length: int = 30000, seed: int = 0) -> np.ndarray:
 @given(
     channels=st.integers(1, 8),
     length=st.integers(1, 5000),
-    rate=st.sampled_from([1, 8000, 11025, 22050, 44100, 48000, 96000, 192000]),
+    rate=st.sampled_from([1000, 8000, 11025, 22050, 44100, 48000, 96000, 192000]),
     kind=st.sampled_from(
         [("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("FLAC", "PCM_16"), ("flac", "PCM_24")]
     ),

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from timbre.audio.channels import mixdown
+from timbre.audio.onset import find_onset, high_pass
 from timbre.errors import AudioError
 
-_WINDOW = 0.01  # s over which trim() measures level: shorter than any attack, longer than most periods
+RUMBLE = 25.0  # Hz: below lie constants, wind and traffic; the lowest key of a piano is at 27.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +51,24 @@ class Audio:
         return float(np.max(np.abs(self.samples)))
 
     def mono(self) -> "Audio":
-        """The mean of the channels."""
+        """The mean of the channels that count, or the loudest if they cancel each other.
+
+        See :func:`timbre.audio.channels.mixdown`. Everything that needs one channel uses this one.
+        """
         if self.channels == 1:
             return self
-        return Audio(self.samples.mean(axis=0, dtype=np.float64).astype(np.float32), self.sample_rate)
+        chosen = self.samples[list(mixdown(self.samples, self.sample_rate).channels)]
+        return Audio(chosen.mean(axis=0, dtype=np.float64).astype(np.float32), self.sample_rate)
+
+    def high_pass(self, hz: float = RUMBLE) -> "Audio":
+        """The sound without what is below `hz`: a causal Butterworth filter of order 4, which keeps onsets sharp.
+
+        Raises:
+            AudioError: if `hz` is not above 0.
+        """
+        if not 0 < hz < np.inf:
+            raise AudioError(f"The high-pass filter must begin above 0 Hz, got {hz} Hz.")
+        return Audio(high_pass(self.samples, self.sample_rate, hz).astype(np.float32), self.sample_rate)
 
     def resample(self, sample_rate: int) -> "Audio":
         """The sound at another rate (Hz), by soxr's high-quality filter: no delay, same duration."""
@@ -63,23 +79,21 @@ class Audio:
         return Audio(_exactly(samples, max(1, round(self.samples.shape[1] * rate / self.sample_rate))), rate)
 
     def trim(self, threshold_db: float = -50.0, *, tail: bool = True) -> "Audio":
-        """Cut the silence before the sound and, if `tail` is True, after it.
+        """Cut what precedes the note and, if `tail` is True, what follows it.
 
-        Level is the RMS of all channels over windows of 10 ms; a window is silent if it is more than -`threshold_db` dB
-        below the loudest one. A sound without any level is returned unchanged.
+        The note begins where its level over 10 ms, in bands above 80 Hz and above steady noise at the beginning of the
+        sound, comes within -`threshold_db` dB of its maximum (:func:`timbre.audio.onset.find_onset`), and ends where
+        the reversed sound begins. A sound without any level is returned unchanged.
 
         Raises:
             AudioError: if `threshold_db` is not below 0 dB.
         """
         if not threshold_db < 0:
             raise AudioError(f"The trim threshold must be below 0 dB (the loudest part), got {threshold_db} dB.")
-        size = max(1, round(_WINDOW * self.sample_rate))
-        power = _window_power(self.samples, size)
-        loud = np.flatnonzero(power > power.max() * 10.0 ** (threshold_db / 10.0))
-        if loud.size == 0:
-            return self
-        stop = (loud[-1] + 1) * size if tail else None
-        return Audio(self.samples[:, loud[0] * size : stop], self.sample_rate)
+        length = self.samples.shape[1]
+        start = find_onset(self.samples, self.sample_rate, threshold_db).start
+        after = find_onset(self.samples[:, start:][:, ::-1], self.sample_rate, threshold_db).start if tail else 0
+        return Audio(self.samples[:, start : length - after], self.sample_rate) if start or after else self
 
     def fit(self, seconds: float, fade: float = 0.01) -> "Audio":
         """Exactly `seconds` of the sound: cut with a raised-cosine fade-out of `fade` seconds, or padded with silence.
@@ -114,13 +128,6 @@ def _exactly(samples: np.ndarray, length: int) -> np.ndarray:
     """A copy, cut or padded with zeros at its end to `length` samples."""
     kept = samples[:, :length]
     return np.pad(kept, ((0, 0), (0, length - kept.shape[1])))
-
-
-def _window_power(samples: np.ndarray, size: int) -> np.ndarray:
-    """Mean square of consecutive windows, the last one possibly shorter. No overlap, so that trim() is idempotent."""
-    starts = np.arange(0, samples.shape[1], size)
-    sums = np.add.reduceat(np.square(samples, dtype=np.float64).mean(axis=0), starts)
-    return sums / np.diff(np.append(starts, samples.shape[1]))
 
 
 def _checked_rate(value: object) -> int:

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +11,14 @@ import numpy as np
 import soundfile
 
 from timbre.audio._audio import Audio
+from timbre.audio._wav import repaired
 from timbre.errors import AudioError
-from timbre.files import replacing
+from timbre.files import replacing, unwritable
+
+LONGEST = 1 << 26  # samples of all channels in a sound that is read: 25 minutes of one channel at 44,100 Hz
+LONGEST_SECONDS = 3600.0
+RATES = 1000, 1_000_000  # Hz
+MOST_CHANNELS = 64
 
 # Frames at a time: a wrong length in a header costs no memory, and long Vorbis files do not overflow the stack.
 _BLOCK = 1 << 16
@@ -34,10 +41,12 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: boo
     Args:
         path: the file.
         sample_rate: resample to this rate (Hz); default: the file's own.
-        mono: average the channels.
+        mono: reduce it to one channel (:meth:`Audio.mono`).
 
     Raises:
-        AudioError: if there is no such file, it is damaged or not audio, or it contains no samples or NaN.
+        AudioError: if there is no such file, it is damaged or not audio, or it contains no samples or NaN; if it has
+            more than 2^26 samples (67,108,864 in all channels together: 25 minutes of one channel at 44,100 Hz), an
+            hour, or 64 channels, or a rate below 1,000 or above 1,000,000 Hz.
     """
     path = _existing(path)
     audio = _whole(path, str(path))
@@ -66,7 +75,8 @@ def probe(path: str | os.PathLike[str]) -> Probe:
 def begin(path: str | os.PathLike[str], seconds: float) -> tuple[Audio, Probe]:
     """The first `seconds` of a sound file (at least one sample), and the duration and peak of all of it.
 
-    All of the file is decoded, so that damage is found, but only the beginning is kept; raises like :func:`read`.
+    All of the file is decoded, so that damage is found, but only the beginning is kept; raises like :func:`read`, also
+    for files that are too long.
     """
     path = _existing(path)
     duration, peak, rate = 0.0, 0.0, 1
@@ -117,9 +127,10 @@ def _store(path: Path, blocks: Iterable[np.ndarray], sample_rate: int, channels:
             with soundfile.SoundFile(partial, "w", sample_rate, channels, subtype, format=kind) as file:
                 for block in blocks:
                     file.write(block)
-    except (OSError, soundfile.LibsndfileError) as error:
-        hint = "; choose a folder you may write to" if isinstance(error, OSError) else ""
-        raise AudioError(f"{path} cannot be written: {_reason(error)}{hint}.") from error
+    except OSError as error:
+        raise AudioError(unwritable(path, error)) from error
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path} cannot be written: {_reason(error)}.") from error
     return path
 
 
@@ -139,15 +150,16 @@ def _existing(path: str | os.PathLike[str]) -> Path:
 
 
 def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, int]]:
-    """Blocks of samples (channels, up to _BLOCK), each with the rate; refuses an empty or truncated file."""
+    """Blocks of samples (channels, up to _BLOCK), each with the rate; refuses an empty, truncated or too long file."""
     frames = 0
     try:
-        with soundfile.SoundFile(openable(source)) as file:
+        with opened(source, name) as file:
+            promised, slack = file.frames, _MP3_SLACK if file.format == "MP3" else 0
             while (samples := file.read(_BLOCK, dtype="float32", always_2d=True)).size:
                 frames += len(samples)
+                _check_length(name, frames, file)
                 yield samples.T, file.samplerate
-            promised, slack = file.frames, _MP3_SLACK if file.format == "MP3" else 0
-    except (soundfile.LibsndfileError, TypeError, UnicodeError) as error:
+    except (soundfile.LibsndfileError, TypeError, UnicodeError, OSError) as error:
         raise AudioError(f"{name} is damaged or not a readable sound file: {_reason(error)}.") from error
     if frames == 0:
         raise AudioError(f"{name} contains no samples.")
@@ -155,11 +167,38 @@ def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, 
         raise AudioError(f"{name} is damaged: it ends after {frames} of {promised} samples.")
 
 
-def openable(source: Path | io.BytesIO) -> bytes | str | io.BytesIO:
-    """A source as soundfile takes it: on POSIX a name as bytes, as it may not be text (archives from other systems)."""
-    if isinstance(source, io.BytesIO):
-        return source
-    return os.fsencode(source) if os.name == "posix" else str(source)
+@contextmanager
+def opened(source: Path | io.BytesIO, name: str) -> Iterator[soundfile.SoundFile]:
+    """A sound file opened for reading, with a repaired header if it is a WAV file that needs one.
+
+    Raises:
+        AudioError: if its length, rate or number of channels is out of range, or much of it is missing.
+        LibsndfileError, TypeError, UnicodeError, OSError: if it cannot be opened.
+    """
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as content:
+        mended = repaired(content, name)
+        content.seek(0)
+        with soundfile.SoundFile(mended or (_openable(source) if isinstance(source, Path) else content)) as file:
+            if not RATES[0] <= file.samplerate <= RATES[1]:
+                raise AudioError(f"{name} must have a rate of {RATES[0]} to {RATES[1]} Hz, got {file.samplerate} Hz.")
+            if file.channels > MOST_CHANNELS:
+                raise AudioError(f"{name} must have {MOST_CHANNELS} channels or fewer, got {file.channels}.")
+            if file.frames < _UNKNOWN:
+                _check_length(name, file.frames, file)
+            yield file
+
+
+def _check_length(name: str, frames: int, file: soundfile.SoundFile) -> None:
+    """Refuse a sound that is too long, by an AudioError; a wrong header may promise as much."""
+    if frames * file.channels > LONGEST or frames > LONGEST_SECONDS * file.samplerate:
+        most = f"{LONGEST} samples in all channels together, and {LONGEST_SECONDS:.0f} s"
+        given = f"{frames} samples in {file.channels} channels at {file.samplerate} Hz"
+        raise AudioError(f"{name} is too long, or its header is damaged: it must have at most {most}, got {given}.")
+
+
+def _openable(path: Path) -> bytes | str:
+    """A path as soundfile takes it: on POSIX a name as bytes, as it may not be text (archives from other systems)."""
+    return os.fsencode(path) if os.name == "posix" else str(path)
 
 
 def check_ending(path: Path) -> None:
@@ -192,4 +231,5 @@ def _within_full_scale(path: Path, audio: Audio) -> np.ndarray:
 def _reason(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) else getattr(error, "error_string", None)
     text = (text or str(error)).removeprefix("Error : ").rstrip(".")
-    return "the disk may be full" if text == "System error" else text  # libsndfile's message after a failed write
+    # libsndfile's message after a failed write
+    return "the disk may be full; make room on it" if text == "System error" else text

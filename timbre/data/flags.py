@@ -13,10 +13,15 @@ from timbre.audio.pitch import midi_to_hz
 from timbre.data.labels import by_instrument, check_pitches, listed
 from timbre.data.note import Measured, Note
 
-FLAGS = ("pitch", "octave", "clipping", "silence", "duplicate", "rate", "level", "quality")
+FLAGS = (
+    "pitch", "octave", "clipping", "silence", "lead-in", "dc", "channels", "duplicate", "rate", "level", "quality",
+)  # fmt: skip
 """Kinds of flags; a flag begins with its kind."""
 _FEW = 5  # most notes of an instrument whose equal peaks may be chance
 _LONG_SILENCE = 0.5  # s before the onset
+_LATE = 0.7  # s from the onset until it is within 20 dB of its loudest: 1 of 500 notes, swells and rolls, takes longer
+_NOISY = 50.0  # dB from the noise before a note to its loudness: less, and it would pass for the note's beginning
+_CONSTANT = 0.002  # of full scale: of 1,835 recorded notes, one has more
 _SOFT = -50.0  # dB, peak: 16 bits leave 40 dB of such a sound
 _USUAL = 0.9  # share of a library's notes that makes their sample rate the usual one
 _SAME_LEVEL = 1.5  # dB between the medians of dynamics: less is no difference
@@ -48,6 +53,14 @@ def _sounds(notes: Measurements) -> Flags:
             yield index, f"clipping: {measured.clipped} samples at {level}"
         if measured.silence > _LONG_SILENCE:
             yield index, f"silence: {measured.silence:.1f} s before the onset"
+        if measured.noise_db is not None and measured.noise_db > measured.loudness_db - _NOISY:
+            yield index, f"lead-in: {measured.silence:.2f} s before the onset with noise at {measured.noise_db:.0f} dB"
+        if measured.rise > _LATE:
+            yield index, f"lead-in: {measured.rise:.1f} s from the onset until it is within 20 dB of its loudest part"
+        if measured.constant > _CONSTANT:
+            yield index, f"dc: a constant of {measured.constant:.1%} of full scale"
+        if measured.channels:
+            yield index, f"channels: {measured.channels}"
         if measured.peak_db < _SOFT:
             yield index, f"level: peaks at {measured.peak_db:.0f} dB"
 

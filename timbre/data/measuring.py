@@ -5,11 +5,14 @@ import hashlib
 import numpy as np
 
 from timbre.audio import Audio
+from timbre.audio.channels import mixdown
 from timbre.audio.files import Probe
+from timbre.audio.onset import find_onset
 from timbre.audio.pitch import estimate_pitch
 from timbre.data.note import Measured
 
 MEASURED_SECONDS = 30.0  # longest stretch that is measured, from the beginning of a sound
+TRIM_DB = -50.0  # of the onset, as in the settings' default
 _LOUDEST = 0.4  # s, the window of momentary loudness in EBU R 128
 _STEP = 2.0**-15  # of 16-bit samples
 _LOWEST = 1e-10  # replaces a level of 0, which has no logarithm
@@ -18,18 +21,37 @@ _LOWEST = 1e-10  # replaces a level of 0, which has no logarithm
 def measure(audio: Audio, whole: Probe | None = None) -> Measured:
     """Measure the first 30 seconds of a note; `whole` is its duration and peak if `audio` is only its beginning."""
     duration, peak = (audio.duration, audio.peak) if whole is None else (whole.duration, whole.peak)
-    part = Audio(audio.samples[:, : round(MEASURED_SECONDS * audio.sample_rate)], audio.sample_rate)
-    pitch = estimate_pitch(part)
+    rate = audio.sample_rate
+    part = Audio(audio.samples[:, : round(MEASURED_SECONDS * rate)], rate)
+    sound = part.mono()
+    heard = sound.high_pass()
+    note = find_onset(heard.samples, rate, TRIM_DB)
+    noise = heard.samples[0, note.noise_start : note.noise_end]
+    pitch = estimate_pitch(sound)
     return Measured(
         duration=duration,
-        sample_rate=audio.sample_rate,
+        sample_rate=rate,
         peak_db=round(_db(peak), 2),
-        loudness_db=round(_db(np.sqrt(part.loudest_power(_LOUDEST))), 2),
-        silence=round(part.duration - part.trim(tail=False).duration, 3),
+        loudness_db=round(min(_db(np.sqrt(heard.loudest_power(_LOUDEST))), _db(peak)), 2),
+        silence=round(note.start / rate, 3),
         clipped=_longest_plateau(part.samples),
         pitch=None if pitch is None else round(pitch, 3),
-        digest=_digest(part, duration),
+        digest=_digest(sound, duration),
+        constant=round(max(map(_constant, part.samples)), 5),
+        noise_db=round(_db(float(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))), 1) if np.any(noise) else None,
+        rise=round((note.loud - note.start) / rate, 3),
+        channels=mixdown(part.samples, rate).reason if part.channels > 1 else "",
     )
+
+
+def _constant(samples: np.ndarray) -> float:
+    """Magnitude of the constant part of a channel: the mean, if the median agrees, which no lone thump can change.
+
+    The mean has a Hann window, so that the periods of a low note need not be whole.
+    """
+    weights = np.hanning(samples.size + 2)[1:-1]
+    mean, median = float(samples @ weights / weights.sum()), float(np.median(samples))
+    return min(abs(mean), abs(median)) if mean * median > 0 else 0.0
 
 
 def _db(level: float) -> float:
@@ -47,7 +69,7 @@ def _longest_plateau(samples: np.ndarray) -> int:
 
 
 def _digest(audio: Audio, duration: float) -> str:
-    """Hash of the mean of the channels in 16 bits, so that lossless copies in any format have the same one."""
-    samples = np.rint(np.clip(audio.mono().samples[0], -1.0, 1.0) / _STEP).astype("<i4")
+    """Hash of a sound of one channel in 16 bits, so that lossless copies in any format have the same one."""
+    samples = np.rint(np.clip(audio.samples[0], -1.0, 1.0) / _STEP).astype("<i4")
     head = f"{audio.sample_rate} {round(duration * audio.sample_rate)} "
     return hashlib.blake2b(head.encode() + samples.tobytes(), digest_size=16).hexdigest()

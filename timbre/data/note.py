@@ -28,6 +28,10 @@ class Measured:
     clipped: int  # length of the longest run of samples at the sound's peak
     pitch: float | None  # MIDI, measured independently of the label; None if no pitch stands out
     digest: str  # hash of the samples: the same for the same sound under any name and in any lossless format
+    constant: float = 0.0  # largest mean of a channel, full scale is 1 (DC)
+    noise_db: float | None = None  # RMS of what precedes the note, dB of full scale; None if it is silent
+    rise: float = 0.0  # seconds from the onset until the level is first within 20 dB of its maximum
+    channels: str = ""  # why the sound is not the mean of all its channels
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import soundfile
 
 from timbre.audio import Audio, read
-from timbre.audio.files import decode, openable
+from timbre.audio.files import decode, opened
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_sample
 from timbre.data.soundfonts.synthesizer import render_voice
@@ -68,12 +68,13 @@ def unpacked(file: Path, member: str, largest: int = LARGEST_MEMBER) -> bytes:
 
 
 def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
-    """Sample rate (Hz) and number of frames in the header of a sound file; None if it cannot be read."""
+    """Sample rate (Hz) and number of frames in the header of a sound file; None if it cannot be read or used."""
     try:
-        header = soundfile.info(openable(file if member is None else io.BytesIO(unpacked(file, member))))
+        source = file if member is None else io.BytesIO(unpacked(file, member))
+        with opened(source, str(file)) as header:
+            return header.samplerate, header.frames
     except (AudioError, soundfile.LibsndfileError, OSError, TypeError, UnicodeError):
         return None
-    return (header.samplerate, header.frames) if header.samplerate > 0 else None
 
 
 def root_key(file: Path) -> float | None:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -111,8 +111,14 @@ def _to_dict(note: Note, root: Path) -> dict[str, Any]:
     values["file"] = note.file.relative_to(root).as_posix() if note.file.is_relative_to(root) else str(note.file)
     values["flags"] = list(note.flags)
     values["part"] = to_dict(note.part)
-    values["measured"] = note.measured and asdict(note.measured)
+    values["measured"] = note.measured and _without_defaults(note.measured)
     return {name: value for name, value in values.items() if name in _ALWAYS or value is not None}
+
+
+def _without_defaults(measured: Measured) -> dict[str, Any]:
+    """Measurements as plain values, without those that version 0.1 did not know if they say nothing."""
+    usual = {field.name: field.default for field in fields(Measured)}
+    return {name: value for name, value in asdict(measured).items() if value != usual[name]}
 
 
 def _from_dict(values: dict[str, Any], root: Path) -> Note:

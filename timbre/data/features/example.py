@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from timbre.audio import Audio
+from timbre.audio.noise import without_noise
+from timbre.audio.onset import find_onset
 from timbre.audio.pitch import measure_pitch
 from timbre.config import Config
 from timbre.errors import AudioError
@@ -41,7 +43,9 @@ class Prepared:
 def example(
     audio: Audio, spectrogram: Spectrogram, config: Config, pitch: float | None = None, velocity: float | None = None
 ) -> Example:
-    """Mix a note to mono, resample it, cut it at its onset, bring it to the standard level, and transform it.
+    """One channel of a note without rumble, resampled, cut at its onset, brought to the standard level and transformed.
+
+    Steady noise that precedes the onset is subtracted (:mod:`timbre.audio.noise`).
 
     A labelled pitch (MIDI) is replaced by the pitch measured within 60 cents of it, if there is one. An AudioError is
     raised if the sound is silent or shorter than 20 ms.
@@ -52,12 +56,15 @@ def example(
 def prepare(audio: Audio, config: Config, pitch: float | None = None, velocity: float | None = None) -> Prepared:
     """A note ready for the transform, computed on the CPU; arguments and errors as in :func:`example`."""
     rate = config.spectrogram.sample_rate
+    audio = audio.mono().high_pass()
     measured = None if pitch is None else measure_pitch(audio, near=pitch)
-    sound = audio.mono().resample(rate).trim(config.data.trim_db, tail=False)
     true_pitch = np.nan if pitch is None else (pitch if measured is None else measured)
-    samples = _levelled(sound).samples[0, : _length(config)]
-    padded = np.pad(samples, (0, _length(config) - samples.size))
-    return Prepared(padded, sound.duration, float(true_pitch), np.nan if velocity is None else float(velocity))
+    sound = audio.resample(rate)
+    note = find_onset(sound.samples, rate, config.data.trim_db)
+    samples, noise = sound.samples[0, note.start :], sound.samples[0, note.noise_start : note.noise_end]
+    seen = _gain(Audio(samples, rate)) * without_noise(samples[: _length(config)], noise, rate)
+    padded = np.pad(seen.astype(np.float32), (0, _length(config) - seen.size))
+    return Prepared(padded, samples.size / rate, float(true_pitch), np.nan if velocity is None else float(velocity))
 
 
 def examples(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config) -> list[Example]:
@@ -73,15 +80,15 @@ def examples(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config
     ]
 
 
-def _levelled(sound: Audio) -> Audio:
-    """The sound with its loudest 50 ms at the standard level."""
-    if sound.duration < _SHORTEST:
-        given = f"{1000 * sound.duration:.0f} ms of sound"
+def _gain(note: Audio) -> float:
+    """Factor that brings the loudest 50 ms of a note to the standard level."""
+    if note.duration < _SHORTEST:
+        given = f"{1000 * note.duration:.0f} ms of sound"
         raise AudioError(f"A note must be {1000 * _SHORTEST:.0f} ms or longer, got {given}.")
-    power = sound.loudest_power(_LEVEL_WINDOW)
+    power = note.loudest_power(_LEVEL_WINDOW)
     if power < 1e-12:
         raise AudioError("A note must not be silent.")
-    return sound.gain(LEVEL_DB - 10.0 * np.log10(power))
+    return float(10.0 ** (LEVEL_DB / 20.0) / np.sqrt(power))
 
 
 def _length(config: Config) -> int:
@@ -97,7 +104,8 @@ def _release(spectrogram: np.ndarray, duration: float, config: Config) -> float:
     """
     if duration >= config.data.duration:
         return np.inf
-    level = 10.0 * np.log10(np.sum(10.0 ** (spectrogram.astype(np.float64) / 10.0), 0))
+    power = 10.0 ** (spectrogram.astype(np.float64) / 10.0) - 10.0 ** (config.spectrogram.floor_db / 10.0)
+    level = 10.0 * np.log10(np.maximum(power.sum(axis=0), 1e-20))  # bands at the floor are silent, however many
     peak = int(np.argmax(level))
     frames = np.arange(peak, int(np.flatnonzero(level > level.max() - 50.0)[-1]) + 1)
     third = len(frames) // 3

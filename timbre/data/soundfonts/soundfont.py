@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from timbre.audio import Audio
-from timbre.audio.files import decode
+from timbre.audio.files import LONGEST, decode
 from timbre.data.soundfonts._riff import Chunks, Generators, clean_text, read_chunks, read_zones
 from timbre.errors import AudioError, LibraryError
 
@@ -170,6 +170,8 @@ def _recording(font: SoundFont, number: int) -> Audio:
     width = 1 if sample.kind & _COMPRESSED else 2
     if not 0 <= sample.start < sample.end <= font.sound[1] // width:
         raise AudioError(f"{name} is damaged: it lies from {sample.start} to {sample.end}, outside the samples.")
+    if sample.end - sample.start > LONGEST:
+        raise AudioError(f"{name} must have {LONGEST} samples or fewer, got {sample.end - sample.start}.")
     try:
         with font.file.open("rb") as file:
             file.seek(font.sound[0] + width * sample.start)
