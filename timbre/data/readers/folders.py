@@ -1,7 +1,7 @@
 """Reader of plain folders: instrument, pitch and dynamics from the names of folders and files."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -77,7 +77,7 @@ def read_folders(root: Path, files: Iterable[str]) -> Reading:
 
 
 def _outer_folders(names: list[ParsedName], choice: Choice) -> dict[tuple[str, ...], tuple[str, ...]]:
-    """For the folders that contain a single pitch and end with its name, the path without it: oboe/C4 is oboe."""
+    """For folders of a single pitch that are named after it, the path without it: oboe/C4 and oboe-C4 are oboe."""
     texts: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for name in names:
         texts[name.folders].add(choice.chosen[name.file].mark.text if name.file in choice.chosen else "")
@@ -89,7 +89,8 @@ def _outer_folders(names: list[ParsedName], choice: Choice) -> dict[tuple[str, .
                 at = len(name.folders) - 1 - int(depth)
                 rest = name.folders[at].removesuffix(mark.text).rstrip(" _-.")
                 outer[name.folders] = (*name.folders[:at], *filter(None, [rest]), *name.folders[at + 1 :])
-    return outer
+    shared = Counter(outer.values())
+    return {path: rest for path, rest in outer.items() if shared[rest] > 1 or len(rest) < len(path)}
 
 
 def spread_layers(notes: list[tuple[Note, int | None]]) -> list[Note]:
