@@ -4,6 +4,7 @@ import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from timbre.errors import LibraryError
 
@@ -106,6 +107,7 @@ def note_name(midi: float) -> str:
     return f"{_PITCH_CLASSES[number % 12]}{number // 12 - 1}"
 
 
+@lru_cache(maxsize=4096)
 def pitch_of_name(text: str, spelling: str = "English") -> int | None:
     """MIDI pitch, of any size, of a note name in one of the :data:`SPELLINGS` (C4 and c' are 60); None: it is none."""
     match = _NOTE.fullmatch(re.sub(r"[\s_]+", "", unicodedata.normalize("NFKC", text)).casefold())

@@ -1,6 +1,7 @@
 """Library files: notes, measurements, dropped files and the split, in readable JSON."""
 
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, fields
@@ -17,6 +18,7 @@ from timbre.files import write_text
 
 FORMAT = "timbre library"
 VERSION = 1
+_LARGEST = 1 << 30  # bytes; a library of 300,000 notes has about 200 MB
 _HEAD = f'{{"format": "{FORMAT}"'
 _ALWAYS = ("file", "instrument", "pitch", "velocity", "dynamics", "articulation", "flags")
 _TEXTS = ("instrument", "family", "dynamics", "articulation", "licence", "source", "name", "split", "recording")
@@ -58,14 +60,16 @@ def load_library(file: str | os.PathLike[str]) -> Library:
     """
     path = Path(os.path.abspath(Path(file).expanduser()))
     try:
+        if path.stat().st_size > _LARGEST:
+            raise LibraryError(f"The library file {path} must have at most {_LARGEST} bytes; scan the folder again.")
         library = _parse(json.loads(path.read_text(encoding="utf-8")), path)
     except OSError as error:
         raise LibraryError(f"The library file {path} cannot be read: {error.strerror}.") from error
     except LibraryError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise LibraryError(f"The library file {path} is damaged ({error!r}); scan the folder again.") from error
-    missing = [file for file in dict.fromkeys(note.file for note in library) if not file.is_file()]
+    missing = [file for file in dict.fromkeys(note.file for note in library) if not os.path.isfile(file)]
     if missing:
         count = "A file" if len(missing) == 1 else f"{len(missing)} files"
         raise LibraryError(f"{count} of the library {path} cannot be found (such as {missing[0]}); scan it again.")
@@ -128,9 +132,11 @@ def _from_dict(values: dict[str, Any], root: Path) -> Note:
     kinds: dict[str, tuple[type, ...]] = dict.fromkeys(_TEXTS, (str,)) | dict.fromkeys(_NUMBERS, (int, float))
     labels: dict[str, Any] = {name: values[name] for name in kinds if values.get(name) is not None}
     for name, value in labels.items():
-        if type(value) not in kinds[name]:
+        if type(value) not in kinds[name] or (name in _NUMBERS and not math.isfinite(value)):
             raise TypeError(f"{name} is {value!r}")
     if (part := values.get("part")) is not None:
         labels["part"] = SoundFontVoice(**part) if "program" in part else Excerpt(**part)
     measured = Measured(**values["measured"]) if values.get("measured") else None
+    if not all(isinstance(flag, str) for flag in values["flags"]):
+        raise TypeError(f"flags are {values['flags']!r}")
     return Note(root / file, **labels, flags=tuple(values["flags"]), measured=measured)

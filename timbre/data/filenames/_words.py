@@ -21,7 +21,7 @@ _ANY_CASE = re.compile(rf"{_UPPER}|{_LOWER}", re.IGNORECASE)
 _GLUED = re.compile(rf"(.*[^\W\d_A-Z])({_UPPER})")
 _LEADING = re.compile(rf"({_UPPER}|{_LOWER})([^\W\d_]{{3,}})", re.IGNORECASE)
 _SUFFIX = r"(?:v|vl|vel|velocity|l|layer|rr|r|take|t)\d{1,3}|p{1,3}|mp|mf|f{1,3}|[LR]"
-_TAIL = re.compile(rf"(.*?(?:{_UPPER}|{_LOWER}|{_PRIMES}|(?<!\d)\d{{2,3}}))((?:{_SUFFIX})+)", re.IGNORECASE)
+_TAIL = re.compile(rf"(.*?(?:{_UPPER}|{_LOWER}|{_PRIMES}|(?<!\d)\d{{2,3}}))((?:{_SUFFIX}){{1,4}})", re.IGNORECASE)
 _SUFFIXES = re.compile(_SUFFIX, re.IGNORECASE)
 _CANONICAL = {"l": "v", "r": "rr", "t": "take"}
 _KEY = re.compile(r"(?:midi|key|note|pitch|root|nn)#?(\d{1,3})", re.IGNORECASE)
@@ -41,6 +41,8 @@ _HERTZ = re.compile(
 _LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
 _SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "fff"}
 _NSYNTH = re.compile(r"(.+)-(\d{3})-(\d{3})")
+_LONGEST = 60  # letters of a word that may contain a note
+_LONGEST_NOTE = 14  # letters of a note name, such as Solsostenido4
 _IN_TUNE = 0.15  # semitones; a number without a unit that is farther from all notes is no frequency
 _LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _KEY_WORDS = frozenset(("midi", "key", "note", "pitch", "root"))
@@ -171,6 +173,8 @@ def _add_marks(name: ParsedName, prefixes: Mapping[str, int], shift: int) -> Non
 
 def _name_in(word: str, prefixes: Mapping[str, int]) -> tuple[str, str, str, None] | None:
     """Kind and text of the note name that a word is or contains, and the rest of the word."""
+    if len(word) > _LONGEST:
+        return None
     if _NOTE.fullmatch(word):
         return "note", word, "", None
     if _ANY_CASE.fullmatch(word):
@@ -204,7 +208,8 @@ def _number_in(word: str, last: str, following: str) -> tuple[str, str, str, flo
 
 def _splits(word: str) -> list[tuple[str, str]]:
     """The ways to divide a word into letters and a note name."""
-    return [(word[:end], word[end:]) for end in range(1, len(word) - 1) if _ANY_CASE.fullmatch(word[end:])]
+    ends = range(max(1, len(word) - _LONGEST_NOTE), len(word) - 1)
+    return [(word[:end], word[end:]) for end in ends if _ANY_CASE.fullmatch(word[end:])]
 
 
 def _split(stem: str) -> tuple[list[str], int | None]:
@@ -220,7 +225,7 @@ def _words(text: str) -> list[str]:
     """The words between blanks and marks; what follows a note in its word (A0v8, C4mf, C4rr2) is a word of its own."""
     words: list[str] = []
     for word in filter(None, _BETWEEN.split(text)):
-        tail = None if parse_dynamics(word) else _TAIL.fullmatch(word)
+        tail = None if len(word) > _LONGEST or parse_dynamics(word) else _TAIL.fullmatch(word)
         words.append(tail[1] if tail else word)
         for suffix in _SUFFIXES.findall(tail[2]) if tail else ():
             letters = suffix.rstrip("0123456789").lower()

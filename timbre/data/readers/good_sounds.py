@@ -36,7 +36,7 @@ def _rows(tree: Tree, database: str) -> list[tuple[Any, ...]]:
             connection.text_factory = lambda content: content.decode("utf-8", "replace")
             connection.set_progress_handler(lambda: 1, _MOST_STEPS)
             rows = connection.execute(_QUERY).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise LibraryError(f"{path} cannot be read as the database of good-sounds: {error}.") from error
     return sorted(rows, key=lambda row: (row[0] if isinstance(row[0], int) else -1, str(row[1])))
 
