@@ -14,7 +14,7 @@ from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
 from timbre.data.note import Note
 from timbre.data.readers._preset import shown
 from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
-from timbre.data.readers._text_table import TextTable, decodings, parse_table
+from timbre.data.readers.text_tables import TextTable, decodings, parse_table
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
