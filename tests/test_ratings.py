@@ -25,6 +25,7 @@ from timbre.data.ratings import (
     normalised,
     read_ratings,
 )
+from timbre.data.ratings.pooling import by_instrument
 from timbre.errors import ConfigError, LibraryError
 from timbre.training.regularization import note_labels
 
@@ -200,6 +201,106 @@ def test_sounds_csv_tells_instruments_and_files(tmp_path, place):
 def test_what_is_no_rating_is_refused_by_name(text, sentence, place):
     with pytest.raises(LibraryError, match=sentence):
         read_ratings(place(text))
+
+
+TIDY = "study,sound_a,sound_b,dissimilarity\ns,Flöte,b,0.5\ns,b,c,1\ns,Flöte,c,0.25\n"
+SQUARE = "x,Flöte,b,c\nFlöte,0,0.5,0.25\nb,0.5,0,1\nc,0.25,1,0\n"
+
+
+@pytest.mark.parametrize("text", [TIDY, SQUARE])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_tables_of_any_usual_form_say_the_same(tmp_path, text, encoding, delimiter):
+    wanted = lookup(read_ratings(put(tmp_path / "plain.csv", text.encode())).parts[0])
+    for comment in ("", "# from a study\n\n", f"sep={delimiter}\r\n"):
+        other = comment + text.replace(",", delimiter).replace("\n", "\r\n")
+        for content in (other, other if delimiter == "," else other.replace(".", ",")):
+            read = read_ratings(put(tmp_path / "other.csv", content.encode(encoding)))
+            assert lookup(read.parts[0]) == wanted
+
+
+def put(file, content):
+    file.write_bytes(content)
+    return file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x,a,b,c\na,0,,\nb,.5,0,\nc,.25,1,0\n",  # the lower half
+        "x,a,b,c\na,,.5,.25\nb,,,1\nc,,,\n",  # the upper half without a diagonal
+        "x,a,b,c\na\nb,.5\nc,.25,1\n",  # short rows
+        "a,b,c\na,0,.5,.25\nb,.5,0,1\nc,.25,1,0\n",  # as R writes it
+        "x,c,a,b\nb,1,NA,0\na,.25,0,.5\nc,0,.25,1\n",  # in another order, one cell empty
+        "\n# comment\nx,a,b,c\n\na,0,.5,.25\n\n# another\nb,.5,0,1\nc,.25,1,0\n\n",
+    ],
+)
+def test_half_a_matrix_is_enough(place, text):
+    found = lookup(read_ratings(place(text)).parts[0])
+    assert found == {(a, b): {"aa": 0, "bb": 0, "cc": 0, "ab": 0.5, "ac": 0.25, "bc": 1}["".join(sorted(a + b))]
+                     for a in "abc" for b in "abc"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("study,sound_a,sound_b,dissimilarity\ns,a,b,1\ns\n", "name a study and two sounds, got s in line 3"),
+        ("study,sound_a,sound_b,dissimilarity\ns,a,b\n", "dissimilarity of a and b must be a number.* got None"),
+        ("x,a,b,c\na,0,1,1,1\nb,1,0,1\nc,1,1,0\n", "must have 4 cells in each row, got 5 in line 2"),
+        ("x,a,b,a\na,0,1,1\nb,1,0,1\na,1,1,0\n", "must have different names in its first row, got a twice"),
+        ("x,a,b,c\na,0,1,inf\nb,1,0,1\nc,1,1,0\n", "of a and c must be a number of 0 or more, got 'inf'"),
+        ("x,a,b,c\na,0,1,1.2.3\nb,1,0,1\nc,1,1,0\n", "got '1.2.3'"),
+        ("x" * 200_000, "is empty|field larger"),
+    ],
+)
+def test_what_is_no_table_is_one_line(place, text, sentence):
+    with pytest.raises(LibraryError, match=sentence) as caught:
+        read_ratings(place(text))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sounds", "sentence"),
+    [
+        ("study,sound,pitch\ns,a,high\ns,b,60\ns,c,60\n", "the pitch of a must be a number of 0 or more, got 'high'"),
+        ("study,instrument\ns,a\n", "must have the columns study and sound"),
+        ("study,sound\ns,a\n", r"must list all sounds of s; it has no b, c"),
+    ],
+)
+def test_a_table_of_sounds_that_is_wrong_is_one_line(tmp_path, sounds, sentence):
+    put(tmp_path / "s.csv", b"study,sound_a,sound_b,dissimilarity\ns,a,b,1\ns,b,c,1\n")
+    put(tmp_path / "sounds.csv", sounds.encode("utf-16"))
+    with pytest.raises(LibraryError, match=sentence):
+        read_ratings(tmp_path)
+
+
+def test_a_large_matrix_is_read_pooled_and_judged(tmp_path):
+    """All steps take a second or two for 1,500 items; as loops over all pairs in Python they took minutes."""
+    names = [f"sound {number}" for number in range(400)]
+    big = study("big", names)
+    read = read_ratings(put(tmp_path / "big.csv", matrix_text(names, names[::-1], table := lookup(big)).encode()))
+    assert {pair: round(value, 6) for pair, value in table.items()} == lookup(read.parts[0])
+    pooled = merged(read).parts[0]
+    assert pooled.items == tuple(sorted(names))
+    assert not check(read)[0].doubtful
+    assert choose_dim(read.parts[0].dissimilarities)[0] == 3
+    with pytest.raises(LibraryError, match="and 388 more"):
+        match_instruments(names, ["oboe"])
+
+
+def test_pooling_by_instrument_is_a_weighted_mean():
+    one = study(instruments=["oboe", "oboe", "flute", "", "flute", "harp"])
+    weights = np.random.default_rng(3).random(one.weights.shape)
+    one = Study(one.name, one.items, one.dissimilarities, weights + weights.T, one.instruments)
+    found = by_instrument(one)
+    assert set(found) == {("flute", "oboe"), ("harp", "oboe"), ("flute", "harp")}
+    for (a, b), (value, weight) in found.items():
+        pairs = [
+            (i, j) for i in range(6) for j in range(i + 1, 6) if {one.instruments[i], one.instruments[j]} == {a, b}
+        ]
+        own = np.array([one.weights[i, j] for i, j in pairs])
+        assert weight == pytest.approx(own.mean())
+        assert value == pytest.approx(np.average([one.dissimilarities[i, j] for i, j in pairs], weights=own))
 
 
 def test_a_missing_place_is_one_sentence(tmp_path):

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from timbre.data.ratings.pooling import by_instrument
-from timbre.data.ratings.scaling import mds
+from timbre.data.ratings.scaling import mds, sample
 from timbre.data.ratings.studies import Ratings, Study
 
 SHUFFLES = 20
@@ -33,7 +33,7 @@ def check(ratings: Ratings, distances: Mapping[str, np.ndarray] | None = None, s
     """The findings of all checks.
 
     1. A study's scaling in three dimensions must fit better than scalings of its shuffled entries; otherwise the
-       entries may be scrambled.
+       entries may be scrambled. Of more than 100 items, 100 are scaled.
     2. Studies that share instruments must agree on them.
     3. Distances between the sounds, if given, must agree better than under random permutations of the sounds;
        otherwise the labels may be wrong (Mantel 1967).
@@ -53,12 +53,13 @@ def _geometry(study: Study, seed: int) -> Finding | None:
     """Check 1; None for fewer than six items."""
     if len(study.items) < 6:
         return None
-    first, second, values = study.pairs()
-    dim, random = min(3, len(study.items) - 2), np.random.default_rng(seed)
-    own = mds(study.dissimilarities, dim).stress
+    known, random = sample(study.dissimilarities, seed), np.random.default_rng(seed)
+    first, second = np.nonzero(np.triu(np.isfinite(known), 1))
+    values, dim = known[first, second], min(3, len(known) - 2)
+    own = mds(known, dim).stress
     others = []
     for _ in range(SHUFFLES):
-        shuffled = study.dissimilarities.copy()
+        shuffled = known.copy()
         shuffled[first, second] = shuffled[second, first] = random.permutation(values)
         others.append(mds(shuffled, dim).stress)
     z = (own - float(np.mean(others))) / max(float(np.std(others)), 1e-9)

@@ -29,6 +29,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
 """Names of each instrument in libraries. Sections and muted instruments are instruments of their own."""
 
 
+_SHOWN = 12  # instruments in an error
+
+
 def match_instruments(
     items: Iterable[str], instruments: Iterable[str], drop: bool = False
 ) -> dict[str, tuple[str, ...]]:
@@ -46,12 +49,12 @@ def match_instruments(
         LibraryError: if the library has none of the items, or not all of them and `drop` is false.
     """
     own = {plain(name): name for name in instruments}
-    matched = {item: tuple(own[name] for name in own if name in _names(item)) for item in items}
-    missing = [f"{item}{_near(item, own)}" for item, names in matched.items() if not names]
+    matched = {item: _matching(own, _names(item)) for item in items}
+    missing = [item for item, names in matched.items() if not names]
     if (missing and not drop) or len(missing) == len(matched):
-        raise LibraryError(
-            f"The library has no {', '.join(missing)}. Rename its instruments, or leave out these ratings."
-        )
+        some = ", ".join(f"{item}{_near(item, own)}" for item in missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise LibraryError(f"The library has no {some}{more}. Rename its instruments, or leave out these ratings.")
     return {item: names for item, names in matched.items() if names}
 
 
@@ -66,18 +69,23 @@ def match_sounds(ratings: Ratings, stems: Sequence[str]) -> list[int]:
         LibraryError: if the library has fewer than three sounds of a study, or two sounds share a stem.
     """
     names: dict[str, str] = {}
+    present = set(stems)
     for study in ratings.parts:
         for item, stem in zip(study.items, study.stems, strict=True):
             if stem in names:
                 raise LibraryError(f"{study.name}/{item} and {names[stem]} must not both be files named {stem}.")
             names[stem] = f"{study.name}/{item}"
-        if (shared := sum(stem in stems for stem in study.stems)) < 3:
+        if (shared := sum(stem in present for stem in study.stems)) < 3:
             raise LibraryError(
                 f"The library must have three or more sounds of {study.name}, got {shared} of {len(study.items)}; add "
                 "their files, or use ratings of instruments."
             )
     index = {stem: number for number, stem in enumerate(names)}
     return [index.get(stem, -1) for stem in stems]
+
+
+def _matching(own: dict[str, str], names: set[str]) -> tuple[str, ...]:
+    return tuple(name for key, name in own.items() if key in names)
 
 
 def _names(item: str) -> set[str]:

@@ -48,9 +48,10 @@ def merged(ratings: Ratings, name: str = "merged") -> Ratings:
     values = np.full((len(tables), len(names), len(names)), np.nan)
     counts = np.zeros_like(values)
     for own, count, table in zip(values, counts, tables, strict=True):
-        for (a, b), (value, weight) in table.items():
-            for i, j in ((number[a], number[b]), (number[b], number[a])):
-                own[i, j], count[i, j] = value, weight
+        if table:
+            i, j = np.array([(number[a], number[b]) for a, b in table]).T
+            own[i, j], count[i, j] = np.array(list(table.values())).T
+            own[j, i], count[j, i] = own[i, j], count[i, j]
     pooled, weights = _aligned(values, counts)
     study = Study(name, tuple(names), pooled, weights, tuple(names))
     out = [item for part in ratings.parts for item, own in zip(part.items, part.instruments, strict=True) if not own]
@@ -60,16 +61,19 @@ def merged(ratings: Ratings, name: str = "merged") -> Ratings:
 
 def by_instrument(study: Study) -> dict[tuple[str, str], tuple[float, float]]:
     """Weighted mean dissimilarity and mean weight of each pair of instruments."""
-    rows: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for a, b, value in zip(*study.pairs(), strict=True):
-        first, second = sorted((study.instruments[a], study.instruments[b]))
-        if first and second and first != second:
-            rows.setdefault((first, second), []).append((value, study.weights[a, b]))
-    columns = {pair: np.array(own).T for pair, own in rows.items()}
-    return {
-        pair: (float(np.average(values, weights=np.maximum(weights, 1e-9))), float(weights.mean()))
-        for pair, (values, weights) in columns.items()
-    }
+    names = sorted(set(study.instruments) - {""})
+    number = {name: index for index, name in enumerate(names)}
+    own = np.array([number.get(name, -1) for name in study.instruments])
+    first, second, values = study.pairs()
+    low, high = np.minimum(own[first], own[second]), np.maximum(own[first], own[second])
+    used = (low >= 0) & (low != high)
+    pairs, index, counts = np.unique(low[used] * len(names) + high[used], return_inverse=True, return_counts=True)
+    weights = study.weights[first, second][used]
+    positive = np.maximum(weights, 1e-9)
+    means = np.bincount(index, positive * values[used]) / np.bincount(index, positive)
+    reliability = np.bincount(index, weights) / counts
+    keys = ((names[pair // len(names)], names[pair % len(names)]) for pair in pairs.tolist())
+    return dict(zip(keys, zip(means.tolist(), reliability.tolist(), strict=True), strict=True))
 
 
 def _aligned(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ _TIDY = ("study", "sound_a", "sound_b", "dissimilarity")
 _SOUNDS = "sounds.csv"
 _EMPTY = ("", "nan", "NaN", "NA", "na", "-", ".")
 _MOST = 5000  # rated sounds of a study, whose pairs take 400 MB
+_LARGEST = 1 << 27  # bytes of a table
 _SHOWN = 5  # names in an error
 _NEAR = 1e-6  # numbers that differ by less are equal
 
@@ -84,7 +85,7 @@ def _read_file(file: Path) -> list[Study]:
 
 def _table(file: Path) -> TextTable | None:
     """The table in a file of any usual encoding and delimiter, without comments and blank lines."""
-    text = decodings(read_bytes(file, error=LibraryError))[0]
+    text = decodings(read_bytes(file, _LARGEST, LibraryError))[0]
     headers: tuple[Header, ...] = (_is_tidy, lambda cells: len(cells) > 2 and not any(map(_is_number, cells[1:])))
     try:
         for is_header in (*headers, lambda cells: len(cells) > 1):
@@ -215,7 +216,7 @@ def _some(names: list[str]) -> str:
 def _with_sounds(studies: Iterable[Study], home: Path) -> Iterable[Study]:
     """The studies with instruments, files and pitches from sounds.csv."""
     file = home / _SOUNDS
-    text = decodings(read_bytes(file, error=LibraryError))[0]
+    text = decodings(read_bytes(file, _LARGEST, LibraryError))[0]
     table = parse_table(text, lambda cells: {"study", "sound"} <= {cell.strip().lower() for cell in cells})
     if table is None:
         raise LibraryError(f"{file} must have the columns study and sound.")

@@ -8,6 +8,7 @@ import numpy as np
 from timbre.errors import LibraryError
 
 _FOLDS = 5
+_SAMPLE = 100  # items from which the number of dimensions is judged, as the time grows with their square
 _GAIN = 0.05  # share of the error that one more dimension must remove
 
 
@@ -53,15 +54,36 @@ def mds(dissimilarities: np.ndarray, dim: int) -> Scaling:
     return Scaling(points, _stress(points, dissimilarities))
 
 
+def sample(dissimilarities: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The dissimilarities of at most 100 items that are connected by ratings, drawn at random.
+
+    Raises:
+        LibraryError: if no ratings connect some items.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order
+
+    if (count := len(dissimilarities)) <= _SAMPLE:
+        return dissimilarities
+    order = np.random.default_rng(seed).permutation(count)
+    rated = csr_array(np.isfinite(dissimilarities[np.ix_(order, order)]))
+    reached = breadth_first_order(rated, 0, directed=False, return_predecessors=False)
+    if len(reached) < count:
+        raise LibraryError("All items must be connected by ratings; leave out those that are not.")
+    chosen = np.sort(order[reached[:_SAMPLE]])
+    return dissimilarities[np.ix_(chosen, chosen)]
+
+
 def choose_dim(dissimilarities: np.ndarray, most: int = 6, seed: int = 0) -> tuple[int, list[float], list[float]]:
     """The number of dimensions that the ratings support, by five-fold cross-validation.
 
     In each fold a fifth of the pairs is hidden and predicted by the scaling of the others. Dimensions are added as long
-    as each reduces the error of prediction by more than 5%.
+    as each reduces the error of prediction by more than 5%. Of more than 100 items, 100 are judged.
 
     Returns:
         The number; then stress-1, and the root mean square error of hidden pairs, for 1, 2, ... dimensions.
     """
+    dissimilarities = sample(dissimilarities, seed)
     most = min(most, len(dissimilarities) - 1)
     stress = [mds(dissimilarities, dim).stress for dim in range(1, most + 1)]
     errors = [_prediction_error(dissimilarities, dim, seed) for dim in range(1, most + 1)]

@@ -66,6 +66,11 @@ class Study:
         rated = np.isfinite(values)
         return first[rated], second[rated], values[rated]
 
+    def weighted_pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Rated pairs as in :meth:`pairs`, and their weights."""
+        first, second, values = self.pairs()
+        return first, second, values, self.weights[first, second]
+
 
 @dataclass(frozen=True, eq=False)
 class Ratings:
@@ -114,8 +119,8 @@ class Ratings:
                 "items": list(study.items),
                 "instruments": list(study.instruments),
                 "pairs": [
-                    [int(a), int(b), round(float(value), 6), round(float(study.weights[a, b]), 6)]
-                    for a, b, value in zip(*study.pairs(), strict=True)
+                    [a, b, round(value, 6), round(weight, 6)]
+                    for a, b, value, weight in zip(*(column.tolist() for column in study.weighted_pairs()), strict=True)
                 ],
             }
             for study in self.parts
