@@ -97,3 +97,4 @@ def warm_up() -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "a.wav").write_bytes(sound())
         timbre.scan(folder)
+        timbre.load(space.save(Path(folder) / "space"))

@@ -69,7 +69,9 @@ class Yard:
             os.environ["TIMBRE_CACHE"] = str(self.place / "cache")
             tempfile.tempdir = os.environ["TMPDIR"] = str(self.place / "tmp")
             null = os.open(os.devnull, os.O_RDWR)
-            os.dup2(null, 0), os.dup2(null, 1), os.dup2(into, 2)
+            for stream, file in enumerate((null, null, into)):
+                os.dup2(file, stream)
+            sys.stdout, sys.stderr = open(1, "w"), open(2, "w")  # noqa: SIM115  (until the process ends)
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
             count = _counting(event)

@@ -126,12 +126,28 @@ def _csv(random: Random) -> bytes:
     return mutations.some_rows(random, _TABLE, FILES)
 
 
-target("table-csv", _csv, "timbre.data.readers.table:READER", "timbre.data.readers._entries:entries")(
-    described("metadata.csv", "table")
-)
+target(
+    "table-csv",
+    _csv,
+    "timbre.data.readers.table:READER",
+    "timbre.data.readers._entries:entries",
+    "timbre.data.readers._text_table:parse_table",
+)(described("metadata.csv", "table"))
 target("table-tsv", _csv, "timbre.data.readers.table:READER")(described("metadata.tsv", "table"))
 _ROWS = [dict(zip(_TABLE[0], row, strict=True)) for row in _TABLE[1:]]
 _JSON = (_ROWS, {"a.wav": _ROWS[0], "b c.wav": {"pitch": 62.5, "velocity": 64}}, {"notes": _ROWS, "version": 1})
+
+
+target("table-txt", _csv, "timbre.data.readers.table:READER")(described("labels.txt", "table"))
+
+
+def _lines(random: Random) -> bytes:
+    return b"\n".join(
+        mutations.some_json(random, row) if random.random() < 0.4 else json.dumps(row).encode() for row in _ROWS
+    )
+
+
+target("table-jsonl", _lines, "timbre.data.readers.table:READER")(described("metadata.jsonl", "table"))
 
 
 @target(
