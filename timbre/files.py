@@ -28,7 +28,7 @@ folder of an unknown user."""
 MOST_TEXT = 1 << 25  # bytes of a JSON, CSV or SVG file: 32 MiB
 _MOST_PARTS = 2_000_000  # objects and lists of a JSON file, each of which takes up to 250 bytes of memory
 _MOST_DIGITS = 19  # of a whole number in JSON
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode: control characters, directions, surrogates, separators of lines
+_HIDDEN = ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp")  # Unicode: controls, directions, no characters, surrogates, line ends
 _JOINERS = "\u200c\u200d"  # are hidden too, and belong to words of some languages
 _FULL = "make room on the disk, or choose a folder on another one"
 _ADVICE = {

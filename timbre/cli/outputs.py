@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import timbre
 from timbre.errors import ConfigError
+from timbre.files import printable, unwritable
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -133,7 +134,7 @@ def _written(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise ConfigError(unwritable(path, error)) from error
 
 
 def counted(number: int, thing: str) -> str:
@@ -175,4 +176,4 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    return "-" if value is None else f"{value:.3f}" if isinstance(value, float) else printable(str(value))

@@ -5,9 +5,10 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from typing import Any
 
+from timbre.config import from_dict
 from timbre.data import parts
 from timbre.data.note import Measured, Note
 from timbre.files import cache_folder
@@ -38,8 +39,8 @@ class MeasurementCache:
     def find(self, notes: Iterable[Note]) -> list[Measured] | None:
         """The measurements of some notes; None unless all of them are cached."""
         try:
-            return [Measured(*json.loads(self._run(_FIND, [(_key(note),)])[0][0])) for note in notes]
-        except (LookupError, ValueError, TypeError):
+            return [_measured(self._run(_FIND, [(_key(note),)])[0][0]) for note in notes]
+        except (LookupError, ValueError, TypeError, RecursionError):
             return None
 
     def add(self, note: Note, measured: Measured) -> None:
@@ -81,6 +82,12 @@ class MeasurementCache:
             with contextlib.suppress(OSError):
                 self._file.unlink()
         return []
+
+
+def _measured(text: str) -> Measured:
+    """The measurements that a row of the cache contains; a ValueError if they are of other kinds or number."""
+    names = [field.name for field in fields(Measured)]
+    return from_dict(Measured, dict(zip(names, json.loads(text, parse_constant=int), strict=True)))
 
 
 def _key(note: Note) -> bytes | None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from timbre.config import SpectrogramConfig
 from timbre.evaluation.decoding import Reconstruction
+from timbre.files import printable
 from timbre.report.pictures import (
     BLUE,
     LONGEST,
@@ -15,7 +16,6 @@ from timbre.report.pictures import (
     WIDTH,
     new_figure,
     plain_axes,
-    printable,
     small_figures,
 )
 from timbre.spectral import Spectrogram

@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from timbre.errors import ConfigError
-from timbre.files import write_text
-from timbre.report.pictures import as_svg, printable
+from timbre.files import printable, write_text
+from timbre.report.pictures import as_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

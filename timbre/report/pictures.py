@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from timbre.errors import TimbreError
-from timbre.files import replacing
+from timbre.files import printable, replacing
 from timbre.shapes.components import principal
 
 if TYPE_CHECKING:
@@ -33,12 +33,6 @@ LONGEST = 24  # characters of a name
 WIDTH = 9.5  # inches
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _OFFSETS = [(0, 0), (0, 9), (0, -9), (16, 0), (-16, 0), (16, 9), (-16, 9), (16, -9), (-16, -9), (0, 18), (0, -18)]
-
-
-def printable(text: str, longest: int | None = None) -> str:
-    """A text with escapes such as \\u202e for characters that are invisible or change the direction of writing."""
-    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def draw_space(

@@ -1,5 +1,7 @@
 """The state from which a run continues: kept apart from the space, read with weights_only, never exchanged."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import torch
 
 from timbre.data.library import same_inputs
 from timbre.errors import CheckpointError
-from timbre.files import replacing
+from timbre.files import replacing, unwritable
 
 STATE = "state.pt"
 FORMAT = 2
@@ -19,9 +21,10 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / STATE) as partial:
             torch.save({"format": FORMAT, **state}, partial)
-    except (OSError, RuntimeError) as error:  # torch raises a RuntimeError where a file cannot be written to its end
-        reason = getattr(error, "strerror", None) or "the disk may be full"
-        raise CheckpointError(f"The folder {folder} cannot be written: {reason}; free some space.") from error
+    except OSError as error:
+        raise CheckpointError(unwritable(folder, error)) from error
+    except RuntimeError as error:  # of torch, where a file cannot be written to its end
+        raise CheckpointError(f"{folder} cannot be written: the disk may be full; free some space.") from error
 
 
 def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict[str, Any] | None:
@@ -39,17 +42,31 @@ def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict
         raise CheckpointError(f"The training state {path} is damaged ({type(error).__name__}); {anew}.") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"The training state {path} was written by another version of timbre; {anew}.")
-    changed = differences(state["identity"], identity)
+    with expected_fields(folder):
+        changed, same = differences(state["identity"], identity), same_inputs(state["fingerprint"], fingerprint)
     if changed:
         raise CheckpointError(
             f"The run in {folder} was started with other settings ({', '.join(changed)}); give the same settings to "
             f"continue it, or {anew}."
         )
-    if not same_inputs(state["fingerprint"], fingerprint):
+    if not same:
         raise CheckpointError(
             f"The run in {folder} was started on other notes; give the same library to continue it, or {anew}."
         )
     return state
+
+
+@contextmanager
+def expected_fields(folder: Path | None) -> Iterator[None]:
+    """A CheckpointError where the fields of a state are missing or of other kinds."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"The training state in {folder} is damaged ({type(error).__name__}); delete {folder} to start again."
+        ) from error
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:

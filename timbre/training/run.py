@@ -17,7 +17,7 @@ from timbre.training.average import Average
 from timbre.training.interrupts import interrupts_held
 from timbre.training.journal import Journal
 from timbre.training.ranks import Ranks, join
-from timbre.training.resume import load_state, save_state
+from timbre.training.resume import expected_fields, load_state, save_state
 
 T = TypeVar("T")
 SAVE_EVERY = 60.0  # s between saved states
@@ -135,7 +135,8 @@ class Run:
         self.between_steps = True  # whether a saved state would be that of a run that was not interrupted
         self.error, self.best, self.best_weights = math.inf, dict[str, float](), self.average.weights
         if state:
-            self._restore(state)
+            with expected_fields(task.folder):
+                self._restore(state)
         ranks.require_same((self.epoch, self.batch, self.step), f"states to continue from in {folder}")
         self.journal = Journal(task.logs if ranks.first else None, progress and ranks.first, self.done)
 
@@ -239,15 +240,15 @@ class Run:
         if not self.ranks.first:
             save_state(self._own_folder(), state)
             return
+        self.task.write_checkpoint("last", self.average.weights, self.step)
+        if better:  # before the state: what a full disk keeps from being written is written after continuing
+            self.task.write_checkpoint("best", self.best_weights, self.step)
         save_state(self.folder, state | {
             "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
             "average": self.average.weights, "error": self.error, "best": self.best, "best_weights": self.best_weights,
             "epoch": self.epoch, "batch": self.batch, "count": self.task.count, "notes": self.notes,
             "elapsed": self.elapsed,
         })  # fmt: skip
-        self.task.write_checkpoint("last", self.average.weights, self.step)
-        if better:
-            self.task.write_checkpoint("best", self.best_weights, self.step)
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; with another number of ranks, from the same share of the epoch."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from tqdm import tqdm
 
 from timbre.config import Config
 from timbre.data import Library, Note
+from timbre.data.digests import file_digests
 from timbre.data.features.example import Prepared, examples, prepare
 from timbre.errors import AudioError, LibraryError
-from timbre.files import cache_folder, replacing
+from timbre.files import cache_folder, read_json, replacing
 from timbre.models.conditions import Conditions
 from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
@@ -21,6 +23,7 @@ from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.stft import STFT
 
 FEWEST = 8  # notes
+_SUMS = "sums.json"
 _ARRAYS = {"audio": np.float16, "magnitude": np.float16, "tones": np.uint8, "pitch": np.float32, "held_out": np.bool_}
 
 
@@ -57,10 +60,12 @@ def decoded_notes(
     rows = np.flatnonzero(parts != "test")
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
     chosen, held_out = [library[int(row)] for row in rows], parts[rows] == "valid"
-    key = hashlib.sha256(json.dumps([1, fingerprint, len(chosen), config.to_dict()]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([2, fingerprint, len(chosen), config.to_dict()]).encode()).hexdigest()[:24]
     folder = cache_folder() / "vocoder" / key
-    if not folder.is_dir():
+    if not _is_intact(folder):
         try:
+            if folder.is_dir():
+                shutil.rmtree(folder)
             _write(folder, chosen, held_out, model, config, progress)
         except OSError as error:
             raise LibraryError(
@@ -90,6 +95,21 @@ def _write(
         partial.mkdir(parents=True)
         for (name, kind), column in zip(_ARRAYS.items(), zip(*columns, strict=True), strict=True):
             np.save(partial / f"{name}.npy", np.stack(column).astype(kind))
+        (partial / _SUMS).write_text(json.dumps(_sums(partial)), encoding="utf-8")
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files of all arrays."""
+    digests = file_digests(folder / f"{name}.npy" for name in _ARRAYS)
+    return {file.name: digest for file, digest in digests.items()}
+
+
+def _is_intact(folder: Path) -> bool:
+    """Whether a folder contains all arrays as they were written."""
+    try:
+        return bool(read_json(folder / _SUMS, LibraryError) == _sums(folder))
+    except LibraryError:
+        return False
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ def inspect(
     Args:
         names: Also list the names of all library notes.
     """
+    from timbre.files import printable
     from timbre.space.names import find_space, local_spaces
 
     if space is None:
@@ -41,9 +42,9 @@ def inspect(
     print_figures(fitted)
     print("\nFiles:")
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
-        print(f"  {file.name:<20}{file.stat().st_size / 1e6:.2f} MB")
+        print(f"  {printable(file.name):<20}{file.stat().st_size / 1e6:.2f} MB")
     if names:
-        print("\nLibrary notes:", *fitted.atlas, sep="\n  ")
+        print("\nLibrary notes:", *map(printable, fitted.atlas), sep="\n  ")
 
 
 def _print_sounds(space: "Space") -> None:

@@ -1,6 +1,5 @@
 """`timbre evaluate`."""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,13 +72,13 @@ def remembered(space: str | Path) -> Path:
     Raises:
         ConfigError: if there is no such file, or no library in it.
     """
+    from timbre.files import read_json
     from timbre.space.names import find_space
 
     folder = find_space(space)
     try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        return Path(run["library"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Path(read_json(folder / "run.json")["library"])
+    except (ValueError, KeyError, TypeError) as error:  # a ConfigError is a ValueError
         raise ConfigError(
             f"{space} does not name its training notes; give their folder: timbre evaluate {space} LIBRARY."
         ) from error

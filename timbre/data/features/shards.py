@@ -23,7 +23,7 @@ import numpy as np
 
 from timbre.data.locks import take_lock
 from timbre.errors import LibraryError
-from timbre.files import replacing
+from timbre.files import read_json, replacing
 
 LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("note", "<i4"), ("original", "?")])
 """Labels of a row: MIDI, 0..1, s, index of the note in its library, whether it is not a transposed copy."""
@@ -84,11 +84,11 @@ def find_shard(file: Path, row_bytes: int) -> Shard | None:
     Its size must be right. Its checksum is compared if the modification time is not that of the last check.
     """
     try:
-        noted = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        noted = read_json(file.with_suffix(".json"), LibraryError)
         dropped = {int(number): str(reason) for number, reason in noted["dropped"].items()}
         shard = Shard(file, int(noted["rows"]), str(noted["sha256"]), int(noted["changed"]), dropped)
         status = file.stat()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a LibraryError is a ValueError
         return None
     if status.st_size != shard.rows * (row_bytes + LABEL.itemsize):
         return None
