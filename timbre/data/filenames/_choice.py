@@ -107,7 +107,7 @@ class Choice:
             for place in usable:
                 unread[place][name.file] = name.marks[place]
         same = {self.chosen[name.file].mark.text for name in names if name.file in self.chosen}
-        if len(names) >= _FEW and len(same) == 1 and len(marks) > 1:
+        if len(names) >= _FEW and len(same) == 1:
             where = names[0].file.rpartition("/")[0] or "the top folder"
             self.remarks.append(f"names: all {len(names)} files in {where} have the pitch {same.pop()} in their names")
         self._add_others(unread, None)

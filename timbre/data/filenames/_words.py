@@ -20,7 +20,7 @@ _NOTE = re.compile(rf"{_UPPER}|{_PRIMES}")
 _ANY_CASE = re.compile(rf"{_UPPER}|{_LOWER}", re.IGNORECASE)
 _GLUED = re.compile(rf"(.*[^\W\d_A-Z])({_UPPER})")
 _LEADING = re.compile(rf"({_UPPER}|{_LOWER})([^\W\d_]{{3,}})", re.IGNORECASE)
-_SUFFIX = r"(?:v|vl|vel|velocity|l|layer|rr|r|take|t)\d{1,3}|p{1,3}|mp|mf|f{1,3}|[LR]"
+_SUFFIX = r"(?:v|vl|vel|velocity|l|layer|rr|r|take|t)\d{1,3}|(?:p{2,3}|m[pf]|f{2,3})\d?|[pf]|[LR]"
 _TAIL = re.compile(rf"(.*?(?:{_UPPER}|{_LOWER}|{_PRIMES}|(?<!\d)\d{{2,3}}))((?:{_SUFFIX}){{1,4}})", re.IGNORECASE)
 _SUFFIXES = re.compile(_SUFFIX, re.IGNORECASE)
 _CANONICAL = {"l": "v", "r": "rr", "t": "take"}
@@ -230,7 +230,8 @@ def _words(text: str) -> list[str]:
         for suffix in _SUFFIXES.findall(tail[2]) if tail else ():
             letters = suffix.rstrip("0123456789").lower()
             number = suffix[len(letters) :]
-            words.append(_CANONICAL.get(letters, letters) + number if number else suffix)
+            marked = number and parse_dynamics(letters)  # mf2 is a dynamic mark and a take
+            words += [letters, number] if marked else [_CANONICAL.get(letters, letters) + number if number else suffix]
     return words
 
 
