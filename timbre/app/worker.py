@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,7 @@ class Worker:
 @contextlib.contextmanager
 def _ctrl_c_held() -> Iterator[None]:
     """Keeps Ctrl-C from this thread, and from a process that it starts, which inherits this while Python loads."""
+    resource_tracker.ensure_running()  # its start would let Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -143,7 +143,7 @@ class Controls:
             index = names.index(which)
             moved = self.point + np.float32(value - self.point[index]) * self.space.directions[index]
             self.at(np.clip(moved, -self._reach, self._reach), glide)
-        elif 0 <= which < self.space.dim:
+        elif isinstance(which, int) and 0 <= which < self.space.dim:
             self.at([value if n == which else old for n, old in enumerate(self.point)], glide)
         else:
             last = self.space.dim - 1
@@ -180,6 +180,8 @@ class Controls:
 
     def preset(self, which: str | int) -> None:
         """Move to the point of a preset, or along its path; `which` is its name, or its number from 0."""
+        if not isinstance(which, int | str):
+            raise ConfigError(f"A preset must be a name or a number from 0, got {shown(which)}.")
         preset = self.presets.number(which) if isinstance(which, int) else self.presets[which]
         if len(preset.path.points) == 1:
             self.at(preset.path.points[0])
