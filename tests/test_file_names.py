@@ -93,8 +93,8 @@ VARYING = """
 """
 COUNTING = """
     Pad/take {number}; Pad/{number:03d}; Pad/2019-03-1{number}; Pad/Pad_v{number}0; Dec{number}; Bass{number};
-    TakeA{number}; Pad{number}; Loops/loop {number}0 BPM; Piano/note_{number}; B3 Organ/B3_{number:02d}; 808 Kit/kick_{key};
-    Drums/snare_{key}; Mic{number}
+    TakeA{number}; Pad{number}; Loops/loop {number}0 BPM; Piano/note_{number}; B3 Organ/B3_{number:02d};
+    808 Kit/kick_{key}; Drums/snare_{key}; Mic{number}
 """
 
 

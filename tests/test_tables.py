@@ -1,0 +1,171 @@
+"""Tables of files as people have them: what is in them is read, and what is not read is said."""
+
+import re
+from pathlib import Path
+
+import pytest
+from trees_named import note
+
+import timbre
+from timbre.data import Library
+
+CASES = Path(__file__).parent / "cases"
+HEADER = "file,instrument,pitch,velocity\n"
+ROWS = "a/Flöte 60.wav,oboe,60,20\na/62x.wav,oboe,62.5,30\n"
+TABLE = HEADER + ROWS
+
+
+def scan(root: Path, content: str | bytes, name: str = "metadata.csv") -> Library:
+    """The library of two notes and a file with this content."""
+    note(root / "a/Flöte 60.wav", 60, 8000)
+    note(root / "a/62x.wav", 62.5, 8000)
+    (root / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return timbre.scan(root, measure=False)
+
+
+def test_the_case() -> None:
+    library = timbre.scan(CASES / "table-comment")
+    assert [(n.instrument, n.pitch, round(127 * (n.velocity or 0))) for n in library] == [
+        ("oboe", pitch, velocity)
+        for pitch, velocity in zip((60, 62, 64, 65, 67, 69, 71, 72), range(20, 100, 10), strict=True)
+    ]
+
+
+def barred(table: str) -> str:
+    return "".join("| " + row.replace(",", " | ") + " |\n" for row in table.splitlines())
+
+
+FORMS: dict[str, str | bytes] = {
+    "comment": "# made by a script, v2\n\n" + HEADER + "# a note\n" + ROWS,
+    "other comments": "; one\n// two\n% three\n" + TABLE,
+    "comment of the header": "# " + TABLE,
+    "blank lines": "\n \n" + HEADER + "\n" + ROWS.replace("\n", "\n\n"),
+    "sep": "sep=;\n" + TABLE.replace(",", ";").replace("62.5", "62,5"),
+    "tabs": TABLE.replace(",", "\t"),
+    "rule": HEADER + "---,---,---,---\n" + ROWS,
+    "markdown": barred(HEADER) + "|---|:--|--:|:-:|\n" + barred(ROWS),
+    "title": "My library,,,\nby me,,,\n" + TABLE,
+    "header again": HEADER + ROWS.replace("\n", "\n" + HEADER, 1),
+    "upper case": '"FILE NAME","Instrument Name","MIDI NOTE","Velocity"\n' + ROWS,
+    "quoted": 'velocity,pitch,file,instrument\n20,60,"a/Flöte 60.wav","oboe"\n30,62.5,"a/62x.wav","oboe"\n',
+    "index": "," + HEADER + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())),
+    "old Mac lines": TABLE.replace("\n", "\r"),
+    "Windows lines": TABLE.replace("\n", "\r\n"),
+    **{
+        encoding: TABLE.encode(encoding)
+        for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", "mac_roman", "cp850")
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["metadata.csv", "labels.tsv", "notes.txt"])
+def test_every_form_is_read(form: str, name: str, tmp_path: Path) -> None:
+    library = scan(tmp_path, FORMS[form], name)
+    found = {n.file.name: (n.instrument, n.pitch, round(127 * (n.velocity or 0))) for n in library}
+    assert found == {"Flöte 60.wav": ("oboe", 60, 20), "62x.wav": ("oboe", 62.5, 30)}
+    assert (library.report.reader, library.report.remarks, library.report.dropped) == ("table", (), ())
+
+
+JSON = {
+    "list in an object": '{"version": 1, "notes": [{"file": "a/62x.wav", "pitch": 62}, '
+    '{"file": "a/Flöte 60.wav", "pitch": 60}]}',
+    "columns": '{"file": ["a/62x.wav", "a/Flöte 60.wav"], "pitch": [62, 60]}',
+    "keys": '{"a/62x.wav": {"pitch": 62}, "a/Flöte 60.wav": {"pitch": 60}}',
+}
+
+
+@pytest.mark.parametrize("form", JSON)
+def test_every_form_of_json_is_read(form: str, tmp_path: Path) -> None:
+    assert {n.pitch for n in scan(tmp_path, JSON[form], "metadata.json")} == {60, 62}
+
+
+def test_lines_of_json_are_read(tmp_path: Path) -> None:
+    lines = '{"file_name": "a/62x.wav", "pitch": 62}\n\n{"file_name": "a/Flöte 60.wav", "pitch": 60}\n'
+    assert {n.pitch for n in scan(tmp_path, lines, "metadata.jsonl")} == {60, 62}
+
+
+def test_note_names_of_a_table_have_one_spelling(tmp_path: Path) -> None:
+    rows = "a/62x.wav,Cis4\na/Flöte 60.wav,H4\ngone.wav,B4\n"
+    library = scan(tmp_path, "file,pitch\n" + rows)
+    assert [n.pitch for n in library] == [61, 71]
+    assert "table: metadata.csv has 1 row without a file" in library.report.remarks
+
+
+def test_files_and_rows_without_each_other_are_counted(tmp_path: Path) -> None:
+    note(tmp_path / "b.wav", 60, 8000)
+    note(tmp_path / "c.wav", 60, 8000)
+    report = scan(tmp_path, TABLE + "gone.wav,oboe,60,1\n").report
+    assert report.remarks == ("table: metadata.csv has 1 row without a file and 2 files without a row",)
+    assert len(report.dropped) == 3
+
+
+NO_TABLES: dict[str, tuple[str, str | bytes, str]] = {
+    "no files": ("metadata.csv", "name,pitch\nx,60\n", "no line names a column of files .* begins with 'name,pitch'"),
+    "empty": ("labels.csv", "", "no line names a column of files .* it is empty"),
+    "spreadsheet": ("labels.xlsx", b"PK", "it is a spreadsheet; save it as metadata.csv"),
+    "deep": ("a/labels.csv", TABLE, "it is not in the top folder"),
+    "JSON of another form": ("metadata.json", '{"a": 1}', "it must contain a list of objects, .*"),
+    "no JSON": ("metadata.json", '{"a":', "it cannot be read as JSON: .*"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", NO_TABLES)
+def test_what_is_not_read_is_said(kind: str, tmp_path: Path) -> None:
+    name, content, reason = NO_TABLES[kind]
+    library = scan(tmp_path, content, name)
+    assert library.report.reader == "folders"
+    (remark,) = [remark for remark in library.report.remarks if remark.startswith("table: ")]
+    assert re.fullmatch(f"table: {name} was not read: {reason}", remark)
+
+
+def test_other_tables_beside_the_one_that_is_read_are_said(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text(TABLE, encoding="utf-8")
+    (tmp_path / "readme.txt").write_text("file, instrument or whatever\n")
+    assert scan(tmp_path, TABLE).report.remarks == ("table: old.csv was not read: metadata.csv was",)
+
+
+# --- SFZ and kits
+
+
+@pytest.mark.parametrize("measure", [False, True])
+def test_blanks_around_equals_signs(measure: bool) -> None:
+    library = timbre.scan(CASES / "sfz-spaces-equals", measure=measure)
+    assert [(n.file.stem, n.pitch, n.velocity) for n in library] == [
+        (f"s{key}", key, 81 / 254) for key in (60, 62, 64, 66, 69)
+    ]
+    assert (library.report.dropped, library.report.flagged) == ((), ())
+
+
+@pytest.mark.parametrize("measure", [False, True])
+def test_a_kit_has_no_pitch(measure: bool) -> None:
+    library = timbre.scan(CASES / "kit-sfz", measure=measure)
+    assert [(n.instrument, n.family, n.pitch) for n in library] == [
+        (drum, "percussion", None) for drum in ("kick", "snare", "hat", "clap")
+    ]
+    assert "without pitch" not in library.report.table()
+
+
+KITS = {
+    "by their sounds": "<region> sample=BD1.wav key=36 <region> sample=sd.wav key=38",
+    "by a group": "<group> group_label=Snare <region> sample=BD1.wav key=36 <region> sample=sd.wav key=38",
+    "spaced": "<region>\nsample = BD1.wav\nkey = 36 lovel = 1\n<region> sample = sd.wav\tkey\t=\t38",
+}
+
+
+@pytest.mark.parametrize("kind", KITS)
+def test_drums_are_known(kind: str, tmp_path: Path) -> None:
+    for name in ("BD1", "sd"):
+        note(tmp_path / f"{name}.wav", 50, 8000)
+    (tmp_path / "My.sfz").write_text(KITS[kind])
+    assert [(n.family, n.pitch) for n in timbre.scan(tmp_path, measure=False)] == [("percussion", None)] * 2
+
+
+def test_centers_by_default_are_no_pitches(tmp_path: Path) -> None:
+    for name in ("x C3", "x E3", "y"):
+        note(tmp_path / f"{name}.wav", 48, 8000)
+    regions = "".join(f"<region> sample={name}.wav lokey=40 hikey=50\n" for name in ("x C3", "x E3", "y"))
+    text = "\ufeff// a comment\r\n/* more */ " + regions.replace("\n", "\r\n")
+    (tmp_path / "Pad.sfz").write_text(text, encoding="utf-8")
+    assert [n.pitch for n in timbre.scan(tmp_path, measure=False)] == [48, 52, None]
+    assert "without pitch:" in timbre.scan(tmp_path, measure=False).report.table()
