@@ -69,6 +69,14 @@ def expected_fields(folder: Path | None) -> Iterator[None]:
         ) from error
 
 
+def checked(value: Any, kind: type) -> Any:
+    """A value of a state; a ValueError if it is of another kind, or a count below 0."""
+    kinds = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or (kind is int and value < 0):
+        raise ValueError(f"must be {kind.__name__}, got {value!r}")
+    return value
+
+
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
     """The settings in which two configs differ, such as "model.dim was 16, is 8"."""
     changed = []

@@ -17,7 +17,7 @@ from timbre.training.average import Average
 from timbre.training.interrupts import interrupts_held
 from timbre.training.journal import Journal
 from timbre.training.ranks import Ranks, join
-from timbre.training.resume import expected_fields, load_state, save_state
+from timbre.training.resume import checked, expected_fields, load_state, save_state
 
 T = TypeVar("T")
 SAVE_EVERY = 60.0  # s between saved states
@@ -259,9 +259,20 @@ class Run:
             own = load_state(self._own_folder(), self.task.identity, self.task.fingerprint)
         if own and own["step"] == state["step"]:  # else the memory begins anew
             self.task.memory.load_state_dict(own["memory"])
-        for name in ("epoch", "step", "notes", "elapsed", "error", "best"):
-            setattr(self, name, state[name])
-        self.batch = state["batch"] * self.task.count // state["count"]
+        for name, kind in {
+            "epoch": int,
+            "step": int,
+            "notes": int,
+            "elapsed": float,
+            "error": float,
+            "best": dict,
+        }.items():
+            setattr(self, name, checked(state[name], kind))
+        self.batch = checked(state["batch"], int) * self.task.count // checked(state["count"], int)
+        shapes = {name: value.shape for name, value in self.net.state_dict().items()}
+        for key in ("average", "best_weights"):
+            if {name: value.shape for name, value in state[key].items()} != shapes:
+                raise ValueError(f"{key} are the weights of another network")
         self.average.weights, self.best_weights = (
             {name: value.to(self.fabric.device) for name, value in state[key].items()}
             for key in ("average", "best_weights")
