@@ -71,8 +71,8 @@ def expected_fields(folder: Path | None) -> Iterator[None]:
 
 def checked(value: Any, kind: type) -> Any:
     """A value of a state; a ValueError if it is of another kind, or a count below 0."""
-    kinds = (int, float) if kind is float else kind
-    if not isinstance(value, kinds) or (kind is int and value < 0):
+    fits = isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    if not fits or (kind is int and value < 0):
         raise ValueError(f"must be {kind.__name__}, got {value!r}")
     return value
 
