@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "row", ["", "[", "[]", "{}", "[1, 2]", 10_000 * "[", '["a"]', "none", "first", "last", "infinite", "more"]
+    "row", ["", "[", "[]", "{}", "[1, 2]", 10_000 * "[", '["a"]', "none", "first", "last", "infinite", "huge", "more"]
 )
 def test_measurements_of_other_kinds_are_measured_again(cache: Path, some_notes: Library, row: str) -> None:
     library = timbre.scan(some_notes[0].file.parent)
@@ -37,7 +37,7 @@ def test_measurements_of_other_kinds_are_measured_again(cache: Path, some_notes:
         values: list[Any] = json.loads(text)
         changed = {
             "none": [None] * len(values), "first": ["x", *values[1:]], "last": [*values[:-1], 7],
-            "infinite": [float("inf"), *values[1:]], "more": [*values, 1],
+            "infinite": [float("inf"), *values[1:]], "huge": [1e300, *values[1:]], "more": [*values, 1],
         }  # fmt: skip
         base.execute(
             "update facts set measured = ? where note = ?",

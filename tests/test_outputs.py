@@ -12,6 +12,7 @@ import pytest
 import timbre
 from timbre.__main__ import main
 from timbre.cli.outputs import check_folder, check_target, counted, filling, making, together
+from timbre.cli.points import find_point, labels_of
 from timbre.errors import ConfigError
 
 
@@ -190,3 +191,27 @@ def test_a_full_disk_at_the_end_of_the_output_is_a_sentence():
         with contextlib.suppress(OSError):
             output.close()
     assert err.getvalue() == "timbre: The output cannot be written: No space left on device; free some space.\n"
+
+
+@pytest.mark.parametrize(
+    ("point", "words"),
+    [
+        ("1e99,0,0", "must be finite numbers of usual size"),
+        ("1e999,0,0", "must be finite numbers of usual size"),
+        ("~nobody-of-this-name/a.wav", "got '~nobody-of-this-name/a.wav'"),
+        ("a\0b", "got"),
+        (300 * "x", "got"),
+        ("flute" + 1500 * " + flute", "4,000 letters or fewer, got 12,005"),
+        (1500 * "1*" + "flute", "100 factors or fewer, got 1,500"),
+    ],
+)
+def test_a_text_that_is_no_point_is_one_sentence(tiny_space, point, words):
+    with pytest.raises(ConfigError) as caught:
+        find_point(tiny_space, point)
+    assert words in str(caught.value)
+
+
+def test_labels_of_a_name_that_no_file_can_have_are_refused():
+    for name in ("~nobody-of-this-name/a.wav", "a\0b.wav"):
+        with pytest.raises(ConfigError, match="is no sound file"):
+            labels_of(Path(name))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from timbre.data import Note
     from timbre.space import Space
 
+_LONGEST, _FACTORS = 4000, 100  # letters of a point, and signs of multiplication in it
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
@@ -24,11 +25,15 @@ def find_point(space: "Space", text: str) -> "np.ndarray":
     """
     from timbre.shapes.arithmetic import combined, is_sum, library_point
 
+    if text.count("*") > _FACTORS:
+        raise ConfigError(f"A point must have {_FACTORS} factors or fewer, got {text.count('*'):,}.")
+    if len(text) > _LONGEST:
+        raise ConfigError(f"A point must be a text of {_LONGEST:,} letters or fewer, got {len(text):,}.")
     if "," in text or re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
         return parse_point(text, space.dim)
     if text in space.atlas:
         return space.atlas[text]
-    if text not in space.atlas.instruments and Path(text).expanduser().is_file():
+    if text not in space.atlas.instruments and _is_file(text):
         note = labels_of(Path(text))
         return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
     is_name = text in space.atlas.instruments or not is_sum(text)
@@ -45,7 +50,17 @@ def parse_point(text: str, dim: int) -> "np.ndarray":
             raise ConfigError(f"A point must be {dim} numbers separated by commas, got {word!r} in {text!r}.")
     if len(words) != dim:
         raise ConfigError(f"A point of this space must have {dim} coordinates, got {len(words)} in {text!r}.")
-    return np.array([float(word) for word in words])
+    point = np.array([float(word) for word in words])
+    if not (np.abs(point) <= np.finfo(np.float32).max).all():
+        raise ConfigError(f"The coordinates of a point must be finite numbers of usual size, got {text!r}.")
+    return point
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # a long name; a NUL in it; no such user
+        return False
 
 
 def parse_pitch(text: str) -> float | None:
@@ -59,7 +74,10 @@ def labels_of(file: Path) -> "Note":
     """A note with the labels in the names of its file and folder."""
     from timbre.data.readers.folders import read_folders
 
-    path = file.expanduser().resolve()
+    try:
+        path = file.expanduser().resolve()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{file} is no sound file: {getattr(error, 'strerror', None) or error}.") from error
     reading = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])
     if reading.dropped:
         raise ConfigError(f"{file} {reading.dropped[0].reason}.")

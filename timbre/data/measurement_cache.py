@@ -15,6 +15,7 @@ from timbre.files import cache_folder
 from timbre.version import __version__
 
 VERSION = 2  # part of every key: increase it when the measurements change
+_LARGEST = 1e12
 _BATCH = 500  # most measurements that are lost when a scan is killed
 _TABLE = "create table if not exists facts (note blob primary key, measured text) without rowid"
 _FIND = "select measured from facts where note = ?"
@@ -87,7 +88,10 @@ class MeasurementCache:
 def _measured(text: str) -> Measured:
     """The measurements that a row of the cache contains; a ValueError if they are of other kinds or number."""
     names = [field.name for field in fields(Measured)]
-    return from_dict(Measured, dict(zip(names, json.loads(text, parse_constant=int), strict=True)))
+    values = json.loads(text, parse_constant=int)
+    if any(isinstance(value, int | float) and not abs(value) < _LARGEST for value in values):
+        raise ValueError("a number that no measurement gives")
+    return from_dict(Measured, dict(zip(names, values, strict=True)))
 
 
 def _key(note: Note) -> bytes | None:
