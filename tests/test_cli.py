@@ -22,7 +22,7 @@ from trees_named import run as chromatic
 import timbre
 from timbre.__main__ import main
 from timbre.data.split import Division
-from timbre.training.folder import locked
+from timbre.training.folder import claimed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -234,7 +234,7 @@ class TestTrain:
         for notes in (trained.notes, tmp_path / "none"):  # before the scan
             assert "cannot be written" in refused("train", notes, tmp_path / "file" / "out")
             assert "other files (such as file)" in refused("train", notes, tmp_path)
-            with locked(tmp_path / "out" / "resume"):
+            with claimed(tmp_path / "out" / "resume"):
                 assert f"into by process {os.getpid()};" in refused("train", notes, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["file"]
 

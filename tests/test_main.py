@@ -1,8 +1,10 @@
 """The `timbre` command as a whole: what it answers, and how it ends."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,31 @@ def test_the_scripts_are_doors_to_the_commands(script):
     )  # fmt: skip
     assert done.returncode == 0
     assert f"Usage: timbre {'train' if script == 'train.py' else 'synth'}" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["-m", "timbre", "info"], ["scripts/train.py", "datasets/orchestra", "OUT"]])
+@pytest.mark.parametrize("seconds", [0.3, 0.6, 1.0, 1.6])
+def test_ctrl_c_is_quiet_while_libraries_are_imported(tmp_path, words, seconds):
+    words = [word.replace("OUT", str(tmp_path / "out")) for word in words]
+    with subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate()[1]
+    assert process.returncode in (0, 130, -signal.SIGINT)  # done already; stopped; not yet begun, or ending
+    assert "Traceback" not in err
+    assert (process.returncode != 130) or err.rstrip().endswith("timbre: stopped.") or err == ""
+
+
+def test_an_error_that_a_library_makes_of_ctrl_c_is_quiet(monkeypatch, capsys):
+    def broken(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    monkeypatch.setattr(timbre, "scan", broken, raising=False)
+    assert main(["scan", "."]) == 130
+    assert capsys.readouterr().err == "timbre: stopped.\n"

@@ -1,6 +1,7 @@
 """A run of any task: what a step is, which weights are kept, how it continues; on a task that is easily computed."""
 
 import math
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,3 +153,54 @@ def test_the_average_is_a_convex_combination_of_the_weights() -> None:
         stacked = torch.stack(seen)
         assert (run.average.weights["weight"] <= stacked.amax(0) + 1e-6).all()
         assert (run.average.weights["weight"] >= stacked.amin(0) - 1e-6).all()
+
+
+def test_ctrl_c_within_a_step_takes_effect_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Bowl(folder=tmp_path / "whole")
+    whole.fit()
+    step = Run.take_step
+
+    def pressed(self: Run, batch: Any) -> None:
+        if self.step == 5:
+            signal.raise_signal(signal.SIGINT)
+        step(self, batch)
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "take_step", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            Bowl(folder=tmp_path / "broken").fit()
+    assert signal.getsignal(signal.SIGINT) is before
+    again = Bowl(folder=tmp_path / "broken")
+    assert Run(again).step == 6
+    again = Bowl(folder=tmp_path / "broken")
+    again.fit()
+    assert same(whole.net.state_dict(), again.net.state_dict())
+
+
+def test_a_second_ctrl_c_acts_at_once_and_saves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Run.take_step
+
+    def pressed_twice(self: Run, batch: Any) -> None:
+        step(self, batch)
+        if self.step == 5:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "take_step", pressed_twice)
+        with pytest.raises(KeyboardInterrupt):
+            Bowl(folder=tmp_path).fit()
+    assert Run(Bowl(folder=tmp_path)).step == 4  # of the last validation
+
+
+def test_logs_that_cannot_be_written_are_a_sentence_and_no_end(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").write_text("in the way")
+    task = Bowl()
+    task.logs = tmp_path / "logs"
+    assert task.fit()["steps"] == 12
+    err = capfd.readouterr().err
+    sentence = f"timbre: The logs in {tmp_path / 'logs'} cannot be written: File exists; training goes on without them."
+    assert [line for line in err.splitlines() if line] == [sentence]

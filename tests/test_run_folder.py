@@ -19,27 +19,27 @@ from timbre.data.features.table import features
 from timbre.data.library import fingerprint, same_inputs
 from timbre.errors import CheckpointError, LibraryError
 from timbre.space import fitting
-from timbre.training.folder import check_folder, locked
+from timbre.training.folder import check_folder, claimed
 from timbre.training.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 HOLDER = """
 import sys, time
 from pathlib import Path
-from timbre.training.folder import locked
-with locked(Path(sys.argv[1])):
-    print("locked", flush=True)
+from timbre.training.folder import claimed
+with claimed(Path(sys.argv[1])):
+    print("claimed", flush=True)
     time.sleep(100)
 """
 
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that has locked tmp_path / "run" / "resume"."""
+    """A process that has claimed tmp_path / "run" / "resume"."""
     words = [sys.executable, "-c", HOLDER, str(tmp_path / "run" / "resume")]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert process.stdout.readline() == "locked\n"
+        assert process.stdout.readline() == "claimed\n"
         yield process
         process.kill()
 
@@ -50,27 +50,27 @@ def test_a_locked_folder_is_refused_with_the_process_until_that_is_killed(
     sentence = rf"{tmp_path / 'run'} is being trained into by process {holder.pid};"
     with pytest.raises(CheckpointError, match=sentence):
         timbre.train(some_notes, tiny_config, tmp_path / "run", progress=False)
-    with pytest.raises(CheckpointError, match=sentence), locked(tmp_path / "run" / "resume"):
+    with pytest.raises(CheckpointError, match=sentence), claimed(tmp_path / "run" / "resume"):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "run" / "resume" / "lock").exists()
-    with locked(tmp_path / "run" / "resume"):
+    with claimed(tmp_path / "run" / "resume"):
         assert (tmp_path / "run" / "resume" / "lock").read_text() == str(os.getpid())
     assert not (tmp_path / "run" / "resume" / "lock").exists()
 
 
 def test_a_lock_leaves_no_empty_folder_also_after_an_error(tmp_path: Path) -> None:
-    with locked(tmp_path / "a" / "b" / "resume"):
+    with claimed(tmp_path / "a" / "b" / "resume"):
         assert (tmp_path / "a" / "b" / "resume" / "lock").is_file()
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ZeroDivisionError), locked(tmp_path / "a" / "resume"):
+    with pytest.raises(ZeroDivisionError), claimed(tmp_path / "a" / "resume"):
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-    with locked(tmp_path / "a" / "resume"):  # of a run, which may be continued
+    with claimed(tmp_path / "a" / "resume"):  # of a run, which may be continued
         (tmp_path / "a" / "logs").mkdir()
     assert sorted(path.name for path in tmp_path.glob("**/*")) == ["a", "logs", "resume"]
-    with locked(tmp_path / "a" / "vocoder"):
+    with claimed(tmp_path / "a" / "vocoder"):
         pass
     assert sorted(path.name for path in tmp_path.glob("**/*")) == ["a", "logs", "resume"]
 
@@ -80,7 +80,7 @@ def test_a_disk_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr("fcntl.flock", unknown)
-    with locked(tmp_path / "resume"):
+    with claimed(tmp_path / "resume"):
         assert (tmp_path / "resume").is_dir()
 
 

@@ -20,7 +20,7 @@ from timbre.files import write_text
 from timbre.models.regularizers.axes import find_axes
 from timbre.space.charting import make_atlas
 from timbre.space.space import Space, load
-from timbre.training.folder import check_folder, locked
+from timbre.training.folder import check_folder, claimed
 from timbre.training.ranks import Ranks, join
 from timbre.training.regularization import note_labels
 from timbre.training.resume import differences
@@ -106,7 +106,7 @@ class _Job:
         """Train with all processes; the first one saves the space. Inputs that do not fit are refused before."""
         ranks = join(self.config.training)
         ranks.require_same(self.fingerprint, "libraries")
-        with locked(self.folder / "resume") if self.folder is not None and ranks.first else nullcontext():
+        with claimed(self.folder / "resume") if self.folder is not None and ranks.first else nullcontext():
             return self._run(ranks, progress)
 
     def _run(self, ranks: Ranks, progress: bool) -> Space:

@@ -39,7 +39,7 @@ def check_folder(folder: Path, *marks: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def claimed(folder: Path) -> Iterator[None]:
     """Keep other processes out of the folder of a run's state; the system ends the lock when the process ends.
 
     The folder and its parents are made; at the end, they are removed if nothing was written next to the lock. On a

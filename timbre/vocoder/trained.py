@@ -17,7 +17,7 @@ from timbre.files import shown
 from timbre.models.checkpoint import load_weights, tensors
 from timbre.models.report import read_report
 from timbre.models.vae import VAE
-from timbre.training.folder import locked
+from timbre.training.folder import claimed
 from timbre.training.ranks import training_device
 from timbre.vocoder.network import Vocoder, check_sizes, make_vocoder
 from timbre.vocoder.notes import decoded_notes
@@ -80,7 +80,7 @@ def learn_vocoder(
         TrainingError, CheckpointError: see :meth:`~timbre.training.run.Task.fit`.
     """
     training_device(settings.device, "vocoder.device")  # before the notes are decoded, which takes minutes
-    with locked(out) if out else nullcontext():
+    with claimed(out) if out else nullcontext():
         return _learned(model, config, library, settings, out, progress)
 
 

@@ -64,10 +64,10 @@ def train(
 def _is_finished(out: Path) -> bool:
     """Whether there is a finished space in the folder of a run; refuses, before the scan, one that cannot be used."""
     from timbre.space.fitting import check_run
-    from timbre.training.folder import locked
+    from timbre.training.folder import claimed
 
     check_run(out)
-    with locked(out / "resume"):
+    with claimed(out / "resume"):
         return (out / "config.json").exists()
 
 

@@ -62,7 +62,7 @@ def train_vocoder(
 def _folder(space: str, out: Path | None) -> Path:
     """The folder to which the space is saved with its vocoder; refuses, before any work, one that cannot be used."""
     from timbre.space.names import find_space, is_path
-    from timbre.training.folder import check_folder, locked
+    from timbre.training.folder import check_folder, claimed
 
     source = find_space(space)  # says so if there is none
     if out is None and not is_path(space):
@@ -71,7 +71,7 @@ def _folder(space: str, out: Path | None) -> Path:
         )
     folder = (out or source).expanduser()
     check_folder(folder, "config.json", "vocoder")
-    with locked(folder / "vocoder"):
+    with claimed(folder / "vocoder"):
         return folder
 
 
