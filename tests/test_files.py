@@ -1,5 +1,7 @@
 """Files and folders that appear complete or not at all."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,19 @@ def test_a_text_that_cannot_be_written_is_a_config_error(tmp_path: Path) -> None
 def test_the_cache_folder_is_the_one_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    pid = os.fork()
+    if not pid:
+        with replacing(tmp_path / "a.txt") as partial, replacing(tmp_path / "folder") as folder:
+            partial.touch()
+            folder.mkdir()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert len(list(tmp_path.iterdir())) == 2
+    with replacing(tmp_path / "b.txt") as partial:
+        partial.touch()
+        write_text(tmp_path / "c.txt", "c")  # leaves alone what a living process writes
+        assert set(tmp_path.iterdir()) == {partial, tmp_path / "c.txt"}

@@ -1,8 +1,11 @@
 """The cache folder; writing files that appear complete or not at all; reading files within limits."""
 
 import errno
+import hashlib
 import json
 import os
+import platform
+import re
 import reprlib
 import secrets
 import shutil
@@ -36,6 +39,8 @@ _ADVICE = {
     errno.ENAMETOOLONG: "choose a shorter name", errno.EISDIR: "give the name of a file",
 }  # fmt: skip
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)  # of file systems that cannot flush
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # in temporary names: disks may be shared
+_TEMPORARY = re.compile(rf"\.{_HOST}-([0-9]+)-[0-9a-f]{{8}}\.part(\.\w+)?")
 _SHORT = reprlib.Repr()
 vars(_SHORT).update(maxstring=60, maxother=60, maxlong=60, maxlevel=3)
 
@@ -53,7 +58,7 @@ def replacing(path: Path) -> Iterator[Path]:
     is the old or the new one even after a power failure. After an error the temporary path is removed, and `path` does
     not change.
     """
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
+    partial = temporary(path.parent)
     try:
         yield partial
         _flush(partial)
@@ -65,6 +70,35 @@ def replacing(path: Path) -> Iterator[Path]:
         else:
             with suppress(OSError):
                 partial.unlink()
+
+
+def temporary(folder: Path, ending: str = "") -> Path:
+    """A free name for a temporary file or folder; removes those in the folder that killed processes have left."""
+    _remove_left(folder)
+    return folder / f".{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part{ending}"
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove the temporary files and folders of processes of this machine that have ended."""
+    if os.name == "nt":  # where asking for a process by a signal would end it
+        return
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if (left := _TEMPORARY.fullmatch(entry.name)) and not _is_running(int(left[1])):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # it belongs to another user
+        pass
+    return True
 
 
 def flush_folder(folder: Path) -> None:

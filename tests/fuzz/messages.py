@@ -530,4 +530,4 @@ def _point(data: bytes, place: Path) -> None:
         parse_pitch(text)
     with contextlib.suppress(TimbreError):
         labels_of(Path(text))
-    assert np.isfinite(find_point(tiny_space(), text)).all()
+    assert np.isfinite(tiny_space().check_point(find_point(tiny_space(), text))).all()

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import os
-import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import timbre
 from timbre.errors import ConfigError
-from timbre.files import printable, unwritable
+from timbre.files import printable, temporary, unwritable
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -105,9 +105,12 @@ def making(path: Path) -> Iterator[Path]:
 @contextmanager
 def filling(path: Path) -> Iterator[Path]:
     """Yield a temporary folder, whose files move to the given one afterwards; after an error, none of them does."""
-    with making(path) as folder, _written(path), tempfile.TemporaryDirectory(".part", ".", folder) as partial:
-        yield Path(partial)
-        for file in sorted(Path(partial).iterdir()):
+    with making(path) as folder, _written(path), ExitStack() as stack:
+        partial = temporary(folder)
+        stack.callback(shutil.rmtree, partial, ignore_errors=True)
+        partial.mkdir()
+        yield partial
+        for file in sorted(partial.iterdir()):
             os.replace(file, folder / file.name)
 
 
@@ -121,7 +124,7 @@ def together(*files: Path) -> Iterator[list[Path]]:
         partials = []
         for file in files:
             folder = stack.enter_context(making(file.expanduser().parent))
-            partials.append(folder / f".{secrets.token_hex(8)}.part{file.suffix}")
+            partials.append(temporary(folder, file.suffix))
             stack.callback(partials[-1].unlink, missing_ok=True)
         yield partials
         for file, partial in zip(files, partials, strict=True):
