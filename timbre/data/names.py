@@ -168,6 +168,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
+@lru_cache(maxsize=8192)
 def plain(text: str) -> str:
     """A name in lower case with its words joined by underscores, as timbre compares names: AltoSax is alto_sax."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", unicodedata.normalize("NFC", printable(text)))

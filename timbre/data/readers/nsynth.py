@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from timbre.data.names import family_of, plain
@@ -15,7 +14,6 @@ from timbre.errors import LibraryError
 
 _TABLE = "examples.json"
 _FAMILIES = {"bass": "plucked", "mallet": "pitched_percussion", "reed": "woodwinds"}  # names that are only NSynth's
-_plain = lru_cache(4096)(plain)  # 289,205 notes share 1,006 instruments
 _DOUBTFUL = ("multiphonic", "tempo-synced")  # qualities of sounds that are more than one note
 
 
@@ -40,7 +38,7 @@ def _note(tree: Tree, file: str, name: str, entry: Any, split: str | None) -> No
     qualities = [str(quality) for quality in listed] if isinstance(listed, list) else []
     return Note(
         file=tree.root / file,
-        instrument=_plain(str(entry.get("instrument_str") or name.rpartition("-")[0].rpartition("-")[0])),
+        instrument=plain(str(entry.get("instrument_str") or name.rpartition("-")[0].rpartition("-")[0])),
         family=_FAMILIES.get(family) or family_of(family),
         pitch=float(pitch),
         velocity=velocity / 127,
