@@ -1,7 +1,9 @@
 """Reading and writing sound files: round trips, and files that are not what they should be."""
 
+import errno
 import os
 import stat
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from timbre.audio import Audio, read, write
-from timbre.audio.files import probe
+from timbre.audio import Audio, files, read, write
+from timbre.audio.files import decode, probe
 from timbre.errors import AudioError
 
 STEPS = {"PCM_16": 2**-15, "PCM_24": 2**-23, "FLOAT": 0.0}
@@ -189,3 +191,104 @@ def test_a_folder_that_refuses_is_named(tmp_path: Path) -> None:
         with pytest.raises(AudioError, match="Permission denied; choose a folder you may write to"):
             write(tmp_path / "a.wav", audio)
         tmp_path.chmod(stat.S_IRWXU)
+
+
+def chunk(name: bytes, content: bytes, size: int | None = None, pad: bool = True) -> bytes:
+    length = len(content) if size is None else size
+    return name + struct.pack("<I", length) + content + b"\0" * (len(content) % 2 and pad)
+
+
+def wav(*chunks: bytes, form: bytes = b"RIFF", size: int | None = None) -> bytes:
+    body = b"".join(chunks)
+    return form + struct.pack("<I", len(body) + 4 if size is None else size) + b"WAVE" + body
+
+
+TONE = np.rint(16000 * np.sin(np.arange(4411) / 5)).astype("<i2")
+WIDE = TONE.astype("<i4") << 16
+FMT = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 22050, 44100, 2, 16))
+FMT_24_IN_32 = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 22050, 88200, 4, 24))
+DATA = TONE.tobytes()
+DS64 = chunk(b"ds64", struct.pack("<QQQI", len(DATA) + 72, len(DATA), len(TONE), 0))
+OPEN = chunk(b"data", DATA, 0xFFFFFFFF)
+ODD = chunk(b"note", b"abc", pad=False)
+HEADERS = {
+    "BW64": wav(DS64, FMT, OPEN, form=b"BW64", size=0xFFFFFFFF),
+    "BW64 with other chunks": wav(DS64, FMT, chunk(b"chna", b"\0" * 44), OPEN, form=b"BW64", size=0xFFFFFFFF),
+    "BW64 with sizes of 32 bits": wav(FMT, chunk(b"data", DATA), form=b"BW64"),
+    "RF64": wav(DS64, FMT, OPEN, form=b"RF64", size=0xFFFFFFFF),
+    "RF64 without ds64": wav(FMT, OPEN, form=b"RF64", size=0xFFFFFFFF),
+    "unfinished, 0": wav(FMT, chunk(b"data", DATA, 0), size=0),
+    "unfinished, 0 with a length of the file": wav(FMT, chunk(b"data", DATA, 0)),
+    "unfinished, all ones": wav(FMT, OPEN, size=0xFFFFFFFF),
+    "unfinished, 2 GB": wav(FMT, chunk(b"data", DATA, 0x7FFFFFFF), size=0x7FFFFFFF),
+    "length of the file of 0": wav(FMT, chunk(b"data", DATA), size=0),
+    "no pad byte": wav(FMT, ODD, chunk(b"data", DATA)),
+    "no pad byte before the format": wav(chunk(b"bext", b"a" * 603, pad=False), FMT, chunk(b"data", DATA)),
+    "no pad byte twice": wav(ODD, FMT, ODD, chunk(b"data", DATA)),
+    "pad byte": wav(FMT, chunk(b"note", b"abc"), chunk(b"data", DATA)),
+    "24 bits in 32": wav(FMT_24_IN_32, chunk(b"data", WIDE.tobytes())),
+    "a tag before the file": b"ID3\3\0\0" + bytes([0, 0, 7, 104]) + bytes(1000) + wav(FMT, chunk(b"data", DATA)),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_that_others_write_are_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(HEADERS[name])
+    found = read(path)
+    np.testing.assert_allclose(found.samples[0, : TONE.size], TONE / 32768, atol=1e-6)
+    assert abs(found.samples.shape[1] - TONE.size) <= 1
+    np.testing.assert_array_equal(decode(HEADERS[name], "a").samples, found.samples)
+
+
+def test_a_wav_file_that_breaks_off_is_refused_and_an_empty_one_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(FMT, chunk(b"data", DATA))[:-4000])
+    with pytest.raises(AudioError, match="ends after 4822 of 8822 bytes of sound"):
+        read(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_bytes(wav(FMT, chunk(b"data", b""), chunk(b"LIST", b"INFO")))
+    with pytest.raises(AudioError, match="contains no samples"):
+        read(tmp_path / "b.wav")
+
+
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ((1, 1, 1, 2, 2, 16), "must have a rate of 1000 to 768000 Hz, got 1 Hz"),
+        ((1, 1, 2**31 - 1, 2**31 - 1, 2, 16), "must have a rate of"),
+        ((1, 1024, 22050, 22050 * 2048, 2048, 16), "must have 64 channels or fewer, got 1024"),
+    ],
+)
+def test_rates_and_channels_are_bounded(tmp_path: Path, layout: tuple[int, ...], words: str) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(chunk(b"fmt ", struct.pack("<HHIIHH", *layout)), chunk(b"data", DATA)))
+    for reader in (read, probe):
+        with pytest.raises(AudioError, match=words):
+            reader(tmp_path / "a.wav")
+
+
+def test_long_sounds_are_refused_before_and_while_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.flac", Audio(np.zeros(200_000), 22050))
+    monkeypatch.setattr(files, "LONGEST", 150_000)
+    for reader in (read, probe):
+        with pytest.raises(AudioError, match=r"is too long.*at most 150000 samples.*got 200000 samples in 1 channels"):
+            reader(path)
+    unknown = bytearray(path.read_bytes())
+    unknown[21] &= 0xF0  # the 36-bit count of samples in STREAMINFO: 0 is unknown
+    unknown[22:26] = bytes(4)
+    path.write_bytes(unknown)
+    with pytest.raises(AudioError, match="is too long"):
+        read(path)
+    monkeypatch.setattr(files, "LONGEST", 1 << 26)
+    monkeypatch.setattr(files, "LONGEST_SECONDS", 1.0)
+    with pytest.raises(AudioError, match="is too long"):
+        probe(path)
+
+
+def test_a_full_disk_is_not_a_folder_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "touch", full)
+    with pytest.raises(AudioError, match="No space left on device; make room on the disk"):
+        write(tmp_path / "a.wav", Audio(noise(), 22050))

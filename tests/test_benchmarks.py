@@ -99,6 +99,14 @@ def test_neighbours(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_robustness(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "robustness.py", SPACE, str(ROOT / "datasets" / "orchestra"))
+    far = {(row["fault"], row["when"]): row.get("median") for row in rows}
+    for fault in ("constant 1.0%", "rumble -50", "hiss -60"):
+        assert float(str(far[fault, "after"])) < 0.1 < float(str(far[fault, "before"]))
+
+
+@pytest.mark.slow
 def test_placing(tmp_path: Path) -> None:
     rows = {str(row["group"]): row for row in rows_of(tmp_path, "placing.py")}
     assert rows["noise"]["unfamiliar"] > rows["held-out notes"]["unfamiliar"]  # type: ignore[operator]

@@ -58,8 +58,8 @@ class _Stretch(io.RawIOBase):
 def repaired(file: BinaryIO, name: str) -> BinaryIO | None:
     """A WAV file with a header that libsndfile reads rightly; None if that of `file` is right, or it is no WAV file.
 
-    Repaired are BW64 (ITU-R BS.2088) and RF64 without its sizes, a header that was not finished, chunks without their
-    pad byte, and samples in containers with more bytes than their bits need.
+    Repaired are BW64 (ITU-R BS.2088), RF64 without its sizes, a tag before the header, a header that was not finished,
+    chunks without their pad byte, and samples in containers with more bytes than their bits need.
 
     Raises:
         AudioError: if much less sound is there than the header promises.
@@ -79,12 +79,13 @@ def repaired(file: BinaryIO, name: str) -> BinaryIO | None:
 
 def _parse(file: BinaryIO, name: str) -> _Wav | None:
     end = file.seek(0, io.SEEK_END)
-    kind, _, form = _read(file, 0, "<4sI4s") or (b"", 0, b"")
+    begin = _after_tag(file)
+    kind, _, form = _read(file, begin, "<4sI4s") or (b"", 0, b"")
     if kind not in (b"RIFF", b"RF64", b"BW64") or form != b"WAVE":
         return None
-    is_wrong, large = kind == b"BW64", None
+    is_wrong, large = kind == b"BW64" or begin > 0, None
     chunks = {b"fmt ": b"", b"fact": b""}
-    at = 12
+    at = begin + 12
     for _ in range(_MOST_CHUNKS):
         chunk, size = _read(file, at, "<4sI") or (b"", 0)
         at += 8
@@ -115,6 +116,12 @@ def _read(file: BinaryIO, at: int, layout: str) -> tuple | None:
     file.seek(at)
     content = file.read(struct.calcsize(layout))
     return struct.unpack(layout, content) if len(content) == struct.calcsize(layout) else None
+
+
+def _after_tag(file: BinaryIO) -> int:
+    """Where the file begins after an ID3 tag, whose size has seven bits in each byte."""
+    name, *size = _read(file, 0, "<3s3x4B") or (b"",)
+    return 10 + sum(part << 7 * place for place, part in enumerate(reversed(size))) if name == b"ID3" else 0
 
 
 def _next(file: BinaryIO, at: int, size: int, end: int) -> tuple[int, bool]:

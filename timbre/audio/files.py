@@ -17,7 +17,7 @@ from timbre.files import replacing, unwritable
 
 LONGEST = 1 << 26  # samples of all channels in a sound that is read: 25 minutes of one channel at 44,100 Hz
 LONGEST_SECONDS = 3600.0
-RATES = 1000, 1_000_000  # Hz
+RATES = 1000, 768_000  # Hz
 MOST_CHANNELS = 64
 
 # Frames at a time: a wrong length in a header costs no memory, and long Vorbis files do not overflow the stack.
@@ -46,7 +46,7 @@ def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: boo
     Raises:
         AudioError: if there is no such file, it is damaged or not audio, or it contains no samples or NaN; if it has
             more than 2^26 samples (67,108,864 in all channels together: 25 minutes of one channel at 44,100 Hz), an
-            hour, or 64 channels, or a rate below 1,000 or above 1,000,000 Hz.
+            hour, or 64 channels, or a rate below 1,000 or above 768,000 Hz.
     """
     path = _existing(path)
     audio = _whole(path, str(path))

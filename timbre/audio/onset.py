@@ -18,8 +18,8 @@ _EVEN = 3.0  # dB between the first windows of noise, at most
 _MANY, _STEADY = 8, 0.8  # windows after which steadiness alone tells noise from an attack; median deviation, dB
 _SOON = 10  # windows in which the note rises by twice _EVEN above steady noise
 _SUDDEN, _RISE = 2, 18.0  # windows in which it rises by so many dB above noise that is less steady
-_ABOVE = 4.0  # times the strongest power of the noise in a band: the note has risen above it
-_CLICK, _GAP = 3, 4  # windows: a shorter sound with a longer silence after it is no part of the note
+_ABOVE = 4.0  # times the power of 9 in 10 windows of noise in a band: the note has risen above it
+_CLICK, _GAP = 3, 2  # windows: a shorter sound with a longer silence after it is no part of the note
 _CLICK_DB = -8.0  # dB from the loudest window to a click, at most
 
 
@@ -65,7 +65,7 @@ def find_onset(samples: np.ndarray, rate: int, threshold_db: float) -> Onset:
         return Onset(0, 0, 0, 0)
     first, end = _steady_noise(power)
     if end:
-        floor = _ABOVE * power[:, first:end].max(axis=1, keepdims=True)
+        floor = _ABOVE * np.quantile(power[:, first:end], 0.9, axis=1, keepdims=True)
         total = np.where(power > floor, power, 0.0).sum(axis=0)
     loud = total > total.max() * 10.0 ** (threshold_db / 10.0)
     start = _first_note(loud, total)

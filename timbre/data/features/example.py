@@ -17,6 +17,7 @@ from timbre.spectral import Spectrogram
 LEVEL_DB = -12.0
 """Level of every note, as the RMS of its loudest 50 ms: loudness is a control, not a property of a point."""
 _LEVEL_WINDOW = 0.05  # s
+_HEARD = 53.0  # dB below the loudest frame of a note, to which its decay is followed
 _SHORTEST = 0.02  # s of sound in a note
 
 
@@ -100,14 +101,16 @@ def _release(spectrogram: np.ndarray, duration: float, config: Config) -> float:
     """Time of the release (s): the last at which the level is within 10 dB of its own linear decay (in dB).
 
     A sound that decays freely follows its line to the end; a damped one leaves it. The line goes through the medians of
-    the first and last third of the frames between the peak and 50 dB below it (Tukey's resistant line).
+    the first and last third of the frames between the peak and 53 dB below it (Tukey's resistant line).
     """
     if duration >= config.data.duration:
         return np.inf
-    power = 10.0 ** (spectrogram.astype(np.float64) / 10.0) - 10.0 ** (config.spectrogram.floor_db / 10.0)
-    level = 10.0 * np.log10(np.maximum(power.sum(axis=0), 1e-20))  # bands at the floor are silent, however many
+    power = np.where(
+        spectrogram > config.spectrogram.floor_db + 1e-3, 10.0 ** (spectrogram.astype(np.float64) / 10.0), 0.0
+    )
+    level = 10.0 * np.log10(np.maximum(power.sum(axis=0), 1e-20))  # without the bands at the floor, which are silent
     peak = int(np.argmax(level))
-    frames = np.arange(peak, int(np.flatnonzero(level > level.max() - 50.0)[-1]) + 1)
+    frames = np.arange(peak, int(np.flatnonzero(level > level.max() - _HEARD)[-1]) + 1)
     third = len(frames) // 3
     if third < 2:
         return float(frames[-1] / config.spectrogram.frame_rate)
