@@ -143,6 +143,12 @@ def test_files_in_several_folders_appear_together_or_not_at_all(tmp_path):
     assert tree(tmp_path) == ["a", "a/x.json", "b", "b/y.html"]
 
 
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    for context in (filling(tmp_path / "map"), together(tmp_path / "map" / "a.csv")):
+        with pytest.raises(ConfigError, match=f"^{tmp_path}/map/a.csv is full$"), context as partial:
+            raise ConfigError(f"{partial[0] if isinstance(partial, list) else partial / 'a.csv'} is full")
+
+
 def test_one_is_no_plural():
     assert [counted(number, "note") for number in (0, 1, 2, 1234)] == ["0 notes", "1 note", "2 notes", "1,234 notes"]
 

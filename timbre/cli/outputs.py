@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timbre
-from timbre.errors import ConfigError
+from timbre.errors import ConfigError, TimbreError
 from timbre.files import printable, temporary, unwritable
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ def filling(path: Path) -> Iterator[Path]:
         partial = temporary(folder)
         stack.callback(shutil.rmtree, partial, ignore_errors=True)
         partial.mkdir()
-        yield partial
+        with _named({partial: folder}):
+            yield partial
         for file in sorted(partial.iterdir()):
             os.replace(file, folder / file.name)
 
@@ -126,10 +127,23 @@ def together(*files: Path) -> Iterator[list[Path]]:
             folder = stack.enter_context(making(file.expanduser().parent))
             partials.append(temporary(folder, file.suffix))
             stack.callback(partials[-1].unlink, missing_ok=True)
-        yield partials
+        with _named(dict(zip(partials, files, strict=True))):
+            yield partials
         for file, partial in zip(files, partials, strict=True):
             with _written(file):
                 os.replace(partial, file.expanduser())
+
+
+@contextmanager
+def _named(files: Mapping[str | Path, Path]) -> Iterator[None]:
+    """Errors about temporary paths name the files that the user asked for."""
+    try:
+        yield
+    except TimbreError as error:
+        message = str(error)
+        for partial, file in files.items():
+            message = message.replace(str(partial), str(file))
+        raise type(error)(message) from error
 
 
 @contextmanager
