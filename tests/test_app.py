@@ -1,14 +1,11 @@
 """The page's server: every address on a small space that really plays, and everything that it refuses."""
 
-import contextlib
+# ruff: noqa: F811  (fixtures that are imported)
 import http.client
 import io
-import json
-import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,97 +15,16 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from app_server import RATE, ROOT, client, folder, middle, own, refused, serving, sound, state  # noqa: F401
 
 import timbre
 from timbre.__main__ import main
 from timbre.app.guard import Hosts
-from timbre.app.live import TAKEN, Client
 from timbre.app.routes import AppState
-from timbre.app.server import listen, make_server, make_site
-from timbre.app.worker import Busy, Worker
+from timbre.app.server import listen
+from timbre.app.worker import Busy
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback.engine.engine import Engine
 from timbre.shapes.path_files import read_path
-
-ROOT = Path(__file__).parents[1]
-RATE = 22050
-
-
-class Near:
-    """An engine in this process, as a source: whoever reads makes it render."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.sample_rate, self.ring, self._engine, self.dry = engine.sample_rate, self, engine, False
-
-    def read(self, count: int) -> np.ndarray:
-        return np.zeros(0, np.float32) if count > RATE or self.dry else self._engine.render(count)
-
-    def check(self) -> None:
-        if self.dry:
-            raise DeviceError("The player has ended.")
-
-
-@pytest.fixture(scope="module")
-def folder(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small space in a folder of its own, which gets presets."""
-    return Path(shutil.copytree(tiny_folder, tmp_path_factory.mktemp("app") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def state(folder: Path) -> Iterator[AppState]:
-    space = timbre.load(folder)
-    engine = Engine(space)
-    worker = Worker(folder)
-    yield AppState(space, folder, ROOT / "datasets" / "orchestra", Client(engine, Near(engine)), worker)
-    worker.close()
-
-
-@contextlib.contextmanager
-def serving(state: AppState) -> Iterator[httpx.Client]:
-    """A client of a server that really listens."""
-    with listen("127.0.0.1", 0) as listening:
-        port = listening.getsockname()[1]
-        server = make_server(make_site(state, Hosts("127.0.0.1", port)))
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-@pytest.fixture(scope="module")
-def client(state: AppState) -> Iterator[httpx.Client]:
-    with serving(state) as client:
-        yield client
-
-
-def own(client: httpx.Client) -> str:
-    """The origin of a server's own page."""
-    return str(client.base_url).rstrip("/")
-
-
-def refused(answer: Any, status: int = 400) -> str:
-    """The one sentence of a refusal."""
-    assert answer.status_code == status, answer.text
-    assert set(answer.json()) == {"error"}
-    sentence = str(answer.json()["error"])
-    assert "\n" not in sentence
-    assert "Traceback" not in sentence
-    return sentence
-
-
-def middle(state: AppState) -> str:
-    return ",".join(map(str, state.space.atlas.points[0].tolist()))
-
-
-def sound(content: bytes) -> timbre.Audio:
-    samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    return timbre.Audio(samples.T, rate)
 
 
 def test_the_page_and_its_parts_are_there_and_closed_to_others(client: httpx.Client):
@@ -394,150 +310,6 @@ def test_presets_are_kept_with_the_space_and_removed(client: httpx.Client, state
     refused(client.delete("/api/presets", params={"name": "nowhere"}))
     assert client.delete("/api/presets", params={"name": "here"}).json()[0]["name"] == "there"
     assert list(read_presets(state.folder, state.space)) == ["there"]
-
-
-def cents_off(samples: np.ndarray, frequency: float) -> float:
-    """By how much a sound's harmonics are sharp of those of a frequency."""
-    padded = 1 << 18
-    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), padded))
-    cents = np.arange(-100.0, 100.5, 0.5)
-    harmonics = frequency * 2 ** (cents / 1200) * np.arange(1, 9)[:, None]
-    comb = np.interp(harmonics, np.fft.rfftfreq(padded, 1 / RATE), spectrum).sum(0)
-    return float(cents[comb.argmax()])
-
-
-def listened(page: ClientConnection, count: int) -> np.ndarray:
-    """The next samples of the page's socket, `count` or more; its other messages are left out."""
-    parts: list[np.ndarray] = []
-    while sum(map(len, parts)) < count:
-        message = page.recv(30)
-        if isinstance(message, bytes):
-            parts.append(np.frombuffer(message, "<f4"))
-    return np.concatenate(parts)
-
-
-def told(page: ClientConnection, kind: str) -> Any:
-    """The next message of a kind."""
-    while True:
-        message = page.recv(30)
-        if isinstance(message, str) and kind in json.loads(message):
-            return json.loads(message)[kind]
-
-
-def live(client: httpx.Client) -> ClientConnection:
-    return connect(own(client).replace("http", "ws") + "/live", origin=own(client))
-
-
-def send(page: ClientConnection, do: str, **values: Any) -> None:
-    page.send(json.dumps({"do": do, **values}))
-
-
-def test_a_note_over_the_socket_has_its_pitch(client: httpx.Client, state: AppState):
-    with live(client) as page:
-        assert told(page, "hello") == {"sample_rate": RATE}
-        send(page, "at", point=state.space.atlas.points[0].tolist())
-        send(page, "note_on", key="map", pitch=69, velocity=0.8)
-        send(page, "credit", played=0, ahead=RATE)
-        samples = listened(page, RATE)
-        assert len(samples) == RATE
-        assert cents_off(samples[RATE // 4 :], 440) == pytest.approx(0, abs=5)
-        assert told(page, "state")["notes"] == [69.0]
-
-
-def test_no_more_is_sent_than_the_page_asked_for(client: httpx.Client):
-    with live(client) as page:
-        played = 0
-        for step in range(1, 20):
-            send(page, "credit", played=played, ahead=1000)
-            played += len(listened(page, 1 if step > 1 else 1000))
-            assert played <= 1000 * step
-        send(page, "credit", played=0, ahead=10**9)
-        assert len(listened(page, RATE - played)) <= RATE  # a second ahead, at most
-
-
-def test_nothing_sounds_on_once_the_page_is_gone(client: httpx.Client, state: AppState):
-    with live(client) as page:
-        send(page, "note_on", key="a", pitch=60, velocity=1)
-        send(page, "credit", played=0, ahead=4000)
-        listened(page, 4000)
-    assert isinstance(state.client.controls, Engine)
-    end = time.monotonic() + 20
-    while state.client.controls.render(RATE).any():  # the server hears of it a moment later
-        assert time.monotonic() < end
-
-
-def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, state: AppState):
-    a, b = state.space.atlas.points[:2].tolist()
-    with live(client) as page:
-        send(page, "hold", seconds=0.2)
-        send(page, "path", path={"points": [a, b], "times": [0, 1]}, duration=0.1, loop=False)
-        send(page, "credit", played=0, ahead=8000)
-        listened(page, 8000)
-        send(page, "path", path=None)
-        send(page, "hold", seconds=None)
-        send(page, "note_off", key="none")
-        send(page, "panic")
-        np.testing.assert_allclose(told(page, "state")["point"], b, atol=0.05)
-
-
-@pytest.mark.parametrize(
-    "message",
-    ["", "{", "[]", "null", '{"do": "exec"}', '{"do": "__init__"}', '{"do": "note_on"}', '{"do": "panic", "x": 1}',
-     '{"do": "at", "point": [1]}', '{"do": "at", "point": [1, 2, NaN]}', '{"do": "hold", "seconds": -1}',
-     '{"do": "note_on", "key": "a", "pitch": 500, "velocity": 1}', '{"do": "note_off", "key": 3}', '{"do": ["at"]}',
-     '{"do": "path", "path": {"points": [[1, 2]], "times": [0]}}'],
-)  # fmt: skip
-def test_garbage_over_the_socket_is_answered_by_a_sentence(client: httpx.Client, message: str):
-    with live(client) as page:
-        page.send(message)
-        assert told(page, "error").count("\n") == 0
-        send(page, "credit", played=0, ahead=100)
-        assert len(listened(page, 100)) == 100
-
-
-@pytest.mark.parametrize(
-    ("host", "origin", "site"),
-    [
-        ("127.0.0.1", None, None),
-        ("127.0.0.1", "http://evil.example", None),
-        ("127.0.0.1", "null", None),
-        ("127.0.0.1", "http://localhost:PORT", None),
-        ("evil.example", "http://evil.example:PORT", None),
-        ("127.0.0.1", "http://127.0.0.1:PORT", "cross-site"),
-    ],
-)
-def test_a_socket_of_another_page_is_refused(client: httpx.Client, host: str, origin: str | None, site: str | None):
-    port = client.base_url.port
-    named: Any = origin and origin.replace("PORT", str(port))
-    headers = {"Sec-Fetch-Site": site} if site else {}
-    wire = socket.create_connection(("127.0.0.1", port or 0))
-    with pytest.raises(InvalidStatus) as answer:
-        connect(f"ws://{host}:{port}/live", origin=named, additional_headers=headers, sock=wire)
-    assert answer.value.response.status_code == 403
-
-
-def test_a_second_page_takes_over_and_the_first_is_told(client: httpx.Client):
-    with live(client) as first:
-        told(first, "hello")
-        with live(client) as second:
-            told(second, "hello")
-            with pytest.raises(ConnectionClosed) as left:
-                told(first, "nothing")
-            assert left.value.rcvd is not None
-            assert left.value.rcvd.code == TAKEN
-            assert "Another page" in left.value.rcvd.reason
-            send(second, "credit", played=0, ahead=300)
-            assert len(listened(second, 300)) == 300
-
-
-def test_a_player_that_died_ends_the_socket_with_its_sentence(state: AppState):
-    source = Near(Engine(state.space))
-    source.dry = True
-    playing = Client(Engine(state.space), source)
-    with serving(AppState(state.space, state.folder, None, playing, state.worker)) as client, live(client) as page:
-        send(page, "credit", played=0, ahead=300)
-        with pytest.raises(ConnectionClosed, match=r"The player has ended\."):
-            told(page, "nothing")
 
 
 def test_a_job_that_takes_too_long_is_given_up_and_the_next_one_works(state: AppState):
