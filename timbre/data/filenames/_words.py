@@ -36,14 +36,14 @@ _PLAIN_NOTE = re.compile(rf"(?<![^\W_])[A-G]{_SIGN}\d(?!\d)")
 _BETWEEN = re.compile(r"(?:[\s_\-.,()\[\]{}+;=&@~–—]|(?<![^\W_])#(?=\d))+")
 _COUNTED = re.compile(r"(?<![^\W_])(vel|velocity|layer|rr|take)[\s_\-.](\d{1,3})(?!\d)", re.IGNORECASE)
 _HERTZ = re.compile(
-    r"(?<!\d)(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(?<![^\W_])(?<!\.)(\d{2,5}\.\d{2,6})(?!\.?\d)", re.I
+    r"(?<!\d)(\d{2,5}(?:\.\d{1,6})?)[\s_]?hz(?![a-z])|(?<![^\W_])(?<!\.)([1-9]\d{1,4}\.\d{2,6})(?!\.?\d)", re.I
 )
 _LONG_MARK = re.compile(r"(mezzo|molto)[\s_\-]?(pianissimo|piano|forte|fortissimo)", re.IGNORECASE)
 _SHORT_MARKS = {"mezzo p": "mp", "mezzo f": "mf", "molto p": "ppp", "molto f": "fff"}
 _NSYNTH = re.compile(r"(.+)-(\d{3})-(\d{3})")
 _LONGEST = 60  # letters of a word that may contain a note
 _LONGEST_NOTE = 14  # letters of a note name, such as Solsostenido4
-_IN_TUNE = 0.15  # semitones; a number without a unit that is farther from all notes is no frequency
+_IN_TUNE = 0.06  # semitones; a number without a unit that is farther from all notes is no frequency
 _LOWEST_HZ, _HIGHEST_HZ = 8.2, 12543.0  # MIDI 0 and 127
 _KEY_WORDS = frozenset(("midi", "key", "note", "pitch", "root"))
 _COUNTING_WORDS = """
