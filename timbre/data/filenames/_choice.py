@@ -106,8 +106,8 @@ class Choice:
                 self._choose({name.file: name.marks[likely[0]]}, likely[0])
             for place in usable:
                 unread[place][name.file] = name.marks[place]
-        same = {self.chosen[name.file].mark.text for name in names if name.file in self.chosen}
-        if len(names) >= _FEW and len(same) == 1:
+        same = {chosen and chosen.mark.text for chosen in (self.chosen.get(name.file) for name in names)}
+        if len(names) >= _FEW and len(same) == 1 and None not in same:
             where = names[0].file.rpartition("/")[0] or "the top folder"
             self.remarks.append(f"names: all {len(names)} files in {where} have the pitch {same.pop()} in their names")
         self._add_others(unread, None)
