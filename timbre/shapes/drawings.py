@@ -1,12 +1,14 @@
 """Hand-drawn curves as paths: SVG, CSV or JSON in a plane of the space."""
 
+from collections import Counter
 from io import StringIO
 from pathlib import Path as FilePath
 from typing import Any
 from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError, ParserCreate
 
 import numpy as np
-from svgelements import SVG, Shape
+from svgelements import SVG, Move, Shape
 from svgelements import Path as Curve
 
 from timbre.errors import ConfigError
@@ -15,6 +17,13 @@ from timbre.paths.path import Path
 from timbre.shapes.number_files import ending, numbers, read_table
 
 _PIECES = 256  # straight pieces of an SVG curve, equally long
+_FINE = 64  # pieces of each of its segments, whose lengths are measured
+_MOST_SVG, _MOST_SEGMENTS, _FARTHEST = 1 << 22, 20_000, 1e9  # bytes; of a curve; of a coordinate
+_MOST = {
+    "elements": 20_000, "levels": 100, "<use>": 16, "letters of <style>": 10_000, "letters of an attribute": 10_000,
+    "letters of a curve": 1_000_000,
+}  # fmt: skip
+_ATTRIBUTES = {"d": "letters of a curve", "points": "letters of a curve", "href": "letters of a picture, not read"}
 _HEADERS = (["x", "y"], ["time", "x", "y"])
 
 
@@ -56,12 +65,16 @@ def drawn(file: str | FilePath, center: np.ndarray, plane: np.ndarray, scale: fl
 
 def _read_svg(file: FilePath) -> np.ndarray:
     """Positions (257, 2), evenly along the one curve of a drawing, around 0, with 2 as its larger size; y is up."""
+    text = read_text(file, _MOST_SVG)
     try:
-        drawing: Any = SVG.parse(StringIO(read_text(file)), reify=True)
+        _check_size(text)
+        drawing: Any = SVG.parse(StringIO(text), reify=True)
         curves = [Curve(shape) for shape in drawing.elements() if isinstance(shape, Shape) and len(Curve(shape)) > 1]
         strokes = [stroke for curve in curves for stroke in curve.as_subpaths()]
-        positions = curves[0].npoint(np.linspace(0.0, 1.0, _PIECES + 1)) if len(strokes) == 1 else None
-    except (ParseError, ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, AttributeError) as error:
+        positions = _evenly(curves[0]) if len(strokes) == 1 else None
+    except (
+        ParseError, ExpatError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError
+    ) as error:  # fmt: skip
         raise ConfigError(f"{file} is not a readable drawing ({error}); save it as plain SVG.") from error
     if positions is None:
         raise ConfigError(f"{file} must have a single curve, got {len(strokes)} separate curves.")
@@ -70,3 +83,52 @@ def _read_svg(file: FilePath) -> np.ndarray:
     if not (high > low).any():
         raise ConfigError("The curve of the drawing must be longer than a single point.")
     return (positions - 0.5 * (low + high)) * [2.0, -2.0] / float((high - low).max())
+
+
+def _check_size(text: str) -> None:
+    """Refuse a drawing in which things multiply or texts are long; a ValueError or ExpatError says what is wrong."""
+    parser, open_elements, counts = ParserCreate(), list[str](), Counter[str]()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        open_elements.append(name.rpartition(":")[2])
+        counts.update(["elements", f"<{open_elements[-1]}>"])
+        counts["levels"] = len(open_elements)
+        for key, value in attributes.items():
+            kind = _ATTRIBUTES.get(key.rpartition(":")[2], "letters of an attribute")
+            counts[kind] = max(counts[kind], len(value))
+        check()
+
+    def check() -> None:
+        for what, most in _MOST.items():
+            if counts[what] > most:
+                raise ValueError(f"it has more than {most:,} {what}")
+
+    def data(text: str) -> None:
+        if "style" in open_elements:
+            counts["letters of <style>"] += len(text)
+            check()
+
+    def entity(_name: str, _parameter: bool, value: str | None, *_rest: str | None) -> None:
+        if value is None or "&" in value or len(value) > 100:
+            raise ValueError("it has an entity that is not a short text")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, lambda _name: open_elements.pop()
+    parser.CharacterDataHandler, parser.EntityDeclHandler = data, entity
+    parser.Parse(text, True)
+
+
+def _evenly(curve: Any) -> np.ndarray:
+    """Positions (257, 2) on a curve whose distances along it are equal."""
+    segments = [segment for segment in curve if not isinstance(segment, Move)]
+    if len(segments) > _MOST_SEGMENTS:
+        raise ValueError(f"its curve has more than {_MOST_SEGMENTS:,} segments")
+    time = np.linspace(0.0, 1.0, _FINE + 1)
+    with np.errstate(all="ignore"):
+        fine = np.stack([np.asarray(segment.npoint(time), dtype=np.float64) for segment in segments])
+    if not (np.abs(fine) < _FARTHEST).all():
+        raise ValueError(f"its coordinates are beyond {_FARTHEST:g}")
+    length = np.concatenate([[0.0], np.linalg.norm(np.diff(fine, axis=1), axis=2).ravel().cumsum()])
+    when = np.concatenate([[0.0], (np.arange(len(segments))[:, None] + time[1:]).ravel()])
+    chosen = np.interp(np.linspace(0.0, length[-1], _PIECES + 1), length, when)
+    index = np.minimum(chosen.astype(int), len(segments) - 1)
+    return np.array([segments[k].npoint([t])[0] for k, t in zip(index, chosen - index, strict=True)])
