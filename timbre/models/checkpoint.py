@@ -128,7 +128,7 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
             if unchanged == _READINGS:  # nobody is saving the folder
                 raise
     try:
-        return Config.from_dict(head["config"]), files, head["details"]
+        return Config.from_dict(head.get("config")), files, head["details"]
     except ConfigError as error:
         raise CheckpointError(f"This timbre does not know settings in {folder / CONFIG}: {error}") from error
 
