@@ -34,6 +34,7 @@ CONFIG = "config.json"
 MOST_WEIGHTS = 1 << 30  # bytes of a file
 FRESH = "Get a fresh copy of the folder."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
+_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.bool)
 _MOST_FILES = 32
 _DIGITS = 16  # of a digest in the name of a new file
 _READINGS = 3  # of files that do not fit an unchanged config.json, as another process may be saving the folder
@@ -142,7 +143,7 @@ def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Te
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise CheckpointError(f"{folder / name} is not a safetensors file: {error}.") from error
     for key, value in values.items():
-        if not bool(torch.isfinite(value).all()):
+        if value.dtype not in _TYPES or not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{folder / name} is damaged: {shown(key)} must be finite numbers. {FRESH}")
     return values
 

@@ -43,14 +43,15 @@ class Parts(NamedTuple):
 
 def write_space(folder: Path, parts: Parts, half: bool = False, page: str | None = None) -> None:
     """Write the folder of a space; arguments and errors as in :meth:`timbre.space.Space.save`."""
-    page = page or card(parts.config, parts.report, parts.atlas, parts.axes)
+    text = page or card(parts.config, parts.report, parts.atlas, parts.axes)
+    files = {**parts.atlas.to_files(), "README.md": text.encode("utf-8", "backslashreplace")}
     weights = {_MODEL: parts.model.state_dict()}
     if parts.vocoder:
         weights[VOCODER] = parts.vocoder.network.state_dict()
     if half:
         weights = {file: {name: _half(name, value) for name, value in part.items()} for file, part in weights.items()}
     write_folder(
-        folder, parts.config, {**parts.atlas.to_files(), "README.md": page.encode()}, weights, report=parts.report,
+        folder, parts.config, files, weights, report=parts.report,
         axes=[asdict(axis) for axis in parts.axes], vocoder=parts.vocoder and parts.vocoder.details(),
     )  # fmt: skip
 

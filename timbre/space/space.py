@@ -11,7 +11,7 @@ import torch
 from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.features.example import example
-from timbre.errors import ConfigError
+from timbre.errors import CheckpointError, ConfigError
 from timbre.files import shown
 from timbre.models.conditions import Conditions, check_pitch, check_velocity
 from timbre.models.refinement import refined
@@ -89,13 +89,17 @@ class Space:
         Raises:
             AudioError: if the sound is silent or shorter than 20 ms.
             ConfigError: if a control is out of range.
+            CheckpointError: if the weights give no finite point.
         """
         spectrogram, conditions = self.observe(audio, pitch, velocity)
         with torch.no_grad():
             posterior = self.model.posterior(spectrogram, conditions)
             if refine:
                 posterior = refined(self.model, spectrogram, conditions, posterior, refine).posterior
-            return np.asarray(self.model.from_latent(posterior.center, conditions.pitch)[0].numpy())
+            point = np.asarray(self.model.from_latent(posterior.center, conditions.pitch)[0].numpy())
+        if not (np.abs(point) <= LARGEST).all():
+            raise CheckpointError(f"The space is damaged: its weights give the point {shown(point.tolist())}.")
+        return point
 
     def observe(
         self, audio: Audio, pitch: float | None = None, velocity: float | None = None
