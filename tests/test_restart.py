@@ -90,9 +90,13 @@ def test_a_command_that_an_engine_cannot_carry_out_is_counted_and_the_sound_goes
     player.panic()
 
 
-@pytest.mark.parametrize(
-    "odd", [[1e39, 0, 0], [float("inf")] * 3, [float("nan")] * 3, [101, 0, 0], [10**400] * 3, ["a"] * 3, [[1]], {}]
-)
+ODD = [
+    [1e39, 0, 0], [float("inf")] * 3, [float("nan")] * 3, [101, 0, 0], [10**400] * 3, [10**5000] * 3, 10**5000,
+    ["a"] * 3, [[1]], {},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD, ids=range(len(ODD)))
 def test_no_value_is_too_odd_for_a_sentence(player: Player, odd: object):
     calls = (player.at, player.note_on, player.note_off, player.bend, player.gain, player.preset)
     for call in (*calls, lambda value: player.axis(0, value), lambda value: player.axis(value, 0)):

@@ -254,7 +254,10 @@ def _escaped(char: str) -> str:
 
 def shown(value: Any) -> str:
     """A value from a file as it is shown in an error: about 60 characters of its repr."""
-    return printable(_SHORT.repr(value), 200)
+    try:
+        return printable(_SHORT.repr(value), 200)
+    except ValueError:  # a whole number of thousands of digits
+        return f"a very long {type(value).__name__}"
 
 
 @contextmanager

@@ -180,7 +180,7 @@ class Controls:
 
     def preset(self, which: str | int) -> None:
         """Move to the point of a preset, or along its path; `which` is its name, or its number from 0."""
-        if not isinstance(which, int | str):
+        if not isinstance(which, str) and not (isinstance(which, int) and abs(which) <= _LARGEST_KEY):
             raise ConfigError(f"A preset must be a name or a number from 0, got {shown(which)}.")
         preset = self.presets.number(which) if isinstance(which, int) else self.presets[which]
         if len(preset.path.points) == 1:
