@@ -65,6 +65,44 @@ def test_octaves_and_twelfths_are_told_apart(pitch: float, levels: list[float]) 
     assert error(tone(pitch, levels), pitch) < 5
 
 
+@settings(max_examples=60)
+@given(st.floats(69, 90), st.floats(2, 80), st.floats(0.3, 1.0), st.sampled_from([1, 10]))
+def test_a_tremolo_is_not_a_pitch(pitch: float, rate: float, depth: float, partials: int) -> None:
+    plain = tone(pitch, [1 / number for number in range(1, partials + 1)], 1.5)
+    swing = np.sin(2 * np.pi * rate * np.arange(plain.samples.shape[1]) / plain.sample_rate)
+    assert error(Audio(plain.samples[0] * (1 + depth * swing) / 2, plain.sample_rate), pitch) < 50
+
+
+@settings(max_examples=40)
+@given(st.floats(48, 88), st.floats(0.1, 0.3), st.floats(0.0, 0.03), st.integers(0, 2**32 - 1))
+def test_a_short_note_with_a_noisy_attack_is_read(pitch: float, seconds: float, noise: float, seed: int) -> None:
+    note = tone(pitch, [1, 0.6, 0.4, 0.3, 0.2, 0.1], seconds, 44100)
+    time = np.arange(note.samples.shape[1]) / 44100
+    hiss = np.random.default_rng(seed).normal(size=time.size) * (noise + 0.3 * np.exp(-time / 0.004))
+    assert error(Audio(note.samples[0] * np.minimum(1, time / 0.01) + hiss, 44100), pitch) < 50
+
+
+@settings(max_examples=40)
+@given(st.floats(45, 75), st.lists(st.floats(-0.1, 0.1), min_size=2, max_size=5), st.floats(0.7, 2.0))
+def test_a_pad_with_a_louder_octave_sounds_at_its_lower_layer(pitch: float, tunings: list[float], gain: float) -> None:
+    levels = [1 / number for number in range(1, 12)]
+    layers = [(tone(pitch + step, levels, 2.0), 1.0) for step in tunings]
+    layers += [(tone(pitch + 12 + step, levels, 2.0), gain) for step in tunings]
+    wave = sum(level * layer.samples[0] for layer, level in layers)
+    slow = np.minimum(1, np.arange(wave.size) / 15000)  # type: ignore[union-attr]
+    assert error(Audio(0.05 * wave * slow, 22050), pitch) < 50
+
+
+@pytest.mark.parametrize(
+    "ratios", [(1, 2.756, 5.404), (1, 3.0, 6.1), (1, 4.0, 10.1)], ids=["free", "xylophone", "marimba"]
+)
+@pytest.mark.parametrize("pitch", [60.3, 72.8, 84.1, 95.5])
+def test_bars_sound_at_their_lowest_mode(ratios: tuple[float, ...], pitch: float) -> None:
+    time = np.arange(22050) / 22050
+    modes = [np.sin(2 * np.pi * midi_to_hz(pitch) * r * time) * np.exp(-3 * r * time) / r for r in ratios]
+    assert error(Audio(0.4 * np.sum(modes, axis=0), 22050), pitch) < 50
+
+
 @pytest.fixture(scope="module")
 def real(some_notes: Library) -> list[Note]:
     return [note for note in some_notes[::4] if note.pitch is not None]

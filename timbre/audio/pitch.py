@@ -3,15 +3,18 @@
 import numpy as np
 
 from timbre.audio._audio import Audio
+from timbre.audio._readings import Stretch, stretches
+from timbre.audio._strength import CANDIDATES
 
 _PARTIALS = 12
 _HARMONIC = 0.25  # of 800 recorded notes, the pitched ones have 0.3 to 1, drums and 90 samples of noise at most 0.12
-_LOWEST, _HIGHEST = 26.0, 4700.0  # Hz, range of `estimate_pitch`: MIDI 20 to 110
-_BAND = 20.0, 8000.0  # Hz: rumble below and breath noise above blur the period
-_LAG_RATE = 80000  # Hz, at least: about 17 lags in the shortest period
-_TALLEST = 0.95  # share of the tallest peak from which the first peak is the period, later ones its multiples
-_CLEAR = 0.7  # 1 % of 1,500 notes of melodic instruments lie below, half of drums, shakers and cymbals
-_SILENCE = 1e-4  # peak; lower is the noise of a recording
+_NEAR = 0.5  # semitones between readings of the same pitch
+_INHARMONIC = 1.25  # semitones by which partials that do not fit can shift a reading from the lowest one
+# Least evidence of a pitch (0 to 2), by the readings that agree on it. Notes of instruments have 1.2 to 1.8, noise 0.7.
+_FOUR, _THREE = 0.85, 0.98  # periods
+_WITH_ONE, _ALONE = 1.15, 1.25  # the spectrum with one period, or alone
+_LOWER = 0.15  # more evidence is needed against a lower pitch on which periods agree: its fundamental may be missing
+_RIVAL = 0.15  # and against two clear periods
 
 
 def midi_to_hz(midi: float) -> float:
@@ -57,80 +60,91 @@ def measure_pitch(audio: Audio, near: float, cents: float = 60.0) -> float | Non
 def estimate_pitch(audio: Audio) -> float | None:
     """Pitch of a note, MIDI 20 to 110, or None if no pitch stands out.
 
-    The period is the first of the tallest peaks of the normalised square difference function (McLeod and Wyvill 2005),
-    in the band from 20 to 8000 Hz. There are four readings: of two stretches of up to half a second after the loudest
-    moment, each from powers and from magnitudes (the generalised autocorrelation of Tolonen and Karjalainen 2000, less
-    sensitive to a strong partial). Three of them must agree.
+    Two methods vote on two stretches of up to half a second after the loudest moment. One reads the period: the first
+    of the tallest peaks of the normalised square difference function (McLeod and Wyvill 2005), from powers and from
+    magnitudes (the generalised autocorrelation of Tolonen and Karjalainen 2000, less sensitive to a strong partial).
+    The other finds the pitch whose partials fit the spectrum best (SWIPE', Camacho and Harris 2008). Where they differ,
+    the larger sum of similarity after one period and of fit decides: a tremolo repeats, but has no low partials; a tone
+    without its fundamental fits badly, but repeats exactly.
 
     Only the first ten seconds are used. The result is right within a few cents on steady notes, and None for noise,
     most drums, silence and very short sounds.
     """
-    rate = audio.sample_rate
-    early, late = _steady(audio.mono().samples[0], rate)
-    readings: list[float] = []
-    for stretch, power in ((early, 2.0), (late, 2.0), (early, 1.0), (late, 1.0)):
-        reading = _period_pitch(stretch, rate, power)
-        if reading is None:
-            continue
-        agreeing = [other for other in readings if abs(other - reading) < 0.5]
-        if len(agreeing) == 2:
-            return agreeing[0]
-        readings.append(reading)
-    return None
+    parts = stretches(audio.mono().samples[0], audio.sample_rate)
+    return _Readings(parts).vote() if parts else None
 
 
-def _steady(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two overlapping stretches of a note after its loudest 20 ms; the second starts up to 0.25 s later."""
-    samples = samples[: 10 * rate].astype(np.float64)
-    block = max(1, rate // 50)
-    level = np.add.reduceat(np.square(samples), np.arange(0, samples.size, block))
-    start = min(int(np.argmax(level)) * block + rate // 20, max(0, samples.size - rate * 3 // 10))
-    rest = samples[start:]
-    length = min(rate // 2, rest.size * 3 // 4)
-    late = min(rate // 4, rest.size - length)
-    return rest[:length], rest[late : late + length]
+class _Readings:
+    """All readings of the pitch of a note (MIDI), and their vote.
+
+    Args:
+        parts: the stretches of the note, from the first to the last.
+    """
+
+    def __init__(self, parts: list[Stretch]) -> None:
+        self.parts = parts
+        self.strengths = np.mean([part.strengths for part in parts], axis=0)
+        whole = float(CANDIDATES[np.argmax(self.strengths)])
+        found = {hz_to_midi(hertz) for hertz in (whole, *(part.strongest for part in parts))}
+        self.strongest = max(found, key=self._evidence)
+
+    def vote(self) -> float | None:
+        """The pitch, or None if the readings differ or their evidence is weak."""
+        clear = self._periods(2.0)
+        evidence = self._evidence(self.strongest)
+        if evidence > _THREE and len(clear) == len(self.parts) and all(map(self._is_strongest, clear)):
+            return clear[0]
+        periods = clear + self._periods(1.0)
+        return self._agreed(periods, evidence) or self._spectral(clear, periods, evidence)
+
+    def _agreed(self, periods: list[float], evidence: float) -> float | None:
+        """The pitch on which three or four periods agree, unless the spectrum has more evidence for another one."""
+        every, agreed = _common(periods, 4), _common(periods, 3)
+        if agreed is None or (own := self._evidence(agreed)) < (_THREE if every is None else _FOUR):
+            return None
+        if self._is_strongest(agreed, _INHARMONIC):
+            return agreed if every or self._is_strongest(agreed) else self._fundamental() or agreed
+        return agreed if own + _LOWER * (agreed < self.strongest) > evidence else None
+
+    def _spectral(self, clear: list[float], periods: list[float], evidence: float) -> float | None:
+        """The pitch of the spectrum, if it is settled and the two clearest periods do not agree on another one."""
+        rival = _common([pitch for pitch in clear if not self._is_strongest(pitch, _INHARMONIC)], 2)
+        if rival is not None and self._evidence(rival) + _RIVAL > evidence:
+            return None
+        near = next(filter(self._is_strongest, periods), None)
+        if evidence < (_ALONE if near is None else _WITH_ONE) or not self._is_settled():
+            return None
+        return near or self._fundamental() or self.strongest
+
+    def _periods(self, power: float) -> list[float]:
+        return [hz_to_midi(hertz) for part in self.parts if (hertz := part.period(power)) is not None]
+
+    def _evidence(self, pitch: float) -> float:
+        """Similarity after one period and strength in the spectrum, together at most 2."""
+        near = np.abs(CANDIDATES / midi_to_hz(pitch) - 1.0) < 0.02
+        similarity = np.mean([part.similarity(midi_to_hz(pitch)) for part in self.parts])
+        return float(similarity + self.strengths[near].max(initial=0.0))
+
+    def _is_strongest(self, pitch: float, tolerance: float = _NEAR) -> bool:
+        return abs(pitch - self.strongest) < tolerance
+
+    def _is_settled(self) -> bool:
+        """Whether the spectrum of a note says the same from the beginning, or becomes clearer; those of drums blur."""
+        first, last = self.parts[0], self.parts[-1]
+        early, late = (self._is_strongest(hz_to_midi(part.strongest)) for part in (first, last))
+        return late and (early or last.strengths.max() > first.strengths.max())
+
+    def _fundamental(self) -> float | None:
+        """Pitch of the lowest partial, if the others do not fit it (bars, stiff strings) and so blur other readings."""
+        low, high = (midi_to_hz(self.strongest + step) for step in (-_INHARMONIC, _INHARMONIC))
+        hertz = self.parts[-1].partial(low, high)
+        return None if hertz is None else hz_to_midi(hertz)
 
 
-def _period_pitch(samples: np.ndarray, rate: int, power: float) -> float | None:
-    """Pitch (MIDI) of a stretch of sound from its period, or None if it is not periodic enough."""
-    samples = samples - samples.mean() if samples.size else samples
-    if samples.size < 64 or np.max(np.abs(samples)) < _SILENCE:
-        return None
-    similarity, lag_rate = _similarity(samples, rate, power)
-    inner = similarity[1:-1]
-    peaks = np.flatnonzero((inner > similarity[:-2]) & (inner >= similarity[2:])) + 1
-    negative = np.flatnonzero(similarity < 0)
-    peaks = peaks[peaks > max(negative[0] if negative.size else similarity.size, lag_rate / _HIGHEST)]
-    if peaks.size == 0:
-        return None
-    before, here, after = similarity[peaks - 1], similarity[peaks], similarity[peaks + 1]
-    shift = 0.5 * (before - after) / (before - 2.0 * here + after)  # of the vertex of the parabola through the three
-    height = here - 0.25 * (before - after) * shift
-    first = int(np.argmax(height >= _TALLEST * height.max()))
-    if power == 2.0 and height[first] < _CLEAR:
-        return None
-    return hz_to_midi(lag_rate / float(peaks[first] + shift[first]))
-
-
-def _similarity(samples: np.ndarray, rate: int, power: float) -> tuple[np.ndarray, float]:
-    """Similarity (at most 1) of a sound to itself after lags from 0 on, and the rate of the lags (Hz)."""
-    size = 1 << int(np.ceil(np.log2(samples.size + rate / _LOWEST + 2)))
-    spectrum = np.abs(np.fft.rfft(samples, size)) ** power
-    low, high = (int(hz * size / rate) for hz in _BAND)
-    spectrum[:low] = 0.0
-    finer = 1 << max(0, int(np.ceil(np.log2(_LAG_RATE / rate))))  # lags between samples, for short periods
-    count = int(min(rate / _LOWEST, 0.7 * samples.size) * finer)
-    correlation = np.fft.irfft(spectrum[:high], size * finer)[:count]
-    lags = np.arange(count) / finer
-    overlap = _overlap(samples, lags) if power == 2.0 else 1.0 - lags / samples.size
-    return correlation / np.maximum(correlation[0] * overlap, 1e-30), float(rate * finer)
-
-
-def _overlap(samples: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Mean energy of the two parts of a sound that overlap when it is shifted by `lags`, as a share of all energy."""
-    energy = np.concatenate([[0.0], np.cumsum(np.square(samples))]) / np.sum(np.square(samples))
-    times = np.arange(energy.size)
-    return 0.5 * (np.interp(samples.size - lags, times, energy) + 1.0 - np.interp(lags, times, energy))
+def _common(readings: list[float], least: int) -> float | None:
+    """The first of `least` readings that agree."""
+    counts = [sum(abs(other - reading) < _NEAR for other in readings) for reading in readings]
+    return next((reading for reading, count in zip(readings, counts, strict=True) if count >= least), None)
 
 
 def _loudest(samples: np.ndarray, rate: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from timbre.data.note import Measured, Note
 from timbre.files import cache_folder
 from timbre.version import __version__
 
-VERSION = 2  # part of every key: increase it when the measurements change
+VERSION = 3  # part of every key: increase it when the measurements change
 _LARGEST = 1e12
 _BATCH = 500  # most measurements that are lost when a scan is killed
 _TABLE = "create table if not exists facts (note blob primary key, measured text) without rowid"
