@@ -1,8 +1,8 @@
 """Reduction of the steady noise under a note."""
 
+from typing import Any
+
 import numpy as np
-import scipy.ndimage
-import scipy.signal
 
 _FRAME = 0.023  # s: twice as long as the shortest attacks, half as long as the shortest example of noise
 _SUBTRACTED = 1.5  # times the mean power of the noise; more takes away what is soft in the note
@@ -18,20 +18,23 @@ def without_noise(samples: np.ndarray, noise: np.ndarray, rate: int) -> np.ndarr
     samples = samples.astype(np.float64)
     if noise.size < size or samples.size < size or not np.any(noise):
         return samples
-    window = np.sqrt(scipy.signal.windows.hann(size, sym=False))
-    transform = scipy.signal.ShortTimeFFT(window, size // 4, rate)
+    from scipy.ndimage import uniform_filter  # slow to import
+    from scipy.signal import ShortTimeFFT
+
+    transform = ShortTimeFFT(np.sin(np.pi * np.arange(size) / size), size // 4, rate)  # the root of a Hann window
     floor = _SUBTRACTED * _noise_power(transform, noise.astype(np.float64))[:, None]
     spectrum = transform.stft(samples)
-    power = scipy.ndimage.uniform_filter(np.square(np.abs(spectrum)), 3, mode="nearest")
+    power = uniform_filter(np.square(np.abs(spectrum)), 3, mode="nearest")
     gain = np.sqrt(np.maximum(0.0, 1.0 - floor / np.maximum(power, 1e-30)))
     reduced: np.ndarray = transform.istft(spectrum * gain, k1=samples.size)
     return reduced
 
 
-def _noise_power(transform: scipy.signal.ShortTimeFFT, noise: np.ndarray) -> np.ndarray:
+def _noise_power(transform: Any, noise: np.ndarray) -> np.ndarray:
     """Power of noise in each bin, from the median over frames, which a click does not change."""
+    from scipy.ndimage import uniform_filter1d
+
     whole = transform.lower_border_end[1], transform.upper_border_begin(noise.size)[1]
-    power = np.median(np.square(np.abs(transform.stft(noise, whole[0], max(whole[0] + 1, whole[1])))), axis=1) / np.log(
-        2.0
-    )
-    return np.maximum(power, scipy.ndimage.uniform_filter1d(power, _SMOOTH, mode="nearest"))
+    frames = transform.stft(noise, whole[0], max(whole[0] + 1, whole[1]))
+    power = np.median(np.square(np.abs(frames)), axis=1) / np.log(2.0)
+    return np.maximum(power, uniform_filter1d(power, _SMOOTH, mode="nearest"))

@@ -4,7 +4,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import scipy.signal
 
 WINDOW = 0.01  # s over which level is measured: shorter than any attack, longer than most periods
 _LOWEST = 80.0  # Hz: rumble and hum below say nothing about an onset, and no note is without partials above
@@ -42,12 +41,14 @@ def high_pass(samples: np.ndarray, rate: int, hz: float) -> np.ndarray:
     A filter of zero phase would spread the attack over the time before it. The filter begins as if the mean of the
     first tenth of a second (Hann window) had preceded, so that a constant leaves no click.
     """
+    from scipy.signal import butter, sosfilt  # slow to import
+
     samples = samples.astype(np.float64)
     if hz >= 0.45 * rate:
         return samples - samples.mean(axis=1, keepdims=True)
     weights = np.hanning(min(samples.shape[1], max(1, rate // 10)) + 2)[1:-1]
     samples -= (samples[:, : weights.size] @ weights / weights.sum())[:, None]
-    filtered: np.ndarray = scipy.signal.sosfilt(scipy.signal.butter(4, hz, "high", fs=rate, output="sos"), samples)
+    filtered: np.ndarray = sosfilt(butter(4, hz, "high", fs=rate, output="sos"), samples)
     return filtered
 
 

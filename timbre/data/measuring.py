@@ -13,6 +13,7 @@ from timbre.data.note import Measured
 
 MEASURED_SECONDS = 30.0  # longest stretch that is measured, from the beginning of a sound
 TRIM_DB = -50.0  # of the onset, as in the settings' default
+_LEAST_NOISE = 0.039  # s: four windows of the onset
 _LOUDEST = 0.4  # s, the window of momentary loudness in EBU R 128
 _STEP = 2.0**-15  # of 16-bit samples
 _LOWEST = 1e-10  # replaces a level of 0, which has no logarithm
@@ -38,20 +39,28 @@ def measure(audio: Audio, whole: Probe | None = None) -> Measured:
         pitch=None if pitch is None else round(pitch, 3),
         digest=_digest(sound, duration),
         constant=round(max(map(_constant, part.samples)), 5),
-        noise_db=round(_db(float(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))), 1) if np.any(noise) else None,
+        noise_db=_noise_db(noise, rate),
         rise=round((note.loud - note.start) / rate, 3),
         channels=mixdown(part.samples, rate).reason if part.channels > 1 else "",
     )
 
 
-def _constant(samples: np.ndarray) -> float:
-    """Magnitude of the constant part of a channel: the mean, if the median agrees, which no lone thump can change.
+def _noise_db(noise: np.ndarray, rate: int) -> float | None:
+    """RMS of noise (n,) in dB; None if it is silent or too short to be more than an attack."""
+    if noise.size < _LEAST_NOISE * rate or not np.any(noise):
+        return None
+    return round(_db(float(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))), 1)
 
-    The mean has a Hann window, so that the periods of a low note need not be whole.
+
+def _constant(samples: np.ndarray) -> float:
+    """Magnitude of the constant part of a channel: the least mean of its thirds, 0 if they differ in sign.
+
+    The means have Hann windows, so that the periods of a low note need not be whole.
     """
-    weights = np.hanning(samples.size + 2)[1:-1]
-    mean, median = float(samples @ weights / weights.sum()), float(np.median(samples))
-    return min(abs(mean), abs(median)) if mean * median > 0 else 0.0
+    thirds = [part for part in np.array_split(samples, 3) if part.size]
+    weights = [np.hanning(part.size + 2)[1:-1] for part in thirds]
+    means = [float(part @ weight / weight.sum()) for part, weight in zip(thirds, weights, strict=True)]
+    return min(map(abs, means)) if len({mean > 0 for mean in means}) == 1 else 0.0
 
 
 def _db(level: float) -> float:
