@@ -49,7 +49,7 @@ def combined(space: Space, text: str, point_of: Callable[[Space, str], np.ndarra
         if term is None:
             raise ConfigError(f"Every sign must have a name after it, as in flute - oboe + clarinet, got {text!r}.")
         weight = float(f"{sign}{term['weight'] or 1}")
-        total += weight * point_of(space, term["name"])
+        total += weight * (library_point if is_sum(term["name"]) else point_of)(space, term["name"])
         weights += weight
     if abs(weights - 1.0) > 1e-6:
         raise ConfigError(
