@@ -17,6 +17,7 @@ from timbre.files import replacing, unwritable
 
 LONGEST = 1 << 26  # samples of all channels in a sound that is read: 25 minutes of one channel at 44,100 Hz
 LONGEST_SECONDS = 3600.0
+_LOUDEST = 1e10  # of a sample; floats that stand for whole numbers of 32 bits are below
 RATES = 1000, 768_000  # Hz
 MOST_CHANNELS = 64
 
@@ -158,6 +159,10 @@ def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, 
             while (samples := file.read(_BLOCK, dtype="float32", always_2d=True)).size:
                 frames += len(samples)
                 _check_length(name, frames, file)
+                if _LOUDEST < (peak := float(np.max(np.abs(samples)))) < np.inf:
+                    raise AudioError(
+                        f"{name} must have samples of up to {_LOUDEST:g}, got {peak:g}; it may be damaged."
+                    )
                 yield samples.T, file.samplerate
     except (soundfile.LibsndfileError, TypeError, UnicodeError, OSError) as error:
         raise AudioError(f"{name} is damaged or not a readable sound file: {_reason(error)}.") from error
