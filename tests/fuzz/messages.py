@@ -1,14 +1,11 @@
-"""Messages that play: MIDI files and bytes, OSC, the page's sockets and addresses, keys, and commands of the engine."""
+"""Messages that play: MIDI files and bytes, OSC, keys, and commands of the engine; and words that mean points."""
 
-import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.parse import quote
 
 import mido
 import numpy as np
@@ -16,11 +13,7 @@ from pythonosc.osc_message_builder import build_msg
 
 from fuzz import _mutations as mutations
 from fuzz._target import packed, target, unpacked
-from fuzz._tiny import NOTES, RATE, sound, space_files, tiny_presets, tiny_space
-from timbre.app.guard import Hosts
-from timbre.app.live import Client
-from timbre.app.routes import AppState
-from timbre.app.server import make_site
+from fuzz._tiny import tiny_presets, tiny_space
 from timbre.cli.points import find_point, labels_of, parse_pitch
 from timbre.errors import TimbreError
 from timbre.playback.controls import Controls
@@ -33,12 +26,12 @@ from timbre.shapes.path_files import write_path
 from timbre.synth.score import perform, read_midi
 
 
-def _engine() -> Engine:
+def an_engine() -> Engine:
     """A fresh engine with two voices."""
     return Engine(tiny_space(), tiny_presets(tiny_space()), np.zeros(2), voices=2, runtime="torch")
 
 
-def _plays_on(engine: Engine) -> None:
+def plays_on(engine: Engine) -> None:
     """Whatever came before, the engine still makes sound, and a note can still be heard."""
     engine.panic()
     engine.at([0.0, 0.0])
@@ -53,7 +46,7 @@ def _plays_on(engine: Engine) -> None:
     assert np.abs(samples).max() <= 1
 
 
-def _checked(engine: Engine, frames: int) -> None:
+def checked(engine: Engine, frames: int) -> None:
     samples = engine.render(frames)
     assert np.isfinite(samples).all(), "the engine makes samples that are not finite"
     assert np.abs(samples).max(initial=0.0) <= 1
@@ -142,14 +135,14 @@ def _live_bytes(random: Random) -> bytes:
 
 @target("midi-live", _live_bytes, "timbre.playback.inputs.midi:MidiInput.handle", file=False)
 def _live_midi(data: bytes, _: Path) -> None:
-    engine = _engine()
+    engine = an_engine()
     midi = MidiInput(engine)
     midi.learn("brightness")
     for message in mido.parse_all(data):
         midi.handle(message)
-    _checked(engine, 200)
+    checked(engine, 200)
     assert midi.problems.last.isprintable()
-    _plays_on(engine)
+    plays_on(engine)
 
 
 # OSC
@@ -205,17 +198,17 @@ class _Packets:
 @target("osc", _osc, "timbre.playback.inputs.osc:OscServer", file=False)
 def _receive_osc(data: bytes, place: Path) -> None:
     write_path(place / "p.json", tiny_space().path([0.0, 0.0], [1.0, 1.0], pitch=None), tiny_space())
-    engine, packets = _engine(), list(unpacked(data).values())
+    engine, packets = an_engine(), list(unpacked(data).values())
     server, count = OscServer(engine, files=place), len(packets)
     server._socket = _Packets(packets)  # type: ignore[assignment]
     for _ in range(count):
         server._receive()
-        _checked(engine, 40)
+        checked(engine, 40)
     for _, _, sender, message in server._waiting:
         server._answer(sender, message)
     assert server.problems.last.isprintable()
     assert all(len(answer) < 9000 for answer in server._socket.answers)
-    _plays_on(engine)
+    plays_on(engine)
 
 
 # The keyboard
@@ -253,7 +246,7 @@ def _keys(random: Random) -> bytes:
     "keys", _keys, "timbre.playback.inputs.keys:parse", "timbre.playback.inputs.keyboard:Keyboard.press", file=False
 )
 def _press(data: bytes, _: Path) -> None:
-    engine, now = _engine(), 0.0
+    engine, now = an_engine(), 0.0
     keyboard = Keyboard(engine, lambda point: "Point", lambda axis: None)
     keys, rest = parse(data.decode("utf-8", "ignore"))
     assert len(rest) <= 64 or rest.startswith("\x1b")
@@ -262,8 +255,8 @@ def _press(data: bytes, _: Path) -> None:
         with contextlib.suppress(KeyboardInterrupt):
             keyboard.press(key, now)
         keyboard.tick(now)
-    _checked(engine, 200)
-    _plays_on(engine)
+    checked(engine, 200)
+    plays_on(engine)
 
 
 # Commands
@@ -290,12 +283,12 @@ def _calls(random: Random) -> bytes:
 
 @target("controls", _calls, *(f"timbre.playback.controls:Controls.{name}" for name in _CALLS), file=False)
 def _control(data: bytes, _: Path) -> None:
-    engine = _engine()
+    engine = an_engine()
     for name, *values in json.loads(data):
         with contextlib.suppress(TimbreError):
             getattr(Controls, name)(engine, *values)
-        _checked(engine, 40)
-    _plays_on(engine)
+        checked(engine, 40)
+    plays_on(engine)
 
 
 _COMMANDS: dict[str, dict[str, Any]] = {
@@ -325,184 +318,12 @@ def _commands(random: Random) -> bytes:
 @target("engine", _commands, "timbre.playback.engine.engine:Engine.apply", file=False)
 def _apply(data: bytes, _: Path) -> None:
     assert set(_COMMANDS) == set(HANDLERS)
-    engine = _engine()
+    engine = an_engine()
     for name, values in json.loads(data):
         with contextlib.suppress(TimbreError):
             engine.apply(name, values)
-        _checked(engine, 40)
-    _plays_on(engine)
-
-
-# The page
-
-
-class _Source:
-    """An engine in this process as the source of the page's sound."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.sample_rate, self.ring, self.engine = engine.sample_rate, self, engine
-
-    def read(self, count: int) -> np.ndarray:
-        return np.zeros(0, np.float32) if count > RATE else self.engine.render(min(count, 64))
-
-    def check(self) -> None:
-        pass
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.engine, name)
-
-
-class _Near:
-    """Does the worker's jobs in this process."""
-
-    async def do(self, job: Callable[..., Any], *values: Any, limit: float = 30.0) -> Any:
-        if job.__name__ == "heat":
-            return {}  # takes half a second
-        if "duration" in job.__code__.co_varnames:
-            values = (*values[:-1], min(values[-1], 0.2))
-        return job(tiny_space(), *values)
-
-
-def _site(place: Path) -> tuple[Any, Engine]:
-    """The web application for a folder with a space and its recordings, and its engine."""
-    (place / "space").mkdir()
-    (place / "space/config.json").write_bytes(space_files()["config.json"])
-    (place / "notes").mkdir()
-    (place / f"notes/{NOTES[0]}.wav").write_bytes(sound())
-    engine = _engine()
-    client = Client(engine, _Source(engine))  # type: ignore[arg-type]
-    state = AppState(tiny_space(), place / "space", place / "notes", client, _Near())  # type: ignore[arg-type]
-    return make_site(state, Hosts("127.0.0.1", 80)), engine
-
-
-_HEADERS = [(b"host", b"127.0.0.1"), (b"origin", b"http://127.0.0.1")]
-_SENT: list[dict[str, Any]] = [
-    {"do": "credit", "played": 0, "ahead": 512}, {"do": "note_on", "key": "a", "pitch": 60, "velocity": 0.8},
-    {"do": "note_off", "key": "a"}, {"do": "at", "point": [0.5, 0.5], "glide": 0.1}, {"do": "hold", "seconds": 0.5},
-    {"do": "path", "path": {"points": [[0, 0], [1, 1]], "times": [0, 1], "kind": "line"}, "duration": 1, "loop": True},
-    {"do": "panic"},
-]  # fmt: skip
-
-
-def _socket(random: Random) -> bytes:
-    """Messages of the page; the first letter says whether one is text or binary."""
-    sent = {}
-    for number in range(random.randrange(1, 6)):
-        message = random.choice(_SENT)
-        text = mutations.some_json(random, message) if random.random() < 0.7 else json.dumps(message).encode()
-        sent[f"{random.choice('tttttb')}{number}"] = text[: 1 << 20]
-    return packed(sent)
-
-
-async def _converse(site: Any, scope: dict[str, Any], received: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What an application answers to a list of events."""
-    answers: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        if not received:
-            await asyncio.sleep(3600)
-        await asyncio.sleep(0)
-        return received.pop(0)
-
-    async def send(message: dict[str, Any]) -> None:
-        answers.append(message)
-        await asyncio.sleep(0)
-
-    await asyncio.wait_for(site(scope, receive, send), 20)
-    return answers
-
-
-@target("page-socket", _socket, "timbre.app.live:Client.serve", "timbre.app.fields:parse_json", file=False)
-def _talk(data: bytes, place: Path) -> None:
-    site, engine = _site(place)
-    received: list[dict[str, Any]] = [{"type": "websocket.connect"}]
-    for kind, content in unpacked(data).items():
-        own = {"bytes": content} if kind[0] == "b" else {"text": content.decode("utf-8", "replace")}
-        received.append({"type": "websocket.receive", **own})
-    received.append({"type": "websocket.disconnect", "code": 1001})
-    scope = {"type": "websocket", "path": "/live", "raw_path": b"/live", "query_string": b"", "headers": _HEADERS,
-             "scheme": "ws", "subprotocols": [], "extensions": {}}  # fmt: skip
-    answers = asyncio.run(_converse(site, scope, received))
-    assert answers[0]["type"] == "websocket.accept"
-    for answer in answers:
-        if answer.get("text"):
-            json.loads(answer["text"], parse_constant=lambda name: 1 / 0)
-        assert answer.get("code") in (None, 1000), f"the socket was closed: {answer}"
-    _checked(engine, 40)
-    _plays_on(engine)
-
-
-_GET = {
-    "/api/plane": {"axes": "0,1"}, "/api/nearest": {"z": "0.5,0.5"}, "/api/heat": {"axes": "0,1", "pitch": "60"},
-    "/api/sound": {"z": "0,0", "pitch": "60", "velocity": "0.8", "duration": "0.1"}, "/api/space": {}, "/": {},
-    "/api/original": {"name": NOTES[0]}, "/api/presets": {}, "/static/page.js": {},
-}  # fmt: skip
-_PATH = {"points": [[0, 0], [1, 1]], "times": [0, 1], "kind": "line"}
-_BODIES: dict[tuple[str, str], Any] = {
-    ("POST", "/api/render"): {"path": _PATH, "pitch": 60, "velocity": 0.5, "duration": 0.1},
-    ("POST", "/api/path"): {"path": _PATH},
-    ("PUT", "/api/presets"): {"name": "c", "path": _PATH, "duration": 1, "loop": False},
-}
-
-
-def _request(random: Random) -> bytes:
-    """A request: a line of JSON with method, path, query and headers, and its body."""
-    body, query = b"", {}
-    if random.random() < 0.5:
-        method, path = "GET", random.choice(list(_GET))
-        query = dict(_GET[path])
-    elif random.random() < 0.6:
-        method, path = random.choice(list(_BODIES))
-        body = mutations.some_json(random, _BODIES[method, path])
-    elif random.random() < 0.7:
-        method, path, query = "POST", "/api/place", {"name": "x.wav"}
-        body = mutations.some_bytes(random, sound())
-    else:
-        method, path, query = "DELETE", "/api/presets", {"name": "c"}
-    for _ in range(random.choice((0, 1, 1, 2))):
-        keys = [*query, *random.sample(["z", "pitch", "axes", "name", "x"], 1)]
-        query[random.choice(keys)] = str(
-            random.choice((*mutations.TEXTS, *mutations.NUMBERS, "0,0,0", "brightness,1", "none", ","))
-        )
-    if random.random() < 0.1:
-        method, path = (
-            random.choice(("GET", "PUT", "HEAD", "OPTIONS", "TRACE", "X")),
-            random.choice((path, "/api/x", "//", "/static/../x")),
-        )
-    headers = {"content-length": random.choice(("-1", "x", str(2**40), "0"))} if random.random() < 0.05 else {}
-    text = "&".join(
-        f"{quote(k.encode('utf-8', 'replace'))}={quote(v.encode('utf-8', 'replace'))}" for k, v in query.items()
-    )
-    return packed({"head": json.dumps([method, path, text, headers]).encode(), "body": body})
-
-
-@target(
-    "page-request", _request, *(f"timbre.app.routes:Routes.{name}" for name in (
-        "index", "space", "plane", "heat", "nearest", "sound", "original", "place", "render", "path", "presets",
-        "save_preset",
-        "delete_preset",
-    )), file=False,
-)  # fmt: skip
-def _ask(data: bytes, place: Path) -> None:
-    parts = unpacked(data)
-    method, path, query, headers = json.loads(parts["head"])
-    site, _ = _site(place)
-    scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
-        "headers": [*_HEADERS, *((key.encode(), value.encode()) for key, value in headers.items())],
-        "scheme": "http", "http_version": "1.1", "server": ("127.0.0.1", 80), "client": ("127.0.0.1", 9),
-    }  # fmt: skip
-    answers = asyncio.run(_converse(site, scope, [{"type": "http.request", "body": parts["body"], "more_body": False}]))
-    status = answers[0]["status"]
-    content = b"".join(answer.get("body", b"") for answer in answers[1:])
-    if status >= 400 and method != "HEAD" and path.startswith("/api"):
-        refusal = json.loads(content)["error"]
-        assert refusal.isprintable(), refusal
-    assert status < 500 or status == 503, f"status {status}"
-    if dict(answers[0]["headers"]).get(b"content-type") == b"application/json":
-        json.loads(content, parse_constant=lambda name: 1 / 0)
-    if status >= 400:
-        raise TimbreError(f"status {status}")
+        checked(engine, 40)
+    plays_on(engine)
 
 
 # Words of the command line
