@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hostile import opened, reasons, scan
-from trees_named import note
-from trees_sampler import PRESET, wav, write
+from trees_named import TREES as NAMED
+from trees_named import note, put, tone
+from trees_sampler import PRESET, TREES, wav, write
 
 import timbre
 from timbre.audio import Audio
 from timbre.data.parts import Excerpt
 from timbre.data.readers import decent
-from timbre.data.sounds import excerpt, unpacked
+from timbre.data.sounds import excerpt, extent, root_key, unpacked
 from timbre.errors import AudioError, LibraryError
 
 OUTWARD = [
@@ -188,3 +189,46 @@ def test_stretches_of_nothing(start: float, tmp_path: Path) -> None:
         with pytest.raises(AudioError, match=str(tmp_path)):
             excerpt(audio, part, tmp_path)
     assert excerpt(audio, Excerpt(-1e300, 1e300), tmp_path).duration == 1
+
+
+@pytest.mark.parametrize("cut", [0, 1, 4, 12, 20, 40, 44, 45, 100, 500])
+def test_sounds_that_break_off(cut: int, tmp_path: Path) -> None:
+    note(tmp_path / "a.wav", 60)
+    for name in ("b.wav", "c.aiff", "d.flac", "e.ogg", "f.mp3"):
+        put(tmp_path / name, tone(60, 44100, 0.4), 44100, "VORBIS" if name == "e.ogg" else "PCM_16")
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:cut])
+        extent(tmp_path / name)
+    root_key(tmp_path / "b.wav")
+    assert scan(tmp_path, measure=True) is not None
+
+
+@pytest.mark.parametrize("text", [
+    "a=" + " " * 1_000_000, "$" * 1_000_000, "<region>sample=" + "a " * 500_000, "<" * 1_000_000, "/*" * 500_000,
+    "#define " * 200_000, "#define $A " + "b" * 1_000_000, "<region> key=" + "1" * 1_000_000, '#include "' * 100_000,
+    "<global> " + "sample=x " * 100_000 + "<region>" * 20_000,
+    "<control> default_path=" + "../" * 100_000 + "<region> sample=a ",
+])  # fmt: skip
+def test_long_lines_do_not_hang(text: str, tmp_path: Path) -> None:
+    note(tmp_path / "a.wav", 60)
+    write(tmp_path / "fuzz.sfz", text)
+    scan(tmp_path / "fuzz.sfz")
+
+
+@pytest.mark.parametrize("name", sorted({**NAMED, **TREES}))
+def test_empty_and_huge_fields_of_every_format(name: str, tmp_path: Path) -> None:
+    """Every description, with each of its numbers in turn made absurd."""
+    built = {**NAMED, **TREES}[name](tmp_path)
+    if built.description is None or not built.description.endswith((".csv", ".json", ".sfz", ".dspreset")):
+        pytest.skip("no text describes this format")
+    text = (tmp_path / built.description).read_text("utf-8")
+    for old, new in (
+        ("0", "9" * 400),
+        ("6", "-"),
+        (",", ",,"),
+        ('"', ""),
+        ("=", "="),
+        ("\n", "\n\n\0"),
+        ("a", "\u0430"),
+    ):
+        write(tmp_path / built.description, text.replace(old, new))
+        scan(tmp_path, built.format)

@@ -128,7 +128,7 @@ target(
     _csv,
     "timbre.data.readers.table:READER",
     "timbre.data.readers._entries:entries",
-    "timbre.data.readers._text_table:parse_table",
+    "timbre.data.readers.text_tables",
 )(described("metadata.csv", "table"))
 target("table-tsv", _csv, "timbre.data.readers.table:READER")(described("metadata.tsv", "table"))
 _ROWS = [dict(zip(_TABLE[0], row, strict=True)) for row in _TABLE[1:]]
