@@ -76,11 +76,22 @@ def stopping(at: int, stop: object) -> Iterator[list[int]]:
 
         return call
 
+    whole = Path.write_bytes
+
+    def half(path: Path, body: bytes) -> int:
+        whole(path, body[: len(body) // 2])
+        count[0] += 1
+        if count[0] == at:
+            stop()  # type: ignore[operator]
+        return whole(path, body)
+
     for name in STEPS:
         setattr(os, name, counted(name))
+    Path.write_bytes = half  # type: ignore[method-assign,assignment]
     try:
         yield count
     finally:
+        Path.write_bytes = whole  # type: ignore[method-assign]
         for name in STEPS:
             setattr(os, name, real[name])
 
@@ -118,10 +129,9 @@ def test_a_process_killed_at_any_step_leaves_the_old_space_or_the_new_one(
             which(folder, pair)
             new.save(folder)
             assert which(folder, pair) == 1 - direction
-            left = {path.name for path in folder.iterdir()} - names
-            assert {name for name in left if not name.startswith(".")} <= {"vocoder.safetensors"}
+            assert {path.name for path in folder.iterdir()} - names <= {"vocoder.safetensors"}
         shutil.rmtree(folder)
-    assert len(found) > 20
+    assert len(found) > 15
     assert found == sorted(found, reverse=direction == 1)  # the old one up to a step, the new one from then on
     assert set(found) == {0, 1}
 

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import reprlib
 import secrets
 import shutil
@@ -61,7 +60,7 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = temporary(path.parent)
     try:
         yield partial
-        _flush(partial)
+        flush(partial)
         os.replace(partial, path)
         flush_folder(path.parent)
     finally:
@@ -108,12 +107,12 @@ def flush_folder(folder: Path) -> None:
             _flush_one(folder)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Write a file, or a folder with all that it contains, to the disk."""
     if path.is_dir():
         for inside in path.iterdir():
             if not inside.is_symlink():
-                _flush(inside)
+                flush(inside)
         flush_folder(path)
     else:
         _flush_one(path)

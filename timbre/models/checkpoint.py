@@ -26,7 +26,16 @@ from torch import Tensor, nn
 
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
-from timbre.files import MOST_TEXT, flush_folder, locked, parse_json, read_bytes, replacing, shown, unwritable
+from timbre.files import (
+    MOST_TEXT,
+    flush,
+    flush_folder,
+    locked,
+    parse_json,
+    read_bytes,
+    shown,
+    unwritable,
+)  # fmt: skip
 from timbre.version import __version__
 
 FORMAT, VERSION = "timbre-space", 2
@@ -38,6 +47,7 @@ _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int
 _MOST_FILES = 32
 _DIGITS = 16  # of a digest in the name of a new file
 _READINGS = 3  # of files that do not fit an unchanged config.json, as another process may be saving the folder
+_STAGED = re.compile(f"[0-9a-f]{{{_DIGITS}}}")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -77,25 +87,30 @@ def write_folder(
 
 def _write(folder: Path, contents: Mapping[str, bytes], digests: Mapping[str, str], head: bytes) -> None:
     """Write new files, then config.json, then give the files their names; see the module."""
+    contents = {**contents, CONFIG: head}
     paths = {name: _staged(folder, name, digest) for name, digest in digests.items()}
+    paths[CONFIG] = _staged(folder, CONFIG, hashlib.sha256(head).hexdigest())
     new = [path for path in paths.values() if not path.exists()]  # others belong to a save that was stopped
     try:
         for name, path in paths.items():
-            with replacing(path) as partial:
-                partial.write_bytes(contents[name])
-        with replacing(folder / CONFIG) as partial:
-            partial.write_bytes(head)
+            if not _is(path, contents[name]):
+                path.write_bytes(contents[name])
+                flush(path)
+        flush_folder(folder)
+        os.replace(paths.pop(CONFIG), folder / CONFIG)
     except BaseException:
         if not _is(folder / CONFIG, head):
             for path in new:
                 path.unlink(missing_ok=True)
         raise
+    flush_folder(folder)
     with suppress(OSError):  # of Windows, where a file that is being read keeps its name; readers find both
         for name, path in paths.items():
             os.replace(path, folder / name)
-            for left in folder.glob(f"{name}.*"):
-                if re.fullmatch(f"[0-9a-f]{{{_DIGITS}}}", left.name.removeprefix(f"{name}.")):
-                    left.unlink()
+        for left in folder.glob("*.*"):
+            name, _, digits = left.name.rpartition(".")
+            if name in contents and _STAGED.fullmatch(digits):
+                left.unlink()
     flush_folder(folder)
 
 
