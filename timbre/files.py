@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import reprlib
 import secrets
 import shutil
