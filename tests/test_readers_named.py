@@ -107,7 +107,8 @@ def test_a_chosen_table_speaks_for_its_own_files_only(tmp_path: Path) -> None:
     for name in ("a.wav", "b.wav"):
         trees_named.note(tmp_path / name, 60, 8000)
     (tmp_path / "mine.json").write_text('[{"file": "a.wav", "instrument": "oboe"}]')
-    assert READERS["table"].suits(open_tree(tmp_path)) is False
+    whole = READERS["table"].read(open_tree(tmp_path), Options())
+    assert ([n.file.name for n in whole.notes], len(whole.dropped)) == (["a.wav"], 1)
     tree = open_tree(tmp_path / "mine.json")
     assert READERS["table"].suits(tree)
     reading = READERS["table"].read(tree, Options())

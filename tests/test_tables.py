@@ -80,6 +80,44 @@ def test_every_form_of_json_is_read(form: str, tmp_path: Path) -> None:
     assert {n.pitch for n in scan(tmp_path, JSON[form], "metadata.json")} == {60, 62}
 
 
+# Each with two files a/Flöte 60.wav and a/62x.wav of MIDI 60 and 62.5.
+SIBLINGS: dict[str, tuple[str, str]] = {
+    "names only": ("keys.csv", "Sample;Root\nFlöte 60.wav;60\n62x.wav;62,5\n"),
+    "no suffixes": ("map.csv", "Sample Name,Root Key,Lo Key\nFlöte 60,60,59\n62x,62.5,61\n"),
+    "another computer": ("files.csv", "path,midiNote\nC:\\me\\Lib\\a\\Flöte 60.wav,60\n/home/me/a/62x.aiff,62.5\n"),
+    "frequencies": ("metadata.csv", "file;Frequenz (Hz)\na/Flöte 60.wav;261,63\na/62x.wav;302,27 Hz\n"),
+    "JSON of pitches": ("labels.json", '{"Flöte 60.wav": 60, "62x.wav": 62.5}'),
+    "JSON of objects": ("mine.json", '{"a/62x": {"root": 62.5}, "a/Flöte 60": {"root": 60}}'),
+    "in a text": ("README.md", "# Mine\n\n| file | note |\n|---|---|\n| Flöte 60.wav | C4 |\n| 62x.wav | 62.5 |\n"),
+    "another table beside it": ("Labels.TSV", "Datei\tTonhöhe\nFlöte 60.wav\t60\n62x.wav\t62.5\n"),
+    "octaves apart": ("metadata.csv", "file,note,octave\na/Flöte 60.wav,C,4\na/62x.wav,62.5,4\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SIBLINGS)
+def test_other_names_of_columns_and_files(kind: str, tmp_path: Path) -> None:
+    if kind == "another table beside it":
+        (tmp_path / "old.csv").write_text("file,pitch\ngone.wav,60\n")
+    name, content = SIBLINGS[kind]
+    library = scan(tmp_path, content, name)
+    assert {n.file.name: n.pitch for n in library} == {"Flöte 60.wav": 60, "62x.wav": 62.5}
+    assert (library.report.labels, library.report.dropped) == (name, ())
+
+
+def test_a_file_that_may_be_one_of_several_is_not_guessed(tmp_path: Path) -> None:
+    note(tmp_path / "b/62x.wav", 60, 8000)
+    rows = "62x.wav,62\nc/Flöte 60.wav,60\nb/62x.flac,60\n"
+    library = scan(tmp_path, "file,pitch\n" + rows)
+    assert [(n.file.parent.name, n.pitch) for n in library] == [("b", 60)]
+    assert sum("does not exist" in one.reason for one in library.report.dropped) == 2
+
+
+def test_a_table_without_pitches_is_said(tmp_path: Path) -> None:
+    library = scan(tmp_path, "file,instrument,Höhe\na/Flöte 60.wav,oboe,60\na/62x.wav,oboe,62\n")
+    remark = "table: metadata.csv has no column of pitches (pitch, note, midi, hz); its columns are: file, instrument, "
+    assert library.report.remarks[0] == remark + "hohe"
+
+
 def test_lines_of_json_are_read(tmp_path: Path) -> None:
     lines = '{"file_name": "a/62x.wav", "pitch": 62}\n\n{"file_name": "a/Flöte 60.wav", "pitch": 60}\n'
     assert {n.pitch for n in scan(tmp_path, lines, "metadata.jsonl")} == {60, 62}
@@ -105,7 +143,11 @@ NO_TABLES: dict[str, tuple[str, str | bytes, str]] = {
     "empty": ("labels.csv", "", "no line names a column of files .* it is empty"),
     "spreadsheet": ("labels.xlsx", b"PK", "it is a spreadsheet; save it as metadata.csv"),
     "deep": ("a/labels.csv", TABLE, "it is not in the top folder"),
-    "JSON of another form": ("metadata.json", '{"a": 1}', "it must contain a list of objects, .*"),
+    "JSON of another form": ("metadata.json", "[1]", "it must contain a list of objects, .*"),
+    "JSON of other files": ("metadata.json", '{"a": 1}', "it names no file of the library"),
+    "other files": ("metadata.csv", "file,pitch\nx1.wav,60\nx2.wav,62\n", "it names no file of the library"),
+    "no header": ("notes.txt", "a/Flöte 60.wav 60\na/62x.wav 62\n", "no line names a column of files .*"),
+    "JSON lists": ("labels.json", '{"a": [["62x.wav", 62], ["Flöte 60.wav", 60]]}', "it must contain a list of objects, .*"),
     "no JSON": ("metadata.json", '{"a":', "it cannot be read as JSON: .*"),
 }  # fmt: skip
 

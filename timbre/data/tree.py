@@ -6,8 +6,9 @@ import posixpath
 import re
 import stat
 import unicodedata
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from timbre.errors import LibraryError
@@ -34,7 +35,7 @@ class Listing:
 
     def __init__(self, files: Iterable[str]) -> None:
         exact = {file.replace("\\", "/"): file for file in files}
-        self._names = {_folded(name): file for name, file in reversed(exact.items())} | exact
+        self._names = {folded(name): file for name, file in reversed(exact.items())} | exact
 
     def find(self, reference: str, base: str = "") -> str | None:
         """The file that a reference means; None if there is none or it lies outside the folder.
@@ -42,7 +43,7 @@ class Listing:
         A reference has slashes or backslashes, `..`, and any capitals; it starts from `base`, relative to the root.
         """
         path = _inside(reference, base)
-        return None if path is None else self._names.get(path) or self._names.get(_folded(path))
+        return None if path is None else self._names.get(path) or self._names.get(folded(path))
 
     def missing(self, reference: str, base: str = "") -> str:
         """The reason why :meth:`find` finds no file, to be appended to the reference."""
@@ -70,6 +71,29 @@ class Tree(Listing):
             raise LibraryError(f"{root} cannot be listed: {self.closed['']}.")
         self.files.sort()
         super().__init__(file for file in self.files if file not in self.special)
+
+    def find_ending(self, reference: str) -> str | None:
+        """The only file whose path ends with a reference, or is the end of the reference; None if there is none.
+
+        So files are found whose folders are left out, and those of tables that were written for another folder or
+        computer. If no file has the suffix of the reference, the suffixes of sound files do not count.
+        """
+        path = "/" + folded(reference).lstrip("/")
+        for wanted in dict.fromkeys((path, _without_suffix(path))):
+            listed = self._endings.get(posixpath.basename(wanted), ())
+            if matches := {file for form, file in listed if form.endswith(wanted) or wanted.endswith(form)}:
+                return matches.pop() if len(matches) == 1 else None
+        return None
+
+    @cached_property
+    def _endings(self) -> dict[str, list[tuple[str, str]]]:
+        """Paths with and without suffix by their last names, each with its file."""
+        by_name: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for file in set(self.files) - self.special:
+            path = f"/{folded(file)}"
+            for form in {path, _without_suffix(path)}:
+                by_name[posixpath.basename(form)].append((form, file))
+        return by_name
 
     def missing(self, reference: str, base: str = "") -> str:
         """Why a file that is referred to cannot be used, also for files that must not be opened."""
@@ -156,9 +180,15 @@ def _inside(reference: str, base: str) -> str | None:
     return None if path == ".." or path.startswith("../") else path
 
 
-def _folded(path: str) -> str:
+def folded(path: str) -> str:
     """A form of a name that is the same for all names that Windows and macOS treat as equal."""
     return unicodedata.normalize("NFC", path).casefold()
+
+
+def _without_suffix(path: str) -> str:
+    """A path without the suffix of a sound file."""
+    stem, suffix = posixpath.splitext(path)
+    return stem if suffix in SOUND | FOREIGN else path
 
 
 def open_tree(path: str | os.PathLike[str]) -> Tree:

@@ -1,36 +1,47 @@
 """Tables of files and labels in CSV or JSON, for the readers of libraries that have one."""
 
+import contextlib
 import csv
 import json
 import os
 import re
-from collections import defaultdict
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from timbre.audio.pitch import hz_to_midi
 from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
 from timbre.data.note import Note
 from timbre.data.readers._preset import shown
 from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
 from timbre.data.readers.text_tables import TextTable, decodings, parse_table
 from timbre.data.report import Dropped
-from timbre.data.tree import Tree
+from timbre.data.tree import Tree, folded
 from timbre.errors import LibraryError
 
 # Column names are compared in lower case without brackets and punctuation; the first filled one of each tuple counts.
 _COLUMNS = {
     "file": (
-        "file", "path", "filename", "file name", "file path", "filepath", "audio", "audio file", "sound file", "wav",
-        "datei", "dateiname", "fichier",
+        "file", "path", "file name", "file path", "audio", "audio file", "audio path", "sound", "sound file", "wav",
+        "wav file", "sample", "sample name", "sample file", "sample path", "datei", "dateiname", "fichier", "bestand",
+        "archivo",
     ),
-    "instrument": ("instrument", "instrument in full", "instrument name", "instrument abbr"),
+    "instrument": (
+        "instrument", "instrument in full", "instrument name", "instrument abbr", "strumento", "instrumento",
+    ),
     "family": ("family", "family in full", "family abbr"),
     "pitch": (
         "midi pitch", "pitch id", "pitch id if applicable", "midi", "midi note", "midi number", "midi note number",
-        "pitch", "pitch name", "note", "note name", "note number", "root key", "root note", "key",
+        "midi key", "pitch", "pitch name", "note", "note name", "note number", "root", "root key", "root note", "key",
+        "key number", "keycenter", "pitch keycenter", "tone", "ton", "tonhohe", "tonname", "nota", "hauteur", "altezza",
+        "toonhoogte",
     ),
+    "hertz": (
+        "frequency", "frequency hz", "frequency in hz", "freq", "freq hz", "f0", "f0 hz", "hz", "pitch hz",
+        "fundamental", "fundamental frequency", "frequenz", "frequenz hz", "frequence", "frequenza",
+    ),
+    "octave": ("octave", "oktave", "oct", "ottava"),
     "velocity": ("velocity", "midi velocity", "vel"),
     "dynamics": ("dynamics", "dynamic", "velocity or dynamics"),
     "articulation": ("articulation", "technique in full", "technique", "technique abbr"),
@@ -39,12 +50,13 @@ _COLUMNS = {
     "take": ("take", "round robin", "rr"),
     "split": ("split", "subset"),
 }  # fmt: skip
+_SPACED = {alias.replace(" ", ""): alias for aliases in _COLUMNS.values() for alias in aliases}
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("valid", "validation", "val"), "valid"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_BLANK = {"", "-", "n/a", "na", "nan", "none", "null", "unknown", "unpitched"}
+_BLANK = {"", "-", "--", "?", "??", "n/a", "#n/a", "#nv", "na", "nan", "none", "null", "unknown", "unpitched"}
 _HEAD = 1 << 16  # bytes; longer than any header
 
 Row = dict[str, str]
@@ -72,7 +84,7 @@ def table_reader(
         if file is None:
             raise LibraryError(f"{tree.root} must contain {table}, which comes with the library; put it there.")
         listed = [(position, row and cells_of(row)) for position, row in entries(tree, file)]
-        outcomes = read_entries(tree, file, listed, note_of, _by_ending(tree))
+        outcomes = read_entries(tree, file, listed, note_of, tree.find_ending)
         return Reading(*separate(outcomes), file, remarks=remarks_of(listed))
 
     return Reader(name, lambda tree: bool(tree.named(table.lower())), read)
@@ -83,6 +95,12 @@ def column(row: Row, name: str) -> str | None:
     return next((row[alias] for alias in _COLUMNS[name] if alias in row), None)
 
 
+def columns(listed: Iterable[Entry], *names: str) -> list[str]:
+    """The column names of entries; none if one of them is that of one of timbre's fields."""
+    found = dict.fromkeys(alias for _, row in listed for alias in row or ())
+    return [] if any(alias in found for name in names for alias in _COLUMNS[name]) else list(found)
+
+
 def entries(tree: Tree, table: str) -> list[Entry]:
     """The entries of a table; raises LibraryError if it is not CSV or JSON, or a JSON file contains no objects."""
     is_json = table.lower().endswith((".json", ".jsonl", ".ndjson"))
@@ -90,31 +108,45 @@ def entries(tree: Tree, table: str) -> list[Entry]:
 
 
 def lists_files(tree: Tree, table: str, least: int = 1) -> bool:
-    """Whether a line near the top of a CSV file names a column of files, and `least` known columns in all.
+    """Whether a line near the top of a text names a column of files, and `least` known columns in all.
 
     Raises:
         LibraryError: if it cannot be read.
     """
-    try:
-        with (tree.root / table).open("rb") as file:
-            head = file.read(_HEAD)
-        found = parse_table(decodings(head)[0][: _HEAD // 2], _is_header)
-    except OSError as error:
-        raise LibraryError(f"{tree.root / table} cannot be read: {error.strerror}.") from error
-    except csv.Error:
-        return False
-    known = {alias for aliases in _COLUMNS.values() for alias in aliases}
-    return found is not None and len(known & set(map(_plain_column, found.header))) >= least
+    with contextlib.suppress(csv.Error):
+        if found := parse_table(decodings(_head(tree, table))[0][: _HEAD // 2], _is_header):
+            return len({*_SPACED.values()} & set(map(_plain_column, found.header))) >= least
+    return False
+
+
+def named_files(tree: Tree, file: str) -> int:
+    """Number of the library's sound files whose names are in the first bytes of a text."""
+    text = folded(decodings(_head(tree, file))[0])
+    return sum(name in text for name in {folded(os.path.basename(sound)) for sound in tree.sounds})
 
 
 def first_line(tree: Tree, table: str) -> str:
-    """The first line of a table that is not empty, shortened, for a report; empty if it cannot be read."""
-    try:
-        with (tree.root / table).open("rb") as file:
-            lines = decodings(file.read(_HEAD))[0].splitlines()
-    except OSError:
-        return ""
+    """The first line of a table that is not empty, shortened, for a report."""
+    lines = decodings(_head(tree, table))[0].splitlines()
     return shown(next((line.strip() for line in lines if line.strip()), ""))
+
+
+def _head(tree: Tree, file: str) -> bytes:
+    try:
+        with (tree.root / file).open("rb") as opened:
+            return opened.read(_HEAD)
+    except OSError as error:
+        raise LibraryError(f"{tree.root / file} cannot be read: {error.strerror}.") from error
+
+
+def names_any_file(tree: Tree, table: str) -> bool:
+    """Whether an entry of a table names a file of the library.
+
+    Raises:
+        LibraryError: if the table cannot be read.
+    """
+    find = _finder(tree, os.path.dirname(table))
+    return any(find(_relative(column(row or {}, "file"))) for _, row in entries(tree, table))
 
 
 def read_entries(
@@ -122,10 +154,10 @@ def read_entries(
 ) -> Iterator[Note | Dropped]:
     """A note for each entry of a table, in its order; entries without a file and files without an entry are dropped.
 
-    `find` returns the file of the tree for a reference; default: relative to the table's folder.
+    `find` returns the file for a reference; default: from the table's folder, else the only one that can be meant.
     """
     base, name = os.path.split(table)
-    find = find or partial(tree.find, base=base)
+    find = find or _finder(tree, base)
     used: set[str | None] = set()
     for position, row in listed:
         reference = _relative(column(row or {}, "file"))
@@ -150,8 +182,7 @@ def note_of_row(path: Path, row: Row, velocity_scale: float = 127.0, spelling: s
         number = mark
     if number and not (_is_number(number) and float(number) <= velocity_scale):
         raise LibraryError(f"velocity must be a number from 0 to 1 or from 0 to 127, got {number!r}")
-    family, pitch, take = (column(row, name) for name in ("family", "pitch", "take"))
-    pitch = _point(pitch)
+    family, pitch, take = column(row, "family"), _pitch_cell(row), column(row, "take")
     return labelled(
         path,
         plain(column(row, "instrument") or "") or plain(path.parent.name),
@@ -186,22 +217,12 @@ def velocity_scale(listed: list[Entry]) -> float:
 
 def pitch_names(listed: list[Entry]) -> dict[str, str]:
     """The pitches that are note names, whose octave and spelling depend on a convention, by file."""
-    cells = ((column(row, "file") or "", column(row, "pitch") or "0") for _, row in listed if row)
-    return {file: cell for file, cell in cells if not _is_number(_point(cell) or "")}
+    cells = ((column(row, "file") or "", _note_cell(row) or "0") for _, row in listed if row)
+    return {file: cell for file, cell in cells if not _is_number(cell)}
 
 
-def _by_ending(tree: Tree) -> Callable[[str], str | None]:
-    """A function that returns the only file whose path ends with a reference."""
-    by_name: dict[str, list[str]] = defaultdict(list)
-    for file in tree.files:
-        by_name[os.path.basename(file).lower()].append(file)
-
-    def find(reference: str) -> str | None:
-        named = by_name.get(os.path.basename(reference).lower(), ())
-        matches = [file for file in named if f"/{file}".lower().endswith(f"/{reference.lower()}")]
-        return matches[0] if len(matches) == 1 else None
-
-    return find
+def _finder(tree: Tree, base: str) -> Callable[[str], str | None]:
+    return lambda reference: (tree.find(reference, base) or tree.find_ending(reference)) if reference else None
 
 
 def _outcome(tree: Tree, row: Row | None, reference: str, file: str | None, note_of: NoteOf) -> Note | str:
@@ -210,14 +231,30 @@ def _outcome(tree: Tree, row: Row | None, reference: str, file: str | None, note
         return " is not an object"
     if not reference:
         return " names no file"
-    if os.path.isabs(reference) or re.match(r"\.\.(/|$)|[A-Za-z]:", reference):
-        return " names a file outside the library"
     if file is None:
-        return " names a file that does not exist"
+        outside = os.path.isabs(reference) or re.match(r"\.\.(/|$)|[A-Za-z]:", reference)
+        return " names a file outside the library" if outside else " names a file that does not exist"
     try:
         return note_of(tree.root / file, row)
     except LibraryError as error:
         return f": {str(error).rstrip('.')}"
+
+
+def _note_cell(row: Row) -> str | None:
+    """The note name (with the octave of another column) or MIDI number of a row."""
+    cell, octave = _point(column(row, "pitch")), column(row, "octave")
+    return cell + octave if cell and octave and not re.search(r"\d|['’]", cell) else cell
+
+
+def _pitch_cell(row: Row) -> str | None:
+    """The note name or MIDI number of a row, else that of its frequency; 0 Hz is unpitched."""
+    cell = _note_cell(row)
+    if cell or not (hertz := column(row, "hertz")):
+        return cell
+    number = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:\s*hz)?", re.sub(r"(?<=\d),(?=\d)", ".", hertz), re.IGNORECASE)
+    if number is None:
+        raise LibraryError(f"frequency must be a number of Hz, got {hertz!r}")
+    return f"{hz_to_midi(float(number[1])):.2f}" if float(number[1]) else None
 
 
 def _point(cell: str | None) -> str | None:
@@ -235,7 +272,10 @@ def _relative(cell: str | None) -> str:
 
 
 def _plain_column(name: str) -> str:
-    return " ".join(re.findall(r"[a-z0-9]+", name.lower()))
+    """The words of a column's name in lower case, without accents: MidiNote and midinote are midi note."""
+    name = unicodedata.normalize("NFKD", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)).lower()
+    words = " ".join(re.findall("[a-z0-9]+", re.sub("[\u0300-\u036f]", "", name)))
+    return _SPACED.get(words.replace(" ", ""), words)
 
 
 def _filled(pairs: Iterable[tuple[str, object]]) -> Row:
@@ -283,6 +323,8 @@ def _json_entries(tree: Tree, table: str) -> list[Entry]:
                 (_plain_column(key), cell) for key, cell in value.items() if isinstance(cell, str | int | float)
             )
             row |= {"file": name} if name and column(row, "file") is None else {}
+        elif name and isinstance(value, str | int | float):
+            row = _filled((("file", name), ("pitch", value)))
         listed.append((f"entry {number}", row))
     if not any(row is not None for _, row in listed):
         raise LibraryError(f"{tree.root / table} must contain a list of objects, one for each file; it has none.")
