@@ -147,7 +147,7 @@ NO_TABLES: dict[str, tuple[str, str | bytes, str]] = {
     "JSON of other files": ("metadata.json", '{"a": 1}', "it names no file of the library"),
     "other files": ("metadata.csv", "file,pitch\nx1.wav,60\nx2.wav,62\n", "it names no file of the library"),
     "no header": ("notes.txt", "a/Flöte 60.wav 60\na/62x.wav 62\n", "no line names a column of files .*"),
-    "JSON lists": ("labels.json", '{"a": [["62x.wav", 62], ["Flöte 60.wav", 60]]}', "it must contain a list of objects, .*"),
+    "JSON lists": ("labels.json", '[["62x.wav", 62], ["Flöte 60.wav", 60]]', "it must contain a list of objects, .*"),
     "no JSON": ("metadata.json", '{"a":', "it cannot be read as JSON: .*"),
 }  # fmt: skip
 
