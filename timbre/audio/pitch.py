@@ -15,6 +15,7 @@ _FOUR, _THREE = 0.85, 0.98  # periods
 _WITH_ONE, _ALONE = 1.15, 1.25  # the spectrum with one period, or alone
 _LOWER = 0.15  # more evidence is needed against a lower pitch on which periods agree: its fundamental may be missing
 _RIVAL = 0.15  # and against two clear periods
+_RUMBLE = 24.0  # MIDI, 33 Hz: the spectrum of the rumble of a recording is strongest below
 
 
 def midi_to_hz(midi: float) -> float:
@@ -112,7 +113,8 @@ class _Readings:
         if rival is not None and self._evidence(rival) + _RIVAL > evidence:
             return None
         near = next(filter(self._is_strongest, periods), None)
-        if evidence < (_ALONE if near is None else _WITH_ONE) or not self._is_settled():
+        least = _ALONE if near is None else _WITH_ONE
+        if evidence < least or self.strongest < _RUMBLE or not self._is_settled():
             return None
         return near or self._fundamental() or self.strongest
 
