@@ -4,8 +4,8 @@
 
 The first table has a row for each meter and kind of tone: the share of tones that it reads within 50 cents, in another
 octave, elsewhere, or not at all. For noise and drums, the share that gets a pitch is in the column `false`. FOLDER adds
-its notes: those of harmonic instruments, of bars and bells, and those without a pitch (drums, noises, and also bells
-and tuned drums whose pitch nobody named). `--sounds` adds a folder of sounds that all have the same pitch, such as the
+its notes: those of harmonic instruments, of bars and bells, and those without a label: noises (shakers, cymbals, snares),
+and other drums, blocks and bells, many of which ring at a pitch that nobody named. `--sounds` adds a folder of sounds that all have the same pitch, such as the
 stimuli of a listening study.
 
 The second table has the notes of harmonic instruments alone: how often a meter finds the labelled pitch, and how often
@@ -37,6 +37,8 @@ Meter = Callable[[Audio], float | None]
 Sounds = list[tuple[Audio, float | None]]
 OCTAVES = (-24, -12, 12, 24)
 OTHERS = (-19, -7, -2, -1, 1, 2, 7, 19)
+SORTS = ("notes, harmonic", "notes, bars and bells", "notes of drums and bells without a label", "notes of noises")
+NOISES = ("cabasa", "clap", "cymbal", "guiro", "ratchet", "shaker", "slapstick", "snare", "tambourine", "vibraslap")
 
 
 def main() -> None:
@@ -68,11 +70,11 @@ def files(folder: Path) -> list[Path]:
 
 
 def sorts(library: Iterable[Note], most: int) -> dict[str, list[Note]]:
-    """Notes of harmonic instruments, of bars and bells, and without a pitch; at most so many of each."""
-    every: dict[str, list[Note]] = {"notes, harmonic": [], "notes, bars and bells": [], "notes without a pitch": []}
+    """Notes of harmonic instruments, of bars and bells, and without a label; at most `most` of each."""
+    every: dict[str, list[Note]] = {name: [] for name in SORTS}
     for note in library:
-        sort = 2 if note.pitch is None else 0 if is_harmonic(note) else 1
-        every[list(every)[sort]].append(note)
+        noise = any(word in note.instrument for word in NOISES)
+        every[SORTS[2 + noise] if note.pitch is None else SORTS[not is_harmonic(note)]].append(note)
     return {name: some[:: -(-len(some) // most)] for name, some in every.items() if some}
 
 
