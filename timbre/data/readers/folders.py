@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from timbre.data.filenames import BARE_NUMBERS, Choice, Chosen, ParsedName, RootKeys, parse_names
@@ -16,6 +17,13 @@ _NOTE = r"[A-Ga-g](?:#|sharp|s|♯|flat|b|♭)?\d"
 _RUN = re.compile(f"(?<![A-Za-z]){_NOTE}{_NOTE}(?![A-Za-z0-9])")
 _LAYER = re.compile(r"(?:v|vl|vel|velocity|layer)(\d{1,3})", re.IGNORECASE)
 _TAKE = re.compile(r"(?:rr|take)(\d{1,3})", re.IGNORECASE)
+_LEVEL = re.compile(
+    r"(?:v|vl|vel|velocity|layer|rr|take|round|robin|oct|octave|string|mic)?\d{0,3}|\d+(?:\.\d+)?k?(?:hz)?(?:\d*bits?)?|"
+    "samples?|sounds?|audio|wavs?|waves?|flacs?|aiffs?|oggs?|mp3s?|imported|recorded|processed|libs?|library|data|files?|"
+    "khz|bits?",
+    re.IGNORECASE,
+)  # words of folders that say nothing about the instrument
+_MICROPHONES = frozenset(("mic", "mics", "mono", "stereo", "close", "room", "hall", "far", "near", "mid", "main"))
 _MOST_LAYERS = 16  # a larger number after "v" is a MIDI velocity, not a layer
 
 
@@ -35,6 +43,8 @@ class _Labels:
     take: int | None = None
     before: tuple[str, ...] = ()
     """Words before the pitch without another meaning: the instrument, or an abbreviation of it."""
+    around: str | None = None
+    """A folder that names the instrument if nothing else does; empty: the library does; None: there is no folder."""
     articulations: tuple[str, ...] = ()
     """Those of the file; that of the folders comes first."""
 
@@ -113,16 +123,18 @@ def _with_layer(note: Note, layer: int | None, most: int) -> Note:
 
 
 def _note(path: Path, labels: _Labels, default: str) -> Note:
-    instrument = labels.instrument or plain("_".join(labels.before)) or default
+    silent = labels.pitch is None and labels.around is not None
+    before = "" if silent else plain("_".join(labels.before))
+    instrument = labels.instrument or before or labels.around or default
     kit = is_kit(instrument)
     family = labels.family or family_of(instrument) or ("percussion" if kit else None)
-    silent = kit or (family == "percussion" and not labels.pitch_is_sure)
+    unpitched = kit or (family == "percussion" and not labels.pitch_is_sure)
     return labelled(
         path,
         instrument,
         labels.dynamics,
         family=family,
-        pitch=None if silent else labels.pitch,
+        pitch=None if unpitched else labels.pitch,
         velocity=labels.velocity,
         articulation=labels.articulation or "-".join(labels.articulations) or None,
         take=labels.take,
@@ -132,16 +144,23 @@ def _note(path: Path, labels: _Labels, default: str) -> Note:
 def _read_parents(folders: tuple[str, ...]) -> _Labels:
     """The labels in folder names.
 
-    The instrument is the innermost folder with a known name, else the innermost that is not an articulation.
+    The instrument is the innermost folder with a known name, else the innermost that is not an articulation or a level,
+    below that of a family. What stands above a family, or only says samples or 24bit, counts if file names are silent.
     """
     family = next(filter(None, map(family_folder, folders)), None)
+    within = max((at + 1 for at, folder in enumerate(folders) if family_folder(folder)), default=0)
     rest = [folder for folder in folders if not family_folder(folder)]
     likely = [folder for folder in rest if not _is_manner(folder)]
     known = [folder for folder in likely if family_of(folder)] or [folder for folder in rest if family_of(folder)]
-    if not known and not likely:
-        return _Labels(family, None, *_manner(rest))
-    instrument = known[-1] if known else likely[0] if family else likely[-1]
-    return _Labels(family, plain(instrument), *_manner(rest[rest.index(instrument) + 1 :]))
+    inner = known[-1:] or [folder for folder in folders[within:] if folder in likely][: 1 if family else None]
+    labels = _Labels(family, plain(inner[-1]) if inner else None)
+    labels.around = plain(likely[-1]) if likely else "" if any(map(_is_level, rest)) else None
+    below = rest[rest.index(inner[-1]) + 1 :] if inner else [f for f in folders[within:] if f in rest]
+    words = [word for folder in below for word in plain(folder).split("_")]
+    for word in [*words, *map("".join, pairwise(words))]:  # vel64, velocity 64
+        _add_level(labels, word)
+    labels.dynamics, labels.articulation = _manner([folder for folder in below if not _is_level(folder)])
+    return labels
 
 
 def _manner(folders: list[str]) -> tuple[str | None, str | None]:
@@ -150,9 +169,16 @@ def _manner(folders: list[str]) -> tuple[str | None, str | None]:
     return (marks[-1] if marks else None), "-".join(plain(f) for f in folders if not parse_dynamics(f)) or None
 
 
+def _is_level(folder: str) -> bool:
+    """Whether all words of a folder's name are numbers, layers, takes or formats."""
+    return all(_LEVEL.fullmatch(word) for word in plain(folder).split("_"))
+
+
 def _is_manner(folder: str) -> bool:
-    """Whether all words of a folder's name are articulations or dynamics."""
-    return all(word in ARTICULATIONS or parse_dynamics(word) for word in plain(folder).split("_"))
+    """Whether all words of a folder's name are articulations, dynamics, microphones or levels."""
+    words = plain(folder).split("_")
+    named = ARTICULATIONS | _MICROPHONES
+    return all(word in named or parse_dynamics(word) or _LEVEL.fullmatch(word) for word in words)
 
 
 def _read_name(name: ParsedName, chosen: Chosen | None, labels: _Labels) -> None:
@@ -179,14 +205,21 @@ def _read_name(name: ParsedName, chosen: Chosen | None, labels: _Labels) -> None
         labels.take = int(words[-1])
 
 
-def _add_word(labels: _Labels, word: str, first: bool, before: bool) -> None:
-    """Add one word of a name to its labels; the first is never a dynamic mark, because of pianos and F horns."""
-    mark = None if first else parse_dynamics(word)
+def _add_level(labels: _Labels, word: str) -> bool:
+    """Add the velocity layer or the take that a word says; returns whether it says one."""
     if layer := _LAYER.fullmatch(word):
         labels.layer = int(layer[1])
     elif take := _TAKE.fullmatch(word):
         labels.take = int(take[1])
-    elif mark:
+    return bool(layer or take)
+
+
+def _add_word(labels: _Labels, word: str, first: bool, before: bool) -> None:
+    """Add one word of a name to its labels; the first is never a dynamic mark, because of pianos and F horns."""
+    mark = None if first else parse_dynamics(word)
+    if _add_level(labels, word):
+        return
+    if mark:
         labels.dynamics = mark
     elif word.lower() in ARTICULATIONS:
         labels.articulations += (word.lower(),)
