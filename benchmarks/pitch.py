@@ -4,9 +4,9 @@
 
 The first table has a row for each meter and kind of tone: the share of tones that it reads within 50 cents, in another
 octave, elsewhere, or not at all. For noise and drums, the share that gets a pitch is in the column `false`. FOLDER adds
-its notes: those of harmonic instruments, of bars and bells, and those without a label: noises (shakers, cymbals, snares),
-and other drums, blocks and bells, many of which ring at a pitch that nobody named. `--sounds` adds a folder of sounds that all have the same pitch, such as the
-stimuli of a listening study.
+its notes: those of harmonic instruments, of bars and bells, and those without a label: noises (shakers, cymbals,
+snares), and other drums, blocks and bells, many of which ring at a pitch that nobody named. `--sounds` adds a folder of
+sounds that all have the same pitch, such as the stimuli of a listening study.
 
 The second table has the notes of harmonic instruments alone: how often a meter finds the labelled pitch, and how often
 it detects a wrong label. Labels are assumed to be right.
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from _period_meter import period_pitch
 from _pitched import PITCHED, UNPITCHED, tones
-from _table import Row, add_arguments, finish, format_table
+from _table import Row, add_arguments, format_table, write_json
 
 import timbre
 from timbre.audio import Audio
@@ -61,7 +61,9 @@ def main() -> None:
     harmonic = groups["notes, harmonic"]
     labels = np.array([pitch for _, pitch in harmonic], float)
     rows = [row(name, meter, [sound for sound, _ in harmonic], labels) for name, meter in meters().items()]
-    finish([*kinds, *rows] if args.json else rows, args, f"{len(harmonic)} notes of {args.folder}")
+    print(f"\n{len(harmonic)} notes of {args.folder}\n{format_table(rows)}")
+    if args.json:
+        write_json(args.json, [*kinds, *rows])
 
 
 def files(folder: Path) -> list[Path]:
