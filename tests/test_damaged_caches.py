@@ -26,8 +26,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("damage", [
-    lambda text: "", lambda text: "[", lambda text: text[:-9], lambda text: text[16:], lambda text: text[:16] + 10_000 * "[",
-    lambda text: text.translate({ord("1"): "2"}), lambda text: text.replace(", ", ", 1", 1), lambda text: None,
+    lambda text: "", lambda text: "[", lambda text: text[:-9], lambda text: text[16:],
+    lambda text: text[:16] + 10_000 * "[", lambda text: text.translate({ord("1"): "2"}),
+    lambda text: text.replace(", ", ", 1", 1), lambda text: None,
 ])  # fmt: skip
 def test_measurements_that_are_damaged_are_measured_again(cache: Path, some_notes: Library, damage: Any) -> None:
     library = timbre.scan(some_notes[0].file.parent)

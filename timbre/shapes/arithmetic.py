@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from timbre.errors import ConfigError
+from timbre.paths.path import LARGEST
 from timbre.space.space import Space
 
 _TERM = re.compile(r"(?:(?P<weight>\d+\.?\d*|\.\d+)\s*\*\s*)?(?P<name>\S.*)")
@@ -49,6 +50,8 @@ def combined(space: Space, text: str, point_of: Callable[[Space, str], np.ndarra
         if term is None:
             raise ConfigError(f"Every sign must have a name after it, as in flute - oboe + clarinet, got {text!r}.")
         weight = float(f"{sign}{term['weight'] or 1}")
+        if not abs(weight) <= LARGEST:
+            raise ConfigError(f"The weights of a sum must be {LARGEST:g} or less, got {weight:g} in {text!r}.")
         total += weight * (library_point if is_sum(term["name"]) else point_of)(space, term["name"])
         weights += weight
     if abs(weights - 1.0) > 1e-6:

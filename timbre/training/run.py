@@ -273,6 +273,8 @@ class Run:
         for key in ("average", "best_weights"):
             if {name: value.shape for name, value in state[key].items()} != shapes:
                 raise ValueError(f"{key} are the weights of another network")
+            if not all(bool(torch.isfinite(value).all()) for value in state[key].values()):
+                raise ValueError(f"{key} are not finite")
         self.average.weights, self.best_weights = (
             {name: value.to(self.fabric.device) for name, value in state[key].items()}
             for key in ("average", "best_weights")
