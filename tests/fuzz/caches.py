@@ -77,7 +77,7 @@ def _read_ratings(data: bytes, place: Path) -> None:
 
 @cache
 def _library_files() -> dict[str, bytes]:
-    return {f"{name}-{key}.wav": sound(pitch=60.0 + n) for name in ("flute", "oboe") for n, key in enumerate("CDEF")}
+    return {f"{name}-{key}.wav": sound(pitch=60.0 + n) for name in ("flute", "oboe") for n, key in enumerate("CDEFG")}
 
 
 @cache
