@@ -167,6 +167,25 @@ def test_names_in_other_unicode_forms() -> None:
     assert {note.instrument for note in notes} == {"flöte"}
 
 
+HELMHOLTZ = {
+    "{}": ("C, Cis Gis H c es fis b c' a' es'' c'''", (24, 37, 44, 47, 48, 51, 54, 58, 60, 69, 75, 84)),
+    "Oboe_{}_f": ("G, D As c d e' fis' c''", (31, 38, 44, 48, 50, 64, 66, 72)),
+    "{}.": ("C c dis g c1 dis1 a1 c2 b2", (36, 48, 51, 55, 60, 63, 69, 72, 82)),
+}
+
+
+@pytest.mark.parametrize("form", HELMHOLTZ)
+def test_octaves_without_numbers(form: str) -> None:
+    texts, keys = (HELMHOLTZ[form][0].split(), HELMHOLTZ[form][1])
+    files = [f"Oboe/{form.rstrip('.').format(text)}.wav" for text in texts]
+    assert pitches(files) == dict(zip(files, keys, strict=True))
+
+
+def test_letters_without_octaves_are_no_pitches() -> None:
+    assert set(pitches(f"Bell/{text}.wav" for text in "cdefgah").values()) == {None}
+    assert set(pitches(f"Bell/{text}.wav" for text in ("A", "B", "C", "c1")).values()) <= {None, 24}
+
+
 def test_doubtful_german_is_remarked() -> None:
     (remark,) = read_folders(LIBRARY, [f"{name}4.wav" for name in ("C", "D", "As")]).remarks
     assert remark == "names: As is A sharp, as in English; no other name says whether it is German for a flat"
@@ -276,8 +295,22 @@ def test_a_root_key_of_60_everywhere_says_nothing(tmp_path: Path) -> None:
     for file in files:
         with_key(tmp_path / file, 60)
     assert {note.pitch for note in read_folders(tmp_path, files).notes} == {None}
-    with_key(tmp_path / files[0], 64)
-    assert [note.pitch for note in read_folders(tmp_path, files).notes] == [64, 60, 60, 60, 60]
+    for number, keys in enumerate([[64], [64, 67], [64, 67, 62]]):
+        with_key(tmp_path / files[number], keys[-1])
+        rest = [None if number < 2 else 60] * (5 - len(keys))
+        assert [note.pitch for note in read_folders(tmp_path, files).notes] == [*keys, *rest]
+
+
+@pytest.mark.parametrize(("shift", "convention"), [(12, "C3"), (-12, "C5"), (0, None), (24, None)])
+def test_root_keys_say_the_octaves_of_names(tmp_path: Path, shift: int, convention: str | None) -> None:
+    keys = [48, 52, 55, 64]
+    files = [f"Pad/pad {note_name(key)}.wav" for key in keys]
+    for file, key in zip(files[:3], keys, strict=False):
+        with_key(tmp_path / file, key + shift)
+    reading = read_folders(tmp_path, files)
+    assert [note.pitch for note in reading.notes] == [key + shift * (convention is not None) for key in keys]
+    said = [f"octaves: {convention} = 60, by the root keys in the headers of 3 files"] if convention else []
+    assert (reading.remarks, reading.octaves_vary) == (said, convention is None)
 
 
 def test_root_keys_that_contradict_the_names_are_remarked(tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ class Chosen(NamedTuple):
     mark: Mark
     pitch: float
 
+    @property
+    def octave_varies(self) -> bool:
+        """Whether it is a note name whose octave depends on a convention."""
+        return self.mark.midi is None and not self.mark.shift
+
 
 class Choice:
     """The pitches of the names of a library.

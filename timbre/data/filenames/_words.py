@@ -33,6 +33,9 @@ _SPELLED = re.compile(
 )
 _BELOW_ZERO = re.compile(rf"(?<![^\W_])([A-Ga-g]{_SIGN})-([12])(?!\d)")
 _PLAIN_NOTE = re.compile(rf"(?<![^\W_])[A-G]{_SIGN}\d(?!\d)")
+_PRIMED = re.compile(rf"(?<![^\W_])({_PRIMES})(?![^\W_])")
+_BARE = re.compile(rf"(?<![^\W_])([A-Ha-h]{_SIGN})(,{{0,3}})(?![^\W_]|['’′])")
+_LETTER = re.compile(rf"([A-Ha-h]{_SIGN})([1-5])?")
 _BETWEEN = re.compile(r"(?:[\s_\-.,()\[\]{}+;=&@~–—]|(?<![^\W_])#(?=\d))+")
 _COUNTED = re.compile(r"(?<![^\W_])(vel|velocity|layer|rr|take)[\s_\-.](\d{1,3})(?!\d)", re.IGNORECASE)
 _HERTZ = re.compile(
@@ -121,9 +124,20 @@ class _Separators:
         self.dashed |= not any(_PLAIN_NOTE.search(stem) for stem in stems)
         lowest = (match[2] for stem in stems for match in _BELOW_ZERO.finditer(stem))
         self.shift = 12 * (not self.dashed and "2" in lowest)
+        self.primed = len({match[1][0].lower() for stem in stems for match in _PRIMED.finditer(stem)}) > 1
+        letters = {match[0] for stem in stems if (match := _LETTER.fullmatch(stem))}
+        numbered = {letter for letter in letters if letter[-1].isdigit()}
+        self.lettered = len(letters - numbered) > 1 < len(numbered) and all(map(str.islower, numbered))
 
     def join(self, stem: str) -> str:
-        """The name with every note in one word: "C sharp 4" is Csharp4, and C-1 has a minus sign."""
+        """The name with every note in one word: "C sharp 4" is Csharp4, and C-1 has a minus sign.
+
+        In a library with c' or c1 beside c (Helmholtz), letters alone get octaves: C, is C1, C is C2 and c is C3.
+        """
+        if self.lettered and (whole := _LETTER.fullmatch(stem)):
+            return whole[1] + str(int(whole[2] or 0) + (3 if stem.islower() else 2))
+        if self.primed and not _PRIMED.search(stem):
+            stem = _BARE.sub(lambda bare: bare[1] + str(3 if bare[1][0].islower() else 2 - len(bare[2])), stem, count=1)
         if not self.dashed:
             stem = _BELOW_ZERO.sub(r"\1−\2", stem)
 

@@ -70,7 +70,7 @@ def read_folders(root: Path, files: Iterable[str]) -> Reading:
     notes: list[tuple[Note, int | None]] = []
     for name in names:
         labels = _read_parents(outer.get(name.folders, name.folders))
-        _read_name(name, None if name.file in keys.used else choice.chosen.get(name.file), labels)
+        _read_name(name, None if name.file in keys.weak else choice.chosen.get(name.file), labels)
         labels.pitch = keys.used.get(name.file, labels.pitch)
         notes.append((_note(root / name.file, labels, plain(root.name)), labels.layer))
     others = [(what, {root / file: pitch for file, pitch in pitches.items()}) for what, pitches in choice.others]
@@ -80,7 +80,7 @@ def read_folders(root: Path, files: Iterable[str]) -> Reading:
         spread_layers(notes),
         dropped,
         "folder and file names" + " and root keys in the files" * bool(keys.used),
-        octaves_vary=any(one.mark.midi is None and not one.mark.shift for one in choice.chosen.values()),
+        octaves_vary=any(one.octave_varies and file not in keys.used for file, one in choice.chosen.items()),
         remarks=[*choice.remarks, *keys.remarks],
         alternatives=[Alternative(*other) for other in others],
     )
