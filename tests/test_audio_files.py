@@ -265,6 +265,13 @@ def test_rates_and_channels_are_bounded(tmp_path: Path, layout: tuple[int, ...],
             reader(tmp_path / "a.wav")
 
 
+def test_samples_far_beyond_full_scale_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.full(500, 1e30), 22050, "FLOAT")
+    for reader in (read, probe):
+        with pytest.raises(AudioError, match=r"must have samples of up to 1e\+10, got 1e\+30"):
+            reader(tmp_path / "a.wav")
+
+
 def test_long_sounds_are_refused_before_and_while_they_are_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -86,6 +86,14 @@ class TestPreparation:
         rumble = 10.0 ** (db / 20.0) * np.sin(2 * np.pi * hz * np.arange(sound.size) / RATE)
         assert distance(prepared(sound + rumble, pitch), prepared(clean, pitch)) < -26.0
 
+    @settings(max_examples=12, deadline=None)
+    @given(PITCHES, st.floats(0.0002, 0.02), st.sampled_from([1.0, -1.0, 0.7]))
+    def test_a_channel_that_comes_later_is_left_out(self, pitch: float, delay: float, gain: float) -> None:
+        clean = note(pitch)
+        late = gain * after(delay, clean)
+        both = np.stack([np.pad(clean, (0, late.size - clean.size)), late])
+        assert distance(prepared(both, pitch), prepared(clean, pitch)) < -30.0
+
     @pytest.mark.parametrize(
         "channels", [[1, 1], [1, -1], [1, 0], [0, 1], [1, -0.8], [1, 1, -1], [1, -1, 1, -1], [0.3, 1]]
     )
@@ -223,7 +231,8 @@ def test_lead_ins_constants_and_channels_are_flagged() -> None:
     noisy = after(0.2, clean)
     assert flags_of(noisy + hiss(noisy.size, -50)) == ("lead-in",)
     assert flags_of(noisy + hiss(noisy.size, -85)) == ()
-    murmur = np.concatenate([0.02 * note(50, 0.01, 1.0), clean])
+    swelling = np.abs(np.sin(np.arange(RATE) / 1500)) * note(50, 0.01, 1.0)
+    murmur = np.concatenate([0.03 * swelling, clean])
     assert flags_of(murmur) == ("lead-in",)
     assert flags_of(np.stack([clean, -clean])) == ("channels",)
     assert flags_of(np.stack([clean, 0 * clean])) == ("channels",)

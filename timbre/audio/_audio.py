@@ -81,7 +81,7 @@ class Audio:
     def trim(self, threshold_db: float = -50.0, *, tail: bool = True) -> "Audio":
         """Cut what precedes the note and, if `tail` is True, what follows it.
 
-        The note begins where its level over 10 ms, in bands above 80 Hz and above steady noise at the beginning of the
+        The note begins where its level over 10 ms, in bands above 150 Hz and above steady noise at the beginning of the
         sound, comes within -`threshold_db` dB of its maximum (:func:`timbre.audio.onset.find_onset`), and ends where
         the reversed sound begins. A sound without any level is returned unchanged.
 

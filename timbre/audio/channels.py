@@ -12,6 +12,8 @@ _NOTHING = 1e-14  # power of a sine: what rounding leaves of a constant
 _SOFTER, _SILENT = 1e-3, 1e-6  # of the loudest channel's power: softer channels do not count (-30 dB), or are silent
 _CANCELS = 0.5  # of the power of the sum of unrelated channels: less in all (a correlation of -0.5 in stereo) ...
 _BAND_CANCELS, _SHARE = 0.25, 0.5  # ... or less in bands that have this share of the power: the channels cancel
+_LATEST = 0.03  # s by which a channel may be later than another
+_ALIKE, _LESS = 0.9, 0.95  # correlation at another lag than 0 of the same sound; share of it at 0, at most
 _FLAT = -3.3  # dB: the flatness of noise in bands is -2.5
 _BLOCK, _EVEN = 0.05, 1.0  # s; dB, standard deviation of the level of noise that never changes
 
@@ -29,7 +31,7 @@ def mixdown(samples: np.ndarray, rate: int) -> Mixdown:
     Channels do not count that are 30 dB softer than the loudest, or steady noise from beginning to end next to others
     that are not. The mean of unrelated channels has 1 / channels of their mean power, that of equal channels all of it.
     If the mean has less than half of what unrelated channels give, or less than a quarter in third-octave bands with
-    half of the power, the loudest channel is taken.
+    half of the power, or if a channel is another one up to 30 ms later, the loudest channel is taken.
     """
     everything = tuple(range(len(samples)))
     samples = samples[:, : max(1, round(_SECONDS * rate))]
@@ -40,9 +42,12 @@ def mixdown(samples: np.ndarray, rate: int) -> Mixdown:
     if total.max() < _NOTHING * samples.shape[1] ** 2:
         return Mixdown(everything, "")
     counting, reason = _counting(samples, power, total, rate, edges)
+    loudest = int(counting[np.argmax(np.round(10.0 * np.log10(total[counting]), 1))])
     if _cancels(spectrum[counting], power[counting], edges):
-        loudest = int(counting[np.argmax(np.round(10.0 * np.log10(total[counting]), 1))])
         return Mixdown((loudest,), f"they cancel each other, number {loudest + 1} is used")
+    others = counting[counting != loudest]
+    if _is_late(spectrum[loudest], spectrum[others], edges[0], round(_LATEST * rate)):
+        return Mixdown((loudest,), f"they are the same sound at different times, number {loudest + 1} is used")
     return Mixdown(tuple(counting.tolist()), reason)
 
 
@@ -77,6 +82,20 @@ def _cancels(spectrum: np.ndarray, power: np.ndarray, edges: np.ndarray) -> bool
     unrelated = np.add.reduceat(power.sum(axis=0), edges[:-1])
     lost = unrelated[summed < _BAND_CANCELS * unrelated].sum()
     return bool(summed.sum() < _CANCELS * unrelated.sum() or lost > _SHARE * unrelated.sum())
+
+
+def _is_late(first: np.ndarray, others: np.ndarray, lowest: int, latest: int) -> bool:
+    """Whether one of the spectra `others` (channels, bins) is the first one at another time: their sum is a comb."""
+    for other in others:
+        product = first * np.conj(other)
+        product[:lowest] = 0.0
+        lags = np.fft.irfft(product)
+        scale = np.sqrt(np.sum(np.square(np.abs(first[lowest:]))) * np.sum(np.square(np.abs(other[lowest:]))))
+        correlation = lags[np.r_[0 : latest + 1, -latest:0] % lags.size] * lags.size / (2.0 * scale)
+        highest = float(np.abs(correlation).max())
+        if highest > _ALIKE and correlation[0] < _LESS * highest:
+            return True
+    return False
 
 
 def _edges(bins: int, resolution: float) -> np.ndarray:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 WINDOW = 0.01  # s over which level is measured: shorter than any attack, longer than most periods
-_LOWEST = 80.0  # Hz: rumble and hum below say nothing about an onset, and no note is without partials above
+_LOWEST = 150.0  # Hz: rumble and hum below say nothing about an onset, and no note begins without anything above
+_SETTLED = 0.001  # s: the filter begins at the level of rumble, not at its mean
 _BANDS, _NARROWEST = 8, 4  # number of bands, bins (of 100 Hz) of the lowest: in fewer, the power of noise varies more
 _NOTHING = 1e-14  # power: what rounding leaves of a constant
 _SILENT = -80.0  # dB from the loudest window: less is not heard, nor in any spectrogram
@@ -35,18 +36,18 @@ class Onset(NamedTuple):
     loud: int
 
 
-def high_pass(samples: np.ndarray, rate: int, hz: float) -> np.ndarray:
+def high_pass(samples: np.ndarray, rate: int, hz: float, settled: float = 0.1) -> np.ndarray:
     """Samples (channels, n) without what is below `hz`, float64: a causal Butterworth filter of order 4.
 
     A filter of zero phase would spread the attack over the time before it. The filter begins as if the mean of the
-    first tenth of a second (Hann window) had preceded, so that a constant leaves no click.
+    first `settled` seconds (Hann window) had preceded, so that a constant leaves no click.
     """
     from scipy.signal import butter, sosfilt  # slow to import
 
     samples = samples.astype(np.float64)
     if hz >= 0.45 * rate:
         return samples - samples.mean(axis=1, keepdims=True)
-    weights = np.hanning(min(samples.shape[1], max(1, rate // 10)) + 2)[1:-1]
+    weights = np.hanning(min(samples.shape[1], max(1, round(settled * rate))) + 2)[1:-1]
     samples -= (samples[:, : weights.size] @ weights / weights.sum())[:, None]
     filtered: np.ndarray = sosfilt(butter(4, hz, "high", fs=rate, output="sos"), samples)
     return filtered
@@ -55,12 +56,12 @@ def high_pass(samples: np.ndarray, rate: int, hz: float) -> np.ndarray:
 def find_onset(samples: np.ndarray, rate: int, threshold_db: float) -> Onset:
     """Where the note begins in samples (channels, n).
 
-    The power of windows of 10 ms in eight bands from 80 Hz is compared with that of steady noise at the beginning, if
+    The power of windows of 10 ms in eight bands from 150 Hz is compared with that of steady noise at the beginning, if
     there is any. The note begins where the sum of the bands above the noise comes within -`threshold_db` dB of its
     maximum. A click with silence after it is passed over.
     """
     size = max(1, round(WINDOW * rate))
-    power = _band_powers(high_pass(samples, rate, _LOWEST), size)
+    power = _band_powers(high_pass(samples, rate, _LOWEST, _SETTLED), size)
     total = power.sum(axis=0)
     if total.max() < _NOTHING:
         return Onset(0, 0, 0, 0)
