@@ -181,6 +181,24 @@ def test_octaves_without_numbers(form: str) -> None:
     assert pitches(files) == dict(zip(files, keys, strict=True))
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        "C 3, Cis 3, D 3, Dis 3, E 3, F 3, Fis 3, G 3, Gis 3, A 3, B 3, H 3",
+        "Do_3, Do-dièse_3, Ré_3, Mib_3, Mi_3, Fa_3, Fa#_3, Sol_3, Sol dièse 3, La_3, Sib_3, Si_3",
+        "C-3, C#-3, D-3, Eb-3, E-3, F-3, F#-3, G-3, Ab-3, A-3, Bb-3, B-3",
+    ],
+)
+def test_octaves_apart_from_their_letters(texts: str) -> None:
+    files = [f"Posaune/Posaune {text} x.wav" for text in texts.split(", ")]
+    assert pitches(files) == dict(zip(files, range(48, 60), strict=True))
+
+
+def test_the_same_note_of_several_instruments_is_no_remark() -> None:
+    files = [f"{name}_{note}_FF.wav" for name in ("FLUTE", "OBOE", "HORNF") for note in ("C4", "E4", "GB4")]
+    assert read_folders(LIBRARY, files).remarks == []
+
+
 def test_letters_without_octaves_are_no_pitches() -> None:
     assert set(pitches(f"Bell/{text}.wav" for text in "cdefgah").values()) == {None}
     assert set(pitches(f"Bell/{text}.wav" for text in ("A", "B", "C", "c1")).values()) <= {None, 24}

@@ -112,6 +112,23 @@ def test_a_file_that_may_be_one_of_several_is_not_guessed(tmp_path: Path) -> Non
     assert sum("does not exist" in one.reason for one in library.report.dropped) == 2
 
 
+@pytest.mark.parametrize("column", ["key", "note"])
+def test_columns_of_words_are_no_pitches(column: str, tmp_path: Path) -> None:
+    for name in ("c", "d"):
+        note(tmp_path / f"a/{name}.wav", 60, 8000)
+    files = ("a/Flöte 60.wav", "a/62x.wav", "a/c.wav", "a/d.wav")
+    rows = "".join(f"{file},good take,{key}\n" for key, file in enumerate(files, start=60))
+    library = scan(tmp_path, f"file,{column},pitch keycenter\n{rows}")
+    assert sorted(n.pitch or 0 for n in library) == [60, 61, 62, 63]
+    said = f"table: the column {column} of metadata.csv contains no pitches, such as 'good take'"
+    assert library.report.remarks == (said,)
+
+
+def test_a_table_of_drums_needs_no_pitches(tmp_path: Path) -> None:
+    library = scan(tmp_path, "file,instrument\na/Flöte 60.wav,kick\na/62x.wav,snare\n")
+    assert library.report.remarks == ()
+
+
 def test_a_table_without_pitches_is_said(tmp_path: Path) -> None:
     library = scan(tmp_path, "file,instrument,Höhe\na/Flöte 60.wav,oboe,60\na/62x.wav,oboe,62\n")
     remark = "table: metadata.csv has no column of pitches (pitch, note, midi, hz); its columns are: file, instrument, "

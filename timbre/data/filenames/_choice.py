@@ -76,9 +76,11 @@ class Choice:
         folders: dict[tuple[str, ...], list[ParsedName]] = defaultdict(list)
         for name in rest:
             folders[name.folders].append(name)
-        usual = self._usual(names)
+        usual, totals = self._usual(names), Counter(name.folders for name in names)
         for path, members in folders.items():
             self._decide_rest(members, usual.get(path))
+            if len(members) == totals[path]:
+                self._remark_equal(members)
 
     def _decide_group(self, group: list[ParsedName]) -> list[ParsedName]:
         """Choose the place of the pitch in names with the same kinds of marks; returns the names without a choice."""
@@ -111,11 +113,14 @@ class Choice:
                 self._choose({name.file: name.marks[likely[0]]}, likely[0])
             for place in usable:
                 unread[place][name.file] = name.marks[place]
+        self._add_others(unread, None)
+
+    def _remark_equal(self, names: list[ParsedName]) -> None:
+        """Add a remark if all names in a folder say the same pitch."""
         same = {chosen and chosen.mark.text for chosen in (self.chosen.get(name.file) for name in names)}
         if len(names) >= _FEW and len(same) == 1 and None not in same:
             where = names[0].file.rpartition("/")[0] or "the top folder"
             self.remarks.append(f"names: all {len(names)} files in {where} have the pitch {same.pop()} in their names")
-        self._add_others(unread, None)
 
     def _column(self, names: Iterable[ParsedName], place: Place) -> Column:
         return {name.file: mark for name in names if (mark := name.marks[place]).pitch(self.spelling) is not None}

@@ -28,8 +28,11 @@ _KEY = re.compile(r"(?:midi|key|note|pitch|root|nn)#?(\d{1,3})", re.IGNORECASE)
 _SHORT_KEY = re.compile(r"[nkm]#?(\d{1,3})|\d{1,3}", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.*[^\W\d_])(\d{1,3})")
 _NUMBERING = re.compile(r"(\d{2,3})([^\W\d_]+)")
+_LETTERS = "Do|Ut|R[eé]|Mi|Fa|Sol|La|Si|[A-H]"
 _SPELLED = re.compile(
-    r"(?<![^\W_])([A-Ha-h])[ _-]?(sharp|flat|#|♯|♭)([ _-]?)(\d)(?!\d)|(?<![^\W_])([A-G])([ _-])(\d)(?![^\W_])", re.I
+    rf"(?<![^\W_])({_LETTERS})[ _-]?(sharp|flat|di[eè]se|b[eé]mol|#|♯|♭)([ _-]?)(\d)(?!\d)|"
+    rf"(?<![^\W_])((?:{_LETTERS})(?:is|es|s|#|b)?)([ _-])(\d)(?![^\W_])",
+    re.IGNORECASE,
 )
 _BELOW_ZERO = re.compile(rf"(?<![^\W_])([A-Ga-g]{_SIGN})-([12])(?!\d)")
 _PLAIN_NOTE = re.compile(rf"(?<![^\W_])[A-G]{_SIGN}\d(?!\d)")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from timbre.audio.pitch import hz_to_midi
-from timbre.data.names import family_folder, parse_dynamics, parse_note, plain
+from timbre.data.names import SPELLINGS, family_folder, parse_dynamics, parse_note, pitch_of_name, plain
 from timbre.data.note import Note
 from timbre.data.readers._preset import shown
 from timbre.data.readers._reader import Options, Reader, Reading, labelled, separate, unlisted
@@ -57,6 +57,7 @@ _SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 _BLANK = {"", "-", "--", "?", "??", "n/a", "#n/a", "#nv", "na", "nan", "none", "null", "unknown", "unpitched"}
+_FEWEST = 3  # cells that show what is in a column
 _HEAD = 1 << 16  # bytes; longer than any header
 
 Row = dict[str, str]
@@ -209,6 +210,17 @@ def load_json(tree: Tree, file: str) -> Any:
         raise LibraryError(f"{tree.root / file} cannot be read as JSON: {error}.") from error
 
 
+def without_words(table: str, listed: list[Entry]) -> tuple[list[Entry], list[str]]:
+    """Entries without the columns that are called like pitches, but contain none (C major, good take), and remarks."""
+    remarks = []
+    for alias in _COLUMNS["pitch"]:
+        cells = [row[alias] for _, row in listed if row and alias in row]
+        if len(cells) >= _FEWEST and not any(map(_is_pitch, cells)):
+            listed = [(at, row and {name: row[name] for name in row if name != alias}) for at, row in listed]
+            remarks.append(f"table: the column {alias} of {table} contains no pitches, such as {shown(cells[0])!r}")
+    return listed, remarks
+
+
 def velocity_scale(listed: list[Entry]) -> float:
     """127 if the column has MIDI velocities, 1 if it has values from 0 to 1."""
     cells = (_point(column(row, "velocity")) or "" for _, row in listed if row)
@@ -260,6 +272,12 @@ def _pitch_cell(row: Row) -> str | None:
 def _point(cell: str | None) -> str | None:
     """A cell with a point instead of a decimal comma, if it is a number with one."""
     return cell and re.sub(r"^([0-9]+),([0-9]+)$", r"\1.\2", cell)
+
+
+def _is_pitch(cell: str) -> bool:
+    """Whether a cell is a number or, in any spelling, a note name with or without an octave."""
+    names = (pitch_of_name(text, spelling) for spelling in SPELLINGS for text in (cell, f"{cell}4"))
+    return _is_number(_point(cell) or "") or any(name is not None for name in names)
 
 
 def _is_number(text: str) -> bool:

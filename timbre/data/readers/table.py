@@ -15,6 +15,7 @@ from timbre.data.readers._entries import (
     pitch_names,
     read_entries,
     velocity_scale,
+    without_words,
 )
 from timbre.data.readers._reader import Options, Reader, Reading, separate
 from timbre.data.report import Dropped, counted
@@ -88,11 +89,13 @@ def _read(tree: Tree, options: Options) -> Reading:
         raise LibraryError(
             f"{tree.root} must contain one table of files, got {', '.join(named)}; name one of them metadata.csv."
         )
-    listed = entries(tree, named[0])
+    listed, remarks = without_words(named[0], entries(tree, named[0]))
     names = pitch_names(listed)
     note_of = partial(note_of_row, velocity_scale=velocity_scale(listed), spelling=spelling_of(names.values()))
     notes, dropped = separate(read_entries(tree, named[0], listed, note_of))
-    remarks = [*_counts(named[0], dropped), *_unlabelled(named[0], listed)]
+    remarks += _counts(named[0], dropped)
+    if any(note.family != "percussion" for note in notes):
+        remarks += _unlabelled(named[0], listed)
     return Reading(notes, dropped, named[0], octaves_vary=bool(names), remarks=remarks)
 
 
