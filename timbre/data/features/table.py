@@ -27,7 +27,7 @@ from timbre.errors import AudioError, LibraryError
 from timbre.files import cache_folder
 from timbre.spectral import Spectrogram
 
-FORMAT = 5  # part of the key: increase it when the features' meaning changes
+FORMAT = 6  # part of the key: increase it when the features' meaning changes
 _ROWS = 1024  # most rows of a shard: 90 MB at the default settings
 _SHARDS = 16  # about the fewest shards of a library, so that several ranks can share a small one
 _AHEAD = 8  # notes prepared ahead of the writing, for each thread
