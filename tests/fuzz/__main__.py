@@ -42,7 +42,8 @@ def main() -> int:
     with scratch() as place:
         campaign = Campaign(options.seed, options.jobs, kept, place)
         for target in chosen:
-            outcome, failures = campaign.run(target, options.count, seconds)
+            count = options.count and (options.count if target.file else -(-options.count // 4))
+            outcome, failures = campaign.run(target, count, seconds)
             outcomes.append(outcome)
             failed += failures
             print(_line(_cells(outcome)), flush=True)
@@ -59,7 +60,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("scripts/fuzz", description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, help="time for each target; default: 10, or until --count")
-    parser.add_argument("--count", type=int, help="inputs for each target")
+    parser.add_argument("--count", type=int, help="inputs for each target of files; of others a quarter")
     parser.add_argument("--target", action="append", help="targets that begin like this; may be repeated")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other inputs")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes; default: one a core")

@@ -18,7 +18,7 @@ class Target:
     make: Callable[[Random], bytes]
     run: Callable[[bytes, Path], object]  # with an empty folder; raises a TimbreError if the input is refused
     doors: tuple[str, ...]  # the functions of timbre that it opens, as module:name
-    file: bool  # whether the input is what a file or a folder contains
+    file: bool  # whether the input is what a file or a folder of others contains
     prepare: Callable[[], object] | None = None  # called once, before processes are forked
 
     def input(self, seed: int, number: int) -> bytes:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tomllib
+import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -103,16 +104,19 @@ def _load_space(data: bytes, place: Path) -> None:
     weights = space.model.state_dict()
     assert all(bool(np.isfinite(value.numpy()).all()) for value in weights.values()), "weights are not finite"
     assert sum(value.numel() for value in weights.values()) * 4 < 40 * len(data) + 10**6, "more weights than the file"
-    again = timbre.load(space.save(place / "again"))
-    assert again.config == space.config
-    assert again.atlas.names == space.atlas.names
-    assert np.array_equal(again.atlas.points, space.atlas.points)
-    _use(space, place / "space")
+    share = zlib.crc32(data) % 8  # what takes longer is done for some of the inputs
+    if share < 2:
+        again = timbre.load(space.save(place / "again"))
+        assert again.config == space.config
+        assert again.atlas.names == space.atlas.names
+        assert np.array_equal(again.atlas.points, space.atlas.points)
+    if share == 2:
+        inspect(place / "space")
+    _use(space)
 
 
-def _use(space: timbre.Space, folder: Path) -> None:
+def _use(space: timbre.Space) -> None:
     """What loads can be used, or is refused in a sentence."""
-    inspect(folder)
     audio = space.decode(np.zeros(space.dim), duration=0.1)
     assert np.isfinite(audio.samples).all()
     assert np.isfinite(space.encode(timbre.Audio(np.sin(np.arange(2000) * 0.3, dtype=np.float32), 8000))).all()
