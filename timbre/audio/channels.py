@@ -90,7 +90,7 @@ def _is_late(first: np.ndarray, others: np.ndarray, lowest: int, latest: int) ->
         product = first * np.conj(other)
         product[:lowest] = 0.0
         lags = np.fft.irfft(product)
-        scale = np.sqrt(np.sum(np.square(np.abs(first[lowest:]))) * np.sum(np.square(np.abs(other[lowest:]))))
+        scale = np.linalg.norm(first[lowest:]) * np.linalg.norm(other[lowest:])
         correlation = lags[np.r_[0 : latest + 1, -latest:0] % lags.size] * lags.size / (2.0 * scale)
         highest = float(np.abs(correlation).max())
         if highest > _ALIKE and correlation[0] < _LESS * highest:
