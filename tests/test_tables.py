@@ -129,6 +129,15 @@ def test_a_table_of_drums_needs_no_pitches(tmp_path: Path) -> None:
     assert library.report.remarks == ()
 
 
+def test_texts_of_single_sounds_are_no_tables(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text("file,pitch\na/62x.wav,62\n")
+        (tmp_path / f"{number}.json").write_text('{"a/62x.wav": 62}')
+    assert scan(tmp_path, TABLE).report.remarks == ()
+    (tmp_path / "metadata.csv").unlink()
+    assert timbre.scan(tmp_path, measure=False).report.reader == "folders"
+
+
 def test_a_table_without_pitches_is_said(tmp_path: Path) -> None:
     library = scan(tmp_path, "file,instrument,Höhe\na/Flöte 60.wav,oboe,60\na/62x.wav,oboe,62\n")
     remark = "table: metadata.csv has no column of pitches (pitch, note, midi, hz); its columns are: file, instrument, "

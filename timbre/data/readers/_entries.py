@@ -121,9 +121,9 @@ def lists_files(tree: Tree, table: str, least: int = 1) -> bool:
 
 
 def named_files(tree: Tree, file: str) -> int:
-    """Number of the library's sound files whose names are in the first bytes of a text."""
-    text = folded(decodings(_head(tree, file))[0])
-    return sum(name in text for name in {folded(os.path.basename(sound)) for sound in tree.sounds})
+    """Number of the library's sound files whose names (or the last words of these) are in the first bytes of a text."""
+    words = set(re.split(r"[\s/\\,;|\"'`:()<>=]+", folded(decodings(_head(tree, file))[0])))
+    return len(words & {re.split(r"[\s/,;'()=]+", folded(sound))[-1] for sound in tree.sounds})
 
 
 def first_line(tree: Tree, table: str) -> str:

@@ -22,31 +22,31 @@ from timbre.data.report import Dropped, counted
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
 
-_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".md")
+_TABLES = (".csv", ".tsv", ".tab")
+_TEXTS = (".txt", ".md")
 _LISTS = (".json", ".jsonl", ".ndjson")
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _MOST_UNREAD = 10  # tables of which it is said why they were not read
 _LARGEST_LIST = 1 << 25  # bytes of a JSON file that is opened to see what it is
-_MOST_LISTS = 20  # JSON files that are opened
+_MOST_FILES = 20  # texts or JSON files that are opened
 _OTHER = "names no file of the library"
 _FEWEST = 2  # files that a text must name to be a table of the library
 
 
 def _find_tables(tree: Tree) -> list[str]:
     """Tables in the library's top folder; a JSON file counts if it was chosen, is called metadata, or names files."""
-    texts = [file for file in tree.named(*_TEXTS) if "/" not in file and lists_files(tree, file, _least(file))]
-    lists = [
-        file for file in tree.named(*_LISTS) if "/" not in file and (_is_metadata(tree, file) or _fits(tree, file))
-    ]
+    texts = [file for file in tree.named(*_TABLES) if "/" not in file] + _few(tree, _TEXTS)
+    texts = [file for file in texts if lists_files(tree, file, _least(file))]
+    lists = [file for file in _few(tree, _LISTS) if _is_metadata(tree, file) or _fits(tree, file)]
     tables = texts or lists
     fitting = [table for table in tables if _why_unfit(tree, table) != _OTHER] if len(tables) > 1 else []
     return fitting or tables
 
 
-def _lists(tree: Tree) -> list[str]:
-    """JSON files in the top folder; of many, which belong to one sound each, only those called metadata."""
-    lists = [file for file in tree.named(*_LISTS) if "/" not in file or file == tree.chosen]
-    return lists if len(lists) <= _MOST_LISTS else [file for file in lists if _is_metadata(tree, file)]
+def _few(tree: Tree, suffixes: tuple[str, ...]) -> list[str]:
+    """Files in the top folder; of many, which belong to one sound each, only those called metadata."""
+    files = [file for file in tree.named(*suffixes) if "/" not in file or file == tree.chosen]
+    return files if len(files) <= _MOST_FILES else [file for file in files if _is_metadata(tree, file)]
 
 
 def _is_metadata(tree: Tree, file: str) -> bool:
@@ -55,7 +55,7 @@ def _is_metadata(tree: Tree, file: str) -> bool:
 
 def _least(file: str) -> int:
     """Fewest known columns of a table: a text file may be anything."""
-    return 2 if file.lower().endswith((".txt", ".md")) else 1
+    return 2 if file.lower().endswith(_TEXTS) else 1
 
 
 def _fits(tree: Tree, table: str) -> bool:
@@ -118,7 +118,7 @@ def unread_tables(tree: Tree, read: str) -> list[str]:
     """A sentence for each file that may be a table of the library but was not `read`, with the reason."""
     if tree.chosen is not None:
         return []
-    candidates = sorted([*tree.named(*_TEXTS, *_SHEETS), *_lists(tree)])
+    candidates = sorted([*tree.named(*_TABLES, *_SHEETS), *_few(tree, _TEXTS), *_few(tree, _LISTS)])
     why = {file: _why_unread(tree, file, read) for file in candidates if file != read}
     said = [f"table: {file} was not read: {reason}" for file, reason in why.items() if reason]
     more = [f"table: {counted(len(said) - _MOST_UNREAD, 'other table')} not read"] if len(said) > _MOST_UNREAD else []
