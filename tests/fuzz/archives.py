@@ -19,7 +19,7 @@ from timbre.data.download.unpacking import unpack
 def _members(random: Random) -> dict[str, bytes]:
     names = [
         "a.dspreset",
-        "Samples/Cello C2.wav",
+        "a.wav",
         "notes/flute/C4.wav",
         "x/y/z.txt",
         "../out.wav",
