@@ -25,9 +25,9 @@ from timbre.data.features import table as features_module
 from timbre.data.features.example import example
 from timbre.data.features.shards import Rows, find_shard, write_shard
 from timbre.data.features.table import Features, features
-from timbre.data.locks import take_lock
 from timbre.data.parts import Excerpt
 from timbre.errors import LibraryError
+from timbre.files import take_lock
 from timbre.spectral import Spectrogram
 
 ORCHESTRA = Path(__file__).parents[1] / "datasets" / "orchestra"

@@ -19,8 +19,7 @@ from safetensors.torch import load as parse
 from safetensors.torch import save
 
 import timbre
-from timbre.errors import CheckpointError, ConfigError, TimbreError
-from timbre.files import printable
+from timbre.errors import CheckpointError, ConfigError, TimbreError, printable
 from timbre.shapes.drawings import read_curve
 from timbre.shapes.path_files import read_path
 from timbre.shapes.presets import read_presets

@@ -11,9 +11,10 @@ import pytest
 
 import timbre
 from timbre.__main__ import main
-from timbre.cli.outputs import check_folder, check_target, counted, filling, making, together
+from timbre.cli.outputs import check_target, counted, filling, making, together
 from timbre.cli.points import find_point, labels_of
 from timbre.errors import ConfigError
+from timbre.files import check_writable
 
 
 def tree(folder: Path) -> list[str]:
@@ -71,7 +72,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(refused, comma
         f"file/x{ending}": "there is no folder file",
         f"folder{ending}": "is a folder",
         f"pipe{ending}": "is a device or a pipe",
-        f"{300 * 'x'}{ending}": "cannot be written: File name too long",
+        f"{300 * 'x'}{ending}": "cannot be the name of a file or folder: File name too long",
         "x.exe": " in .",
         "x": " in .",
     }.items():
@@ -89,16 +90,16 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(refused, com
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_refused(tmp_path):
     tmp_path.chmod(0o500)
-    for check in (check_folder, check_target):
-        with pytest.raises(ConfigError, match="no permission"):
+    for check in (check_writable, check_target):
+        with pytest.raises(ConfigError, match="Permission denied"):
             check(tmp_path / "x")
     tmp_path.chmod(0o700)
 
 
 def test_names_that_no_file_can_have_are_refused():
-    for check in (check_folder, check_target):
+    for check in (check_writable, check_target):
         for name in ("a\0b", "~nobody-of-this-name/x"):
-            with pytest.raises(ConfigError, match=r"cannot be written: .*; give another name"):
+            with pytest.raises(ConfigError, match=r"cannot be the name of a file or folder: .*; give another name"):
                 check(Path(name))
 
 
@@ -219,5 +220,5 @@ def test_a_text_that_is_no_point_is_one_sentence(tiny_space, point, words):
 
 def test_labels_of_a_name_that_no_file_can_have_are_refused():
     for name in ("~nobody-of-this-name/a.wav", "a\0b.wav"):
-        with pytest.raises(ConfigError, match="is no sound file"):
+        with pytest.raises(ConfigError, match="cannot be the name of a file"):
             labels_of(Path(name))

@@ -15,6 +15,7 @@ import pytest
 from timbre.errors import ConfigError, DeviceError
 from timbre.playback import Player
 from timbre.playback.engine.process import _Journal
+from timbre.playback.output.processes import WorkerProcess
 from timbre.space import Space
 
 COMMANDS = {
@@ -69,6 +70,24 @@ def test_an_engine_that_is_killed_plays_on_what_was_held_and_set(player: Player)
         player.check()
     player.panic()
     assert until(lambda: player.state().voices == 0)
+
+
+def test_an_engine_that_is_killed_while_it_starts_again_is_started_once_more(player: Player, monkeypatch):
+    engine, restarts = player._engine, player.state().restarts
+    assert engine is not None
+    started, failures = engine._started, [DeviceError("It has stopped by signal 9.")] * 2
+
+    def start() -> WorkerProcess:
+        if failures:
+            raise failures.pop()
+        return started()
+
+    monkeypatch.setattr(engine, "_started", start)
+    player.note_on(60)
+    os.kill(player.pid, signal.SIGKILL)
+    assert until(lambda: player.state().restarts == restarts + 1)
+    assert np.abs(heard(player)).max() > 1e-4
+    player.panic()
 
 
 def test_a_command_that_an_engine_cannot_carry_out_is_counted_and_the_sound_goes_on(player: Player):

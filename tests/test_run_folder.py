@@ -19,7 +19,7 @@ from timbre.data.features.table import features
 from timbre.data.library import fingerprint, same_inputs
 from timbre.errors import CheckpointError, LibraryError
 from timbre.space import fitting
-from timbre.training.folder import check_folder, claimed
+from timbre.training.folder import check_run_folder, claimed
 from timbre.training.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,20 +85,20 @@ def test_a_disk_without_locks_is_no_obstacle(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> None:
-    check_folder(tmp_path / "new" / "deep")
-    check_folder(tmp_path)
+    check_run_folder(tmp_path / "new" / "deep")
+    check_run_folder(tmp_path)
     (tmp_path / ".DS_Store").touch()
-    check_folder(tmp_path)
+    check_run_folder(tmp_path)
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(
         CheckpointError, match=r"must be missing, empty, .* contains other files \(such as thesis\.txt\)"
     ):
-        check_folder(tmp_path, "resume")
+        check_run_folder(tmp_path, "resume")
     (tmp_path / "resume").mkdir()
-    check_folder(tmp_path, "resume")
+    check_run_folder(tmp_path, "resume")
     for wrong in (tmp_path / "thesis.txt", tmp_path / "thesis.txt" / "run", Path("a\0b"), tmp_path / ("a" * 300)):
-        with pytest.raises(CheckpointError, match="cannot be written: ") as caught:
-            check_folder(wrong)
+        with pytest.raises(CheckpointError, match=r"cannot be (written|made|the name of a file or folder): ") as caught:
+            check_run_folder(wrong)
         assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".DS_Store", "resume", "thesis.txt"]
 

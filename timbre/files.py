@@ -10,29 +10,26 @@ import reprlib
 import secrets
 import shutil
 import stat
-import unicodedata
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import platformdirs
 
-from timbre.errors import ConfigError, TimbreError
+from timbre.errors import ConfigError, TimbreError, printable
 
-try:
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
-except ImportError:  # on Windows
-    fcntl = None  # type: ignore[assignment]
 
-UNUSABLE = (OSError, ValueError, RuntimeError)
-"""What Python raises for files that cannot be opened or written; the latter two for a NUL in the name, and for the home
-folder of an unknown user."""
 MOST_TEXT = 1 << 25  # bytes of a JSON, CSV or SVG file: 32 MiB
+_UNUSABLE = (OSError, ValueError, RuntimeError)  # of Python; for a NUL in a name, and for "~" of an unknown user
 _MOST_PARTS = 2_000_000  # objects and lists of a JSON file, each of which takes up to 250 bytes of memory
 _MOST_DIGITS = 19  # of a whole number in JSON
-_HIDDEN = ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp")  # Unicode: controls, directions, no characters, surrogates, line ends
-_JOINERS = "\u200c\u200d"  # are hidden too, and belong to words of some languages
 _FULL = "make room on the disk, or choose a folder on another one"
 _ADVICE = {
     errno.ENOSPC: _FULL, errno.EDQUOT: _FULL, errno.EFBIG: "raise the limit on the size of files, or use another disk",
@@ -41,6 +38,7 @@ _ADVICE = {
 _NO_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)  # of file systems that cannot flush
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]  # in temporary names: disks may be shared
 _TEMPORARY = re.compile(rf"\.{_HOST}-([0-9]+)-[0-9a-f]{{8}}\.part(\.\w+)?")
+_LOCKED_BYTE = 1 << 30  # Windows locks this byte, far behind a text that others may read
 _SHORT = reprlib.Repr()
 vars(_SHORT).update(maxstring=60, maxother=60, maxlong=60, maxlevel=3)
 
@@ -48,6 +46,35 @@ vars(_SHORT).update(maxstring=60, maxother=60, maxlong=60, maxlevel=3)
 def cache_folder() -> Path:
     """The folder for what timbre can compute again: TIMBRE_CACHE, or by default timbre's folder in the user's cache."""
     return Path(os.environ.get("TIMBRE_CACHE") or platformdirs.user_cache_dir("timbre"))
+
+
+def expanded(path: str | os.PathLike[str], error: type[TimbreError] = ConfigError) -> Path:
+    """A path that may begin with "~"; a TimbreError of the type `error` if no file can have this name."""
+    try:
+        target = Path(path).expanduser()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            os.lstat(target)
+    except _UNUSABLE as problem:  # a long name; a NUL in it; no such user
+        reason = getattr(problem, "strerror", None) or str(problem).rstrip(".")
+        raise error(f"{path} cannot be the name of a file or folder: {reason}; give another name.") from problem
+    return target
+
+
+def check_writable(path: str | os.PathLike[str], error: type[TimbreError] = ConfigError) -> Path:
+    """The path of a folder that may be missing, with "~" expanded, before any work is done for its files.
+
+    Raises:
+        TimbreError: of the type `error`: if it cannot be made, or files cannot be written to it.
+    """
+    folder = expanded(path, error)
+    there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
+    if not there.is_dir():
+        raise error(f"The folder {path} cannot be made: {there} is a file; choose another.")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            return folder
+    except OSError as problem:
+        raise error(unwritable(there, problem)) from problem
 
 
 @contextmanager
@@ -137,9 +164,9 @@ def write_text(path: Path, text: str) -> None:
         ConfigError: if it cannot be written.
     """
     try:
-        with replacing(path.expanduser()) as partial:
+        with replacing(expanded(path)) as partial:
             partial.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except UNUSABLE as error:
+    except OSError as error:
         raise ConfigError(unwritable(path, error)) from error
 
 
@@ -157,21 +184,30 @@ def read_bytes(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = Con
         TimbreError: of the type `error`: if the file cannot be read, is larger, or is a folder, a device or a pipe,
             which is not opened.
     """
+    file = expanded(path, error)
     try:
-        kind = path.expanduser().stat().st_mode
+        kind = file.stat().st_mode
         if not stat.S_ISREG(kind):
             what = "a folder" if stat.S_ISDIR(kind) else "a device or a pipe"
             raise error(f"{path} must be a file, got {what}; give the name of a file.")
-        with path.expanduser().open("rb") as file:
-            content = file.read(most + 1)
-    except UNUSABLE as problem:
-        if isinstance(problem, TimbreError):
-            raise
-        reason = getattr(problem, "strerror", None) or problem
-        raise error(f"{path} cannot be read: {reason}; give the name of a file.") from problem
+        with file.open("rb") as opened:
+            content = opened.read(most + 1)
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror or problem}; give the name of a file.") from problem
     if len(content) > most:
         raise error(f"{path} must have {most / 2**20:g} MiB or less, got more; give another file.")
     return content
+
+
+def read_inside(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = ConfigError) -> bytes:
+    """The content of a file in a folder from elsewhere, see :func:`read_bytes`; links must not lead out of it."""
+    try:
+        inside = path.resolve().is_relative_to(path.parent.resolve())
+    except _UNUSABLE:  # links in a circle
+        inside = False
+    if not inside:
+        raise error(f"{path} must be a file in this folder, got a link to another; copy the file itself.")
+    return read_bytes(path, most, error)
 
 
 def read_text(path: Path, most: int = MOST_TEXT, error: type[TimbreError] = ConfigError) -> str:
@@ -237,21 +273,6 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not a number")
 
 
-def printable(text: str, longest: int | None = None) -> str:
-    """A text from a file as it is shown: one line of `longest` characters or fewer.
-
-    Characters that are hidden, control a terminal, or change the direction of writing become escapes such as \\x1b.
-    """
-    if not text.isprintable():
-        text = "".join(_escaped(char) for char in text)
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _escaped(char: str) -> str:
-    hidden = unicodedata.category(char) in _HIDDEN and char not in _JOINERS
-    return char.encode("unicode_escape").decode() if hidden else char
-
-
 def shown(value: Any) -> str:
     """A value from a file as it is shown in an error: about 60 characters of its repr."""
     try:
@@ -260,16 +281,38 @@ def shown(value: Any) -> str:
         return f"a very long {type(value).__name__}"
 
 
+def take_lock(file: BinaryIO | int, shared: bool = False, wait: bool = False) -> bool | None:
+    """Lock an open file, in place of an earlier lock: whether that succeeded; None if its disk knows no locks.
+
+    The system ends the lock when the process ends, however it ends. Several processes can have a shared lock; it waits
+    for an exclusive one to end, as others do on request. Windows knows only exclusive ones, which do not wait.
+    """
+    try:
+        if sys.platform == "win32":
+            handle = file if isinstance(file, int) else file.fileno()
+            position = os.lseek(handle, 0, os.SEEK_CUR)
+            os.lseek(handle, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+            os.lseek(handle, position, os.SEEK_SET)
+        else:
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(file, kind if shared or wait else kind | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Wait until no other process or thread is in this block for the same folder. Windows does not wait."""
-    if fcntl is None:
+    if sys.platform == "win32":  # where folders cannot be opened
         yield
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # of file systems without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        take_lock(handle, wait=True)
         yield
     finally:
         os.close(handle)

@@ -25,6 +25,7 @@ from timbre.app.live import MAX_MESSAGE, Client
 from timbre.app.routes import STATIC, AppState, Routes
 from timbre.app.worker import Busy, Worker
 from timbre.errors import ConfigError, DeviceError, TimbreError
+from timbre.files import expanded
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
@@ -61,7 +62,7 @@ def serve(
         ConfigError: a folder is missing, or the port is out of range.
         CheckpointError: the space cannot be read.
     """
-    library = Path(notes).expanduser() if notes is not None else None
+    library = expanded(notes) if notes is not None else None
     if library is not None and not library.is_dir():
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     listening = listen(host, port)

@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from timbre.cli.points import find_point
+from timbre.files import expanded
 from timbre.playback.controls import Controls
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.inputs.mapping import Mapping, read_mapping, write_mapping
@@ -31,7 +32,7 @@ class Inputs(NamedTuple):
         inputs: dict[str, MidiInput | OscServer] = {}
         if self.midi is not None:
             # A mapping file that does not exist is written at the end, if controllers are assigned.
-            exists = self.mapping and self.mapping.expanduser().exists()
+            exists = self.mapping and expanded(self.mapping).exists()
             mapping = read_mapping(self.mapping, controls.space) if self.mapping and exists else None
             midi = inputs["MIDI"] = stack.enter_context(MidiInput(controls, self.midi, mapping))
             stack.callback(self._save, midi, midi.mapping)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import timbre
 from timbre.cli.arguments import SpaceName
 from timbre.cli.info import program
-from timbre.cli.outputs import check_folder, counted, making, save_sound
+from timbre.cli.outputs import counted, making, save_sound
 from timbre.cli.points import parse_point
 from timbre.errors import ConfigError, LibraryError
+from timbre.files import check_writable
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -38,7 +39,7 @@ def demo(space: SpaceName, /, *folders: Path) -> None:
     if len(folders) not in (1, 2):
         raise ConfigError(f"Give one or two folders, timbre demo {space} [LIBRARY] OUT; got {len(folders)}.")
     out, library = folders[-1], folders[0] if len(folders) == 2 else None
-    check_folder(out)
+    check_writable(out)
     fitted = timbre.load(space)
     notes = _library_notes(fitted)
     with making(out) as made:

@@ -5,15 +5,14 @@ import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timbre
-from timbre.errors import ConfigError, TimbreError
-from timbre.files import printable, temporary, unwritable
+from timbre.errors import ConfigError, TimbreError, printable
+from timbre.files import check_writable, expanded, temporary, unwritable
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -25,7 +24,7 @@ def check_target(path: Path, *endings: str) -> None:
 
     Its folder must exist. If endings are given, its name must end in one of them.
     """
-    target = _expanded(path)
+    target = expanded(path)
     if target.is_dir():
         raise ConfigError(f"{path} is a folder; give the name of a file to write.")
     if target.exists() and not target.is_file():
@@ -34,16 +33,7 @@ def check_target(path: Path, *endings: str) -> None:
         raise ConfigError(f"{path} must end in {' or '.join(endings)}, got {target.suffix or 'no ending'}.")
     if not target.parent.is_dir():
         raise ConfigError(f"{path} cannot be written: there is no folder {target.parent}; make it first.")
-    _probe(path, target.parent)
-
-
-def check_folder(path: Path) -> None:
-    """Raise a ConfigError if files could not be written to a folder, which may be missing, before any work is done."""
-    folder = _expanded(path)
-    there = next(parent for parent in (folder, *folder.absolute().parents) if os.path.lexists(parent))
-    if not there.is_dir():
-        raise ConfigError(f"The folder {path} cannot be made: {there} is a file; choose another.")
-    _probe(path, there)
+    check_writable(target.parent)
 
 
 def check_sound(path: Path) -> None:
@@ -64,35 +54,15 @@ def check_inverter(space: "Space", inverter: str | None) -> None:
         find_inverter(inverter)
 
 
-def _expanded(path: Path) -> Path:
-    try:
-        target = path.expanduser()
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.lstat(target)  # refuses names that no file can have
-        return target
-    except (OSError, ValueError, RuntimeError) as error:  # a long name; a NUL in it; no such user
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path} cannot be written: {reason}; give another name.") from error
-
-
-def _probe(path: Path, folder: Path) -> None:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = "no permission" if isinstance(error, PermissionError) else error.strerror
-        raise ConfigError(f"{path} cannot be written: {reason} for {folder}; choose another folder.") from error
-
-
 @contextmanager
 def making(path: Path) -> Iterator[Path]:
     """Make a folder and its parents if they do not exist; after an error, those that are empty are removed again."""
-    folder = path.expanduser()
+    folder = expanded(path)
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"The folder {path} cannot be made: {error.strerror}; choose another.") from error
+        raise ConfigError(unwritable(path, error)) from error
     try:
         yield folder
     except BaseException:
@@ -124,14 +94,14 @@ def together(*files: Path) -> Iterator[list[Path]]:
     with ExitStack() as stack:
         partials = []
         for file in files:
-            folder = stack.enter_context(making(file.expanduser().parent))
+            folder = stack.enter_context(making(expanded(file).parent))
             partials.append(temporary(folder, file.suffix))
             stack.callback(partials[-1].unlink, missing_ok=True)
         with _named(dict(zip(partials, files, strict=True))):
             yield partials
         for file, partial in zip(files, partials, strict=True):
             with _written(file):
-                os.replace(partial, file.expanduser())
+                os.replace(partial, expanded(file))
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Points, pitches and labels from the words of a command."""
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import timbre
-from timbre.errors import ConfigError
+from timbre.errors import ConfigError, TimbreError
+from timbre.files import expanded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,8 +60,8 @@ def parse_point(text: str, dim: int) -> "np.ndarray":
 
 def _is_file(text: str) -> bool:
     try:
-        return Path(text).expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):  # a long name; a NUL in it; no such user
+        return expanded(text).is_file()
+    except TimbreError:
         return False
 
 
@@ -74,10 +76,7 @@ def labels_of(file: Path) -> "Note":
     """A note with the labels in the names of its file and folder."""
     from timbre.data.readers.folders import read_folders
 
-    try:
-        path = file.expanduser().resolve()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{file} is no sound file: {getattr(error, 'strerror', None) or error}.") from error
+    path = Path(os.path.realpath(expanded(file)))
     reading = read_folders(path.parent.parent, [f"{path.parent.name}/{path.name}"])
     if reading.dropped:
         raise ConfigError(f"{file} {reading.dropped[0].reason}.")

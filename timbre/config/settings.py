@@ -13,8 +13,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from timbre.errors import ConfigError
-from timbre.files import printable, read_text, shown
+from timbre.errors import ConfigError, printable
+from timbre.files import read_text, shown
 
 T = TypeVar("T")
 _TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
@@ -110,7 +110,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition(";")[0]
         raise ConfigError(f"{path} is not valid TOML: {reason}.") from error
 
 

@@ -14,7 +14,7 @@ from timbre.data.parts import Excerpt, SoundFontVoice, to_dict
 from timbre.data.report import Dropped, Report
 from timbre.data.split import Division
 from timbre.errors import LibraryError
-from timbre.files import write_text
+from timbre.files import expanded, parse_json, read_bytes, write_text
 
 FORMAT = "timbre library"
 VERSION = 1
@@ -34,7 +34,7 @@ def save_library(library: Library, file: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: if the file cannot be written.
     """
-    file = Path(os.path.abspath(Path(file).expanduser()))
+    file = Path(os.path.abspath(expanded(file)))
     report = library.report
     head = {
         "format": FORMAT, "version": VERSION, "root": _root(library.root, file.parent),
@@ -58,16 +58,13 @@ def load_library(file: str | os.PathLike[str]) -> Library:
     Raises:
         LibraryError: if the file is damaged or of another version, or files of its notes are missing.
     """
-    path = Path(os.path.abspath(Path(file).expanduser()))
+    path = Path(os.path.abspath(expanded(file, LibraryError)))
+    values = parse_json(read_bytes(path, _LARGEST, LibraryError), path, LibraryError)
     try:
-        if path.stat().st_size > _LARGEST:
-            raise LibraryError(f"The library file {path} must have at most {_LARGEST} bytes; scan the folder again.")
-        library = _parse(json.loads(path.read_text(encoding="utf-8")), path)
-    except OSError as error:
-        raise LibraryError(f"The library file {path} cannot be read: {error.strerror}.") from error
+        library = _parse(values, path)
     except LibraryError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise LibraryError(f"The library file {path} is damaged ({error!r}); scan the folder again.") from error
     missing = [file for file in dict.fromkeys(note.file for note in library) if not os.path.isfile(file)]
     if missing:
@@ -79,12 +76,12 @@ def load_library(file: str | os.PathLike[str]) -> Library:
 def is_library_file(file: str | os.PathLike[str]) -> bool:
     """Whether a file begins like those of :func:`save_library`."""
     try:
-        path = Path(file).expanduser()
+        path = expanded(file)
         if not path.is_file():
             return False
         with path.open(encoding="utf-8") as text:
             return text.read(len(_HEAD)) == _HEAD
-    except (OSError, ValueError, RuntimeError):  # not text, a NUL in the name, no such user
+    except (OSError, ValueError):  # not text, or no name of a file
         return False
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from timbre.errors import LibraryError
+from timbre.files import expanded
 
 SOUND = frozenset((
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",
@@ -194,7 +195,7 @@ def _without_suffix(path: str) -> str:
 def open_tree(path: str | os.PathLike[str]) -> Tree:
     """The tree of a folder, or of the folder of a file that describes or contains a library (LibraryError: neither)."""
     try:
-        given = Path(os.path.abspath(Path(path).expanduser()))
+        given = Path(os.path.abspath(expanded(path, LibraryError)))
         kind = given.stat().st_mode
     except (OSError, RuntimeError, ValueError) as error:
         raise LibraryError(f"There is no folder {path}; give the folder of a library of notes.") from error

@@ -27,12 +27,11 @@ from torch import Tensor, nn
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import (
-    MOST_TEXT,
     flush,
     flush_folder,
     locked,
     parse_json,
-    read_bytes,
+    read_inside,
     shown,
     unwritable,
 )  # fmt: skip
@@ -42,7 +41,7 @@ FORMAT, VERSION = "timbre-space", 2
 CONFIG = "config.json"
 MOST_WEIGHTS = 1 << 30  # bytes of a file
 FRESH = "Get a fresh copy of the folder."
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
+_NAME = re.compile(r"(?=.{1,100}$)[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)+")
 _TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64, torch.bool)
 _MOST_FILES = 32
 _DIGITS = 16  # of a digest in the name of a new file
@@ -194,23 +193,12 @@ def _read_file(folder: Path, name: str, digest: str) -> bytes:
     """The content of a file that has a digest, under its own name or the one that it has while a space is saved."""
     named = folder / name
     for path in (named, _staged(folder, name, digest), named):  # it may be renamed meanwhile
-        body = _read(path, MOST_WEIGHTS) if path.exists() or path.is_symlink() else None
+        body = read_inside(path, MOST_WEIGHTS, CheckpointError) if os.path.lexists(path) else None
         if body is not None and digest in (hashlib.sha256(body).hexdigest(), _digest(name, body)):
             return body
-    if not named.exists():
+    if not os.path.exists(named):
         raise CheckpointError(f"{folder} has no {name}; it is not a complete space.")
     raise _damaged(named)
-
-
-def _read(path: Path, most: int) -> bytes:
-    """The content of a file in the folder that it is named in, not of a link that leads elsewhere."""
-    try:
-        inside = path.resolve().is_relative_to(path.parent.resolve())
-    except (OSError, RuntimeError):  # links in a circle
-        inside = False
-    if not inside:
-        raise CheckpointError(f"{path} must be a file in this folder, got a link to another; copy the file itself.")
-    return read_bytes(path, most, CheckpointError)
 
 
 def _read_head(folder: Path) -> dict[str, Any]:
@@ -218,9 +206,9 @@ def _read_head(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise CheckpointError(f"There is no folder {folder}; give the folder of a trained space.")
     path = folder / CONFIG
-    if not path.exists() and not path.is_symlink():
+    if not os.path.lexists(path):
         raise CheckpointError(f"{folder} has no {CONFIG}; it is not a complete space.")
-    head = parse_json(_read(path, MOST_TEXT), path, CheckpointError, nan=True)
+    head = parse_json(read_inside(path, error=CheckpointError), path, CheckpointError, nan=True)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not the config of a timbre space.")
     _check_version(head, folder)

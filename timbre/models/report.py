@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from timbre.errors import CheckpointError
-from timbre.files import printable, shown
+from timbre.errors import CheckpointError, printable
+from timbre.files import shown
 
 _DEEPEST = 8  # lists and objects in each other
 

@@ -10,7 +10,7 @@ from timbre.config import SpectrogramConfig
 from timbre.evaluation.evaluate import Evaluation
 from timbre.evaluation.figures import describe, shown
 from timbre.evaluation.studies import RatedStudy
-from timbre.files import write_text
+from timbre.files import expanded, write_text
 from timbre.report import evaluation_pictures as pictures
 from timbre.report import pages
 from timbre.report.pages import Picture, picture
@@ -69,7 +69,7 @@ def write_figures(evaluation: Evaluation, file: str | os.PathLike[str]) -> Path:
     Raises:
         ConfigError: if the file cannot be written.
     """
-    path = Path(file).expanduser()
+    path = expanded(file)
     write_text(path, json.dumps(evaluation.figures, indent=1, allow_nan=False) + "\n")
     return path
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbre.config import SpectrogramConfig
+from timbre.errors import printable
 from timbre.evaluation.decoding import Reconstruction
-from timbre.files import printable
 from timbre.report.pictures import (
     BLUE,
     LONGEST,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbre.data.names import note_name
-from timbre.files import printable
+from timbre.errors import printable
 from timbre.report.pictures import BLUE, LINE, ORANGE, WIDTH, new_figure, plain_axes
 
 if TYPE_CHECKING:

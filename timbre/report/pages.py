@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from timbre.errors import ConfigError
-from timbre.files import printable, write_text
+from timbre.errors import ConfigError, printable
+from timbre.files import expanded, write_text
 from timbre.report.pictures import as_svg
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def picture(figure: "Figure", name: str, alt: str, caption: str) -> Picture:
 
 def check_page(file: str | os.PathLike[str]) -> Path:
     """The path of a page; ConfigError if its name does not end in .html."""
-    path = Path(file).expanduser()
+    path = expanded(file)
     if path.suffix.lower() != ".html":
         raise ConfigError(f"A page must be an HTML file, got {path}; give a name that ends in .html.")
     return path

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from timbre.errors import TimbreError
-from timbre.files import printable, replacing
+from timbre.errors import ConfigError, TimbreError, printable
+from timbre.files import expanded, replacing, unwritable
 from timbre.shapes.components import principal
 
 if TYPE_CHECKING:
@@ -152,13 +152,13 @@ def plain_axes(axes: "Axes", grid: bool = False) -> "Axes":
 
 
 def save_png(figure: "Figure", path: str | os.PathLike[str]) -> Path:
-    """Write a figure as a PNG file, completely or not at all; TimbreError if it cannot be written."""
-    target = Path(path).expanduser()
+    """Write a figure as a PNG file, completely or not at all; ConfigError if it cannot be written."""
+    target = expanded(path)
     try:
         with replacing(target) as partial, _any_script():
             figure.savefig(partial, format="png", dpi=144)
     except OSError as error:
-        raise TimbreError(f"{target} cannot be written: {error.strerror or error}.") from error
+        raise ConfigError(unwritable(target, error)) from error
     return target
 
 

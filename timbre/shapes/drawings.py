@@ -12,7 +12,7 @@ from svgelements import SVG, Move, Shape
 from svgelements import Path as Curve
 
 from timbre.errors import ConfigError
-from timbre.files import read_json, read_text
+from timbre.files import expanded, read_json, read_text
 from timbre.paths.path import Path
 from timbre.shapes.number_files import ending, numbers, read_table
 
@@ -37,7 +37,7 @@ def read_curve(file: str | FilePath) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ConfigError: if the file cannot be read or has other content.
     """
-    file = FilePath(file).expanduser()
+    file = expanded(file)
     kind = ending(file, ".svg", ".csv", ".json")
     if kind == ".svg":
         positions = _read_svg(file)

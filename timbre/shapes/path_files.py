@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from timbre.errors import ConfigError
-from timbre.files import read_json, shown, write_text
+from timbre.files import expanded, read_json, shown, write_text
 from timbre.paths.path import Path
 from timbre.shapes.number_files import ending, numbers, read_rows, read_table, write_table
 from timbre.space.space import Space
@@ -23,7 +23,7 @@ _PIECES = 256  # straight pieces that stand for a curved path in CSV
 
 def read_path(file: str | FilePath, space: Space) -> Path:
     """The path in a JSON or CSV file; a ConfigError for other files, and for a path of other dimensions."""
-    file = FilePath(file).expanduser()
+    file = expanded(file)
     path = _read_csv(file) if ending(file, ".json", ".csv") == ".csv" else _read_json(file)
     if path.dim != space.dim:
         raise ConfigError(f"{file} is a path of {path.dim} dimensions; this space has {space.dim}.")
@@ -36,7 +36,7 @@ def write_path(file: str | FilePath, path: Path, space: Space) -> None:
     CSV has straight pieces only: a path of another kind is written as 256 of them. Other endings, and a path that has
     not the dimensions of the space, raise a ConfigError.
     """
-    file = FilePath(file).expanduser()
+    file = expanded(file)
     form = ending(file, ".json", ".csv")
     if path.dim != space.dim:
         raise ConfigError(f"The path has {path.dim} dimensions and the space {space.dim}; make it with space.path().")

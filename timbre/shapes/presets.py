@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from timbre.errors import ConfigError
-from timbre.files import read_json, shown, write_text
+from timbre.files import parse_json, read_inside, shown, unwritable, write_text
 from timbre.paths.path import Path
 from timbre.shapes.number_files import numbers
 from timbre.shapes.path_files import path_from_dict, path_to_dict
@@ -90,7 +90,7 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
         file = find_space(name) / FILE
     if not file.exists():
         return Presets()
-    document = read_json(file)
+    document = parse_json(read_inside(file), file, ConfigError)
     if not isinstance(document, dict) or set(document) != {"format", "version", "dim", "presets"}:
         raise ConfigError(f"{file} is not a file of presets; remove it, or restore the right one.")
     for key, value in _head(space).items():
@@ -115,7 +115,7 @@ def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FileP
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"The folder {file.parent} for your presets cannot be made: {error.strerror}.") from error
+            raise ConfigError(f"The folder for your presets, {unwritable(file.parent, error)}") from error
     entries = [
         {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
         for preset in presets.values()

@@ -14,8 +14,8 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as safetensors_bytes
 
 from timbre.data.names import note_name, parse_note, plain
-from timbre.errors import CheckpointError, ConfigError
-from timbre.files import parse_json, printable
+from timbre.errors import CheckpointError, ConfigError, printable
+from timbre.files import parse_json
 from timbre.models.checkpoint import FRESH
 from timbre.paths.path import LARGEST
 from timbre.space.aggregate import AggregatePosterior

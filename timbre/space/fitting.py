@@ -16,11 +16,11 @@ from timbre.data.features.table import features, require_enough
 from timbre.data.library import fingerprint, same_inputs
 from timbre.data.ratings import Ratings, read_ratings
 from timbre.errors import CheckpointError, ConfigError
-from timbre.files import write_text
+from timbre.files import expanded, write_text
 from timbre.models.regularizers.axes import find_axes
 from timbre.space.charting import make_atlas
 from timbre.space.space import Space, load
-from timbre.training.folder import check_folder, claimed
+from timbre.training.folder import check_run_folder, claimed
 from timbre.training.ranks import Ranks, join
 from timbre.training.regularization import note_labels
 from timbre.training.resume import differences
@@ -72,7 +72,7 @@ def train(
 
 def check_run(folder: FilePath) -> None:
     """Refuse a folder into which :func:`train` cannot train; CheckpointError if it contains files of others."""
-    check_folder(folder, "config.json", "resume")
+    check_run_folder(folder, "config.json", "resume")
 
 
 class _Job:
@@ -83,7 +83,7 @@ class _Job:
         regularizers: Mapping[str, nn.Module],
     ) -> None:  # fmt: skip
         self.library, self.config, self.ratings, self.regularizers = library, config, ratings, regularizers
-        self.folder = FilePath(out).expanduser() if out is not None else None
+        self.folder = expanded(out, CheckpointError) if out is not None else None
         self.fingerprint = fingerprint(library, *([ratings.digest] if ratings else []))
         if self.folder is not None:
             check_run(self.folder)

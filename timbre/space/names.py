@@ -11,8 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
-from timbre.errors import CheckpointError, ConfigError, TimbreError
-from timbre.files import UNUSABLE, cache_folder
+from timbre.errors import CheckpointError, ConfigError
+from timbre.files import cache_folder, expanded
 
 # An installed timbre has its spaces next to this module; a checkout has them in its top folder.
 SHIPPED = (Path(__file__).parent / "pretrained", Path(__file__).parents[2] / "pretrained")
@@ -28,13 +28,7 @@ def find_space(space: str | Path) -> Path:
     """
     name, local = os.fspath(space), local_spaces()
     if is_path(space):
-        try:
-            return _checked(Path(space).expanduser(), name, local)
-        except UNUSABLE as error:
-            if isinstance(error, TimbreError):
-                raise
-            reason = getattr(error, "strerror", None) or error
-            raise CheckpointError(f"A space must be a folder; {name} cannot be read: {reason}.") from error
+        return _checked(expanded(space, CheckpointError), name, local)
     if name not in local:
         close = difflib.get_close_matches(name, local, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
@@ -66,7 +60,7 @@ def user_folder(space: str | Path) -> Path:
     """The folder of a user's presets for a space: its own folder if it is given by a path; if by a name, one in the
     user's data folder, so that the files of a named space do not change."""
     if is_path(space):
-        return Path(space).expanduser()
+        return expanded(space, CheckpointError)
     return Path(platformdirs.user_data_dir("timbre")) / "pretrained" / str(space)
 
 

@@ -12,7 +12,7 @@ from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
-from timbre.files import shown
+from timbre.files import expanded, shown
 from timbre.models.conditions import Conditions, check_pitch, check_velocity
 from timbre.models.refinement import refined
 from timbre.models.regularizers.axes import Axis
@@ -237,7 +237,7 @@ class Space:
         Returns:
             The folder; a CheckpointError if it cannot be written.
         """
-        target = FilePath(folder).expanduser()
+        target = expanded(folder, CheckpointError)
         parts = Parts(self.config, self.model, self.atlas, self.report, self.axes, self.vocoder)
         write_space(target, parts, half, page)
         return target

@@ -21,6 +21,7 @@ class _Channel:
 
     parameter: tuple[int, int] = _NO_PARAMETER  # the registered one that data entry sets: its two halves
     bend_range: tuple[int, int] | None = None  # semitones and cents, if they were set
+    bend: float = 0.0  # position of the wheel, -1 to 1
     down: dict[int, None] = field(default_factory=dict)  # keys that are down, in the order in which they were struck
     values: dict[int, int] = field(default_factory=dict)  # of the controllers that can be reset
 
@@ -60,11 +61,13 @@ class MidiChannels:
             self._program(first)
         elif kind == 0xE0:
             position = (second << 7 | first) - 8192
-            self._bend(number, self._reach(number) * position / (8191.0 if position > 0 else 8192.0))
+            self._channels[number].bend = position / (8191.0 if position > 0 else 8192.0)
+            self._follow_wheel(number)
 
-    def _reach(self, number: int) -> float:
-        own = self._channels[number].bend_range
-        return self.bend_range if own is None else own[0] + own[1] / 100.0
+    def _follow_wheel(self, number: int) -> None:
+        channel = self._channels[number]
+        own = channel.bend_range
+        self._bend(number, channel.bend * (self.bend_range if own is None else own[0] + own[1] / 100.0))
 
     def _control(self, number: int, controller: int, value: int) -> None:
         channel = self._channels[number]
@@ -72,13 +75,14 @@ class MidiChannels:
             self._release_all(number)
         elif controller == SOUND_OFF:
             channel.down.clear()
+            channel.bend = 0.0
             self._silence(number)
         elif controller == RESET:
             self._reset(number)
         elif controller == PEDAL:
             self._sustain(number, value >= 64)
         elif controller in PARAMETERS:
-            self._parameter(channel, controller, value)
+            self._parameter(number, controller, value)
         elif controller < SOUND_OFF:
             if controller in _DEFAULTS:
                 channel.values[controller] = value
@@ -98,11 +102,13 @@ class MidiChannels:
             if value != (default := _DEFAULTS[controller]):
                 channel.values[controller] = default
                 self._move(number, controller, default)
+        channel.bend = 0.0
         self._sustain(number, False)
         self._bend(number, 0.0)
 
-    def _parameter(self, channel: _Channel, controller: int, value: int) -> None:
+    def _parameter(self, number: int, controller: int, value: int) -> None:
         """Choose a parameter, or set the bend range: semitones, then cents. Other parameters are not used."""
+        channel = self._channels[number]
         if controller in _OTHER_PARAMETERS:
             channel.parameter = _NO_PARAMETER
         elif controller == _COARSE:
@@ -115,6 +121,8 @@ class MidiChannels:
             if semitones + cents / 100.0 > self._widest:
                 raise ConfigError(f"The bend range must be at most {self._widest:g} semitones, got {semitones}.")
             channel.bend_range = semitones, cents
+            if channel.bend:
+                self._follow_wheel(number)
 
     def _start(self, channel: int, note: int, velocity: float) -> None:
         """Start a note; velocity is 0 to 1."""

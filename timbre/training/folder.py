@@ -2,18 +2,17 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from timbre.data.locks import take_lock
 from timbre.errors import CheckpointError
+from timbre.files import check_writable, take_lock, unwritable
 
 _LOCK = "lock"
 
 
-def check_folder(folder: Path, *marks: str) -> None:
+def check_run_folder(folder: Path, *marks: str) -> None:
     """Refuse a folder before the work for it: it must be missing, empty, or one that contains one of these names.
 
     Hidden files do not count. Nothing is made.
@@ -21,15 +20,8 @@ def check_folder(folder: Path, *marks: str) -> None:
     Raises:
         CheckpointError: if the folder contains other things, or cannot be written.
     """
-    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder)
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.lstat(folder)  # refuses names that no file can have
-        with tempfile.TemporaryFile(dir=there):
-            names = sorted(os.listdir(folder)) if there == folder else []
-    except (OSError, ValueError) as error:  # a NUL in the name
-        reason = f"{there} is a file" if there.is_file() else getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(f"The folder {folder} cannot be written: {reason}. Choose another.") from error
+    check_writable(folder, CheckpointError)
+    names = sorted(os.listdir(folder)) if folder.exists() else []
     foreign = [name for name in names if not name.startswith(".") and name not in ("desktop.ini", "Thumbs.db")]
     if foreign and not set(marks) & set(foreign):
         raise CheckpointError(
@@ -55,9 +47,7 @@ def claimed(folder: Path) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = _acquired(folder)
         except OSError as error:
-            raise CheckpointError(
-                f"The folder {folder} cannot be written: {error.strerror}. Choose another."
-            ) from error
+            raise CheckpointError(unwritable(folder, error)) from error
         try:
             yield
         finally:

@@ -26,7 +26,7 @@ def inspect(
     Args:
         names: Also list the names of all library notes.
     """
-    from timbre.files import printable
+    from timbre.errors import printable
     from timbre.space.names import find_space, local_spaces
 
     if space is None:

@@ -8,9 +8,10 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import Pitch, SpaceName, Velocity
-from timbre.cli.outputs import check_folder, filling, table
+from timbre.cli.outputs import filling, table
 from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
+from timbre.files import check_writable
 
 if TYPE_CHECKING:
     from timbre.maps.maps import Topology
@@ -57,7 +58,7 @@ def map(  # noqa: A001, the command's name
 
     check_pictures()
     check_views(view or [])
-    check_folder(output)
+    check_writable(output)
     midi, fitted, title = parse_pitch(pitch), timbre.load(space), find_space(space).resolve().name
     chosen = _plane(fitted, plane)
     result = topology(fitted, chosen, tuple(dict.fromkeys(descriptors or SIX)), resolution, midi, velocity)

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from timbre.cli.info import program
 from timbre.cli.outputs import counted
 from timbre.errors import ConfigError
+from timbre.files import expanded
 
 if TYPE_CHECKING:
     from timbre.data.download.fetching import Fetched
@@ -46,7 +47,7 @@ def fetch(
     if name is None:
         raise ConfigError("The name of a library must be given; `timbre fetch --list` lists them.")
     recipe = find_recipe(name)
-    target = (folder or Path(recipe.name)).expanduser()
+    target = expanded(folder or recipe.name)
     print(_describe(recipe, target), flush=True)
     if recipe.manual or dry_run:
         print(f"\n{recipe.manual.strip()}" if recipe.manual else "\nNothing was downloaded.")

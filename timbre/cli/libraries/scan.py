@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import JsonFile
-from timbre.cli.outputs import check_folder, check_target, counted, together
+from timbre.cli.outputs import check_target, counted, together
 from timbre.errors import ConfigError, LibraryError
+from timbre.files import check_writable, expanded
 
 if TYPE_CHECKING:
     from timbre.data import Library
@@ -84,12 +85,12 @@ def scan(
 
 def _targets(folder: Path, out: Path | None, page: str, json_file: Path | None) -> tuple[Path, Path | None]:
     """The library file and the report to write; raises a ConfigError before any work if they cannot be written."""
-    path = Path(os.path.abspath(folder.expanduser()))
+    path = Path(os.path.abspath(expanded(folder)))
     name = (path.stem if path.is_file() else path.name) or "library"
     target = out or Path(f"{name}-scan")
     report = target / f"report.{page}" if page != "none" and (out or not json_file) else None
     if report or not json_file:
-        check_folder(target)
+        check_writable(target)
         for file in (target / "library.json", target / f"report.{page}") if target.is_dir() else (target,):
             check_target(file)
     return json_file or target / "library.json", report

@@ -10,10 +10,11 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName
-from timbre.cli.outputs import check_folder, check_inverter, check_sound, making, save_sound
+from timbre.cli.outputs import check_inverter, check_sound, making, save_sound
 from timbre.cli.points import find_point, parse_pitch
 from timbre.config import Range
 from timbre.errors import ConfigError
+from timbre.files import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -75,7 +76,7 @@ def render(
     make_path = _path_of(job, at, from_, to, path, corners)
     many = job in ("grid", "notes")
     target = output or FilePath("out" if many else "out.wav")
-    check_folder(target) if many else check_sound(target)
+    check_writable(target) if many else check_sound(target)
     fitted, usual = timbre.load(space), 2.0 if many else 4.0
     check_inverter(fitted, inverter)
     controls = NoteControls(duration=usual if duration is None else duration, hold=hold, seed=seed, inverter=inverter)

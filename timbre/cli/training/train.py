@@ -13,6 +13,7 @@ from timbre.cli.arguments import ConfigFile
 from timbre.cli.info import device_name, program
 from timbre.cli.outputs import counted
 from timbre.config import Config
+from timbre.files import expanded
 
 if TYPE_CHECKING:
     from timbre.data import Library
@@ -41,7 +42,7 @@ def train(
         without: Rated instruments to leave out, such as those that are not in the library.
     """
     first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one prints
-    finished = first and _is_finished(out.expanduser())
+    finished = first and _is_finished(expanded(out))
     notes = timbre.scan(library, progress=first)
     if first:
         _print_start(notes, settings)

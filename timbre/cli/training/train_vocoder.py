@@ -11,6 +11,7 @@ from timbre.cli.arguments import ConfigFile, SpaceName, TrainingNotes
 from timbre.cli.training.evaluate import remembered
 from timbre.config import VocoderConfig
 from timbre.errors import ConfigError
+from timbre.files import expanded
 
 RIVAL = "pghi+8"  # the inverter that a vocoder must beat to become the default
 
@@ -62,15 +63,15 @@ def train_vocoder(
 def _folder(space: str, out: Path | None) -> Path:
     """The folder to which the space is saved with its vocoder; refuses, before any work, one that cannot be used."""
     from timbre.space.names import find_space, is_path
-    from timbre.training.folder import check_folder, claimed
+    from timbre.training.folder import check_run_folder, claimed
 
     source = find_space(space)  # says so if there is none
     if out is None and not is_path(space):
         raise ConfigError(
             f"The space must be a folder to add a vocoder to it, got the name {space}; give --out FOLDER for a copy."
         )
-    folder = (out or source).expanduser()
-    check_folder(folder, "config.json", "vocoder")
+    folder = expanded(out or source)
+    check_run_folder(folder, "config.json", "vocoder")
     with claimed(folder / "vocoder"):
         return folder
 

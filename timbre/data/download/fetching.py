@@ -20,7 +20,7 @@ from tqdm import tqdm
 from timbre.data.download.recipes import Download, Recipe
 from timbre.data.download.unpacking import unpack
 from timbre.errors import ConfigError, LibraryError, TimbreError
-from timbre.files import read_json, write_text
+from timbre.files import read_json, unwritable, write_text
 
 RECORD = ".timbre-fetch.json"  # file in a library's folder with its name, licence and citation, and the files fetched
 _TIMEOUT = (20.0, 60.0)  # s to connect, and between bytes
@@ -71,7 +71,7 @@ def fetch(recipe: Recipe, folder: Path, progress: bool = False, allow_http: bool
         for source in missing:
             _fetch_file(source, folder, record, progress, allow_http)
     except OSError as error:
-        raise LibraryError(f"{folder} cannot be written: {error.strerror or error}.") from error
+        raise LibraryError(unwritable(folder, error)) from error
     files = {source.name: record["files"][source.url] for source in recipe.files}
     unchecked = {name: entry["sha256"] for name, entry in files.items() if "sha256" in entry}
     return Fetched(folder, len(missing), unchecked)
@@ -263,7 +263,7 @@ def _open_record(recipe: Recipe, folder: Path) -> dict[str, Any]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}; choose another.") from error
+            raise ConfigError(unwritable(folder, error)) from error
         return about | {"files": {}}
     try:
         record = read_json(folder / RECORD, LibraryError)

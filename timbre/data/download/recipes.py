@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from timbre.config import from_dict, read_toml
 from timbre.config.settings import require
 from timbre.errors import ConfigError
+from timbre.files import expanded
 
 # An installed timbre has the recipes next to this module, a checkout in its root.
 _FOLDERS = (Path(__file__).parent / "datasets", Path(__file__).parents[3] / "datasets")
@@ -105,7 +106,7 @@ def all_recipes() -> dict[str, Recipe]:
 def find_recipe(name: str) -> Recipe:
     """The recipe called `name`, or the one in a TOML file; a ConfigError that lists similar names if there is none."""
     if name.endswith(".toml"):
-        return load_recipe(Path(name).expanduser())
+        return load_recipe(expanded(name))
     known = all_recipes()
     if name in known:
         return known[name]

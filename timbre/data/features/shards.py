@@ -21,9 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from timbre.data.locks import take_lock
 from timbre.errors import LibraryError
-from timbre.files import read_json, replacing
+from timbre.files import read_json, replacing, take_lock
 
 LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("note", "<i4"), ("original", "?")])
 """Labels of a row: MIDI, 0..1, s, index of the note in its library, whether it is not a transposed copy."""

@@ -14,7 +14,7 @@ import numpy as np
 from timbre.data.ratings.studies import Ratings, Study
 from timbre.data.readers.text_tables import Header, TextTable, decodings, parse_table
 from timbre.errors import LibraryError
-from timbre.files import read_bytes
+from timbre.files import expanded, read_bytes
 
 SHIPPED = {"orchestra": Path(__file__).parent / "orchestra.csv"}
 """Ratings that come with timbre, by name."""
@@ -46,12 +46,8 @@ def read_ratings(path: str | os.PathLike[str]) -> Ratings:
     Raises:
         LibraryError: if there is nothing to read, or a value is not a dissimilarity; it names the file and the pair.
     """
-    try:
-        source = SHIPPED.get(str(path)) or Path(path).expanduser()
-        is_there = source.exists()
-    except (OSError, ValueError, RuntimeError):  # a name that no file can have; no such user
-        is_there = False
-    if not is_there:
+    source = SHIPPED.get(str(path)) or expanded(path, LibraryError)
+    if not source.exists():
         raise LibraryError(f"Ratings must be a CSV file, a folder of them, or {', '.join(SHIPPED)}; got {path}.")
     files = [source]
     if source.is_dir():

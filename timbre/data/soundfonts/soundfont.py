@@ -14,6 +14,7 @@ from timbre.audio import Audio
 from timbre.audio.files import LONGEST, decode
 from timbre.data.soundfonts._riff import Chunks, Generators, clean_text, read_chunks, read_zones
 from timbre.errors import AudioError, LibraryError
+from timbre.files import expanded
 
 # Codes of generators in the SoundFont Technical Specification 2.04, section 8.1.
 _INSTRUMENT, _KEYS, _VELOCITIES, _COARSE, _FINE, _SAMPLE, _ROOT = 41, 43, 44, 51, 52, 53, 58
@@ -103,7 +104,7 @@ def read_soundfont(path: str | os.PathLike[str]) -> SoundFont:
     Raises:
         LibraryError: if it cannot be read, is not a SoundFont, is truncated or contradicts itself.
     """
-    path = Path(path).expanduser()
+    path = expanded(path, LibraryError)
     try:
         status = path.stat()
     except OSError as error:

@@ -102,13 +102,8 @@ class EngineProcess:
     def _restart(self) -> None:
         self.reason = self._process.last_words()
         self._process.close()
-        now = time.monotonic()
-        if len(self._times) == _MOST_RESTARTS and now - self._times[0] < _PERIOD:
-            times = f"{_MOST_RESTARTS + 1} times within {_PERIOD:g} s"
-            raise DeviceError(f"{self.reason.rstrip('.')}, {times}; it is not started again.")
-        self._times.append(now)
         self._continue_where_it_was()
-        process = self._started()
+        process = self._started_again()
         with self._lock:
             for name, values in self._journal.commands():
                 process.send({"name": name, "values": values})
@@ -116,6 +111,25 @@ class EngineProcess:
             self.restarts += 1
         if self._ended.is_set():
             process.close()
+
+    def _started_again(self) -> WorkerProcess:
+        """A process that is ready; one that ends while it starts is started once more."""
+        while True:
+            self._count_start()
+            try:
+                return self._started()
+            except DeviceError as error:
+                if self._ended.is_set():
+                    raise
+                self.reason = str(error)
+
+    def _count_start(self) -> None:
+        """Raise a DeviceError if there were too many starts of late."""
+        now = time.monotonic()
+        if len(self._times) == _MOST_RESTARTS and now - self._times[0] < _PERIOD:
+            times = f"{_MOST_RESTARTS + 1} times within {_PERIOD:g} s"
+            raise DeviceError(f"{self.reason.rstrip('.')}, {times}; it is not started again.")
+        self._times.append(now)
 
     def _continue_where_it_was(self) -> None:
         """Let the next process begin at the point of the last one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from timbre.config.settings import require
 from timbre.errors import ConfigError, DeviceError, TimbreError
+from timbre.files import expanded
 from timbre.playback.controls import Controls
 from timbre.playback.inputs._osc_addresses import Addresses
 from timbre.playback.inputs._osc_packets import Message, NotOSC, messages
@@ -53,7 +54,7 @@ class OscServer(AbstractContextManager["OscServer"]):
         self, controls: Controls, port: int = PORT, host: str = HOST, files: "str | FilePath | None" = None
     ) -> None:
         require(0 <= port <= 65535, f"The OSC port must be 1 to 65535, or 0 for a free one, got {port}.")
-        folder = None if files is None else FilePath(files).expanduser()
+        folder = None if files is None else expanded(files)
         require(folder is None or folder.is_dir(), f"There is no folder {files} for path files; make it first.")
         self.port, self.host, self.problems = port, host, Problems()
         self._carry_out = Addresses(controls, folder)
