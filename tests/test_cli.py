@@ -232,7 +232,7 @@ class TestTrain:
         assert "There is no folder" in refused("train", tmp_path / "none", tmp_path / "out")
         (tmp_path / "file").touch()
         for notes in (trained.notes, tmp_path / "none"):  # before the scan
-            assert "cannot be written" in refused("train", notes, tmp_path / "file" / "out")
+            assert "cannot be made" in refused("train", notes, tmp_path / "file" / "out")
             assert "other files (such as file)" in refused("train", notes, tmp_path)
             with claimed(tmp_path / "out" / "resume"):
                 assert f"into by process {os.getpid()};" in refused("train", notes, tmp_path / "out")

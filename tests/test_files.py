@@ -6,8 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from timbre.errors import ConfigError
-from timbre.files import cache_folder, replacing, write_text
+import timbre
+from timbre.config import Config
+from timbre.data.download.recipes import find_recipe
+from timbre.data.ratings import read_ratings
+from timbre.data.soundfonts.soundfont import read_soundfont
+from timbre.data.storage import load_library
+from timbre.errors import ConfigError, TimbreError
+from timbre.files import cache_folder, check_writable, expanded, replacing, write_text
+from timbre.shapes.drawings import read_curve
+from timbre.shapes.path_files import read_path
+from timbre.space import Space
+from timbre.synth.score import read_midi
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
@@ -71,3 +81,22 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
         partial.touch()
         write_text(tmp_path / "c.txt", "c")  # leaves alone what a living process writes
         assert set(tmp_path.iterdir()) == {partial, tmp_path / "c.txt"}
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/x", "a\0b", 300 * "x"])
+def test_a_name_that_no_file_can_have_is_a_sentence_everywhere(name: str, tiny_space: Space) -> None:
+    uses = {
+        "": [
+            expanded, check_writable, timbre.load, timbre.scan, load_library, read_ratings, read_soundfont,
+            tiny_space.save,
+        ],
+        ".toml": [Config.from_toml, find_recipe], ".mid": [read_midi], ".svg": [read_curve],
+        ".csv": [read_curve, lambda file: read_path(file, tiny_space)],
+    }  # fmt: skip
+    for ending, functions in uses.items():
+        for use in functions:
+            with pytest.raises(TimbreError) as caught:
+                use(name + ending)
+            assert str(caught.value).count("\n") == 0
+    if os.name != "nt":
+        assert expanded("~") == Path.home()

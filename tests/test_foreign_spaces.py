@@ -38,7 +38,7 @@ BAD = st.one_of(
 def sealed(folder: Path, head: dict[str, Any]) -> None:
     """Write config.json with the checksums of all files that it names, and its own."""
     for name in head["sha256"] if isinstance(head.get("sha256"), dict) else ():
-        if (folder / name).is_file() and not (folder / name).is_symlink():
+        if os.path.isfile(folder / name) and not (folder / name).is_symlink():
             head["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     head.pop("self_sha256", None)
     head["self_sha256"] = hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
@@ -115,11 +115,15 @@ def test_sizes_beyond_the_weights_are_refused_before_anything_is_made(
 
 
 def test_files_outside_of_the_folder_pipes_and_devices_are_not_opened(folder: Path, head: dict[str, Any]) -> None:
+    (folder / "presets.json").unlink(missing_ok=True)
+    (folder / "presets.json").symlink_to(OLD / "presets.json")
+    with pytest.raises(ConfigError, match="got a link to another"):
+        read_presets(folder, timbre.load(folder))
     outside = folder.parent / "secret.safetensors"
     outside.write_bytes((folder / "model.safetensors").read_bytes())
     digest = hashlib.sha256(outside.read_bytes()).hexdigest()
     for name in ("../secret.safetensors", str(outside), "a/../../secret.safetensors", "..", ".", "", "/dev/zero",
-                 "a\\b.json", "C:x.json", "config.json", "x\0.json"):  # fmt: skip
+                 "a\\b.json", "C:x.json", "config.json", "x\0.json", 300 * "x" + ".json"):  # fmt: skip
         sealed(folder, head | {"sha256": {**head["sha256"], name: digest}})
         with pytest.raises(CheckpointError, match="must name files in its own folder"):
             timbre.load(folder)

@@ -7,7 +7,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _HEADER_TIMEOUT, _READ_TIMEOUT = 10.0, 60.0  # s for the header of a request; for a page that reads nothing
-_MOST_WAITING = 32  # connections without a request; of more, the oldest is closed
+_MOST_WAITING = 32  # connections without a request; of more, the oldest are closed
 
 
 class HttpConnection(H11Protocol):
@@ -19,8 +19,9 @@ class HttpConnection(H11Protocol):
         super().connection_made(transport)
         self._wait_for_header()
         waiting = [one for one in self.connections if isinstance(one, HttpConnection) and one._header_timer]
-        if len(waiting) > _MOST_WAITING:
-            min(waiting, key=HttpConnection._due).transport.abort()
+        for one in sorted(waiting, key=HttpConnection._due)[:-_MOST_WAITING]:
+            one._stop_waiting()  # its end comes later, after other connections of the same moment
+            one.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
