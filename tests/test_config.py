@@ -216,3 +216,9 @@ def test_every_setting_is_an_option_under_its_own_name(config):
                     word for each in (value if isinstance(value, tuple) else [value]) for word in (name, str(each))
                 ]
     assert settings_of(*options) == config
+
+
+@pytest.mark.parametrize("name", ["encoder_channels", "decoder_channels", "decoder_blocks"])
+def test_sizes_that_no_memory_has_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"model.{name} must be 1 to .*, got 100000"):
+        Config.from_dict({"model": {name: 100_000}})

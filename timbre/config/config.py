@@ -136,11 +136,11 @@ class ModelConfig(Settings):
     """Number of flows on the posterior; 0 is the plain VAE."""
     amortised: bool = False
     """Let the encoder give flow parameters for each note, instead of one learned set for all."""
-    encoder_channels: Annotated[int, Range(1)] = 128
+    encoder_channels: Annotated[int, Range(1, 4096)] = 128
     """Width of the encoder's convolutions over time."""
-    decoder_channels: Annotated[int, Range(1)] = 256
+    decoder_channels: Annotated[int, Range(1, 4096)] = 256
     """Width of the decoder's hidden layers."""
-    decoder_blocks: Annotated[int, Range(1)] = 3
+    decoder_blocks: Annotated[int, Range(1, 64)] = 3
     """Residual blocks of the decoder."""
     harmonics: Annotated[int, Range(0, 256)] = 32
     """Partials with a level of their own; 0 leaves the decoder a spectral envelope and a noise floor."""
@@ -216,7 +216,7 @@ class TrainingConfig(Settings):
     """Precision in the terms of Lightning Fabric; auto is bf16-mixed on a GPU and 32-true elsewhere."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to train on."""
-    threads: Annotated[int, Range(0)] = 0
+    threads: Annotated[int, Range(0, 1024)] = 0
     """CPU threads; 0 is torch's default."""
     seed: Annotated[int, _SEEDS] = 0
     """Seed of the weights, the batches and the noise."""
@@ -256,11 +256,11 @@ class Config(Settings):
 class VocoderConfig(Settings):
     """The vocoder of a space and its training."""
 
-    channels: Annotated[int, Range(8)] = 192
+    channels: Annotated[int, Range(8, 4096)] = 192
     """Width of the network."""
-    blocks: Annotated[int, Range(1)] = 4
+    blocks: Annotated[int, Range(1, 64)] = 4
     """Residual blocks."""
-    kernel: Annotated[int, Range(1)] = 5
+    kernel: Annotated[int, Range(1, 255)] = 5
     """Frames that each block sees: the current one and those before it."""
     look_ahead: Annotated[int, Range(0, 8)] = 1
     """Frames after the current one that the network sees."""
@@ -283,7 +283,7 @@ class VocoderConfig(Settings):
     """Weight of the phase distance relative to the score."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device to train on."""
-    threads: Annotated[int, Range(0)] = 0
+    threads: Annotated[int, Range(0, 1024)] = 0
     """CPU threads; 0 is torch's default."""
     seed: Annotated[int, _SEEDS] = 0
     """Seed of the weights, the batches and the noise."""
