@@ -74,6 +74,7 @@ def _command(arguments: Sequence[str] | None) -> int:
     from cyclopts.exceptions import UnusedCliTokensError
 
     from timbre.cli import commands
+    from timbre.files import unwritable
 
     for stream in (sys.stdout, sys.stderr):  # names of files may have letters that a terminal lacks
         with suppress(AttributeError):
@@ -97,8 +98,7 @@ def _command(arguments: Sequence[str] | None) -> int:
         if error.errno not in _FULL:
             raise
         _drop_output()
-        what = error.filename or "The output"
-        return _print_error(f"{what} cannot be written: {os.strerror(error.errno)}; free some space.", 1)
+        return _print_error(unwritable(error.filename or "The output", error), 1)
 
 
 def _drop_output() -> None:
