@@ -102,7 +102,10 @@ class Library(Sequence[Note]):
         why = {note: [flag for flag in note.flags if flag.partition(":")[0] in kinds] for note in self.notes}
         kept = [note for note in self.notes if not why[note]]
         if not kept:
-            raise LibraryError(f"All {len(self)} notes have a flag of {', '.join(kinds)}; nothing is left.")
+            raise LibraryError(
+                f"The library must have notes without the flags {', '.join(kinds)}, but all of its {len(self)} have "
+                "one of them; leave out fewer kinds."
+            )
         out = (Dropped(file_and_part(note, self.root), f"left out: {flags[0]}") for note, flags in why.items() if flags)
         report = replace(self.report, notes=(), dropped=(*self.report.dropped, *out))
         return Library(kept, self.root, report, self.division)
