@@ -87,7 +87,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_a_sentence_everywhere(name: str, tiny_space: Space) -> None:
     uses = {
         "": [
-            expanded, check_writable, timbre.load, timbre.scan, load_library, read_ratings, read_soundfont,
+            expanded, check_writable, timbre.load, timbre.read, timbre.scan, load_library, read_ratings, read_soundfont,
             tiny_space.save,
         ],
         ".toml": [Config.from_toml, find_recipe], ".mid": [read_midi], ".svg": [read_curve],

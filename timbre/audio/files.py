@@ -13,7 +13,7 @@ import soundfile
 from timbre.audio._audio import Audio
 from timbre.audio._wav import repaired
 from timbre.errors import AudioError
-from timbre.files import replacing, unwritable
+from timbre.files import expanded, replacing, unwritable
 
 LONGEST = 1 << 26  # samples of all channels in a sound that is read: 25 minutes of one channel at 44,100 Hz
 LONGEST_SECONDS = 3600.0
@@ -106,7 +106,7 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
         AudioError: if the suffix or the subtype is unknown, the folder is missing or not writable, or a sample exceeds
             full scale in a format without floating point.
     """
-    path = Path(path).expanduser()
+    path = expanded(path, AudioError)
     kind, subtype = _format(path, subtype)
     samples = audio.samples if subtype in ("FLOAT", "DOUBLE") else _within_full_scale(path, audio)
     parts = (samples[:, start : start + _BLOCK].T for start in range(0, samples.shape[1], _BLOCK))
@@ -115,7 +115,7 @@ def write(path: str | os.PathLike[str], audio: Audio, subtype: str | None = None
 
 def write_blocks(path: str | os.PathLike[str], blocks: Iterable[np.ndarray], sample_rate: int) -> Path:
     """Write a mono sound in blocks (n,) within full scale, and return its path; raises like :func:`write`."""
-    path = Path(path).expanduser()
+    path = expanded(path, AudioError)
     return _store(path, blocks, sample_rate, 1, *_format(path, None))
 
 
@@ -136,7 +136,7 @@ def _store(path: Path, blocks: Iterable[np.ndarray], sample_rate: int, channels:
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
-    path = Path(path).expanduser()
+    path = expanded(path, AudioError)
     if path.is_dir():
         raise AudioError(f"{path} is a folder; give a sound file.")
     if path.exists() and not path.is_file():  # opening a pipe would wait for its writer

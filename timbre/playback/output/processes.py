@@ -98,4 +98,5 @@ class WorkerProcess:
             lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         code = self._process.poll()
         how = f" by signal {-code}" if code is not None and code < 0 else ""
-        return f"The process {self._module} has stopped{how}{f'; it printed: {lines[-1]}' if lines else '.'}"
+        part = self._module.split(".")[-2]
+        return f"The process of the {part} has stopped{how}{f'; it printed: {lines[-1]}' if lines else '.'}"
