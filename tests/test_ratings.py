@@ -179,13 +179,13 @@ def test_sounds_csv_tells_instruments_and_files(tmp_path, place):
         ("a,b\n1,2\n", r"must be a table of study, sound_a, sound_b, dissimilarity \(it has no study"),
         (
             "study,sound_a,sound_b,dissimilarity\ns,a,b,-1\n",
-            "dissimilarity of a and b must be a number of 0 or more, got '-1'",
+            "dissimilarity of a and b must be a number from 0 to 1,000,000,000, got '-1'",
         ),
         (
             "study,sound_a,sound_b,dissimilarity\ns,a,b,nan\n",
-            "dissimilarity of a and b must be a number of 0 or more, got 'nan'",
+            "dissimilarity of a and b must be a number from 0 to 1,000,000,000, got 'nan'",
         ),
-        ("study,sound_a,sound_b,dissimilarity\ns,a,b,far\n", "must be a number of 0 or more, got 'far'"),
+        ("study,sound_a,sound_b,dissimilarity\ns,a,b,far\n", "must be a number from 0 to 1,000,000,000, got 'far'"),
         ("study,sound_a,sound_b,dissimilarity\ns,a,a,.5\n", "dissimilarity of a and itself must be 0, got 0.5"),
         (
             "study,sound_a,sound_b,dissimilarity\ns,a,b,.5\ns,b,a,.6\ns,a,c,1\n",
@@ -248,7 +248,7 @@ def test_half_a_matrix_is_enough(place, text):
         ("study,sound_a,sound_b,dissimilarity\ns,a,b\n", "dissimilarity of a and b must be a number.* got None"),
         ("x,a,b,c\na,0,1,1,1\nb,1,0,1\nc,1,1,0\n", "must have 4 cells in each row, got 5 in line 2"),
         ("x,a,b,a\na,0,1,1\nb,1,0,1\na,1,1,0\n", "must have different names in its first row, got a twice"),
-        ("x,a,b,c\na,0,1,inf\nb,1,0,1\nc,1,1,0\n", "of a and c must be a number of 0 or more, got 'inf'"),
+        ("x,a,b,c\na,0,1,inf\nb,1,0,1\nc,1,1,0\n", "of a and c must be a number from 0 to 1,000,000,000, got 'inf'"),
         ("x,a,b,c\na,0,1,1.2.3\nb,1,0,1\nc,1,1,0\n", "got '1.2.3'"),
         ("x" * 200_000, "is empty|field larger"),
     ],
@@ -262,7 +262,10 @@ def test_what_is_no_table_is_one_line(place, text, sentence):
 @pytest.mark.parametrize(
     ("sounds", "sentence"),
     [
-        ("study,sound,pitch\ns,a,high\ns,b,60\ns,c,60\n", "the pitch of a must be a number of 0 or more, got 'high'"),
+        (
+            "study,sound,pitch\ns,a,high\ns,b,60\ns,c,60\n",
+            "the pitch of a must be a number from 0 to 1,000,000,000, got 'high'",
+        ),
         ("study,instrument\ns,a\n", "must have the columns study and sound"),
         ("study,sound\ns,a\n", r"must list all sounds of s; it has no b, c"),
     ],

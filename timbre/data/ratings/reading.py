@@ -23,6 +23,7 @@ _SOUNDS = "sounds.csv"
 _EMPTY = ("", "nan", "NaN", "NA", "na", "-", ".")
 _MOST = 5000  # rated sounds of a study, whose pairs take 400 MB
 _LARGEST = 1 << 27  # bytes of a table
+_HIGHEST = 1_000_000_000  # dissimilarity, weight or pitch: products of larger ones overflow
 _SHOWN = 5  # names in an error
 _NEAR = 1e-6  # numbers that differ by less are equal
 
@@ -80,16 +81,18 @@ def _read_file(file: Path) -> list[Study]:
 
 
 def _table(file: Path) -> TextTable | None:
-    """The table in a file of any usual encoding and delimiter, without comments and blank lines."""
-    text = decodings(read_bytes(file, _LARGEST, LibraryError))[0]
+    """The table of ratings in a file."""
     headers: tuple[Header, ...] = (_is_tidy, lambda cells: len(cells) > 2 and not any(map(_is_number, cells[1:])))
+    return _parsed(file, *headers, lambda cells: len(cells) > 1)
+
+
+def _parsed(file: Path, *headers: Header) -> TextTable | None:
+    """The table in a file of any usual encoding and delimiter, by the first kind of header that it has."""
+    text = decodings(read_bytes(file, _LARGEST, LibraryError))[0]
     try:
-        for is_header in (*headers, lambda cells: len(cells) > 1):
-            if table := parse_table(text, is_header):
-                return table
+        return next((table for is_header in headers if (table := parse_table(text, is_header))), None)
     except csv.Error as error:
         raise LibraryError(f"{file} cannot be read as a CSV file: {error}.") from error
-    return None
 
 
 def _is_tidy(cells: list[str]) -> bool:
@@ -110,8 +113,8 @@ def _number(file: Path, text: str | None, what: str) -> float:
         value = float((text or "").replace(",", "."))
     except ValueError:
         value = -1.0
-    if not (math.isfinite(value) and value >= 0):
-        raise LibraryError(f"{file}: {what} must be a number of 0 or more, got {text!r}.")
+    if not 0 <= value <= _HIGHEST:
+        raise LibraryError(f"{file}: {what} must be a number from 0 to {_HIGHEST:,}, got {text!r}.")
     return value
 
 
@@ -189,7 +192,7 @@ def _cell(file: Path, row: str, column: str, text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    return value if 0 <= value < math.inf else _number(file, text, f"the dissimilarity of {row} and {column}")
+    return value if 0 <= value <= _HIGHEST else _number(file, text, f"the dissimilarity of {row} and {column}")
 
 
 def _whole(file: Path, rows: list[str], values: np.ndarray) -> np.ndarray:
@@ -212,8 +215,7 @@ def _some(names: list[str]) -> str:
 def _with_sounds(studies: Iterable[Study], home: Path) -> Iterable[Study]:
     """The studies with instruments, files and pitches from sounds.csv."""
     file = home / _SOUNDS
-    text = decodings(read_bytes(file, _LARGEST, LibraryError))[0]
-    table = parse_table(text, lambda cells: {"study", "sound"} <= {cell.strip().lower() for cell in cells})
+    table = _parsed(file, lambda cells: {"study", "sound"} <= {cell.strip().lower() for cell in cells})
     if table is None:
         raise LibraryError(f"{file} must have the columns study and sound.")
     header = [name.strip().lower() for name in table.header]
