@@ -267,7 +267,7 @@ def test_a_size_that_is_no_number_is_unknown(tmp_path, server, monkeypatch):
         fetch(recipe(Download(f"{server.url}/bank.sf2", "bank.sf2", bytes=7)), tmp_path)
 
 
-@pytest.mark.parametrize("checksum", [None, MD5])
+@pytest.mark.parametrize("checksum", [None, MD5], ids=["none", "md5"])
 def test_http_needs_a_checksum_or_an_option(tmp_path, server, checksum):
     server.files["/flutes.tar.gz"] = (ARCHIVE, "properly")
     flutes = recipe(Download(f"{server.url}/flutes.tar.gz", "flutes.tar.gz", md5=checksum, unpack=True))

@@ -34,6 +34,8 @@ def mixdown(samples: np.ndarray, rate: int) -> Mixdown:
     half of the power, or if a channel is another one up to 30 ms later, the loudest channel is taken.
     """
     everything = tuple(range(len(samples)))
+    if samples.shape[1] < 2:
+        return Mixdown(everything, "")
     samples = samples[:, : max(1, round(_SECONDS * rate))]
     spectrum = np.fft.rfft(samples)
     edges = _edges(spectrum.shape[1], rate / samples.shape[1])

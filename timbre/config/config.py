@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from timbre.config.settings import Range, Settings, require
 
-_FEWEST_FRAMES, _MOST_FRAMES = 4, 6_000_000  # of a note; the encoder halves its length three times
+_MOST_FRAMES = 6_000_000  # of a note
 _SEEDS = Range(0, 2**63 - 1)
 
 
@@ -235,8 +235,8 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            _FEWEST_FRAMES <= self.note_frames <= _MOST_FRAMES,
-            f"data.duration must be {_FEWEST_FRAMES} to {_MOST_FRAMES:,} frames of spectrogram.hop_length, got "
+            self.note_frames <= _MOST_FRAMES,
+            f"data.duration must be {_MOST_FRAMES:,} frames of spectrogram.hop_length or less, got "
             f"{self.note_frames:,}.",
         )
         dims = {"axes": len(self.regularization.axes), "perceptual_dims": self.regularization.perceptual_dims}

@@ -97,7 +97,7 @@ def _levels(notes: Sequence[Note]) -> list[str]:
     remarks = {
         "dynamics: no difference of level between them": [n for n, g in instruments.items() if not _dynamics_differ(g)],
         "levels: all notes have the same peak, whatever their dynamics,": [
-            name for name, group in instruments.items() if _peaks_are_equal(group)
+            name for name, group in instruments.items() if _peaks_are_equal([measured for _, measured in group])
         ],
     }
     return [f"{remark} in {listed(names)}" for remark, names in remarks.items() if names]
@@ -112,8 +112,6 @@ def _dynamics_differ(group: Iterable[tuple[Note, Measured]]) -> bool:
     return len(medians) < 2 or max(medians) - min(medians) >= _SAME_LEVEL
 
 
-def _peaks_are_equal(group: Sequence[tuple[Note, Measured]]) -> bool:
-    """Whether notes of several dynamics (or velocities) have the same peak."""
-    peaks = [measured.peak_db for _, measured in group]
-    dynamics = {note.dynamics or note.velocity for note, _ in group} - {None}
-    return len(dynamics) > 1 and len(peaks) > _FEW and bool(np.ptp(np.percentile(peaks, [25, 75])) < _NORMALISED)
+def _peaks_are_equal(group: list[Measured]) -> bool:
+    peaks = [measured.peak_db for measured in group]
+    return len(peaks) > _FEW and bool(np.ptp(np.percentile(peaks, [25, 75])) < _NORMALISED)

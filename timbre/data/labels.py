@@ -18,7 +18,7 @@ CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
 """Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
 _WITHIN = 0.5  # semitones by which a pitch may differ from its label
 _VOTERS, _MAJORITY = 8, 0.6  # fewest notes, and share of them, that decide on the octave convention
-_FEW = 5  # fewest notes that show how an instrument is tuned, and that decide on the octaves if they all agree
+_FEW = 5  # fewest notes of an instrument that show how it is tuned
 _MISTUNED = 0.2  # semitones; less is usual between orchestras
 _CLOSE = 0.75  # semitones; an instrument that is farther off as a whole is transposed
 _TRUSTED = 1 / 3  # least share of an instrument's measured notes that agree, if its labels are to mean anything
@@ -33,15 +33,9 @@ class Vote(NamedTuple):
     agreeing: int  # number of notes that sound at their shifted labels
     voting: int  # number of notes that sound at their labels up to whole octaves
 
-    @property
-    def decides(self) -> bool:
-        """Whether enough notes agree: 60 % of at least 8, or all of at least 5."""
-        enough = _VOTERS if self.agreeing < self.voting else _FEW
-        return self.voting >= enough and self.agreeing >= _MAJORITY * self.voting
-
     def __str__(self) -> str:
         convention = next(name for name, shift in CONVENTIONS.items() if shift == self.shift)
-        if self.decides or self.voting >= _VOTERS:
+        if self.voting >= _VOTERS:
             return f"octaves: {convention} = 60, voted by {self.agreeing} of {self.voting} notes"
         few = {0: "no note", 1: "only 1 note"}.get(self.voting, f"only {self.voting} notes")
         return f"octaves: C4 = 60 is assumed, since {few} could vote"
@@ -50,13 +44,15 @@ class Vote(NamedTuple):
 def vote(notes: Iterable[Note]) -> Vote:
     """The octave convention of note names that most measured pitches agree with.
 
-    Inharmonic and unpitched instruments do not vote. C4 = 60 holds if the votes do not decide on another convention.
+    Inharmonic and unpitched instruments do not vote. A convention other than C4 = 60 needs 60 % of at least 8 votes.
     """
     offs = (_off(note) for note in notes if is_harmonic(note))
     octaves = Counter(round(off / 12) for off in offs if off is not None and _same_class(off))
     voting = octaves.total()
-    votes = [Vote(shift, octaves[shift // 12], voting) for shift in (12, -12)]
-    return next((result for result in votes if result.decides), Vote(0, octaves[0], voting))
+    for shift in (12, -12):
+        if voting >= _VOTERS and octaves[shift // 12] >= _MAJORITY * voting:
+            return Vote(shift, octaves[shift // 12], voting)
+    return Vote(0, octaves[0], voting)
 
 
 def settle_octaves(notes: list[Note], convention: str | None = None) -> tuple[list[Note], list[str]]:

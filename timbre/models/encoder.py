@@ -8,6 +8,7 @@ from timbre.models.partials import Partials
 from timbre.spectral.auditory import AuditoryFeatures
 
 ENTRY = 8  # frames that the first layer sees
+FEWEST_FRAMES = 4  # of a note, for which the second layer has an input
 FEATURE_SCALE = 20.0  # brings auditory features, about 400 values of norm 1, to about 1
 
 

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from timbre.config import Config
-from timbre.models.checkpoint import require_count, require_shapes
+from timbre.errors import CheckpointError
+from timbre.models.checkpoint import FRESH, require_count, require_shapes
 from timbre.models.conditions import Conditions
 from timbre.models.decoder import Decoder
 from timbre.models.discrepancy import discrepancy
-from timbre.models.encoder import ENTRY, Encoder
+from timbre.models.encoder import ENTRY, FEWEST_FRAMES, Encoder
 from timbre.models.flows import Flow, make_flow
 from timbre.models.partials import Partials
 from timbre.models.pitch_flow import PitchFlow
@@ -183,6 +184,11 @@ def check_sizes(config: Config, weights: Mapping[str, Tensor], folder: Path) -> 
         CheckpointError: if they do not fit; `folder` is where they come from.
     """
     model, bins = config.model, config.spectrogram.bins
+    if config.note_frames < FEWEST_FRAMES:
+        raise CheckpointError(
+            f"data.duration in {folder} must be {FEWEST_FRAMES} frames of spectrogram.hop_length or more, got "
+            f"{config.note_frames}. {FRESH}"
+        )
     shapes = {
         "encoder.entry.weight": (model.encoder_channels, bins + model.harmonics, ENTRY),
         "decoder.point.weight": (model.decoder_channels, model.dim),

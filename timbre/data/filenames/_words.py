@@ -130,7 +130,8 @@ class _Separators:
         self.primed = len({match[1][0].lower() for stem in stems for match in _PRIMED.finditer(stem)}) > 1
         letters = {match[0] for stem in stems if (match := _LETTER.fullmatch(stem))}
         numbered = {letter for letter in letters if letter[-1].isdigit()}
-        self.lettered = len(letters - numbered) > 1 < len(numbered) and all(map(str.islower, numbered))
+        few = min(len(letters - numbered), len(numbered)) < 3  # a.wav and a2.wav may be anything
+        self.lettered = not few and all(map(str.islower, numbered))
 
     def join(self, stem: str) -> str:
         """The name with every note in one word: "C sharp 4" is Csharp4, and C-1 has a minus sign.
