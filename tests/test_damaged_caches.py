@@ -43,6 +43,13 @@ def test_measurements_that_are_damaged_are_measured_again(cache: Path, some_note
     assert timbre.scan(some_notes[0].file.parent).notes == library.notes
 
 
+def test_a_cache_whose_definitions_are_no_text_begins_anew(cache: Path, some_notes: Library) -> None:
+    library = timbre.scan(some_notes[0].file.parent)
+    file = cache / "facts.sqlite"
+    file.write_bytes(file.read_bytes().replace(b"measured", b"m\xebasured"))
+    assert timbre.scan(some_notes[0].file.parent).notes == library.notes
+
+
 def test_damaged_decoded_notes_are_decoded_again(cache: Path, tiny_space: Space, some_notes: Library) -> None:
     def decoded() -> list[bytes]:
         notes = decoded_notes(some_notes, tiny_space.model, tiny_space.config, 9, "mark")

@@ -204,6 +204,15 @@ def test_texts_that_are_no_json(folder: Path, head: dict[str, Any], text: str) -
         timbre.load(folder)
 
 
+def test_a_damaged_config_with_nan_is_read_a_few_times_only(folder: Path, head: dict[str, Any]) -> None:
+    head = copy.deepcopy(head)
+    head["details"]["report"] = {"a": float("nan")}  # differs from itself, so it looks changed at every reading
+    sealed(folder, head)
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="damaged"):
+        timbre.load(folder)
+
+
 def test_names_are_shown_with_escapes(folder: Path, head: dict[str, Any]) -> None:
     atlas = json.loads((folder / "atlas.json").read_text())
     atlas["names"][0], atlas["instruments"][0] = "a\x1b[2Jb\n\u202ec\ud800", "d\r\te\u2028"

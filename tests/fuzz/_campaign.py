@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz._target import Target
-from timbre.errors import TimbreError
+from timbre.errors import TimbreError, printable
 
 SLOWEST = 10.0  # s for an input
 LARGEST = 2 << 30  # bytes that an input may add to the process
@@ -76,7 +76,7 @@ def attempt(target: Target, data: bytes, place: Path) -> bool:
     except TimbreError as error:
         text = str(error)
     assert text.strip(), "the error is empty"
-    assert text.isprintable(), f"the error is not one printable line: {text[:300]!r}"
+    assert text == printable(text), f"the error is not one printable line: {text[:300]!r}"
     assert len(text) <= 1000, f"the error is long: {text[:100]!r}"
     return False
 

@@ -77,7 +77,7 @@ class MeasurementCache:
                 return [result for row in rows for result in self._base.execute(statement, row)]
         except sqlite3.OperationalError:  # another scan is writing, or the disk is full: nothing is cached this time
             pass
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             self._base.close()
             self._base = None
             with contextlib.suppress(OSError):

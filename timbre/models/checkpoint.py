@@ -139,7 +139,7 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
             break
         except CheckpointError:
             before, head = head, _read_head(folder)
-            unchanged = unchanged + 1 if head == before else 0
+            unchanged = unchanged + 1 if _canonical(head) == _canonical(before) else 0  # NaN differs from itself
             if unchanged == _READINGS:  # nobody is saving the folder
                 raise
     try:
