@@ -157,6 +157,12 @@ def _recipe(url: str) -> str:
     return f'{texts}format = "folders"\n{file}[[files]]\nurl = "{url}/table.csv"\nbytes = {len(data)}\n'
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that does not print that a killed client is gone."""
+
+    def handle_error(self, *_: object) -> None: ...
+
+
 class _Slow(BaseHTTPRequestHandler):
     """Serves the archive under every name, in pieces, from any byte on."""
 
@@ -184,7 +190,7 @@ class _Slow(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def _serving() -> Iterator[str]:
     """The address of a server in a process of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    server = _Server(("127.0.0.1", 0), _Slow)
     server.daemon_threads, _Slow.content = True, _archive()
     pid = os.fork()
     if not pid:
