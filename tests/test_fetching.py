@@ -23,6 +23,7 @@ from timbre.data.download import fetching
 from timbre.data.download.fetching import RECORD
 from timbre.data.download.recipes import Download, Recipe, all_recipes, find_recipe
 from timbre.errors import ConfigError, LibraryError
+from timbre.files import temporary
 
 ROOT = Path(__file__).parents[1]
 
@@ -433,3 +434,17 @@ def test_the_list_names_every_library(capsys):
     assert main(["fetch", "--list"]) == 0
     printed = capsys.readouterr().out
     assert all(f"{name} " in printed for name in all_recipes())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fetch_killed_at_its_first_record_goes_on(tmp_path):
+    folder = tmp_path / "library"
+    folder.mkdir()
+    if not (pid := os.fork()):
+        temporary(folder).touch()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert len(list(folder.iterdir())) == 1
+    wrong = recipe(Download("http://127.0.0.1:9/bank.sf2", "bank.sf2", bytes=7))
+    with pytest.raises(LibraryError, match="refuses connections"):  # not "must be missing, empty"
+        fetch(wrong, folder)

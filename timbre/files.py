@@ -101,11 +101,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def temporary(folder: Path, ending: str = "") -> Path:
     """A free name for a temporary file or folder; removes those in the folder that killed processes have left."""
-    _remove_left(folder)
+    remove_left(folder)
     return folder / f".{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part{ending}"
 
 
-def _remove_left(folder: Path) -> None:
+def remove_left(folder: Path) -> None:
     """Remove the temporary files and folders of processes of this machine that have ended."""
     if os.name == "nt":  # where asking for a process by a signal would end it
         return

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from timbre.data.download.recipes import Download, Recipe
 from timbre.data.download.unpacking import unpack
 from timbre.errors import ConfigError, LibraryError, TimbreError
-from timbre.files import read_json, unwritable, write_text
+from timbre.files import read_json, remove_left, unwritable, write_text
 
 RECORD = ".timbre-fetch.json"  # file in a library's folder with its name, licence and citation, and the files fetched
 _TIMEOUT = (20.0, 60.0)  # s to connect, and between bytes
@@ -259,6 +259,7 @@ def network_error(error: Exception, url: str) -> str:
 def _open_record(recipe: Recipe, folder: Path) -> dict[str, Any]:
     """The record in a library's folder; a new one if the folder is missing or empty."""
     about = {key: getattr(recipe, key) for key in ("name", "title", "homepage", "licence", "citation", "format")}
+    remove_left(folder)  # of a fetch that was killed while it wrote its first record
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         try:
             folder.mkdir(parents=True, exist_ok=True)
