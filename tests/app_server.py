@@ -27,7 +27,7 @@ RATE = 22050
 
 
 class Near:
-    """An engine in this process, as a source: whoever reads makes it render."""
+    """An engine in this process, as a source of samples: reading makes it render."""
 
     def __init__(self, engine: Engine) -> None:
         self.sample_rate, self.ring, self._engine, self.dry = engine.sample_rate, self, engine, False

@@ -19,11 +19,12 @@ from safetensors.torch import load as parse
 from safetensors.torch import save
 
 import timbre
-from timbre.errors import CheckpointError, ConfigError, TimbreError, printable
+from timbre.errors import CheckpointError, ConfigError, TimbreError
 from timbre.shapes.drawings import read_curve
 from timbre.shapes.path_files import read_path
 from timbre.shapes.presets import read_presets
 from timbre.space import Space
+from timbre.wording import printable
 
 OLD = Path(__file__).with_name("files_0_1") / "space"
 HUGE = (10**9, 2**31, 2**62, 10**18, 10**19, 1e300)

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timbre.data import Dropped, Library, Measured, Note, Report
-from timbre.errors import ConfigError, printable
+from timbre.errors import ConfigError
 from timbre.report import library_pictures
 from timbre.report.library_page import write_page
 from timbre.report.pages import Picture, environment
 from timbre.report.pictures import as_svg
+from timbre.wording import printable
 
 HOSTILE = [
     "<script>alert(1)</script>",

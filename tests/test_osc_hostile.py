@@ -1,4 +1,4 @@
-"""OSC from strangers: axes of any name, faults within a message, bundles of any depth."""
+"""OSC of unknown origin: axes of any name, faults within a message, bundles of any depth."""
 
 import dataclasses
 

@@ -11,10 +11,11 @@ import pytest
 
 import timbre
 from timbre.__main__ import main
-from timbre.cli.outputs import check_target, counted, filling, making, together
+from timbre.cli.outputs import check_target, filling, making, together
 from timbre.cli.points import find_point, labels_of
 from timbre.errors import ConfigError
 from timbre.files import check_writable
+from timbre.wording import counted
 
 
 def tree(folder: Path) -> list[str]:

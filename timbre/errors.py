@@ -9,26 +9,9 @@ TimbreError
 └── DeviceError       a sound or compute device is missing      (also RuntimeError)
 """
 
-import unicodedata
+from timbre.wording import printable
 
 _LONGEST, _END = 1000, 300  # letters of a message, and of its end if it is cut in the middle
-_HIDDEN = ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp")  # Unicode: controls, directions, no characters, surrogates, line ends
-_JOINERS = "\u200c\u200d"  # are hidden too, and belong to words of some languages
-
-
-def printable(text: str, longest: int | None = None) -> str:
-    """A text from a file as it is shown: one line of `longest` characters or fewer.
-
-    Characters that are hidden, control a terminal, or change the direction of writing become escapes such as \\x1b.
-    """
-    if not text.isprintable():
-        text = "".join(_escaped(char) for char in text)
-    return text if longest is None or len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _escaped(char: str) -> str:
-    hidden = unicodedata.category(char) in _HIDDEN and char not in _JOINERS
-    return char.encode("unicode_escape").decode() if hidden else char
 
 
 class TimbreError(Exception):

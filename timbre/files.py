@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 
 import platformdirs
 
-from timbre.errors import ConfigError, TimbreError, printable
+from timbre.errors import ConfigError, TimbreError
+from timbre.wording import printable
 
 if sys.platform == "win32":
     import msvcrt
@@ -281,11 +282,10 @@ def shown(value: Any) -> str:
         return f"a very long {type(value).__name__}"
 
 
-def take_lock(file: BinaryIO | int, shared: bool = False, wait: bool = False) -> bool | None:
+def take_lock(file: BinaryIO | int, wait: bool = False) -> bool | None:
     """Lock an open file, in place of an earlier lock: whether that succeeded; None if its disk knows no locks.
 
-    The system ends the lock when the process ends, however it ends. Several processes can have a shared lock; it waits
-    for an exclusive one to end, as others do on request. Windows knows only exclusive ones, which do not wait.
+    The system ends the lock when the process ends, however it ends. Windows cannot `wait` for another lock to end.
     """
     try:
         if sys.platform == "win32":
@@ -295,8 +295,7 @@ def take_lock(file: BinaryIO | int, shared: bool = False, wait: bool = False) ->
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             os.lseek(handle, position, os.SEEK_SET)
         else:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            fcntl.flock(file, kind if shared or wait else kind | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     except OSError:

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from fuzz._target import Target
-from timbre.errors import TimbreError, printable
+from timbre.errors import TimbreError
+from timbre.wording import printable
 
 SLOWEST = 10.0  # s for an input
 LARGEST = 2 << 30  # bytes that an input may add to the process

@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from random import Random
 
+from archives import TEXTS
+
 from fuzz import _mutations as mutations
 from fuzz._target import target
 from fuzz._tiny import sound
@@ -93,15 +95,7 @@ target("dslibrary", _zip, "timbre.data.readers.decent:READER", "timbre.data.soun
     described("fuzz.dslibrary")
 )
 
-_RECIPE = """
-title = "Flutes"
-homepage = "https://example.org/flutes"
-licence = "CC0 1.0"
-citation = "A. Flutist: Flutes, 2020."
-format = "folders"
-size = "12 kB"
-checked = "all of it"
-
+_RECIPE = f"""{TEXTS}
 [[files]]
 url = "https://example.org/flutes.tar.gz"
 md5 = "36030a7fe389da86c3419e5ee48e3b7f"

@@ -1,11 +1,12 @@
 """`Audio`: a sound in memory, checked to be one."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import soxr
 
-from timbre.audio.channels import mixdown
+from timbre.audio.channels import Mixdown, mixdown
 from timbre.audio.onset import find_onset, high_pass
 from timbre.errors import AudioError
 
@@ -50,6 +51,11 @@ class Audio:
         """Largest magnitude of any sample; full scale is 1."""
         return float(np.max(np.abs(self.samples)))
 
+    @cached_property
+    def mixdown(self) -> Mixdown:
+        """Which channels :meth:`mono` takes, and why, if these are not all."""
+        return mixdown(self.samples, self.sample_rate)
+
     def mono(self) -> "Audio":
         """The mean of the channels that count, or the loudest if they cancel each other.
 
@@ -57,7 +63,7 @@ class Audio:
         """
         if self.channels == 1:
             return self
-        chosen = self.samples[list(mixdown(self.samples, self.sample_rate).channels)]
+        chosen = self.samples[list(self.mixdown.channels)]
         return Audio(chosen.mean(axis=0, dtype=np.float64).astype(np.float32), self.sample_rate)
 
     def high_pass(self, hz: float = RUMBLE) -> "Audio":

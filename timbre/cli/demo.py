@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import timbre
 from timbre.cli.arguments import SpaceName
 from timbre.cli.info import program
-from timbre.cli.outputs import counted, making, save_sound
+from timbre.cli.outputs import making, save_sound
 from timbre.cli.points import parse_point
 from timbre.errors import ConfigError, LibraryError
 from timbre.files import check_writable
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.audio import Audio

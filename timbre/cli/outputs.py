@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timbre
-from timbre.errors import ConfigError, TimbreError, printable
+from timbre.errors import ConfigError, TimbreError
 from timbre.files import check_writable, expanded, temporary, unwritable
+from timbre.wording import printable
 
 if TYPE_CHECKING:
     from timbre.audio import Audio
@@ -122,11 +123,6 @@ def _written(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(unwritable(path, error)) from error
-
-
-def counted(number: int, thing: str) -> str:
-    """A number of things: "1 note", "2 notes"."""
-    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def save_sound(path: Path, audio: "Audio", sample_rate: int | None = None) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from timbre.errors import ConfigError, printable
+from timbre.errors import ConfigError
 from timbre.files import read_text, shown
+from timbre.wording import printable
 
 T = TypeVar("T")
 _TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from timbre.audio.pitch import midi_to_hz
-from timbre.data.labels import by_instrument, check_pitches, listed
+from timbre.data.labels import by_instrument, check_pitches
 from timbre.data.note import Measured, Note
+from timbre.wording import listed
 
 FLAGS = (
     "pitch", "octave", "clipping", "silence", "lead-in", "dc", "channels", "duplicate", "rate", "level", "quality",

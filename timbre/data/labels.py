@@ -13,6 +13,7 @@ import numpy as np
 
 from timbre.data.names import note_name
 from timbre.data.note import Note, is_harmonic, relabelled
+from timbre.wording import listed
 
 CONVENTIONS = {"C3": 12, "C4": 0, "C5": -12}
 """Semitones to add to labels that were read with C4 = 60, by the true name of MIDI note 60."""
@@ -221,9 +222,3 @@ def by_instrument(notes: Sequence[Note]) -> dict[str, list[int]]:
     for index, note in enumerate(notes):
         members[note.instrument].append(index)
     return members
-
-
-def listed(texts: list[str]) -> str:
-    """At most twelve texts, separated by commas, and the number of others."""
-    more = f" and {len(texts) - 12} more" if len(texts) > 12 else ""
-    return ", ".join(texts[:12]) + more

@@ -17,9 +17,10 @@ from timbre.data.flags import FLAGS
 from timbre.data.names import note_name, parse_note, plain
 from timbre.data.note import Note
 from timbre.data.parts import to_dict
-from timbre.data.report import Dropped, Report, counted, file_and_part
+from timbre.data.report import Dropped, Report, file_and_part
 from timbre.data.split import FEWEST, By, Division, split
 from timbre.errors import LibraryError
+from timbre.wording import counted, listed
 
 
 class Library(Sequence[Note]):
@@ -156,8 +157,7 @@ class Library(Sequence[Note]):
         if wanted not in present:
             is_pitch = field == "pitch"
             shown = sorted(str(note_name(v) if is_pitch and v is not None else v) for v in present.values())
-            more = f" and {len(shown) - 12} more" if len(shown) > 12 else ""
-            raise LibraryError(f"No note has {field}={value!r}; there are {', '.join(shown[:12])}{more}.")
+            raise LibraryError(f"No note has {field}={value!r}; there are {listed(shown)}.")
         return wanted
 
 

@@ -5,7 +5,6 @@ import hashlib
 import numpy as np
 
 from timbre.audio import Audio
-from timbre.audio.channels import mixdown
 from timbre.audio.files import Probe
 from timbre.audio.onset import find_onset
 from timbre.audio.pitch import estimate_pitch
@@ -41,7 +40,7 @@ def measure(audio: Audio, whole: Probe | None = None) -> Measured:
         constant=round(max(map(_constant, part.samples)), 5),
         noise_db=_noise_db(noise, rate),
         rise=round((note.loud - note.start) / rate, 3),
-        channels=mixdown(part.samples, rate).reason if part.channels > 1 else "",
+        channels=part.mixdown.reason if part.channels > 1 else "",
     )
 
 

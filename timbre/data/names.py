@@ -163,7 +163,7 @@ def velocity_of(dynamics: str | None) -> float | None:
     return None if dynamics is None else DYNAMICS[dynamics] / 127
 
 
-def printable(text: str) -> str:
+def _encodable(text: str) -> str:
     """Text with question marks for what UTF-8 cannot encode, such as raw bytes in the names of files."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -171,7 +171,7 @@ def printable(text: str) -> str:
 @lru_cache(maxsize=8192)
 def plain(text: str) -> str:
     """A name in lower case with its words joined by underscores, as timbre compares names: AltoSax is alto_sax."""
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", unicodedata.normalize("NFC", printable(text)))
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", unicodedata.normalize("NFC", _encodable(text)))
     return re.sub(r"[\s_\-]+", "_", unicodedata.normalize("NFC", text.strip().lower())).strip("_")
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from timbre.data.names import DYNAMICS, note_name, printable
+from timbre.data.names import DYNAMICS, note_name
 from timbre.data.note import Note
 from timbre.errors import LibraryError
+from timbre.wording import counted, printable
 
 _MOST_LINES = 40  # for flagged or dropped notes in the table
 _EXAMPLES = 3  # files without a pitch that are named for each instrument
@@ -78,7 +79,7 @@ class Report:
             self._dropped(),
             remarks,
         )
-        return printable("\n".join(line for lines in parts for line in lines))
+        return "\n".join(printable(line) for lines in parts for line in lines)
 
     def _totals(self) -> list[str]:
         counts = [f"{self.found} found", f"{self.kept} kept", f"{len(self.dropped)} dropped"]
@@ -120,11 +121,6 @@ def file_and_part(note: Note, root: Path) -> str:
     """The file of a note, relative to the library's folder if it lies inside, and the part of the file."""
     file = note.file.relative_to(root) if note.file.is_relative_to(root) else note.file
     return file.as_posix() + (f", {note.part}" if note.part else "")
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 instrument", "2 instruments"."""
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def without_pitch(notes: Iterable[Note], root: Path) -> dict[str, str]:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from timbre.errors import CheckpointError, printable
+from timbre.errors import CheckpointError
 from timbre.files import shown
+from timbre.wording import printable
 
 _DEEPEST = 8  # lists and objects in each other
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbre.config import SpectrogramConfig
-from timbre.errors import printable
 from timbre.evaluation.decoding import Reconstruction
 from timbre.report.pictures import (
     BLUE,
@@ -19,6 +18,7 @@ from timbre.report.pictures import (
     small_figures,
 )
 from timbre.spectral import Spectrogram
+from timbre.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,11 +10,12 @@ import numpy as np
 from timbre.data.library import Library
 from timbre.data.names import DYNAMICS, note_name
 from timbre.data.note import Note
-from timbre.data.report import by_reason, counted, file_and_part, grouped, minutes, summary, without_pitch
+from timbre.data.report import by_reason, file_and_part, grouped, minutes, summary, without_pitch
 from timbre.report import library_pictures as pictures
 from timbre.report import pages
 from timbre.report.pages import Picture, picture
 from timbre.report.pictures import can_draw
+from timbre.wording import counted
 
 _ROWS = 60  # instruments in one picture
 _MOST_DROPPED = 200  # dropped files; more are grouped by reason

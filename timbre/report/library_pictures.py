@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from timbre.data.names import note_name
-from timbre.errors import printable
 from timbre.report.pictures import BLUE, LINE, ORANGE, WIDTH, new_figure, plain_axes
+from timbre.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

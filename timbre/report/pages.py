@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from timbre.errors import ConfigError, printable
+from timbre.errors import ConfigError
 from timbre.files import expanded, write_text
 from timbre.report.pictures import as_svg
+from timbre.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,9 +14,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from timbre.errors import ConfigError, TimbreError, printable
+from timbre.errors import ConfigError, TimbreError
 from timbre.files import expanded, replacing, unwritable
 from timbre.shapes.components import principal
+from timbre.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,12 +14,13 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as safetensors_bytes
 
 from timbre.data.names import note_name, parse_note, plain
-from timbre.errors import CheckpointError, ConfigError, printable
+from timbre.errors import CheckpointError, ConfigError
 from timbre.files import parse_json
 from timbre.models.checkpoint import FRESH
 from timbre.paths.path import LARGEST
 from timbre.space.aggregate import AggregatePosterior
 from timbre.space.neighbours import Nearest, Neighbours
+from timbre.wording import printable
 
 _TEXTS = ("names", "instruments", "families", "files", "splits")
 _NUMBERS = ("points", "pitches", "velocities", "stds", "errors")
@@ -171,7 +172,7 @@ class Atlas(Mapping[str, np.ndarray]):
         Raises:
             CheckpointError: if a file is missing or damaged, or the two do not belong together.
 
-        Hidden characters in texts are shown as escapes, see :func:`~timbre.files.printable`.
+        Hidden characters in texts are shown as escapes, see :func:`~timbre.wording.printable`.
         """
         texts, numbers = _texts(files), _numbers(files)
         if numbers["points"].ndim != 2:

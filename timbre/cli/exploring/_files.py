@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timbre
-from timbre.cli.outputs import counted
 from timbre.cli.points import labels_of, parse_pitch
 from timbre.errors import AudioError, ConfigError
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.audio import Audio

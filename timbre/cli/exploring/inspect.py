@@ -8,8 +8,8 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import SpaceName
-from timbre.cli.outputs import counted
 from timbre.cli.training.train import print_figures
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.space import Space
@@ -26,8 +26,8 @@ def inspect(
     Args:
         names: Also list the names of all library notes.
     """
-    from timbre.errors import printable
     from timbre.space.names import find_space, local_spaces
+    from timbre.wording import printable
 
     if space is None:
         lines = [f"{name:<20}{folder}" for name, folder in local_spaces().items()]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from timbre.cli.info import program
-from timbre.cli.outputs import counted
 from timbre.errors import ConfigError
 from timbre.files import expanded
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.data.download.fetching import Fetched

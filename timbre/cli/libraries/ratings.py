@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import timbre
-from timbre.cli.outputs import counted
+from timbre.wording import counted
 
 
 def ratings(source: Path, /, *, library: Path | None = None) -> None:

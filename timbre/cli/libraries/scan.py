@@ -9,9 +9,10 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import JsonFile
-from timbre.cli.outputs import check_target, counted, together
+from timbre.cli.outputs import check_target, together
 from timbre.errors import ConfigError, LibraryError
 from timbre.files import check_writable, expanded
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.data import Library

@@ -7,9 +7,10 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Pitch, Point, Points, SpaceName
-from timbre.cli.outputs import check_target, counted
+from timbre.cli.outputs import check_target
 from timbre.cli.points import find_point, labels_of, parse_pitch
 from timbre.errors import ConfigError
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np

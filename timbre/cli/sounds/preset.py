@@ -8,9 +8,10 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Loop, PathDuration, PathFile, Point, SpaceName
-from timbre.cli.outputs import counted, table
+from timbre.cli.outputs import table
 from timbre.cli.points import find_point
 from timbre.errors import ConfigError
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.shapes.presets import Preset

@@ -7,9 +7,10 @@ from cyclopts import Parameter
 
 import timbre
 from timbre.cli.arguments import POINT, Inverter, OutputFile, Pitch, Point, Seed, SpaceName, Velocity
-from timbre.cli.outputs import check_inverter, check_sound, check_target, counted, save_sound
+from timbre.cli.outputs import check_inverter, check_sound, check_target, save_sound
 from timbre.cli.points import find_point, parse_pitch
 from timbre.errors import ConfigError
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.synth.curves import Curve

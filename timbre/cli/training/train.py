@@ -11,9 +11,9 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import ConfigFile
 from timbre.cli.info import device_name, program
-from timbre.cli.outputs import counted
 from timbre.config import Config
 from timbre.files import expanded
+from timbre.wording import counted
 
 if TYPE_CHECKING:
     from timbre.data import Library

@@ -17,7 +17,6 @@ from typing import IO, Any, NamedTuple
 
 from tqdm import tqdm
 
-from timbre.data.names import printable
 from timbre.data.sounds import UNPACKING
 from timbre.errors import LibraryError, TimbreError
 
@@ -81,7 +80,7 @@ def _check(archive: Path, name: str, progress: bool) -> int:
             raise LibraryError(f"{name} must have {_MOST_FILES:,} files or fewer, got more; nothing was unpacked.")
         if member.kind not in ("file", "folder") or not _inside(member.path):
             what = "a path out of the folder" if member.kind in ("file", "folder") else member.kind
-            raise LibraryError(f"{name} contains {what} ({printable(member.path)[:200]}); nothing was unpacked.")
+            raise LibraryError(f"{name} contains {what} ({member.path[:200]}); nothing was unpacked.")
         total += member.size
     return total
 

@@ -8,9 +8,7 @@ file, the modification time at which that was last checked, and the notes left o
 import contextlib
 import hashlib
 import json
-import math
 import mmap
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,13 +20,12 @@ from typing import BinaryIO
 import numpy as np
 
 from timbre.errors import LibraryError
-from timbre.files import read_json, replacing, take_lock
+from timbre.files import read_json, remove_left, replacing
 
 LABEL = np.dtype([("pitch", "<f4"), ("velocity", "<f4"), ("release", "<f4"), ("note", "<i4"), ("original", "?")])
 """Labels of a row: MIDI, 0..1, s, index of the note in its library, whether it is not a transposed copy."""
 Row = tuple[np.ndarray, tuple[float, float, float, int, bool]]  # a spectrogram, (bins, frames) in dB, and its labels
 _OPEN = 64  # most shards mapped at a time: a map keeps a file open, and some systems allow 256 of those
-_LOCK = ".lock"
 _STALE = 3600.0  # s without a write, after which a temporary file belongs to a process that was killed
 
 
@@ -71,8 +68,6 @@ def write_shard(file: Path, first: int, notes: Iterable[list[Row] | str]) -> Sha
                     _put(out, digest, np.ascontiguousarray(spectrogram, "<f2"))
                     labels.append(label)
             _put(out, digest, np.array(labels, LABEL))
-            out.flush()
-            os.fsync(out.fileno())  # or a power cut could leave a file of the right size without its content
         changed = partial.stat().st_mtime_ns
     return _noted(Shard(file, len(labels), digest.hexdigest(), changed, dropped))
 
@@ -100,29 +95,21 @@ def find_shard(file: Path, row_bytes: int) -> Shard | None:
 def swept(folder: Path) -> Iterator[None]:
     """Remove unfinished files of processes that were killed, before and after the work in a folder of shards.
 
-    Processes that work in it share a lock. If others do, or the disk knows no locks, only files without a write for an
-    hour are removed. The folder is made.
+    Of other machines, and of timbre 0.1, files without a write for an hour are removed. The folder is made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            lock = stack.enter_context(open(folder / _LOCK, "ab"))
-        except OSError:  # a complete cache of another user, from which this one may only read
-            yield
-            return
-        _sweep(folder, lock)
-        take_lock(lock, shared=True)
-        try:
-            yield
-        finally:
-            _sweep(folder, lock)
+    _sweep(folder)
+    try:
+        yield
+    finally:
+        _sweep(folder)
 
 
-def _sweep(folder: Path, lock: BinaryIO) -> None:
-    youngest = math.inf if take_lock(lock) else time.time() - _STALE
-    for file in chain(folder.glob(".*.part"), folder.glob(".*.tmp")):  # .tmp: of version 0.1
-        with contextlib.suppress(OSError):  # another process was faster, or still writes (on Windows)
-            if file.stat().st_mtime < youngest:
+def _sweep(folder: Path) -> None:
+    remove_left(folder)
+    for file in chain(folder.glob(".*.part"), folder.glob(".*.tmp")):
+        with contextlib.suppress(OSError):  # another process was faster; or the cache of another user is only read
+            if time.time() - file.stat().st_mtime > _STALE:
                 file.unlink()
 
 

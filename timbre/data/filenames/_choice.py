@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from timbre.data.filenames._words import Mark, ParsedName, Place
+from timbre.data.filenames._words import Mark, ParsedName, Position
 from timbre.data.names import SPELLINGS, family_of, plain, spelling_of
 
 # How much each different value of a kind of mark counts: names are clearer than numbers, files than folders.
@@ -23,13 +23,13 @@ _OCTAVES = (0.0, 12.0, -12.0, 24.0)  # semitones from a note name to the MIDI nu
 _FEW = 3  # fewest files with the same pitch that are remarkable
 
 Column = dict[str, Mark]
-"""Marks at one place, by file."""
+"""Marks at one position, by file."""
 
 
 class Chosen(NamedTuple):
     """The mark that is the pitch of a name."""
 
-    place: Place
+    position: Position
     mark: Mark
     pitch: float
 
@@ -54,7 +54,7 @@ class Choice:
 
     def __init__(self, names: list[ParsedName]) -> None:
         self.spelling = spelling_of(
-            mark.text for name in names for place, mark in name.marks.items() if place[0] in _NAMES
+            mark.text for name in names for position, mark in name.marks.items() if position[0] in _NAMES
         )
         self.chosen: dict[str, Chosen] = {}
         self.others: list[tuple[str, dict[str, float]]] = []
@@ -83,10 +83,10 @@ class Choice:
                 self._remark_equal(members)
 
     def _decide_group(self, group: list[ParsedName]) -> list[ParsedName]:
-        """Choose the place of the pitch in names with the same kinds of marks; returns the names without a choice."""
-        columns = {place: self._column(group, place) for place in group[0].marks}
-        scores = {place: _score(place, column, self.spelling) for place, column in columns.items()}
-        best = max(scores, key=lambda place: scores[place], default=None)
+        """Choose the position of the pitch in names with the same kinds of marks; returns those without a choice."""
+        columns = {position: self._column(group, position) for position in group[0].marks}
+        scores = {position: _score(position, column, self.spelling) for position, column in columns.items()}
+        best = max(scores, key=lambda position: scores[position], default=None)
         if best is None or scores[best] <= 0:
             return group
         if best[0] in BARE_NUMBERS and list(scores.values()).count(scores[best]) > 1:
@@ -96,23 +96,23 @@ class Choice:
         self._add_others(columns, best)
         return [name for name in group if name.file not in columns[best]]
 
-    def _decide_rest(self, names: list[ParsedName], usual: Place | None) -> None:
-        """Choose the likeliest mark of each name of one folder; `usual` is the place of most others."""
-        marks = Counter((place, mark.text) for name in names for place, mark in name.marks.items())
+    def _decide_rest(self, names: list[ParsedName], usual: Position | None) -> None:
+        """Choose the likeliest mark of each name of one folder; `usual` is the position of most others."""
+        marks = Counter((position, mark.text) for name in names for position, mark in name.marks.items())
         shared = {mark for mark, count in marks.items() if count == len(names) > 1}
         kinds = {tuple(word.lower() for word in name.words if word.isalpha()) for name in names}
         one = 2 * len(kinds) <= len(names) or len(names) == 1  # of several instruments, the folder may say the pitch
         own = set(plain(names[0].folders[-1]).split("_")) if names[0].folders and one else set[str]()
-        unread: dict[Place, Column] = defaultdict(dict)
+        unread: dict[Position, Column] = defaultdict(dict)
         for name in names:
-            usable = [place for place, mark in name.marks.items() if mark.pitch(self.spelling) is not None]
-            likely = [place for place in usable if _is_likely(name, place, usable, marks, own)]
-            likely.sort(key=lambda place: (place != usual, (place, name.marks[place].text) in shared))
-            likely.sort(key=lambda place: place != usual and _ALONE.index(str(place[0])))
+            usable = [position for position, mark in name.marks.items() if mark.pitch(self.spelling) is not None]
+            likely = [position for position in usable if _is_likely(name, position, usable, marks, own)]
+            likely.sort(key=lambda position: (position != usual, (position, name.marks[position].text) in shared))
+            likely.sort(key=lambda position: position != usual and _ALONE.index(str(position[0])))
             if likely:
                 self._choose({name.file: name.marks[likely[0]]}, likely[0])
-            for place in usable:
-                unread[place][name.file] = name.marks[place]
+            for position in usable:
+                unread[position][name.file] = name.marks[position]
         self._add_others(unread, None)
 
     def _remark_equal(self, names: list[ParsedName]) -> None:
@@ -122,41 +122,41 @@ class Choice:
             where = names[0].file.rpartition("/")[0] or "the top folder"
             self.remarks.append(f"names: all {len(names)} files in {where} have the pitch {same.pop()} in their names")
 
-    def _column(self, names: Iterable[ParsedName], place: Place) -> Column:
-        return {name.file: mark for name in names if (mark := name.marks[place]).pitch(self.spelling) is not None}
+    def _column(self, names: Iterable[ParsedName], position: Position) -> Column:
+        return {name.file: mark for name in names if (mark := name.marks[position]).pitch(self.spelling) is not None}
 
-    def _choose(self, column: Column, place: Place) -> None:
+    def _choose(self, column: Column, position: Position) -> None:
         for file, mark in column.items():
             if (pitch := mark.pitch(self.spelling)) is not None:
-                self.chosen[file] = Chosen(place, mark, pitch)
+                self.chosen[file] = Chosen(position, mark, pitch)
 
-    def _number_beside(self, columns: dict[Place, Column], best: Place) -> Place | None:
-        """The place of MIDI numbers that are whole octaves from the chosen note names, and so say which octaves."""
+    def _number_beside(self, columns: dict[Position, Column], best: Position) -> Position | None:
+        """The position of MIDI numbers that are whole octaves from the chosen note names, and so say which octaves."""
         named = {file: mark.pitch(self.spelling) or 0.0 for file, mark in columns[best].items()}
-        for place, column in columns.items():
-            if best[0] in _NAMES and place[0] in ("key", "number") and column.keys() == named.keys():
+        for position, column in columns.items():
+            if best[0] in _NAMES and position[0] in ("key", "number") and column.keys() == named.keys():
                 offs = {(mark.midi or 0.0) - named[file] for file, mark in column.items()}
                 if (
                     len(offs) == 1
                     and offs.pop() in _OCTAVES
                     and _are_keys({mark.midi or 0.0 for mark in column.values()})
                 ):
-                    return place
+                    return position
         return None
 
-    def _usual(self, names: list[ParsedName]) -> dict[tuple[str, ...], Place]:
+    def _usual(self, names: list[ParsedName]) -> dict[tuple[str, ...], Position]:
         """Where most names in a folder have their pitches."""
-        counts: dict[tuple[str, ...], Counter[Place]] = defaultdict(Counter)
+        counts: dict[tuple[str, ...], Counter[Position]] = defaultdict(Counter)
         for name in names:
             if name.file in self.chosen:
-                counts[name.folders][self.chosen[name.file].place] += 1
+                counts[name.folders][self.chosen[name.file].position] += 1
         return {folders: count.most_common(1)[0][0] for folders, count in counts.items()}
 
-    def _add_others(self, columns: dict[Place, Column], best: Place | None) -> None:
-        for place, column in columns.items():
+    def _add_others(self, columns: dict[Position, Column], best: Position | None) -> None:
+        for position, column in columns.items():
             pitches = {file: pitch for file, mark in column.items() if (pitch := mark.pitch(self.spelling)) is not None}
-            if place != best and pitches:
-                self.others.append((_described(place), pitches))
+            if position != best and pitches:
+                self.others.append((_described(position), pitches))
 
     def _add_spellings(self) -> None:
         named = {file: chosen.mark for file, chosen in self.chosen.items() if chosen.mark.midi is None}
@@ -181,25 +181,25 @@ def _pitch_folders(names: Iterable[ParsedName]) -> set[tuple[str, ...]]:
     """The folders that contain several folders named after notes or MIDI numbers only."""
     inside: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for name in names:
-        marks = [mark for place, mark in name.marks.items() if place in (("folder", 0), ("folder number", 0))]
+        marks = [mark for position, mark in name.marks.items() if position in (("folder", 0), ("folder number", 0))]
         if marks and marks[0].text == name.folders[-1]:
             inside[name.folders[:-1]].add(marks[0].text)
     return {folders for folders, texts in inside.items() if len(texts) >= _FEW}
 
 
 def _is_likely(
-    name: ParsedName, place: Place, usable: list[Place], marks: Counter[tuple[Place, str]], own: set[str]
+    name: ParsedName, position: Position, usable: list[Position], marks: Counter[tuple[Position, str]], own: set[str]
 ) -> bool:
     """Whether a mark may be a pitch though nothing in the folder varies as pitches do; `own` are the folder's words."""
-    kind, mark = place[0], name.marks[place]
-    count = marks[place, mark.text]
-    others = sum(total for (where, _), total in marks.items() if where == place)
+    kind, mark = position[0], name.marks[position]
+    count = marks[position, mark.text]
+    others = sum(total for (where, _), total in marks.items() if where == position)
     if kind in BARE_NUMBERS:  # a bare number is a key only if it is the only number, and of the only file
         numbers = [other for other in usable if other[0] in ("number", "count") and _in_range(name.marks[other].midi)]
         return kind == "number" and others == 1 and len(numbers) == 1 and _in_range(mark.midi)
     if kind == "fused" and not family_of(mark.before):
         return False
-    if kind == "key" and not all(_in_range(float(text)) for where, text in marks if where == place):
+    if kind == "key" and not all(_in_range(float(text)) for where, text in marks if where == position):
         return False
     in_folder = mark.text.lower() in own
     return kind in _ALONE and not (in_folder and len(own) > 1 and (count > 1 or len(usable) > 1))
@@ -209,9 +209,9 @@ def _in_range(midi: float | None) -> bool:
     return midi is not None and _LOWEST <= midi <= _HIGHEST
 
 
-def _score(place: Place, column: Column, spelling: str) -> float:
+def _score(position: Position, column: Column, spelling: str) -> float:
     """How clearly marks vary as pitches do; 0: they do not."""
-    kind = str(place[0])
+    kind = str(position[0])
     pitches = [pitch for mark in column.values() if (pitch := mark.pitch(spelling)) is not None]
     values = set(pitches)
     if len(values) < 2 or kind not in _WEIGHTS:
@@ -238,8 +238,8 @@ def _are_keys(values: set[float]) -> bool:
     return min(values) >= 12 and usual > 0.6 and (max(values) <= 120 or len(values) > 16)
 
 
-def _described(place: Place) -> str:
+def _described(position: Position) -> str:
     kinds = {"key": "keys", "hertz": "frequencies", "count": "numbers", "number": "numbers", "numbered": "numbers"}
     kinds |= {"folder": "note names of folders", "folder number": "numbers of folders"}
-    ordinal = f", number {int(place[1]) + 1} of the name" if place[1] and place[0] not in ("folder",) else ""
-    return f"{kinds.get(str(place[0]), 'note names')}{ordinal}"
+    ordinal = f", number {int(position[1]) + 1} of the name" if position[1] and position[0] not in ("folder",) else ""
+    return f"{kinds.get(str(position[0]), 'note names')}{ordinal}"

@@ -42,7 +42,7 @@ class RootKeys:
             if usual and (several or _DEFAULT not in keys.values()):
                 self.informative |= {file: key for file, key in keys.items() if key != _DEFAULT or not _is_filler(keys)}
         weak = {name.file for name in names} - {
-            file for file, chosen in choice.chosen.items() if chosen.place[0] not in BARE_NUMBERS
+            file for file, chosen in choice.chosen.items() if chosen.position[0] not in BARE_NUMBERS
         }
         self.weak = weak & self.informative.keys()
         self.used = {file: self.informative[file] for file in self.weak}

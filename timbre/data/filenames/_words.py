@@ -83,7 +83,7 @@ class Mark(NamedTuple):
         return None if midi is None or not 0 <= midi <= 127 else float(midi)
 
 
-Place = tuple[str | int, ...]
+Position = tuple[str | int, ...]
 """Kind of a mark and its number among those: ("note", 0); the same in all names of one scheme."""
 
 
@@ -94,7 +94,7 @@ class ParsedName:
     file: str
     folders: tuple[str, ...]
     words: list[str]
-    marks: dict[Place, Mark] = field(default_factory=dict)
+    marks: dict[Position, Mark] = field(default_factory=dict)
     velocity: float | None = None
     """From 0 to 1, in names such as NSynth's organ-060-127."""
 
@@ -156,7 +156,7 @@ class _Separators:
 def _divided(file: str, path: PurePosixPath, separators: _Separators) -> ParsedName:
     """A name with its words, and its mark if that is a frequency or of NSynth."""
     if (nsynth := _NSYNTH.fullmatch(path.stem)) and max(int(nsynth[2]), int(nsynth[3])) <= 127:
-        marks: dict[Place, Mark] = {("nsynth", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
+        marks: dict[Position, Mark] = {("nsynth", 0): Mark(1, nsynth[2], midi=float(nsynth[2]))}
         return ParsedName(file, path.parts[:-1], [nsynth[1]], marks, int(nsynth[3]) / 127)
     stem = _LONG_MARK.sub(lambda match: _SHORT_MARKS[f"{match[1]} {match[2][0]}".lower()], path.stem)
     words, hertz = _split(_COUNTED.sub(r"\1\2", separators.join(unicodedata.normalize("NFKC", stem))))
@@ -185,7 +185,7 @@ def _add_marks(name: ParsedName, prefixes: Mapping[str, int], shift: int) -> Non
         following = name.words[number + 1].lower() if number + 1 < len(name.words) else ""
         if found := _name_in(word, prefixes) or _number_in(word, last, following):
             kind, text, before, midi = found
-            count = sum(place[0] == kind for place in name.marks)
+            count = sum(position[0] == kind for position in name.marks)
             name.marks[kind, count] = Mark(number, text, before, midi, shift)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from timbre.data.names import plain
 from timbre.data.ratings.studies import Ratings
 from timbre.errors import LibraryError
+from timbre.wording import listed
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "bassoon": ("bassoon", "fagott"),
@@ -52,9 +53,8 @@ def match_instruments(
     matched = {item: _matching(own, _names(item)) for item in items}
     missing = [item for item, names in matched.items() if not names]
     if (missing and not drop) or len(missing) == len(matched):
-        some = ", ".join(f"{item}{_near(item, own)}" for item in missing[:_SHOWN])
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        raise LibraryError(f"The library has no {some}{more}. Rename its instruments, or leave out these ratings.")
+        some = listed([item + (_near(item, own) if at < _SHOWN else "") for at, item in enumerate(missing)], _SHOWN)
+        raise LibraryError(f"The library has no {some}. Rename its instruments, or leave out these ratings.")
     return {item: names for item, names in matched.items() if names}
 
 

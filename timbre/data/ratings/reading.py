@@ -15,6 +15,7 @@ from timbre.data.ratings.studies import Ratings, Study
 from timbre.data.readers.text_tables import Header, TextTable, decodings, parse_table
 from timbre.errors import LibraryError
 from timbre.files import expanded, read_bytes
+from timbre.wording import listed
 
 SHIPPED = {"orchestra": Path(__file__).parent / "orchestra.csv"}
 """Ratings that come with timbre, by name."""
@@ -169,7 +170,8 @@ def _matrix(file: Path, table: TextTable) -> Study | None:
         return None
     if sorted(columns) != sorted(rows):
         odd = sorted(set(columns) ^ set(rows)) or rows
-        raise LibraryError(f"{file} must have the same names in its first row and column, not so {_some(odd)}.")
+        names = listed(odd, _SHOWN)
+        raise LibraryError(f"{file} must have the same names in its first row and column, not so {names}.")
     if len(set(rows)) < len(rows):
         twice = next(name for name, count in Counter(rows).items() if count > 1)
         raise LibraryError(f"{file} must have different names in its first row, got {twice} twice.")
@@ -207,11 +209,6 @@ def _whole(file: Path, rows: list[str], values: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
-
-
 def _with_sounds(studies: Iterable[Study], home: Path) -> Iterable[Study]:
     """The studies with instruments, files and pitches from sounds.csv."""
     file = home / _SOUNDS
@@ -219,13 +216,13 @@ def _with_sounds(studies: Iterable[Study], home: Path) -> Iterable[Study]:
     if table is None:
         raise LibraryError(f"{file} must have the columns study and sound.")
     header = [name.strip().lower() for name in table.header]
-    listed = [dict(zip(header, cells, strict=False)) for _, cells in _stripped(table)]
-    known = {(row.get("study"), row.get("sound")): row for row in listed}
+    sounds = [dict(zip(header, cells, strict=False)) for _, cells in _stripped(table)]
+    known = {(row.get("study"), row.get("sound")): row for row in sounds}
     for study in studies:
         rows = {item: known[study.name, item] for item in study.items if (study.name, item) in known}
         missing = [item for item in study.items if item not in rows]
         if rows and missing:
-            raise LibraryError(f"{file} must list all sounds of {study.name}; it has no {_some(missing)}.")
+            raise LibraryError(f"{file} must list all sounds of {study.name}; it has no {listed(missing, _SHOWN)}.")
         instruments = tuple(row.get("instrument_base", row.get("instrument")) or "" for row in rows.values())
         files = {item: home / row["file"] for item, row in rows.items() if row.get("file")}
         pitches = {

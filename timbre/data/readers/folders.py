@@ -186,8 +186,8 @@ def _read_name(name: ParsedName, chosen: Chosen | None, labels: _Labels) -> None
     words, pitch = name.words, chosen.mark.word if chosen else None
     labels.velocity = name.velocity
     if chosen:
-        labels.pitch, labels.pitch_is_sure = chosen.pitch, chosen.place[0] not in BARE_NUMBERS
-        if chosen.place[0] == "hertz" and pitch and re.fullmatch("[0-9]{2,3}", words[pitch - 1]):
+        labels.pitch, labels.pitch_is_sure = chosen.pitch, chosen.position[0] not in BARE_NUMBERS
+        if chosen.position[0] == "hertz" and pitch and re.fullmatch("[0-9]{2,3}", words[pitch - 1]):
             velocity = int(words[pitch - 1])
             labels.velocity = velocity / 127 if _MOST_LAYERS < velocity <= 127 else None
     if name.velocity is not None:

@@ -66,7 +66,7 @@ class _Names:
     @cached_property
     def _named(self) -> dict[str, float]:
         chosen = Choice(parse_names(self._files)).chosen
-        return {file: one.pitch for file, one in chosen.items() if one.place[0] not in BARE_NUMBERS}
+        return {file: one.pitch for file, one in chosen.items() if one.position[0] not in BARE_NUMBERS}
 
     def pitch(self, file: str) -> float | None:
         key = root_key(self._root / file)

@@ -18,9 +18,10 @@ from timbre.data.readers._entries import (
     without_words,
 )
 from timbre.data.readers._reader import Options, Reader, Reading, separate
-from timbre.data.report import Dropped, counted
+from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
+from timbre.wording import counted
 
 _TABLES = (".csv", ".tsv", ".tab")
 _TEXTS = (".txt", ".md")

@@ -15,7 +15,7 @@ from timbre.playback.output.processes import WorkerProcess
 from timbre.playback.output.ring import Ring
 from timbre.space import Space
 
-_MOST_RESTARTS, _PERIOD = 10, 60.0  # within so many s
+_MOST_RESTARTS, _PERIOD = 10, 60.0  # number, and s within which they are counted
 
 
 class EngineProcess:

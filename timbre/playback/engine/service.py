@@ -68,10 +68,10 @@ def _start(inbox: Inbox) -> tuple[dict[str, Any], Space]:
     """
     request = _next(inbox)
     with tempfile.TemporaryDirectory(prefix="timbre-") as folder:
-        place = os.path.join(folder, "space")
-        _report(folder=place)
+        saved = os.path.join(folder, "space")
+        _report(folder=saved)
         _next(inbox)
-        return request, load(place)
+        return request, load(saved)
 
 
 def _next(inbox: Inbox) -> dict[str, Any]:

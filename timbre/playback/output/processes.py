@@ -33,7 +33,7 @@ class WorkerProcess:
     """
 
     def __init__(self, module: str, request: dict[str, Any], rings: Sequence[Ring] = ()) -> None:
-        self._module, self._lock = module, threading.Lock()
+        self._name, self._lock = f"The process of the {module.split('.')[-2]}", threading.Lock()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the process runs)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -50,7 +50,7 @@ class WorkerProcess:
         while not select.select([self._stdout], [], [], 0.1)[0]:
             if time.monotonic() > deadline or given_up():
                 self.close()
-                limit = f"The process {self._module} must answer within {_START_TIMEOUT:.0f} s"
+                limit = f"{self._name} must answer within {_START_TIMEOUT:.0f} s"
                 raise DeviceError(f"{limit}, got no answer; end other programs and try again.")
         line = self._stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"error": self.last_words()}
@@ -98,5 +98,4 @@ class WorkerProcess:
             lines = self._stderr.read().decode(errors="replace").strip().splitlines()
         code = self._process.poll()
         how = f" by signal {-code}" if code is not None and code < 0 else ""
-        part = self._module.split(".")[-2]
-        return f"The process of the {part} has stopped{how}{f'; it printed: {lines[-1]}' if lines else '.'}"
+        return f"{self._name} has stopped{how}{f'; it printed: {lines[-1]}' if lines else '.'}"
