@@ -128,8 +128,15 @@ class DataConfig(Settings):
 class ModelConfig(Settings):
     """The convolutional VAE and the flows of its posterior."""
 
-    dim: Annotated[int, Range(1, 1024)] = 16
+    dim: Annotated[int, Range(1, 1024)] = 24
     """Dimensions of the latent space."""
+    map: Literal["listening", "learned"] = "listening"
+    """How the posterior's mean is found. listening: by a fixed map whose distances follow listeners, and a bounded
+    residual of the network; learned: by the network alone, as in timbre 0.1."""
+    free_dims: Annotated[int, Range(0)] = 0
+    """Dimensions, the last ones, that the listening map leaves to the network."""
+    residual: Annotated[float, Range(0, 10)] = 0.5
+    """Largest distance of a posterior's mean from the listening map, in each dimension."""
     flow: Literal["planar", "radial", "coupling", "autoregressive", "spline"] = "planar"
     """Kind of the posterior's flows."""
     flows: Annotated[int, Range(0, 256)] = 8
@@ -152,7 +159,7 @@ class ModelConfig(Settings):
 class RegularizationConfig(Settings):
     """Terms of the loss that order the space."""
 
-    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric", "metric+rank"] = "metric"
+    perceptual: Literal["none", "prior", "l2", "gaussian", "student", "rank", "metric", "metric+rank"] = "none"
     """How distances are fitted to listeners' ratings. prior, l2, gaussian, student: the four forms of Esling et al.
     2018; rank: the order of the distances; metric: the distances of a listener model for every pair of notes;
     metric+rank: both."""
@@ -210,6 +217,11 @@ class TrainingConfig(Settings):
     """Share of the run in which beta rises from 0."""
     free_bits: Annotated[float, Range(0)] = 0.0
     """Nats of KL divergence per dimension without cost."""
+    evidence: Annotated[float, Range(0)] = 0.0
+    """Independent values of a note's spectrogram, as which the likelihood counts; 0: estimated from the residuals of
+    validation notes."""
+    audible_db: Annotated[float, Range(0)] = 65.0
+    """Values this many dB or more below a note's peak, in the note and as decoded, count a tenth; 0: all count alike."""
     unknown: Annotated[float, Range(0, 1, below=True)] = 0.1
     """Probability that a note's pitch, and its velocity, is hidden from the model in training."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
@@ -239,7 +251,13 @@ class Config(Settings):
             f"data.duration must be {_MOST_FRAMES:,} frames of spectrogram.hop_length or less, got "
             f"{self.note_frames:,}.",
         )
-        dims = {"axes": len(self.regularization.axes), "perceptual_dims": self.regularization.perceptual_dims}
+        dims = {"perceptual_dims": self.regularization.perceptual_dims}
+        if self.model.map == "learned":  # else axes are no dimensions
+            dims["axes"] = len(self.regularization.axes)
+        require(
+            self.model.free_dims < self.model.dim,
+            f"model.free_dims must be less than model.dim = {self.model.dim}, got {self.model.free_dims}.",
+        )
         for name, count in dims.items():
             require(
                 count <= self.model.dim,

@@ -37,7 +37,9 @@ from timbre.files import (
 )  # fmt: skip
 from timbre.version import __version__
 
-FORMAT, VERSION = "timbre-space", 2
+FORMAT, VERSION = "timbre-space", 3
+_FORMER = 2  # of timbre 0.1, whose settings are these
+_FORMERLY: dict[str, dict[str, Any]] = {"model": {"map": "learned"}, "training": {"audible_db": 0.0}}
 CONFIG = "config.json"
 MOST_WEIGHTS = 1 << 30  # bytes of a file
 FRESH = "Get a fresh copy of the folder."
@@ -143,9 +145,18 @@ def read_folder(folder: Path) -> tuple[Config, dict[str, bytes], dict[str, Any]]
             if unchanged == _READINGS:  # nobody is saving the folder
                 raise
     try:
-        return Config.from_dict(head.get("config")), files, head["details"]
+        return Config.from_dict(_settings(head)), files, head["details"]
     except ConfigError as error:
         raise CheckpointError(f"This timbre does not know settings in {folder / CONFIG}: {error}") from error
+
+
+def _settings(head: dict[str, Any]) -> Any:
+    """The settings in a config.json; those of an earlier version with what it took for granted."""
+    settings = head.get("config")
+    if head["format_version"] == VERSION or not isinstance(settings, dict):
+        return settings
+    tables = {name: {**table, **values} for name, table in _FORMERLY.items() if isinstance(values := settings.get(name, {}), dict)}
+    return {**settings, **tables}
 
 
 def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Tensor]:
@@ -231,7 +242,7 @@ def _check_version(head: dict[str, Any], folder: Path) -> None:
             f"{folder} is of format version {version}, made by timbre {made}; "
             f"this is timbre {__version__}, which reads up to version {VERSION}. Update timbre."
         )
-    if version != VERSION:
+    if version not in (_FORMER, VERSION):
         raise CheckpointError(
             f"{folder} has format version {shown(version)}, of timbre {made}, with another network. "
             "Train the space again."

@@ -13,18 +13,23 @@ from timbre.config import Config
 from timbre.errors import CheckpointError
 from timbre.models.checkpoint import FRESH, require_count, require_shapes
 from timbre.models.conditions import Conditions
-from timbre.models.decoder import Decoder
+from timbre.models.decoder import DECIBEL, Decoder
 from timbre.models.discrepancy import discrepancy
 from timbre.models.encoder import ENTRY, FEWEST_FRAMES, Encoder
 from timbre.models.flows import Flow, make_flow
+from timbre.models.listening_map import ListeningMap
 from timbre.models.partials import Partials
 from timbre.models.pitch_flow import PitchFlow
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
+from timbre.spectral.listening import ListeningFeatures, softened
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 NARROWEST = -5.5  # log of the smallest standard deviation of the base distribution
 DISCREPANCY_WEIGHT = 1000.0  # nats per note for a discrepancy of 1 in the objective "wae"
+FAINT = 0.1  # weight of values that cannot be heard: no evidence, but not arbitrary
+LEVELS = 0.25  # weight of the frames' levels
+USUAL_EVIDENCE = 400.0  # independent values of a note's residual, until they are estimated
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,10 @@ class VAE(nn.Module):
                 model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
                 config.data.duration, settings.floor_db, model.dropout,
             )  # fmt: skip
+        self.map = _listening_map(config, spectrogram)
+        self.residual = model.residual
+        self.evidence = nn.Buffer(torch.tensor(config.training.evidence or USUAL_EVIDENCE))
+        self.audible_db = config.training.audible_db
         self.clock = nn.Buffer(torch.arange(self.frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
         has_pitch_flow, named = config.regularization.pitch == "flow", len(config.regularization.axes)
@@ -102,8 +111,12 @@ class VAE(nn.Module):
 
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
         """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum."""
-        out = self.encoder(spectrogram, conditions).float()
+        out = self.encoder(softened(spectrogram) if self.map else spectrogram, conditions).float()
         mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
+        if self.map:
+            fixed, free = mean.tensor_split([len(self.map.deviation)], 1)
+            small = self.residual * torch.tanh(fixed / self.residual) if self.residual else 0.0 * fixed
+            mean = torch.cat([self.map(spectrogram.float(), conditions.pitch) + small, free], 1)
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
         if self.objective == "ae":
             log_std = torch.full_like(mean, NARROWEST)
@@ -153,12 +166,41 @@ class VAE(nn.Module):
         z, divergence, kl = self._drawn(posterior, free_nats)
         start = int(torch.randint(stride, ()))
         frames = torch.arange(start, self.frames, stride, device=z.device)
-        error = self.decode(z, conditions, frames) - spectrogram[:, :, frames]
-        mse = error.square().mean()
-        reconstruction = 0.5 * spectrogram[0].numel() * (LOG_TWO_PI + 1.0 + torch.log(mse))
-        extra = regularizer(posterior.center) if regularizer else mse.new_zeros(())
+        decoded = self.decode(z, conditions, frames)
+        error, mse = decoded - spectrogram[:, :, frames], self.misfit(decoded, spectrogram, frames).mean()
+        reconstruction = 0.5 * self.evidence * (LOG_TWO_PI + 1.0 + torch.log(mse))
+        extra = mse.new_zeros(())
+        if regularizer:  # its weights are relative to a likelihood of all values
+            extra = regularizer(posterior.center) * (self.evidence / spectrogram[0].numel())
         figures = (reconstruction, kl, mse.sqrt(), error.abs().mean(), extra)
         return Loss(reconstruction + beta * divergence + extra, *(figure.detach() for figure in figures))
+
+    def misfit(self, decoded: Tensor, spectrogram: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Mean square errors of notes (batch,), dB^2: of all values, where what cannot be heard has a tenth of the
+        weight, and a quarter as much of the frames' levels, since a mean of decibels is below the mean power.
+
+        Args:
+            decoded: levels, dB, (batch, bins, frames).
+            spectrogram: of the notes, dB, (batch, bins, all frames).
+            frames: the numbers of the decoded frames; default: all.
+        """
+        level = spectrogram if frames is None else spectrogram[:, :, frames]
+        weight = self.counted(decoded.detach(), spectrogram, frames)
+        error = (weight * (decoded - level).square()).sum((1, 2)) / weight.sum((1, 2))
+        if not self.audible_db:
+            return error
+        loud, target = _power_level(decoded), _power_level(level)
+        heard = torch.where(target > target.amax(1, keepdim=True) - self.audible_db, 1.0, FAINT)
+        return error + LEVELS * (heard * (loud - target).square()).sum(1) / heard.sum(1)
+
+    def counted(self, decoded: Tensor, spectrogram: Tensor, frames: Tensor | None = None) -> Tensor:
+        """Weights of values in :meth:`misfit`: 1 where the note or what was decoded is within `training.audible_db` of
+        the note's peak, .1 elsewhere; arguments as there."""
+        if not self.audible_db:
+            return torch.ones_like(decoded)
+        level = spectrogram if frames is None else spectrogram[:, :, frames]
+        quiet = spectrogram.amax((1, 2), keepdim=True) - self.audible_db
+        return torch.where((level > quiet) | (decoded > quiet), 1.0, FAINT)
 
     def _drawn(self, posterior: Posterior, free_nats: float) -> tuple[Tensor, Tensor, Tensor]:
         """Points to decode (batch, dim), their divergence and their KL, nats per note."""
@@ -170,6 +212,18 @@ class VAE(nn.Module):
         if self.objective == "wae":
             return z, DISCREPANCY_WEIGHT * discrepancy(z), kl
         return z, kl.clamp_min(free_nats) if free_nats else kl, kl
+
+
+def _listening_map(config: Config, spectrogram: Spectrogram) -> ListeningMap | None:
+    model = config.model
+    if model.map != "listening":
+        return None
+    return ListeningMap(ListeningFeatures(spectrogram, config.data.duration), model.dim - model.free_dims)
+
+
+def _power_level(spectrogram: Tensor) -> Tensor:
+    """Levels of frames (batch, frames), dB: of the powers of all bands together."""
+    return torch.logsumexp(spectrogram * DECIBEL, 1) / DECIBEL
 
 
 def log_prior(z: Tensor) -> Tensor:
@@ -194,6 +248,8 @@ def check_sizes(config: Config, weights: Mapping[str, Tensor], folder: Path) -> 
         "decoder.point.weight": (model.decoder_channels, model.dim),
         "decoder.head.weight": (2 * bins + model.harmonics, model.decoder_channels),
     }
+    if model.map == "listening":
+        shapes["map.deviation"] = (model.dim - model.free_dims,)
     require_shapes(shapes, weights, folder)
     require_count("model.decoder_blocks", model.decoder_blocks, len(weights), folder)
     if model.flows:

@@ -68,6 +68,8 @@ def read_space(folder: Path) -> Parts:
         axes = _axes(details.get("axes"), config)
     except ConfigError as error:
         raise CheckpointError(f"{folder / CONFIG} is damaged: {error} {FRESH}") from error
+    if config.model.map == "learned":  # 0.1 counted every value
+        weights.setdefault("evidence", torch.tensor(float(config.spectrogram.bins * config.note_frames)))
     load_weights(model, weights, folder)
     atlas = Atlas.from_files(files)
     if (dim := atlas.points.shape[1]) != config.model.dim:

@@ -18,7 +18,7 @@ from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batch, Batches, read_batch
 from timbre.training.journal import Journal, evenly
-from timbre.training.measure import errors
+from timbre.training.measure import errors, evidence
 from timbre.training.ranks import Ranks
 from timbre.training.regularization import NoteLabels, Regularizers
 from timbre.training.run import Figures, Run, Task, Validation
@@ -26,6 +26,7 @@ from timbre.training.run import Figures, Run, Task, Validation
 MEASURE_EVERY = 100  # steps between validations, rounded up to whole epochs
 MEASURE_SIZE = 64  # notes at a time
 MEASURE_STRIDE = 4  # a validation decodes every fourth frame
+MAP_NOTES = 4096  # to which the listening map is fitted, at most
 DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
 
 
@@ -63,11 +64,13 @@ class VAETask(Task):
         self.spectrogram = Spectrogram(config.spectrogram).to(self.device)
         self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.device, terms)
         self.memory = self.regularizers.terms
+        self.memory.register_buffer("evidence", self.net.evidence.clone())
         self.train, self.valid, self.test = self._all_batches()
         self.count = self.train.count
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
-        # Per value instead of per note, so that clipping means the same at every size; AdamW's step is unchanged.
-        self.scale = config.spectrogram.bins * self.net.frames
+        # Per independent value, so that clipping means the same at every size; AdamW's step is unchanged.
+        self.scale = float(self.net.evidence)
+        self._fit_map()
 
     def _all_batches(self) -> tuple[Batches, Batches, Batches]:
         """Batches to learn from, to choose the best weights by, and to test."""
@@ -85,6 +88,17 @@ class VAETask(Task):
             Batches(self.features, test, MEASURE_SIZE, 0, self.device),
         )
 
+    @torch.no_grad()
+    def _fit_map(self) -> None:
+        """Fit the listening map to notes of all ranks, the same number of each."""
+        if self.net.map is None:
+            return
+        features = self.net.map.to(self.device).features
+        rows = evenly(MAP_NOTES // self.ranks.world, self.train.rows)
+        read = (read_batch(self.features, part, self.device) for part in np.array_split(rows, -(-len(rows) // MEASURE_SIZE)))
+        own = torch.cat([features(batch.spectrogram, batch.conditions.pitch).cpu() for batch in read])
+        self.net.map.fit(torch.cat(self.ranks.gather(own)).to(self.device))
+
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Batches of an epoch, from batch number `start` on."""
         return self.train.epoch(epoch, start)
@@ -97,6 +111,7 @@ class VAETask(Task):
         known, term = batch.conditions.hide(self.settings.unknown), self.regularizers.term(batch, done)
 
         def compute(net: VAE) -> Figures:
+            net.evidence.copy_(self.memory.get_buffer("evidence"))
             loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, regularizer=term)
             terms = {f"{name}_nats": value for name, value in self.regularizers.values.items()}
             return {**vars(loss), **terms, "beta": beta}
@@ -106,6 +121,9 @@ class VAETask(Task):
     def validate(self, done: float) -> Validation:
         """Errors on the validation notes. A second stage replaces earlier weights: its aim is not part of the error."""
         error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
+        if not self.settings.evidence:
+            found = evidence(self.net, self.valid, self.ranks)
+            self.memory.get_buffer("evidence").fill_(found or float(self.net.evidence))
         second = schedule.stage(self.config.regularization, done) == 2
         return Validation(error.l1_db, {"l1_db": error.l1_db, "rmse_db": error.rmse_db}, second)
 
@@ -139,6 +157,7 @@ class VAETask(Task):
     def report(self, run: Run, taken: dict[str, float]) -> dict[str, Any]:
         """Figures of the run, with the errors on the test notes."""
         report = {name if name in ("step", "epoch") else f"valid_{name}": value for name, value in run.best.items()}
+        report["evidence"] = float(self.memory.get_buffer("evidence"))
         report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:
             error = errors(self.net, self.test, ranks=self.ranks)
