@@ -130,8 +130,8 @@ class ModelConfig(Settings):
 
     dim: Annotated[int, Range(1, 1024)] = 16
     """Dimensions of the latent space."""
-    flow: Literal["planar", "radial", "coupling", "autoregressive", "spline"] = "planar"
-    """Kind of the posterior's flows."""
+    flow: Literal["planar", "radial", "householder", "sylvester", "coupling", "autoregressive", "spline"] = "planar"
+    """Kind of the posterior's flows. autoregressive is the inverse autoregressive flow (IAF)."""
     flows: Annotated[int, Range(0, 256)] = 8
     """Number of flows on the posterior; 0 is the plain VAE."""
     amortised: bool = False
