@@ -157,6 +157,16 @@ def test_nearest_are_those_of_the_atlas(client: httpx.Client, state: AppState):
         refused(client.get("/api/nearest", params={"z": z}))
 
 
+def test_a_random_point_is_drawn_anywhere_or_near_a_point(client: httpx.Client, state: AppState):
+    far = ",".join(["1000"] * state.space.dim)
+    points = {place: client.get("/api/draw", params=place and {"near": place}).json()["point"] for place in ("", far)}
+    assert all(len(point) == state.space.dim for point in points.values())
+    assert max(np.abs(points[""])) < 100 < min(points[far])
+    assert client.get("/api/draw").json()["point"] != points[""]
+    for wrong in ({"near": "1,2"}, {"near": "1,2,x"}, {"near": "1,2,1e9"}, {"x": 1}):
+        refused(client.get("/api/draw", params=wrong))
+
+
 def test_a_place_sounds_as_the_space_decodes_it(client: httpx.Client, state: AppState):
     answer = client.get("/api/sound", params={"z": middle(state), "pitch": 69, "duration": 0.5})
     wanted = state.space.decode(state.space.atlas.points[0], 69, duration=0.5)

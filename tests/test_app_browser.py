@@ -301,6 +301,23 @@ def test_two_points_presets_and_a_link(page: Any, address: str, browser: Any, fo
         until(other, "!document.querySelector('#presets .name')")
 
 
+def test_a_random_point_is_played_and_announced_by_keyboard(page: Any):
+    start = page.evaluate("timbre.z")
+    page.locator("#surprise").focus()
+    page.keyboard.press("Enter")
+    until(page, f"JSON.stringify(timbre.z) != '{json.dumps(start, separators=(',', ':'))}'")
+    until(page, "timbre.map.sounding !== null")
+    until(page, "document.getElementById('spoken').textContent.includes('nearest')")
+    anywhere = page.evaluate("timbre.z")
+    until(page, "timbre.sound.begun.size === 0")
+    page.select_option("#surprise-where", "near")
+    far = [1000.0] * len(anywhere)
+    page.evaluate(f"timbre.go({far})")
+    page.click("#surprise")
+    until(page, "timbre.z[0] !== 1000")
+    assert min(page.evaluate("timbre.z")) > 100 > max(map(abs, anywhere))
+
+
 def test_a_second_page_takes_over(page: Any, browser: Any, address: str):
     page.mouse.click(*center(page))
     until(page, "timbre.sound.ring.played > 0")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from timbre.errors import ConfigError
-from timbre.models.flows import FLOWS, Flow, NetworkFlow, PlanarFlow, RadialFlow, make_flow
+from timbre.models.flows import FLOWS, Flow, NetworkFlow, PlanarFlow, RadialFlow, SylvesterFlow, make_flow
 from timbre.models.flows.radial import constrained_beta
 
 KINDS = list(FLOWS)
@@ -67,7 +67,7 @@ def test_log_det_agrees_with_autograd(kind: str, amortised: bool, seed: int) -> 
         own = None if parameters is None else parameters[row : row + 1]
         jacobian = torch.autograd.functional.jacobian(lambda x, own=own: flow(x[None], own)[0][0], point)
         determinant = torch.linalg.slogdet(jacobian)
-        assert determinant.sign > 0 or kind in NETWORKS
+        assert determinant.sign > 0 or kind in [*NETWORKS, "householder"]
         torch.testing.assert_close(claimed, determinant.logabsdet, rtol=1e-8, atol=1e-8)
 
 
@@ -128,7 +128,7 @@ def test_float32_finds_the_way_back(kind: str, amortised: bool) -> None:
     assert (back - z).abs().max() < 2e-3
 
 
-@pytest.mark.parametrize("kind", ["radial", *NETWORKS])
+@pytest.mark.parametrize("kind", ["radial", "householder", "sylvester", *NETWORKS])
 @pytest.mark.parametrize("amortised", [False, True])
 def test_new_flows_are_near_the_identity(kind: str, amortised: bool) -> None:
     torch.manual_seed(5)
@@ -152,7 +152,7 @@ def test_halves_compose(kind: str) -> None:
     torch.testing.assert_close(whole(z)[1], before + after)
 
 
-@pytest.mark.parametrize("kind", [PlanarFlow, RadialFlow])
+@pytest.mark.parametrize("kind", [PlanarFlow, RadialFlow, SylvesterFlow])
 def test_single_maps_compose(kind: type[Flow]) -> None:
     torch.manual_seed(1)
     whole = kind(4, 3).double()
@@ -225,7 +225,7 @@ def test_radial_is_undone_at_its_centre_too() -> None:
     assert torch.equal(flow.inverse(z), z)
 
 
-@pytest.mark.parametrize("kind", ["planar", "radial", "autoregressive", "spline"])
+@pytest.mark.parametrize("kind", ["planar", "radial", "householder", "sylvester", "autoregressive", "spline"])
 @pytest.mark.parametrize("amortised", [False, True])
 def test_one_dimension(kind: str, amortised: bool) -> None:
     flow = roused(kind, amortised, dim=1, scale=0.5)
@@ -237,8 +237,8 @@ def test_one_dimension(kind: str, amortised: bool) -> None:
 
 
 def test_impossible_flows_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"model\.flow must be one of planar, radial.*got 'sylvester'"):
-        make_flow("sylvester", 4, 2)
+    with pytest.raises(ConfigError, match=r"model\.flow must be one of planar, radial.*got 'residual'"):
+        make_flow("residual", 4, 2)
     with pytest.raises(ConfigError, match="must be 2 or more for coupling flows"):
         make_flow("coupling", 1, 2)
     assert make_flow("coupling", 1, 0)(torch.ones(1, 1))[0] == 1.0
@@ -265,3 +265,40 @@ def test_half_precision_around_a_flow_leaves_it_alone() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = flow(z)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sylvester_is_the_papers_formula_with_an_orthogonal_matrix(seed: int) -> None:
+    """Van den Berg et al. 2018, equations 12 and 13: z + Q R tanh(S Q^T z + b), and det(I + diag(tanh') S R)."""
+    flow = roused("sylvester", False, seed, dim=5, layers=1)
+    vectors, r, s, b = flow._matrices(flow.values[0])
+    q = torch.eye(5, dtype=DOUBLE)
+    for v in vectors:
+        q = q @ (torch.eye(5, dtype=DOUBLE) - 2.0 * torch.outer(v, v) / (v @ v))
+    torch.testing.assert_close(q @ q.T, torch.eye(5, dtype=DOUBLE))
+    assert torch.equal(r, r.triu())
+    assert torch.equal(s, s.triu())
+    z = notes(flow)[0]
+    inside = z @ q @ s.T + b
+    slopes = torch.diag_embed(1.0 - torch.tanh(inside).square())
+    expected = z + torch.tanh(inside) @ r.T @ q.T
+    determinant = torch.linalg.det(torch.eye(5, dtype=DOUBLE) + slopes @ s @ r)
+    torch.testing.assert_close(flow(z), (expected, determinant.abs().log()))
+
+
+@pytest.mark.parametrize("amortised", [False, True])
+def test_reflections_keep_distances_and_turn_a_diagonal_gaussian(amortised: bool) -> None:
+    flow = roused("householder", amortised)
+    z, parameters = notes(flow)
+    if parameters is not None:
+        parameters = parameters[:1].expand(len(z), -1)
+    mapped, log_abs_det = flow(z, parameters)
+    torch.testing.assert_close(torch.cdist(mapped, mapped), torch.cdist(z, z))
+    assert torch.equal(log_abs_det, torch.zeros(len(z), dtype=DOUBLE))
+    stretched = flow(
+        torch.eye(4, dtype=DOUBLE) * torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=DOUBLE),
+        None if parameters is None else parameters[:4],
+    )[0]
+    covariance = stretched.T @ stretched
+    assert (covariance - covariance.diag().diag()).abs().max() > 0.1
+    torch.testing.assert_close(torch.linalg.eigvalsh(covariance), torch.tensor([1.0, 4.0, 9.0, 16.0], dtype=DOUBLE))

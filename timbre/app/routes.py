@@ -4,6 +4,7 @@ import base64
 import contextlib
 import math
 import os
+import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -132,6 +133,12 @@ class Routes:
             }
             for index, distance in zip(indices, distances, strict=True)
         ]
+
+    async def draw(self, request: Request) -> Response:
+        """A random point, anywhere or near a point."""
+        near = read_fields(request.query_params, near=Field(optional(row), None))["near"]
+        point = self.state.space.draw(1, secrets.randbits(32), near)[0]
+        return JSONResponse({"point": point.tolist()})
 
     async def sound(self, request: Request) -> Response:
         """A point as a note."""

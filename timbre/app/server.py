@@ -121,6 +121,7 @@ def make_site(state: AppState, hosts: Hosts) -> Starlette:
             Route("/api/plane", routes.plane),
             Route("/api/heat", routes.heat),
             Route("/api/nearest", routes.nearest),
+            Route("/api/draw", routes.draw),
             Route("/api/sound", routes.sound),
             Route("/api/original", routes.original),
             Route("/api/place", routes.place, methods=["POST"]),

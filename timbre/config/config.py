@@ -137,8 +137,8 @@ class ModelConfig(Settings):
     """Dimensions, the last ones, that the listening map leaves to the network."""
     residual: Annotated[float, Range(0, 10)] = 0.5
     """Largest distance of a posterior's mean from the listening map, in each dimension."""
-    flow: Literal["planar", "radial", "coupling", "autoregressive", "spline"] = "planar"
-    """Kind of the posterior's flows."""
+    flow: Literal["planar", "radial", "householder", "sylvester", "coupling", "autoregressive", "spline"] = "planar"
+    """Kind of the posterior's flows. autoregressive is the inverse autoregressive flow (IAF)."""
     flows: Annotated[int, Range(0, 256)] = 8
     """Number of flows on the posterior; 0 is the plain VAE."""
     amortised: bool = False
@@ -221,7 +221,7 @@ class TrainingConfig(Settings):
     """Independent values of a note's spectrogram, as which the likelihood counts; 0: estimated from the residuals of
     validation notes."""
     audible_db: Annotated[float, Range(0)] = 65.0
-    """Values this many dB or more below a note's peak, in the note and as decoded, count a tenth; 0: all count alike."""
+    """Values more than this many dB below a note's peak, in the note and as decoded, count a tenth; 0: all alike."""
     unknown: Annotated[float, Range(0, 1, below=True)] = 0.1
     """Probability that a note's pitch, and its velocity, is hidden from the model in training."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"

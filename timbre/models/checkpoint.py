@@ -155,8 +155,8 @@ def _settings(head: dict[str, Any]) -> Any:
     settings = head.get("config")
     if head["format_version"] == VERSION or not isinstance(settings, dict):
         return settings
-    tables = {name: {**table, **values} for name, table in _FORMERLY.items() if isinstance(values := settings.get(name, {}), dict)}
-    return {**settings, **tables}
+    found = {name: settings.get(name, {}) for name in _FORMERLY}
+    return {**settings, **{name: {**_FORMERLY[name], **own} for name, own in found.items() if isinstance(own, dict)}}
 
 
 def tensors(files: Mapping[str, bytes], name: str, folder: Path) -> dict[str, Tensor]:

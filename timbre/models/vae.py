@@ -109,6 +109,11 @@ class VAE(nn.Module):
         has_pitch_flow, named = config.regularization.pitch == "flow", len(config.regularization.axes)
         self.pitch_flow = PitchFlow(model.dim, named) if has_pitch_flow else None
 
+    @property
+    def prior_is_standard(self) -> bool:
+        """Whether the aggregate of the notes' points is N(0, I), so that points can be drawn from it."""
+        return False
+
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
         """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum."""
         out = self.encoder(softened(spectrogram) if self.map else spectrogram, conditions).float()

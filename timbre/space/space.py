@@ -24,6 +24,7 @@ from timbre.space.atlas import Atlas
 from timbre.space.controls import Line, NoteControls
 from timbre.space.folder import Parts, read_space, write_space
 from timbre.space.names import find_space
+from timbre.space.prior import SPREAD, Prior
 from timbre.space.renderer import Renderer
 from timbre.spectral import Spectrogram
 from timbre.vocoder.trained import TrainedVocoder
@@ -185,6 +186,32 @@ class Space:
         named, rest = notes[:, :count], notes[:, count:]
         gram = named.T @ named + _RIDGE * np.eye(count)
         return np.concatenate([np.eye(count), np.linalg.solve(gram, named.T @ rest)], 1).astype(np.float32)
+
+    @cached_property
+    def prior(self) -> Prior:
+        """The distribution of :meth:`draw`: N(0, I) where the model was trained to have it, otherwise (in spaces of
+        timbre 0.1) the Gaussian of the training notes' points, which lie far from N(0, I)."""
+        if self.model.prior_is_standard:
+            return Prior.standard(self.dim)
+        return Prior.fitted(self.atlas.points[np.array(self.atlas.splits, dtype=str) == "train"])
+
+    def draw(
+        self, n: int, seed: int = 0, near: np.ndarray | Sequence[float] | None = None, spread: float = SPREAD
+    ) -> np.ndarray:
+        """Random points (n, dim), float32, of the space's :attr:`prior`; the k-th is the same for every n.
+
+        Args:
+            n: 1 to 100,000.
+            seed: 0 or more; the same seed gives the same points.
+            near: a point (dim,), around which the points are drawn; default: anywhere.
+            spread: width of that neighbourhood, as a share of the prior's: 0 gives the point itself, and 1 forgets it.
+                Without `near` it has no effect. The points are sqrt(1 - spread^2) near + spread draw (for a prior of
+                mean 0), so that draws near draws of the prior are draws of the prior as well (Neal 1999).
+
+        Raises:
+            ConfigError: if an argument is out of range, or `near` is no point of the space.
+        """
+        return self.prior.draw(n, seed, None if near is None else self.check_point(near), spread)
 
     def listening(self, pitch: float | None = 60, velocity: float = 0.8) -> Listening:
         """What the measures of paths (:mod:`timbre.paths`) need of the space: its notes at a pitch and velocity."""

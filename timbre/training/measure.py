@@ -72,7 +72,8 @@ def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> fl
             z = model.posterior(batch.spectrogram, batch.conditions).center
             decoded = model.decode(z, batch.conditions)
             weight = model.counted(decoded, batch.spectrogram)
-            parts.append(((decoded - batch.spectrogram) * (weight / weight.sum((1, 2), keepdim=True)).sqrt()).flatten(1))
+            share = (weight / weight.sum((1, 2), keepdim=True)).sqrt()
+            parts.append((share * (decoded - batch.spectrogram)).flatten(1))
     number = _participation(torch.cat(parts)) if parts else None
     total, known = number or 0.0, float(number is not None)
     if ranks is not None:

@@ -95,7 +95,8 @@ class VAETask(Task):
             return
         features = self.net.map.to(self.device).features
         rows = evenly(MAP_NOTES // self.ranks.world, self.train.rows)
-        read = (read_batch(self.features, part, self.device) for part in np.array_split(rows, -(-len(rows) // MEASURE_SIZE)))
+        pieces = np.array_split(rows, -(-len(rows) // MEASURE_SIZE))
+        read = (read_batch(self.features, piece, self.device) for piece in pieces)
         own = torch.cat([features(batch.spectrogram, batch.conditions.pitch).cpu() for batch in read])
         self.net.map.fit(torch.cat(self.ranks.gather(own)).to(self.device))
 

@@ -70,6 +70,14 @@ class Page {
     this.sound.on(key, pitch, this.velocity, this.z);
   }
 
+  // Plays a short note, unless notes sound already.
+  briefly() {
+    if (this.sound.begun.size && !this.sound.begun.has("brief")) return;
+    this.begin("brief");
+    clearTimeout(this.ending);
+    this.ending = setTimeout(() => this.sound.off("brief"), 900);
+  }
+
   setPitch(pitch) {
     this.pitch = pitch;
     find("unpitched").checked = pitch === null;

@@ -66,6 +66,7 @@ export class Panels {
   wire() {
     const { page } = this;
     find("link").addEventListener("click", () => this.copy());
+    find("surprise").addEventListener("click", () => this.surprise());
     for (const name of ["A", "B"]) {
       find(`set-${name.toLowerCase()}`).addEventListener("click", () => this.mark(name));
       find(`go-${name.toLowerCase()}`).addEventListener("click", () => this.morph(name === "A" ? 0 : 1, true));
@@ -110,6 +111,17 @@ export class Panels {
     setTimeout(() => (find("link").textContent = "Copy link"), 2000);
   }
 
+  // Goes to a random point, plays it, and says what lies next to it.
+  async surprise() {
+    const { page } = this, near = find("surprise-where").value ? `?near=${page.z.join(",")}` : "";
+    page.sound.start();
+    const drawn = await json(`/api/draw${near}`);
+    if (!drawn) return;
+    page.go(drawn.point);
+    page.briefly();
+    page.speak();
+  }
+
   mark(name) {
     this.page.map.marks[name] = this.page.z;
     find(`go-${name.toLowerCase()}`).disabled = false;
@@ -120,12 +132,9 @@ export class Panels {
 
   morph(share, audible = false) {
     const { A, B } = this.page.map.marks, at = A && B ? A.map((a, n) => (1 - share) * a + share * B[n]) : A || B;
-    if (audible && !this.page.sound.begun.size) {
-      this.page.begin("a/b");
-      setTimeout(() => this.page.sound.off("a/b"), 900);
-    }
     this.showMorph(share);
     this.page.go(at);
+    if (audible) this.page.briefly();
   }
 
   showMorph(share) {

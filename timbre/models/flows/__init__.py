@@ -1,4 +1,4 @@
-"""Normalizing flows for the posterior: five kinds with one interface."""
+"""Normalizing flows for the posterior: seven kinds with one interface."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,12 +8,17 @@ from timbre.models.flows.flow import Flow
 from timbre.models.flows.networks import NetworkFlow
 from timbre.models.flows.planar import PlanarFlow
 from timbre.models.flows.radial import RadialFlow
+from timbre.models.flows.sylvester import HouseholderFlow, SylvesterFlow
 
-__all__ = ["FLOWS", "Flow", "NetworkFlow", "PlanarFlow", "RadialFlow", "make_flow"]
+__all__ = [
+    "FLOWS", "Flow", "HouseholderFlow", "NetworkFlow", "PlanarFlow", "RadialFlow", "SylvesterFlow", "make_flow",
+]  # fmt: skip
 
 FLOWS: dict[str, Callable[[int, int, bool], Flow]] = {
     "planar": PlanarFlow,
     "radial": RadialFlow,
+    "householder": HouseholderFlow,
+    "sylvester": SylvesterFlow,
     "coupling": partial(NetworkFlow, "coupling"),
     "autoregressive": partial(NetworkFlow, "autoregressive"),
     "spline": partial(NetworkFlow, "spline"),
@@ -21,7 +26,8 @@ FLOWS: dict[str, Callable[[int, int, bool], Flow]] = {
 
 
 def make_flow(kind: str, dim: int, layers: int, amortised: bool = False) -> Flow:
-    """A new :class:`Flow` of a kind in `FLOWS`, near the identity except for planar ones.
+    """A new :class:`Flow` of a kind in `FLOWS`, near the identity except for planar ones and an odd number of
+    reflections.
 
     Raises:
         ConfigError: if there is no such kind, or `dim` is too small for it.

@@ -22,12 +22,12 @@ class NetworkFlow(Flow):
     """K layers that map each dimension by a function whose parameters a network computes from other dimensions.
 
     Coupling masks alternate between layers, and autoregressive orders reverse. A new flow is near the identity.
-    `forward` is one pass through each network for every kind: autoregressive layers run like inverse autoregressive
-    flows (Kingma et al. 2016), and their inverse takes `dim` passes.
+    `forward` is one pass through each network for every kind; the inverse of autoregressive layers takes `dim` passes.
 
     Args:
-        kind: "coupling", affine (RealNVP, Dinh et al. 2017); "autoregressive", affine (Papamakarios et al. 2017); or
-            "spline", autoregressive with monotonic rational-quadratic splines (Durkan et al. 2019).
+        kind: "coupling", affine (RealNVP, Dinh et al. 2017); "autoregressive", affine: an inverse autoregressive flow
+            (IAF, Kingma et al. 2016), as the networks see the points before each layer, so that drawing is fast; or
+            "spline", the same with monotonic rational-quadratic splines (Durkan et al. 2019).
         dim, layers: see :class:`Flow`.
         amortised: whether the networks also see a vector of 32 numbers for each note.
 

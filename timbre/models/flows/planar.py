@@ -54,7 +54,7 @@ class PlanarFlow(Flow):
         for u, w, b in reversed(list(self._maps(parameters))):
             u, w, b = u.double(), w.double(), b.double()
             u_hat, product = constrained_u(u, w)
-            along = _solve((w * z).sum(-1), product, b)
+            along = solve((w * z).sum(-1), product, b)
             z = z - u_hat * torch.tanh(along + b).unsqueeze(-1)
         return z.to(dtype)
 
@@ -66,8 +66,8 @@ class PlanarFlow(Flow):
         return [(s[..., : self.dim], s[..., self.dim : -1], s[..., -1]) for s in sets]
 
 
-def _solve(target: Tensor, product: Tensor, b: Tensor, halvings: int = 52, polishings: int = 4) -> Tensor:
-    """The a for which a + product * tanh(a + b) = target.
+def solve(target: Tensor, product: Tensor, b: Tensor, halvings: int = 52, polishings: int = 4) -> Tensor:
+    """The a for which a + product * tanh(a + b) = target, for any product > -1; all of one shape, float64.
 
     The left side rises strictly (product > -1), and tanh lies in [-1, 1], so the root lies within |product| of the
     target. Bisection always finds it; Newton's steps, which alone may cycle, then give the last digits.
