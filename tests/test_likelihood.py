@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig
+from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig, TrainingConfig
 from timbre.errors import ConfigError, LibraryError
 from timbre.evaluation.likelihood import elbo, iwae, iwae_per_note, log_weights, noise_level
 from timbre.models.conditions import Conditions
@@ -28,7 +28,9 @@ class Linear(VAE):
             dim=DIM, flow=flow, flows=flows, encoder_channels=8, decoder_channels=8, decoder_blocks=1, harmonics=0
         )
         spectrogram = SpectrogramConfig(n_fft=64, hop_length=32, n_mels=4, sample_rate=1000)
-        super().__init__(Config(spectrogram, DataConfig(duration=0.06), shape))
+        data, every = DataConfig(duration=0.06), TrainingConfig(audible_db=0.0)
+        super().__init__(Config(spectrogram, data, shape, training=every))
+        self.evidence.fill_(4 * self.frames)  # all values are independent
         self.widening, self.shift = widening, shift
         self.matrix = torch.randn(4 * self.frames, DIM)
         self.eval()
@@ -177,9 +179,10 @@ def test_weights_are_those_of_the_posterior_and_the_decoder(tiny_space: Space, t
         drawn = []
         for _ in range(400):
             z, log_q = posterior.sample()
-            normal = torch.distributions.Normal(net.decode(z, found.conditions), width)
+            error = net.misfit(net.decode(z, found.conditions), found.spectrogram).sqrt()
+            normal = torch.distributions.Normal(0.0, width).log_prob(error)
             prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
-            drawn.append(normal.log_prob(found.spectrogram).sum((1, 2)) + prior - log_q)
+            drawn.append(net.evidence * normal + prior - log_q)
     expected = torch.stack(drawn, 1).double()
     error = 4.0 * expected.std(1) / math.sqrt(200)
     assert ((weights[: len(expected)].mean(1) - expected.mean(1)).abs() < error).all()

@@ -162,7 +162,9 @@ def test_plain_posterior_has_the_analytic_divergence() -> None:
 
 def test_objective_is_the_gaussian_likelihood_at_its_best_scale() -> None:
     model = small().train(False)
+    model.audible_db = 0.0  # all values count alike, and frames' levels do not
     x, conditions = spectrograms(model), notes()
+    model.evidence.fill_(x[0].numel())
     torch.manual_seed(3)
     loss = model.loss(x, conditions, beta=0.5)
     torch.manual_seed(3)
@@ -173,6 +175,27 @@ def test_objective_is_the_gaussian_likelihood_at_its_best_scale() -> None:
     torch.testing.assert_close(loss.reconstruction_nats, expected, rtol=1e-4, atol=1.0)
     torch.testing.assert_close(loss.objective.detach(), expected + 0.5 * loss.kl_nats, rtol=1e-4, atol=1.0)
     torch.testing.assert_close(loss.l1_db, error.abs().mean())
+    model.evidence.fill_(100.0)
+    torch.manual_seed(3)
+    counted_once = model.loss(x, conditions, beta=0.5).reconstruction_nats
+    torch.testing.assert_close(counted_once, loss.reconstruction_nats * 100.0 / x[0].numel())
+
+
+def test_what_cannot_be_heard_counts_a_tenth() -> None:
+    model = small().train(False)
+    model.audible_db = 60.0
+    x = torch.full((2, model.decoder.bins, model.frames), -80.0)
+    x[:, 0, 0] = -10.0  # all other values cannot be heard
+    loud, faint = x.clone(), x.clone()
+    loud[0, 0, 0] += 3.0
+    faint[0, 1, 1] += 5.0  # stays below -70 dB
+    weight = model.counted(x, x)
+    assert weight[0, 0, 0] == 1.0 and (weight.flatten(1).sum(1) - 1.0) / 0.1 == pytest.approx(x[0].numel() - 1)
+    by_loud, by_faint = model.misfit(loud, x), model.misfit(faint, x)
+    assert by_loud[1] == by_faint[1] == 0.0
+    assert by_loud[0] > 9.0 / float(weight[0].sum()) and by_faint[0] < 3.0 / float(weight[0].sum())
+    x[:, 1, 1] = -30.0
+    assert model.counted(loud, x)[0, 1, 1] == 1.0
 
 
 def test_free_bits_make_small_divergence_free() -> None:

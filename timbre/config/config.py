@@ -130,6 +130,12 @@ class ModelConfig(Settings):
 
     dim: Annotated[int, Range(1, 1024)] = 24
     """Dimensions of the latent space."""
+    flow: Literal["planar", "radial", "householder", "sylvester", "coupling", "autoregressive", "spline"] = "planar"
+    """Kind of the posterior's flows. autoregressive is the inverse autoregressive flow (IAF)."""
+    flows: Annotated[int, Range(0, 256)] = 8
+    """Number of flows on the posterior; 0 is the plain VAE."""
+    amortised: bool = False
+    """Let the encoder give flow parameters for each note, instead of one learned set for all."""
     map: Literal["listening", "learned"] = "listening"
     """How the posterior's mean is found. listening: by a fixed map whose distances follow listeners, and a bounded
     residual of the network; learned: by the network alone, as in timbre 0.1."""
@@ -137,12 +143,6 @@ class ModelConfig(Settings):
     """Dimensions, the last ones, that the listening map leaves to the network."""
     residual: Annotated[float, Range(0, 10)] = 0.5
     """Largest distance of a posterior's mean from the listening map, in each dimension."""
-    flow: Literal["planar", "radial", "householder", "sylvester", "coupling", "autoregressive", "spline"] = "planar"
-    """Kind of the posterior's flows. autoregressive is the inverse autoregressive flow (IAF)."""
-    flows: Annotated[int, Range(0, 256)] = 8
-    """Number of flows on the posterior; 0 is the plain VAE."""
-    amortised: bool = False
-    """Let the encoder give flow parameters for each note, instead of one learned set for all."""
     encoder_channels: Annotated[int, Range(1, 4096)] = 128
     """Width of the encoder's convolutions over time."""
     decoder_channels: Annotated[int, Range(1, 4096)] = 256

@@ -12,9 +12,13 @@ STRIDES = (1.0, 0.5, 0.25, 0.1, 0.03)  # fractions of a Gauss-Newton step that a
 
 
 def decoded_errors(model: VAE, z: Tensor, spectrogram: Tensor, conditions: Conditions) -> Tensor:
-    """Summed square errors, dB^2 (points,) in float64, of points (points, dim) for one note (bins, frames)."""
-    parts = [(model.decode(part, conditions) - spectrogram).square_().sum(1) for part in z.split(DECODED)]
-    return torch.cat(parts).double().sum(1)
+    """Square errors summed over the evidence, dB^2 (points,) in float64, of points (points, dim) for one note
+    (bins, frames): the model's misfit times its number of independent values.
+    """
+    parts = [
+        model.misfit(model.decode(part, conditions), spectrogram.expand(len(part), -1, -1)) for part in z.split(DECODED)
+    ]
+    return float(model.evidence) * torch.cat(parts).double()
 
 
 class Laplace:
@@ -52,6 +56,8 @@ class Laplace:
         near = torch.cat([self.mode + nudges, self.mode - nudges, self.mode[None]])
         decoded = torch.cat([self.model.decode(part, self.conditions).flatten(1) for part in near.split(DECODED)])
         plus, minus, here = decoded.double().tensor_split((len(nudges), 2 * len(nudges)))
-        jacobian = (plus - minus) / (2.0 * NUDGE)
-        slope = jacobian @ (self.spectrogram.flatten() - here[0]) / self.width**2 - self.mode.double()
+        weight = self.model.counted(here[0].reshape(1, *self.spectrogram.shape), self.spectrogram[None]).flatten()
+        share = (self.model.evidence * weight / weight.sum()).sqrt()
+        jacobian = share * (plus - minus) / (2.0 * NUDGE)
+        slope = jacobian @ (share * (self.spectrogram.flatten() - here[0])) / self.width**2 - self.mode.double()
         return slope, jacobian @ jacobian.mT / self.width**2 + torch.eye(len(slope), device=slope.device)

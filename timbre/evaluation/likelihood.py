@@ -1,8 +1,8 @@
 """Likelihood of notes under a model: bounds on -log p(x), comparable for all posteriors, in nats per note.
 
-The likelihood of a spectrogram given its point is Gaussian, N(x; decode(z), width^2), with the same width for every
-bin, frame and note, taken from validation notes; the prior is the standard normal. The values are densities of
-decibels: compare models only for one spectrogram and duration.
+The likelihood of a spectrogram given its point is that of training: Gaussian, with one width for all values and notes,
+taken from validation notes, and counted as N independent values, the model's `evidence`; the prior is the standard
+normal. The values are densities of decibels: compare models only for one spectrogram, duration and N.
 """
 
 import math
@@ -61,7 +61,7 @@ def noise_level(model: VAE, batches: NoteBatches, samples: int = 4, seed: int = 
         LibraryError: if there are no notes.
     """
     errors, _ = _samples(model, batches, samples, seed)
-    return math.sqrt(float(errors.mean()) / (model.decoder.bins * model.frames))
+    return math.sqrt(float(errors.mean()) / float(model.evidence))
 
 
 def log_weights(
@@ -88,7 +88,7 @@ def log_weights(
     if not 0.0 < width_db < math.inf:
         raise ConfigError(f"The width of the likelihood must be above 0 dB, got {width_db}.")
     errors, ratios = _samples(model, batches, samples, seed, width_db, refine)
-    values = model.decoder.bins * model.frames
+    values = float(model.evidence)
     return ratios - 0.5 * errors / width_db**2 - values * (0.5 * LOG_TWO_PI + math.log(width_db))
 
 

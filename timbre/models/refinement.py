@@ -97,9 +97,8 @@ def _bound(
 ) -> Tensor:  # fmt: skip
     """The evidence bound of one note, nats, from base noise (draws, dim); the given frames stand for all."""
     z, log_q = posterior.take([0] * len(noise)).mapped(noise)
-    part = spectrogram if frames is None else spectrogram[:, :, frames]
-    mse = (model.decode(z, conditions, frames) - part).square().mean()
-    likelihood = -0.5 * spectrogram.numel() * (LOG_TWO_PI + 1.0 + torch.log(mse.clamp_min(_LEAST)))
+    mse = model.misfit(model.decode(z, conditions, frames), spectrogram.expand(len(z), -1, -1), frames).mean()
+    likelihood = -0.5 * model.evidence * (LOG_TWO_PI + 1.0 + torch.log(mse.clamp_min(_LEAST)))
     return likelihood - (log_q - log_prior(z)).mean()
 
 

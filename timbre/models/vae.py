@@ -153,8 +153,10 @@ class VAE(nn.Module):
     ) -> Loss:  # fmt: skip
         """The objective for a batch of notes: -log p(x|z) + beta divergence + regularizer(center).
 
-        The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021), so
-        that with beta = 1 the objective "vae" is the negative ELBO: D/2 (log(2 pi e) + log MSE) + KL. The divergence
+        The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021). A
+        note's residuals depend on each other, so they are the evidence of N independent values, not of all
+        (:func:`~timbre.training.measure.evidence`). So with beta = 1 the objective "vae" is the negative ELBO:
+        N/2 (log(2 pi e) + log MSE) + KL, with the MSE of :meth:`misfit`. The divergence
         of "wae" is 1000 times the discrepancy between its samples and the prior (Tolstikhin et al. 2018): with batches
         of 16 notes, a weight of 100 leaves the standard deviation of the points a fifth too large, and 10,000 raises
         the error by 4%. "ae" decodes the center, without a divergence.
@@ -177,7 +179,7 @@ class VAE(nn.Module):
         extra = mse.new_zeros(())
         if regularizer:  # its weights are relative to a likelihood of all values
             extra = regularizer(posterior.center) * (self.evidence / spectrogram[0].numel())
-        figures = (reconstruction, kl, mse.sqrt(), error.abs().mean(), extra)
+        figures = (reconstruction, kl, error.square().mean().sqrt(), error.abs().mean(), extra)
         return Loss(reconstruction + beta * divergence + extra, *(figure.detach() for figure in figures))
 
     def misfit(self, decoded: Tensor, spectrogram: Tensor, frames: Tensor | None = None) -> Tensor:
