@@ -20,16 +20,17 @@ from timbre.models.flows import Flow, make_flow
 from timbre.models.listening_map import ListeningMap
 from timbre.models.partials import Partials
 from timbre.models.pitch_flow import PitchFlow
+from timbre.models.whitening import Whitening
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
 from timbre.spectral.listening import ListeningFeatures, softened
 
 LOG_TWO_PI = math.log(2.0 * math.pi)
 NARROWEST = -5.5  # log of the smallest standard deviation of the base distribution
-DISCREPANCY_WEIGHT = 1000.0  # nats per note for a discrepancy of 1 in the objective "wae"
+DISCREPANCY_WEIGHT = 0.02  # nats for a discrepancy of 1 in the objective "wae", per independent value of a note
 FAINT = 0.1  # weight of values that cannot be heard: no evidence, but not arbitrary
 LEVELS = 0.25  # weight of the frames' levels
-USUAL_EVIDENCE = 400.0  # independent values of a note's residual, until they are estimated
+USUAL_EVIDENCE = 300.0  # independent values of a note's residual, until they are estimated
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,15 @@ class VAE(nn.Module):
         self.audible_db = config.training.audible_db
         self.clock = nn.Buffer(torch.arange(self.frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
-        has_pitch_flow, named = config.regularization.pitch == "flow", len(config.regularization.axes)
+        has_pitch_flow = config.regularization.pitch == "flow"
+        named = 0 if self.map else len(config.regularization.axes)  # axes are dimensions of a learned map only
         self.pitch_flow = PitchFlow(model.dim, named) if has_pitch_flow else None
+        self.whitening = Whitening(model.dim) if self.map else None
 
     @property
     def prior_is_standard(self) -> bool:
         """Whether the aggregate of the notes' points is N(0, I), so that points can be drawn from it."""
-        return False
+        return self.whitening is not None
 
     def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
         """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum."""
@@ -137,11 +140,13 @@ class VAE(nn.Module):
 
     def latent(self, points: Tensor, pitch: Tensor) -> Tensor:
         """Latent points (..., dim), for the decoder, of points (..., dim) of the space at a pitch (...), MIDI."""
-        return self.pitch_flow.inverse(points, pitch) if self.pitch_flow else points
+        z = self.whitening.inverse(points) if self.whitening else points
+        return self.pitch_flow.inverse(z, pitch) if self.pitch_flow else z
 
     def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
         """Points (..., dim) of the space for latent points (..., dim) at a pitch (...): the inverse of `latent`."""
-        return self.pitch_flow(z, pitch) if self.pitch_flow else z
+        points = self.pitch_flow(z, pitch) if self.pitch_flow else z
+        return self.whitening(points) if self.whitening else points
 
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
         """Spectrograms (batch, bins, frames), dB, of latent points (batch, dim); `frames` are numbers, default: all."""
@@ -156,10 +161,10 @@ class VAE(nn.Module):
         The likelihood is Gaussian with the noise level that is best for the batch (sigma-VAE, Rybkin et al. 2021). A
         note's residuals depend on each other, so they are the evidence of N independent values, not of all
         (:func:`~timbre.training.measure.evidence`). So with beta = 1 the objective "vae" is the negative ELBO:
-        N/2 (log(2 pi e) + log MSE) + KL, with the MSE of :meth:`misfit`. The divergence
-        of "wae" is 1000 times the discrepancy between its samples and the prior (Tolstikhin et al. 2018): with batches
-        of 16 notes, a weight of 100 leaves the standard deviation of the points a fifth too large, and 10,000 raises
-        the error by 4%. "ae" decodes the center, without a divergence.
+        N/2 (log(2 pi e) + log MSE) + KL, with the MSE of :meth:`misfit`. The divergence of "wae" is N/50 times the
+        discrepancy between its samples and the prior (Tolstikhin et al. 2018): with batches of 16 notes, a tenth of
+        that leaves the standard deviation of the points a fifth too large, and ten times as much raises the error by
+        4%. "ae" decodes the center, without a divergence.
 
         Args:
             spectrogram, conditions: dB, (batch, bins, frames), and the controls, of which some may be unknown.
@@ -217,7 +222,7 @@ class VAE(nn.Module):
         z, log_q = posterior.sample()
         kl = (log_q - log_prior(z)).mean()
         if self.objective == "wae":
-            return z, DISCREPANCY_WEIGHT * discrepancy(z), kl
+            return z, DISCREPANCY_WEIGHT * self.evidence * discrepancy(z), kl
         return z, kl.clamp_min(free_nats) if free_nats else kl, kl
 
 

@@ -34,7 +34,7 @@ def make_atlas(
     number, point, pitch, velocity, error = (np.concatenate(ranks.gather(column)) for column in columns)
     order = np.argsort(number)
     notes = [library[int(index)] for index in number[order]]
-    point, report = _without_pitch(model, config, point[order], pitch[order], notes, parts[number[order]])
+    point, report = _finished(model, config, point[order], pitch[order], notes, parts[number[order]])
     stds = _stds(model, posteriors, table.pitch[rows])  # after the pitch flow was fitted
     atlas = Atlas(
         points=point,
@@ -78,16 +78,19 @@ def _stds(model: VAE, posteriors: list[Posterior], pitches: np.ndarray) -> np.nd
     return torch.cat([posterior_std(model, *pair) for pair in zip(posteriors, pitch, strict=True)]).numpy()
 
 
-def _without_pitch(
+def _finished(
     model: VAE, config: Config, points: np.ndarray, pitches: np.ndarray, notes: list[Note], parts: np.ndarray
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Points (notes, dim) after the model's pitch flow, which is fitted here, and figures; every rank does the same."""
-    if model.pitch_flow is None:
-        return points, {}
-    train = parts == "train"
-    instrument = np.array([note.instrument for note in notes])
-    weight, seed = config.regularization.pitch_weight, config.training.seed
-    report = fit_pitch_flow(model.pitch_flow, points[train], instrument[train], pitches[train], weight, seed)
+    """Points (notes, dim) after the model's pitch flow and whitening, which are fitted here, and figures; every rank
+    does the same.
+    """
+    train, report = parts == "train", dict[str, Any]()
+    pitch = torch.from_numpy(pitches.astype(np.float32))
+    if model.pitch_flow:
+        instrument = np.array([note.instrument for note in notes])
+        weight, seed = config.regularization.pitch_weight, config.training.seed
+        report = fit_pitch_flow(model.pitch_flow, points[train], instrument[train], pitches[train], weight, seed)
     with torch.no_grad():
-        moved = model.pitch_flow(torch.from_numpy(points), torch.from_numpy(pitches.astype(np.float32)))
-    return moved.numpy(), report
+        if model.whitening:
+            model.whitening.fit(model.from_latent(torch.from_numpy(points), pitch)[torch.from_numpy(train)])
+        return model.from_latent(torch.from_numpy(points), pitch).numpy(), report

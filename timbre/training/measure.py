@@ -10,7 +10,7 @@ from timbre.models.vae import VAE
 from timbre.training.batches import Batch, NoteBatches
 from timbre.training.ranks import Ranks
 
-_COMPARED, _FEWEST = 128, 8  # notes whose residuals are compared, at most and at least
+_COMPARED = 128  # notes whose residuals are measured
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ def errors(
 
 @torch.no_grad()
 def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> float | None:
-    """Effective number of independent values in the residuals of notes: the participation ratio of their covariance.
+    """Effective number of independent values in the residual of a note, seen as a stationary field.
 
-    (sum of its eigenvalues)^2 / sum of their squares, with tr C from the residuals' own products and tr C^2 from those
-    of different notes, so that the covariance of 40,000 values is never formed. Residuals are weighted as in
-    :meth:`VAE.misfit`.
+    (sum of the power spectrum)^2 / sum of its squares, the participation ratio of its covariance's eigenvalues
+    (Bretherton et al. 1999, The effective number of spatial degrees of freedom of a time-varying field), of the mean
+    spectrum over bands and frames of notes of equal weight. Residuals are weighted as in :meth:`VAE.misfit`.
 
     Args:
         model: in eval mode.
@@ -64,29 +64,17 @@ def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> fl
         ranks: processes whose estimates are averaged; default: this process only.
 
     Returns:
-        The number; None for fewer than 8 notes, which say nothing.
+        The number; None without notes.
     """
-    parts: list[Tensor] = []
+    power, notes = torch.zeros((), dtype=torch.float64), 0
     for batch in batches.in_order():
-        if sum(len(part) for part in parts) < _COMPARED:
-            z = model.posterior(batch.spectrogram, batch.conditions).center
-            decoded = model.decode(z, batch.conditions)
-            weight = model.counted(decoded, batch.spectrogram)
-            share = (weight / weight.sum((1, 2), keepdim=True)).sqrt()
-            parts.append((share * (decoded - batch.spectrogram)).flatten(1))
-    number = _participation(torch.cat(parts)) if parts else None
-    total, known = number or 0.0, float(number is not None)
+        if notes < _COMPARED:
+            decoded = model.decode(model.posterior(batch.spectrogram, batch.conditions).center, batch.conditions)
+            error = model.counted(decoded, batch.spectrogram).sqrt() * (decoded - batch.spectrogram)
+            error = error / error.flatten(1).norm(dim=1).clamp_min(1e-9)[:, None, None]
+            power, notes = power + torch.fft.fft2(error).abs().square().double().sum(0).cpu(), notes + len(error)
+    number = float(power.sum() ** 2 / power.square().sum()) if notes else 0.0
+    total, known = number, float(number > 0.0)
     if ranks is not None:
         total, known = ranks.sum(total, known)
     return total / known if known else None
-
-
-def _participation(residuals: Tensor) -> float | None:
-    count = len(residuals)
-    if count < _FEWEST:
-        return None
-    away = residuals - residuals.mean(0)
-    squares = (away @ away.T).double().square()
-    trace = float(away.double().square().sum(1).mean())
-    across = float((squares.sum() - squares.diagonal().sum()) / (count * (count - 1)))
-    return trace**2 / across if across > 0.0 else None

@@ -125,7 +125,7 @@ def _terms(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -
     if settings.perceptual != "none" and settings.perceptual_weight > 0:
         forms = settings.perceptual.split("+")
         terms["perceptual"] = SumOfTerms([_perceptual(form, config, notes, spectrogram) for form in forms])
-    if settings.axes and settings.axes_weight > 0:
+    if settings.axes and settings.axes_weight > 0 and config.model.map == "learned":
         terms["axes"] = AxesTerm(settings.axes)
     if settings.pitch != "none" and settings.pitch_weight > 0:
         if settings.pitch == "adversary":

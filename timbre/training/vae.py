@@ -26,6 +26,7 @@ from timbre.training.run import Figures, Run, Task, Validation
 MEASURE_EVERY = 100  # steps between validations, rounded up to whole epochs
 MEASURE_SIZE = 64  # notes at a time
 MEASURE_STRIDE = 4  # a validation decodes every fourth frame
+LEARNED = 0.3  # share of a run after which residuals are noise, and not what is still to be learned
 MAP_NOTES = 4096  # to which the listening map is fitted, at most
 DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
 
@@ -122,7 +123,7 @@ class VAETask(Task):
     def validate(self, done: float) -> Validation:
         """Errors on the validation notes. A second stage replaces earlier weights: its aim is not part of the error."""
         error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
-        if not self.settings.evidence:
+        if not self.settings.evidence and done >= LEARNED:
             found = evidence(self.net, self.valid, self.ranks)
             self.memory.get_buffer("evidence").fill_(found or float(self.net.evidence))
         second = schedule.stage(self.config.regularization, done) == 2
