@@ -37,6 +37,8 @@ class ListeningMap(nn.Module):
         """Fit the components to features (notes, size); the result does not depend on chance."""
         self.center.copy_(vectors.mean(0))
         count = min(len(self.components), len(vectors) - 1)
+        if not count:
+            return
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # of a randomised method (Halko et al. 2011)
             _, sizes, axes = torch.pca_lowrank(vectors, min(count + _SPARE, *vectors.shape), niter=_ROUNDS)

@@ -10,7 +10,7 @@ from timbre.spectral.auditory import AuditoryFeatures
 from timbre.spectral.descriptors import describe
 from timbre.spectral.spectrogram import Spectrogram
 
-FLOOR_DB = -66.0  # what is fainter fades out, notes being at a standard level: noise of recordings, 8 bits
+FLOOR_DB = -64.0  # what is fainter fades out, notes being at a standard level: noise of recordings, 8 bits
 GRID = 64, 43  # bands and times of the coarse picture
 WEIGHTS = 1.0, 0.5, 0.5  # of auditory features, picture and descriptors
 MEANS = 0.550, 0.249, 6.63  # mean distances of two notes, of 4,897, in each of the three
