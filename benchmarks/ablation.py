@@ -2,8 +2,8 @@
 
     python benchmarks/ablation.py FOLDER --soundfont FluidR3_GM.sf2 --ratings RATINGS --json ablation.json
 
-Every row is a model of 16 dimensions trained on the same notes (those of FOLDER with a pitch, and a SoundFont's) and
-measured on held-out notes (split by file):
+The flows of the posterior have a table of their own, `latent.py`. Every row is a model of 16 dimensions trained on the
+same notes (those of FOLDER with a pitch, and a SoundFont's) and measured on held-out notes (split by file):
 
 - l1_db: mean absolute error from the encoder's point; iwae_nats: upper bound of -log p(x) per note (128 samples)
 - active: dimensions that vary; r2_linear, r2_mlp: share of the within-instrument pitch that a probe reads from points;
@@ -18,22 +18,19 @@ each model. The first seed of all rows comes first.
 """
 
 import argparse
-import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _table import add_arguments, finish, write_json
+from _table import finish
+from _trained import Labels, add_training_arguments, library, measured, probes, small, summaries
 
 import timbre
 from timbre.config import Config
 from timbre.data import Library
-from timbre.data.readers import Options
 
+NOTHING: dict[str, Any] = {"perceptual": "none", "axes": (), "pitch": "none"}
 PLAIN = {"flows": 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "pca": {},
@@ -43,15 +40,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "wae": PLAIN | {"objective": "wae"},
     "beta-vae (4)": PLAIN | {"beta": 4.0},
     "vae": PLAIN,
-    "vae+planar 4": {"flows": 4},
-    "vae+planar 8": {"flows": 8},
-    "vae+planar 16": {"flows": 16},
-    "vae+planar 32": {"flows": 32},
-    "vae+planar 8 amortised": {"flows": 8, "amortised": True},
-    "vae+radial 8": {"flows": 8, "flow": "radial"},
-    "vae+coupling 4": {"flows": 4, "flow": "coupling"},
-    "vae+autoregressive 4": {"flows": 4, "flow": "autoregressive"},
-    "vae+spline 4": {"flows": 4, "flow": "spline"},
     **{f"vae+{form}": PLAIN | {"perceptual": form} for form in ("prior", "l2", "gaussian", "student", "rank")},
     "vae+l2, two stages": PLAIN | {"perceptual": "l2", "schedule": "two_stage"},
     "vae+metric": PLAIN | {"perceptual": "metric"},
@@ -76,27 +64,18 @@ FIGURES = {
 
 def main() -> None:
     args = parse()
-    jobs = [(name, seed, args) for seed in range(args.seeds) for name in args.variants]
     rows: list[dict[str, Any]] = []
-    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
-        for row in pool.map(one, jobs):
-            rows.append(row)
-            finish(summaries(rows), argparse.Namespace(json=None), f"so far, {len(rows)} of {len(jobs)}")
-    finish(summaries(rows), args, f"{args.seeds} seeds")
+    for row in measured(args.variants, figures, args):
+        rows.append(row)
+        so_far = f"so far, {len(rows)} of {len(args.variants) * args.seeds}"
+        finish(summaries(rows, FIGURES, "variant"), argparse.Namespace(json=None), so_far)
+    finish(summaries(rows, FIGURES, "variant"), args, f"{args.seeds} seeds")
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
-    parser.add_argument("--soundfont", type=Path, help="SoundFont whose presets are rendered at six pitches")
-    parser.add_argument("--ratings", type=Path, help="folder of studies, with a sounds.csv that names their files")
     parser.add_argument("--fit", nargs="+", default=[], metavar="STUDY", help="studies to learn from; see above")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), help="where the models are kept")
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), help="rows; all by default")
-    parser.add_argument("--seeds", type=int, help="models for each row")
-    parser.add_argument("--epochs", type=int, help="of training for each model, on one core")
-    parser.add_argument("--workers", type=int, default=2, help="models trained at a time")
-    add_arguments(parser)
+    add_training_arguments(parser, "runs/ablation", list(VARIANTS))
     args = parser.parse_args()
     fitted = [name for name in VARIANTS if VARIANTS[name].get("perceptual") in FITTED or name == "dafx18+ratings"]
     quick = ["pca", "vae", "all"]
@@ -107,50 +86,11 @@ def parse() -> argparse.Namespace:
     return args
 
 
-def settings(name: str, seed: int, args: argparse.Namespace) -> Config:
-    """The config of a row: a small spectrogram and network, so that the table takes hours on two cores."""
-    config, values = Config(), VARIANTS[name]
-    tables = {
-        "spectrogram": replace(config.spectrogram, n_mels=128),
-        "data": replace(config.data, valid=0.1, test=0.15, transpose=0, shorten=0.5),
-        "model": replace(config.model, encoder_channels=96, decoder_channels=128, decoder_blocks=2),
-        "regularization": replace(config.regularization, perceptual="none", axes=(), pitch="none"),
-        "training": replace(
-            config.training, epochs=args.epochs, batch_size=32, learning_rate=3e-3, threads=1, seed=seed
-        ),
-    }
-    for table, old in tables.items():
-        own = {key: value for key, value in values.items() if hasattr(old, key)}
-        tables[table] = replace(old, **own)
-    return replace(config, **tables)
-
-
-def library(args: argparse.Namespace) -> Library:
-    """The notes with a pitch of the folder and the SoundFont."""
-    notes = [note for note in timbre.scan(args.folder) if note.pitch is not None]
-    if args.quick:
-        notes = notes[:: max(1, len(notes) // 60)]
-    if args.soundfont:
-        options = Options(pitches=(38, 46, 54, 62, 70, 78), velocities=(60, 110))
-        notes += [note for note in timbre.scan(args.soundfont, options=options) if note.pitch is not None]
-    return Library(notes, args.folder)
-
-
-def one(job: tuple[str, int, argparse.Namespace]) -> dict[str, Any]:
-    """The figures of a row and a seed, from their file if there is one."""
-    import torch
-
-    name, seed, args = job
-    torch.set_num_threads(1)
-    folder = args.out / f"{'quick' if args.quick else 'full'}-{name.replace(' ', '_')}-seed{seed}"
-    done = folder / "figures.json"
-    if done.exists():
-        return dict(json.loads(done.read_text()))
-    notes, config = library(args), settings(name, seed, args)
+def figures(name: str, seed: int, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """The figures of a row."""
+    notes, config = library(args), small(NOTHING | VARIANTS[name], seed, args.epochs)
     measure = baseline_row if name.split("+")[0] in ("pca", "dafx18") else space_row
-    row = {"variant": name, "seed": seed} | measure(name, notes, config, folder, args)
-    write_json(done, row)
-    return row
+    return measure(name, notes, config, folder, args)
 
 
 def space_row(name: str, notes: Library, config: Config, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -211,30 +151,8 @@ def baseline_row(name: str, notes: Library, config: Config, folder: Path, args: 
     if name == "pca":
         row["iwae_nats"] = float(model.nats(test).mean())
     points = model.encode(table.spectrograms[rows].astype(np.float32)) / scale
-    row |= probes(points, Known(notes, table, rows))
+    row |= probes(points, Labels(notes, table, rows))
     return row | listeners(lambda found: model.encode(np.stack([e.spectrogram for e in found])) / scale, config, args)
-
-
-class Known:
-    """Labels of rows of features, with the attributes of an atlas."""
-
-    def __init__(self, notes: Library, table: Any, rows: np.ndarray) -> None:
-        self.pitches, self.splits = table.pitch[rows], table.split[rows]
-        self.instruments = [notes[int(number)].instrument for number in table.note[rows]]
-
-
-def probes(points: np.ndarray, known: Any) -> dict[str, float]:
-    """Probes fitted on training notes and measured on held-out ones: pitch, which points should not contain, and the
-    instrument, which they should."""
-    from timbre.evaluation.metrics.latent import neighbour_accuracy, residual_pitch
-    from timbre.evaluation.metrics.probes import probe_r2
-
-    splits, instruments = np.array(known.splits), np.array(known.instruments)
-    residual = residual_pitch(known.pitches, instruments, splits == "train")
-    train, test = ((splits == part) & np.isfinite(residual) for part in ("train", "test"))
-    parts = points[train], residual[train], points[test], residual[test]
-    accuracy = neighbour_accuracy(points[test], instruments[test], points[train], instruments[train])
-    return {f"r2_{kind}": probe_r2(*parts, kind=kind) for kind in ("linear", "mlp")} | {"instrument": accuracy}
 
 
 def learned(args: argparse.Namespace) -> Any:
@@ -278,20 +196,6 @@ def listeners(points: Callable[[list[Any]], np.ndarray], config: Config, args: a
             for measure, attribute in (("spearman", "spearman"), ("triplets", "triplet_agreement"))
         }
     return row | {f"spearman_{name}": value.spearman for name, value in found.items()}
-
-
-def summaries(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Means over the seeds of each variant, with standard deviations."""
-    out = []
-    for name in dict.fromkeys(row["variant"] for row in rows):
-        found = [row for row in rows if row["variant"] == name]
-        line: dict[str, Any] = {"variant": name, "n_seeds": len(found)}
-        for figure, digits in FIGURES.items():
-            values = [row[figure] for row in found if row.get(figure) is not None]
-            line[figure] = round(float(np.mean(values)), digits) if values else None
-            line[f"{figure}_sd"] = round(float(np.std(values, ddof=1)), digits + 1) if len(values) > 1 else None
-        out.append(line)
-    return out
 
 
 if __name__ == "__main__":

@@ -63,6 +63,16 @@ def test_ablation(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_latent(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, "latent.py", "--left-out", "Fluid", "--out", str(tmp_path / "runs"))
+    models, hidden = ([row for row in rows if row["table"] == name] for name in ("models", "hidden"))
+    assert {row["variant"] for row in models} == {"pca 16", "vae", "planar 4", "sylvester 4 amortised"}
+    assert all({"error_db", "audible_error_db", "source_out_error_db", "pitch_probe_r2"} <= set(row) for row in models)
+    assert {row["hidden"] for row in hidden} == {"nothing", "pitch", "half", "noise"}
+    assert all(float(str(row["gap_nats"])) > 0 for row in hidden)
+
+
+@pytest.mark.slow
 def test_paths(tmp_path: Path) -> None:
     rows = {row["kind"]: row for row in rows_of(tmp_path, "paths.py", SPACE)}
     assert {"line", "slerp", "base", "geodesic", "line, even"} <= set(rows)
