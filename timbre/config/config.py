@@ -110,18 +110,9 @@ class DataConfig(Settings):
     """Largest transposition of these copies in semitones."""
     shorten: Annotated[float, Range(0, 1)] = 0.0
     """Share of the training notes that are cut short, at a random time."""
-    gain_db: Annotated[float, Range(0, 40)] = 0.0
-    """Random gain of training notes, up to this many dB louder or softer; 0 is none."""
-    offset: Annotated[float, Range(0)] = 0.0
-    """Random shift of training notes, up to this many seconds earlier or later and at most half of duration; 0 is
-    none."""
-    noise_db: Annotated[float, Range(-60, 0)] = -60.0
-    """Random noise added to training notes, up to this level in dB relative to the note; -60 is none."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        half = self.duration / 2
-        require(self.offset <= half, f"data.offset must be data.duration / 2 = {half:g} s or less, got {self.offset}.")
+    augment: Annotated[float, Range(0, 1)] = 0.5
+    """Strength of what the encoder's view of training notes goes through, while the decoder's target stays clean: an
+    equaliser, a room, noise, few bits, a codec, a shift of the onset and a gain; 0 is none."""
 
 
 @dataclass(frozen=True)

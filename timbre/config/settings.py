@@ -25,6 +25,13 @@ _PIECES = re.compile(r"[=\n,{}]")  # between keys and values in TOML
 _REMOVED = {"spectrogram.kind": {"mdct": "dct"}}
 """Choices of timbre 0.1 that no longer exist, by setting, with what to use instead."""
 
+_JOINED = {
+    "data.gain_db": ("augment", 0.0, 4.0),
+    "data.offset": ("augment", 0.0, 0.04),
+    "data.noise_db": ("augment", -60.0, -35.0),
+}
+"""Settings of timbre 0.1 that are part of another one now: its name, and their values at which it is 0 and 1."""
+
 
 def require(condition: object, message: str) -> None:
     """Raise a ConfigError with a message unless a condition holds."""
@@ -122,7 +129,7 @@ def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
     raises a ConfigError.
     """
     require(isinstance(values, dict), f"{prefix.rstrip('.: ') or 'The config'} must be a table, got {shown(values)}.")
-    hints = get_type_hints(cls)
+    hints, values = get_type_hints(cls), _joined(values, prefix)
     known = {field.name: field for field in fields(cls) if field.name not in given}  # type: ignore[arg-type]
     for key in (key for key in values if key not in known):
         close = difflib.get_close_matches(key[:100], known, n=1)
@@ -132,6 +139,16 @@ def from_dict(cls: type[T], values: Any, prefix: str = "", **given: Any) -> T:
         optional = field.default is not MISSING or field.default_factory is not MISSING
         require(key in values or optional, f"{prefix}{key} must be given, got none.")
     return cls(**given, **{key: _convert(value, hints[key], f"{prefix}{key}") for key, value in values.items()})
+
+
+def _joined(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The values with settings of timbre 0.1 as what they are part of now, the largest counts; it may be given, too."""
+    joined: dict[str, float] = {}
+    for key in (key for key in values if f"{prefix}{key}" in _JOINED):
+        name, none, all_ = _JOINED[f"{prefix}{key}"]
+        share = (_convert(values[key], float, f"{prefix}{key}") - none) / (all_ - none)
+        joined[name] = max(joined.get(name, 0.0), min(share, 1.0))
+    return joined | {key: value for key, value in values.items() if f"{prefix}{key}" not in _JOINED}
 
 
 def _convert(value: Any, kind: Any, name: str) -> Any:

@@ -38,6 +38,18 @@ def geometry(atlas: Atlas, effort: Effort, seed: int) -> dict[str, float | int |
     }
 
 
+def source_out(atlas: Atlas, sources: Sequence[str | None]) -> float | None:
+    """:func:`nearest` by instrument, of those held-out notes whose source has no training note.
+
+    Takes the source of each note of the atlas. None if sources are unknown, or if all have training notes (see `timbre
+    scan --split-by source`).
+    """
+    source, train = np.array([one or "" for one in sources], dtype=str), np.array(atlas.splits) == "train"
+    foreign = np.intersect1d(held_out(atlas)[1], np.flatnonzero((source != "") & ~np.isin(source, source[train])))
+    test, known = atlas.take(foreign), atlas.take(np.flatnonzero(train))
+    return nearest(test.points, test.instruments, known.points, known.instruments)
+
+
 def nearest(
     points: np.ndarray, labels: Sequence[str], train_points: np.ndarray, train_labels: Sequence[str], ignored: str = ""
 ) -> float | None:

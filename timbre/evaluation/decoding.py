@@ -44,7 +44,12 @@ def reconstruction(space: Space, notes: EvaluatedNotes) -> dict[str, float | Non
     if not len(notes):
         return {}
     measured = errors(space.model, notes)
-    return {"reconstruction_l1_db": measured.l1_db, "reconstruction_rmse_db": measured.rmse_db}
+    return {
+        "reconstruction_l1_db": measured.l1_db,
+        "reconstruction_rmse_db": measured.rmse_db,
+        "audible_l1_db": measured.audible_l1_db,
+        "level_error_db": measured.level_error_db,
+    }
 
 
 class DecodedSounds(NamedTuple):

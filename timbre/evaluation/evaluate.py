@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from timbre.data import Library, Note, scan
 from timbre.errors import LibraryError
-from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest
+from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest, source_out
 from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction
 from timbre.evaluation.figures import ALWAYS, average, plain_key
 from timbre.evaluation.likelihood import kl_nats, likelihood
@@ -27,6 +27,7 @@ from timbre.evaluation.notes import (
     restrict,
     sample,
 )
+from timbre.evaluation.prior import prior_figures
 from timbre.evaluation.studies import RatedStudy, combined, rate
 from timbre.space import Space
 
@@ -48,14 +49,17 @@ class UnseenFolder:
     Attributes:
         name: of the folder.
         notes, unseen: number of notes measured, and of those whose instrument is not among the training notes.
-        l1_db: mean absolute error of their spectrograms, dB; None without notes.
-        family_accuracy: share whose nearest training note is of their family; None if no family is known.
+        l1_db, audible_l1_db: mean absolute error of their spectrograms, and of what is audible, dB; None without notes.
+        instrument_accuracy, family_accuracy: shares whose nearest training note is of their instrument, or family; None
+            if none of these is among the training notes.
     """
 
     name: str
     notes: int
     unseen: int
     l1_db: float | None
+    audible_l1_db: float | None
+    instrument_accuracy: float | None
     family_accuracy: float | None
 
 
@@ -133,7 +137,8 @@ def evaluate(
             ("elsewhere", lambda: _generalise(case, evaluation, held_out)),
             ("reconstruction", lambda: evaluation.add(reconstruction(case.space, case.held))),
             ("likelihood", lambda: _likelihood(case, evaluation)),
-            ("order", lambda: evaluation.add(geometry(case.space.atlas, case.effort, seed))),
+            ("order", lambda: _order(case, evaluation)),
+            ("prior", lambda: evaluation.add(prior_figures(case.space, case.effort, seed))),
             ("sounds", lambda: _sounds(case, evaluation)),
             ("movement", lambda: _movement(case, evaluation)),
         ]
@@ -206,6 +211,11 @@ def _likelihood(case: _Case, evaluation: Evaluation) -> None:
     evaluation.add({"kl_nats": kl_nats(case.space, case.held)})
 
 
+def _order(case: _Case, evaluation: Evaluation) -> None:
+    evaluation.add(geometry(case.space.atlas, case.effort, case.seed))
+    evaluation.add({"source_out_instrument": source_out(case.space.atlas, [note.source for note in case.notes])})
+
+
 def _sounds(case: _Case, evaluation: Evaluation) -> None:
     sounds = decode_sounds(case.space, *case.first(case.effort.sounds), case.seed)
     evaluation.add(sounds.figures)
@@ -230,7 +240,8 @@ def _listeners(case: _Case, evaluation: Evaluation, ratings: Sequence[str | os.P
 
 def _generalise(case: _Case, evaluation: Evaluation, sources: Sequence[Source]) -> None:
     evaluation.elsewhere += [_unseen(case, _library(source), evaluation.remarks) for source in sources]
-    for measure, name in (("l1_db", "reconstruction_l1_db"), ("family_accuracy", "family_accuracy")):
+    for measure in ("l1_db", "audible_l1_db", "instrument_accuracy", "family_accuracy"):
+        name = {"l1_db": "reconstruction_l1_db"}.get(measure, measure)
         values = [getattr(folder, measure) for folder in evaluation.elsewhere]
         for folder, value in zip(evaluation.elsewhere, values, strict=True):
             evaluation.add({f"generalisation_{name}_{plain_key(folder.name)}": value})
@@ -244,13 +255,16 @@ def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
     notes = prepare_notes(case.space, [new[index] for index in chosen])
     remarks += [f"{name}: {note} was left out: {why}" for note, why in notes.dropped.items()]
     train = atlas.take(np.flatnonzero(np.array(atlas.splits) == "train"))
-    families = [note.family or "" for note in notes.notes]
+    points, errors = notes.points(case.space), reconstruction(case.space, notes)
+    instruments, families = [note.instrument for note in notes.notes], [note.family or "" for note in notes.notes]
     return UnseenFolder(
         name,
         len(notes),
-        sum(note.instrument not in set(train.instruments) for note in notes.notes),
-        reconstruction(case.space, notes).get("reconstruction_l1_db"),
-        nearest(notes.points(case.space), families, train.points, train.families, NO_FAMILY),
+        sum(instrument not in set(train.instruments) for instrument in instruments),
+        errors.get("reconstruction_l1_db"),
+        errors.get("audible_l1_db"),
+        nearest(points, instruments, train.points, train.instruments),
+        nearest(points, families, train.points, train.families, NO_FAMILY),
     )
 
 

@@ -33,10 +33,12 @@ class Effort(NamedTuple):
     """Notes that are decoded to sound."""
     lines: int
     """Lines between notes, and notes moved along axes."""
+    draws: int
+    """Draws of the prior, midpoints of pairs, and notes of each half of the library, that are decoded and compared."""
 
 
-FULL = Effort(600, 6000, 64, 128, 96, 48)
-QUICK = Effort(96, 1500, 24, 16, 12, 8)
+FULL = Effort(600, 6000, 64, 128, 96, 48, 1000)
+QUICK = Effort(96, 1500, 24, 16, 12, 8, 150)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from timbre.config import SpectrogramConfig
 from timbre.evaluation.evaluate import Evaluation
-from timbre.evaluation.figures import describe, shown
+from timbre.evaluation.figures import ALWAYS, describe, shown
 from timbre.evaluation.studies import RatedStudy
 from timbre.files import expanded, write_text
 from timbre.report import evaluation_pictures as pictures
@@ -55,8 +55,9 @@ def write_page(evaluation: Evaluation, space: Space, file: str | os.PathLike[str
         ],
         studies=[_study(study) for study in evaluation.studies],
         folders=[
-            [folder.name, str(folder.notes), str(folder.unseen), shown(folder.l1_db), shown(folder.family_accuracy)]
-            for folder in evaluation.elsewhere
+            [one.name, str(one.notes), str(one.unseen)]
+            + [shown(v) for v in (one.l1_db, one.audible_l1_db, one.instrument_accuracy, one.family_accuracy)]
+            for one in evaluation.elsewhere
         ],
         remarks=[[remark] for remark in evaluation.remarks[:_MOST_REMARKS]],
         remark_count=len(evaluation.remarks),
@@ -77,10 +78,9 @@ def write_figures(evaluation: Evaluation, file: str | os.PathLike[str]) -> Path:
 def _groups(evaluation: Evaluation) -> dict[str, list[list[str]]]:
     """Rows of figures by their group; figures of single studies and folders have tables of their own."""
     keys = [f"rating_{kind}_{study.key}" for study in evaluation.studies for kind in ("spearman", "triplets", "p")]
-    others = (*keys, "generalisation_reconstruction_l1_db_", "generalisation_family_accuracy_")
     groups: dict[str, list[list[str]]] = {}
     for name, value in evaluation.figures.items():
-        if not name.startswith(others):
+        if name not in keys and (name in ALWAYS or not name.startswith("generalisation_")):
             figure = describe(name)
             row = [figure.title, shown(value, figure.unit), figure.unit, _BETTER[figure.better], figure.meaning, name]
             groups.setdefault(figure.group, []).append(row)

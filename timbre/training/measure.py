@@ -3,23 +3,37 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool1d
 
 from timbre.models.vae import VAE
 from timbre.training.batches import Batch, NoteBatches
 from timbre.training.ranks import Ranks
 
 _COMPARED = 128  # notes whose residuals are measured
+AUDIBLE_DB = 60.0  # below a note's peak: what counts as audible
+_LOUDEST = 0.05  # s over which the level of a note is taken
 
 
 @dataclass(frozen=True)
 class ReconstructionErrors:
-    """Mean absolute and root mean square error over a set of notes, dB, with equal weight for all bins and frames."""
+    """Errors over a set of notes, dB.
+
+    Attributes:
+        l1_db, rmse_db: mean absolute and root mean square error, with equal weight for all bins and frames.
+        notes: their number.
+        audible_l1_db: mean absolute error of the bins that are within 60 dB of the note's peak, recorded or decoded:
+            most of the others lie on the floor, where an error is neither likely nor heard.
+        level_error_db: level of the loudest 50 ms, decoded minus recorded, mean over the notes.
+    """
 
     l1_db: float
     rmse_db: float
     notes: int
+    audible_l1_db: float
+    level_error_db: float
 
 
 def errors(
@@ -35,19 +49,31 @@ def errors(
         stride: measure every stride-th frame only.
         ranks: processes whose notes are taken together; default: this process only.
     """
-    absolute = square = values = notes = 0.0
+    sums = np.zeros(7)
     for batch in batches.in_order():
         with torch.no_grad():
             z = encode(batch) if encode else model.posterior(batch.spectrogram, batch.conditions).center
             frames = torch.arange(0, model.frames, stride, device=z.device)
-            error = (model.decode(z, batch.conditions, frames) - batch.spectrogram[:, :, frames]).double()
-        absolute += float(error.abs().sum())
-        square += float(error.square().sum())
-        values += error.numel()
-        notes += len(batch.rows)
+            recorded, decoded = batch.spectrogram[:, :, frames], model.decode(z, batch.conditions, frames)
+        width = max(1, round(_LOUDEST / float(model.clock[1]) / stride))
+        sums += _sums(recorded.double(), decoded.double(), width)
     if ranks is not None:
-        absolute, square, values, notes = ranks.sum(absolute, square, values, notes)
-    return ReconstructionErrors(absolute / values, (square / values) ** 0.5, int(notes))
+        sums = np.array(ranks.sum(*sums.tolist()))
+    absolute, square, values, audible, cells, level, notes = sums.tolist()
+    return ReconstructionErrors(absolute / values, (square / values) ** 0.5, int(notes), audible / cells, level / notes)
+
+
+def _sums(recorded: Tensor, decoded: Tensor, width: int) -> np.ndarray:
+    """Sums over notes: absolute and square errors, bins, the same of audible bins, errors of the level, and notes."""
+    error = (decoded - recorded).abs()
+    audible = torch.maximum(recorded, decoded) >= recorded.amax((1, 2), keepdim=True) - AUDIBLE_DB
+    loudest = [
+        avg_pool1d(torch.pow(10.0, one / 10.0).sum(1), min(width, one.shape[2]), 1).amax(1).log10()
+        for one in (decoded, recorded)
+    ]
+    level = 10.0 * (loudest[0] - loudest[1])
+    parts = (error, error.square(), torch.ones_like(error), error[audible], audible, level, torch.ones_like(level))
+    return np.array([float(part.sum()) for part in parts])
 
 
 @torch.no_grad()

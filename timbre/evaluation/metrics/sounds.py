@@ -15,6 +15,7 @@ _ATTACK = 0.1  # seconds of a note that count as its attack, from the first time
 _ONSET = -40.0  # dB of the maximum
 _CLICK = 0.05  # seconds of a window that is searched for clicks
 _LOCAL = 0.01  # seconds over which the local level in such a window is taken
+_LOUDEST = 0.05  # seconds over which the level of a sound is taken
 _FAINT = 50.0  # dB below the loudest window, from which windows are ignored
 
 _SEGMENT = 0.5  # seconds over which modulations are analysed
@@ -159,6 +160,17 @@ def crests_db(samples: Array, sample_rate: int) -> np.ndarray:
     local = np.convolve(bend, np.ones(short) / short)[: bend.size]  # of the 10 ms that end there
     loudest = np.lib.stride_tricks.sliding_window_view(local, width - 2)[::step].max(1)
     return np.asarray(10.0 * np.log10(power.max(1)[audible] / loudest[audible]))
+
+
+def loudest_db(samples: Array, sample_rate: int) -> float:
+    """Level of the loudest 50 ms of a waveform (samples,), dB: RMS relative to full scale 1; -inf for silence.
+
+    Raises:
+        AudioError: if there are no samples.
+    """
+    power = np.square(vector(samples, least=1))
+    width = min(round(_LOUDEST * sample_rate), power.size)
+    return decibels(np.sqrt(np.convolve(power, np.ones(width) / width, mode="valid").max()))
 
 
 def onset_time(samples: Array, sample_rate: int, threshold_db: float = -20.0) -> float:
