@@ -127,8 +127,7 @@ class TestSpreads:
                 torch.manual_seed(5)
                 one = model.posterior(torch.from_numpy(heard.spectrogram)[None], controls)
                 draws = Posterior(one.mean.expand(2000, -1), one.log_std.expand(2000, -1), one.flow, None).sample()[0]
-                if model.pitch_flow:
-                    draws = model.pitch_flow(draws, controls.pitch)
+                draws = model.from_latent(draws, controls.pitch)
             np.testing.assert_allclose(own.stds[own.index(name)], draws.std(0).numpy(), rtol=0.25)
 
     def test_errors_are_those_of_held_out_notes(self, tiny_space: Space) -> None:

@@ -96,7 +96,8 @@ def test_the_objective_has_every_term_with_its_weight(some_notes, tiny_config):
         tiny_config, perceptual="metric", axes=("brightness", "attack"), pitch="pair", perceptual_weight=0.3,
         axes_weight=2.0, pitch_weight=0.5,
     )  # fmt: skip
-    alone = figures_of(task_of(some_notes, with_terms(tiny_config, perceptual="none", pitch="none")))["objective"]
+    config = replace(config, model=replace(config.model, map="learned"))  # else axes are no dimensions
+    alone = figures_of(task_of(some_notes, with_terms(config, perceptual="none", axes=(), pitch="none")))["objective"]
     task = task_of(some_notes, config, terms={"mine": Mine()})
     for _ in range(10):  # at first there is too little to compare with
         found = figures_of(task)
@@ -105,7 +106,8 @@ def test_the_objective_has_every_term_with_its_weight(some_notes, tiny_config):
     torch.testing.assert_close(found["objective"] - alone, sum(terms), rtol=1e-3, atol=0.5)
     batch = next(task.batches(0, 0))
     center = task.net.posterior(batch.seen, batch.conditions).center
-    axes = 2.0 * AxesTerm(config.regularization.axes)(center, task.regularizers.labels(batch))
+    share = float(task.net.evidence) / batch.spectrogram[0].numel()
+    axes = 2.0 * share * AxesTerm(config.regularization.axes)(center, task.regularizers.labels(batch))
     torch.testing.assert_close(axes.detach(), terms[1], rtol=1e-3, atol=1e-2)
 
 
@@ -155,7 +157,8 @@ def test_ratings_reach_the_notes_of_their_instruments(form, some_notes, tiny_con
     item = torch.tensor([[name.lower() for name in study.items].index(name) for name in instruments])
     center = task.net.posterior(batch.seen, batch.conditions).center
     term = RatingsTerm(form, torch.from_numpy(study.dissimilarities), torch.from_numpy(study.weights), 3)
-    expected = term(center, task.regularizers.labels(batch)._replace(item=item))
+    share = float(task.net.evidence) / batch.spectrogram[0].numel()
+    expected = share * term(center, task.regularizers.labels(batch)._replace(item=item))
     assert expected > 0.0
     torch.testing.assert_close(found["perceptual_nats"], expected.detach(), rtol=1e-3, atol=1e-2)
 

@@ -189,7 +189,7 @@ def test_the_gradient_of_a_step_is_that_of_the_objective(
     parameters = [p for p in task.net.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(value(), parameters)
     square = float(sum(g.square().sum() for g in gradients))
-    size = 20.0 / square  # a change of 20 nats, of some 100,000
+    size = 1.0 / square  # a change of a nat, of some thousand
     ends = []
     for t in (size, -2.0 * size, size):
         with torch.no_grad():

@@ -30,7 +30,7 @@ NARROWEST = -5.5  # log of the smallest standard deviation of the base distribut
 DISCREPANCY_WEIGHT = 0.02  # nats for a discrepancy of 1 in the objective "wae", per independent value of a note
 FAINT = 0.1  # weight of values that cannot be heard: no evidence, but not arbitrary
 LEVELS = 0.25  # weight of the frames' levels
-USUAL_EVIDENCE = 300.0  # independent values of a note's residual, until they are estimated
+USUAL_EVIDENCE = 0.05  # independent values of a residual, as a share of all, until they are estimated
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class VAE(nn.Module):
             )  # fmt: skip
         self.map = _listening_map(config, spectrogram)
         self.residual = model.residual
-        self.evidence = nn.Buffer(torch.tensor(config.training.evidence or USUAL_EVIDENCE))
+        usual = USUAL_EVIDENCE * settings.bins * self.frames
+        self.evidence = nn.Buffer(torch.tensor(config.training.evidence or usual))
         self.audible_db = config.training.audible_db
         self.clock = nn.Buffer(torch.arange(self.frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
@@ -124,7 +125,8 @@ class VAE(nn.Module):
         if self.map:
             fixed, free = mean.tensor_split([len(self.map.deviation)], 1)
             small = self.residual * torch.tanh(fixed / self.residual) if self.residual else 0.0 * fixed
-            mean = torch.cat([self.map(spectrogram.float(), conditions.pitch) + small, free], 1)
+            with torch.autocast(spectrogram.device.type, enabled=False):  # distances of half precision are too coarse
+                mean = torch.cat([self.map(spectrogram.float(), conditions.pitch) + small, free], 1)
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
         if self.objective == "ae":
             log_std = torch.full_like(mean, NARROWEST)
@@ -181,9 +183,7 @@ class VAE(nn.Module):
         decoded = self.decode(z, conditions, frames)
         error, mse = decoded - spectrogram[:, :, frames], self.misfit(decoded, spectrogram, frames).mean()
         reconstruction = 0.5 * self.evidence * (LOG_TWO_PI + 1.0 + torch.log(mse))
-        extra = mse.new_zeros(())
-        if regularizer:  # its weights are relative to a likelihood of all values
-            extra = regularizer(posterior.center) * (self.evidence / spectrogram[0].numel())
+        extra = regularizer(posterior.center) if regularizer else mse.new_zeros(())
         figures = (reconstruction, kl, error.square().mean().sqrt(), error.abs().mean(), extra)
         return Loss(reconstruction + beta * divergence + extra, *(figure.detach() for figure in figures))
 

@@ -80,9 +80,10 @@ def _sums(recorded: Tensor, decoded: Tensor, width: int) -> np.ndarray:
 def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> float | None:
     """Effective number of independent values in the residual of a note, seen as a stationary field.
 
-    (sum of the power spectrum)^2 / sum of its squares, the participation ratio of its covariance's eigenvalues
-    (Bretherton et al. 1999, The effective number of spatial degrees of freedom of a time-varying field), of the mean
-    spectrum over bands and frames of notes of equal weight. Residuals are weighted as in :meth:`VAE.misfit`.
+    The exponential of the entropy of its power spectrum over bands and frames (the effective rank of Roy and Vetterli
+    2007): with as many independent values, the logarithm of a posterior's width is on average that under the residual's
+    whole covariance, and so are the nats. The spectrum is the mean over notes of equal weight, whose residuals are
+    weighted as in :meth:`VAE.misfit`.
 
     Args:
         model: in eval mode.
@@ -99,7 +100,7 @@ def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> fl
             error = model.counted(decoded, batch.spectrogram).sqrt() * (decoded - batch.spectrogram)
             error = error / error.flatten(1).norm(dim=1).clamp_min(1e-9)[:, None, None]
             power, notes = power + torch.fft.fft2(error).abs().square().double().sum(0).cpu(), notes + len(error)
-    number = float(power.sum() ** 2 / power.square().sum()) if notes else 0.0
+    number = float(torch.special.entr(power / power.sum()).sum().exp()) if power.sum() > 0 else 0.0
     total, known = number, float(number > 0.0)
     if ranks is not None:
         total, known = ranks.sum(total, known)

@@ -72,12 +72,15 @@ class Regularizers:
         self.axis_values = torch.full((len(features.note), len(self.axes)), torch.nan, device=device)
         self.measured = np.zeros(len(features.note), bool)
 
-    def term(self, batch: Batch, done: float) -> Callable[[Tensor], Tensor] | None:
-        """A function of a batch's points (batch, dim): all terms with their weights, nats per note. None: no term."""
+    def term(self, batch: Batch, done: float, share: float = 1.0) -> Callable[[Tensor], Tensor] | None:
+        """A function of a batch's points (batch, dim): all terms with their weights, nats per note. None: no term.
+
+        Weights are relative to a likelihood of all values of a spectrogram; `share` of them are evidence.
+        """
         if not len(self.terms):
             return None
         labels = self.labels(batch)
-        weights = {name: schedule.regularization(self.settings, name, done) for name in self.terms}
+        weights = {name: share * schedule.regularization(self.settings, name, done) for name in self.terms}
 
         def value(z: Tensor) -> Tensor:
             with torch.autocast(z.device.type, enabled=False):  # distances of half precision are too coarse

@@ -18,7 +18,7 @@ from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batch, Batches, read_batch
 from timbre.training.journal import Journal, evenly
-from timbre.training.measure import errors, evidence
+from timbre.training.measure import errors, evidence as independent_values
 from timbre.training.ranks import Ranks
 from timbre.training.regularization import NoteLabels, Regularizers
 from timbre.training.run import Figures, Run, Task, Validation
@@ -110,10 +110,11 @@ class VAETask(Task):
         seeds = np.random.SeedSequence((self.settings.seed, self.ranks.rank, step))
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
         beta, free = schedule.beta(self.settings, done), self.settings.free_bits * self.config.model.dim
-        known, term = batch.conditions.hide(self.settings.unknown), self.regularizers.term(batch, done)
+        known, evidence = batch.conditions.hide(self.settings.unknown), self.memory.get_buffer("evidence")
+        term = self.regularizers.term(batch, done, float(evidence) / batch.spectrogram[0].numel())
 
         def compute(net: VAE) -> Figures:
-            net.evidence.copy_(self.memory.get_buffer("evidence"))
+            net.evidence.copy_(evidence)
             loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, regularizer=term)
             terms = {f"{name}_nats": value for name, value in self.regularizers.values.items()}
             return {**vars(loss), **terms, "beta": beta}
@@ -124,7 +125,7 @@ class VAETask(Task):
         """Errors on the validation notes. A second stage replaces earlier weights: its aim is not part of the error."""
         error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
         if not self.settings.evidence and done >= LEARNED:
-            found = evidence(self.net, self.valid, self.ranks)
+            found = independent_values(self.net, self.valid, self.ranks)
             self.memory.get_buffer("evidence").fill_(found or float(self.net.evidence))
         second = schedule.stage(self.config.regularization, done) == 2
         return Validation(error.l1_db, {"l1_db": error.l1_db, "rmse_db": error.rmse_db}, second)
