@@ -38,14 +38,14 @@ class AdversaryTerm(nn.Module):
 
     def forward(self, z: Tensor, labels: Labels) -> Tensor:
         """Nats per note for points (batch, dim); 0 while the adversary has too little to learn from."""
-        points, known = pitched(z, labels)
+        notes = pitched(z, labels, residual=True)
         value = self.pairs(z, labels)
-        self.recent.write(points, known.instrument, known.residual)
-        if len(points) == 0 or self.recent.count < FEWEST:
+        self.recent.write(notes)
+        if len(notes.points) == 0 or self.recent.count < FEWEST:
             return value
-        read = self.read(points, known.instrument)
+        read = self.read(notes.points, notes.instrument)
         explained = 0.5 * read.square().mean() / (self._residual().square().mean() + 1e-6)
-        return value + NATS * FOILED * explained * (len(points) / len(z))
+        return value + NATS * FOILED * explained * (len(notes.points) / len(z))
 
     def read(self, z: Tensor, instrument: Tensor) -> Tensor:
         """The adversary's estimate of the residual pitch of points (batch, dim), in tens of semitones, (batch,)."""

@@ -14,7 +14,7 @@ import timbre
 from timbre.config import Config
 from timbre.data import Library
 from timbre.models.pitch_flow import MIDDLE_C, PitchFlow
-from timbre.models.regularizers.pitch import Sources
+from timbre.models.regularizers.pitch import PitchedNotes
 from timbre.models.vae import VAE
 from timbre.space import Space
 from timbre.training import pitch_flow
@@ -104,8 +104,8 @@ def test_the_readable_share_of_pitch_is_none_for_points_without_pitch_and_all_fo
     away = heights - torch.stack([heights[number == i].mean() for i in range(20)])[number]
     shares = []
     for points in (random, random + away[:, None] / 10.0):
-        notes = Sources(points, number, heights)
-        shares.append(float(_read(Sources(*(column[:200] for column in notes)), notes)))
+        notes = PitchedNotes(points, number, heights, number)
+        shares.append(float(_read(PitchedNotes(*(column[:200] for column in notes)), notes)))
     assert shares[0] < 0.1  # 20 means of 400 notes explain a twentieth by chance
     assert shares[1] == pytest.approx(1.0, abs=0.1)
 
@@ -114,8 +114,9 @@ def test_distances_in_proportion_are_not_stretched() -> None:
     points, instrument, pitch = planted()
     z = torch.from_numpy(points).float()
     for factor, least, most in ((3.0, 0.0, 1e-3), (torch.linspace(0.2, 3.0, DIM), 0.1, 10.0)):
-        others = Sources(factor * z, torch.from_numpy(instrument), torch.from_numpy(pitch))
-        own = Sources(*(column[:200] for column in others))
+        number = torch.from_numpy(instrument)
+        others = PitchedNotes(factor * z, number, torch.from_numpy(pitch), number)
+        own = PitchedNotes(*(column[:200] for column in others))
         assert least <= float(_stretched(own, others, torch.ones(DIM), z)) < most
 
 
@@ -124,7 +125,8 @@ def test_fitting_lowers_the_objective_and_keeps_the_inverse(monkeypatch: pytest.
     points, instrument, pitch = planted(notes=300)
     flow = PitchFlow(DIM)
     assert fit_pitch_flow(flow, points, instrument, pitch) == {"pitch_flow_notes": 300}
-    notes = Sources(torch.from_numpy(points).float(), torch.from_numpy(instrument), torch.from_numpy(pitch).float())
+    number = torch.from_numpy(instrument)
+    notes = PitchedNotes(torch.from_numpy(points).float(), number, torch.from_numpy(pitch).float(), number)
     begun = PitchFlow(DIM)
     begun.center.copy_(flow.center)
     begun.scale.copy_(flow.scale)

@@ -13,7 +13,7 @@ from sklearn.kernel_ridge import KernelRidge
 from torch import Tensor, nn
 
 from timbre.models.regularizers.labels import Labels
-from timbre.models.regularizers.pitch import PairTerm, Sources, contrast
+from timbre.models.regularizers.pitch import PairTerm, PitchedNotes, contrast
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -82,22 +82,41 @@ def test_the_adversary_is_a_kernel_ridge_regression() -> None:
     np.testing.assert_allclose(term.read(z[asked], labels.instrument[asked]), expected, atol=2e-3)
 
 
-def test_the_contrast_is_its_formula() -> None:
+@pytest.mark.parametrize("sources", [0, 1, 3])
+def test_the_contrast_is_its_formula(sources: int) -> None:
     z, labels = planted(0, "linear")
-    notes = Sources(z[:40], labels.instrument[:40], labels.pitch[:40])
-    others = Sources(z[:120], labels.instrument[:120], labels.pitch[:120])
+    source = torch.arange(NOTES) % 5 % sources if sources else torch.full((NOTES,), -1)
+    notes, others = (
+        PitchedNotes(z[:count], labels.instrument[:count], labels.pitch[:count], source[:count]) for count in (40, 120)
+    )
     scale, values = 2.0 * float(z[:120].var(0).mean()), []
-    for point, instrument, pitch in zip(*notes, strict=True):
+    for point, instrument, pitch, origin in zip(*notes, strict=True):
         gap, same = (others.pitch - pitch).abs(), others.instrument == instrument
-        near = [-(point - other).square().sum() / scale for other in others.points]
-        own = [x for x, far, is_own in zip(near, gap >= 2.0, same, strict=True) if is_own and far]
-        rivals = [x for x, close, is_own in zip(near, gap <= 7.0, same, strict=True) if close and not is_own]
-        lead = torch.stack(own).exp().mean().log() - torch.stack(rivals).exp().mean().log()
-        values.append(torch.nn.functional.softplus(2.0 - lead))
-    torch.testing.assert_close(contrast(notes, others), torch.stack(values).mean(), rtol=1e-4, atol=1e-5)
+        near = torch.stack([-(point - other).square().sum() / scale for other in others.points]).exp()
+        rivals = near[~same & (gap <= 7.0)].mean()
+        kinds = (same & (gap >= 2.0), same & (gap <= 2.0) & (others.source != origin))
+        values += [near[own].mean().log() - rivals.log() for own in kinds if own.any()]
+    assert (len(values) > 40) is (sources > 1)
+    expected = torch.nn.functional.softplus(2.0 - torch.stack(values)).mean()
+    torch.testing.assert_close(contrast(notes, others), expected, rtol=1e-4, atol=1e-5)
     columns = [z[:40].double().requires_grad_(), *notes[1:]]
-    constant = Sources(z[40:160].double(), labels.instrument[40:160], labels.pitch[40:160])
-    assert torch.autograd.gradcheck(lambda points: contrast(Sources(points, *columns[1:]), constant), columns[0])
+    constant = others._replace(points=others.points.double())
+    assert torch.autograd.gradcheck(lambda points: contrast(PitchedNotes(points, *columns[1:]), constant), columns[0])
+
+
+def test_one_instrument_from_two_sources_is_drawn_together() -> None:
+    """Its notes at the same pitch, which nothing else compares, fall towards each other's source."""
+    z, labels = planted(1, "none")
+    labels = labels._replace(pitch=torch.full((NOTES,), 60.0), source=torch.arange(NOTES) % 2)
+    moved = (z + 2.0 * labels.source[:, None] * torch.eye(DIM)[0]).requires_grad_()
+    term = PairTerm(DIM, 384)
+    filled(term, moved, labels)
+    term(moved, labels).backward()
+    assert moved.grad is not None
+    towards = (moved.grad * (2.0 * labels.source[:, None] - 1.0))[:, 0]  # downhill is against the gradient
+    assert towards.mean() > 0.0
+    alone = labels._replace(source=torch.zeros(NOTES, dtype=torch.long))
+    assert PairTerm(DIM, 384)(moved, alone).item() == 0.0
 
 
 def test_an_adversary_without_anything_to_read_costs_next_to_nothing() -> None:

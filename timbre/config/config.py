@@ -113,6 +113,9 @@ class DataConfig(Settings):
     augment: Annotated[float, Range(0, 1)] = 0.5
     """Strength of what the encoder's view of training notes goes through, while the decoder's target stays clean: an
     equaliser, a room, noise, few bits, a codec, a shift of the onset and a gain; 0 is none."""
+    balance: Annotated[float, Range(0, 1)] = 0.5
+    """How training notes are drawn. 0: all count the same; 1: all instruments of all sources do, however many notes
+    they have; at most 4 times and at least a quarter as often as with 0."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from timbre.data.features.augmentation import Augmentation
 from timbre.data.features.table import Features
 from timbre.models.conditions import Conditions
+from timbre.training.order import Order
 
 _CHUNK = 1024  # rows that are sent to a device at a time
 
@@ -52,19 +53,22 @@ class Batches:
         count: batches per epoch; default: the count that brings their size nearest to `size`.
         augmentation: applied by :meth:`epoch` to the notes and to the encoder's view of them.
         resident: whether to keep the rows on the device; default: on a GPU, if they fit.
+        order: of the rows in :meth:`epoch`; default: all of them, shuffled.
     """
 
     def __init__(
         self, features: Features, rows: np.ndarray, size: int, seed: int, device: torch.device,
         count: int | None = None, augmentation: Augmentation | None = None, resident: bool | None = None,
+        order: Order | None = None,
     ) -> None:  # fmt: skip
         self.features, self.rows, self.seed, self.device = features, rows, seed, device
         self.count = count or max(1, round(len(rows) / size))
-        self.augmentation, self.resident = augmentation, resident
+        self.augmentation, self.resident, self.order = augmentation, resident, order
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch, from batch `start` on."""
-        order = np.random.default_rng([self.seed, number]).permutation(self.rows)
+        shuffled = np.random.default_rng([self.seed, number]).permutation
+        order = self.order.epoch(number) if self.order else shuffled(self.rows)
         batches = [np.sort(rows) for rows in np.array_split(order, self.count)[start:]]
         for index, batch in enumerate(self._gathered(batches), start):
             yield augmented(batch, self.augmentation, number, index) if self.augmentation else batch

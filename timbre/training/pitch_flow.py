@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from timbre.models.pitch_flow import PitchFlow
-from timbre.models.regularizers.pitch import Sources, contrast, squares
+from timbre.models.regularizers.pitch import PitchedNotes, contrast, squares
 
 FEWEST = 128  # pitched training notes, each with a second note of its instrument, without which nothing is fitted
 STEPS = 500
@@ -51,7 +51,8 @@ def fit_pitch_flow(
     if len(chosen) < FEWEST:
         return {"pitch_flow_notes": 0}
     latent, heights = (torch.from_numpy(x[chosen].astype(np.float32)) for x in (points, pitch))
-    notes = Sources(latent, torch.from_numpy(number), heights)
+    instruments = torch.from_numpy(number)
+    notes = PitchedNotes(latent, instruments, heights, torch.full_like(instruments, -1))
     flow.center.copy_(notes.points.mean(0))
     flow.scale.copy_(notes.points.std(0).clamp_min(1e-3))
     flow.requires_grad_(True)
@@ -69,19 +70,20 @@ def fit_pitch_flow(
     return {"pitch_flow_notes": len(chosen)}
 
 
-def _objective(flow: PitchFlow, notes: Sources, weight: float) -> Tensor:
+def _objective(flow: PitchFlow, notes: PitchedNotes, weight: float) -> Tensor:
     """The objective for randomly chosen notes with noise on their points, ()."""
     order = torch.randperm(len(notes.pitch))[:POOL]
-    z, instrument, pitch = (column[order] for column in notes)
+    z, instrument, pitch, source = (column[order] for column in notes)
     z, count = z + NOISE * flow.scale * torch.randn_like(z), min(MOVED, len(order) // 2)
     with torch.no_grad():
-        others = Sources((flow(z, pitch) - flow.center) / flow.scale, instrument, pitch)
-    own = Sources((flow(z[:count], pitch[:count]) - flow.center) / flow.scale, instrument[:count], pitch[:count])
+        others = PitchedNotes((flow(z, pitch) - flow.center) / flow.scale, instrument, pitch, source)
+    moved = (flow(z[:count], pitch[:count]) - flow.center) / flow.scale
+    own = PitchedNotes(moved, instrument[:count], pitch[:count], source[:count])
     read, stretched = _read(own, others), _stretched(own, others, flow.scale, z)
     return contrast(own, others) + 0.5 * FOILED * weight * read + TRUE * stretched
 
 
-def _read(own: Sources, others: Sources) -> Tensor:
+def _read(own: PitchedNotes, others: PitchedNotes) -> Tensor:
     """The share of the variance of pitch within instruments that can be read from the points of `own`, ().
 
     `others` are all notes, `own` first; the reader is fitted on those that follow.
@@ -104,7 +106,7 @@ def _kernel(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
     return ((a[0] @ b[0].T + a[1] @ b[1].T) / dim + torch.exp(-0.5 * apart) + torch.exp(-2.0 * apart)) / 4.0
 
 
-def _stretched(own: Sources, others: Sources, scale: Tensor, z: Tensor) -> Tensor:
+def _stretched(own: PitchedNotes, others: PitchedNotes, scale: Tensor, z: Tensor) -> Tensor:
     """How unevenly squared distances at equal pitch have changed from the latent z, (): variance of their log ratio."""
     near = (own.pitch.unsqueeze(1) - others.pitch).abs() <= ALIKE
     near &= own.instrument.unsqueeze(1) != others.instrument

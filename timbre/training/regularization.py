@@ -20,6 +20,7 @@ from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
 from timbre.training import schedule
 from timbre.training.batches import Batch, read_batch, send
+from timbre.training.order import Recordings
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class NoteLabels:
     instrument: np.ndarray  # number of each note's instrument, (notes,)
     mean_pitch: np.ndarray  # MIDI, over the training notes of each note's instrument, (notes,); NaN if they have none
     item: np.ndarray  # number of each note's rated item, (notes,); -1: none
+    source: np.ndarray  # number of each note's source, (notes,); -1: unknown
     # Of the rated items, (items, items); NaN if unrated.
     dissimilarity: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     # Reliability of these ratings; 0 if unrated.
@@ -63,8 +65,10 @@ class Regularizers:
         self.terms = nn.ModuleDict({**_terms(config, notes, spectrogram), **(further or {})}).to(device)
         self.values: dict[str, Tensor] = {}
         count = int(features.note.max()) + 1
-        notes = notes or NoteLabels(np.full(count, -1), np.full(count, np.nan), np.full(count, -1))
-        self.instrument, self.item = (torch.as_tensor(x).long().to(device) for x in (notes.instrument, notes.item))
+        none = np.full(count, -1)
+        notes = notes or NoteLabels(none, np.full(count, np.nan), none, none)
+        numbers = (notes.instrument, notes.item, notes.source)
+        self.instrument, self.item, self.source = (torch.as_tensor(x).long().to(device) for x in numbers)
         self.mean_pitch = torch.as_tensor(notes.mean_pitch).float().to(device)
         metric = "metric" in self.settings.perceptual
         self.auditory = AuditoryFeatures(spectrogram, self.seconds).to(device) if metric else None
@@ -104,6 +108,7 @@ class Regularizers:
             duration=batch.conditions.release.clamp_max(self.seconds),
             descriptors=self._descriptors(batch),
             features=self.auditory(batch.spectrogram) if self.auditory else None,
+            source=self.source[index],
         )
 
     def _descriptors(self, batch: Batch) -> Tensor:
@@ -177,7 +182,16 @@ def note_labels(library: Library, parts: np.ndarray, ratings: Ratings | None = N
     item, values, weights = np.full(len(library), -1), np.zeros((0, 0)), np.zeros((0, 0))
     if ratings is not None:
         item, values, weights = _rated_items(library, names, ratings)
-    return NoteLabels(number, means[number], item, values, weights)
+    sources = {source: n for n, source in enumerate(sorted({note.source for note in library if note.source}))}
+    source = np.array([sources.get(note.source or "", -1) for note in library])
+    return NoteLabels(number, means[number], item, source, values, weights)
+
+
+def recordings(features: Features, labels: NoteLabels | None, rows: np.ndarray) -> Recordings:
+    """What is recorded in rows (n,) of a table, as far as the labels of the notes say it."""
+    note, unknown = features.note[rows], np.full(len(rows), -1)
+    instrument, source = (labels.instrument[note], labels.source[note]) if labels else (unknown, unknown)
+    return Recordings(instrument, source, features.pitch[rows], features.velocity[rows])
 
 
 def _rated_items(library: Library, names: np.ndarray, ratings: Ratings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

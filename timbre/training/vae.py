@@ -18,9 +18,11 @@ from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batch, Batches, read_batch
 from timbre.training.journal import Journal, evenly
-from timbre.training.measure import errors, evidence as independent_values
+from timbre.training.measure import errors
+from timbre.training.measure import evidence as independent_values
+from timbre.training.order import Order
 from timbre.training.ranks import Ranks
-from timbre.training.regularization import NoteLabels, Regularizers
+from timbre.training.regularization import NoteLabels, Regularizers, recordings
 from timbre.training.run import Figures, Run, Task, Validation
 
 MEASURE_EVERY = 100  # steps between validations, rounded up to whole epochs
@@ -66,14 +68,14 @@ class VAETask(Task):
         self.regularizers = Regularizers(config, labels, features, self.spectrogram, self.device, terms)
         self.memory = self.regularizers.terms
         self.memory.register_buffer("evidence", self.net.evidence.clone())
-        self.train, self.valid, self.test = self._all_batches()
+        self.train, self.valid, self.test = self._all_batches(labels)
         self.count = self.train.count
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
         # Per independent value, so that clipping means the same at every size; AdamW's step is unchanged.
         self.scale = float(self.net.evidence)
         self._fit_map()
 
-    def _all_batches(self) -> tuple[Batches, Batches, Batches]:
+    def _all_batches(self, labels: NoteLabels | None) -> tuple[Batches, Batches, Batches]:
         """Batches to learn from, to choose the best weights by, and to test."""
         size, seed = self.settings.batch_size, self.settings.seed
         train, valid, test = (self.features.rows(part, copies=True) for part in ("train", "valid", "test"))
@@ -83,8 +85,9 @@ class VAETask(Task):
             raise LibraryError(f"One of {self.ranks.world} processes has no notes to learn from; start fewer of them.")
         count = min(fewest, max(1, round(every / self.ranks.world / size)))
         augmentation = Augmentation(self.config, self.device, self.ranks.rank)
+        order = Order(train, recordings(self.features, labels, train), seed, self.config.data.balance)
         return (
-            Batches(self.features, train, size, seed, self.device, count, augmentation),
+            Batches(self.features, train, size, seed, self.device, count, augmentation, order=order),
             Batches(self.features, valid if held_out else train, MEASURE_SIZE, 0, self.device),
             Batches(self.features, test, MEASURE_SIZE, 0, self.device),
         )

@@ -16,3 +16,4 @@ class Labels(NamedTuple):
     duration: Tensor  # seconds until the release, at most the duration that the model sees, (batch,)
     descriptors: Tensor  # values of the named axes, (batch, axes); NaN: not defined
     features: Tensor | None = None  # auditory features, (batch, size); None if no term needs them
+    source: Tensor | None = None  # number of the recording's source, (batch,); -1: unknown; None if all are
