@@ -101,6 +101,8 @@ class VAE(nn.Module):
                 model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
                 config.data.duration, settings.floor_db, model.dropout,
             )  # fmt: skip
+            if self.flow.amortised:
+                self.encoder.start_at(self.flow.start())
         self.map = _listening_map(config, spectrogram)
         self.residual = model.residual
         self.evidence = nn.Buffer(torch.tensor(config.training.evidence or USUAL_EVIDENCE))
