@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from timbre.config import Config
-from timbre.data.features.augmentation import Noise, add_noise
+from timbre.data.features.augmentation import Noise, decibels, power
 from timbre.data.features.example import LEVEL_DB
 from timbre.data.features.table import Features
 from timbre.models.conditions import Conditions
@@ -57,15 +57,19 @@ class Hiding:
         """The notes of a batch, each with another of HIDDEN hidden."""
         x, count, frames = batch.spectrogram, len(batch.rows), batch.spectrogram.shape[2]
         kind = np.array(kinds)
-        level = np.where(kind == "noise", LEVEL_DB + NOISE_DB, -np.inf)
-        starts = random.integers(0, self.noise.white.shape[1] - frames, count)
-        noise = self.noise.cut(level, random.uniform(0, 1, count), starts)
+        level_db = np.where(kind == "noise", LEVEL_DB + NOISE_DB, -np.inf)
+        start = int(random.integers(self.noise.white.shape[1] - frames))
+        white, tilt = (
+            self.noise.white[:, start : start + frames],
+            self.noise.tilt(level_db, random.uniform(0, 1, count)),
+        )
+        heard, noise = power(x, self.floor), tilt[:, :, None] * white
         first = torch.arange(frames) < frames // 2
         order = torch.from_numpy(random.uniform(size=count) < 0.5)[:, None]
         half = torch.where(torch.from_numpy(kind == "half")[:, None], first == order, True)[:, None]
         audible = x > x.amax((1, 2), keepdim=True) - self.audible_db
-        visible = audible & half & (x > noise)
-        levels = torch.where(half, add_noise(x, noise, self.floor), self.floor)
+        visible = audible & half & (heard > noise)
+        levels = torch.where(half, decibels(heard + noise, self.floor), self.floor)
         share = visible.sum((1, 2)) / audible.sum((1, 2)).clamp_min(1)
         unknown, old = torch.from_numpy(kind == "pitch"), batch.conditions
         known = [torch.where(unknown, math.nan, value) for value in (old.pitch, old.velocity)]

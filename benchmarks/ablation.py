@@ -5,7 +5,8 @@
 The flows of the posterior have a table of their own, `latent.py`. Every row is a model of 16 dimensions trained on the
 same notes (those of FOLDER with a pitch, and a SoundFont's) and measured on held-out notes (split by file):
 
-- l1_db: mean absolute error from the encoder's point; iwae_nats: upper bound of -log p(x) per note (128 samples)
+- l1_db: mean absolute error from the encoder's point; iwae_nats: upper bound of -log p(x) per note (128 samples), which
+  can be compared where the evidence is equal: in all rows but pca and "all values count"
 - active: dimensions that vary; r2_linear, r2_mlp: share of the within-instrument pitch that a probe reads from points;
   instrument: share of held-out notes whose nearest training note is of their instrument
 - spearman, triplets: agreement with listeners, mean over all studies of RATINGS; *_held_out: over those that were not
@@ -30,7 +31,7 @@ import timbre
 from timbre.config import Config
 from timbre.data import Library
 
-NOTHING: dict[str, Any] = {"perceptual": "none", "axes": (), "pitch": "none"}
+NOTHING: dict[str, Any] = {"map": "learned", "evidence": 400.0, "perceptual": "none", "axes": (), "pitch": "none"}
 PLAIN = {"flows": 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "pca": {},
@@ -40,6 +41,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "wae": PLAIN | {"objective": "wae"},
     "beta-vae (4)": PLAIN | {"beta": 4.0},
     "vae": PLAIN,
+    "vae, all values count": PLAIN | {"evidence": 128.0 * 173.0, "audible_db": 0.0},
+    "vae+listening map": PLAIN | {"map": "listening"},
+    "vae+listening map alone": PLAIN | {"map": "listening", "residual": 0.0},
     **{f"vae+{form}": PLAIN | {"perceptual": form} for form in ("prior", "l2", "gaussian", "student", "rank")},
     "vae+l2, two stages": PLAIN | {"perceptual": "l2", "schedule": "two_stage"},
     "vae+metric": PLAIN | {"perceptual": "metric"},
@@ -48,12 +52,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vae+adversary": PLAIN | {"regularizer": "adversary"},
     "vae+pitch flow": PLAIN | {"pitch": "flow"},
     "vae+metric+pitch flow": PLAIN | {"perceptual": "metric", "pitch": "flow"},
-    "all": PLAIN
+    "vae+metric+axes+pitch flow": PLAIN
     | {
         "perceptual": "metric",
         "pitch": "flow",
         "axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even"),
     },
+    "all": {"map": "listening", "pitch": "flow"},
 }
 FITTED = ("prior", "l2", "gaussian", "student", "rank")
 FIGURES = {

@@ -11,7 +11,7 @@ held-out ones (split by file). Global flows are learned priors, see docs/latent.
 - elbo_nats, iwae_nats: upper bounds of -log p(x) per note (500 samples), with the same evidence for all rows
   (--evidence); kl_nats: of posteriors to the prior; aggregate_kl_nats: of the mean of the posteriors to the prior;
   active_units: dimensions that vary
-- prior_frechet, density, coverage: auditory features of draws of the prior, beside the library's
+- prior_frechet, density, coverage: auditory features of draws of the prior, beside the library's (docs/evaluation.md)
 - rating_spearman, rating_triplets: agreement with listeners; pitch_probe_r2: pitch that a probe reads from points
 
 The second table: notes of which a part is hidden from a fixed decoder, that of the row `vae`. Encoder and flow are
@@ -39,10 +39,12 @@ from timbre.data import Library
 from timbre.data.features.table import Features, features
 from timbre.evaluation.likelihood import kl_nats, likelihood
 from timbre.evaluation.metrics.latent import active_units, neighbour_accuracy
-from timbre.evaluation.notes import match, prepare_notes
+from timbre.evaluation.notes import FULL, match, prepare_notes
+from timbre.evaluation.prior import prior_figures
 from timbre.evaluation.studies import combined, rate
 from timbre.training.batches import Batches
 from timbre.training.journal import evenly
+from timbre.training.measure import AUDIBLE_DB
 
 ROWS: dict[str, Values] = {
     **{f"pca {dim}": {"dim": dim, "flows": 0} for dim in (8, 16, 32, 64)},
@@ -61,7 +63,6 @@ ROWS: dict[str, Values] = {
 }
 BASE = "vae"  # the row whose decoder the second table uses
 QUICK = ["pca 16", BASE, "planar 4", "sylvester 4 amortised"]
-AUDIBLE_DB = 60.0
 BATCH = 64  # notes encoded at a time
 FIGURES = {
     "error_db": 3, "audible_error_db": 3, "source_out_error_db": 3, "source_out_audible_error_db": 3, "elbo_nats": 1,
@@ -106,7 +107,7 @@ def parse() -> argparse.Namespace:
     args.variants = list(dict.fromkeys([BASE, *args.variants]))  # the second table needs it
     args.seeds = args.seeds or (1 if args.quick else 3)
     args.epochs = args.epochs or (2 if args.quick else 40)
-    args.samples, args.bound_notes, args.steps = (20, 8, 10) if args.quick else (500, 32, 600)
+    args.samples, args.bound_notes, args.steps, args.draws = (20, 8, 10, 60) if args.quick else (500, 32, 600, 500)
     return args
 
 
@@ -175,10 +176,10 @@ Code = Callable[[Features, np.ndarray], Coded]
 
 
 def errors_db(notes: np.ndarray, decoded: np.ndarray) -> Values:
-    """Mean absolute errors of notes, dB: of all values, and of those within 60 dB of the note's peak."""
-    error, audible = np.abs(decoded - notes), notes > notes.max((1, 2), keepdims=True) - AUDIBLE_DB
-    per_note = (error * audible).sum((1, 2)) / audible.sum((1, 2))
-    return {"error_db": float(error.mean()), "audible_error_db": float(per_note.mean())}
+    """Mean absolute errors of notes, dB, of all values and of audible ones, as in timbre.training.measure."""
+    error = np.abs(decoded - notes)
+    audible = np.maximum(notes, decoded) >= notes.max((1, 2), keepdims=True) - AUDIBLE_DB
+    return {"error_db": float(error.mean()), "audible_error_db": float(error[audible].mean())}
 
 
 def principal(table: Features, config: Config, args: argparse.Namespace) -> tuple[Code, Values]:
@@ -209,6 +210,8 @@ def network(space: timbre.Space, notes: Library, args: argparse.Namespace) -> tu
     chosen = (evenly(args.bound_notes, np.flatnonzero(splits == part)) for part in ("valid", "test"))
     valid, test = (prepare_notes(space, [every[index] for index in some]) for some in chosen)
     own = likelihood(space, test, valid, args.samples, 0) | {"kl_nats": kl_nats(space, test)}
+    prior = prior_figures(space, FULL._replace(draws=args.draws, sounds=4), 0)
+    own |= prior | {name: prior.get(f"prior_{name}") for name in ("density", "coverage")}
     own |= {"train_minutes": space.report["train_minutes"]}
     if args.ratings:
         own |= combined(rate(space, args.ratings, []))

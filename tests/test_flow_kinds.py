@@ -10,9 +10,12 @@ from pyro.distributions.transforms.radial import Radial
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from timbre.config import Config, DataConfig, ModelConfig
 from timbre.errors import ConfigError
+from timbre.models.conditions import Conditions
 from timbre.models.flows import FLOWS, Flow, NetworkFlow, PlanarFlow, RadialFlow, SylvesterFlow, make_flow
 from timbre.models.flows.radial import constrained_beta
+from timbre.models.vae import VAE
 
 KINDS = list(FLOWS)
 NETWORKS = ["coupling", "autoregressive", "spline"]
@@ -128,16 +131,18 @@ def test_float32_finds_the_way_back(kind: str, amortised: bool) -> None:
     assert (back - z).abs().max() < 2e-3
 
 
-@pytest.mark.parametrize("kind", ["radial", "householder", "sylvester", *NETWORKS])
-@pytest.mark.parametrize("amortised", [False, True])
-def test_new_flows_are_near_the_identity(kind: str, amortised: bool) -> None:
+@every
+def test_new_flows_are_near_the_identity_and_can_leave_it(kind: str, amortised: bool) -> None:
     torch.manual_seed(5)
     flow = make_flow(kind, 16, 8, amortised)
     z = torch.randn(64, 16)
-    parameters = 0.02 * torch.randn(64, flow.size) if amortised else None
+    parameters = flow.start() + 0.02 * torch.randn(64, flow.size) if amortised else None
     mapped, log_abs_det = flow(z, parameters)
     assert (mapped - z).abs().max() < 0.3
     assert log_abs_det.abs().max() < 1.5
+    learned = [*flow.parameters(), *([] if parameters is None else [parameters.requires_grad_()])]
+    gradients = torch.autograd.grad((z.flip(1) * flow(z, parameters)[0]).sum(), learned)
+    assert max(float(gradient.norm()) for gradient in gradients) > 1.0
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
@@ -302,3 +307,16 @@ def test_reflections_keep_distances_and_turn_a_diagonal_gaussian(amortised: bool
     covariance = stretched.T @ stretched
     assert (covariance - covariance.diag().diag()).abs().max() > 0.1
     torch.testing.assert_close(torch.linalg.eigvalsh(covariance), torch.tensor([1.0, 4.0, 9.0, 16.0], dtype=DOUBLE))
+
+
+@pytest.mark.parametrize("kind", ["planar", "radial", "householder", "sylvester"])
+def test_the_encoder_begins_at_the_start_of_an_amortised_flow(kind: str) -> None:
+    torch.manual_seed(0)
+    model = ModelConfig(dim=4, flow=kind, flows=4, amortised=True, encoder_channels=16, decoder_channels=16)
+    vae = VAE(Config(data=DataConfig(duration=0.5), model=model)).eval()
+    levels = 20.0 * torch.randn(5, 256, vae.frames) - 50.0
+    posterior = vae.posterior(levels, Conditions(*torch.tensor([[60.0], [0.5], [9.0]]).expand(3, 5)))
+    assert posterior.parameters is not None
+    assert (posterior.parameters.std(0) > 0).all()
+    z = 3.0 * torch.randn(5, 4)
+    assert (vae.flow(z, posterior.parameters)[0] - z).norm() < 0.2 * z.norm()

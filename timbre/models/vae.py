@@ -101,6 +101,8 @@ class VAE(nn.Module):
                 model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
                 config.data.duration, settings.floor_db, model.dropout,
             )  # fmt: skip
+            if self.flow.amortised:
+                self.encoder.start_at(self.flow.start())
         self.map = _listening_map(config, spectrogram)
         self.residual = model.residual
         usual = USUAL_EVIDENCE * settings.bins * self.frames

@@ -26,8 +26,7 @@ FLOWS: dict[str, Callable[[int, int, bool], Flow]] = {
 
 
 def make_flow(kind: str, dim: int, layers: int, amortised: bool = False) -> Flow:
-    """A new :class:`Flow` of a kind in `FLOWS`, near the identity except for planar ones and an odd number of
-    reflections.
+    """A new :class:`Flow` of a kind in `FLOWS`, near the identity except for an odd number of reflections.
 
     Raises:
         ConfigError: if there is no such kind, or `dim` is too small for it.

@@ -1,6 +1,11 @@
 """The interface of all flows."""
 
+import math
+
+import torch
 from torch import Tensor, nn
+
+UNIT = math.log(math.e - 1.0)  # whose softplus is 1
 
 
 class Flow(nn.Module):
@@ -37,6 +42,10 @@ class Flow(nn.Module):
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
         """The points that `forward` maps to z (batch, dim), exact except for rounding; computed in float64."""
         raise NotImplementedError
+
+    def start(self) -> Tensor:
+        """Parameters (size,) of a note with which an amortised flow is the identity or near it."""
+        return torch.zeros(self.size)
 
     def given(self, parameters: Tensor | None) -> Tensor | None:
         """The parameters of a call: those of an amortised flow, None for a global one."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from timbre.models.flows.flow import Flow
+from timbre.models.flows.flow import UNIT, Flow
 
 EPSILON = 1e-3  # w.u_hat stays at least this far above -1
 
@@ -33,10 +33,16 @@ class PlanarFlow(Flow):
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
         super().__init__(dim, layers, amortised, layers * (2 * dim + 1))
         if not amortised:
-            scale = 1.0 / math.sqrt(dim)
-            self.u = nn.Parameter(torch.randn(layers, dim) * 0.1 * scale)
-            self.w = nn.Parameter(torch.randn(layers, dim) * scale)
+            sets = self.start().unflatten(0, (layers, 2 * dim + 1))
+            self.u = nn.Parameter(sets[:, :dim] + 0.1 / math.sqrt(dim) * torch.randn(layers, dim))
+            self.w = nn.Parameter(sets[:, dim:-1].clone())
             self.b = nn.Parameter(torch.zeros(layers))
+
+    def start(self) -> Tensor:
+        """Parameters of maps along random directions that are the identity: w.u is where softplus is 1."""
+        w = torch.randn(self.layers, self.dim) / math.sqrt(self.dim)
+        u = UNIT * w / w.square().sum(1, keepdim=True)
+        return torch.cat([u, w, torch.zeros(self.layers, 1)], 1).flatten()
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Points carried through the flow, and the log |det| of its Jacobian."""

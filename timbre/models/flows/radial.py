@@ -1,15 +1,12 @@
 """Radial flows, invertible by construction, with a closed inverse."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from timbre.models.flows.flow import Flow
+from timbre.models.flows.flow import UNIT, Flow
 
 EPSILON = 1e-3  # alpha stays at least this large, and beta at least this share of alpha above -alpha
-UNIT = math.log(math.e - 1.0)  # whose softplus is 1
 
 
 def constrained_beta(alpha: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,9 @@ def reflect(z: Tensor, vectors: Tensor) -> Tensor:
 
 
 def normals(count: int, dim: int) -> Tensor:
-    """Unit vectors (count, dim) in equal pairs along dimensions in turn: reflections at each pair undo each other."""
-    return torch.eye(dim)[torch.arange(count) // 2 % dim]
+    """Vectors (count, dim) of unit mean square, in equal pairs along dimensions in turn: reflections at each pair undo
+    each other."""
+    return dim**0.5 * torch.eye(dim)[torch.arange(count) // 2 % dim]
 
 
 class _StackedFlow(Flow):
@@ -29,37 +30,36 @@ class _StackedFlow(Flow):
         super().__init__(dim, layers, amortised, layers * each)
         self.each = each
         if not amortised:
-            self.values = nn.Parameter(0.02 * torch.randn(layers, each))
+            start = self.start().unflatten(0, (layers, each))
+            self.values = nn.Parameter(start + 0.02 * torch.randn(layers, each))
 
-    def sets(self, parameters: Tensor | None) -> list[Tensor]:
-        """The numbers of each layer, (`each`,) or (batch, `each`)."""
+    def table(self, parameters: Tensor | None) -> Tensor:
+        """The numbers of all layers, (layers, `each`) or (batch, layers, `each`)."""
         own = self.given(parameters)
-        values = self.values if own is None else own.unflatten(-1, (self.layers, self.each))
-        return list(values.unbind(-2))
+        return self.values if own is None else own.unflatten(-1, (self.layers, self.each))
 
 
 class HouseholderFlow(_StackedFlow):
     """K reflections f(z) = z - 2 v v.z / |v|^2, one after another (Tomczak and Welling 2016, arXiv 1611.09630).
 
     They preserve volume. Amortised, they turn each note's diagonal Gaussian into one with a covariance of its own; a
-    global one rotates all notes alike. Pairs of reflections begin near the identity.
+    global one rotates all notes alike.
     """
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
         super().__init__(dim, layers, amortised, dim)
-        self.start = nn.Buffer(normals(layers, dim), persistent=False)
+
+    def start(self) -> Tensor:
+        """Pairs of reflections that undo each other."""
+        return normals(self.layers, self.dim).flatten()
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Points carried through the flow, and the log |det| of its Jacobian, 0."""
-        return reflect(z, self._vectors(parameters)), z.new_zeros(z.shape[:-1])
+        return reflect(z, self.table(parameters)), z.new_zeros(z.shape[:-1])
 
     def inverse(self, z: Tensor, parameters: Tensor | None = None) -> Tensor:
         """Points carried back through the flow."""
-        return reflect(z.double(), self._vectors(parameters).double().flip(-2)).to(z.dtype)
-
-    def _vectors(self, parameters: Tensor | None) -> Tensor:
-        sets = self.sets(parameters)
-        return self.start + (torch.stack(sets, -2) / self.dim**0.5 if sets else 0.0)
+        return reflect(z.double(), self.table(parameters).double().flip(-2)).to(z.dtype)
 
 
 class SylvesterFlow(_StackedFlow):
@@ -71,17 +71,24 @@ class SylvesterFlow(_StackedFlow):
     """
 
     def __init__(self, dim: int, layers: int, amortised: bool = False) -> None:
-        triangle = dim * (dim + 1) // 2
-        super().__init__(dim, layers, amortised, (REFLECTIONS + 1) * dim + 2 * triangle)
-        self.start = nn.Buffer(normals(REFLECTIONS, dim), persistent=False)
+        rows, columns = torch.triu_indices(dim, dim)
+        self.triangle = len(rows)
         places = torch.zeros(dim, dim, dtype=torch.long)
-        places[*torch.triu_indices(dim, dim)] = torch.arange(triangle)
+        places[rows, columns] = torch.arange(self.triangle)
+        super().__init__(dim, layers, amortised, (REFLECTIONS + 1) * dim + 2 * self.triangle)
         self.places = nn.Buffer(places, persistent=False)  # numbers of a triangle's entries
+
+    def start(self) -> Tensor:
+        """R = 0, where the map is the identity, and a multiple of the identity for S, so that R has a gradient."""
+        rows, columns = torch.triu_indices(self.dim, self.dim)
+        vectors, zeros = normals(REFLECTIONS, self.dim).flatten(), torch.zeros(self.triangle)
+        layer = torch.cat([vectors, zeros, (rows == columns).float(), torch.zeros(self.dim)])
+        return layer.repeat(self.layers)
 
     def forward(self, z: Tensor, parameters: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Points carried through the flow, and the log |det| of its Jacobian."""
         log_abs_det = z.new_zeros(z.shape[:-1])
-        for values in self.sets(parameters):
+        for values in self.table(parameters).unbind(-2):
             vectors, r, s, b = self._matrices(values)
             turned = reflect(z, vectors)  # Q^T z
             value = torch.tanh(_product(s, turned) + b)
@@ -96,7 +103,7 @@ class SylvesterFlow(_StackedFlow):
         The matrices are triangular: from the last dimension to the first, each is found alone, as in a planar map.
         """
         dtype, z = z.dtype, z.double()
-        for values in reversed(self.sets(parameters)):
+        for values in reversed(self.table(parameters).unbind(-2)):
             vectors, r, s, b = self._matrices(values.double())
             turned = reflect(z, vectors)
             z = reflect(_untangled(turned, r, s, b), vectors.flip(-2))
@@ -104,20 +111,17 @@ class SylvesterFlow(_StackedFlow):
 
     def _matrices(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Reflections (..., 8, dim), R and S (..., dim, dim), and b (..., dim) of a layer."""
-        triangle = self.dim * (self.dim + 1) // 2
-        sizes = (REFLECTIONS * self.dim, triangle, triangle, self.dim)
+        sizes = (REFLECTIONS * self.dim, self.triangle, self.triangle, self.dim)
         vectors, r, s, b = values.split(sizes, -1)
-        # With S near the identity and R near 0, the map is near the identity and R has a gradient.
-        vectors = self.start.to(values.dtype) + vectors.unflatten(-1, (REFLECTIONS, self.dim)) / self.dim**0.5
-        return vectors, self._triangular(r, 0.0), self._triangular(s, 1.0), b
+        return vectors.unflatten(-1, (REFLECTIONS, self.dim)), self._triangular(r), self._triangular(s), b
 
-    def _triangular(self, values: Tensor, diagonal: float) -> Tensor:
-        """Upper triangular matrices (..., dim, dim), whose diagonal tanh(number + `diagonal`) stays within (-1, 1).
+    def _triangular(self, values: Tensor) -> Tensor:
+        """Upper triangular matrices (..., dim, dim), whose diagonals, the tanh of numbers, stay within (-1, 1).
 
         The other numbers are divided by sqrt(dim): of numbers of unit scale, a row's product has unit scale too.
         """
         full = values[..., self.places]
-        limited = torch.diag_embed((1.0 - EPSILON) * torch.tanh(_diagonal(full) + diagonal))
+        limited = torch.diag_embed((1.0 - EPSILON) * torch.tanh(_diagonal(full)))
         return full.triu(1) / self.dim**0.5 + limited
 
 
