@@ -105,7 +105,7 @@ def test_the_objective_has_every_term_with_its_weight(some_notes, tiny_config):
     assert all(float(term) != 0.0 for term in terms)
     torch.testing.assert_close(found["objective"] - alone, sum(terms), rtol=1e-3, atol=0.5)
     batch = next(task.batches(0, 0))
-    center = task.net.posterior(batch.seen, batch.conditions).center
+    center = task.net.posterior(batch.spectrogram, batch.conditions, batch.seen).center
     share = float(task.net.evidence) / batch.spectrogram[0].numel()
     axes = 2.0 * share * AxesTerm(config.regularization.axes)(center, task.regularizers.labels(batch))
     torch.testing.assert_close(axes.detach(), terms[1], rtol=1e-3, atol=1e-2)
@@ -155,7 +155,7 @@ def test_ratings_reach_the_notes_of_their_instruments(form, some_notes, tiny_con
     study = rated().parts[0]
     instruments = [some_notes[note].instrument for note in task.features.note[batch.rows]]
     item = torch.tensor([[name.lower() for name in study.items].index(name) for name in instruments])
-    center = task.net.posterior(batch.seen, batch.conditions).center
+    center = task.net.posterior(batch.spectrogram, batch.conditions, batch.seen).center
     term = RatingsTerm(form, torch.from_numpy(study.dissimilarities), torch.from_numpy(study.weights), 3)
     share = float(task.net.evidence) / batch.spectrogram[0].numel()
     expected = share * term(center, task.regularizers.labels(batch)._replace(item=item))

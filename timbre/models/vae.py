@@ -120,9 +120,14 @@ class VAE(nn.Module):
         """Whether the aggregate of the notes' points is N(0, I), so that points can be drawn from it."""
         return self.whitening is not None
 
-    def posterior(self, spectrogram: Tensor, conditions: Conditions) -> Posterior:
-        """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum."""
-        out = self.encoder(softened(spectrogram) if self.map else spectrogram, conditions).float()
+    def posterior(self, spectrogram: Tensor, conditions: Conditions, seen: Tensor | None = None) -> Posterior:
+        """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum.
+
+        `seen` is what the network sees of them, default: the notes. The listening map, which cannot learn, always sees
+        the notes.
+        """
+        seen = spectrogram if seen is None else seen
+        out = self.encoder(softened(seen) if self.map else seen, conditions).float()
         mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
         if self.map:
             fixed, free = mean.tensor_split([len(self.map.deviation)], 1)
@@ -175,10 +180,10 @@ class VAE(nn.Module):
             beta: weight of the divergence.
             free_nats: KL below this many nats per note costs nothing.
             stride: decode every stride-th frame, from a random start: an unbiased estimate of the error.
-            seen: what the encoder sees, such as noisy notes (denoising criterion, Im et al. 2017); default: the notes.
+            seen: what the network of the encoder sees, such as noisy notes (denoising criterion, Im et al. 2017); default: the notes.
             regularizer: a function of the centers (batch, dim) to nats per note, ().
         """
-        posterior = self.posterior(spectrogram if seen is None else seen, conditions)
+        posterior = self.posterior(spectrogram, conditions, seen)
         z, divergence, kl = self._drawn(posterior, free_nats)
         start = int(torch.randint(stride, ()))
         frames = torch.arange(start, self.frames, stride, device=z.device)
