@@ -120,11 +120,13 @@ class VAE(nn.Module):
         """Whether the aggregate of the notes' points is N(0, I), so that points can be drawn from it."""
         return self.whitening is not None
 
-    def posterior(self, spectrogram: Tensor, conditions: Conditions, seen: Tensor | None = None) -> Posterior:
+    def posterior(
+        self, spectrogram: Tensor, conditions: Conditions, seen: Tensor | None = None, mapped: Tensor | None = None
+    ) -> Posterior:
         """q(z|x) of notes (batch, bins, frames), dB. With the objective "ae" its standard deviation is the minimum.
 
         `seen` is what the network sees of them, default: the notes. The listening map, which cannot learn, always sees
-        the notes.
+        the notes; `mapped` are their coordinates on it, if they are known already.
         """
         seen = spectrogram if seen is None else seen
         out = self.encoder(softened(seen) if self.map else seen, conditions).float()
@@ -133,7 +135,8 @@ class VAE(nn.Module):
             fixed, free = mean.tensor_split([len(self.map.deviation)], 1)
             small = self.residual * torch.tanh(fixed / self.residual) if self.residual else 0.0 * fixed
             with torch.autocast(spectrogram.device.type, enabled=False):  # distances of half precision are too coarse
-                mean = torch.cat([self.map(spectrogram.float(), conditions.pitch) + small, free], 1)
+                mapped = self.map(spectrogram.float(), conditions.pitch) if mapped is None else mapped
+                mean = torch.cat([mapped + small, free], 1)
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
         if self.objective == "ae":
             log_std = torch.full_like(mean, NARROWEST)
@@ -163,7 +166,8 @@ class VAE(nn.Module):
 
     def loss(
         self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1,
-        seen: Tensor | None = None, regularizer: Callable[[Tensor], Tensor] | None = None,
+        seen: Tensor | None = None, mapped: Tensor | None = None,
+        regularizer: Callable[[Tensor], Tensor] | None = None,
     ) -> Loss:  # fmt: skip
         """The objective for a batch of notes: -log p(x|z) + beta divergence + regularizer(center).
 
@@ -180,10 +184,12 @@ class VAE(nn.Module):
             beta: weight of the divergence.
             free_nats: KL below this many nats per note costs nothing.
             stride: decode every stride-th frame, from a random start: an unbiased estimate of the error.
-            seen: what the network of the encoder sees, such as noisy notes (denoising criterion, Im et al. 2017); default: the notes.
+            seen: what the encoder's network sees, such as noisy notes (denoising criterion, Im et al. 2017); default:
+                the notes.
+            mapped: coordinates of the notes on the listening map; default: computed.
             regularizer: a function of the centers (batch, dim) to nats per note, ().
         """
-        posterior = self.posterior(spectrogram, conditions, seen)
+        posterior = self.posterior(spectrogram, conditions, seen, mapped)
         z, divergence, kl = self._drawn(posterior, free_nats)
         start = int(torch.randint(stride, ()))
         frames = torch.arange(start, self.frames, stride, device=z.device)

@@ -17,6 +17,7 @@ from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
 from timbre.training import schedule
 from timbre.training.batches import Batch, Batches, read_batch
+from timbre.training.coordinates import Coordinates
 from timbre.training.journal import Journal, evenly
 from timbre.training.measure import errors
 from timbre.training.measure import evidence as independent_values
@@ -74,6 +75,7 @@ class VAETask(Task):
         # Per independent value, so that clipping means the same at every size; AdamW's step is unchanged.
         self.scale = float(self.net.evidence)
         self._fit_map()
+        self.coordinates = Coordinates(self.net.map, features)
 
     def _all_batches(self, labels: NoteLabels | None) -> tuple[Batches, Batches, Batches]:
         """Batches to learn from, to choose the best weights by, and to test."""
@@ -116,9 +118,11 @@ class VAETask(Task):
         known, evidence = batch.conditions.hide(self.settings.unknown), self.memory.get_buffer("evidence")
         term = self.regularizers.term(batch, done, float(evidence) / batch.spectrogram[0].numel())
 
+        mapped = self.coordinates(batch, known)
+
         def compute(net: VAE) -> Figures:
             net.evidence.copy_(evidence)
-            loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, regularizer=term)
+            loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, mapped, term)
             terms = {f"{name}_nats": value for name, value in self.regularizers.values.items()}
             return {**vars(loss), **terms, "beta": beta}
 
