@@ -31,7 +31,10 @@ import timbre
 from timbre.config import Config
 from timbre.data import Library
 
-NOTHING: dict[str, Any] = {"map": "learned", "evidence": 400.0, "perceptual": "none", "axes": (), "pitch": "none"}
+NOTHING: dict[str, Any] = {
+    "map": "learned", "evidence": 400.0, "augment": 0.0, "balance": 0.0,
+    "perceptual": "none", "axes": (), "pitch": "none",
+}  # fmt: skip
 PLAIN = {"flows": 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "pca": {},
@@ -42,6 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "beta-vae (4)": PLAIN | {"beta": 4.0},
     "vae": PLAIN,
     "vae, all values count": PLAIN | {"evidence": 128.0 * 173.0, "audible_db": 0.0},
+    "vae+augmentation": PLAIN | {"augment": 0.5},
     "vae+listening map": PLAIN | {"map": "listening"},
     "vae+listening map alone": PLAIN | {"map": "listening", "residual": 0.0},
     **{f"vae+{form}": PLAIN | {"perceptual": form} for form in ("prior", "l2", "gaussian", "student", "rank")},
@@ -58,7 +62,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "pitch": "flow",
         "axes": ("brightness", "attack", "noisiness", "fluctuation", "odd_even"),
     },
-    "all": {"map": "listening", "pitch": "flow"},
+    "all": {"map": "listening", "augment": 0.5, "balance": 0.5, "pitch": "flow"},
 }
 FITTED = ("prior", "l2", "gaussian", "student", "rank")
 FIGURES = {

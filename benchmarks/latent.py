@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from _baselines import PCA
 from _hidden import HIDDEN, Hiding, Truth, bounds, fitted
+from _listening import studies
 from _table import finish, write_json
 from _trained import Labels, Values, add_training_arguments, folder_of, library, measured, probes, small, summaries
 
@@ -38,6 +39,7 @@ from timbre.config import Config
 from timbre.data import Library
 from timbre.data.features.table import Features, features
 from timbre.evaluation.likelihood import kl_nats, likelihood
+from timbre.evaluation.metrics.agreement import agreement, euclidean
 from timbre.evaluation.metrics.latent import active_units, neighbour_accuracy
 from timbre.evaluation.notes import FULL, match, prepare_notes
 from timbre.evaluation.prior import prior_figures
@@ -142,24 +144,25 @@ def figures(name: str, seed: int, folder: Path, args: argparse.Namespace) -> Val
         code, own = principal(table, config, args)
     else:
         code, own = network(timbre.train(kept, config, folder, progress=False), kept, args)
-    known = code(table, table.rows())
-    test = code(table, table.rows("test"))
-    row |= errors_db(table.spectrograms[table.rows("test")], test.decoded) | own
-    found = probes(known.points, Labels(kept, table, table.rows()))
+    rows, test = table.rows(), table.rows("test")
+    known = code(table, rows)
+    found = probes(known.points, Labels(kept, table, rows))
+    row |= errors_db(table.spectrograms[test], code(table, test).decoded) | own
     row |= {"active_units": active_units(known.points), "pitch_probe_r2": max(found["r2_linear"], found["r2_mlp"])}
-    if len(left):
-        other = features(left, config)
-        some = code(other, other.rows())
-        outside = errors_db(other.spectrograms[other.rows()], some.decoded)
-        row |= {f"source_out_{figure}": value for figure, value in outside.items()}
-        train = code(table, table.rows("train"))
-        names, others = ([notes[int(n)].instrument for n in at] for notes, at in (
-            (kept, table.note[table.rows("train")]), (left, other.note[other.rows()])
-        ))  # fmt: skip
-        shared = np.isin(others, names)
-        if shared.any():
-            accuracy = neighbour_accuracy(some.heard[shared], np.array(others)[shared], train.heard, names)
-            row["source_out_instrument"] = accuracy
+    return row | elsewhere(code, table, config, kept, left) if len(left) else row
+
+
+def elsewhere(code: "Code", table: Features, config: Config, kept: Library, left: Library) -> Values:
+    """Figures of notes of the sources that are left out."""
+    other, train = features(left, config), table.rows("train")
+    found, known = code(other, other.rows()), code(table, train)
+    errors = errors_db(other.spectrograms[other.rows()], found.decoded)
+    row = {f"source_out_{name}": value for name, value in errors.items()}
+    names = np.array([kept[int(note)].instrument for note in table.note[train]])
+    others = np.array([left[int(note)].instrument for note in other.note[other.rows()]])
+    shared = np.isin(others, names)
+    if shared.any():
+        row["source_out_instrument"] = neighbour_accuracy(found.heard[shared], others[shared], known.heard, names)
     return row
 
 
@@ -190,7 +193,15 @@ def principal(table: Features, config: Config, args: argparse.Namespace) -> tupl
         coordinates = pca.encode(some.spectrograms[rows].astype(np.float32))
         return Coded(coordinates / pca.deviations, coordinates, pca.decode(coordinates))
 
-    return code, {}
+    if not args.ratings:
+        return code, {}
+    rated = studies(args.ratings, config)
+    points = [pca.encode(np.stack([one.spectrogram for one in study.examples])) for study in rated]
+    found = [agreement(euclidean(own), study.dissimilarities) for own, study in zip(points, rated, strict=True)]
+    return code, {
+        "rating_spearman": float(np.mean([one.spearman for one in found])),
+        "rating_triplets": float(np.mean([one.triplet_agreement for one in found])),
+    }
 
 
 def network(space: timbre.Space, notes: Library, args: argparse.Namespace) -> tuple[Code, Values]:
