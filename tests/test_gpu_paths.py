@@ -86,8 +86,8 @@ def test_a_step_takes_nothing_from_the_cpu_and_waits_for_nothing(
     found = next(epoch := batches.epoch(0))
     watch.fetched.clear()
     for step in range(2):
-        known = found.conditions.hide(0.1)
-        net.loss(found.spectrogram, known, 1.0, 0.5, 6, found.seen).objective.backward()
+        known, mapped = found.conditions.hide(0.1), torch.zeros(len(found.rows), config.model.dim, device=META)
+        net.loss(found.spectrogram, known, 1.0, 0.5, 6, found.seen, mapped).objective.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         average.update(net, step + 1)
