@@ -56,6 +56,10 @@ def _ratings(value: Any) -> bool:
     return isinstance(value, dict) and all(_list_of(_text)(value.get(name)) for name in ("studies", "items"))
 
 
+_NUMBERS = (
+    "test_l1_db", "test_rmse_db", "test_notes", "test_audible_l1_db", "test_level_error_db", "evidence", "train_minutes",
+    "steps", "parameters",
+)  # fmt: skip
 _KNOWN: dict[str, Callable[[Any], bool]] = {
     "licences": _object_of(lambda value: type(value) is int and value >= 0),
     "dropped": _object_of(_text),
@@ -63,5 +67,5 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "library_fingerprint": _text,
     "ratings": _ratings,
     "regularizers": _list_of(_text),
-    **dict.fromkeys(("test_l1_db", "test_rmse_db", "test_notes", "train_minutes", "steps", "parameters"), _number),
+    **dict.fromkeys((_NUMBERS, _number),
 }

@@ -30,7 +30,7 @@ Pitch and velocity are controls, not coordinates.
 {describe_axes(axes) if axes else "None of its dimensions has a name."}
 
 ## Training notes
-{len(atlas)} notes, split by file with seed {config.data.split_seed}: {parts["train"]} for training,
+{len(atlas)} notes, split by {config.data.split_by} with seed {config.data.split_seed}: {parts["train"]} for training,
 {parts["valid"]} to choose the best checkpoint, {parts["test"]} held out.
 Instruments: {instruments or "none"}.
 The licence of the weights follows those of the recordings: {licences or "not stated"}.

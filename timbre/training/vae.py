@@ -171,7 +171,7 @@ class VAETask(Task):
         report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:
             error = errors(self.net, self.test, ranks=self.ranks)
-            report |= {"test_l1_db": error.l1_db, "test_rmse_db": error.rmse_db, "test_notes": error.notes}
+            report |= {f"test_{name}": value for name, value in vars(error).items()}
         return report
 
 
