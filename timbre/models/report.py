@@ -57,8 +57,8 @@ def _ratings(value: Any) -> bool:
 
 
 _NUMBERS = (
-    "test_l1_db", "test_rmse_db", "test_notes", "test_audible_l1_db", "test_level_error_db", "evidence", "train_minutes",
-    "steps", "parameters",
+    "test_l1_db", "test_rmse_db", "test_notes", "test_audible_l1_db", "test_level_error_db", "evidence",
+    "train_minutes", "steps", "parameters",
 )  # fmt: skip
 _KNOWN: dict[str, Callable[[Any], bool]] = {
     "licences": _object_of(lambda value: type(value) is int and value >= 0),
@@ -67,5 +67,5 @@ _KNOWN: dict[str, Callable[[Any], bool]] = {
     "library_fingerprint": _text,
     "ratings": _ratings,
     "regularizers": _list_of(_text),
-    **dict.fromkeys((_NUMBERS, _number),
+    **dict.fromkeys(_NUMBERS, _number),
 }
