@@ -118,6 +118,12 @@ class TestArchives:
         tracemalloc.stop()
         assert "a.dslibrary" in "".join(reasons(path))
 
+    def test_members_that_ask_for_a_dictionary_of_gigabytes_are_refused(self, tmp_path: Path) -> None:
+        path = self.library(tmp_path)
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("Samples/other.wav", wav(41))
+        assert "is compressed by a method" in reasons(path)["a.dslibrary/Samples/other.wav"]
+
     def test_members_whose_names_lead_out_are_refused(self, tmp_path: Path) -> None:
         for name in ("../knock.wav", "/knock.wav", "a\\..\\..\\knock.wav", "C:knock.wav", "\\\\host\\knock.wav"):
             told = reasons(self.library(tmp_path, member=name))

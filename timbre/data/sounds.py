@@ -21,7 +21,7 @@ LARGEST_MEMBER = 1 << 28  # most bytes that a compressed sound may unpack to: mo
 _MOST_CHUNKS = 1000  # of a WAV file that are searched for its root key
 UNPACKING = (
     OSError, EOFError, LookupError, ValueError, RuntimeError, OverflowError, struct.error, zlib.error, lzma.LZMAError,
-    zipfile.BadZipFile,
+    zipfile.BadZipFile, MemoryError,
 )  # fmt: skip
 """Exceptions of zipfile for archives that are damaged, encrypted or compressed by an unknown method."""
 

@@ -57,6 +57,8 @@ def _refusal(member: zipfile.ZipInfo) -> str | None:
     name = member.filename.replace("\\", "/")
     if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
         return "its name leads out of the archive and is refused"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # LZMA takes the memory that it asks for
+        return "is compressed by a method that Decent Sampler does not know and is refused"
     if member.file_size > LARGEST_MEMBER:
         return f"unpacks to {member.file_size} bytes and is refused; no note is that long"
     return None
