@@ -137,12 +137,17 @@ class Library(Sequence[Note]):
         return parts
 
     def held_out(self, data: DataConfig) -> str:
-        """Description of what :meth:`parts` holds out, such as "by file, 10% valid, 10% test, seed 0"."""
-        if self.division is not None:
-            return str(self.division)
-        if any(note.split for note in self.notes):
+        """Description of what :meth:`parts` holds out, such as "by file, 10% valid, 10% test, seed 0".
+
+        A split by source names the sources of the test notes.
+        """
+        if self.division is None and any(note.split for note in self.notes):
             return f"as {self.report.labels} says"
-        return str(Division(data.split_by, data.valid, data.test, data.split_seed))
+        division = self.division or Division(data.split_by, data.valid, data.test, data.split_seed)
+        if division.by != "source":
+            return str(division)
+        tested = {note.source for note, part in zip(self.notes, self.parts(data), strict=True) if part == "test"}
+        return f"{division}; tested on {listed(sorted(map(str, tested))) or 'none'}"
 
     def _named(self, name: str) -> Note:
         if name not in self._by_name:

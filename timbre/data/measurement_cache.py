@@ -13,7 +13,7 @@ from timbre.data.note import Measured, Note
 from timbre.files import cache_folder
 from timbre.version import __version__
 
-VERSION = 4  # part of every key: increase it when the measurements change
+VERSION = 5  # part of every key: increase it when the measurements change
 _DIGITS = 16  # of the checksum of a row
 _BATCH = 500  # most measurements that are lost when a scan is killed
 _TABLE = "create table if not exists facts (note blob primary key, measured text) without rowid"

@@ -9,6 +9,7 @@ from timbre.audio.files import Probe
 from timbre.audio.onset import find_onset
 from timbre.audio.pitch import estimate_pitch
 from timbre.data.note import Measured
+from timbre.data.sketches import sketch
 
 MEASURED_SECONDS = 30.0  # longest stretch that is measured, from the beginning of a sound
 TRIM_DB = -50.0  # of the onset, as in the settings' default
@@ -41,6 +42,7 @@ def measure(audio: Audio, whole: Probe | None = None) -> Measured:
         noise_db=_noise_db(noise, rate),
         rise=round((note.loud - note.start) / rate, 3),
         channels=part.mixdown.reason if part.channels > 1 else "",
+        sketch=sketch(heard.samples[0, note.start :], rate),
     )
 
 

@@ -32,6 +32,7 @@ class Measured:
     noise_db: float | None = None  # RMS of what precedes the note, dB of full scale; None if it is silent
     rise: float = 0.0  # seconds from the onset until the level is first within 20 dB of its maximum
     channels: str = ""  # why the sound is not the mean of all its channels
+    sketch: str = ""  # levels by time and band, nearly the same for other copies of the recording; empty: not measured
 
 
 @dataclass(frozen=True, slots=True)

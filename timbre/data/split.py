@@ -8,6 +8,7 @@ import numpy as np
 
 from timbre.data.note import Note
 from timbre.data.parts import Excerpt, SoundFontVoice
+from timbre.data.sketches import same_recordings
 from timbre.errors import LibraryError
 
 FEWEST = 8  # notes of a library to train on
@@ -43,7 +44,8 @@ def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = 
 
     Units are ordered by stratum (the instrument; its family when instruments are held out) and shuffled within it, and
     every 1/share-th one is taken (systematic sampling). Shares are therefore right for the library and, up to whole
-    units, for each stratum. Notes with the same sound, and those of one performance, always stay together.
+    units, for each stratum. Notes with the same sound, those of one performance, and copies of one recording from two
+    sources (:mod:`timbre.data.sketches`), always stay together.
 
     Args:
         notes: the library's notes.
@@ -82,7 +84,7 @@ def split(notes: Sequence[Note], valid: float, test: float, seed: int, by: By = 
 
 
 def _units(notes: Sequence[Note], by: By) -> list[str]:
-    """The unit of each note; units with the same sound or performance are merged (union-find)."""
+    """The unit of each note; units with the same sound, recording or performance are merged (union-find)."""
     units = [_unit(note, by) for note in notes]
     leader: dict[str, str] = {}
 
@@ -91,12 +93,17 @@ def _units(notes: Sequence[Note], by: By) -> list[str]:
             leader[unit] = unit = leader[above]
         return unit
 
+    def merge(one: str, other: str) -> None:
+        first, second = find(one), find(other)
+        leader[max(first, second)] = min(first, second)
+
     owners: dict[Hashable, str] = {}
     for note, unit in zip(notes, units, strict=True):
         for mark in (note.measured and note.measured.digest, note.recording and (note.recording,)):
             if mark:
-                first, own = find(owners.setdefault(mark, unit)), find(unit)
-                leader[max(first, own)] = min(first, own)
+                merge(owners.setdefault(mark, unit), unit)
+    for one, other in same_recordings(notes):
+        merge(units[one], units[other])
     return [find(unit) for unit in units]
 
 
