@@ -1,11 +1,18 @@
 """The order of training notes: balanced, complete, with one instrument from two sources side by side."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timbre.config import Config
+from timbre.data import Library
+from timbre.data.features.table import features
 from timbre.training.order import LIKE, MOST, NEAR, Order, Recordings, partners, shares
+from timbre.training.regularization import note_labels
+from timbre.training.vae import VAETask
 
 GROUPS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
@@ -66,14 +73,29 @@ def test_a_small_source_is_not_drowned() -> None:
     ]  # 4 times at most
 
 
-def test_the_order_depends_on_seed_and_epoch_alone() -> None:
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_the_order_depends_on_seed_and_epoch_alone(balance: float) -> None:
     recordings = of([20, 30, 10])
     rows = np.arange(60)
-    first = Order(rows, recordings, 5, 0.5)
+    first = Order(rows, recordings, 5, balance)
     first.epoch(0)
-    np.testing.assert_array_equal(first.epoch(7), Order(rows, recordings, 5, 0.5).epoch(7))
+    np.testing.assert_array_equal(first.epoch(7), Order(rows, recordings, 5, balance).epoch(7))
     assert list(first.epoch(7)) != list(first.epoch(8))
-    assert list(first.epoch(7)) != list(Order(rows, recordings, 6, 0.5).epoch(7))
+    assert list(first.epoch(7)) != list(Order(rows, recordings, 6, balance).epoch(7))
+
+
+def test_a_training_draws_by_instrument_and_source(some_notes: Library, tiny_config: Config) -> None:
+    few = set(range(0, len(some_notes), 7))
+    library = Library([replace(n, source="few" if k in few else "many") for k, n in enumerate(some_notes)], "/")
+    config = replace(tiny_config, data=replace(tiny_config.data, balance=1.0))
+    table, labels = features(library, config), note_labels(library, library.parts(config.data))
+    task = VAETask(table, [""] * len(library), config, None, "", labels=labels)
+    rows = np.concatenate([batch.rows for epoch in range(8) for batch in task.batches(epoch, 0)])
+    drawn = np.bincount(rows, minlength=len(table.note)) / 8.0
+    group = labels.instrument * 2 + labels.source
+    trained = table.rows("train", copies=True)
+    np.testing.assert_allclose(drawn[trained], shares(group[table.note[trained]], 1.0), atol=0.13)
+    assert drawn[trained].std() > 0.1
 
 
 @given(sizes=GROUPS, instruments=st.integers(1, 3), seed=st.integers(0, 99))
