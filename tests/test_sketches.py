@@ -92,6 +92,7 @@ def test_a_sketch_is_its_levels() -> None:
     assert levels[3, 7] > 15
     assert levels.max() == 45
     assert sketch(np.zeros(RATE), RATE) == sketch(np.zeros(0), RATE) == ""
+    assert all(len(sketch(np.ones(20), rate)) in (0, 84) for rate in (1, 8, 100, 1000, 400_000))
 
 
 @pytest.mark.parametrize("by", ["file", "instrument", "source"])

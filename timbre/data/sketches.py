@@ -26,10 +26,11 @@ def sketch(samples: np.ndarray, rate: int) -> str:
     """
     limits, powers = np.rint(np.multiply(TIMES, rate)).astype(int), []
     for begin, end in pairwise(limits):
-        part = samples[begin:end]
-        window = np.hanning(end - begin)
-        spectrum = np.abs(np.fft.rfft(np.pad(part, (0, end - begin - part.size)) * window)) ** 2 / window.sum()
-        index = np.searchsorted(np.fft.rfftfreq(end - begin, 1.0 / rate), BANDS)
+        size = max(end - begin, 2)
+        part = samples[begin : begin + size]
+        window = np.hanning(size + 2)[1:-1]
+        spectrum = np.abs(np.fft.rfft(np.pad(part, (0, size - part.size)) * window)) ** 2 / window.sum()
+        index = np.searchsorted(np.fft.rfftfreq(size, 1.0 / rate), BANDS)
         powers.append(np.diff(np.concatenate([[0.0], np.cumsum(spectrum)])[index]))
     power = np.maximum(powers, 0.0)
     if not power.max(initial=0.0) > 0.0:
