@@ -84,7 +84,7 @@ def _smooth(name: str, some: Topology, every: Topology) -> dict[str, Any]:
 
 def _evidence(space: timbre.Space, result: Topology) -> dict[str, Any]:
     points = space.atlas.points
-    distances = space.atlas.nearest(points, 2).distances[:, 1]
+    distances = space.hearing.neighbours(points, 2).distances[:, 1]
     dense = result.density >= np.quantile(result.density, 0.5)
     return {
         "what": "evidence",

@@ -25,6 +25,7 @@ from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.errors import AudioError
 from timbre.space import Space
+from timbre.space.dissimilarity import SCALE
 from timbre.space.locating import Location, Locator
 
 DEMO = Path(__file__).parents[1] / "scripts" / "demo.toml"
@@ -51,7 +52,7 @@ def main() -> None:
     ]
     rows += [others_row(locator, kind, make, repeats) for kind, make in SOUNDS.items()]
     rows += [refined_row(locator, "held-out notes, refined", held[: 2 if args.quick else 24])]
-    print(f"left out: {', '.join(left_out)}\ndissimilarity: {locator.scale.sentence}")
+    print(f"left out: {', '.join(left_out)}\ndissimilarity: {SCALE}")
     print(f"bandwidth {locator.aggregate.bandwidth:.2f} of the notes' standard deviation")
     finish(rows, args, f"locating sounds in a space of {len(space.atlas)} notes")
 

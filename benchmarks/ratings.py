@@ -113,11 +113,12 @@ def left_out(rated: list[Study], spectrogram: Spectrogram, config: Config, grid:
 
 
 def encoded(space: timbre.Space, study: Study) -> np.ndarray:
-    """The points of a study's sounds in a space, (sounds, dim)."""
+    """Heard coordinates of a study's sounds in a space, (sounds, k)."""
     columns = ("pitch", "velocity", "release")
     conditions = Conditions(*(torch.tensor([getattr(e, name) for e in study.examples]) for name in columns))
     with torch.no_grad():
-        return np.asarray(space.model.points(spectrograms(study), conditions))
+        points = np.asarray(space.model.points(spectrograms(study), conditions))
+    return space.hearing.heard(points, conditions.pitch.numpy())
 
 
 if __name__ == "__main__":

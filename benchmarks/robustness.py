@@ -118,18 +118,23 @@ def moved(space: Space, notes: list[tuple[Note, Audio]], names: tuple[str, ...],
     """A row for each fault."""
     preparation, onset = PREPARATIONS[when]
     clean = points(space, [preparation(audio, space.config, note.pitch) for note, audio in notes])
-    apart = np.linalg.norm(clean[:, None] - clean[None], axis=-1)
+    apart = space.hearing.dissimilarities(clean, pitches(notes))
     usual, rows = float(np.median(apart[np.triu_indices(len(clean), 1)])), []
     for name in names:
         lead, rng = FAULTS[name][0], np.random.default_rng(1)
         faulty = [disturbed(audio, name, rng) for _, audio in notes]
         prepared = [preparation(a, space.config, n.pitch) for a, (n, _) in zip(faulty, notes, strict=True)]
-        far = np.linalg.norm(points(space, prepared) - clean, axis=1) / usual
+        far = space.dissimilarity(points(space, prepared), clean, pitches(notes)) / usual
         late = [abs(onset(a) - onset(b) - lead) for a, (_, b) in zip(faulty, notes, strict=True)]
         row = {"median": np.median(far), "95%": np.percentile(far, 95), "within_tenth": np.mean(far < 0.1)}
         row |= {"onset_ms": 1000.0 * np.percentile(late, 95)}
         rows.append({"fault": name, "when": when} | {key: round(float(value), 3) for key, value in row.items()})
     return rows
+
+
+def pitches(notes: list[tuple[Note, Audio]]) -> np.ndarray:
+    """MIDI pitches of notes, (notes,); NaN without pitch."""
+    return np.array([np.nan if note.pitch is None else note.pitch for note, _ in notes])
 
 
 def disturbed(audio: Audio, name: str, rng: Rng) -> Audio:

@@ -89,14 +89,14 @@ def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: s
 
 
 def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
-    """Effect of float16 on held-out notes: errors of both spaces in dB, and distances that points move."""
+    """Effect of float16 on held-out notes: errors of both spaces in dB, and dissimilarities by which points move."""
     named = {note.name: note for note in library}
     indices = notes.sample(notes.held_out(full.atlas)[1], notes.FULL.held_out, 0)
     prepared = notes.prepare_notes(full, [named[full.atlas.names[index]] for index in indices])
     points = [prepared.points(space) for space in (full, half)]
-    shift = np.linalg.norm(points[1] - points[0], axis=1)
+    shift = full.dissimilarity(*points)
     error = [errors(space.model, prepared).l1_db for space in (full, half)]
-    away = full.atlas.nearest(full.atlas.points, 2).distances[:, 1]
+    away = full.hearing.neighbours(full.atlas.points, 2).distances[:, 1]
     return {
         "l1_db_full": error[0],
         "l1_db_half": error[1],

@@ -150,9 +150,9 @@ def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, state:
 
 def test_nearest_are_those_of_the_atlas(client: httpx.Client, state: AppState):
     found = client.get("/api/nearest", params={"z": middle(state)}).json()
-    names = [state.space.atlas.names[n] for n in state.space.atlas.nearest(state.space.atlas.points[0]).indices[0]]
+    names = [state.space.atlas.names[n] for n in state.space.nearest(state.space.atlas.points[0]).indices]
     assert [note["name"] for note in found] == names
-    assert found[0]["distance"] == 0
+    assert found[0]["dissimilarity"] == 0
     for z in ("", "1,2", "1,2,nan", "1,2,x", "1,2,1e999", ",".join(["0"] * 5000)):
         refused(client.get("/api/nearest", params={"z": z}))
 
@@ -219,8 +219,8 @@ def test_an_upload_is_placed_and_leaves_nothing_behind(client: httpx.Client, sta
     assert found["name"] == "my tone.wav"
     assert found["pitch_midi"] == pytest.approx(69, abs=0.1)
     assert len(found["point"]) == state.space.dim
-    near = state.space.atlas.nearest(np.array(found["point"]))
-    assert [note["name"] for note in found["neighbours"]] == [state.space.atlas.names[n] for n in near.indices[0]]
+    near = state.space.nearest(np.array(found["point"]), pitch=found["pitch_midi"])
+    assert [note["name"] for note in found["neighbours"]] == [state.space.atlas.names[n] for n in near.indices]
     assert isinstance(found["out_of_distribution"], bool)
     assert not list(leavings.iterdir())
 

@@ -180,7 +180,7 @@ def test_each_value_stands_at_its_place(moving_space, found):
     corner = found.plane.at(found.u[0], found.v[-1])
     values, _ = every_frame(moving_space, corner[None], ["centroid"])
     assert found.values["centroid"][-1, 0] == pytest.approx(2 ** values[0, 0], rel=0.01)
-    assert found.nearest[-1, 0] == pytest.approx(np.linalg.norm(moving_space.atlas.points - corner, axis=1).min())
+    assert found.nearest[-1, 0] == pytest.approx(moving_space.dissimilarity(moving_space.atlas.points, corner).min())
     assert found.likelihood[-1, 0] == pytest.approx(moving_space.atlas.aggregate.log_likelihood(corner[None])[0])
 
 

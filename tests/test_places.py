@@ -14,10 +14,8 @@ import timbre
 from timbre.__main__ import main
 from timbre.audio import Audio
 from timbre.data import Library
-from timbre.data.ratings import read_ratings
 from timbre.errors import AudioError, ConfigError
 from timbre.space import Atlas, Space
-from timbre.space.dissimilarity import dissimilarity_scale
 from timbre.space.locating import Locator, locate
 
 
@@ -107,50 +105,6 @@ class TestAggregate:
             Atlas.empty(3).aggregate  # noqa: B018
 
 
-class TestDissimilarity:
-    @staticmethod
-    def rated(noise: float) -> Atlas:
-        """Notes of the rated instruments, laid out by their ratings."""
-        from timbre.data.ratings import mds
-
-        study = read_ratings("orchestra").parts[0]
-        layout = mds(study.dissimilarities, 5).points
-        rng = np.random.default_rng(0)
-        points = np.repeat(10 * layout, 6, 0) + noise * rng.normal(size=(6 * len(layout), layout.shape[1]))
-        return atlas_of(points, [name for name in study.items for _ in range(6)])
-
-    def test_ratings_are_found_again(self) -> None:
-        atlas = self.rated(0.1)
-        scale = dissimilarity_scale(atlas)
-        assert scale.name == "listeners"
-        assert len(scale.instruments) == 13
-        assert scale.residual is not None
-        assert scale.baseline is not None
-        assert scale.residual < 0.5 * scale.baseline
-        study = read_ratings("orchestra").parts[0]
-        names, middles, _ = atlas.centroids
-        apart = np.linalg.norm(middles[names.index("Oboe")] - middles[names.index("Tuba")])
-        known = study.dissimilarities[study.items.index("Oboe"), study.items.index("Tuba")]
-        assert scale(apart) == pytest.approx(known, abs=0.1)
-        np.testing.assert_array_equal(scale(np.array([-1e3, 1e3])), [0, 1])
-
-    def test_places_that_tell_nothing_of_ratings_give_a_relative_scale(self) -> None:
-        atlas = self.rated(0.1)
-        shuffled = np.random.default_rng(1).normal(size=atlas.points.shape).astype(np.float32)
-        scale = dissimilarity_scale(replace(atlas, points=shuffled))
-        assert scale.name == "relative"
-        assert "do not predict" in scale.sentence
-
-    def test_too_few_rated_instruments(self, tiny_space: Space) -> None:
-        scale = dissimilarity_scale(tiny_space.atlas)
-        middles = tiny_space.atlas.centroids.points
-        apart = [np.linalg.norm(a - b) for i, a in enumerate(middles) for b in middles[:i]]
-        assert scale.name == "relative"
-        assert "4 rated instruments in the library are too few" in scale.sentence
-        assert scale(np.array(apart)).mean() == pytest.approx(1)
-        assert dissimilarity_scale(groups()).instruments == ()
-
-
 class TestPlacing:
     def test_a_known_note_lies_where_it_lay(self, tiny_space: Space, some_notes: Library) -> None:
         name, atlas = "flute-C4", tiny_space.atlas
@@ -173,6 +127,20 @@ class TestPlacing:
         np.testing.assert_allclose(found.point, locator.space.encode(oboe, 57.0, 0.5), atol=1e-6)
         assert list(found.dissimilarities.values()) == sorted(found.dissimilarities.values())
         assert set(found.dissimilarities) == {"flute", "clarinet", "trumpet", "violin"}
+        near = locator.space.nearest(found.point, pitch=found.pitch)
+        assert list(found.neighbours) == [locator.space.atlas.names[index] for index in near.indices]
+        np.testing.assert_allclose(list(found.neighbours.values()), near.distances)
+        assert next(iter(found.dissimilarities.values())) == near.distances[0]
+
+    def test_every_instrument_weighs_the_same_in_the_percentile_of_an_error(
+        self, tiny_space: Space, oboe: Audio
+    ) -> None:
+        atlas = tiny_space.atlas
+        errors = np.full(len(atlas), np.nan, np.float32)
+        flutes, others = (np.flatnonzero((np.array(atlas.instruments) == "flute") == is_flute) for is_flute in (1, 0))
+        errors[flutes[:5]], errors[others[:1]] = 0.0, 900.0
+        one = locate(Space(tiny_space.config, tiny_space.model, replace(atlas, errors=errors), {}), oboe)
+        assert one.error_percentile == pytest.approx(100 * (1 + 6 / 2) / 7)
 
     def test_refining_gains_and_repeats(self, known_space: Space, oboe: Audio) -> None:
         # The encoder belongs to another decoder than the known one, so there is much to gain.
@@ -219,11 +187,9 @@ class TestCommands:
     def test_nearest(self, tiny_folder: Path, tiny_space: Space, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["nearest", str(tiny_folder), "flute-C4", "-k", "3", "--format", "json"]) == 0
         rows = json.loads(capsys.readouterr().out)
-        points = tiny_space.atlas.points
-        apart = np.linalg.norm(points - tiny_space.atlas["flute-C4"], axis=1)
-        order = np.argsort(apart)[1:4]
-        assert [row["sound"] for row in rows] == [tiny_space.atlas.names[number] for number in order]
-        np.testing.assert_allclose([row["distance"] for row in rows], apart[order], rtol=1e-4)
+        near = tiny_space.nearest(tiny_space.atlas["flute-C4"], 3, 60, besides="flute-C4")
+        assert [row["sound"] for row in rows] == [tiny_space.atlas.names[index] for index in near.indices]
+        np.testing.assert_allclose([row["dissimilarity"] for row in rows], near.distances, rtol=1e-4)
         assert main(["nearest", str(tiny_folder), "0,0,0", "--instruments", "--format", "csv"]) == 0
         table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
         assert {row["instrument"] for row in table} == {"flute", "clarinet", "trumpet", "violin"}

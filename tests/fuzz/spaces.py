@@ -121,7 +121,7 @@ def _use(space: timbre.Space) -> None:
     assert np.isfinite(audio.samples).all()
     assert np.isfinite(space.encode(timbre.Audio(np.sin(np.arange(2000) * 0.3, dtype=np.float32), 8000))).all()
     if len(space.atlas):
-        space.atlas.nearest(space.atlas.points[:1])
+        space.nearest(space.atlas.points[0])
         space.atlas.filter(instrument=space.atlas.instruments[0])
         assert space.atlas.centroids.counts.sum() == len(space.atlas)
 

@@ -110,16 +110,13 @@ class Routes:
         return JSONResponse(self._heats[axes, pitch])
 
     async def nearest(self, request: Request) -> Response:
-        """The library notes nearest to a point."""
-        atlas = self.state.space.atlas
+        """The library notes nearest to a point that are different sounds."""
         point = self.state.space.check_point(read_fields(request.query_params, z=Field(row))["z"])
-        if not len(atlas):
-            return JSONResponse([])
-        nearest = atlas.nearest(point, _NEAREST)
-        return JSONResponse(self._notes(nearest.indices[0].tolist(), nearest.distances[0].tolist()))
+        nearest = self.state.space.nearest(point, _NEAREST)
+        return JSONResponse(self._notes(nearest.indices.tolist(), nearest.distances.tolist()))
 
-    def _notes(self, indices: list[int], distances: list[float]) -> list[dict[str, Any]]:
-        """Library notes with their distances."""
+    def _notes(self, indices: list[int], dissimilarities: list[float]) -> list[dict[str, Any]]:
+        """Library notes with their dissimilarities."""
         atlas = self.state.space.atlas
         return [
             {
@@ -129,9 +126,9 @@ class Routes:
                 "pitch": _or_none(atlas.pitches[index]),
                 "velocity": _or_none(atlas.velocities[index]),
                 "point": atlas.points[index].tolist(),
-                "distance": round(distance, 4),
+                "dissimilarity": round(dissimilarity, 4),
             }
-            for index, distance in zip(indices, distances, strict=True)
+            for index, dissimilarity in zip(indices, dissimilarities, strict=True)
         ]
 
     async def draw(self, request: Request) -> Response:

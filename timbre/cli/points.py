@@ -42,6 +42,15 @@ def find_point(space: "Space", text: str) -> "np.ndarray":
     return library_point(space, text) if is_name else combined(space, text, find_point)
 
 
+def find_pitch(space: "Space", text: str) -> float | None:
+    """The pitch, MIDI, of the sound that the text of a point names: of a library note (NaN is without pitch), or in the
+    name of a file; None for other points."""
+    if text in space.atlas:
+        return float(space.atlas.pitches[space.atlas.index(text)])
+    is_point = "," in text or text in space.atlas.instruments
+    return None if is_point or not _is_file(text) else labels_of(Path(text)).pitch
+
+
 def parse_point(text: str, dim: int) -> "np.ndarray":
     """A point (dim,) from numbers separated by commas."""
     import numpy as np

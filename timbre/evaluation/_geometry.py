@@ -14,52 +14,59 @@ from timbre.evaluation.metrics.latent import (
 )
 from timbre.evaluation.metrics.probes import probe_accuracy, probe_r2
 from timbre.evaluation.notes import Effort, held_out, sample
-from timbre.space import Atlas
+from timbre.space import Atlas, Space
 
 NO_FAMILY = "other"  # family of instruments without one in an atlas
 
 
-def geometry(atlas: Atlas, effort: Effort, seed: int) -> dict[str, float | int | None]:
-    """Figures of the order of held-out notes, among the training notes where those are needed."""
+def geometry(space: Space, effort: Effort, seed: int) -> dict[str, float | int | None]:
+    """Figures of the order of held-out notes, among the training notes where those are needed.
+
+    Nearest notes are heard at their own pitches, groups and instruments across pitches at middle C.
+    """
+    atlas, own, middle = space.atlas, space.hearing.at_own_pitch, space.hearing.at_middle_c
     indices = (np.flatnonzero(np.array(atlas.splits) == "train"), held_out(atlas)[1])
-    train, test = (atlas.take(np.sort(sample(part, effort.known, seed))) for part in indices)
+    known, tested = (np.sort(sample(part, effort.known, seed)) for part in indices)
+    train, test = atlas.take(known), atlas.take(tested)
     families = np.array(test.families, dtype=str)
     has = families != NO_FAMILY
-    pitched = (test.points, test.instruments, test.pitches)
+    heard = middle[tested]
+    pitched = (heard, test.instruments, test.pitches)
     return {
         "active_units": active_units(atlas.points) if len(atlas) > 1 else None,
-        "instrument_accuracy": nearest(test.points, test.instruments, train.points, train.instruments),
-        "family_accuracy": nearest(test.points, test.families, train.points, train.families, NO_FAMILY),
-        "instrument_silhouette": silhouette(test.points, test.instruments),
-        "family_silhouette": silhouette(test.points[has], families[has]),
+        "instrument_accuracy": nearest(own[tested], test.instruments, own[known], train.instruments),
+        "family_accuracy": nearest(own[tested], test.families, own[known], train.families, NO_FAMILY),
+        "instrument_silhouette": silhouette(heard, test.instruments),
+        "family_silhouette": silhouette(heard[has], families[has]),
         "instrument_silhouette_within_pitch": silhouette_within_pitch(*pitched),
         "cross_pitch_consistency": cross_pitch_consistency(*pitched),
         **_probes(train, test, seed),
     }
 
 
-def source_out(atlas: Atlas, sources: Sequence[str | None]) -> float | None:
+def source_out(space: Space, sources: Sequence[str | None]) -> float | None:
     """:func:`nearest` by instrument, of those held-out notes whose source has no training note.
 
     Takes the source of each note of the atlas. None if sources are unknown, or if all have training notes (see `timbre
     scan --split-by source`).
     """
+    atlas, heard = space.atlas, space.hearing.at_own_pitch
     source, train = np.array([one or "" for one in sources], dtype=str), np.array(atlas.splits) == "train"
     foreign = np.intersect1d(held_out(atlas)[1], np.flatnonzero((source != "") & ~np.isin(source, source[train])))
     test, known = atlas.take(foreign), atlas.take(np.flatnonzero(train))
-    return nearest(test.points, test.instruments, known.points, known.instruments)
+    return nearest(heard[foreign], test.instruments, heard[train], known.instruments)
 
 
 def nearest(
-    points: np.ndarray, labels: Sequence[str], train_points: np.ndarray, train_labels: Sequence[str], ignored: str = ""
+    heard: np.ndarray, labels: Sequence[str], train_heard: np.ndarray, train_labels: Sequence[str], ignored: str = ""
 ) -> float | None:
-    """Share of points whose nearest training point has their label; None if no point counts.
+    """Share of notes whose nearest training note has their label, by heard coordinates (notes, k); None if none counts.
 
-    Points count if a training point has their label, and it is not `ignored`.
+    Notes count if a training note has their label, and it is not `ignored`.
     """
     texts = np.array(labels, dtype=str)
     counts = np.isin(texts, train_labels) & (texts != ignored)
-    return neighbour_accuracy(points[counts], texts[counts], train_points, train_labels) if counts.any() else None
+    return neighbour_accuracy(heard[counts], texts[counts], train_heard, train_labels) if counts.any() else None
 
 
 def _probes(train: Atlas, test: Atlas, seed: int) -> dict[str, float | None]:

@@ -212,8 +212,8 @@ def _likelihood(case: _Case, evaluation: Evaluation) -> None:
 
 
 def _order(case: _Case, evaluation: Evaluation) -> None:
-    evaluation.add(geometry(case.space.atlas, case.effort, case.seed))
-    evaluation.add({"source_out_instrument": source_out(case.space.atlas, [note.source for note in case.notes])})
+    evaluation.add(geometry(case.space, case.effort, case.seed))
+    evaluation.add({"source_out_instrument": source_out(case.space, [note.source for note in case.notes])})
 
 
 def _sounds(case: _Case, evaluation: Evaluation) -> None:
@@ -254,8 +254,9 @@ def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
     chosen = sample(np.arange(len(new)), case.effort.held_out, case.seed)
     notes = prepare_notes(case.space, [new[index] for index in chosen])
     remarks += [f"{name}: {note} was left out: {why}" for note, why in notes.dropped.items()]
-    train = atlas.take(np.flatnonzero(np.array(atlas.splits) == "train"))
-    points, errors = notes.points(case.space), reconstruction(case.space, notes)
+    known = np.flatnonzero(np.array(atlas.splits) == "train")
+    train, hearing, errors = atlas.take(known), case.space.hearing, reconstruction(case.space, notes)
+    heard, near = hearing.heard(notes.points(case.space), notes.conditions.pitch.numpy()), hearing.at_own_pitch[known]
     instruments, families = [note.instrument for note in notes.notes], [note.family or "" for note in notes.notes]
     return UnseenFolder(
         name,
@@ -263,8 +264,8 @@ def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
         sum(instrument not in set(train.instruments) for instrument in instruments),
         errors.get("reconstruction_l1_db"),
         errors.get("audible_l1_db"),
-        nearest(points, instruments, train.points, train.instruments),
-        nearest(points, families, train.points, train.families, NO_FAMILY),
+        nearest(heard, instruments, near, train.instruments),
+        nearest(heard, families, near, train.families, NO_FAMILY),
     )
 
 

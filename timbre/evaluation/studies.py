@@ -12,7 +12,7 @@ from timbre.data.names import plain
 from timbre.data.ratings import Study, match_instruments, read_ratings
 from timbre.errors import LibraryError
 from timbre.evaluation.figures import average, plain_key
-from timbre.evaluation.metrics.agreement import Agreement, agreement, euclidean, permutation_p
+from timbre.evaluation.metrics.agreement import Agreement, agreement, permutation_p
 from timbre.space import Space
 
 _SHORT = {"triplet_agreement": "triplets"}  # names of the figures
@@ -64,9 +64,9 @@ class RatedStudy:
 def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> list[RatedStudy]:
     """Compare distances in a space with each study of some ratings.
 
-    Rated sounds are encoded at their labelled pitch, or else at the measured one; rated instruments are at the means of
-    their notes in the atlas, and are left out if the atlas lacks them. Distances are Euclidean over the perceptual
-    dimensions of the space: all dimensions, or the first `regularization.perceptual_dims`.
+    Rated sounds are encoded and heard at their labelled pitch, or else at the measured one; rated instruments are at
+    the means of their notes in the atlas, heard at middle C, and are left out if the atlas lacks them. Distances are
+    the space's dissimilarities (:meth:`timbre.space.space.Space.dissimilarity`).
 
     The source is a folder or file, as :func:`timbre.data.ratings.read_ratings` takes it; remarks on what was left out
     are appended to `remarks`.
@@ -81,10 +81,11 @@ def rate(space: Space, source: str | os.PathLike[str], remarks: list[str]) -> li
 
 def _rated(space: Space, study: Study, remarks: list[str]) -> RatedStudy:
     if set(study.items) <= set(study.files):
-        points = np.stack([_point(space, study, sound) for sound in study.items])
+        points, pitches = zip(*(_point(space, study, sound) for sound in study.items), strict=True)
+        distances = space.hearing.dissimilarities(np.stack(points), np.array(pitches))
     else:
-        study, points = _centroids(space, study, remarks)
-    distances = euclidean(points, space.config.regularization.perceptual_dims)
+        study, means = _centroids(space, study, remarks)
+        distances = space.hearing.dissimilarities(means)
     trained = space.report.get("ratings") or {}
     items = {plain(str(item)) for item in trained.get("items", ())}
     return RatedStudy(
@@ -99,9 +100,11 @@ def _rated(space: Space, study: Study, remarks: list[str]) -> RatedStudy:
     )
 
 
-def _point(space: Space, study: Study, sound: str) -> np.ndarray:
+def _point(space: Space, study: Study, sound: str) -> tuple[np.ndarray, float]:
+    """The point (dim,) of a rated sound and its pitch, MIDI; NaN without one."""
     audio, pitch = read(study.files[sound]), study.pitches.get(sound)
-    return space.encode(audio, pitch=estimate_pitch(audio) if pitch is None else pitch)
+    pitch = estimate_pitch(audio) if pitch is None else pitch
+    return space.encode(audio, pitch=pitch), np.nan if pitch is None else pitch
 
 
 def _centroids(space: Space, study: Study, remarks: list[str]) -> tuple[Study, np.ndarray]:

@@ -52,7 +52,7 @@ class Topology:
             above (rows - 1, columns).
         density: density of the library notes projected onto the plane, per unit of area, (rows, columns): a Gaussian
             kernel estimate with Scott's bandwidth (1992) along each axis.
-        nearest: distance from each point, in all dimensions, to the nearest library note, (rows, columns).
+        nearest: dissimilarity of each point to the nearest library note at middle C, (rows, columns).
         likelihood: log likelihood of each point under the aggregate posterior, nats, (rows, columns).
         least: log likelihood that 95 in 100 training notes reach when all notes of their instrument are left out, nats;
             points below it have no evidence.
@@ -128,7 +128,7 @@ def topology(
     flat, shape, aggregate = points.reshape(-1, space.dim), (resolution, resolution), space.atlas.aggregate
     return Topology(
         plane, u, v, {name: values[:, :, column] for column, name in enumerate(names)}, right, up,
-        density(plane.coordinates(space.atlas.points), u, v), space.atlas.nearest(flat, 1).distances.reshape(shape),
+        density(plane.coordinates(space.atlas.points), u, v), space.hearing.neighbours(flat).distances.reshape(shape),
         aggregate.log_likelihood(flat).reshape(shape), float(np.percentile(aggregate.reference, UNLIKELY)),
         pitch, velocity, (len(listener.frames.numbers), listener.frames.count), seconds,
     )  # fmt: skip

@@ -122,9 +122,9 @@ def circle_through(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Path:
 def walk(space: Space, start: np.ndarray, steps: int = 64, stride: float = 0.25, seed: int = 0) -> Path:
     """A random walk from a point that stays near the library notes.
 
-    Steps are normal and keep 0.8 of the previous one. No point of the walk is farther from a library note than 95% of
-    the notes are from their nearest one: a step beyond is drawn again, and after 32 tries the walk turns to the nearest
-    note.
+    Steps are normal and keep 0.8 of the previous one. No point of the walk is more dissimilar to its nearest library
+    note than 95% of the notes are to theirs: a step beyond is drawn again, and after 32 tries the walk turns to the
+    nearest note.
 
     Args:
         space, start: the space, and a point (dim,).
@@ -140,21 +140,21 @@ def walk(space: Space, start: np.ndarray, steps: int = 64, stride: float = 0.25,
             "A walk must have 1 step or more, a stride above 0 and 2 library notes or more around it, got "
             f"{steps} steps of {stride} and {len(space.atlas)} notes."
         )
-    atlas = space.atlas
-    limit = float(np.quantile(atlas.nearest(atlas.points, 2).distances[:, 1], _TYPICAL))
+    atlas, neighbours = space.atlas, space.hearing.neighbours
+    limit = float(np.quantile(neighbours(atlas.points, 2).distances[:, 1], _TYPICAL))
     points = [np.asarray(start, dtype=np.float64)]
-    distance = float(atlas.nearest(points[0], 1).distances[0, 0])
+    distance = float(neighbours(points[0][None]).distances[0, 0])
     if distance > limit:
         raise ConfigError(f"The start of a walk must be within {limit:.2f} of a library note, got {distance:.2f}.")
     random, last = np.random.default_rng(seed), np.zeros(space.dim)
     for _ in range(steps):
         drawn = random.normal(size=(_TRIES, space.dim)) * stride * math.sqrt((1.0 - _MOMENTUM**2) / space.dim)
         trials = points[-1] + _MOMENTUM * last + drawn
-        inside = np.flatnonzero(atlas.nearest(trials, 1).distances[:, 0] <= limit)
+        inside = np.flatnonzero(neighbours(trials).distances[:, 0] <= limit)
         if len(inside):
             chosen = trials[inside[0]]
         else:
-            away = atlas.points[atlas.nearest(points[-1], 1).indices[0, 0]] - points[-1]
+            away = atlas.points[neighbours(points[-1][None]).indices[0, 0]] - points[-1]
             chosen = points[-1] + min(1.0, stride / max(float(np.linalg.norm(away)), 1e-12)) * away
         last = chosen - points[-1]
         points.append(chosen)

@@ -19,7 +19,6 @@ from timbre.files import parse_json
 from timbre.models.checkpoint import FRESH
 from timbre.paths.path import LARGEST
 from timbre.space.aggregate import AggregatePosterior
-from timbre.space.neighbours import Nearest, Neighbours
 from timbre.wording import printable
 
 _TEXTS = ("names", "instruments", "families", "files", "splits")
@@ -124,10 +123,6 @@ class Atlas(Mapping[str, np.ndarray]):
         texts: dict[str, Any] = {field: tuple(getattr(self, field)[int(n)] for n in indices) for field in _TEXTS}
         return replace(self, **texts, **{name: values[indices] for name, values in self._arrays().items()})
 
-    def nearest(self, points: np.ndarray, k: int = 8) -> Nearest:
-        """The k library notes nearest to each point (points, dim), nearest first; see :meth:`Neighbours.nearest`."""
-        return self._neighbours.nearest(points, k)
-
     @cached_property
     def centroids(self) -> Centroids:
         """The mean point of each instrument."""
@@ -142,10 +137,6 @@ class Atlas(Mapping[str, np.ndarray]):
         train = np.array(self.splits) == "train"
         stds = None if self.stds is None else self.stds[train]
         return AggregatePosterior(self.points[train], np.array(self.instruments)[train], stds)
-
-    @cached_property
-    def _neighbours(self) -> Neighbours:
-        return Neighbours(self.points)
 
     @cached_property
     def _indices(self) -> dict[str, int]:

@@ -1,7 +1,6 @@
 """`locate`: the point of a sound that is not in the library, its neighbours, and whether it is unfamiliar."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions, check_pitch
 from timbre.models.refinement import posterior_std, refined
 from timbre.models.vae import Posterior
-from timbre.space.dissimilarity import DissimilarityScale, dissimilarity_scale
 from timbre.space.space import Space
 
 UNLIKELY = 5.0  # percentile below which a point is unlikely, or an error high
@@ -29,15 +27,15 @@ class Location:
         std: standard deviation of its posterior in each dimension, float32 (dim,).
         pitch: MIDI, as measured; NaN if there is none.
         velocity: 0..1; NaN if unknown.
-        neighbours: names of the nearest library notes with their distances, nearest first.
-        dissimilarities: to every instrument of the library, lowest first; `scale` gives their meaning.
-        scale: of the dissimilarities.
+        neighbours: names of the nearest library notes that are different sounds, with their dissimilarities
+            (:meth:`timbre.space.space.Space.dissimilarity`), lowest first; all are heard at their own pitches.
+        dissimilarities: to every instrument of the library, which is that of its nearest note; lowest first.
         log_likelihood: of the encoder's point under the aggregate posterior, nats.
         percentile: share, above 0 to 100, of training notes that are no more likely when all notes of their instrument
             are left out.
         error_db: mean absolute error, dB, of the sound decoded from the encoder's point.
-        error_percentile: share, above 0 to 100, of held-out notes with the same error or more; None if the space was
-            saved without their errors.
+        error_percentile: share, above 0 to 100, of held-out notes with the same error or more, where every instrument
+            has the same weight; None if the space was saved without their errors.
         elbo: evidence lower bound before and after refining, nats; None without refining.
         error_refined_db: `error_db` after refining; None without refining.
     """
@@ -48,7 +46,6 @@ class Location:
     velocity: float
     neighbours: dict[str, float]
     dissimilarities: dict[str, float]
-    scale: DissimilarityScale
     log_likelihood: float
     percentile: float
     error_db: float
@@ -63,7 +60,7 @@ class Location:
 
     @property
     def high_error(self) -> bool:
-        """Whether its reconstruction error is among the worst 5% of held-out notes."""
+        """Whether its reconstruction error is among the worst 5% of held-out notes, averaged over instruments."""
         return self.error_percentile is not None and self.error_percentile < UNLIKELY
 
     @property
@@ -81,8 +78,6 @@ class Location:
             "velocity": None if np.isnan(self.velocity) else self.velocity,
             "neighbours": self.neighbours,
             "dissimilarities": self.dissimilarities,
-            "dissimilarity_scale": self.scale.name,
-            "dissimilarity_residual": self.scale.residual,
             "log_likelihood_nats": self.log_likelihood,
             "percentile": self.percentile,
             "error_db": self.error_db,
@@ -137,15 +132,15 @@ class Locator:
         moved = better.posterior if better else posterior
         first, point = self._point(posterior.center, conditions), self._point(moved.center, conditions)
         error = self._error(spectrogram, conditions, posterior)
-        names, near = self.space.atlas.names, self.space.atlas.nearest(point, _NEIGHBOURS)
+        atlas, hearing, heard_at = self.space.atlas, self.space.hearing, float(conditions.pitch)
+        near, alike = hearing.nearest(point, _NEIGHBOURS, heard_at), hearing.instruments(point, heard_at)
         return Location(
             point=point,
             std=posterior_std(model, moved, conditions.pitch)[0].numpy(),
-            pitch=float(conditions.pitch),
+            pitch=heard_at,
             velocity=float(conditions.velocity),
-            neighbours={names[n]: float(d) for d, n in zip(near.distances[0], near.indices[0], strict=True)},
-            dissimilarities=self._dissimilarities(point),
-            scale=self.scale,
+            neighbours={atlas.names[n]: float(d) for d, n in zip(*near, strict=True)},
+            dissimilarities={atlas.instruments[n]: float(d) for d, n in zip(*alike, strict=True)},
             log_likelihood=float(self.aggregate.log_likelihood(first[None])[0]),
             percentile=float(self.aggregate.percentile(first[None])[0]),
             error_db=error,
@@ -153,15 +148,6 @@ class Locator:
             elbo=(better.elbo_before, better.elbo_after) if better else None,
             error_refined_db=self._error(spectrogram, conditions, moved) if better else None,
         )
-
-    @cached_property
-    def scale(self) -> DissimilarityScale:
-        """The scale of dissimilarities."""
-        return dissimilarity_scale(self.space.atlas, self._dims)
-
-    @property
-    def _dims(self) -> int | None:
-        return self.space.config.regularization.perceptual_dims or None
 
     @torch.no_grad()
     def _point(self, center: torch.Tensor, conditions: Conditions) -> np.ndarray:
@@ -172,16 +158,16 @@ class Locator:
         """Mean absolute error, dB, of the decoded center of one note's posterior."""
         return float((self.space.model.decode(posterior.center, conditions) - spectrogram).abs().mean())
 
-    def _dissimilarities(self, point: np.ndarray) -> dict[str, float]:
-        names, means, _ = self.space.atlas.centroids
-        distances = np.linalg.norm((means - point)[:, : self._dims], axis=1)
-        order = np.argsort(distances, kind="stable")
-        return {names[n]: float(value) for n, value in zip(order, self.scale(distances[order]), strict=True)}
-
     def _error_percentile(self, error: float) -> float | None:
-        errors = self.space.atlas.errors
-        known = errors[~np.isnan(errors)] if errors is not None else np.zeros(0)
-        return float(100.0 * (1 + np.count_nonzero(known >= error)) / (1 + known.size)) if known.size else None
+        """The share of held-out notes with this error or more. Every instrument has the same weight: what is located is
+        more often one of another kind than one of the best-sampled instruments."""
+        atlas = self.space.atlas
+        known = np.flatnonzero(~np.isnan(atlas.errors)) if atlas.errors is not None else np.zeros(0, np.int64)
+        if atlas.errors is None or not known.size:
+            return None
+        _, own, counts = np.unique(np.array(atlas.instruments)[known], return_inverse=True, return_counts=True)
+        share = np.average(atlas.errors[known] >= error, weights=1.0 / counts[own])
+        return float(100.0 * (1.0 + known.size * share) / (1.0 + known.size))
 
 
 def locate(

@@ -22,8 +22,10 @@ from timbre.paths.path import LARGEST, Path
 from timbre.paths.routes import route
 from timbre.space.atlas import Atlas
 from timbre.space.controls import Line, NoteControls
+from timbre.space.dissimilarity import Hearing, Pitch
 from timbre.space.folder import Parts, read_space, write_space
 from timbre.space.names import find_space
+from timbre.space.neighbours import Nearest
 from timbre.space.prior import SPREAD, Prior
 from timbre.space.renderer import Renderer
 from timbre.spectral import Spectrogram
@@ -212,6 +214,36 @@ class Space:
             ConfigError: if an argument is out of range, or `near` is no point of the space.
         """
         return self.prior.draw(n, seed, None if near is None else self.check_point(near), spread)
+
+    @cached_property
+    def hearing(self) -> Hearing:
+        """The dissimilarities of the space's sounds, of its library notes and of points."""
+        return Hearing(self.model, self.atlas)
+
+    def dissimilarity(self, a: np.ndarray, b: np.ndarray, pitch: Pitch = 60) -> Any:
+        """How dissimilar the sounds of points are, heard at a pitch: 0 for the same, 1 for two instruments on average.
+
+        Args:
+            a, b: points (dim,) or (n, dim); one is compared with each of many.
+            pitch: MIDI, one or (n,); None is without pitch.
+
+        Returns:
+            A number for two points (dim,), else float64 (n,).
+        """
+        both = np.broadcast_arrays(np.atleast_2d(a), np.atleast_2d(b))
+        one, other = (self.hearing.heard(points, pitch) for points in both)
+        values = np.linalg.norm(one - other, axis=1)
+        return float(values[0]) if np.ndim(a) == np.ndim(b) == 1 else values
+
+    def nearest(
+        self, point: np.ndarray | Sequence[float], k: int = 8, pitch: float | None = None, besides: str | None = None
+    ) -> Nearest:
+        """The k library notes nearest to a point (dim,) that are different sounds; `besides` names a note to leave out.
+
+        See :meth:`timbre.space.dissimilarity.Hearing.nearest`.
+        """
+        index = None if besides is None else self.atlas.index(besides)
+        return self.hearing.nearest(self.check_point(point), k, pitch, index)
 
     def listening(self, pitch: float | None = 60, velocity: float = 0.8) -> Listening:
         """What the measures of paths (:mod:`timbre.paths`) need of the space: its notes at a pitch and velocity."""

@@ -199,10 +199,11 @@ export class Panels {
     const recorded = button("Recorded", `Play the recording of ${note.name}`, () => page.sound.play(`/api/original?name=${encodeURIComponent(note.name)}`));
     recorded.disabled = !page.space.originals;
     if (recorded.disabled) recorded.title = "Start timbre app with --notes FOLDER to play recordings";
-    const distance = document.createElement("span");
-    distance.className = "distance";
-    distance.textContent = note.distance.toFixed(2);
-    item.append(goTo(note.name, () => page.go(note.point)), distance, recorded, button("Decoded", `Play ${note.name}, decoded`, () => page.sound.play(this.decodedAt(note))));
+    const dissimilarity = document.createElement("span");
+    dissimilarity.className = "dissimilarity";
+    dissimilarity.textContent = note.dissimilarity.toFixed(2);
+    dissimilarity.title = "Dissimilarity: 0 is the same sound, 1 the mean of two instruments";
+    item.append(goTo(note.name, () => page.go(note.point)), dissimilarity, recorded, button("Decoded", `Play ${note.name}, decoded`, () => page.sound.play(this.decodedAt(note))));
     return item;
   }
 

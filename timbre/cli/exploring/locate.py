@@ -48,6 +48,7 @@ def locate(
 def _page(file: Path, location: "Location", locator: "Locator", refine: int) -> str:
     """The text for one sound."""
     from timbre.data.names import note_name
+    from timbre.space.dissimilarity import SCALE
 
     midi, atlas = location.pitch, locator.space.atlas
     lines = [
@@ -62,9 +63,9 @@ def _page(file: Path, location: "Location", locator: "Locator", refine: int) -> 
         )
     if atlas.stds is None or atlas.errors is None:
         lines.append("  The space was saved without standard deviations and errors of its notes; only points count.")
-    near = _table("sound", "distance", location.neighbours)
+    near = _table("sound", "dissimilarity", location.neighbours)
     like = _table("instrument", "dissimilarity", location.dissimilarities)
-    return "\n".join([*lines, "", near, f"{like}  Dissimilarity: {location.scale.sentence}.", ""])
+    return "\n".join([*lines, "", near, f"{like}  Dissimilarity: {SCALE}.", ""])
 
 
 def _verdict(location: "Location", locator: "Locator") -> str:

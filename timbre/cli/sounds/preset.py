@@ -74,7 +74,7 @@ def _row(space: "Space", number: int, preset: "Preset") -> dict[str, Any]:
     points = preset.path.points
     moves = len(points) > 1
     ends = points[[0, -1]] if moves else points
-    near = [space.atlas.names[n] for n in space.atlas.nearest(ends, 1).indices[:, 0]] if len(space.atlas) else []
+    near = [space.atlas.names[n] for n in space.hearing.neighbours(ends).indices[:, 0]] if len(space.atlas) else []
     return {
         "number": number,
         "name": preset.name,
