@@ -193,7 +193,7 @@ class TestOfASpace:
 
 
 def test_only_notes_of_sources_left_out_are_counted(tiny_space: Space) -> None:
-    points = np.array([[0.0], [1.0], [0.1], [0.9], [0.2]], np.float32)
+    points = np.array([[0.0], [1.0], [0.1], [0.9], [0.2]], np.float32) * np.ones((1, tiny_space.dim), np.float32)
     atlas = replace(
         tiny_space.atlas.take(np.arange(5)),
         points=points,
@@ -201,7 +201,8 @@ def test_only_notes_of_sources_left_out_are_counted(tiny_space: Space) -> None:
         instruments=("oboe", "horn", "oboe", "oboe", "harp"),
         splits=("train", "train", "test", "test", "test"),
     )
-    assert source_out(atlas, ["a", "a", "b", "b", "b"]) == 0.5  # no harp was trained on
-    assert source_out(atlas, ["a", "a", "b", "a", "b"]) == 1.0
-    assert source_out(atlas, ["a", "a", None, "a", "a"]) is None
-    assert source_out(atlas, ["a", "b", "a", "b", "a"]) is None
+    space = Space(tiny_space.config, tiny_space.model, atlas, {})
+    assert source_out(space, ["a", "a", "b", "b", "b"]) == 0.5  # no harp was trained on
+    assert source_out(space, ["a", "a", "b", "a", "b"]) == 1.0
+    assert source_out(space, ["a", "a", None, "a", "a"]) is None
+    assert source_out(space, ["a", "b", "a", "b", "a"]) is None
