@@ -158,16 +158,21 @@ class VAE(nn.Module):
 
     @property
     def heard_is_scaled(self) -> bool:
-        """Whether heard coordinates have the scale of their dissimilarity; otherwise it follows from posteriors."""
-        return False
+        """Whether distances of heard coordinates are dissimilarities as they are, as with a listening map."""
+        return self.map is not None
 
     def heard(self, points: Tensor, pitch: Tensor) -> Tensor:
         """Heard coordinates (n, k) of points (n, dim) at a pitch (n,), MIDI: dissimilar sounds are far apart.
 
-        They are latent points, which the pitch flow has not moved: measured on seven listening studies, and by the
-        instrument of the nearest note, these are a little better. Only the first `perceptual_dims` count, if it is set.
+        They are those of the listening map, in its scale: the base of the posterior's flow, or the latent points if
+        notes have flows of their own. Without such a map they are the latent points, of which only the first
+        `perceptual_dims` count, if it is set.
         """
-        return self.latent(points, pitch)[:, : self.heard_dims]
+        z = self.latent(points, pitch)
+        if self.map is None:
+            return z[:, : self.heard_dims]
+        base = z if self.flow.amortised else self.flow.inverse(z)
+        return base[:, : len(self.map.deviation)] * self.map.deviation
 
     def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
         """Points (..., dim) of the space for latent points (..., dim) at a pitch (...): the inverse of `latent`."""

@@ -36,8 +36,8 @@ class _Notes(NamedTuple):
 class Hearing:
     """Dissimilarities of sounds: Euclidean distances of their heard coordinates, in one unit for the whole space.
 
-    Heard coordinates are the model's (:meth:`timbre.models.vae.VAE.heard`) at a pitch. In spaces whose model does not
-    scale them, each is divided by its mean posterior standard deviation over the library notes, so that a dimension
+    Heard coordinates are the model's (:meth:`timbre.models.vae.VAE.heard`) at a pitch. In spaces without a listening
+    map, each is divided by its mean posterior standard deviation over the library notes, so that a dimension
     counts by how exactly it is known. The unit is the mean distance between notes of two different instruments: 0 is
     the same sound, and two instruments of the library are 1 apart on average.
     """
