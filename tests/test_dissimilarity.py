@@ -106,6 +106,12 @@ class TestScale:
         assert x == pytest.approx(2 * y, rel=1e-5)
         assert y == pytest.approx(2 * z, rel=1e-5)
 
+    def test_only_the_perceptual_dimensions_count_where_there_are_some(self, plain):
+        settings = replace(plain.config.regularization, perceptual_dims=1)
+        space = Space(plain.config, VAE(replace(plain.config, regularization=settings)).eval(), random_atlas(), {})
+        x, y, z = (space.dissimilarity(np.zeros(DIM), axis) for axis in np.eye(DIM))
+        assert x > 0 == y == z
+
     def test_a_listening_map_has_its_own_scale(self):
         space = made(DIM, map="listening")
         stds = np.tile(np.array([[0.1, 0.2, 0.4]], np.float32), (60, 1))

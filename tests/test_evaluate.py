@@ -25,7 +25,6 @@ from timbre.evaluation.movement import STEPS, Sweep, sweeps
 from timbre.evaluation.notes import prepare_notes
 from timbre.evaluation.studies import combined, rate
 from timbre.models.regularizers.axes import find_axes
-from timbre.models.vae import VAE
 from timbre.report.evaluation_page import write_figures, write_page
 from timbre.space import Atlas, Space
 
@@ -240,15 +239,6 @@ class TestRatings:
         points = np.stack([space.encode(sound, pitch=pitch) for sound, pitch in zip(sounds, pitches, strict=True)])
         expected = space.hearing.dissimilarities(points, np.array(pitches))
         np.testing.assert_allclose(found.distances, expected, atol=0.01 * distances.max())
-
-    def test_only_the_perceptual_dimensions_count_where_there_are_some(self, space, rated, study):
-        config = replace(space.config, regularization=replace(space.config.regularization, perceptual_dims=1))
-        model = VAE(config).eval()
-        model.load_state_dict(space.model.state_dict())
-        (found,) = rate(Space(config, model, space.atlas, space.report), study, [])
-        first = [space.encode(note.audio(), pitch=note.pitch)[:1] for note in rated.values()]
-        apart = np.abs(np.subtract.outer(first, first)[:, 0, :, 0])
-        np.testing.assert_allclose(found.distances / found.distances.max(), apart / apart.max(), atol=0.01)
 
     def test_ratings_without_sounds_are_refused(self, tmp_path, space, rated, distances):
         folder = write_study(tmp_path, rated, distances)
