@@ -35,9 +35,10 @@ class ListeningMap(nn.Module):
     @torch.no_grad()
     def fit(self, vectors: Tensor) -> None:
         """Fit the components to features (notes, size); the result does not depend on chance."""
-        self.center.copy_(vectors.mean(0))
+        if len(vectors):
+            self.center.copy_(vectors.mean(0))
         count = min(len(self.components), len(vectors) - 1)
-        if not count:
+        if count < 1:
             return
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # of a randomised method (Halko et al. 2011)

@@ -104,7 +104,8 @@ class VAETask(Task):
         pieces = np.array_split(rows, -(-len(rows) // MEASURE_SIZE))
         read = (read_batch(self.features, piece, self.device) for piece in pieces)
         own = torch.cat([features(batch.spectrogram, batch.conditions.pitch).cpu() for batch in read])
-        self.net.map.fit(torch.cat(self.ranks.gather(own)).to(self.device))
+        every = torch.cat(self.ranks.gather(own))
+        self.net.map.fit(every[every.isfinite().all(1)].to(self.device))
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Batches of an epoch, from batch number `start` on."""
