@@ -77,6 +77,7 @@ def test_a_space_draws_from_its_training_notes_until_its_prior_is_standard(
 ) -> None:
     train = np.array(tiny_space.atlas.splits) == "train"
     far = np.where(train[:, None], 10.0 + tiny_space.atlas.points, -1000.0).astype(np.float32)
+    monkeypatch.setattr(type(tiny_space.model), "prior_is_standard", False)  # as without a listening map
     space = Space(tiny_space.config, tiny_space.model, replace(tiny_space.atlas, points=far), tiny_space.report)
     np.testing.assert_allclose(space.draw(MANY).mean(0), far[train].mean(0), atol=0.1)
     monkeypatch.setattr(type(space.model), "prior_is_standard", True)
