@@ -429,5 +429,5 @@ def test_the_command_describes_ratings(capsys):
 
 
 def test_training_refuses_ratings_that_nothing_reads():
-    with pytest.raises(ConfigError, match=r"regularization\.perceptual must be metric\+rank.* got metric"):
+    with pytest.raises(ConfigError, match=r"regularization\.perceptual must be metric\+rank.* got none"):
         timbre.train(timbre.scan("datasets/orchestra"), ratings="orchestra", progress=False)
