@@ -134,7 +134,7 @@ def space_row(name: str, notes: Library, config: Config, folder: Path, args: arg
         known = Conditions(*(torch.tensor([getattr(e, name) for e in examples]) for name in columns))
         with torch.no_grad():
             seen = torch.from_numpy(np.stack([e.spectrogram for e in examples]))
-            return np.asarray(space.model.points(seen, known))
+            return space.hearing.heard(np.asarray(space.model.points(seen, known)), known.pitch.numpy())
 
     return row | listeners(points, config, args)
 

@@ -102,14 +102,16 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--left-out", nargs="+", default=[], metavar="NAME", help="leave sources out whose names contain one of these"
     )
-    parser.add_argument("--evidence", type=float, default=400.0, help="independent values of a note, in all rows")
+    parser.add_argument("--evidence", type=float, default=400.0, help="independent values of a note, in all rows (400)")
+    parser.add_argument("--steps", type=int, help="with which each row is fitted to notes of which a part is hidden")
     add_training_arguments(parser, "runs/latent", list(ROWS))
     args = parser.parse_args()
     args.variants = args.variants or (QUICK if args.quick else list(ROWS))
     args.variants = list(dict.fromkeys([BASE, *args.variants]))  # the second table needs it
     args.seeds = args.seeds or (1 if args.quick else 3)
     args.epochs = args.epochs or (2 if args.quick else 40)
-    args.samples, args.bound_notes, args.steps, args.draws = (20, 8, 10, 60) if args.quick else (500, 32, 600, 500)
+    args.steps = args.steps or (10 if args.quick else 800)
+    args.samples, args.bound_notes, args.draws = (20, 8, 60) if args.quick else (500, 32, 500)
     return args
 
 
@@ -215,7 +217,7 @@ def network(space: timbre.Space, notes: Library, args: argparse.Namespace) -> tu
             points.append(space.model.from_latent(center, batch.conditions.pitch).numpy())
             decoded.append(space.model.decode(center, batch.conditions).numpy())
         found = np.concatenate(points)
-        return Coded(found, found, np.concatenate(decoded))
+        return Coded(found, space.hearing.heard(found, some.pitch[rows]), np.concatenate(decoded))
 
     splits, every = np.array(space.atlas.splits), match(space.atlas, notes)
     chosen = (evenly(args.bound_notes, np.flatnonzero(splits == part)) for part in ("valid", "test"))

@@ -9,7 +9,7 @@ from timbre.spectral.auditory import AuditoryFeatures
 
 ENTRY = 8  # frames that the first layer sees
 FEWEST_FRAMES = 4  # of a note, for which the second layer has an input
-NEAR = 0.1  # factor of the weights of outputs that begin near given values
+NEAR = 0.01  # factor of the weights of outputs that begin near given values
 FEATURE_SCALE = 20.0  # brings auditory features, about 400 values of norm 1, to about 1
 
 
