@@ -16,7 +16,7 @@ from timbre.shapes.path_files import read_path
 from timbre.space import NoteControls
 from timbre.spectral.descriptors import describe_frames
 from timbre.synth._course import Course
-from timbre.synth._gauss_newton import _banded
+from timbre.space.gauss_newton import _banded
 from timbre.synth.curves import Curve, parse_curve
 from timbre.synth.steering import steer
 
