@@ -197,13 +197,13 @@ _SENTENCES = {
 
 
 def describe_axes(axes: Sequence[str | Axis]) -> str:
-    """A Markdown table: each axis, its dimension from 1, what +1 means, and what -1, 0 and +1 are at C4."""
-    rows = ["| axis | dimension | +1 at the same pitch is | -1, 0 and +1 at C4 |", "|---|---|---|---|"]
-    for dimension, axis in enumerate(find_axes(axes), 1):
+    """A Markdown table: each axis, what +1 means, and what -1, 0 and +1 are at C4."""
+    rows = ["| axis | +1 at the same pitch is | -1, 0 and +1 at C4 |", "|---|---|---|"]
+    for axis in find_axes(axes):
         points = ", ".join(_shown(axis, value) for value in (-1.0, 0.0, 1.0))
         sentence = _SENTENCES.get(axis.name, f"{axis.descriptor} {{size:.2g}} more ({axis.unit})")
         sentence = sentence.format(size=axis.scale, octaves=2.0**axis.scale, decades=10.0**axis.scale)
-        rows.append(f"| {axis.name} | {dimension} | {sentence} | {points} |")
+        rows.append(f"| {axis.name} | {sentence} | {points} |")
     return "\n".join(rows)
 
 
