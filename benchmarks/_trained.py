@@ -99,9 +99,10 @@ class Labels:
         self.instruments = [notes[int(number)].instrument for number in table.note[rows]]
 
 
-def probes(points: np.ndarray, known: Any) -> dict[str, float]:
+def probes(points: np.ndarray, known: Any, heard: np.ndarray | None = None) -> dict[str, float]:
     """Probes fitted on training notes and measured on held-out ones: pitch, which points should not contain, and the
-    instrument, which they should. `known` is an atlas or :class:`Labels`."""
+    instrument of the nearest training note, which they should; by distances of `heard`, default: the points. `known` is
+    an atlas or :class:`Labels`."""
     from timbre.evaluation.metrics.latent import neighbour_accuracy, residual_pitch
     from timbre.evaluation.metrics.probes import probe_r2
 
@@ -109,7 +110,8 @@ def probes(points: np.ndarray, known: Any) -> dict[str, float]:
     residual = residual_pitch(known.pitches, instruments, splits == "train")
     train, test = ((splits == part) & np.isfinite(residual) for part in ("train", "test"))
     parts = points[train], residual[train], points[test], residual[test]
-    accuracy = neighbour_accuracy(points[test], instruments[test], points[train], instruments[train])
+    near = points if heard is None else heard
+    accuracy = neighbour_accuracy(near[test], instruments[test], near[train], instruments[train])
     return {f"r2_{kind}": probe_r2(*parts, kind=kind) for kind in ("linear", "mlp")} | {"instrument": accuracy}
 
 

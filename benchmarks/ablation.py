@@ -125,7 +125,9 @@ def space_row(name: str, notes: Library, config: Config, folder: Path, args: arg
         torch.manual_seed(0)
         some = Batches(table, test.rows[:: max(1, len(test.rows) // args.bound_notes)], 16, 0, cpu)
         row["iwae_nats"] = iwae(space.model, some, noise_level(space.model, valid), args.samples)
-    row |= probes(space.atlas.points, space.atlas) | {"train_minutes": space.report["train_minutes"]}
+    row |= probes(space.atlas.points, space.atlas, space.hearing.at_own_pitch) | {
+        "train_minutes": space.report["train_minutes"]
+    }
 
     def points(examples: list[Any]) -> np.ndarray:
         from timbre.models.conditions import Conditions

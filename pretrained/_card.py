@@ -50,7 +50,7 @@ The sounds themselves are not part of the space.
 Instruments: {_instruments(space)}.
 
 ## Named axes
-{describe_axes(space.axes) if space.axes else "None of its dimensions has a name."}
+{describe_axes(space.axes) if space.axes else "It has no named axes."}
 
 ## Presets
 In `presets.json`. Each point was decoded at three pitches (a fifth below the named one, at it, and a fifth above);

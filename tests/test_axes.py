@@ -1,7 +1,6 @@
 """Named axes: fixed constants, a term that is least where points say what the axes say, and nothing of pitch."""
 
 import csv
-import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -173,10 +172,10 @@ def test_axes_survive_a_checkpoint():
 
 def test_the_table_says_what_one_means():
     table = describe_axes(NAMES)
-    assert "| brightness | 1 | a spectral centroid 2.1 times as high | 512 Hz, 1097 Hz, 2353 Hz |" in table
-    assert [int(x) for x in re.findall(r"\| (\d+) \|", table)] == list(range(1, len(NAMES) + 1))
+    assert "| brightness | a spectral centroid 2.1 times as high | 512 Hz, 1097 Hz, 2353 Hz |" in table
+    assert [row.split(" | ")[0] for row in table.splitlines()[2:]] == [f"| {name}" for name in NAMES]
     own = Axis("warmth", "rolloff", "log2 Hz", 11.0, -0.5, 0.0)
-    assert "| warmth | 1 | rolloff -0.5 more (log2 Hz) |" in describe_axes([own])
+    assert "| warmth | rolloff -0.5 more (log2 Hz) |" in describe_axes([own])
 
 
 def test_refusals():

@@ -21,7 +21,7 @@ from timbre.errors import ConfigError, LibraryError, TimbreError
 from timbre.evaluation import decoding
 from timbre.evaluation.evaluate import evaluate
 from timbre.evaluation.figures import ALWAYS, FIGURES, describe, shown
-from timbre.evaluation.movement import STEPS, Sweep, sweeps
+from timbre.evaluation.movement import SHIFTS, STEPS, Sweep, sweeps
 from timbre.evaluation.notes import prepare_notes
 from timbre.evaluation.studies import combined, rate
 from timbre.models.regularizers.axes import find_axes
@@ -327,6 +327,13 @@ class TestSweep:
         assert kept["axis_brightness_slope"] == pytest.approx(0.75)
         assert Sweep("attack", shifts, -shifts[None]).figures()["axis_attack_monotonicity"] == pytest.approx(-1.0)
 
+    def test_steps_that_no_sound_could_take_do_not_count(self):
+        shifts = np.array(SHIFTS)
+        kept = Sweep("attack", shifts, np.maximum(shifts, 0.0)[None], shifts[None] >= 0.0).figures()
+        assert kept["axis_attack_slope"] == kept["axis_attack_kept"] == pytest.approx(1.0)
+        all_counted = Sweep("attack", shifts, np.maximum(shifts, 0.0)[None]).figures()
+        assert all_counted["axis_attack_slope"] == all_counted["axis_attack_kept"] == pytest.approx(0.5)
+
     def test_a_note_that_does_not_change_has_no_order(self):
         shifts = np.linspace(-1.5, 1.5, STEPS)
         found = Sweep("attack", shifts, np.stack([shifts, 0.0 * shifts])).figures()
@@ -334,13 +341,13 @@ class TestSweep:
         assert found["axis_attack_slope"] == pytest.approx(0.5)
 
     def test_the_notes_of_a_space_move_along_their_axes(self, space, some_notes):
-        """The axis of a space that was not taught any: what counts is that each is measured, in its own dimension."""
+        """The axes of a space that was not taught any: what counts is that each is measured."""
         told = Space(space.config, space.model, space.atlas, space.report, find_axes(["brightness", "attack"]))
         heard = prepare_notes(told, some_notes[:3])
         first, second = sweeps(told, heard, heard.points(told))
         assert (first.axis, second.axis) == ("brightness", "attack")
-        assert first.changes.shape == (3, STEPS)
-        assert (first.changes[:, STEPS // 2] == 0.0).all()
+        assert first.changes.shape == first.possible.shape == (3, len(SHIFTS))
+        assert (first.changes[:, SHIFTS.index(0.0)] == 0.0).all()
         assert np.ptp(first.changes) > 0.0
 
     def test_an_axis_that_no_note_has(self):

@@ -17,6 +17,8 @@ from mido import Message
 from recorder import Recorder, cents_off, loudest, some_presets, wait_for, with_brightness
 
 from timbre.errors import ConfigError, DeviceError
+from timbre.playback.axis_curve import AxisCurve
+from timbre.playback.controls import central_point
 from timbre.playback.engine.engine import Engine
 from timbre.playback.inputs.mapping import Control, Mapping, default_mapping, default_range, read_mapping, write_mapping
 from timbre.playback.inputs.midi import MidiInput
@@ -125,21 +127,21 @@ def test_one_channel_is_heard_where_one_is_chosen(recorder: Recorder):
 
 def test_the_default_mapping_runs_through_the_known_sounds(recorder: Recorder, named: Space):
     low, high = np.percentile(named.atlas.points, (2, 98), axis=0)
-    for number, dimension in ((1, 0), (70, 1), (71, 2)):
+    for number, dimension in ((70, 0), (71, 1), (72, 2)):
         played(recorder, cc(number, 0))
         assert recorder.point[dimension] == pytest.approx(low[dimension], abs=1e-3)
         played(recorder, cc(number, 127))
         assert recorder.point[dimension] == pytest.approx(high[dimension], abs=1e-3)
-    assert list(default_mapping(named).controls) == [1, 7, 70, 71]
+    assert list(default_mapping(named).controls) == [1, 7, 70, 71, 72]
+    assert default_range(named, "brightness") == (-2.0, 2.0)
 
 
-def test_a_named_axis_takes_the_rest_along_and_a_dimension_goes_alone(recorder: Recorder, named: Space):
+def test_a_named_axis_moves_the_sound_and_a_dimension_goes_alone(recorder: Recorder, named: Space):
     before = recorder.point.copy()
     played(recorder, cc(1, 127))
-    step = recorder.point - before
-    np.testing.assert_allclose(step, step[0] * named.directions[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(recorder.point, AxisCurve(named, "brightness", before, 60).at(2.0), atol=1e-5)
     before = recorder.point.copy()
-    played(recorder, cc(70, 127))
+    played(recorder, cc(71, 127))
     assert np.flatnonzero(recorder.point != before).tolist() == [1]
 
 
@@ -175,8 +177,9 @@ def test_learning_binds_the_next_controller_that_moves(recorder: Recorder, named
     assert not midi.learning
     assert midi.mapping.controls[21] == Control(21, "brightness", default_range(named, "brightness")[0], 1.5)
     assert 1 not in midi.mapping.controls  # what moved it so far
-    assert set(midi.mapping.controls) == {7, 21, 70, 71}
-    assert recorder.point[0] == pytest.approx(1.5)
+    assert set(midi.mapping.controls) == {7, 21, 70, 71, 72}
+    wanted = AxisCurve(named, "brightness", central_point(named), 60).at(1.5)
+    np.testing.assert_allclose(recorder.point, wanted, atol=1e-5)
 
 
 def test_learning_can_be_given_up_and_refuses_what_is_not_there(recorder: Recorder):

@@ -21,6 +21,7 @@ from pythonosc.udp_client import SimpleUDPClient
 from recorder import Recorder, cents_off, loudest, some_presets, with_brightness
 
 from timbre.errors import ConfigError, DeviceError
+from timbre.playback.axis_curve import AxisCurve
 from timbre.playback.engine.engine import Engine
 from timbre.playback.inputs._osc_packets import messages
 from timbre.playback.inputs.mapping import default_range
@@ -171,11 +172,11 @@ def test_a_dimension_is_set_by_its_number(recorder: Recorder, client: Client, ad
 
 
 @pytest.mark.parametrize("values", [("/axis/brightness", 1.5, 3.0), ("/axis", "brightness", 1.5, 3.0)])
-def test_a_named_axis_takes_the_rest_along(recorder: Recorder, client: Client, values: tuple):
+def test_a_named_axis_moves_the_sound(recorder: Recorder, client: Client, values: tuple):
     before = recorder.point.copy()
     ((_, event),) = carried_out(recorder, client, *values)
-    step = np.array(event["point"]) - before
-    np.testing.assert_allclose(step, (1.5 - before[0]) * recorder.space.directions[0], atol=1e-5)
+    wanted = AxisCurve(recorder.space, "brightness", before, 60).at(1.5)
+    np.testing.assert_allclose(event["point"], wanted, atol=1e-5)
     assert event["glide"] == 3.0
 
 
@@ -279,7 +280,7 @@ def test_a_query_is_answered_with_all_there_is_to_know(engine: Engine, named: Sp
     engine.note_on(61.5, 0.5)
     engine.render(2000)
     client.send("/query")
-    answers = [client.answer() for _ in range(6 + named.dim + 1)]
+    answers = [client.answer() for _ in range(6 + 1 + named.dim + 1)]
     told, state = dict(answers), engine.state()
     assert told["/state/point"] == pytest.approx(state.point.tolist())
     assert told["/state/notes"] == [61.5]
@@ -289,8 +290,9 @@ def test_a_query_is_answered_with_all_there_is_to_know(engine: Engine, named: Sp
     assert told["/state/latency"] == pytest.approx([state.latency.total, *state.latency, state.control_delay])
     assert told["/presets"] == ["still", "way"]
     axes = [values for address, values in answers if address == "/axes"]
-    assert [(axis[0], axis[1]) for axis in axes] == [(0, "brightness"), (1, "1"), (2, "2")]
-    for number, axis in enumerate(axes):
+    assert [(axis[0], axis[1]) for axis in axes] == [(0, "brightness"), (1, "0"), (2, "1"), (3, "2")]
+    assert axes[0][2:] == pytest.approx([*named.axis_values(engine.point), -2.0, 2.0])
+    for number, axis in enumerate(axes[1:]):
         assert axis[2:] == pytest.approx([state.point[number], *default_range(named, number)])
     engine.panic()
     engine.render(4000)
@@ -309,7 +311,7 @@ def test_answers_are_not_answered(client: Client, server: OscServer):
     for address in ("/error", "/state/load", "/axes", "/presets"):
         client.send(address, 1)
     client.send("/query")
-    answers = [client.answer()[0] for _ in range(10)]
+    answers = [client.answer()[0] for _ in range(11)]
     assert answers[-1] == "/presets"
     assert "/error" not in answers
     assert server.problems.count == 4

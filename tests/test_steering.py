@@ -14,9 +14,9 @@ from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.shapes.path_files import read_path
 from timbre.space import NoteControls
+from timbre.space.gauss_newton import _banded
 from timbre.spectral.descriptors import describe_frames
 from timbre.synth._course import Course
-from timbre.synth._gauss_newton import _banded
 from timbre.synth.curves import Curve, parse_curve
 from timbre.synth.steering import steer
 

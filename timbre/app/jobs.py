@@ -1,6 +1,7 @@
 """Jobs of the worker: heat maps, sounds, and locating. Each result can be sent as it is."""
 
 import io
+import math
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,6 +14,7 @@ from timbre.errors import AudioError
 from timbre.maps.maps import SIX, natural, topology
 from timbre.maps.planes import plane
 from timbre.paths import Path
+from timbre.playback.axis_curve import AxisCurve
 from timbre.space import Space, locating
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
@@ -38,6 +40,15 @@ def heat(space: Space, axes: tuple[str, ...], pitch: float | None) -> dict[str, 
         for name, values in result.values.items()
     }
     return {"pitch": pitch, "evidence": result.evidence.astype(int).tolist(), "maps": maps}
+
+
+def axes(space: Space, point: np.ndarray, pitch: float | None, name: str, value: float) -> dict[str, Any]:
+    """A point, moved to a value on the axis of a name if it is not "", and its values on all axes; None where a sound
+    has none."""
+    if name:
+        point = AxisCurve(space, name, point, pitch).exactly(value)
+    values = space.axis_values(point, pitch).tolist()
+    return {"point": point.tolist(), "values": [None if math.isnan(one) else round(one, 3) for one in values]}
 
 
 def locate(space: Space, file: FilePath, name: str, pitch: float | None) -> dict[str, Any]:

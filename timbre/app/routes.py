@@ -77,7 +77,6 @@ class Routes:
             "dim": space.dim,
             "sample_rate": state.client.source.sample_rate,
             "axes": [axis.name for axis in space.axes],
-            "directions": space.directions.tolist() if space.axes else [],
             "ranges": np.stack([low, high], 1).round(3).tolist(),
             "start": state.client.controls.point.tolist(),
             "count": len(atlas),
@@ -108,6 +107,14 @@ class Routes:
                 self._heats.pop(next(iter(self._heats)))
             self._heats[axes, pitch] = result
         return JSONResponse(self._heats[axes, pitch])
+
+    async def axes(self, request: Request) -> Response:
+        """Values of a point's sound on the named axes; and with `axis` and `value`, the point that has this value."""
+        asked = read_fields(
+            request.query_params, z=Field(row), pitch=_PITCH, axis=Field(text, ""), value=Field(number, 0.0)
+        )
+        point = self.state.space.check_point(asked["z"])
+        return JSONResponse(await self.state.worker.do(jobs.axes, point, asked["pitch"], asked["axis"], asked["value"]))
 
     async def nearest(self, request: Request) -> Response:
         """The library notes nearest to a point that are different sounds."""

@@ -120,6 +120,7 @@ def make_site(state: AppState, hosts: Hosts) -> Starlette:
             Route("/api/space", routes.space),
             Route("/api/plane", routes.plane),
             Route("/api/heat", routes.heat),
+            Route("/api/axes", routes.axes),
             Route("/api/nearest", routes.nearest),
             Route("/api/draw", routes.draw),
             Route("/api/sound", routes.sound),

@@ -225,7 +225,7 @@ def _sounds(case: _Case, evaluation: Evaluation) -> None:
 
 def _movement(case: _Case, evaluation: Evaluation) -> None:
     evaluation.add(trajectories(case.space, case.held, case.points, case.effort.lines, case.seed))
-    evaluation.sweeps += sweeps(case.space, *case.first(case.effort.lines))
+    evaluation.sweeps += sweeps(case.space, *case.first(case.effort.lines // 2))
     for sweep in evaluation.sweeps:
         evaluation.add(sweep.figures())
     order = [evaluation.figures[f"axis_{sweep.axis}_monotonicity"] for sweep in evaluation.sweeps]

@@ -121,7 +121,10 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
         "axis_*_monotonicity": ("order along {}", "-1..1", "higher",
             "Spearman's correlation of the measured descriptor with the step along its axis, around held-out notes."),
         "axis_*_slope": ("slope along {}", "of the requested", "none",
-            "Change of the measured descriptor for a requested change of one unit; 1 is exact."),
+            "Change of the measured descriptor for a requested change of one unit, of steps to values that library "
+            "notes have; 1 is exact."),
+        "axis_*_kept": ("steps kept along {}", "share", "higher",
+            "Share of these steps whose change is 0.8 to 1.2 of what was asked for."),
     },
     "Pitch of decoded notes": {
         "decoded_cents_median": ("median pitch error", "cents", "lower",

@@ -9,11 +9,12 @@ from torch import Tensor
 from timbre.evaluation.metrics.latent import monotonicity, smoothness, straightness
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
-from timbre.models.regularizers.axes import Axis, axis_values
+from timbre.models.regularizers.axes import STRAIGHT
 from timbre.space import Space
 
 STEPS = 9  # points along a line, with its ends
-REACH = 1.5  # units along an axis, in both directions from a note
+SHIFTS = (-1.5, -0.75, 0.0, 0.75, 1.5)  # units along an axis, from a note
+_KEPT = 0.2  # share of a step by which the change may differ from it
 _TRIES = 20  # attempts to find two notes that can be joined, for each line
 
 
@@ -26,17 +27,22 @@ class Sweep(NamedTuple):
     changes: np.ndarray
     """Measured changes, (notes, steps), relative to the note itself, in the same units."""
 
-    def figures(self) -> dict[str, float | None]:
-        """Rank order and slope of measured against requested changes: means over the notes.
+    possible: np.ndarray | None = None
+    """Whether the value that was asked for is one that library notes have, (notes, steps); None: all of them."""
 
-        A note whose descriptor does not change at all has an order of 0.
+    def figures(self) -> dict[str, float | None]:
+        """Rank order and slope of measured against requested changes: means over the notes; and the share of steps
+        whose change is that of the step to a fifth.
+
+        Slope and share are those of possible steps. A note whose descriptor does not change at all has an order of 0.
         """
-        order = np.nan_to_num(monotonicity(self.changes))
-        slope = self.changes @ (self.shifts - self.shifts.mean()) / np.sum((self.shifts - self.shifts.mean()) ** 2)
-        return {
-            f"axis_{self.axis}_monotonicity": float(order.mean()) if len(self.changes) else None,
-            f"axis_{self.axis}_slope": float(slope.mean()) if len(self.changes) else None,
-        }
+        possible = np.ones(self.changes.shape, bool) if self.possible is None else self.possible
+        asked = np.where(possible, self.shifts, 0.0)
+        order, some = np.nan_to_num(monotonicity(self.changes)), (asked != 0.0).any(1)
+        slope = (self.changes * asked).sum(1)[some] / np.square(asked).sum(1)[some]
+        kept = (np.abs(self.changes - asked) <= _KEPT * np.abs(asked))[asked != 0.0]
+        figures = {"monotonicity": order, "slope": slope, "kept": kept}
+        return {f"axis_{self.axis}_{name}": float(x.mean()) if len(x) else None for name, x in figures.items()}
 
 
 def trajectories(
@@ -85,30 +91,30 @@ def _decode_and_encode(space: Space, line: np.ndarray, pitch: float) -> tuple[Te
     return spectrogram, space.model.points(spectrogram, conditions).double().numpy()
 
 
-@torch.no_grad()
 def sweeps(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> list[Sweep]:
-    """Move notes along each named axis, decode, and measure its descriptor.
+    """Move notes along each named axis, each at its own pitch (see `Space.move`), and measure the decoded sounds.
 
     Notes for which the descriptor has no value are left out.
     """
-    shifts = np.linspace(-REACH, REACH, STEPS)
-    measured = []
-    for axis, direction in zip(space.axes, space.directions, strict=True):
-        values = [np.zeros((0, STEPS))]
-        for batch in notes.in_order():
-            moved = np.repeat(points[batch.rows, None], STEPS, axis=1)
-            moved += shifts.astype(np.float32)[:, None] * direction
-            values.append(_measure(space, moved, batch.conditions, axis))
-        table = np.concatenate(values)
-        table = table[np.isfinite(table).all(1)]
-        measured.append(Sweep(axis.name, shifts, table - table[:, STEPS // 2, None]))
-    return measured
-
-
-def _measure(space: Space, points: np.ndarray, conditions: Conditions, axis: Axis) -> np.ndarray:
-    """Values of an axis's descriptor, (notes, steps), of the sounds decoded at points (notes, steps, dim)."""
-    columns = []
-    for step in range(points.shape[1]):
-        spectrogram = space.model.decode_points(torch.from_numpy(points[:, step]), conditions)
-        columns.append(axis_values(spectrogram, space.spectrogram, conditions.pitch, (axis,))[:, 0].double().numpy())
-    return np.stack(columns, 1)
+    if not space.axes:
+        return []
+    controls, count = space.axis_controls, len(space.axes)
+    changes: list[list[np.ndarray]] = [[] for _ in space.axes]
+    possible: list[list[np.ndarray]] = [[] for _ in space.axes]
+    for row in range(len(notes)):
+        point = torch.from_numpy(points[[row]]).expand(len(SHIFTS), -1)
+        note = notes.take(np.full(len(SHIFTS), row)).conditions
+        own = controls.values(point[:1], notes.take(np.array([row])).conditions)[0]
+        for index in torch.nonzero(own.isfinite()).flatten().tolist():
+            steps = torch.zeros(len(SHIFTS), count)
+            steps[:, index] = torch.tensor(SHIFTS)
+            found = controls.values(controls.moved(point, note, steps), note)[:, index]
+            low, high = np.clip(controls.ranges[index], -STRAIGHT, STRAIGHT)
+            target = float(own[index]) + np.array(SHIFTS)
+            changes[index].append((found - found[SHIFTS.index(0.0)]).double().numpy())
+            possible[index].append((target >= low) & (target <= high))
+    none = np.zeros((0, len(SHIFTS)))
+    return [
+        Sweep(axis.name, np.array(SHIFTS), np.stack(c) if c else none, np.stack(p) if p else none.astype(bool))
+        for axis, c, p in zip(space.axes, changes, possible, strict=True)
+    ]

@@ -67,14 +67,15 @@ def plane(space: Space, axes: Sequence[str] = ()) -> Plane:
     """The plane of the first two principal components of the library notes, or of two named axes or dimensions.
 
     The origin of principal components (Pearson 1901) is the mean of the library notes. Along a named axis a point moves
-    as in :meth:`~timbre.space.space.Space.move`, so correlated dimensions change too. Everything else stays at the mean
-    of the library notes.
+    in the direction in which the sounds of library notes change along it, on average over the library
+    (:meth:`~timbre.space.space.Space.move` follows the sound of one point). Everything else stays at the mean of the
+    library notes.
 
     Args:
         space, axes: the space, and none or two names, each a named axis or a dimension such as z3.
 
     Raises:
-        ConfigError: for other names, the same dimension twice, or a space of fewer than 3 library notes.
+        ConfigError: for other names, the same axis twice, or a space of fewer than 3 library notes.
     """
     notes = _library_points(space)
     mean = notes.mean(0)
@@ -83,13 +84,10 @@ def plane(space: Space, axes: Sequence[str] = ()) -> Plane:
         first, second = (f"principal component {n} ({share:.0%} of the variance)" for n, share in enumerate(shares, 1))
         return Plane("pca", mean, directions, directions, (first, second), _extent((notes - mean) @ directions.T))
     directions, names = plane_of(space, axes), [axis.name for axis in space.axes]
-    dims = [names.index(name) if name in names else int(name[1:]) for name in axes]
-    if dims[0] == dims[1]:
-        raise ConfigError(f"The axes must be different dimensions, got {axes[0]} and {axes[1]} for the same dimension.")
-    picked = np.eye(space.dim)[dims]
-    readout = np.linalg.solve(picked @ directions.T, picked)
+    readout = np.linalg.pinv(directions.T)
     first, second = (f"{name} (steps of the axis)" if name in names else name for name in axes)
-    origin = mean - readout @ mean @ directions
+    middle = [space.axis_controls.means[names.index(name)] if name in names else mean[int(name[1:])] for name in axes]
+    origin = mean - np.array(middle) @ directions
     return Plane("axes", origin, directions, readout, (first, second), _extent((notes - origin) @ readout.T))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from timbre.errors import ConfigError
 from timbre.files import shown
 from timbre.paths import Path
+from timbre.playback.axis_curve import AxisCurve
 from timbre.shapes.presets import Presets
 from timbre.space import Space
 
@@ -67,7 +68,8 @@ class State:
 class Controls:
     """Plays a space: notes, point, bend, paths. Subclasses implement :meth:`_send`.
 
-    Every method returns at once and may be called from any thread. A value that is out of range or does not fit the
+    Every method returns at once, except :meth:`axis` where it goes along a named axis for the first time (a fifth of a
+    second), and may be called from any thread. A value that is out of range or does not fit the
     space raises a ConfigError.
 
     Args:
@@ -83,6 +85,10 @@ class Controls:
         self.space, self.presets = space, presets if presets is not None else Presets()
         notes = np.abs(space.atlas.points)
         self._reach = max(MAX_COORDINATE, 2.0 * float(notes.max())) if notes.size else MAX_COORDINATE
+        self._pitch: float | None = 60.0  # of the last note, at which axes are measured
+        self._curve: AxisCurve | None = None
+        self._swept: np.ndarray | None = None  # the point to which it led
+        self._measured: tuple[np.ndarray | None, float | None, np.ndarray] = None, None, np.zeros(0)
         self.point: np.ndarray = central_point(space) if point is None else self._checked(point)
 
     def note_on(self, pitch: float | None, velocity: float = 0.8, key: Key | None = None) -> None:
@@ -101,6 +107,7 @@ class Controls:
             raise ConfigError("A note without pitch must have a key, got none; give one, so that it can be released.")
         velocity = check_number("velocity", velocity, 0.0, 1.0)
         self._send("note_on", key=_check_key(key), pitch=pitch, velocity=velocity)
+        self._pitch = pitch
 
     def note_off(self, key: Key) -> None:
         """Release a note, at once or when the sustain pedal goes up. An unknown key is ignored."""
@@ -129,25 +136,44 @@ class Controls:
         """Set one coordinate.
 
         Args:
-            which: name of an axis: the unnamed dimensions follow, as in :meth:`~timbre.space.Space.move`. Or the index
-                of a dimension, from 0, which is set alone.
-            value: -100 to 100.
+            which: name of an axis: the sound gets this value on it at the pitch of the last note, see
+                :class:`~timbre.playback.axis_curve.AxisCurve`. Or the index of a dimension, from 0, which is set alone.
+            value: -100 to 100; a named axis has values from -3 to 3, and larger ones count as these.
             glide: s, as in :meth:`at`.
         """
         value = check_number(f"axis {shown(which)}", value, -MAX_COORDINATE, MAX_COORDINATE)
-        names = [axis.name for axis in self.space.axes]
         if isinstance(which, str):
-            if which not in names:
-                known = f"its axes are {', '.join(names)}" if names else "it has no named axes"
-                raise ConfigError(f"This space has no axis {shown(which)}; {known}.")
-            index = names.index(which)
-            moved = self.point + np.float32(value - self.point[index]) * self.space.directions[index]
-            self.at(np.clip(moved, -self._reach, self._reach), glide)
+            self.at(np.clip(self._curve_of(which).at(value), -self._reach, self._reach), glide)
+            self._swept = self.point
         elif isinstance(which, int) and 0 <= which < self.space.dim:
             self.at([value if n == which else old for n, old in enumerate(self.point)], glide)
         else:
             last = self.space.dim - 1
             raise ConfigError(f"The axis must be one of axes 0 to {last} of this space, got {shown(which)}.")
+
+    def nudge(self, which: str | int, step: float) -> None:
+        """Move along an axis by a step, from the value that :meth:`axis` set last, or that the point has."""
+        own = self._curve_of(which).current if isinstance(which, str) else float(self.point[which])
+        self.axis(which, float(np.float32(own) + np.float32(step)))
+
+    def values(self) -> list[float]:
+        """The value of everything in :func:`axes_of`: those of the target's sound at the pitch of the last note on the
+        named axes, NaN where it has none, then its coordinates."""
+        point, pitch = self.point, self._pitch
+        of, at, found = self._measured
+        if of is not point or at != pitch:
+            found = self.space.axis_values(point, pitch) if self.space.axes else np.zeros(0)
+            self._measured = point, pitch, found
+        names = [axis.name for axis in self.space.axes]
+        return [float(found[names.index(n)] if isinstance(n, str) else point[n]) for n in axes_of(self.space)]
+
+    def _curve_of(self, name: str) -> AxisCurve:
+        """The curve along an axis from where the point is; the last one, if that brought it there."""
+        curve = self._curve
+        if curve is None or (curve.name, curve.pitch) != (name, self._pitch) or self.point is not self._swept:
+            curve = AxisCurve(self.space, name, self.point, self._pitch)
+            self._curve, self._swept = curve, self.point
+        return curve
 
     def path(self, path: Path | None, duration: float = 4.0, loop: bool = False) -> None:
         """Move all sounding notes along a path; they stay at its end.
@@ -226,15 +252,13 @@ def central_point(space: Space) -> np.ndarray:
 
 
 def axes_of(space: Space) -> list[str | int]:
-    """Names of the axes, followed by the indices of the dimensions without a name.
+    """What a control can move: names of the axes, then the indices of all dimensions.
 
-    An axis whose name means something else (a target of controllers, a number, an earlier axis) is given by its index.
+    An axis whose name means something else (a target of controllers, a number, an earlier axis) is left out.
     """
     names = [axis.name for axis in space.axes]
-    clear = [name not in (GAIN, BEND_RANGE, *names[:n]) and not name.isdecimal() for n, name in enumerate(names)]
-    return [name if ok else n for n, (name, ok) in enumerate(zip(names, clear, strict=True))] + [
-        *range(len(names), space.dim)
-    ]
+    clear = [n for k, n in enumerate(names) if n not in (GAIN, BEND_RANGE, *names[:k]) and not n.isdecimal()]
+    return [*clear, *range(space.dim)]
 
 
 def check_number(name: str, value: Any, low: float, high: float, unit: str = "") -> float:

@@ -9,6 +9,7 @@ from rich.text import Text
 from timbre.data.names import note_name
 from timbre.playback.controls import State, axes_of
 from timbre.playback.inputs.keyboard import Keyboard
+from timbre.playback.inputs.mapping import default_range
 
 _FLOOR = -60.0  # dB, of the peak meter
 _BAR = 24  # characters
@@ -71,19 +72,19 @@ def _help(width: int, height: int) -> list[str]:
 
 
 def _axes(point: np.ndarray, keyboard: Keyboard, room: int) -> list[str]:
-    """A line for each dimension, over the range of the library notes; only those near the chosen one if short of
-    room."""
-    space = keyboard.controls.space
-    points = space.atlas.points if len(space.atlas) else np.array([[-3.0], [3.0]]).repeat(space.dim, 1)
-    low, high = points.min(0), points.max(0)
-    names = [axis if isinstance(axis, str) else f"z{axis}" for axis in axes_of(space)]
+    """A line for each named axis and dimension, over its default range; only those near the chosen one if short of
+    room. The coordinates are those of `point`, which may be gliding."""
+    controls, named = keyboard.controls, axes_of(keyboard.controls.space)
+    values = [*controls.values()[: len(named) - len(point)], *point.tolist()]
+    names = [axis if isinstance(axis, str) else f"z{axis}" for axis in named]
     widest = max(map(len, names))
-    first = min(max(0, keyboard.axis - room // 2), max(0, space.dim - room))
+    first = min(max(0, keyboard.axis - room // 2), max(0, len(named) - room))
     lines = []
-    for number in range(first, min(space.dim, first + room)):
-        share = (point[number] - low[number]) / max(float(high[number] - low[number]), 1e-9)
-        mark = "▸" if number == keyboard.axis else " "
-        lines.append(f"{mark} {names[number].ljust(widest)}  {pointer(float(share))}  {point[number]:+7.2f}")
+    for number in range(first, min(len(named), first + room)):
+        low, high = default_range(controls.space, named[number])
+        share = (values[number] - low) / (high - low)
+        mark, line = "▸" if number == keyboard.axis else " ", pointer(float(np.nan_to_num(share, nan=0.5)))
+        lines.append(f"{mark} {names[number].ljust(widest)}  {line}  {values[number]:+7.2f}")
     return lines
 
 

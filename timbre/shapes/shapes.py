@@ -19,7 +19,7 @@ _TRIES = 32  # random steps before a walk turns to the nearest library note
 
 def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
     """Two directions (2, dim) of a space: the first two principal components of its library notes, of unit length, or
-    two axes, each a named axis (a step of 1 is a step of 1 along the axis, see `Space.move`) or a dimension such as z3.
+    two axes, each a named axis (its length is a step of 1 on average over the library) or a dimension such as z3.
 
     Raises:
         ConfigError: for other names, or a space with too few library notes.
@@ -36,7 +36,7 @@ def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
 def _axis(space: Space, name: str) -> np.ndarray:
     names = [axis.name for axis in space.axes]
     if name in names:
-        return space.directions[names.index(name)].astype(np.float64)
+        return space.axis_controls.directions[names.index(name)].double().numpy()
     if name[:1] == "z" and name[1:].isdecimal() and int(name[1:]) < space.dim:
         return np.eye(space.dim)[int(name[1:])]
     raise ConfigError(f"An axis must be one of {', '.join([*names, f'z0 to z{space.dim - 1}'])}, got {name!r}.")

@@ -27,7 +27,7 @@ Made by timbre {__version__}: a convolutional VAE with {config.model.flows} {con
 Pitch and velocity are controls, not coordinates.
 
 ## Axes
-{describe_axes(axes) if axes else "None of its dimensions has a name."}
+{describe_axes(axes) if axes else "It has no named axes."}
 
 ## Training notes
 {len(atlas)} notes, split by {config.data.split_by} with seed {config.data.split_seed}: {parts["train"]} for training,

@@ -24,14 +24,13 @@ from timbre.space.atlas import Atlas
 from timbre.space.controls import Line, NoteControls
 from timbre.space.dissimilarity import Hearing, Pitch
 from timbre.space.folder import Parts, read_space, write_space
+from timbre.space.moving import AxisControls
 from timbre.space.names import find_space
 from timbre.space.neighbours import Nearest
 from timbre.space.prior import SPREAD, Prior
 from timbre.space.renderer import Renderer
 from timbre.spectral import Spectrogram
 from timbre.vocoder.trained import TrainedVocoder
-
-_RIDGE = 1.0  # as many notes at the middle of all axes, in the regression of `directions`
 
 
 class Space:
@@ -42,7 +41,7 @@ class Space:
         model: the trained network, in eval mode.
         atlas: the points of the library's notes.
         report: plain figures of the training.
-        axes: the meaning of its first dimensions, in their order.
+        axes: its named axes; in spaces without a listening map its first dimensions, in their order.
         vocoder: the space's own, if one was trained.
 
     Its attributes are these and `spectrogram`, the transform from waveforms to what the model encodes.
@@ -153,41 +152,42 @@ class Space:
         """
         return self.renderer.spectrum(points, NoteControls(pitch, velocity, duration, hold))
 
-    def move(self, z: np.ndarray | Sequence[float], **steps: float) -> np.ndarray:
-        """The point moved along named axes: ``space.move(z, brightness=1.0)`` is brighter by 1.
+    def move(
+        self, z: np.ndarray | Sequence[float], pitch: float | None = 60, velocity: float | None = 0.8, **steps: float
+    ) -> np.ndarray:
+        """The point whose sound is moved along named axes: ``space.move(z, brightness=1.0)`` is brighter by 1.
 
-        A step of 1 means the same in every space: the signs and scales of axes are constants (see :attr:`axes`). The
-        point's other named axes do not change; its dimensions without a name change with them (see
-        :attr:`directions`).
+        A step of 1 means the same in every space: the signs and scales of axes are constants (see :attr:`axes`). It is
+        the nearest such point among the library notes, found through the decoder; the other axes change as little as
+        they can. A step beyond what the space has is approached: :meth:`axis_values` tells how far it went.
+
+        Args:
+            z: (dim,).
+            pitch: MIDI at which the sound is measured; None is without pitch.
+            velocity: 0..1; None is unknown.
+            steps: by the names of axes; steps of 0 return the same point.
 
         Raises:
-            ConfigError: if the space has no axis of that name.
+            ConfigError: if the space has no axis of that name, the axis has no value for this sound, or a number is out
+                of range.
         """
-        names, point = [axis.name for axis in self.axes], self.check_point(z).copy()
-        for name, step in steps.items():
-            if name not in names:
-                known = f"its axes are {', '.join(names)}" if names else "it has no named axes"
-                raise ConfigError(f"This space has no axis {name!r}; {known}.")
-            if not abs(step) <= LARGEST:
-                raise ConfigError(f"A step along {name} must be a number up to {LARGEST:,.0f}, got {step}.")
-            point += np.float32(step) * self.directions[names.index(name)]
-        return self.check_point(point)
+        conditions = Conditions.constant(check_pitch(pitch), check_velocity(velocity))
+        return self.check_point(self.axis_controls.stepped(self.check_point(z), conditions, steps))
+
+    def axis_values(
+        self, z: np.ndarray | Sequence[float], pitch: float | None = 60, velocity: float | None = 0.8
+    ) -> np.ndarray:
+        """Where the sound of a point (dim,) lies on each named axis, (axes,), -3 to 3; NaN where an axis has no value.
+
+        Arguments and errors as in :meth:`move`.
+        """
+        conditions = Conditions.constant(check_pitch(pitch), check_velocity(velocity))
+        return self.axis_controls.values(torch.from_numpy(self.check_point(z))[None], conditions)[0].double().numpy()
 
     @cached_property
-    def directions(self) -> np.ndarray:
-        """How a point moves for a step of 1 along each named axis, (axes, dim): by 1 in the axis's own dimension, by 0
-        in those of the other axes, and in the rest as the training notes do.
-
-        The rest is a ridge regression of the atlas's training notes on their named dimensions. Sounds that differ in
-        brightness differ in other dimensions as well, and the decoder has only seen both change together; if one
-        changes alone, the sound changes by a part of the step only.
-        """
-        count = len(self.axes)
-        notes = self.atlas.points[np.array(self.atlas.splits) == "train"].astype(np.float64)
-        notes = notes - notes.mean(0) if len(notes) else notes
-        named, rest = notes[:, :count], notes[:, count:]
-        gram = named.T @ named + _RIDGE * np.eye(count)
-        return np.concatenate([np.eye(count), np.linalg.solve(gram, named.T @ rest)], 1).astype(np.float32)
+    def axis_controls(self) -> AxisControls:
+        """The named axes as functions of a point, for many points at a time."""
+        return AxisControls(self.model, self.spectrogram, self.axes, self.atlas)
 
     @cached_property
     def prior(self) -> Prior:

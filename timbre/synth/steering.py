@@ -1,6 +1,6 @@
 """`steer`: from curves of descriptors to a path that follows them and stays as near to its start as it can."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,13 @@ from timbre.errors import ConfigError
 from timbre.paths import Path
 from timbre.space import NoteControls, Space
 from timbre.space.controls import Line
+from timbre.space.gauss_newton import Problem, solve
+from timbre.space.region import Region
 from timbre.synth._course import STEPS, Course
-from timbre.synth._gauss_newton import Problem, solve
 from timbre.synth.curves import Curve, Curves
 
 __all__ = ["STEPS", "Steered", "SteeringPlan", "make_plan", "steer"]
 
-_FARTHEST = 0.99  # quantile of the library notes' distances from their mean, which limits those of a path
-_RIDGE = 1e-3  # of the mean variance
 _NEAREST = 256  # library notes from which the iteration may start again
 
 
@@ -95,7 +94,7 @@ def steer(
     near = notes[(notes - plan.start).square().sum(1).argsort()[:_NEAREST]]
     problem = Problem(
         plan.course, plan.frames, plan.start, plan.target[plan.frames], plan.weight[plan.frames], leash, tie,
-        _bound(space, plan.start), near,
+        Region.of(space.atlas.points).bound(plan.start), near,
     )  # fmt: skip
     return plan.steered(solve(problem, steps))
 
@@ -151,22 +150,3 @@ def make_plan(
     frames = torch.from_numpy(np.unique(np.round(np.linspace(0, count - 1, number)).astype(np.int64)))
     weight = course.weight(space.renderer.spectrum(point.numpy()[None], controls))
     return SteeringPlan(course, point, frames, torch.from_numpy(np.stack(target, 1)).float(), weight)
-
-
-def _bound(space: Space, start: Tensor) -> Callable[[Tensor], Tensor]:
-    """A function that moves points (n, dim) into the ellipsoid of the library notes, enlarged to contain the start."""
-    notes = torch.from_numpy(space.atlas.points).double()
-    if len(notes) <= space.dim:
-        return lambda points: points
-    mean, covariance = notes.mean(0), torch.cov(notes.T)
-    covariance += _RIDGE * covariance.diagonal().mean() * torch.eye(space.dim)
-    root = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
-    radius = torch.quantile(((notes - mean) @ root).norm(dim=1), _FARTHEST)
-    radius = torch.maximum(radius, ((start.double() - mean) @ root).norm())
-
-    def bound(points: Tensor) -> Tensor:
-        offset = points.double() - mean
-        size = (offset @ root).norm(dim=1, keepdim=True)
-        return (mean + offset * (radius / size.clamp_min(radius))).to(points)
-
-    return bound

@@ -37,6 +37,8 @@ class Page {
     history.replaceState(null, "", this.link());
     const point = this.z, nearest = await json(`/api/nearest?z=${point.join(",")}`);
     if (nearest && point === this.z) this.panels.showNearest(nearest);
+    const found = this.space.axes.length ? await this.panels.measure(point) : null;
+    if (found && point === this.z) this.panels.showAxes(found.values);
   }
 
   link() {

@@ -8,15 +8,15 @@ const MAX_UPLOAD = 20 * 2 ** 20; // bytes, limit of the server
 export class Panels {
   constructor(page) {
     this.page = page;
-    this.axes = page.space.axes.map((name, n) => this.slider("axes", name.replaceAll("_", " "), n, (value) => this.alongAxis(n, value)));
-    this.dims = page.space.ranges.map((_, n) => this.slider("dims", `z${n}`, n, (value) => this.alongDim(n, value)));
+    this.axes = page.space.axes.map((name, n) => this.slider("axes", name.replaceAll("_", " "), [-2, 2], (value) => this.alongAxis(n, value)));
+    this.dims = page.space.ranges.map((range, n) => this.slider("dims", `z${n}`, range, (value) => this.alongDim(n, value)));
     find("dims-box").open = !page.space.axes.length;
     this.audition(find("morph"));
     this.wire();
   }
 
-  slider(box, name, n, moved) {
-    const [low, high] = this.page.space.ranges[n], wide = 0.25 * (high - low);
+  slider(box, name, [low, high], moved) {
+    const wide = 0.25 * (high - low);
     const label = document.createElement("label"), input = document.createElement("input"), output = document.createElement("output");
     label.className = "slider";
     Object.assign(input, { type: "range", min: low - wide, max: high + wide, step: 0.01 });
@@ -43,24 +43,47 @@ export class Panels {
     });
   }
 
-  // Moves along a named axis; the unnamed dimensions follow, as in Space.move.
-  alongAxis(n, value) {
-    const { space, z } = this.page, step = value - z[n];
-    this.page.go(z.map((own, index) => own + step * space.directions[n][index]), this.axes[n].input);
+  // Moves along a named axis, from where the point was when this axis began to move. The server finds the point; while
+  // it does, only the newest value is kept.
+  async alongAxis(n, value) {
+    const { page } = this, busy = this.wanted !== undefined;
+    this.wanted = [n, value];
+    while (!busy && this.wanted) {
+      const [axis, to] = this.wanted, before = page.z;
+      this.wanted = null;
+      if (this.swept?.axis !== axis || this.swept.end !== before) this.swept = { axis, begin: before };
+      const found = await this.measure(this.swept.begin, `&axis=${encodeURIComponent(page.space.axes[axis])}&value=${to}`);
+      if (!found || page.z !== before) continue;
+      page.go(found.point);
+      this.swept.end = page.z;
+      this.showAxes(found.values);
+    }
+    if (!busy) this.wanted = undefined;
+  }
+
+  // The values of a point's sound on the named axes.
+  measure(z, more = "") {
+    return json(`/api/axes?z=${z.join(",")}&pitch=${this.page.pitch ?? "none"}${more}`);
+  }
+
+  showAxes(values) {
+    this.axes.forEach(({ input, output }, n) => {
+      input.disabled = values[n] === null;
+      output.textContent = values[n] === null ? "–" : values[n].toFixed(2);
+      if (!input.matches(":active")) input.value = values[n] ?? 0;
+    });
   }
 
   alongDim(n, value) {
     this.page.go(this.page.z.map((own, index) => (index === n ? value : own)), this.dims[n].input);
   }
 
-  // Sets the sliders to the point, except the one that is being moved.
+  // Sets the sliders of dimensions to the point, except the one that is being moved.
   follow(from = null) {
-    for (const list of [this.axes, this.dims]) {
-      list.forEach(({ input, output }, n) => {
-        if (input !== from) input.value = this.page.z[n];
-        output.textContent = this.page.z[n].toFixed(2);
-      });
-    }
+    this.dims.forEach(({ input, output }, n) => {
+      if (input !== from) input.value = this.page.z[n];
+      output.textContent = this.page.z[n].toFixed(2);
+    });
   }
 
   wire() {

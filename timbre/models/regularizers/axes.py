@@ -1,4 +1,4 @@
-"""Named axes: dimensions of the space that are descriptors, with a fixed sign and scale."""
+"""Named axes: descriptors of notes with a fixed sign and scale."""
 
 import difflib
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from timbre.spectral import Spectrogram
 from timbre.spectral.descriptors import DESCRIPTORS, describe
 
 MIDDLE_C = 60.0  # MIDI: axes are centred for this pitch
+_FURTHEST_BENT = 2.95
 STRAIGHT = 2.0  # values up to here are unchanged; larger ones approach 1 more
 RESOLVED = 4.0  # bins of the STFT between partials: closer ones, and noise between them, cannot be measured
 TOLERANCE = 0.15  # standard deviation of a note's coordinate around its value
@@ -67,10 +68,12 @@ class Axis:
             if not abs(value) <= _FARTHEST:
                 raise ConfigError(f"The numbers of the axis {self.name} must be {_FARTHEST:g} or less, got {value}.")
 
-    def value(self, natural: Tensor, pitch: Tensor) -> Tensor:
-        """Values (batch,) of notes with the natural descriptor (batch,) at a pitch (batch,), MIDI or NaN."""
+    def value(self, natural: Tensor, pitch: Tensor, straight: bool = False) -> Tensor:
+        """Values (batch,) of notes with the natural descriptor (batch,) at a pitch (batch,), MIDI or NaN; `straight`
+        ones are not compressed."""
         octaves = torch.nan_to_num(pitch - MIDDLE_C) / 12.0
-        return bend((natural - self.center - self.pitch_slope * octaves) / self.scale)
+        value = (natural - self.center - self.pitch_slope * octaves) / self.scale
+        return value if straight else bend(value)
 
     def at(self, value: float, pitch: float = MIDDLE_C) -> float:
         """The descriptor, in its public unit, of a note with `value` (-2 to 2) at `pitch`."""
@@ -112,7 +115,16 @@ def bend(value: Tensor) -> Tensor:
     return torch.where(size > STRAIGHT, value.sign() * (STRAIGHT + torch.tanh(size - STRAIGHT)), value)
 
 
-def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes: Sequence[str | Axis]) -> Tensor:
+def unbend(value: Tensor) -> Tensor:
+    """The inverse of :func:`bend`; values beyond 2.95, which hardly a sound has, count as 2.95."""
+    size = value.abs().clamp_max(_FURTHEST_BENT)
+    beyond = torch.atanh((size - STRAIGHT).clamp_min(0.0))
+    return value.sign() * torch.where(size > STRAIGHT, STRAIGHT + beyond, size)
+
+
+def axis_values(
+    decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes: Sequence[str | Axis], straight: bool = False
+) -> Tensor:
     """Values of notes on named axes, (batch, len(axes)), between -3 and 3.
 
     NaN where not defined: odd_even without pitch, and odd_even and noisiness of notes so low that the window (`n_fft`)
@@ -123,6 +135,7 @@ def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes:
         spectrogram: the transform that made them.
         pitch: MIDI (batch,), NaN where unknown or unpitched.
         axes: names or axes.
+        straight: whether values beyond 2 are left as they are, and not compressed.
 
     Raises:
         AudioError: if a shape is wrong, or a level is not finite.
@@ -130,7 +143,7 @@ def axis_values(decibels: Tensor, spectrogram: Spectrogram, pitch: Tensor, axes:
     chosen = find_axes(axes)
     natural = describe(decibels, spectrogram, pitch, [axis.descriptor for axis in chosen], natural=True)
     pitch = pitch.to(natural)
-    columns = [axis.value(column, pitch) for axis, column in zip(chosen, natural.unbind(1), strict=True)]
+    columns = [axis.value(column, pitch, straight) for axis, column in zip(chosen, natural.unbind(1), strict=True)]
     lowest = RESOLVED * spectrogram.config.sample_rate / spectrogram.config.n_fft
     crowded = 440.0 * torch.exp2((pitch - 69.0) / 12.0) < lowest
     for index, axis in enumerate(chosen):
@@ -184,13 +197,13 @@ _SENTENCES = {
 
 
 def describe_axes(axes: Sequence[str | Axis]) -> str:
-    """A Markdown table: each axis, its dimension from 1, what +1 means, and what -1, 0 and +1 are at C4."""
-    rows = ["| axis | dimension | +1 at the same pitch is | -1, 0 and +1 at C4 |", "|---|---|---|---|"]
-    for dimension, axis in enumerate(find_axes(axes), 1):
+    """A Markdown table: each axis, what +1 means, and what -1, 0 and +1 are at C4."""
+    rows = ["| axis | +1 at the same pitch is | -1, 0 and +1 at C4 |", "|---|---|---|"]
+    for axis in find_axes(axes):
         points = ", ".join(_shown(axis, value) for value in (-1.0, 0.0, 1.0))
         sentence = _SENTENCES.get(axis.name, f"{axis.descriptor} {{size:.2g}} more ({axis.unit})")
         sentence = sentence.format(size=axis.scale, octaves=2.0**axis.scale, decades=10.0**axis.scale)
-        rows.append(f"| {axis.name} | {dimension} | {sentence} | {points} |")
+        rows.append(f"| {axis.name} | {sentence} | {points} |")
     return "\n".join(rows)
 
 

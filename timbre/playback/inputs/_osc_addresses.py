@@ -111,7 +111,10 @@ class Addresses:
             ("/state/load", [float(state.load)]),
             ("/state/underruns", [state.underruns]),
             ("/state/latency", [float(value) for value in (state.latency.total, *state.latency, state.control_delay)]),
-            *(("/axes", [n, str(to), point[n], *default_range(space, to)]) for n, to in enumerate(axes_of(space))),
+            *(
+                ("/axes", [n, str(to), value, *default_range(space, to)])
+                for n, (to, value) in enumerate(zip(axes_of(space), self.controls.values(), strict=True))
+            ),
             ("/presets", list(self.controls.presets)),
         ]
 

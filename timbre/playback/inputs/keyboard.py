@@ -38,7 +38,7 @@ class Keyboard:
     Attributes:
         octave: of the lower row; 4 starts at C4, MIDI 60.
         velocity: of the next note, 0.1 to 1.
-        axis: the dimension that the arrow keys move.
+        axis: what the arrow keys move, its number in :func:`~timbre.playback.controls.axes_of`.
         latch: whether notes last until their key is pressed again.
         message: result of the last key, for the screen.
     """
@@ -126,7 +126,7 @@ class Keyboard:
         elif name in ("pageup", "pagedown"):
             self.velocity = round(min(1.0, max(0.1, self.velocity + (0.1 if name == "pageup" else -0.1))), 1)
         elif plain in ("up", "down"):
-            self.axis = (self.axis + (1 if plain == "down" else -1)) % self.controls.space.dim
+            self.axis = (self.axis + (1 if plain == "down" else -1)) % len(axes_of(self.controls.space))
         elif plain in ("left", "right"):
             step = _LARGE_STEP if name.startswith("shift+") else _STEP
             self._move(step if plain == "right" else -step, now)
@@ -161,7 +161,7 @@ class Keyboard:
             if np.abs(point - controls.point).max() > 0.1 * _STEP:
                 controls.at(point)
         self._stepped = now
-        controls.axis(self._axis(), float(np.float32(controls.point[self.axis] + np.float32(step))))
+        controls.nudge(self._axis(), step)
 
     def _axis(self) -> str | int:
         return axes_of(self.controls.space)[self.axis]

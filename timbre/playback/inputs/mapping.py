@@ -23,8 +23,8 @@ from timbre.synth.channels import PARAMETERS, PEDAL
 RESERVED = {PEDAL, *PARAMETERS, *range(120, 128)}  # sustain pedal, registered parameters, channel modes
 _LIMITS = {GAIN: GAINS, BEND_RANGE: (0.0, MAX_BEND)}
 _DEFAULTS = {GAIN: (GAINS[0], 0.0), BEND_RANGE: (0.0, 12.0)}
-_PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of an axis
-_NO_NOTES = (-2.0, 2.0)  # default range without library notes: on a named axis they are about N(0, 1)
+_PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of a dimension
+_NORMAL = (-2.0, 2.0)  # default range of a named axis, on which notes are about N(0, 1), and without library notes
 _VOLUME, _WHEEL, _KNOBS = 7, 1, range(70, 80)  # General MIDI: volume, modulation wheel, sound controllers
 
 
@@ -90,32 +90,29 @@ class Mapping:
 
 
 def default_mapping(space: Space) -> Mapping:
-    """Controller 1 (modulation wheel) moves the first dimension, 70 to 79 the next ten, and 7 the gain, each over its
-    :func:`default_range`. The named axes are the first dimensions."""
+    """Controller 1 (modulation wheel) moves the first axis, 70 to 79 the next ten, and 7 the gain, each over its
+    :func:`default_range`. The named axes come first, then the dimensions."""
     pairs = [*zip((_WHEEL, *_KNOBS), axes_of(space), strict=False), (_VOLUME, GAIN)]
     return Mapping([Control(cc, to, *default_range(space, to)) for cc, to in pairs])
 
 
 def default_range(space: Space, to: str | int) -> tuple[float, float]:
-    """Default values of a controller at 0 and 127: for an axis the 2nd and 98th percentile of the library notes; for
-    the gain -100 and 0 dB; for the bend range 0 and 12 semitones. A ConfigError if the space has no such axis."""
+    """Default values of a controller at 0 and 127: for a named axis -2 and 2; for a dimension the 2nd and 98th
+    percentile of the library notes; for the gain -100 and 0 dB; for the bend range 0 and 12 semitones. A ConfigError if
+    the space has no such axis."""
     if to in _DEFAULTS:
         return _DEFAULTS[str(to)]
-    coordinates = space.atlas.points[:, _dimension(space, to)]
+    names = [axis.name for axis in space.axes]
+    if to in names:
+        return _NORMAL
+    if not (isinstance(to, int) and 0 <= to < space.dim):
+        known = ", ".join([*names, f"0 to {space.dim - 1}"])
+        raise ConfigError(f"There is no axis {to!r} for a controller; there are {known}, {GAIN} and {BEND_RANGE}.")
+    coordinates = space.atlas.points[:, to]
     if not len(coordinates):
-        return _NO_NOTES
+        return _NORMAL
     low, high = (round(float(value), 3) for value in np.percentile(coordinates, _PERCENTILES))
     return (low, high) if high - low > 0.01 else (low - 1.0, high + 1.0)
-
-
-def _dimension(space: Space, to: str | int) -> int:
-    names = [axis.name for axis in space.axes]
-    if isinstance(to, int) and 0 <= to < space.dim:
-        return to
-    if to in names:
-        return names.index(str(to))
-    known = ", ".join([*names, f"0 to {space.dim - 1}"])
-    raise ConfigError(f"There is no axis {to!r} for a controller; there are {known}, {GAIN} and {BEND_RANGE}.")
 
 
 @dataclass(frozen=True)

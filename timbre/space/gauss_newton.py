@@ -1,14 +1,12 @@
-"""Gauss-Newton steps for all moments of a steered sound at once."""
+"""Gauss-Newton steps that bring descriptors to their targets: for all moments of a steered sound, or many points."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-
-from timbre.synth._course import Course
 
 _LONGEST = 0.7  # distance that a point moves in one step at most; beyond, the linear approximation is poor
 _GAIN = 5e-4  # share of the cost by which a step must lower it to count as progress
@@ -17,19 +15,36 @@ _RESTARTS, _MISSED = 2, 0.5  # and the error, in just noticeable steps, that is 
 _FIRST, _EASIER, _HARDER = 1e-3, 0.2, 8.0  # damping, relative to the curvature of the descriptors
 
 
+class Descriptors(Protocol):
+    """Descriptors as functions of points (n, dim) at some moments (n,)."""
+
+    @property
+    def scale(self) -> Tensor:
+        """Errors that count as 1, (names,) or (times, names)."""
+
+    def values(self, points: Tensor, frames: Tensor) -> Tensor:
+        """Values (n, names)."""
+
+    def slopes(self, points: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Values (n, names) and their Jacobians (n, names, dim), exact or good enough for a direction."""
+
+
 class Problem(NamedTuple):
     """The cost of points z (times, dim): the sum over times of
     w |(d(z) - target) / scale|^2 + leash |z - start|^2 + smooth |z - next z|^2."""
 
-    course: Course
+    course: Descriptors
     frames: Tensor  # indices of the points' frames (times,)
-    start: Tensor  # (dim,)
+    start: Tensor  # (dim,), or (times, dim)
     target: Tensor  # on natural scales (times, names)
     weight: Tensor  # w (times,)
     leash: float
     smooth: float
     bound: Callable[[Tensor], Tensor]  # moves points (times, dim) to where the library has notes
     notes: Tensor  # (n, dim), from which to start again where the start does not reach the target
+    longest: float = _LONGEST
+    lengths: tuple[float, ...] = (1.0,)  # multiples of a step, of which each moment takes the best
+    enough: float = 0.0  # largest error, in steps of the scale, at which to stop
 
     def parts(self, points: Tensor, values: Tensor) -> Tensor:
         """The part of each moment, without `smooth` (times,)."""
@@ -60,7 +75,7 @@ def solve(problem: Problem, steps: int) -> Tensor:
     Descriptors have local minima. Moments that still miss their target start again at the library note with the lowest
     cost at the worst of these moments; the result is used if its cost is lower.
     """
-    state = _descend(problem, problem.start.repeat(len(problem.frames), 1), steps)
+    state = _descend(problem, problem.start.expand(len(problem.frames), -1).clone(), steps)
     for _ in range(_RESTARTS):
         off = ((state.values - problem.target) / problem.course.scale).abs().amax(1) * problem.weight
         if not len(problem.notes) or float(off.max()) < _MISSED:
@@ -93,8 +108,8 @@ def _descend(problem: Problem, begin: Tensor, steps: int) -> _State:
     cost, damping, idle = problem.cost(*state[:2]), torch.full((len(problem.frames),), _FIRST), 0
     for _ in range(steps):
         step = _step(problem, state, damping)
-        step *= _LONGEST / step.norm(dim=1, keepdim=True).clamp_min(_LONGEST)
-        trial = at(problem.bound(state.points + step))
+        step *= problem.longest / step.norm(dim=1, keepdim=True).clamp_min(problem.longest)
+        trial = at(_best_length(problem, state.points, step))
         better = problem.parts(*trial[:2]) < problem.parts(*state[:2])
         damping = torch.where(better, damping * _EASIER, damping * _HARDER)
         choices = {problem.cost(*choice[:2]): choice for choice in (trial, trial.where(better, state))}
@@ -102,9 +117,22 @@ def _descend(problem: Problem, begin: Tensor, steps: int) -> _State:
         idle = idle + 1 if not lower < (1.0 - _GAIN) * cost else 0
         if lower < cost:
             state, cost = choices[lower], lower
-        if idle == _IDLE:
+        off = ((state.values - problem.target) / problem.course.scale).abs().amax()
+        if idle == _IDLE or float(off) <= problem.enough:
             break
     return state
+
+
+def _best_length(problem: Problem, points: Tensor, step: Tensor) -> Tensor:
+    """Points (times, dim) after steps (times, dim), each of the length in `lengths` with the lowest cost."""
+    trials = torch.stack([problem.bound(points + length * step) for length in problem.lengths])
+    if len(trials) == 1:
+        return trials[0]
+    values = problem.course.values(trials.flatten(0, 1), problem.frames.repeat(len(trials))).unflatten(
+        0, trials.shape[:2]
+    )
+    parts = torch.stack([problem.parts(*pair) for pair in zip(trials, values, strict=True)])
+    return trials[parts.argmin(0), torch.arange(len(points))]
 
 
 def _step(problem: Problem, state: _State, damping: Tensor) -> Tensor:
