@@ -213,7 +213,7 @@ class TrainingConfig(Settings):
     """Nats of KL divergence per dimension without cost."""
     evidence: Annotated[float, Range(0)] = 0.0
     """Independent values of a note's spectrogram, as which the likelihood counts; 0: estimated from the residuals of
-    validation notes."""
+    training notes."""
     audible_db: Annotated[float, Range(0)] = 65.0
     """Values more than this many dB below a note's peak, in the note and as decoded, count a tenth; 0: all alike."""
     unknown: Annotated[float, Range(0, 1, below=True)] = 0.1

@@ -80,10 +80,11 @@ def _sums(recorded: Tensor, decoded: Tensor, width: int) -> np.ndarray:
 def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> float | None:
     """Effective number of independent values in the residual of a note, seen as a stationary field.
 
-    The exponential of the entropy of its power spectrum over bands and frames (the effective rank of Roy and Vetterli
-    2007): with as many independent values, the logarithm of a posterior's width is on average that under the residual's
-    whole covariance, and so are the nats. The spectrum is the mean over notes of equal weight, whose residuals are
-    weighted as in :meth:`VAE.misfit`.
+    (sum of the power spectrum over bands and frames)^2 / sum of its squares, the participation ratio of the eigenvalues
+    of its covariance (Bretherton et al. 1999, The effective number of spatial degrees of freedom of a time-varying
+    field): with as many independent values, a posterior's variance is on average that under the whole covariance. The
+    spectrum is the mean over notes of equal weight, whose residuals are weighted as in :meth:`VAE.misfit`. Take notes
+    of the training: the errors of others are smoother, as they are no noise.
 
     Args:
         model: in eval mode.
@@ -100,7 +101,7 @@ def evidence(model: VAE, batches: NoteBatches, ranks: Ranks | None = None) -> fl
             error = model.counted(decoded, batch.spectrogram).sqrt() * (decoded - batch.spectrogram)
             error = error / error.flatten(1).norm(dim=1).clamp_min(1e-9)[:, None, None]
             power, notes = power + torch.fft.fft2(error).abs().square().double().sum(0).cpu(), notes + len(error)
-    number = float(torch.special.entr(power / power.sum()).sum().exp()) if power.sum() > 0 else 0.0
+    number = float(power.sum() ** 2 / power.square().sum()) if power.sum() > 0 else 0.0
     total, known = number, float(number > 0.0)
     if ranks is not None:
         total, known = ranks.sum(total, known)

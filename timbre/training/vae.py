@@ -29,7 +29,9 @@ from timbre.training.run import Figures, Run, Task, Validation
 MEASURE_EVERY = 100  # steps between validations, rounded up to whole epochs
 MEASURE_SIZE = 64  # notes at a time
 MEASURE_STRIDE = 4  # a validation decodes every fourth frame
+LEAST_EVIDENCE = 0.01  # independent values, as a share of all: fewer are left by a decoder that has not learned enough
 LEARNED = 0.3  # share of a run after which residuals are noise, and not what is still to be learned
+KNOWN = 128  # training notes whose residuals are counted as evidence
 MAP_NOTES = 4096  # to which the listening map is fitted, at most
 DECODE_STRIDE = 6  # training decodes every sixth frame of a note: an unbiased estimate at a fraction of the cost
 
@@ -71,6 +73,7 @@ class VAETask(Task):
         self.memory.register_buffer("evidence", self.net.evidence.clone())
         self.train, self.valid, self.test = self._all_batches(labels)
         self.count = self.train.count
+        self.known = Batches(self.features, evenly(KNOWN, self.train.rows), MEASURE_SIZE, 0, self.device)
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
         # Per independent value, so that clipping means the same at every size; AdamW's step is unchanged.
         self.scale = float(self.net.evidence)
@@ -133,8 +136,9 @@ class VAETask(Task):
         """Errors on the validation notes. A second stage replaces earlier weights: its aim is not part of the error."""
         error = errors(self.net, self.valid, stride=MEASURE_STRIDE, ranks=self.ranks)
         if not self.settings.evidence and done >= LEARNED:
-            found = independent_values(self.net, self.valid, self.ranks)
-            self.memory.get_buffer("evidence").fill_(found or float(self.net.evidence))
+            found = independent_values(self.net, self.known, self.ranks)
+            least = LEAST_EVIDENCE * self.config.spectrogram.bins * self.net.frames
+            self.memory.get_buffer("evidence").fill_(max(found or 0.0, least))
         second = schedule.stage(self.config.regularization, done) == 2
         return Validation(error.l1_db, {"l1_db": error.l1_db, "rmse_db": error.rmse_db}, second)
 
