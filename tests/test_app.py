@@ -157,6 +157,15 @@ def test_nearest_are_those_of_the_atlas(client: httpx.Client, state: AppState):
         refused(client.get("/api/nearest", params={"z": z}))
 
 
+def test_the_values_of_a_point_on_the_axes(client: httpx.Client, state: AppState):
+    point = [float(value) for value in middle(state).split(",")]
+    found = client.get("/api/axes", params={"z": middle(state)}).json()
+    assert found == {"point": pytest.approx(point), "values": []}
+    assert "it has no named axes" in refused(client.get("/api/axes", params={"z": middle(state), "axis": "warmth"}))
+    for wrong in ({"z": "1,2"}, {"z": middle(state), "pitch": "high"}, {"z": middle(state), "value": "nan"}):
+        refused(client.get("/api/axes", params=wrong))
+
+
 def test_a_random_point_is_drawn_anywhere_or_near_a_point(client: httpx.Client, state: AppState):
     far = ",".join(["1000"] * state.space.dim)
     points = {place: client.get("/api/draw", params=place and {"near": place}).json()["point"] for place in ("", far)}

@@ -1,6 +1,7 @@
 """Named axes as controls: steps that are kept, what stays, what is out of reach, curves for live play, refusals."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import timbre
+from timbre.app import jobs
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.models.regularizers.axes import AXES, Axis, bend, unbend
@@ -114,6 +116,15 @@ def test_a_control_that_returns_gives_the_same_sound(shipped: Space, points: np.
     assert shipped.axis_values(there)[0] == pytest.approx(curve.value + 0.3, abs=0.15)
 
 
+def test_the_page_is_told_the_values_and_the_point(shipped: Space, points: np.ndarray):
+    before = jobs.axes(shipped, points[1], None, "", 0.0)
+    assert before["point"] == points[1].tolist()
+    assert before["values"][of(shipped, "odd_even")] is None
+    wanted = round(before["values"][0] * 0.8, 2)
+    after = jobs.axes(shipped, points[1], None, "brightness", wanted)
+    assert after["values"][0] == pytest.approx(wanted, abs=0.1)
+
+
 @given(st.floats(-2.9, 2.9))
 def test_bending_is_undone(value: float):
     bent = torch.tensor(value, dtype=torch.float64)
@@ -132,6 +143,15 @@ def test_a_region_whitens_its_notes_and_keeps_points_inside(seed: int):
     inside = region.bound(torch.from_numpy(notes[0]))(far)
     radius = max(region.radius, float(white[0].norm()))
     assert float(region.whitened(inside).norm(dim=1).max()) <= radius * 1.01
+
+
+def test_slopes_are_those_of_the_point_and_not_of_the_pitch(shipped: Space):
+    """Notes that lie at one point, and differ in pitch only, tell nothing."""
+    same = shipped.atlas.take(np.arange(40))
+    same = replace(same, points=np.tile(same.points[:1], (40, 1)), pitches=np.linspace(40, 90, 40, dtype=np.float32))
+    controls = Space(shipped.config, shipped.model, same, {}, shipped.axes).axis_controls
+    assert float(controls.library[1].std(0).nan_to_num().max()) < 1e-4
+    assert float(controls.slopes.abs().max()) < 1e-3
 
 
 def test_an_axis_may_have_any_name(shipped: Space, points: np.ndarray):

@@ -120,7 +120,7 @@ def _talk(data: bytes, place: Path) -> None:
 
 _GET = {
     "/api/plane": {"axes": "0,1"}, "/api/nearest": {"z": "0.5,0.5"}, "/api/heat": {"axes": "0,1", "pitch": "60"},
-    "/api/draw": {"near": "0.5,0.5"},
+    "/api/draw": {"near": "0.5,0.5"}, "/api/axes": {"z": "0.5,0.5", "pitch": "60", "axis": "brightness", "value": "1"},
     "/api/sound": {"z": "0,0", "pitch": "60", "velocity": "0.8", "duration": "0.1"}, "/api/space": {}, "/": {},
     "/api/original": {"name": NOTES[0]}, "/api/presets": {}, "/static/page.js": {},
 }  # fmt: skip

@@ -11,7 +11,7 @@ from torch import Tensor
 from timbre.errors import ConfigError
 from timbre.files import shown
 from timbre.models.conditions import Conditions
-from timbre.models.regularizers.axes import STRAIGHT, Axis, axis_values, bend, unbend
+from timbre.models.regularizers.axes import MIDDLE_C, STRAIGHT, Axis, axis_values, bend, unbend
 from timbre.models.vae import VAE
 from timbre.paths.path import LARGEST
 from timbre.space.atlas import Atlas
@@ -94,9 +94,11 @@ class AxisControls:
 
     @cached_property
     def library(self) -> tuple[Tensor, Tensor]:
-        """Whitened points (n, dim) of some library notes, and their values (n, axes), decoded at their pitches."""
+        """Whitened points (n, dim) of some library notes, and their values (n, axes), decoded at middle C, or without a
+        pitch where they have none: at their own pitches, what the pitch does would be taken for what the point does."""
         chosen = np.random.default_rng(0).permutation(len(self.atlas))[:_LIBRARY]
         points, pitch = torch.from_numpy(self.atlas.points[chosen]), torch.from_numpy(self.atlas.pitches[chosen])
+        pitch = torch.where(pitch.isfinite(), MIDDLE_C, torch.nan)
         conditions = Conditions(pitch, torch.full_like(pitch, torch.nan), torch.full_like(pitch, torch.inf))
         values = self.values(points, conditions) if len(chosen) else torch.zeros(0, len(self.axes))
         return self.region.whitened(points), values

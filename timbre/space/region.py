@@ -10,6 +10,7 @@ from torch import Tensor
 
 _FARTHEST = 0.99  # quantile of the library notes' distances from their mean, which limits those of other points
 _RIDGE = 1e-3  # of the mean variance
+_NARROWEST = 1e-6  # mean variance of notes that all lie at one point
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Region:
         if len(notes) <= dim:
             return cls(torch.zeros(dim).double(), torch.eye(dim).double(), math.inf)
         mean, covariance = notes.mean(0), torch.cov(notes.T).reshape(dim, dim)
-        covariance += _RIDGE * covariance.diagonal().mean() * torch.eye(dim)
+        covariance += _RIDGE * covariance.diagonal().mean().clamp_min(_NARROWEST) * torch.eye(dim)
         root = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
         return cls(mean, root, float(torch.quantile(((notes - mean) @ root).norm(dim=1), _FARTHEST)))
 
