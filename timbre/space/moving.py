@@ -22,6 +22,7 @@ from timbre.spectral import Spectrogram
 _LIBRARY = 64  # library notes that tell how sounds change along an axis
 _RIDGE = 8.0  # as many notes without any change, in their regression
 _FLATTEST = 0.1  # slope below which an axis is taken for one that the library does not have
+_NOTHING = 1e-6  # length of a change that is none
 _SHARE = 0.8  # of the library's slopes that are added to those of a point
 _EXACT, _SOFT = 0.05, 0.5  # errors of an axis that is moved, and of the others, that cost as much as ...
 _LEASH = 0.05  # ... this cost of a squared standard deviation of the library says
@@ -124,10 +125,15 @@ class AxisControls:
 
     @property
     def directions(self) -> Tensor:
-        """The smallest change of a point (axes, dim) that changes an axis by 1 and the others by 0, by `slopes`."""
+        """The smallest change of a point (axes, dim) that changes an axis by 1 and the others by 0, by `slopes`.
+
+        An axis that the library does not have is shown by a standard deviation of a dimension, the one of its number.
+        """
         slopes = self.slopes.double()
         least = slopes.T @ torch.linalg.inv(slopes @ slopes.T + _FLATTEST**2 * torch.eye(len(slopes)))
-        return (least.T @ torch.linalg.inv(self.region.root)).float()
+        shown = torch.eye(slopes.shape[1], dtype=slopes.dtype)[torch.arange(len(slopes)) % slopes.shape[1]]
+        least = torch.where(least.T.norm(dim=1, keepdim=True) > _NOTHING, least.T, shown)
+        return (least @ torch.linalg.inv(self.region.root)).float()
 
 
 @dataclass(frozen=True, eq=False)
