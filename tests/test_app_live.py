@@ -217,15 +217,14 @@ def test_a_page_hears_of_an_engine_that_was_started_again_and_plays_on(state: Ap
 @pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: x", b"POST /api/place?name=a HTTP/1.1\r\nContent-Le"])
 def test_half_open_requests_do_not_keep_the_page_from_others(client: httpx.Client, begun: bytes):
     port = client.base_url.port or 0
-    half_open = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]  # more than the server takes
-    for one in half_open:
-        with contextlib.suppress(OSError):
-            one.sendall(begun)
-    assert client.get("/").status_code == 200
-    with live(client) as page:
-        assert told(page, "hello")
-    for one in half_open:
-        one.close()
+    with contextlib.ExitStack() as opened:
+        for _ in range(300):  # more than the server takes
+            half_open = opened.enter_context(socket.create_connection(("127.0.0.1", port)))
+            with contextlib.suppress(OSError):
+                half_open.sendall(begun)
+        assert client.get("/").status_code == 200
+        with live(client) as page:
+            assert told(page, "hello")
 
 
 def test_a_header_that_does_not_come_is_given_up(client: httpx.Client, monkeypatch: pytest.MonkeyPatch):

@@ -20,8 +20,9 @@ class HttpConnection(H11Protocol):
         self._wait_for_header()
         waiting = [one for one in self.connections if isinstance(one, HttpConnection) and one._header_timer]
         for one in sorted(waiting, key=HttpConnection._due)[:-_MOST_WAITING]:
-            one._stop_waiting()  # its end comes later, after other connections of the same moment
+            one._stop_waiting()
             one.transport.abort()
+            self.connections.discard(one)  # its end comes later; it must not count until then
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
