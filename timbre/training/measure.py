@@ -1,5 +1,6 @@
 """Reconstruction errors of a model in dB."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,7 +61,8 @@ def errors(
     if ranks is not None:
         sums = np.array(ranks.sum(*sums.tolist()))
     absolute, square, values, audible, cells, level, notes = sums.tolist()
-    return ReconstructionErrors(absolute / values, (square / values) ** 0.5, int(notes), audible / cells, level / notes)
+    heard = audible / cells if cells else math.nan  # none, where what is decoded is no number
+    return ReconstructionErrors(absolute / values, (square / values) ** 0.5, int(notes), heard, level / notes)
 
 
 def _sums(recorded: Tensor, decoded: Tensor, width: int) -> np.ndarray:

@@ -40,7 +40,8 @@ def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict
         state = torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251  (tensors and plain values only)
     except Exception as error:
         raise CheckpointError(f"The training state {path} is damaged ({type(error).__name__}); {anew}.") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    made = state.get("format") if isinstance(state, dict) else None
+    if type(made) is not type(FORMAT) or made != FORMAT:
         raise CheckpointError(f"The training state {path} was written by another version of timbre; {anew}.")
     with expected_fields(folder):
         changed, same = differences(state["identity"], identity), same_inputs(state["fingerprint"], fingerprint)
