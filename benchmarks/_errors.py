@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from timbre.training.measure import AUDIBLE_DB
+
 LEVELS = ((0.0, 20.0), (20.0, 40.0), (40.0, 60.0))  # dB below the note's peak, as recorded or decoded
 TIMES = ((0.0, 0.05), (0.05, 0.3), (0.3, 60.0))  # s after the onset
-AUDIBLE = 60.0  # dB
 
 
 def parts(pairs: Iterable[tuple[np.ndarray, np.ndarray]], frame_rate: float) -> dict[str, float]:
@@ -25,7 +26,7 @@ def parts(pairs: Iterable[tuple[np.ndarray, np.ndarray]], frame_rate: float) -> 
     for decoded, recorded in pairs:
         error = np.abs(decoded - recorded)
         below = recorded.max((1, 2), keepdims=True) - np.maximum(decoded, recorded)
-        heard, time = below < AUDIBLE, np.arange(error.shape[2]) / frame_rate
+        heard, time = below < AUDIBLE_DB, np.arange(error.shape[2]) / frame_rate
         add("l1_db", error)
         add("rmse_db", error**2)
         add("audible_l1_db", error[heard])

@@ -78,7 +78,7 @@ class Hiding:
 
 @dataclass(frozen=True)
 class Truth:
-    """The fixed part: a decoder, and its likelihood N(decoded, width^2) of so many independent values of a note."""
+    """The fixed part: a decoder, and its likelihood N(decoded, width^2) of `evidence` independent values of a note."""
 
     model: VAE
     width: float

@@ -11,6 +11,7 @@ triplet agreement (pairs whose ratings differ by more than .1 of the study's ran
 - auditory features: those of the metric form of training
 - auditory features, group left out: with their three constants chosen on the other groups of studies (studies whose
   names begin alike are one group), so that no rating of the study has an influence
+- listening features: those of the listening map; listening map: 24 components of them, fitted to the notes of --notes
 - a space: by the name of its folder; its card lists the ratings of its training, if any
 """
 
@@ -28,11 +29,15 @@ from scipy.fft import dct
 
 import timbre
 from timbre.config import Config
+from timbre.data.features.table import features as note_features
 from timbre.evaluation.metrics.agreement import agreement, euclidean
 from timbre.models.conditions import Conditions
+from timbre.models.listening_map import ListeningMap
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures, Listener
 from timbre.spectral.descriptors import describe
+from timbre.spectral.listening import ListeningFeatures
+from timbre.training.batches import read_batch
 
 GRID = [Listener(*values) for values in product((0.06, 0.1, 0.15, 0.23), (0.0, 0.3, 0.5), (0.0, 0.5, 1.0))]
 
@@ -45,6 +50,7 @@ def main() -> None:
     rows = [row(name, rated, points) for name, points in plain(rated, spectrogram)]
     rows += [row("auditory features", rated, auditory(rated, spectrogram, config, Listener()))]
     rows += [left_out(rated, spectrogram, config, GRID[:4] if args.quick else GRID)]
+    rows += listening(rated, spectrogram, config, args.notes)
     for folder in args.spaces:
         space = timbre.load(folder)
         own = studies(args.ratings, space.config)
@@ -57,6 +63,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ratings", type=Path, help="folder of studies, with a sounds.csv")
     parser.add_argument("--spaces", type=Path, nargs="*", default=[], help="folders of trained spaces")
+    parser.add_argument("--notes", type=Path, help="library of notes to which the listening map is fitted")
     add_arguments(parser)
     return parser.parse_args()
 
@@ -95,6 +102,22 @@ def auditory(rated: list[Study], spectrogram: Spectrogram, config: Config, liste
     """Auditory features of each study's sounds."""
     features = AuditoryFeatures(spectrogram, config.data.duration, listener)
     return [features(spectrograms(study)).numpy() for study in rated]
+
+
+def listening(
+    rated: list[Study], spectrogram: Spectrogram, config: Config, notes: Path | None
+) -> Iterator[dict[str, Any]]:
+    """The rows of listening features and, if there are notes to fit it to, of the listening map."""
+    features = ListeningFeatures(spectrogram, config.data.duration)
+    seen = [(spectrograms(study), torch.tensor([one.pitch for one in study.examples])) for study in rated]
+    yield row("listening features", rated, [features(*study).numpy() for study in seen])
+    if notes:
+        table = note_features(timbre.scan(notes, measure=False), config)
+        parts = np.array_split(table.rows(), 1 + len(table.rows()) // 64)
+        batches = (read_batch(table, part, torch.device("cpu")) for part in parts)
+        fixed = ListeningMap(features, config.model.dim)
+        fixed.fit(torch.cat([features(batch.spectrogram, batch.conditions.pitch) for batch in batches]))
+        yield row("listening map", rated, [(fixed(*study) * fixed.deviation).numpy() for study in seen])
 
 
 def left_out(rated: list[Study], spectrogram: Spectrogram, config: Config, grid: list[Listener]) -> dict[str, Any]:

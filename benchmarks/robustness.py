@@ -3,7 +3,8 @@
     python benchmarks/robustness.py SPACE LIBRARY [--notes N] [--quick] [--json FILE]
 
 One note of each instrument of LIBRARY (a folder or a library file) is encoded as it is and with each fault: a constant,
-rumble, hum, hiss or a click, 0.1 s of which precede the note if the name does not say otherwise. "before" is the
+rumble, hum, hiss or a click, 0.1 s of which precede the note if the name does not say otherwise; and 8 bits, MP3, a
+shelf and another sample rate, with nothing before the note. "before" is the
 preparation of timbre 0.1 (mean of the channels, cut at 50 dB below the loudest 10 ms), "after" that of today. `median`,
 `95%` and `within_tenth` (a share) describe the distances from the clean note's point, relative to the median distance
 of two of the notes; `onset_ms` is the 95th percentile of the error of the onset. Levels are dB of full scale. The
@@ -14,11 +15,13 @@ end of the window, and the mean error of their reconstruction (dB), over all val
 """
 
 import argparse
+import io
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+import soundfile as sf
 import torch
 from _table import add_arguments, finish
 from scipy.signal import butter, sosfilt
@@ -32,6 +35,7 @@ from timbre.data.features.example import LEVEL_DB, Example, Prepared, examples, 
 from timbre.errors import AudioError
 from timbre.models.conditions import Conditions
 
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 LEAD = 0.1  # s before the notes
 AUDIBLE = -70.0  # dB
 Rng = np.random.Generator
@@ -99,6 +103,27 @@ def click(samples: np.ndarray, rate: int, rng: Rng) -> np.ndarray:
     return clicked
 
 
+def coded(samples: np.ndarray, rate: int, _: Rng) -> np.ndarray:
+    """MP3 of about 70 kb/s for one channel."""
+    file, short = io.BytesIO(), rate not in MP3_RATES
+    given = Audio(samples[None].astype(np.float32), rate).resample(44100 if short else rate)
+    sf.write(file, given.samples[0], given.sample_rate, format="MP3", subtype="MPEG_LAYER_III", compression_level=0.6)
+    file.seek(0)
+    decoded = Audio(sf.read(file, dtype="float32")[0][None], given.sample_rate).resample(rate).samples[0]
+    return np.pad(decoded, (0, max(0, samples.size - decoded.size)))[: samples.size].astype(np.float64)
+
+
+def shelf(samples: np.ndarray, rate: int, _: Rng) -> np.ndarray:
+    """3 dB more above 2 kHz: the high-pass of the sound added to it."""
+    return samples + (10.0 ** (3.0 / 20.0) - 1.0) * sosfilt(butter(1, 2000.0, "high", fs=rate, output="sos"), samples)
+
+
+def other_rate(samples: np.ndarray, rate: int, _: Rng) -> np.ndarray:
+    there = Audio(samples[None].astype(np.float32), rate).resample(32000 if rate != 32000 else 48000)
+    back = there.resample(rate).samples[0].astype(np.float64)
+    return np.pad(back, (0, max(0, samples.size - back.size)))[: samples.size]
+
+
 FAULTS: dict[str, tuple[float, Fault]] = {"silence": (LEAD, lambda samples, *_: samples)}
 FAULTS |= {f"constant {dc:.1%}": (LEAD, lambda samples, *_, dc=dc: samples + dc) for dc in (0.001, 0.01, 0.05, 0.2)}
 FAULTS |= {"constant, step": (LEAD, step), "constant, fade-in": (LEAD, fade), "click": (LEAD, click)}
@@ -108,6 +133,10 @@ FAULTS |= {
 FAULTS |= {f"hum {hz} Hz -50": (LEAD, partial(added, noise=partial(hum, hz=hz), db=-50.0)) for hz in (50, 60)}
 FAULTS |= {f"hiss {db:.0f}": (LEAD, partial(added, noise=white, db=db)) for db in (-80.0, -70.0, -60.0, -50.0)}
 FAULTS |= {f"hiss -60, {s} s": (s, partial(added, noise=white, db=-60.0)) for s in (0.0, 0.02, 0.05, 0.5, 2.0)}
+FAULTS |= {
+    "8 bits": (0.0, lambda samples, *_: np.round(samples * 128.0) / 128.0), "MP3": (0.0, coded),
+    "shelf 3 dB": (0.0, shelf), "silence, 0.02 s": (0.02, lambda samples, *_: samples), "other rate": (0.0, other_rate),
+}  # fmt: skip
 QUICK = ("silence", "constant 1.0%", "rumble -50", "hiss -60")
 
 

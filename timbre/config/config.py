@@ -132,7 +132,7 @@ class ModelConfig(Settings):
     """Let the encoder give flow parameters for each note, instead of one learned set for all."""
     map: Literal["listening", "learned"] = "listening"
     """How the posterior's mean is found. listening: by a fixed map whose distances follow listeners, and a bounded
-    residual of the network; learned: by the network alone, as in timbre 0.1."""
+    residual of the network; learned: by the network alone, as timbre 0.1 did."""
     free_dims: Annotated[int, Range(0)] = 0
     """Dimensions, the last ones, that the listening map leaves to the network."""
     residual: Annotated[float, Range(0, 10)] = 0.5

@@ -13,7 +13,8 @@ from timbre.spectral.spectrogram import Spectrogram
 FLOOR_DB = -64.0  # what is fainter fades out, notes being at a standard level: noise of recordings, 8 bits
 GRID = 64, 43  # bands and times of the coarse picture
 WEIGHTS = 1.0, 0.5, 0.5  # of auditory features, picture and descriptors
-MEANS = 0.550, 0.249, 6.63  # mean distances of two notes, of 4,897, in each of the three
+MEANS = 0.550, 0.249, 6.63  # about the mean distances of two notes in each of the three
+_NEPER = math.log(10.0) / 10.0  # per dB of power
 WIDEST = 3.0  # deviations to which descriptors are limited
 # Medians of the descriptors on their natural scales, and half of the range from the 16th to the 84th percentile, of
 # 2,449 notes: half of the shipped ones and of two collections of recordings. They are conventions. Bandwidth is left
@@ -34,9 +35,6 @@ USUAL = {
 def softened(spectrogram: Tensor, floor_db: float = FLOOR_DB) -> Tensor:
     """Levels, dB, plus the power of a floor: faint ones approach it, loud ones stay."""
     return torch.logaddexp(spectrogram * _NEPER, torch.full_like(spectrogram, floor_db * _NEPER)) / _NEPER
-
-
-_NEPER = math.log(10.0) / 10.0
 
 
 class ListeningFeatures(nn.Module):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST = 4.0  # times that a row is drawn in one epoch at most; each row is drawn in one of so many epochs at least
+MOST = 4.0  # times that a row is drawn in one epoch at most, and epochs in which it is drawn once at least
 NEAR = 2.0  # semitones: notes of a pair are at most this far apart
 LIKE = 0.25  # of velocity: how far they may be apart, if both are known
 
