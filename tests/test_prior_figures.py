@@ -177,7 +177,7 @@ class TestOfASpace:
         assert None not in found.values()
         assert found == prior_figures(tiny_space, QUICK, 0)
         assert found["posterior_std"] == pytest.approx(mean_std(tiny_space.atlas.stds))
-        assert 0.0 <= found["prior_faulty"] <= 1.0
+        assert 0.0 <= found["draws_faulty"] <= 1.0
 
     def test_the_library_itself_is_no_distance_away_and_a_far_point_is(self, known_space: Space) -> None:
         points = known_space.atlas.points
@@ -187,7 +187,7 @@ class TestOfASpace:
 
     def test_a_space_with_few_notes_or_none_has_fewer(self, tiny_space: Space) -> None:
         few = Space(tiny_space.config, tiny_space.model, tiny_space.atlas.take(np.arange(6)), {})
-        assert "prior_frechet" not in prior_figures(few, QUICK, 0)
+        assert "draws_frechet" not in prior_figures(few, QUICK, 0)
         none = Space(tiny_space.config, tiny_space.model, Atlas.empty(tiny_space.dim), {})
         assert set(prior_figures(none, QUICK, 0).values()) == {None}
 

@@ -1,4 +1,4 @@
-"""The prior of a space: whether draws of N(0, I), and points between notes, sound like the library's notes."""
+"""The prior of a space: whether draws of it, of N(0, I), and points between notes sound like the library's notes."""
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ _SILENT = 40.0  # dB below the median level of decoded library notes
 
 
 def prior_figures(space: Space, effort: Effort, seed: int) -> dict[str, float | None]:
-    """Figures of the library's points as draws of the prior N(0, I), and of draws as sounds.
+    """Figures of the library's points as draws of N(0, I), and of draws as sounds: of N(0, I) and of `Space.draw`.
 
     Sounds are notes decoded at middle C, held, with velocity 0.8. Their auditory features are compared in the first 16
     principal components of the library's; Frechet distances are shares of the total variance of the library's features.
@@ -48,32 +48,37 @@ def mean_std(stds: np.ndarray) -> float:
 
 
 def _sounds(space: Space, points: np.ndarray, effort: Effort, seed: int) -> dict[str, float | None]:
-    drawn = Prior.standard(space.dim).draw(effort.draws, seed)
+    drawn = space.draw(effort.draws, seed)
     ends = points[
         np.random.default_rng(seed).permuted(np.tile(np.arange(len(points)), (effort.draws, 1)), axis=1)[:, :2]
     ]
     features = LibraryFeatures(space, points)
     if features.variance < _LEAST:
         return {}
-    library, draws = features(points), features(drawn)
-    halves = np.array_split(library, 2)
-    own, others = (density_coverage(halves[0], some[: len(halves[1])], NEIGHBOURS) for some in (halves[1], draws))
+    halves = np.array_split(features(points), 2)
+    found: dict[str, float | None] = {"halves_frechet": frechet(*halves) / features.variance}
+    for kind, name in (("line", "midpoint"), ("slerp", "slerp_midpoint")):
+        found[f"{name}_frechet"] = features.share(features(midpoints(ends, kind)))
+    standard = Prior(np.zeros((0, space.dim))).draw(effort.draws, seed)
+    for name, some in (("draws", drawn), ("prior", standard)):
+        found |= {f"{name}_{key}": value for key, value in _compared(features, halves, features(some)).items()}
+    return found | {"draws_faulty": _faulty(space, drawn[: effort.sounds], points[: effort.sounds], seed)}
+
+
+def _compared(features: "LibraryFeatures", halves: list[np.ndarray], some: np.ndarray) -> dict[str, float | None]:
+    """Figures of draws beside the library's features in two halves."""
+    own, others = (density_coverage(halves[0], few[: len(halves[1])], NEIGHBOURS) for few in (halves[1], some))
     return {
-        "prior_frechet": features.share(draws),
-        "midpoint_frechet": features.share(features(midpoints(ends, "line"))),
-        "slerp_midpoint_frechet": features.share(features(midpoints(ends, "slerp"))),
-        "halves_frechet": frechet(*halves) / features.variance,
-        "prior_density": others[0] / own[0] if own[0] else None,
-        "prior_coverage": others[1] / own[1] if own[1] else None,
-        "prior_faulty": _faulty(space, drawn[: effort.sounds], points[: effort.sounds], seed),
+        "frechet": features.share(some),
+        "density": others[0] / own[0] if own[0] else None,
+        "coverage": others[1] / own[1] if own[1] else None,
     }
 
 
 class LibraryFeatures:
     """Auditory features of held notes, in the first principal components of those of a library's points (n, dim).
 
-    `variance` is the total variance of the
-    library's features.
+    `variance` is the total variance of the library's features.
     """
 
     def __init__(self, space: Space, points: np.ndarray) -> None:

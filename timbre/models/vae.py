@@ -116,11 +116,6 @@ class VAE(nn.Module):
         self.whitening = Whitening(model.dim) if self.map else None
         self.heard_dims = config.regularization.perceptual_dims or model.dim
 
-    @property
-    def prior_is_standard(self) -> bool:
-        """Whether the aggregate of the notes' points is N(0, I), so that points can be drawn from it."""
-        return self.whitening is not None
-
     def posterior(
         self, spectrogram: Tensor, conditions: Conditions, seen: Tensor | None = None, mapped: Tensor | None = None
     ) -> Posterior:

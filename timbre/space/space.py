@@ -191,11 +191,8 @@ class Space:
 
     @cached_property
     def prior(self) -> Prior:
-        """The distribution of :meth:`draw`: N(0, I) where the model was trained to have it, otherwise (in spaces of
-        timbre 0.1) the Gaussian of the training notes' points, which lie far from N(0, I)."""
-        if self.model.prior_is_standard:
-            return Prior.standard(self.dim)
-        return Prior.fitted(self.atlas.points[np.array(self.atlas.splits, dtype=str) == "train"])
+        """The distribution of :meth:`draw`: the points of the training notes, smoothed."""
+        return Prior(self.atlas.points[np.array(self.atlas.splits, dtype=str) == "train"])
 
     def draw(
         self, n: int, seed: int = 0, near: np.ndarray | Sequence[float] | None = None, spread: float = SPREAD
@@ -208,7 +205,7 @@ class Space:
             near: a point (dim,), around which the points are drawn; default: anywhere.
             spread: width of that neighbourhood, as a share of the prior's: 0 gives the point itself, and 1 forgets it.
                 Without `near` it has no effect. The points are sqrt(1 - spread^2) near + spread draw (for a prior of
-                mean 0), so that draws near draws of the prior are draws of the prior as well (Neal 1999).
+                mean 0), which keeps the mean and covariance of draws near draws (Neal 1999).
 
         Raises:
             ConfigError: if an argument is out of range, or `near` is no point of the space.
