@@ -9,7 +9,7 @@ import torch
 from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import Config, DataConfig, ModelConfig, SpectrogramConfig
-from timbre.models.conditions import Conditions, time_features
+from timbre.models.conditions import TIME_CONSTANTS, Conditions, time_constants, time_features
 from timbre.models.decoder import _stepped
 from timbre.models.partials import Partials
 from timbre.models.refinement import refined
@@ -92,9 +92,31 @@ def test_output_never_lies_below_the_floor() -> None:
 
 
 def test_held_notes_stand_still_after_the_longest_seen() -> None:
-    late = time_features(torch.tensor([2.0, 5.0, 60.0]), torch.tensor([math.inf]), longest=2.0)
+    late = time_features(torch.tensor([2.0, 5.0, 60.0]), torch.tensor([math.inf]), 2.0, TIME_CONSTANTS)
     torch.testing.assert_close(late[:, 0], late[:, 2])
-    assert time_features(torch.tensor([0.0, 1e4]), torch.tensor([0.5]), 2.0).abs().max() <= 1.0
+    assert time_features(torch.tensor([0.0, 1e4]), torch.tensor([0.5]), 2.0, TIME_CONSTANTS).abs().max() <= 1.0
+
+
+def test_slow_constants_are_those_of_notes_with_later_frames() -> None:
+    assert time_constants(2.0, 2.0) == time_constants(60.0, 60.0) == TIME_CONSTANTS
+    assert time_constants(6.0, 2.0) == (*TIME_CONSTANTS, 3.2)
+
+
+def test_of_long_notes_few_late_frames_are_seen_and_every_frame_is_decoded() -> None:
+    config = Config(SpectrogramConfig(n_mels=32), DataConfig(duration=6.0, dense=1.0), ModelConfig(dim=4))
+    model = VAE(config).eval()
+    numbers = np.array(config.frame_numbers)
+    assert numbers[-1] == config.all_frames - 1
+    steps = np.diff(numbers)
+    assert (steps[: config.dense_frames - 1] == 1).all()
+    assert (np.diff(steps[config.dense_frames :][:-1]) >= -1).all()  # but for rounding and the last, ever longer
+    assert len(numbers) < config.dense_frames + 60
+    z = torch.zeros(2, 4)
+    conditions = Conditions(torch.full((2,), 60.0), torch.full((2,), 0.8), torch.full((2,), math.inf))
+    whole = model.decode_whole(z, conditions)
+    assert whole.shape[2] == config.all_frames
+    torch.testing.assert_close(whole[:, :, numbers], model.decode(z, conditions))
+    torch.testing.assert_close(whole[:, :, : config.dense_frames], model.decode_heard(z, conditions))
 
 
 @pytest.mark.parametrize("pitch", [33.0, 60.0, 69.4, 96.0])

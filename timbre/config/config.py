@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 from timbre.config.settings import Range, Settings, require
 
 _MOST_FRAMES = 6_000_000  # of a note
+_LATER = 1.1  # from each interval between frames beyond the dense ones to the next
 _SEEDS = Range(0, 2**63 - 1)
 
 
@@ -93,6 +95,9 @@ class DataConfig(Settings):
 
     duration: Annotated[float, Range(0.05, 60)] = 2.0
     """Seconds of each note that the model sees; shorter notes are padded with silence."""
+    dense: Annotated[float, Range(0.05)] = 2.0
+    """Seconds from the onset of which the model sees every frame, and in which its sound is described and compared.
+    Later frames are further and further apart, as what they tell of a decay changes with the logarithm of time."""
     trim_db: Annotated[float, Range(high=0, below=True)] = -50.0
     """Level of the onset in dB below the note's peak; what comes before the onset is cut off."""
     valid: Annotated[float, Range(0, 0.5, below=True)] = 0.1
@@ -241,9 +246,9 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            self.note_frames <= _MOST_FRAMES,
+            self.all_frames <= _MOST_FRAMES,
             f"data.duration must be {_MOST_FRAMES:,} frames of spectrogram.hop_length or less, got "
-            f"{self.note_frames:,}.",
+            f"{self.all_frames:,}.",
         )
         dims = {"perceptual_dims": self.regularization.perceptual_dims}
         if self.model.map == "learned":  # else axes are no dimensions
@@ -259,9 +264,35 @@ class Config(Settings):
             )
 
     @property
+    def all_frames(self) -> int:
+        """Frames of a note, of which the model may see fewer."""
+        return self.spectrogram.frames(round(self.data.duration * self.spectrogram.sample_rate))
+
+    @property
+    def heard(self) -> float:
+        """Seconds in which sounds are described and compared: of these, the model sees every frame."""
+        return min(self.data.duration, self.data.dense)
+
+    @property
+    def dense_frames(self) -> int:
+        """Frames in these seconds."""
+        return self.spectrogram.frames(round(self.heard * self.spectrogram.sample_rate))
+
+    @cached_property
+    def frame_numbers(self) -> tuple[int, ...]:
+        """The frames of a note that the model sees, from 0: all dense ones, then fewer and fewer, and the last."""
+        numbers, last, interval = list(range(self.dense_frames)), self.all_frames - 1, 1.0
+        at = float(numbers[-1])
+        while numbers[-1] < last:
+            interval *= _LATER
+            at += interval
+            numbers.append(min(round(at), last))
+        return tuple(numbers)
+
+    @property
     def note_frames(self) -> int:
         """Frames that the model sees of each note."""
-        return self.spectrogram.frames(round(self.data.duration * self.spectrogram.sample_rate))
+        return len(self.frame_numbers)
 
 
 @dataclass(frozen=True)

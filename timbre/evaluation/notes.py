@@ -84,9 +84,9 @@ class EvaluatedNotes:
 
     @torch.no_grad()
     def decode(self, space: Space, points: np.ndarray, index: int) -> tuple[Tensor, float]:
-        """Spectrogram (bins, frames) of one note, decoded from its point with its controls, and its pitch."""
+        """Spectrogram (bins, every frame) of one note, decoded from its point with its controls, and its pitch."""
         conditions = self.take(np.array([index])).conditions
-        decoded = space.model.decode_points(torch.from_numpy(points[[index]]), conditions)
+        decoded = space.model.decode_whole(torch.from_numpy(points[[index]]), conditions)
         return decoded[0], float(conditions.pitch)
 
 

@@ -83,7 +83,7 @@ class LibraryFeatures:
 
     def __init__(self, space: Space, points: np.ndarray) -> None:
         self._space = space
-        self._auditory = AuditoryFeatures(space.spectrogram, space.config.data.duration)
+        self._auditory = AuditoryFeatures(space.spectrogram, space.config.heard)
         library = self._auditory_features(points)
         self.variance = float(library.var(0).sum())
         self._mean = library.mean(0)
@@ -109,7 +109,7 @@ def decoded(space: Space, points: np.ndarray) -> Tensor:
     """Spectrograms (n, bins, frames), dB, of points (n, dim) as notes at middle C that are held."""
     values = (PITCH, VELOCITY, torch.inf)
     conditions = Conditions(*(torch.full((len(points),), value) for value in values))
-    return space.model.decode_points(torch.from_numpy(points.astype(np.float32)), conditions)
+    return space.model.decode_whole(torch.from_numpy(points.astype(np.float32)), conditions)
 
 
 def midpoints(ends: np.ndarray, kind: str) -> np.ndarray:

@@ -164,8 +164,8 @@ class _Listener:
     def __init__(self, space: Space, names: Sequence[str], pitch: float | None, velocity: float) -> None:
         self.space, self.names = space, names
         self.conditions = space.listening(pitch, velocity).conditions
-        self.frames = Frames(space.config.note_frames, any(name in WHOLE for name in names))
-        self.auditory = AuditoryFeatures(space.spectrogram, space.config.data.duration)
+        self.frames = Frames(space.config.dense_frames, any(name in WHOLE for name in names))
+        self.auditory = AuditoryFeatures(space.spectrogram, space.config.heard)
         self.auditory.cells = self.frames.between.mT @ self.auditory.cells
         middle = self.describe(torch.tensor(space.atlas.points.mean(0, keepdims=True)))[0][0]
         for name, value in zip(names, middle, strict=True):

@@ -1,6 +1,7 @@
 """The network's inputs besides the point: pitch, velocity, and the time since onset and release."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from timbre.errors import ConfigError
 
 TIME_CONSTANTS = (0.006, 0.012, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # s; from one frame to a slow decay
+SLOW_CONSTANTS = (3.2, 6.4, 12.8, 25.6)  # s, up to the length of notes of which the model sees later frames
 RELEASE_CONSTANTS = (0.01, 0.03, 0.1, 0.3)  # s
 PITCH_CENTRES = tuple(range(24, 109, 7))  # MIDI
 
@@ -88,20 +90,26 @@ class Embedding(nn.Module):
         return by_pitch + by_velocity
 
 
-def time_features(time: Tensor, release: Tensor, longest: float) -> Tensor:
-    """Time as the decoder sees it, (batch, frames, TIME_FEATURES).
+def time_constants(longest: float, dense: float) -> tuple[float, ...]:
+    """Constants of exponential decays, s, for notes that are `longest` s long, of which `dense` s are seen densely."""
+    return TIME_CONSTANTS + tuple(slow for slow in SLOW_CONSTANTS if dense < slow <= longest)
+
+
+def time_features(time: Tensor, release: Tensor, longest: float, constants: Sequence[float]) -> Tensor:
+    """Time as the decoder sees it, (batch, frames, OTHER_TIMES + constants).
 
     Args:
         time: s since the onset, (frames,) or (batch, frames).
         release: s, (batch,).
         longest: s; after it a note that is not released stays as it is, since training saw nothing longer.
+        constants: of the decays since the onset, s.
     """
     time = time.expand(len(release), -1)
     since = (time - release.unsqueeze(-1)).clamp_min(0.0)
     held = torch.minimum(time, release.unsqueeze(-1)).clamp(0.0, longest)
-    onset = [torch.exp(-held / constant) for constant in TIME_CONSTANTS]
+    onset = [torch.exp(-held / constant) for constant in constants]
     after = [-torch.expm1(-since / constant) for constant in RELEASE_CONSTANTS]
     return torch.stack([held / longest, *onset, since.clamp_max(1.0), *after], -1)
 
 
-TIME_FEATURES = 2 + len(TIME_CONSTANTS) + len(RELEASE_CONSTANTS)
+OTHER_TIMES = 2 + len(RELEASE_CONSTANTS)

@@ -5,11 +5,12 @@ blocks equals rendering at once, a note can have any length, and z may move duri
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from timbre.models.conditions import TIME_FEATURES, Conditions, Embedding, time_features
+from timbre.models.conditions import OTHER_TIMES, Conditions, Embedding, time_features
 from timbre.models.partials import Partials
 
 CLOCK = 64  # channels of the time
@@ -47,19 +48,22 @@ class Decoder(nn.Module):
         channels, blocks, dropout: of the network.
         partials: of the spectrogram's bands.
         longest: s; after it a note that is not released stays as it is.
+        constants: of decays since the onset, s.
         floor_db: lowest level, dB.
     """
 
     def __init__(
-        self, dim: int, bins: int, channels: int, blocks: int, partials: Partials, longest: float, floor_db: float,
-        dropout: float,
+        self, dim: int, bins: int, channels: int, blocks: int, partials: Partials, longest: float,
+        constants: Sequence[float], floor_db: float, dropout: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.partials, self.longest, self.floor_db = partials, longest, floor_db
+        self.partials, self.longest, self.constants, self.floor_db = partials, longest, constants, floor_db
         self.bins, self.harmonics = bins, partials.harmonics
         self.point = nn.Linear(dim, channels)
         self.embedding = Embedding(channels)
-        self.time = nn.Sequential(nn.Linear(TIME_FEATURES, CLOCK), nn.SiLU(), nn.Linear(CLOCK, CLOCK), nn.SiLU())
+        self.time = nn.Sequential(
+            nn.Linear(OTHER_TIMES + len(constants), CLOCK), nn.SiLU(), nn.Linear(CLOCK, CLOCK), nn.SiLU()
+        )
         self.blocks = nn.ModuleList(Modulated(channels, CLOCK, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, 2 * bins + self.harmonics)
@@ -73,7 +77,7 @@ class Decoder(nn.Module):
         parts = (self.point(z), self.embedding(conditions))
         point, controls = (part.unsqueeze(1) if part.dim() == 2 else part for part in parts)
         hidden = point + controls
-        clock = self.time(time_features(time, conditions.release, self.longest))
+        clock = self.time(time_features(time, conditions.release, self.longest, self.constants))
         for block in self.blocks:
             hidden = block(hidden, clock)
         out = self.head(self.norm(hidden)).float()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from timbre.config import Config
 from timbre.errors import CheckpointError
 from timbre.models.checkpoint import FRESH, require_count, require_shapes
-from timbre.models.conditions import Conditions
+from timbre.models.conditions import Conditions, time_constants
 from timbre.models.decoder import DECIBEL, Decoder
 from timbre.models.discrepancy import discrepancy
 from timbre.models.encoder import ENTRY, FEWEST_FRAMES, Encoder
@@ -91,7 +91,7 @@ class VAE(nn.Module):
         self.dim, self.frames = model.dim, config.note_frames
         spectrogram = Spectrogram(settings)
         partials = Partials(spectrogram, model.harmonics)
-        listener = AuditoryFeatures(spectrogram, config.data.duration)
+        listener = AuditoryFeatures(spectrogram, config.heard)
         self.objective = config.training.objective
         self.flow = flow or make_flow(model.flow, model.dim, model.flows, model.amortised)
         outputs = 2 * model.dim + (self.flow.size if self.flow.amortised else 0)
@@ -99,7 +99,8 @@ class VAE(nn.Module):
             self.encoder = Encoder(settings.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
             self.decoder = Decoder(
                 model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,
-                config.data.duration, settings.floor_db, model.dropout,
+                config.data.duration, time_constants(config.data.duration, config.data.dense), settings.floor_db,
+                model.dropout,
             )  # fmt: skip
             if self.flow.amortised:
                 self.encoder.start_at(self.flow.start())
@@ -108,7 +109,10 @@ class VAE(nn.Module):
         usual = USUAL_EVIDENCE * settings.bins * self.frames
         self.evidence = nn.Buffer(torch.tensor(config.training.evidence or usual))
         self.audible_db = config.training.audible_db
-        self.clock = nn.Buffer(torch.arange(self.frames) / settings.frame_rate, persistent=False)
+        self.dense = config.dense_frames
+        numbers = torch.tensor(config.frame_numbers, device="cpu")
+        self.clock = nn.Buffer(numbers / settings.frame_rate, persistent=False)
+        self.every = nn.Buffer(torch.arange(config.all_frames) / settings.frame_rate, persistent=False)
         self.floor_db = settings.floor_db
         has_pitch_flow = config.regularization.pitch == "flow"
         named = 0 if self.map else len(config.regularization.axes)  # axes are dimensions of a learned map only
@@ -175,8 +179,19 @@ class VAE(nn.Module):
         return self.whitening(points) if self.whitening else points
 
     def decode(self, z: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
-        """Spectrograms (batch, bins, frames), dB, of latent points (batch, dim); `frames` are numbers, default: all."""
+        """Spectrograms (batch, bins, frames), dB, of latent points (batch, dim): the frames that the encoder sees.
+
+        `frames` are the numbers of some of them; default: all.
+        """
         return self.decoder(z, conditions, self.clock if frames is None else self.clock[frames])
+
+    def decode_heard(self, points: Tensor, conditions: Conditions) -> Tensor:
+        """Spectrograms of points (batch, dim) of the space, of the time in which sounds are described and compared."""
+        return self.decode_points(points, conditions, torch.arange(self.dense))
+
+    def decode_whole(self, points: Tensor, conditions: Conditions) -> Tensor:
+        """Spectrograms of points (batch, dim) of the space with every frame, also where the encoder sees few."""
+        return self.decoder(self.latent(points, conditions.pitch), conditions, self.every)
 
     def loss(
         self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1,
@@ -257,7 +272,7 @@ def _listening_map(config: Config, spectrogram: Spectrogram) -> ListeningMap | N
     model = config.model
     if model.map != "listening":
         return None
-    return ListeningMap(ListeningFeatures(spectrogram, config.data.duration), model.dim - model.free_dims)
+    return ListeningMap(ListeningFeatures(spectrogram, config.heard), model.dim - model.free_dims)
 
 
 def _power_level(spectrogram: Tensor) -> Tensor:

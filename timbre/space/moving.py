@@ -46,7 +46,7 @@ class AxisControls:
 
     def straight(self, points: Tensor, conditions: Conditions) -> Tensor:
         """The same, not compressed beyond 2; differentiable."""
-        decoded = self.model.decode_points(points, conditions)
+        decoded = self.model.decode_heard(points, conditions)
         return axis_values(decoded, self.spectrogram, conditions.pitch, self.axes, straight=True)
 
     def stepped(self, point: np.ndarray, conditions: Conditions, steps: Mapping[str, float]) -> np.ndarray:

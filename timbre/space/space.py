@@ -244,7 +244,7 @@ class Space:
 
     def listening(self, pitch: float | None = 60, velocity: float = 0.8) -> Listening:
         """What the measures of paths (:mod:`timbre.paths`) need of the space: its notes at a pitch and velocity."""
-        return Listening(self.model, self.spectrogram, self.config.data.duration, pitch, velocity)
+        return Listening(self.model, self.spectrogram, self.config.heard, pitch, velocity)
 
     def path(
         self,

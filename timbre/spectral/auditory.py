@@ -59,8 +59,8 @@ class AuditoryFeatures(nn.Module):
         return len(self.bands) * self.cells.shape[1]
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        """Features (batch, size) of notes, dB (batch, bins, frames)."""
-        power = self.bands @ torch.pow(10.0, spectrogram / 10.0)
+        """Features (batch, size) of notes, dB (batch, bins, frames); frames after their length are left out."""
+        power = self.bands @ torch.pow(10.0, spectrogram[..., : len(self.cells)] / 10.0)
         features = power.clamp_min(1e-12) ** self.exponent @ self.cells
         norm = features.flatten(1).norm(dim=1)
         return (self.weights * features / norm[:, None, None]).flatten(1)

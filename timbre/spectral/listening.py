@@ -59,8 +59,9 @@ class ListeningFeatures(nn.Module):
     def forward(self, spectrogram: Tensor, pitch: Tensor) -> Tensor:
         """Features (batch, size) of notes, dB (batch, bins, frames), at a pitch (batch,), MIDI, NaN if unknown.
 
-        Those of a note with levels that are no numbers are NaN.
+        Frames after the length of notes are left out. Those of a note with levels that are no numbers are NaN.
         """
+        spectrogram = spectrogram[..., : len(self.auditory.cells)]
         sound = spectrogram.isfinite().all(2).all(1, keepdim=True)
         soft = softened(torch.where(sound.unsqueeze(2), spectrogram, self.floor))
         picture = F.adaptive_avg_pool2d(soft[:, None] - self.floor + 20.0, GRID).flatten(1)

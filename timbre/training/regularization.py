@@ -60,7 +60,7 @@ class Regularizers:
         self, config: Config, notes: NoteLabels | None, features: Features, spectrogram: Spectrogram,
         device: torch.device, further: Mapping[str, nn.Module] | None = None,
     ) -> None:  # fmt: skip
-        self.settings, self.seconds = config.regularization, config.data.duration
+        self.settings, self.seconds, self.heard_frames = config.regularization, config.heard, config.dense_frames
         self.spectrogram, self.features, self.device = spectrogram, features, device
         self.terms = nn.ModuleDict({**_terms(config, notes, spectrogram), **(further or {})}).to(device)
         self.values: dict[str, Tensor] = {}
@@ -119,7 +119,9 @@ class Regularizers:
         new = batch.rows[~self.measured[batch.rows]] if self.axes else batch.rows[:0]
         if len(new):
             whole = read_batch(self.features, new, self.device)
-            values = axis_values(whole.spectrogram, self.spectrogram, whole.conditions.pitch, self.axes)
+            values = axis_values(
+                whole.spectrogram[..., : self.heard_frames], self.spectrogram, whole.conditions.pitch, self.axes
+            )
             # Rounded, since the last bits depend on the other notes of the batch, and a continued run has others.
             self.axis_values[send(new, self.device)] = values.round(decimals=3)
             self.measured[new] = True
@@ -150,7 +152,7 @@ def _terms(config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -
 def _perceptual(form: str, config: Config, notes: NoteLabels | None, spectrogram: Spectrogram) -> nn.Module:
     settings, dim = config.regularization, config.model.dim
     if form == "metric":
-        return MetricTerm(dim, AuditoryFeatures(spectrogram, config.data.duration).size, settings.perceptual_dims)
+        return MetricTerm(dim, AuditoryFeatures(spectrogram, config.heard).size, settings.perceptual_dims)
     if notes is None or not len(notes.dissimilarity):
         raise ConfigError(
             f"regularization.perceptual {settings.perceptual} needs listeners' ratings; give some, or choose metric, "

@@ -152,9 +152,10 @@ class VAETask(Task):
         config = self.spectrogram.config
         if not (journal.logs and len(self.valid.rows)):
             return
+        heard = torch.arange(self.net.dense, device=self.device)
         shown = read_batch(self.features, evenly(3, self.valid.rows), self.device)
         center = self.net.posterior(shown.spectrogram, shown.conditions).center
-        both = torch.stack([shown.spectrogram, self.net.decode(center, shown.conditions)], 1)
+        both = torch.stack([shown.spectrogram[..., heard], self.net.decode(center, shown.conditions, heard)], 1)
         images = ((both - config.floor_db) / -config.floor_db).clamp(0, 1).flip(2)
         for index, (pair, image) in enumerate(zip(both, images, strict=True)):
             journal.image(f"note {index}: original, decoded", torch.cat(list(image), 1), step)

@@ -118,7 +118,7 @@ def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Confi
     example = examples([note], spectrogram, config)[0]
     conditions = Conditions.constant(example.pitch, example.velocity, example.release)
     z = model.posterior(torch.from_numpy(example.spectrogram)[None], conditions).center
-    return spectrogram.magnitude(model.decode(z, conditions))[0].T.numpy().astype(np.float16)
+    return spectrogram.magnitude(model.decoder(z, conditions, model.every))[0].T.numpy().astype(np.float16)
 
 
 def _tone_phases(magnitude: np.ndarray, stft: STFT) -> np.ndarray:

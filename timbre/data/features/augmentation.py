@@ -84,9 +84,11 @@ def coded(spectrogram: Tensor, depth_db: float, bands: Tensor, floor_db: float) 
     return torch.where((spectrogram >= lowest) & bands[:, None], spectrogram, floor_db)
 
 
-def shorten(spectrogram: Tensor, seconds: Tensor, frame_rate: float, floor_db: float) -> Tensor:
-    """Notes damped after `seconds` (batch,): their level falls by 2.5 dB per ms. Infinity leaves a note unchanged."""
-    time = torch.arange(spectrogram.shape[-1], device=spectrogram.device) / frame_rate
+def shorten(spectrogram: Tensor, seconds: Tensor, time: Tensor, floor_db: float) -> Tensor:
+    """Notes damped after `seconds` (batch,): their level falls by 2.5 dB per ms. Infinity leaves a note unchanged.
+
+    `time` is that of the frames (frames,), s.
+    """
     fall = DAMPING * (time - seconds[:, None]).clamp_min(0.0)
     return (spectrogram - fall[:, None]).clamp_min(floor_db)
 
@@ -122,6 +124,7 @@ class Augmentation:
         self.floor = config.spectrogram.floor_db
         self.hertz, _ = _frequencies(config.spectrogram)
         self.centers = self._tensor(self.hertz)
+        self.time = self._tensor(np.array(config.frame_numbers) / config.spectrogram.frame_rate)
 
     @cached_property
     def noise(self) -> "Noise":
@@ -139,7 +142,7 @@ class Augmentation:
         random = np.random.default_rng([self.config.training.seed, self.rank, epoch, index, 1])
         lengths = SHORTEST * (max(data.duration, SHORTEST) / SHORTEST) ** random.uniform(0, 1, count)
         seconds = self._tensor(np.where(random.uniform(0, 1, count) < data.shorten, lengths, np.inf))
-        cut = shorten(spectrogram, seconds, self.config.spectrogram.frame_rate, self.floor)
+        cut = shorten(spectrogram, seconds, self.time, self.floor)
         return cut, torch.minimum(release, seconds)
 
     def __call__(self, spectrogram: Tensor, epoch: int, index: int) -> Tensor:
@@ -188,7 +191,8 @@ class Augmentation:
         """The notes of a batch, dB (batch, bins, frames), in another recording, at the standard level and its gain."""
         heard = power(spectrogram, self.floor)
         level = heard.sum(1).amax(1)
-        heard = self._in_room(heard, how)
+        dense = heard[..., : self.config.dense_frames]  # a delay or decay in frames; later the room changes nothing
+        dense.copy_(self._in_room(dense.clone(), how))
         white = self.noise.white[:, how.start : how.start + spectrogram.shape[-1]]
         tilt = self.noise.tilt(how.noise_db, how.slope)[:, :, None]
         heard.mul_(self._power(how.equaliser)[:, :, None]).addcmul_(tilt, white)

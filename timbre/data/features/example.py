@@ -25,7 +25,7 @@ _SHORTEST = 0.02  # s of sound in a note
 class Example:
     """Input of the model for one note."""
 
-    spectrogram: np.ndarray  # dB, float32 (bins, frames); the note starts at its onset and has a standard level
+    spectrogram: np.ndarray  # dB, float32 (bins, seen frames), from the onset on, at a standard level
     pitch: float  # measured, MIDI; NaN if unknown or unpitched
     velocity: float  # 0..1, NaN if unknown
     release: float  # time of the release, s after the onset; infinity if the note still sounds at the end
@@ -74,9 +74,9 @@ def examples(notes: Sequence[Prepared], spectrogram: Spectrogram, config: Config
         return []
     samples = torch.from_numpy(np.stack([note.samples for note in notes]))
     with torch.no_grad():
-        levels = spectrogram(samples.to(spectrogram.centers.device))[:, :, : config.note_frames].cpu().numpy()
+        levels = spectrogram(samples.to(spectrogram.centers.device))[:, :, : config.all_frames].cpu().numpy()
     return [
-        Example(level, note.pitch, note.velocity, _release(level, note.duration, config))
+        Example(level[:, config.frame_numbers], note.pitch, note.velocity, _release(level, note.duration, config))
         for note, level in zip(notes, levels, strict=True)
     ]
 
@@ -94,7 +94,7 @@ def _gain(note: Audio) -> float:
 
 def _length(config: Config) -> int:
     """Number of samples in the windows of a note's frames."""
-    return (config.note_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
+    return (config.all_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
 
 
 def _release(spectrogram: np.ndarray, duration: float, config: Config) -> float:
