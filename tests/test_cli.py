@@ -243,21 +243,22 @@ class TestTrain:
         shutil.copy(next((few_notes / "oboe").iterdir()), tmp_path / "one")
         assert "1 note" in refused("train", tmp_path / "one", tmp_path / "out")
 
-    def test_ctrl_c_saves_and_says_so(self, trained, tmp_path):
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_ctrl_c_and_sigterm_save_and_say_so(self, trained, tmp_path, number):
         words = [sys.executable, "-m", "timbre", "train", str(trained.notes), str(tmp_path / "out")]
         words += ["--config", str(trained.settings), "--training.epochs", "20000"]
         log = tmp_path / "stderr.txt"
         with log.open("w") as stderr:
             process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=stderr)
             deadline = time.monotonic() + 240
-            while not (tmp_path / "out" / "checkpoints" / "last").exists() and time.monotonic() < deadline:
+            while not (tmp_path / "out" / "logs").exists() and time.monotonic() < deadline:
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.1)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             assert process.wait(120) == 130, log.read_text()
         assert log.read_text().splitlines()[-2:] == ["Run the same command again to continue.", "timbre: stopped."]
         assert "Traceback" not in log.read_text()
-        assert any((tmp_path / "out" / "resume").iterdir())
+        assert [path.name for path in (tmp_path / "out" / "resume").iterdir()] == ["state.pt"]
 
 
 class TestSynth:

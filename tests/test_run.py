@@ -3,17 +3,21 @@
 import math
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from timbre.config import TrainingConfig
 from timbre.errors import CheckpointError, TrainingError
 from timbre.training import schedule
+from timbre.training.plateau import Plateau
 from timbre.training.run import Figures, Run, Task, Validation
 
 SETTINGS = TrainingConfig(epochs=3, learning_rate=0.05, grad_clip=0.5, ema=0.9, device="cpu", seed=3)
@@ -29,8 +33,10 @@ class Bowl(Task):
 
     shown, count, validate_every = ("distance",), 4, 2
 
-    def __init__(self, errors: list[float] | None = None, folder: Path | None = None, last: float = 1.0) -> None:
-        super().__init__(SETTINGS, "training", {"a": {"b": 1}}, "notes", folder)
+    def __init__(
+        self, errors: list[float] | None = None, folder: Path | None = None, last: float = 1.0, **settings: Any
+    ) -> None:
+        super().__init__(replace(SETTINGS, **settings), "training", {"a": {"b": 1}}, "notes", folder)
         self.net = self.seeded(lambda: nn.Linear(3, 2))
         self.memory.register_buffer("seen", torch.zeros(()))
         self.optimizer = torch.optim.AdamW(self.net.parameters(), betas=(0.9, 0.99))
@@ -155,22 +161,26 @@ def test_the_average_is_a_convex_combination_of_the_weights() -> None:
         assert (run.average.weights["weight"] >= stacked.amin(0) - 1e-6).all()
 
 
-def test_ctrl_c_within_a_step_takes_effect_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGTERM] * 3])
+def test_ctrl_c_and_sigterm_within_a_step_take_effect_after_it(
+    numbers: list[signal.Signals], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = Bowl(folder=tmp_path / "whole")
     whole.fit()
     step = Run.take_step
 
     def pressed(self: Run, batch: Any) -> None:
         if self.step == 5:
-            signal.raise_signal(signal.SIGINT)
+            for number in numbers:
+                signal.raise_signal(number)
         step(self, batch)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with monkeypatch.context() as patch:
         patch.setattr(Run, "take_step", pressed)
         with pytest.raises(KeyboardInterrupt):
             Bowl(folder=tmp_path / "broken").fit()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     again = Bowl(folder=tmp_path / "broken")
     assert Run(again).step == 6
     again = Bowl(folder=tmp_path / "broken")
@@ -192,6 +202,97 @@ def test_a_second_ctrl_c_acts_at_once_and_saves_nothing(tmp_path: Path, monkeypa
         with pytest.raises(KeyboardInterrupt):
             Bowl(folder=tmp_path).fit()
     assert Run(Bowl(folder=tmp_path)).step == 4  # of the last validation
+
+
+FLAT = [5.0, 4.0, 3.0, 2.5, 2.0, 3.0, 2.0, 2.1, 9.0, 1.5, 1.0]
+"""Errors after each epoch: none is smaller than that after the fifth until the ninth."""
+
+
+def flat(folder: Path | None = None, skipped: int = 0, **settings: Any) -> Bowl:
+    task = Bowl((FLAT + [0.9**k for k in range(1, 30)])[skipped:], folder, epochs=20, **settings)
+    task.validate_every = task.count
+    return task
+
+
+def test_after_a_plateau_the_learning_rate_falls_and_the_run_ends_with_the_best_weights(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    task = flat(patience=4)
+    rates = []
+    monitor = Run.take_step
+
+    def watched(self: Run, batch: Any) -> None:
+        monitor(self, batch)
+        rates.append(self.optimizer.param_groups[0]["lr"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "take_step", watched)
+        taken = task.fit(progress=True)
+    assert (taken["epochs"], taken["steps"]) == (11, 44)  # 9 epochs, then a fifth of them, up to the next step
+    ordinary = [schedule.learning_rate(task.settings, step / 80) for step in range(36)]
+    assert rates[:36] == pytest.approx(ordinary)
+    assert all(late < early for early, late in pairwise(rates[35:]))
+    assert rates[-1] < 0.02 * max(rates)
+    assert same(task.net.state_dict(), task.validated[-1])
+    sentence = "timbre: Validation has not improved for 4 epochs; the best is from epoch 5. "
+    assert sentence in capfd.readouterr().err
+    assert flat(patience=0).fit()["epochs"] == flat(patience=5).fit()["epochs"] == 20
+
+
+def test_errors_count_from_the_share_of_a_run_at_which_it_has_settled() -> None:
+    task = flat(patience=4)
+    task.settled = 0.45  # after the ninth epoch
+    assert task.fit()["epochs"] == 20
+
+
+@pytest.mark.parametrize("stop", [21, 36, 38, 42])
+def test_a_run_goes_on_in_its_final_decay(stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = flat(tmp_path / "whole", patience=4)
+    whole.fit()
+    step = Run.take_step
+
+    def interrupted(self: Run, batch: Any) -> None:
+        step(self, batch)
+        if self.step == stop:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "take_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            flat(tmp_path / "broken", patience=4).fit()
+    again = flat(tmp_path / "broken", stop // 4, patience=4)
+    assert again.fit()["steps"] == 44
+    assert same(whole.net.state_dict(), again.net.state_dict())
+
+
+@given(patience=st.integers(1, 9), begun=st.floats(0.01, 0.99), share=st.floats(0, 1), more=st.floats(0, 1))
+def test_schedules_go_on_from_where_they_are_and_end_with_the_run(
+    patience: int, begun: float, share: float, more: float
+) -> None:
+    plateau = Plateau(patience)
+    assert not plateau.begins(2.0, 1.0, begun / 2)
+    assert plateau.done(share) == share
+    assert plateau.begins(2.0, 1.0 + patience, begun)
+    assert plateau.done(begun) == begun
+    assert 0.0 < plateau.decay <= min(0.2 * begun, 1.0 - begun)
+    assert plateau.done(begun + plateau.decay) == pytest.approx(1.0)
+    assert plateau.done(begun + more) >= plateau.done(begun + more * share) - 1e-12
+    assert not plateau.begins(3.0, 99.0, begun + more)
+    other = Plateau(patience)
+    other.restore(plateau.state())
+    assert vars(other) == vars(plateau)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"begun": 0.0}, {"begun": 1.5}, {"epoch": -1.0}, {"error": math.nan}, {"epoch": "x"}, {"begun": "x"}]
+)
+def test_a_plateau_that_cannot_be_is_a_damaged_state(changed: dict[str, Any], tmp_path: Path) -> None:
+    Run(Bowl(folder=tmp_path)).save()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)  # noqa: TID251
+    state["plateau"] |= changed
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        Run(Bowl(folder=tmp_path))
 
 
 def test_logs_that_cannot_be_written_are_a_sentence_and_no_end(

@@ -2,6 +2,9 @@
 
 import itertools
 import math
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -251,6 +254,24 @@ def test_the_command_trains_compares_and_keeps(
     assert np.abs(timbre.read(tmp_path / "a.wav").samples).max() > 0.001
     assert main(["train-vocoder", str(command_space), str(library), "--config", str(plan)]) == 1  # another batch size
     assert "batch_size was 2, is 8" in capsys.readouterr().err
+
+
+def test_sigterm_saves_and_says_so(tiny_folder: FilePath, some_notes: Library, tmp_path: FilePath):
+    space = timbre.load(tiny_folder).save(tmp_path / "space")
+    library = save_library(some_notes, tmp_path / "library.json")
+    words = [sys.executable, "-m", "timbre", "train-vocoder", str(space), str(library), "--channels", "8"]
+    words += ["--blocks", "1", "--frames", "12", "--batch-size", "2", "--steps", "100000", "--threads", "1"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 240
+        while not (tmp_path / "space" / "vocoder" / "logs").exists() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.terminate()
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert said.splitlines()[-2:] == ["Run the same command again to continue.", "timbre: stopped."]
+    assert "Traceback" not in said
+    assert (tmp_path / "space" / "vocoder" / "state.pt").exists()
 
 
 def test_the_command_refuses_what_cannot_be(

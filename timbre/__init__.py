@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from timbre.audio import Audio, read, write
     from timbre.config import Config
-    from timbre.data import Library, Note, scan
+    from timbre.data import Library, Note
+    from timbre.data.scanning import scan
     from timbre.errors import TimbreError
     from timbre.paths import Path
     from timbre.playback import Player, play
@@ -35,7 +36,7 @@ _HOMES = {
     "TimbreError": "timbre.errors",
     "read": "timbre.audio",
     "write": "timbre.audio",
-    "scan": "timbre.data",
+    "scan": "timbre.data.scanning",
     "train": "timbre.space.fitting",
     "load": "timbre.space",
     "render": "timbre.synth",

@@ -198,6 +198,9 @@ class TrainingConfig(Settings):
     """Passes over the training notes."""
     max_minutes: Annotated[float, Range(0)] = 0.0
     """Stop after this many minutes of training; the learning rate falls in time with it. 0 is no limit."""
+    patience: Annotated[int, Range(0)] = 30
+    """Epochs without a smaller validation error after which the learning rate falls to its end and the run ends early;
+    0 never does. Counted from 30% of the run on; the best weights are kept in any case."""
     batch_size: Annotated[int, Range(1)] = 16
     """Notes per step and process."""
     learning_rate: Annotated[float, Range(0, above=True)] = 2e-3

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from timbre.data import Library, Note, scan
+from timbre.data import Library, Note
+from timbre.data.scanning import scan
 from timbre.errors import LibraryError
 from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest, source_out
 from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction

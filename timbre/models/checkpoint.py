@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from timbre.config import Config
 from timbre.errors import CheckpointError, ConfigError
@@ -192,8 +193,31 @@ def require_count(name: str, count: int, most: int, folder: Path) -> None:
         raise CheckpointError(f"The weights in {folder} do not fit its config: {name} needs {count}, but has {most}.")
 
 
+class Unfilled(TorchFunctionMode):
+    """A block in which modules are made on torch's meta device, without values, until :func:`load_weights`.
+
+    They get no first values either: torch would import its compiler for random ones, which takes a second.
+    """
+
+    def __enter__(self) -> TorchFunctionMode:
+        self._device = torch.device("meta")
+        self._device.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._device.__exit__(*error)
+
+    def __torch_function__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """What torch calls instead of a function: nothing for those of `torch.nn.init`."""
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", "") == nn.init.__name__:
+            return kwargs.get("tensor", args[:1])
+        return function(*args, **kwargs)
+
+
 def load_weights(module: nn.Module, weights: Mapping[str, Tensor], folder: Path) -> None:
-    """Load weights into a module; names and shapes must match exactly. The module may be on torch's meta device."""
+    """Load weights into a module; names and shapes must match exactly. The module may be :class:`Unfilled`."""
     own = module.state_dict()
     require_shapes({name: value.shape for name, value in own.items()}, weights, folder)
     unknown = [name for name in weights if name not in own]
@@ -208,7 +232,7 @@ def _read_file(folder: Path, name: str, digest: str) -> bytes:
     named = folder / name
     for path in (named, _staged(folder, name, digest), named):  # it may be renamed meanwhile
         body = read_inside(path, MOST_WEIGHTS, CheckpointError) if os.path.lexists(path) else None
-        if body is not None and digest in (hashlib.sha256(body).hexdigest(), _digest(name, body)):
+        if body is not None and (hashlib.sha256(body).hexdigest() == digest or _digest(name, body) == digest):
             return body
     if not os.path.exists(named):
         raise CheckpointError(f"{folder} has no {name}; it is not a complete space.")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from timbre.config import Config
 from timbre.errors import CheckpointError
-from timbre.models.checkpoint import FRESH, require_count, require_shapes
+from timbre.models.checkpoint import FRESH, Unfilled, require_count, require_shapes
 from timbre.models.conditions import Conditions, time_constants
 from timbre.models.decoder import DECIBEL, Decoder
 from timbre.models.discrepancy import discrepancy
@@ -95,7 +95,7 @@ class VAE(nn.Module):
         self.objective = config.training.objective
         self.flow = flow or make_flow(model.flow, model.dim, model.flows, model.amortised)
         outputs = 2 * model.dim + (self.flow.size if self.flow.amortised else 0)
-        with torch.device("meta") if empty else nullcontext():
+        with Unfilled() if empty else nullcontext():
             self.encoder = Encoder(settings.bins, outputs, model.encoder_channels, partials, listener, model.dropout)
             self.decoder = Decoder(
                 model.dim, settings.bins, model.decoder_channels, model.decoder_blocks, partials,

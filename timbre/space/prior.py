@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from timbre.config.settings import require
 
@@ -40,6 +39,8 @@ class Prior:
         return np.asarray(drawn, np.float32)
 
     def _drawn(self, n: int, seed: int) -> Iterator[np.ndarray]:
+        from scipy.spatial.distance import cdist
+
         count, dim = self.points.shape
         random, k = np.random.default_rng(seed), min(NEIGHBOURS, count)
         for start in range(0, n, _BATCH):

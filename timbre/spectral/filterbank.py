@@ -1,7 +1,6 @@
 """Frequency scales, filterbanks on them without empty bands, and matrices from bands back to bins."""
 
 import numpy as np
-from scipy.linalg import toeplitz
 
 _LINEAR = 200.0 / 3.0  # Hz per mel below the break
 _BREAK = 1000.0  # Hz
@@ -77,9 +76,10 @@ def bank_inverse(bank: np.ndarray, noise: float = 0.01) -> np.ndarray:
     is (bins, bands), float32, and ``bank @ inverse @ bank == bank`` unless bands are nearly equal.
     """
     weights = bank.astype(np.float64)
-    covariance = toeplitz(np.r_[1.0 + noise, 2.0 / 3.0, 1.0 / 6.0, np.zeros(max(0, bank.shape[1] - 3))])
-    root = np.linalg.cholesky(covariance)
-    return (root @ np.linalg.pinv(weights @ root, rcond=1e-3)).astype(np.float32)
+    lobe, around = (1.0 / 6.0, 2.0 / 3.0, 1.0 + noise, 2.0 / 3.0, 1.0 / 6.0), np.pad(weights, ((0, 0), (2, 2)))
+    shifted = [value * around[:, k : k + bank.shape[1]] for k, value in enumerate(lobe)]
+    likely = np.sum(shifted, 0)  # weights @ covariance
+    return np.asarray(likely.T @ np.linalg.pinv(weights @ likely.T, rcond=1e-6, hermitian=True), np.float32)
 
 
 def response_inverse(responses: np.ndarray, lobes: np.ndarray, noise: float = 0.01) -> np.ndarray:

@@ -85,5 +85,7 @@ def stft_response(config: SpectrogramConfig, hz: Tensor) -> Tensor:
 
     A Hann window's main lobe ends 2 bins off its centre; the lobes beyond it (-31 dB and falling) are left out.
     """
-    bins = torch.arange(config.n_fft // 2 + 1, dtype=torch.float64, device=hz.device)
-    return hann_main_lobe(hz[:, None] * config.n_fft / config.sample_rate - bins)
+    position, count = hz[:, None] * config.n_fft / config.sample_rate, config.n_fft // 2 + 1
+    near = position.floor().long() + torch.arange(-1, 3, device=hz.device)  # the bins inside the main lobe
+    lobes = hann_main_lobe(position - near) * ((near >= 0) & (near < count))
+    return lobes.new_zeros(len(hz), count).scatter_add_(1, near.clamp(0, count - 1), lobes)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from timbre.errors import AudioError, ConfigError
@@ -68,6 +67,8 @@ class NSGT(nn.Module):
         """
         if waveform.ndim != 2 or waveform.shape[-1] == 0:
             raise AudioError(f"Waveforms must be a tensor (batch, samples), got {tuple(waveform.shape)}.")
+        from scipy.fft import next_fast_len  # scipy takes a tenth of a second to import
+
         frames = next_fast_len(-(-waveform.shape[-1] // self.hop_length), real=True)
         bins, window, _ = self._plan(frames)
         spectrum = torch.fft.rfft(waveform.to(self.centers.dtype), n=frames * self.hop_length)

@@ -29,7 +29,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path | None, progress: bool, done: float = 0.0) -> None:
-        self._log, self._validation = _Log(folder) if folder else None, ""
+        self._log, self._validation, self._progress = _Log(folder) if folder else None, "", progress
         interactive = sys.stderr.isatty()
         self._bar = tqdm(
             total=1.0, initial=done, desc="train", disable=not progress, mininterval=0.5 if interactive else 20.0,
@@ -54,6 +54,11 @@ class Journal:
             self._log.flush()
         name, value = next(iter(figures.items()))
         self._validation = f"validation {name} {value:.3f}, "
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence above the bar, if there is one."""
+        if self._progress:
+            tqdm.write(f"timbre: {sentence}", file=sys.stderr)
 
     def close(self) -> None:
         """End the bar and the logs."""

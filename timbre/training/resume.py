@@ -1,5 +1,6 @@
 """The state from which a run continues: kept apart from the space, read with weights_only, never exchanged."""
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,11 @@ import torch
 from timbre.data.library import same_inputs
 from timbre.errors import CheckpointError
 from timbre.files import replacing, unwritable
+from timbre.training.packing import pack, unpack
 
 STATE = "state.pt"
-FORMAT = 2
+FORMAT = 3
+_NEAR = {"average": "model", "best_weights": "average"}  # fields whose tensors are like those of another
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
@@ -20,7 +23,8 @@ def save_state(folder: Path, state: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / STATE) as partial:
-            torch.save({"format": FORMAT, **state}, partial)
+            packed = {name: pack(value, state.get(_NEAR.get(name, ""))) for name, value in state.items()}
+            torch.save({"format": FORMAT, **packed}, partial)
     except OSError as error:
         raise CheckpointError(unwritable(folder, error)) from error
     except RuntimeError as error:  # of torch, where a file cannot be written to its end
@@ -44,6 +48,8 @@ def load_state(folder: Path, identity: dict[str, Any], fingerprint: str) -> dict
     if type(made) is not type(FORMAT) or made != FORMAT:
         raise CheckpointError(f"The training state {path} was written by another version of timbre; {anew}.")
     with expected_fields(folder):
+        for name in state:  # a field comes after the one that it is near to
+            state[name] = unpack(state[name], state.get(_NEAR.get(name, "")))
         changed, same = differences(state["identity"], identity), same_inputs(state["fingerprint"], fingerprint)
     if changed:
         raise CheckpointError(
@@ -64,7 +70,7 @@ def expected_fields(folder: Path | None) -> Iterator[None]:
         yield
     except CheckpointError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, zlib.error) as error:
         raise CheckpointError(
             f"The training state in {folder} is damaged ({type(error).__name__}); delete {folder} to start again."
         ) from error

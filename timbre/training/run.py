@@ -16,11 +16,13 @@ from timbre.training import schedule
 from timbre.training.average import Average
 from timbre.training.interrupts import interrupts_held
 from timbre.training.journal import Journal
+from timbre.training.plateau import Plateau
 from timbre.training.ranks import Ranks, join
 from timbre.training.resume import checked, expected_fields, load_state, save_state
+from timbre.wording import counted
 
 T = TypeVar("T")
-SAVE_EVERY = 60.0  # s between saved states
+SAVE_EVERY = 60.0  # s of training between saved states
 Figures = dict[str, Tensor | float]
 
 
@@ -52,6 +54,7 @@ class Task(ABC):
     count: int  # batches in an epoch
     validate_every: int  # steps between validations
     shown: tuple[str, ...]  # names of the figures for the progress bar
+    settled: float = 0.0  # share of the run after which validation errors can be compared
     scale: float = 1.0  # the objective is divided by this before its gradient is taken
 
     def __init__(
@@ -82,7 +85,7 @@ class Task(ABC):
         Raises:
             TrainingError: if the loss is not a finite number; the best weights so far remain saved.
             CheckpointError: if the saved state is of a run with other settings or notes.
-            KeyboardInterrupt: on Ctrl-C, after the state has been saved.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM on any rank, when the state has been saved.
         """
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers are left alone
             run = Run(self, progress)
@@ -132,7 +135,8 @@ class Run:
         self.model, self.optimizer = self.fabric.setup(_Forward(task.net), task.optimizer)
         self.average = Average(self.net, self.settings.ema)
         self.epoch, self.batch, self.step, self.notes, self.elapsed = 0, 0, 0, 0, 0.0
-        self.between_steps = True  # whether a saved state would be that of a run that was not interrupted
+        self.plateau, self.saved = Plateau(self.settings.patience), 0.0  # s of training
+        self.to_save = True  # whether there is a state to save: that of a run that was not interrupted
         self.error, self.best, self.best_weights = math.inf, dict[str, float](), self.average.weights
         if state:
             with expected_fields(task.folder):
@@ -142,18 +146,28 @@ class Run:
 
     @property
     def done(self) -> float:
-        """The share of the run that is done, by epochs or by minutes, whichever is larger."""
-        by_epochs = (self.epoch + self.batch / self.task.count) / self.settings.epochs
+        """The share of the run that is done, 0..1: of its schedules, which pass faster after a plateau."""
+        return min(1.0, self.plateau.done(self.share))
+
+    @property
+    def share(self) -> float:
+        """The share of the planned run that is done, by epochs or by minutes, whichever is larger."""
         by_time = self.elapsed / 60.0 / self.settings.max_minutes if self.settings.max_minutes else 0.0
-        return min(1.0, max(by_epochs, by_time))
+        return max(self.epochs / self.settings.epochs, by_time)
+
+    @property
+    def epochs(self) -> float:
+        """Epochs so far, with the share of the current one."""
+        return self.epoch + self.batch / self.task.count
 
     def complete(self) -> dict[str, float]:
         """Train to the end and give the network the best weights, in eval mode: epochs, steps, minutes, notes/s."""
         try:
-            with interrupts_held() as check:
-                self.train(check)
+            with interrupts_held() as asked:
+                self.train(asked)
         except KeyboardInterrupt:
-            if self.between_steps:  # else the last saved state remains, from which the same steps are taken again
+            # Else the last saved state remains, from which the same steps are taken again. To save, ranks must agree.
+            if self.to_save and self.ranks.world == 1:
                 self.save()
             raise
         finally:
@@ -165,32 +179,35 @@ class Run:
             "epochs": self.epoch, "steps": self.step, "train_minutes": self.elapsed / 60.0, "notes_per_s": speed
         }  # fmt: skip
 
-    def train(self, after_step: Callable[[], None] = lambda: None) -> None:
-        """Take steps until the run is done, validating and saving on the way; `after_step` is called between them."""
-        saved = time.monotonic()
+    def train(self, asked: Callable[[], bool] = lambda: False) -> None:
+        """Take steps until the run is done, validating and saving on the way.
+
+        After each step, `asked` returns whether to stop; if it does on one rank, all save and raise KeyboardInterrupt.
+        """
         self.net.train()
         while self.done < 1.0:
             for batch in self.task.batches(self.epoch, self.batch):
                 begun = time.monotonic()
                 self.take_step(batch)
-                self.elapsed += self.ranks.sum(time.monotonic() - begun)[0] / self.ranks.world
+                spent, stop = self.ranks.sum(time.monotonic() - begun, asked())
+                self.elapsed += spent / self.ranks.world
                 self.batch += 1
                 if self.batch == self.task.count:
                     self.epoch, self.batch = self.epoch + 1, 0
+                self.to_save = True
                 taken = self.epoch * self.task.count + self.batch
                 if taken % self.task.validate_every == 0 or self.done >= 1.0:
                     self.validate()
-                elif time.monotonic() - saved > SAVE_EVERY:
+                elif stop or self.elapsed - self.saved > SAVE_EVERY:  # the same on all ranks
                     self.save()
-                    saved = time.monotonic()
-                self.between_steps = True
-                after_step()
+                if stop:
+                    raise KeyboardInterrupt
                 if self.done >= 1.0:
                     break
 
     def take_step(self, batch: Any) -> None:
         """Take one optimizer step on a batch, and on those of the other ranks."""
-        self.between_steps = False
+        self.to_save = False
         rate = schedule.learning_rate(self.settings, self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -224,41 +241,42 @@ class Run:
             self.error, self.best = error, figures | {"step": self.step, "epoch": self.epoch}
             self.best_weights = _copied(self.average.weights)
             self.task.log_examples(self.journal, self.step)
+        if not replaces and self.share >= self.task.settled and self.plateau.begins(error, self.epochs, self.share):
+            self.journal.say(self._advice())
         self.net.load_state_dict(current)
         self.net.train()
         self.save(better)
 
     def save(self, better: bool = False) -> None:
-        """Write the state to continue from, and the checkpoints. Ranks but the first write only their task's memory.
+        """Write the state of all ranks to continue from, and the checkpoints. All ranks must call it; the first writes.
 
-        Nothing is exchanged between ranks.
+        So the state is one file, complete or not there, whichever rank is killed.
         """
+        self.to_save, self.saved = False, self.elapsed
         if self.folder is None:
             return
-        state = {"identity": self.task.identity, "fingerprint": self.task.fingerprint, "step": self.step}
-        state["memory"] = self.task.memory.state_dict()
+        memories = self.ranks.gather({name: x.cpu() for name, x in self.task.memory.state_dict().items()})
         if not self.ranks.first:
-            save_state(self._own_folder(), state)
             return
         self.task.write_checkpoint("last", self.average.weights, self.step)
         if better:  # before the state: what a full disk keeps from being written is written after continuing
             self.task.write_checkpoint("best", self.best_weights, self.step)
-        save_state(self.folder, state | {
+        save_state(self.folder, {
+            "identity": self.task.identity, "fingerprint": self.task.fingerprint, "memories": memories,
             "model": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
             "average": self.average.weights, "error": self.error, "best": self.best, "best_weights": self.best_weights,
-            "epoch": self.epoch, "batch": self.batch, "count": self.task.count, "notes": self.notes,
-            "elapsed": self.elapsed,
+            "epoch": self.epoch, "batch": self.batch, "count": self.task.count, "step": self.step, "notes": self.notes,
+            "elapsed": self.elapsed, "plateau": self.plateau.state(),
         })  # fmt: skip
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Continue from a state; with another number of ranks, from the same share of the epoch."""
         self.net.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        own: dict[str, Any] | None = state
-        if not self.ranks.first:
-            own = load_state(self._own_folder(), self.task.identity, self.task.fingerprint)
-        if own and own["step"] == state["step"]:  # else the memory begins anew
-            self.task.memory.load_state_dict(own["memory"])
+        memories = checked(state["memories"], list)
+        if self.ranks.rank < len(memories):  # else there were fewer ranks, and the memory of this one begins anew
+            self.task.memory.load_state_dict(memories[self.ranks.rank])
+        self.plateau.restore(state["plateau"])
         for name, kind in {
             "epoch": int,
             "step": int,
@@ -269,6 +287,7 @@ class Run:
         }.items():
             setattr(self, name, checked(state[name], kind))
         self.batch = checked(state["batch"], int) * self.task.count // checked(state["count"], int)
+        self.saved = self.elapsed
         shapes = {name: value.shape for name, value in self.net.state_dict().items()}
         for key in ("average", "best_weights"):
             if {name: value.shape for name, value in state[key].items()} != shapes:
@@ -280,8 +299,13 @@ class Run:
             for key in ("average", "best_weights")
         )
 
-    def _own_folder(self) -> Path:
-        return Path(self.folder or "") / f"rank{self.ranks.rank}"
+    def _advice(self) -> str:
+        rest = max(1, round(self.plateau.decay * self.epochs / self.share))
+        return (
+            f"Validation has not improved for {counted(round(self.epochs - self.plateau.epoch), 'epoch')}; the best is "
+            f"from epoch {self.best['epoch']}. The learning rate now falls to its end, and the run ends after about "
+            f"{counted(rest, 'more epoch')} ({self.task.table}.patience)."
+        )
 
     def _not_finite(self, own: list[str]) -> str:
         files = ", ".join(sorted({name for names in self.ranks.gather(own) for name in names}))

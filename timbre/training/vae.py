@@ -73,6 +73,8 @@ class VAETask(Task):
         self.memory.register_buffer("evidence", self.net.evidence.clone())
         self.train, self.valid, self.test = self._all_batches(labels)
         self.count = self.train.count
+        stages = config.regularization.stage if config.regularization.schedule == "two_stage" else 0.0
+        self.settled = max(config.training.warmup, config.training.beta_warmup, LEARNED, stages)
         self.known = Batches(self.features, evenly(KNOWN, self.train.rows), MEASURE_SIZE, 0, self.device)
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
         # Per independent value, so that clipping means the same at every size; AdamW's step is unchanged.
@@ -174,6 +176,8 @@ class VAETask(Task):
         """Figures of the run, with the errors on the test notes."""
         report = {name if name in ("step", "epoch") else f"valid_{name}": value for name, value in run.best.items()}
         report["evidence"] = float(self.memory.get_buffer("evidence"))
+        if run.plateau.begun is not None:
+            report["plateau_epoch"] = round(run.plateau.epoch)
         report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:
             error = errors(self.net, self.test, ranks=self.ranks)

@@ -44,7 +44,8 @@ class Block(nn.Module):
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
         self.past = kernel - 1
-        self.taps = nn.Parameter(torch.randn(kernel, channels) / kernel)
+        self.taps = nn.Parameter(torch.empty(kernel, channels))
+        nn.init.normal_(self.taps, std=1.0 / kernel)
         self.norm = nn.LayerNorm(channels)
         self.inner, self.outer = nn.Linear(channels, 3 * channels), nn.Linear(3 * channels, channels)
 

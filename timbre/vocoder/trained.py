@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from timbre.config import Config, SpectrogramConfig, VocoderConfig
 from timbre.data import Library
 from timbre.data.library import fingerprint
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import shown
-from timbre.models.checkpoint import load_weights, tensors
+from timbre.models.checkpoint import Unfilled, load_weights, tensors
 from timbre.models.report import read_report
 from timbre.models.vae import VAE
 from timbre.training.folder import claimed
@@ -55,7 +53,7 @@ def read_vocoder(
         raise CheckpointError(f"This timbre does not know settings of the vocoder in {folder}: {error}") from error
     weights = tensors(files, VOCODER, folder)
     check_sizes(spectrogram, settings, weights, folder)
-    with torch.device("meta"):
+    with Unfilled():
         network = make_vocoder(spectrogram, settings)
     load_weights(network, weights, folder)
     return TrainedVocoder(network.eval(), settings, read_report(kept.get("report"), folder), kept["is_default"])

@@ -13,6 +13,7 @@ from timbre.cli.arguments import ConfigFile
 from timbre.cli.info import device_name, program
 from timbre.config import Config
 from timbre.files import expanded
+from timbre.training.interrupts import terminations_as_interrupts
 from timbre.wording import counted
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from timbre.space import Space
 
 
+@terminations_as_interrupts()
 def train(
     library: Path,
     out: Path,

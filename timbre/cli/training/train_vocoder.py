@@ -12,6 +12,7 @@ from timbre.cli.training.evaluate import remembered
 from timbre.config import VocoderConfig
 from timbre.errors import ConfigError
 from timbre.files import expanded
+from timbre.training.interrupts import terminations_as_interrupts
 
 RIVAL = "pghi+8"  # the inverter that a vocoder must beat to become the default
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from timbre.vocoder.trained import TrainedVocoder
 
 
+@terminations_as_interrupts()
 def train_vocoder(
     space: Annotated[
         SpaceName, Parameter(help="Folder of a space, to which the vocoder is added; or its name, with --out.")
