@@ -18,6 +18,7 @@ import soundfile
 
 import timbre
 from timbre.shapes.path_files import read_path
+from timbre.shapes.presets import FILE, Preset, Presets, write_presets
 from timbre.space import Space
 
 ROOT = Path(__file__).parents[1]
@@ -299,6 +300,24 @@ def test_two_points_presets_and_a_link(page: Any, address: str, browser: Any, fo
         assert other.evaluate("timbre.pitch") == 72
         other.locator("#presets button", has_text="Delete").click()
         until(other, "!document.querySelector('#presets .name')")
+
+
+def test_presets_stand_under_the_headings_of_their_groups(address: str, browser: Any, folder: Path, tiny_space: Space):
+    try:
+        points = [tiny_space.path(point) for point in tiny_space.atlas.points[:4]]
+        groups = [("a", "Wind", (60.0, 84.0)), ("b", "Wind", None), ("c", "Struck", None), ("d", "", None)]
+        some = [Preset(n, p, 4.0, False, g, k) for (n, g, k), p in zip(groups, points, strict=True)]
+        write_presets(folder, Presets(some), tiny_space)
+        with opened(browser, address) as other:
+            assert other.locator("#presets h3").all_inner_texts() == ["Wind 2", "Struck 1"]
+            assert [box.locator("li").count() for box in other.locator("#presets details").all()] == [2, 1]
+            assert other.locator("#presets .name", has_text="c").is_hidden()
+            assert other.locator("#presets > li > .name").inner_text() == "d"
+            other.click("#presets .name >> text=a")
+            assert other.evaluate("timbre.pitch") == 60
+            np.testing.assert_allclose(other.evaluate("timbre.z"), points[0].points[0], atol=1e-6)
+    finally:
+        (folder / FILE).unlink()
 
 
 def test_a_random_point_is_played_and_announced_by_keyboard(page: Any):

@@ -439,3 +439,9 @@ def test_the_state_crosses_to_another_process_by_name(tiny_space: Space):
     assert read == replace(state, **same)
     other.close()
     ring.close()
+
+
+def test_it_starts_at_the_first_preset_within_reach(tiny_space: Space):
+    far, near = (Preset(name, tiny_space.path(np.full(tiny_space.dim, at))) for name, at in (("a", 1e5), ("b", 0.25)))
+    np.testing.assert_array_equal(Engine(tiny_space, Presets([far, near])).point, near.path.points[0])
+    np.testing.assert_array_equal(Engine(tiny_space, Presets([far])).point, central_point(tiny_space))

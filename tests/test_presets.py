@@ -24,9 +24,8 @@ ENTRY: dict[str, Any] = {
 GOOD: dict[str, Any] = {"format": "timbre-presets", "version": 1, "dim": 3, "presets": [ENTRY]}
 POINT = Path(np.ones((1, 3)), np.zeros(1))
 
-names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60).filter(
-    lambda text: text.strip() == text and text.isprintable()
-)
+visible = st.characters(codec="utf-8", categories=("L", "M", "N", "P", "S"), include_characters=" ")
+names = st.text(visible, min_size=1, max_size=60).filter(lambda text: text.strip() == text and text.isprintable())
 
 
 @st.composite
@@ -36,12 +35,19 @@ def presets(draw: st.DrawFn) -> Preset:
     points = draw(st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=count, max_size=count))
     times = draw(st.lists(st.floats(0, 1), min_size=count, max_size=count, unique=True).map(sorted))
     path = Path(np.array(points), np.array(times), draw(st.sampled_from(KINDS)))
-    return Preset(draw(names), path, draw(st.floats(0.01, 3600)), draw(st.booleans()))
+    pitches = draw(st.none() | st.lists(st.floats(0, 127), min_size=2, max_size=2).map(lambda two: tuple(sorted(two))))
+    group = draw(st.sampled_from(["", "Wind", "Struck"]))
+    return Preset(draw(names), path, draw(st.floats(0.01, 3600)), draw(st.booleans()), group, pitches)
 
 
 def same(a: Preset, b: Preset) -> bool:
-    plain = (a.name, a.duration, a.loop, a.path.kind) == (b.name, b.duration, b.loop, b.path.kind)
-    return plain and np.array_equal(a.path.points, b.path.points) and np.array_equal(a.path.times, b.path.times)
+    plain = all(getattr(a, name) == getattr(b, name) for name in ("name", "duration", "loop", "group", "pitches"))
+    return (
+        plain
+        and a.path.kind == b.path.kind
+        and np.array_equal(a.path.points, b.path.points)
+        and np.array_equal(a.path.times, b.path.times)
+    )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -67,6 +73,18 @@ def test_adding_and_removing(some: list[Preset], more: Preset) -> None:
     assert again[more.name].path is POINT
     assert more.name not in added.without(more.name)
     assert len(added.without(more.name)) == len(added) - 1
+
+
+@pytest.mark.parametrize("group", [" wind", "a\nb", "x" * 61, 3, None])
+def test_groups_that_are_none(group: Any) -> None:
+    with pytest.raises(ConfigError, match="group of preset 'a'"):
+        Preset("a", POINT, group=group)
+
+
+@pytest.mark.parametrize("pitches", [(60.0, 48.0), (-1.0, 60.0), (60.0, 128.0), (np.nan, 60.0)])
+def test_pitches_that_are_no_range(pitches: tuple[float, float]) -> None:
+    with pytest.raises(ConfigError, match="pitches of preset 'a'"):
+        Preset("a", POINT, pitches=pitches)
 
 
 def test_no_file_is_no_presets(tiny_space: Space, tmp_path: FilePath) -> None:
@@ -112,7 +130,8 @@ def entry(**changes: Any) -> dict[str, Any]:
         *[GOOD | {"presets": [{name: ENTRY[name] for name in ENTRY if name != key}]} for key in ENTRY],
         [],
         GOOD | {"more": 1},
-        GOOD | {"version": 2},
+        GOOD | {"version": 3},
+        GOOD | {"version": True + 0.5},
         GOOD | {"format": "timbre-path"},
         GOOD | {"dim": 2},
         GOOD | {"presets": None},
@@ -136,6 +155,19 @@ def entry(**changes: Any) -> dict[str, Any]:
         entry(times=0.0),
         entry(times=["0"]),
         entry(times=[2.0]),
+        entry(group=3),
+        entry(group=None),
+        entry(group="wind "),
+        entry(group="w" * 61),
+        entry(group="a\nb"),
+        entry(pitches=None),
+        entry(pitches=[60.0]),
+        entry(pitches=[72.0, 48.0]),
+        entry(pitches=[-1.0, 48.0]),
+        entry(pitches=[60.0, 127.5]),
+        entry(pitches=["48", "72"]),
+        entry(pitches=[[48.0, 72.0]]),
+        entry(pitches=[48.0, 10**400]),
         entry(points=[[1.0, 2.0]]),
         entry(points=[1.0, 2.0, 3.0]),
         entry(points=[["1", "2", "3"]]),
@@ -153,8 +185,9 @@ def test_files_that_are_none_are_refused(tiny_space: Space, tmp_path: FilePath, 
         read_presets(tmp_path, tiny_space)
 
 
-def test_the_pattern_of_those_is_a_file(tiny_space: Space, tmp_path: FilePath) -> None:
-    (tmp_path / FILE).write_text(json.dumps(GOOD))
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_pattern_of_those_is_a_file(tiny_space: Space, tmp_path: FilePath, version: int) -> None:
+    (tmp_path / FILE).write_text(json.dumps(GOOD | {"version": version}))
     np.testing.assert_array_equal(read_presets(tmp_path, tiny_space)["dark"].path.points, ENTRY["points"])
 
 
@@ -227,3 +260,13 @@ def test_the_command_refuses(
     assert sentence in said.err
     assert said.out == ""
     assert not (folder / FILE).exists()
+
+
+def test_groups_and_pitches_are_listed(folder: FilePath, tiny_space: Space, capsys: pytest.CaptureFixture[str]) -> None:
+    some = [Preset("a", POINT, group="Wind", pitches=(48.0, 72.0)), Preset("b", POINT)]
+    write_presets(folder, Presets(some), tiny_space)
+    assert main(["preset", "space"]) == 0
+    head, first, second = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert head[:4] == ["number", "group", "pitches", "name"]
+    assert first[:6] == ["0", "Wind", "C3", "to", "C5", "a"]
+    assert second[:4] == ["1", "-", "-", "b"]

@@ -22,8 +22,8 @@ from timbre.app.live import Client
 from timbre.app.worker import Worker
 from timbre.config.settings import require
 from timbre.maps.planes import plane
-from timbre.shapes.path_files import path_to_dict, write_path
-from timbre.shapes.presets import Preset, Presets, read_presets, write_presets
+from timbre.shapes.path_files import write_path
+from timbre.shapes.presets import Preset, Presets, preset_to_dict, read_presets, write_presets
 from timbre.space import Space
 from timbre.space.names import find_space
 
@@ -198,10 +198,7 @@ class Routes:
 
     def _listed(self, presets: Presets) -> Response:
         self.state.client.controls.presets = presets
-        rows = [
-            {"name": p.name, "duration": p.duration, "loop": p.loop, **path_to_dict(p.path)} for p in presets.values()
-        ]
-        return JSONResponse(rows)
+        return JSONResponse([preset_to_dict(preset) for preset in presets.values()])
 
     def _check(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The values, if their path has the dimensions of the space."""

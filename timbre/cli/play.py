@@ -11,7 +11,7 @@ from timbre.cli.points import parse_pitch
 from timbre.config.settings import require
 from timbre.errors import ConfigError
 
-_AT = f"Starting point: {POINT}; default: the library note nearest to the mean of all."
+_AT = f"Starting point: {POINT}; default: the first preset, or else the library note nearest to the mean of all."
 
 
 def play(

@@ -75,7 +75,8 @@ class Controls:
     Args:
         space: the space.
         presets: its named points and paths, for :meth:`preset`.
-        point: starting point (dim,); default: the library note nearest to the mean of all.
+        point: starting point (dim,); default: the first preset within reach, or else the library note nearest to
+            the mean of all.
 
     Attributes:
         point: last target (dim,), float32. A running path does not change it.
@@ -89,7 +90,7 @@ class Controls:
         self._curve: AxisCurve | None = None
         self._swept: np.ndarray | None = None  # the point to which it led
         self._measured: tuple[np.ndarray | None, float | None, np.ndarray] = None, None, np.zeros(0)
-        self.point: np.ndarray = central_point(space) if point is None else self._checked(point)
+        self.point: np.ndarray = self._opening() if point is None else self._checked(point)
 
     def note_on(self, pitch: float | None, velocity: float = 0.8, key: Key | None = None) -> None:
         """Start a note, and release one that sounds under the same key.
@@ -217,6 +218,12 @@ class Controls:
     def panic(self) -> None:
         """End all notes within milliseconds, lift the pedal and reset the bend."""
         self._send("panic")
+
+    def _opening(self) -> np.ndarray:
+        """The starting point (dim,) where none was given."""
+        begins = (preset.path.points[0] for preset in self.presets.values())
+        first = next((begin for begin in begins if np.abs(begin).max() <= self._reach), None)
+        return central_point(self.space) if first is None else self.space.check_point(first)
 
     def _checked(self, point: "np.ndarray | Sequence[float]") -> np.ndarray:
         """A point as float32 (dim,), within reach; a ConfigError if it is none."""

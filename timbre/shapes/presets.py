@@ -14,10 +14,12 @@ from timbre.shapes.path_files import path_from_dict, path_to_dict
 from timbre.space.names import find_space, is_path, user_folder
 from timbre.space.space import Space
 
-FILE, FORMAT, VERSION = "presets.json", "timbre-presets", 1
+FILE, FORMAT, VERSION = "presets.json", "timbre-presets", 2
 MOST = 128  # the program numbers of MIDI
+_READ = (1, VERSION)  # versions; the first has no groups and pitches
 _LETTERS = 60  # of a name
 _KEYS = {"name", "duration", "loop", "kind", "times", "points"}
+_OPTIONAL = {"group", "pitches"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +31,33 @@ class Preset:
         path: one point or more.
         duration: s from one end of the path to the other, 0.01 to 3600.
         loop: whether the path repeats.
+        group: heading under which lists show it, such as "Plucked": one line of at most 60 letters; "" is none.
+        pitches: lowest and highest pitch at which it sounds good, MIDI from 0 to 127; None is unknown.
     """
 
     name: str
     path: Path
     duration: float = 4.0
     loop: bool = False
+    group: str = ""
+    pitches: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         name = self.name
-        if not (isinstance(name, str) and name.strip() == name and 0 < len(name) <= _LETTERS and name.isprintable()):
+        if not (_is_line(name) and name):
             raise ConfigError(
                 f"The name of a preset must be 1 to {_LETTERS} printable letters without spaces around, got "
                 f"{shown(name)}."
+            )
+        if not _is_line(self.group):
+            raise ConfigError(
+                f"The group of preset {name!r} must be at most {_LETTERS} printable letters without spaces around, got "
+                f"{shown(self.group)}."
+            )
+        if self.pitches is not None and not 0.0 <= self.pitches[0] <= self.pitches[1] <= 127.0:
+            raise ConfigError(
+                f"The pitches of preset {name!r} must be the lowest and the highest, MIDI from 0 to 127, got "
+                f"{self.pitches}."
             )
         if not 0.01 <= self.duration <= 3600.0:
             raise ConfigError(f"The duration of preset {name!r} must be 0.01 to 3600 s, got {self.duration}.")
@@ -93,9 +109,10 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
     document = parse_json(read_inside(file), file, ConfigError)
     if not isinstance(document, dict) or set(document) != {"format", "version", "dim", "presets"}:
         raise ConfigError(f"{file} is not a file of presets; remove it, or restore the right one.")
-    for key, value in _head(space).items():
-        if document[key] != value:
-            raise ConfigError(f"{file} must have {key} {value}, got {shown(document[key])}.")
+    for key, values in {"format": (FORMAT,), "version": _READ, "dim": (space.dim,)}.items():
+        if document[key] not in values:
+            wanted = " or ".join(map(str, values))
+            raise ConfigError(f"{file} must have {key} {wanted}, got {shown(document[key])}.")
     entries = document["presets"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{file} must have a list of presets, got {shown(entries)}.")
@@ -116,25 +133,37 @@ def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FileP
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"The folder for your presets, {unwritable(file.parent, error)}") from error
-    entries = [
-        {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
-        for preset in presets.values()
-    ]
-    document = {**_head(space), "presets": entries}
+    entries = [preset_to_dict(preset) for preset in presets.values()]
+    document = {"format": FORMAT, "version": VERSION, "dim": space.dim, "presets": entries}
     write_text(file, json.dumps(document, indent=1) + "\n")
     return file
 
 
-def _head(space: Space) -> dict[str, Any]:
-    return {"format": FORMAT, "version": VERSION, "dim": space.dim}
+def preset_to_dict(preset: Preset) -> dict[str, Any]:
+    """A preset as plain values: those of its path, and those of its other attributes that it has."""
+    values = {"name": preset.name, "duration": preset.duration, "loop": preset.loop, **path_to_dict(preset.path)}
+    values |= {"group": preset.group} if preset.group else {}
+    return values | ({"pitches": list(preset.pitches)} if preset.pitches else {})
 
 
 def _from_dict(entry: dict[str, Any], dim: int) -> Preset:
-    if set(entry) != _KEYS or not isinstance(entry["loop"], bool):
+    if not _KEYS <= set(entry) <= _KEYS | _OPTIONAL or not isinstance(entry["loop"], bool):
         raise ConfigError(f"a preset must have {', '.join(sorted(_KEYS))}, got {shown(list(entry))}.")
     name = f"preset {shown(entry['name'])}"
     path = path_from_dict(entry, name)
     if path.dim != dim:
         raise ConfigError(f"{name} must have {dim} dimensions, got {path.dim}.")
     duration = numbers([entry["duration"]], 1, f"{name}: the duration", strict=True)
-    return Preset(entry["name"], path, float(duration[0]), entry["loop"])
+    pitches = _pair(entry["pitches"], name) if "pitches" in entry else None
+    return Preset(entry["name"], path, float(duration[0]), entry["loop"], entry.get("group", ""), pitches)
+
+
+def _pair(values: Any, name: str) -> tuple[float, float]:
+    pitches = numbers(values, 1, f"{name}: the pitches", strict=True)
+    if len(pitches) != 2:
+        raise ConfigError(f"{name} must have 2 pitches, the lowest and the highest, got {len(pitches)}.")
+    return float(pitches[0]), float(pitches[1])
+
+
+def _is_line(text: Any) -> bool:
+    return isinstance(text, str) and text.strip() == text and len(text) <= _LETTERS and text.isprintable()

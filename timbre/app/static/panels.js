@@ -273,23 +273,36 @@ export class Panels {
     if (presets) this.showPresets(presets);
   }
 
+  // Lists presets under the headings of their groups, which fold; those without a group stand outside.
   showPresets(presets) {
-    find("presets").replaceChildren(...presets.map((preset) => {
-      const item = document.createElement("li"), isPath = preset.points.length > 1;
-      const name = goTo(preset.name, () => this.recall(preset));
-      if (isPath) name.append(" ⤳");
-      name.title = isPath ? `Path of ${preset.duration} s` : "Point";
-      item.append(name, button("Delete", `Delete ${preset.name}`, async () => {
-        const left = await json(`/api/presets?name=${encodeURIComponent(preset.name)}`, { method: "DELETE" });
-        if (left) this.showPresets(left);
-      }));
-      return item;
+    const list = find("presets"), open = new Set([...list.querySelectorAll("details[open]")].map((box) => box.dataset.group));
+    const groups = new Map();
+    for (const preset of presets) groups.set(preset.group || "", [...(groups.get(preset.group || "") || []), preset]);
+    if (!open.size) open.add([...groups.keys()].find((group) => group));
+    list.replaceChildren(...[...groups].flatMap(([group, members]) => {
+      const items = members.map((preset) => this.presetItem(preset));
+      return group ? [folding(group, items, open.has(group))] : items;
     }));
+  }
+
+  presetItem(preset) {
+    const item = document.createElement("li"), isPath = preset.points.length > 1;
+    const name = goTo(preset.name, () => this.recall(preset));
+    if (isPath) name.append(" ⤳");
+    name.title = isPath ? `Path of ${preset.duration} s` : "Point";
+    if (preset.pitches) name.title += `, ${preset.pitches.map(noteName).join(" to ")}`;
+    item.append(name, button("Delete", `Delete ${preset.name}`, async () => {
+      const left = await json(`/api/presets?name=${encodeURIComponent(preset.name)}`, { method: "DELETE" });
+      if (left) this.showPresets(left);
+    }));
+    return item;
   }
 
   recall(preset) {
     this.endPath();
-    this.page.go(preset.points[0]);
+    const { page } = this, [low, high] = preset.pitches || [12, 127];
+    if (page.pitch !== null) page.setPitch(Math.min(Math.max(page.pitch, Math.ceil(low)), Math.floor(high)));
+    page.go(preset.points[0]);
     if (preset.points.length < 2) return;
     this.page.map.setPath(preset);
     find("path-seconds").value = preset.duration;
@@ -312,6 +325,23 @@ function button(text, title, done) {
   made.setAttribute("aria-label", title);
   made.addEventListener("click", done);
   return made;
+}
+
+// A heading with its items, which folds.
+function folding(title, items, open) {
+  const item = document.createElement("li"), box = document.createElement("details"), list = document.createElement("ul");
+  const summary = document.createElement("summary"), heading = document.createElement("h3"), count = document.createElement("small");
+  Object.assign(box, { className: "inner", open });
+  box.dataset.group = title;
+  Object.assign(list, { className: "sounds" });
+  heading.textContent = title;
+  count.textContent = ` ${items.length}`;
+  heading.append(count);
+  summary.append(heading);
+  list.append(...items);
+  box.append(summary, list);
+  item.append(box);
+  return item;
 }
 
 function goTo(name, done) {

@@ -14,7 +14,7 @@ from timbre.errors import ConfigError
 from timbre.wording import counted
 
 if TYPE_CHECKING:
-    from timbre.shapes.presets import Preset
+    from timbre.shapes.presets import Preset, Presets
     from timbre.space import Space
 
 
@@ -51,7 +51,7 @@ def preset(
         presets = presets.without(remove)
     if add is not None or remove is not None:
         print(f"Saved in {write_presets(space, presets, fitted)}.", file=sys.stderr)
-    rows = [_row(fitted, number, preset) for number, preset in enumerate(presets.values())]
+    rows = _rows(fitted, presets)
     print(table(rows) if rows else "There are no presets yet; make one with --add NAME --at POINT.\n", end="")
 
 
@@ -67,6 +67,20 @@ def _check(
         raise ConfigError("A preset needs either --at or --path.")
     if path is None and (duration is not None or loop):
         raise ConfigError("--duration and --loop need a path; give one with --path.")
+
+
+def _rows(space: "Space", presets: "Presets") -> list[dict[str, Any]]:
+    """The lines of the list; groups and pitches are shown if a preset has some."""
+    from timbre.data.names import note_name
+
+    rows = [_row(space, number, preset) for number, preset in enumerate(presets.values())]
+    for name, texts in {
+        "pitches": [" to ".join(map(note_name, preset.pitches or ())) or None for preset in presets.values()],
+        "group": [preset.group or None for preset in presets.values()],
+    }.items():
+        if any(texts):
+            rows = [{"number": row["number"], name: text} | row for row, text in zip(rows, texts, strict=True)]
+    return rows
 
 
 def _row(space: "Space", number: int, preset: "Preset") -> dict[str, Any]:
