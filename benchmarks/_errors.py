@@ -10,8 +10,8 @@ LEVELS = ((0.0, 20.0), (20.0, 40.0), (40.0, 60.0))  # dB below the note's peak, 
 TIMES = ((0.0, 0.05), (0.05, 0.3), (0.3, 60.0))  # s after the onset
 
 
-def parts(pairs: Iterable[tuple[np.ndarray, np.ndarray]], frame_rate: float) -> dict[str, float]:
-    """Mean absolute errors, dB, of decoded and recorded notes, pairs of (notes, bins, frames), dB.
+def parts(pairs: Iterable[tuple[np.ndarray, np.ndarray]], times: np.ndarray) -> dict[str, float]:
+    """Mean absolute errors, dB, of decoded and recorded notes, pairs of (notes, bins, frames), dB, at `times`, s.
 
     `l1_db` and `rmse_db` are over all values; `audible_l1_db` over those within 60 dB of the note's peak, recorded or
     decoded; the others over parts of these: by level (within 20 dB of the peak, and so on), by thirds of the bands from
@@ -26,7 +26,7 @@ def parts(pairs: Iterable[tuple[np.ndarray, np.ndarray]], frame_rate: float) -> 
     for decoded, recorded in pairs:
         error = np.abs(decoded - recorded)
         below = recorded.max((1, 2), keepdims=True) - np.maximum(decoded, recorded)
-        heard, time = below < AUDIBLE_DB, np.arange(error.shape[2]) / frame_rate
+        heard = below < AUDIBLE_DB
         add("l1_db", error)
         add("rmse_db", error**2)
         add("audible_l1_db", error[heard])
@@ -36,7 +36,7 @@ def parts(pairs: Iterable[tuple[np.ndarray, np.ndarray]], frame_rate: float) -> 
             add(f"{name}_bands_l1_db", error[:, bands][heard[:, bands]])
         for low, high in TIMES:
             name = f"from_{1000 * low:.0f}_ms_l1_db"
-            there = (time >= low) & (time < high)
+            there = (times >= low) & (times < high)
             add(name, error[:, :, there][heard[:, :, there]])
         add("level_error_db", _loudest(decoded) - _loudest(recorded))
     means = {name: float(total / max(1.0, count)) for name, (total, count) in sums.items()}

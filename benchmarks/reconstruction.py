@@ -1,6 +1,7 @@
 """Reconstruction error on held-out notes: PCA and the VAE, with and without planar flows.
 
     python benchmarks/reconstruction.py FOLDER --out runs/reconstruction --json reconstruction.json
+    python benchmarks/reconstruction.py FOLDER --space SPACE --held-out NOTES --dims 16 64 --json components.json
 
 Every method sees the same training notes and is measured on the same held-out ones (split by file, or by --split-by),
 as mean absolute and root mean square error of the log spectrogram in dB; `audible_l1_db` counts what is within 60 dB of
@@ -8,6 +9,9 @@ the note's peak, and further columns say what it is made of (`_errors.py`). The 
 one core each, in folders under --out; the same command continues a stopped run. "encoder" is the point from one pass of
 the encoder; "refined" is that point moved by gradient steps on the note's evidence bound, as PCA's projection is the
 best one by construction.
+
+With --space nothing is trained: a space that was trained on FOLDER is measured beside the principal components of its
+training notes, on the notes that `timbre evaluate SPACE FOLDER --held-out NOTES` measures, in the same parts.
 """
 
 import argparse
@@ -25,26 +29,36 @@ import numpy as np
 import torch
 from _errors import parts
 from _table import add_arguments, finish
+from tqdm import tqdm
 
 import timbre
 from timbre.config import Config
-from timbre.data.features.table import Features, features
+from timbre.data import Note
+from timbre.data.features.table import features
+from timbre.evaluation.figures import plain_key
+from timbre.evaluation.notes import FULL, QUICK, by_source, held_out, match, prepare_notes, sample
 from timbre.models.conditions import Conditions
 from timbre.models.refinement import refined
 from timbre.models.vae import VAE
-from timbre.training.batches import Batch, Batches
+from timbre.space import Space
+from timbre.training.batches import Batch, Batches, NoteBatches
 
 FLOWS = {"vae": 0, "vae+planar8": 8}
 
 
 def main() -> None:
     args = parse()
+    if args.space:
+        finish(space_rows(args), args, f"{args.space} and the principal components of its training notes")
+        return
     library = timbre.scan(args.folder)
     stride = max(1, len(library) // 120) if args.quick else 1
     library = library[::stride]
     config = base_config(args)
     table = features(library, config, progress=True)
-    rows = pca_rows(table, config, args.dims, args.seed)
+    train, test = (table.spectrograms[table.rows(part)].astype(np.float32) for part in ("train", "test"))
+    times = np.arange(train.shape[2]) / config.spectrogram.frame_rate
+    rows = pca_rows(train, {"test": test}, times, args.dims, args.seed)
     finish(rows, args, "PCA")
     jobs = [(args.folder, stride, method, dim, config, args) for dim in args.dims for method in FLOWS]
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
@@ -63,6 +77,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--refine", type=int, help="steps for the refined points")
     parser.add_argument("--workers", type=int, default=2, help="models trained at a time")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--space", help="a space that was trained on FOLDER, beside PCA of its training notes")
+    parser.add_argument("--held-out", type=Path, action="append", default=[], help="notes that --space does not know")
     parser.add_argument("--split-by", default="file", choices=["file", "pitch", "instrument", "source"])
     add_arguments(parser)
     args = parser.parse_args()
@@ -80,21 +96,49 @@ def base_config(args: argparse.Namespace) -> Config:
     return replace(config, training=training, data=data)
 
 
-def pca_rows(table: Features, config: Config, dims: list[int], seed: int) -> list[dict[str, Any]]:
-    """Principal components of the training notes' spectrograms; levels below the floor are raised to it."""
+def space_rows(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of a space and of principal components for each part of the notes, as `timbre evaluate` divides them."""
+    space, effort = timbre.load(args.space), QUICK if args.quick else FULL
+    notes, splits = match(space.atlas, timbre.scan(args.folder)), np.array(space.atlas.splits)
+    known = [notes[row] for row in np.flatnonzero(splits == "train")[:: 40 if args.quick else 1]]
+    chosen = sample(held_out(space.atlas)[1], effort.held_out, args.seed)
+    own = prepare_notes(space, [notes[row] for row in chosen])
+    tests = {name.replace("own sources", "own notes"): own.take(rows) for name, rows in by_source(own, known).items()}
+    tests = tests or {"own notes": own}
+    for folder in args.held_out:
+        unknown = timbre.scan(folder)
+        rows = sample(np.arange(len(unknown)), effort.held_out, args.seed)
+        tests[folder.name.removesuffix(".json")] = prepare_notes(space, [unknown[int(row)] for row in rows])
+    tests = {plain_key(name).replace("_", " "): test for name, test in tests.items()}
+    train = np.stack([one for note in tqdm(known, "training notes", disable=None) for one in spectrograms(space, note)])
+    times = space.model.clock.numpy()
+    recorded = {part: test.spectrogram.numpy() for part, test in tests.items()}
+    out = pca_rows(train, recorded, times, args.dims, args.seed)
+    for part, test in tests.items():
+        found = parts(decoded_notes(space.model, test, None), times)
+        out.append(row("space", part, space.dim, "encoder", found, args.seed))
+    return out
+
+
+def spectrograms(space: Space, note: Note) -> list[np.ndarray]:
+    """The spectrogram (bins, frames), dB, of a note as the space sees it; none if the note cannot be used."""
+    return list(prepare_notes(space, [note]).spectrogram.numpy())
+
+
+def pca_rows(
+    train: np.ndarray, tests: dict[str, np.ndarray], times: np.ndarray, dims: list[int], seed: int
+) -> list[dict[str, Any]]:
+    """Principal components of spectrograms (notes, bins, frames), dB; levels below the floor are raised to it."""
     from sklearn.decomposition import PCA
 
-    train, test = (
-        table.spectrograms[rows].reshape(len(rows), -1).astype(np.float32)
-        for rows in map(table.rows, ("train", "test"))
-    )
-    pca = PCA(max(dims), svd_solver="full").fit(train)
-    points, rows = pca.transform(test), []
-    for dim in dims:
-        decoded = np.maximum(points[:, :dim] @ pca.components_[:dim] + pca.mean_, test.min())
-        shape = (len(test), config.spectrogram.bins, -1)
-        found = parts([(decoded.reshape(shape), test.reshape(shape))], config.spectrogram.frame_rate)
-        rows.append(row("pca", dim, "projection", found, seed))
+    pca = PCA(max(dims), svd_solver="arpack", random_state=0).fit(train.reshape(len(train), -1))
+    rows = []
+    for part, test in tests.items():
+        points = pca.transform(test.reshape(len(test), -1))
+        for dim in dims:
+            decoded = np.maximum(points[:, :dim] @ pca.components_[:dim] + pca.mean_, test.min())
+            found = parts([(decoded.reshape(test.shape), test)], times)
+            rows.append(row("pca", part, dim, "projection", found, seed))
     return rows
 
 
@@ -109,7 +153,7 @@ def vae_rows(job: tuple[Path, int, str, int, Config, argparse.Namespace]) -> lis
     space = timbre.train(library, config, args.out / f"{kind}-{method}-{dim}-seed{args.seed}", progress=False)
     spent = time.monotonic() - begun
     table = features(library, config)
-    held_out = Batches(table, table.rows("test"), 64, 0, torch.device("cpu"))
+    tested = Batches(table, table.rows("test"), 64, 0, torch.device("cpu"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     more = {"steps": space.report["steps"], "train_minutes": round(space.report["train_minutes"], 2)}
     more |= {
@@ -119,14 +163,14 @@ def vae_rows(job: tuple[Path, int, str, int, Config, argparse.Namespace]) -> lis
     }
     out = []
     for encoding, encode in (("encoder", None), ("refined", partial(refine, space.model, args.refine))):
-        found = parts(decoded_notes(space.model, held_out, encode), config.spectrogram.frame_rate)
-        out.append(row(method, dim, encoding, found, args.seed) | more)
+        found = parts(decoded_notes(space.model, tested, encode), space.model.clock.numpy())
+        out.append(row(method, "test", dim, encoding, found, args.seed) | more)
     return out
 
 
 @torch.no_grad()
 def decoded_notes(
-    model: VAE, notes: Batches, encode: Callable[[Batch], torch.Tensor] | None
+    model: VAE, notes: NoteBatches, encode: Callable[[Batch], torch.Tensor] | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of decoded and recorded notes, dB."""
     for batch in notes.in_order():
@@ -144,9 +188,9 @@ def refine(model: VAE, steps: int, found: Batch) -> torch.Tensor:
     return torch.cat(points)
 
 
-def row(method: str, dim: int, encoding: str, found: dict[str, float], seed: int) -> dict[str, Any]:
+def row(method: str, part: str, dim: int, encoding: str, found: dict[str, float], seed: int) -> dict[str, Any]:
     figures = {name: round(value, 3) for name, value in found.items()}
-    return {"method": method, "dim": dim, "encoding": encoding, **figures, "seed": seed}
+    return {"method": method, "part": part, "dim": dim, "encoding": encoding, **figures, "seed": seed}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
+from _pairs import pairs_section
 from _sources import MIT_NOTICE, terms
-from _tables import AIMS, aims_table, figures_table, ratings_table, table
+from _tables import AIMS, aims_table, compared_table, figures_table, ratings_table, table
 
 import timbre
 from timbre.config import Config
@@ -23,7 +24,9 @@ def card(space: Space, facts: Facts) -> str:
 
     Args:
         space: the shipped space.
-        facts: sources, half, loading_s, presets, maps, figures and held_out (both by part), commit, machine.
+        facts: sources, half, loading_s, presets, maps, figures and held_out (both by part), commit, machine; and
+            optionally `compared` (evaluations by the names of spaces), `components` (of the same, rows of principal
+            components), and `pairs` (of pictures in the folder `pairs`).
     """
     config, report = space.config, space.report
     parts = Counter(space.atlas.splits)
@@ -62,6 +65,7 @@ is the level of the loudest 0.4 s.
 ## Training
 {_training(space, facts)}
 
+{_compared(facts)}
 ## Figures
 All of `timbre evaluate`, with the float16 weights, on notes that were not trained on
 ({", ".join(f"{count} {part}" for part, count in facts["held_out"].items())}; at most {FULL.held_out} of
@@ -155,6 +159,27 @@ defaults:
 
 Seed {space.config.training.seed}, commit `{facts["commit"]}`, {report["epochs"]} epochs ({report["steps"]} steps) in
 {report["train_minutes"]:.0f} minutes on {facts["machine"]}, {report["notes_per_s"]:.0f} notes a second."""
+
+
+def _compared(facts: Facts) -> str:
+    """The comparison with other spaces, and pairs of pictures."""
+    sections = []
+    if spaces := facts.get("compared"):
+        sections.append(f"""
+## Beside other spaces
+Each space is measured at its own sample rate, on held-out notes of the sources that it was trained on (own notes), and
+on notes of sources that it does not know. Principal components are those of the spectrograms of its training notes.
+
+{compared_table(spaces, facts.get("components"))}
+""")
+    if pairs := facts.get("pairs"):
+        sections.append(f"""
+## Recorded and decoded
+Notes of sources that the space does not know, the best, the median and the worst by audible error; time is stretched
+at the onset. The sounds are those of the inverter of the space.
+
+{pairs_section(pairs, "pairs")}""")
+    return "".join(sections)
 
 
 def _vocoder(space: Space) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from _card import card
+from _pairs import shrink
 from _presets import make
 from _sources import sources
 
 import timbre
 from timbre.data import Library
 from timbre.evaluation import notes
-from timbre.files import replacing, write_text
+from timbre.files import write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
 from timbre.training.measure import errors
@@ -127,16 +128,11 @@ def mapped(target: Path) -> list[str]:
 
 def _shrink(folder: Path) -> None:
     """Reduce map.csv to four digits and pictures to 256 colours, a third of the size."""
-    from PIL import Image
-
     head, *rows = (folder / "map.csv").read_text(encoding="utf-8").splitlines()
     short = [",".join(f"{float(cell):.4g}" for cell in row.split(",")) for row in rows]
     write_text(folder / "map.csv", "\n".join([head, *short, ""]))
     for file in folder.glob("*.png"):
-        with Image.open(file) as image:
-            small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        with replacing(file) as partial:
-            small.save(partial, "PNG", optimize=True)
+        shrink(file)
 
 
 def loading_s(target: Path) -> float:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from timbre.evaluation.figures import describe, shown
+from timbre.evaluation.figures import by_part, describe, shown
+
+Figures = dict[str, Any]
+"""Figures by name."""
 
 AIMS = (  # a figure, whether the aim is met, the aim
     ("decoded_cents_median", lambda value: value < 5.0, "median pitch error under 5 cents"),
@@ -12,13 +15,63 @@ AIMS = (  # a figure, whether the aim is met, the aim
     ("decoded_partials_cents_p95", lambda value: value < 20.0, "95% under 20 cents by the partials' frequencies"),
     ("decoded_onset_within_10_ms_share", lambda value: value == 1.0, "every onset within 10 ms"),
     ("decoded_clicks", lambda value: value == 0, "no clicks"),
+    ("decoded_brightness_ratio", lambda value: abs(value - 1.0) <= 0.03, "median brightness within 3%"),
+    ("decoded_decay_error_percent", lambda value: value <= 15.0, "median error of the decay time within 15%"),
 )
+
+HEADLINE = (  # figures that spaces are compared by
+    "notes", "audible_l1_db", "reconstruction_l1_db", "decoded_level_error_db", "decoded_brightness_ratio",
+    "decoded_brightness_error_percent", "decaying_notes", "decoded_decay_ratio", "decoded_decay_error_percent",
+    "texture_db", "decoded_cents_median", "decoded_sure_cents_p95", "decoded_partials_cents_p95",
+    "decoded_onset_median_ms", "decoded_onset_p95_ms", "decoded_clicks", "decoded_click_worst_db",
+    "instrument_accuracy", "family_accuracy", "draws_frechet", "prior_frechet", "midpoint_frechet", "halves_frechet",
+    "draws_density", "draws_coverage", "draws_faulty", "rating_spearman", "rating_triplets", "rating_studies",
+)  # fmt: skip
 
 
 def table(headers: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; vertical bars in cells are escaped."""
     lines = [headers, ["---"] * len(headers), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def columns(figures: Figures) -> dict[str, Figures]:
+    """Columns of a table, from the JSON file of `timbre evaluate`: own notes, and every other part of the notes.
+
+    Own notes have the figures of the whole space too, such as those of its prior; if there are left-out sources among
+    the held-out notes, their other figures are those of the other sources.
+    """
+    parts = {part.replace("_", " "): values for part, values in by_part(figures).items()}
+    own = {name: value for name, value in figures.items() if "@" not in name} | parts.pop("own sources", {})
+    return {"own notes": own, **parts}
+
+
+def compared_table(spaces: dict[str, Figures], components: dict[str, list[Figures]] | None = None) -> str:
+    """Spaces side by side: figures of `timbre evaluate` by the space's name in the table.
+
+    Args:
+        spaces: the JSON files of evaluations.
+        components: of the same spaces, the JSON files of `benchmarks/reconstruction.py --space`: rows of principal
+            components.
+    """
+    cells = {f"{space}: {part}": values | _components((components or {}).get(space, []), part)
+             for space, figures in spaces.items() for part, values in columns(figures).items()}  # fmt: skip
+    rows = []
+    for name in dict.fromkeys(
+        [*HEADLINE, *(name for column in cells.values() for name in column if "components" in name)]
+    ):
+        values = [column.get(name) for column in cells.values()]
+        title, unit = (name, "dB") if "components" in name else describe(name)[:2]
+        if any(value is not None for value in values):
+            rows.append([title, *(shown(value, unit) for value in values), unit])
+    return table(["figure", *cells, "unit"], rows)
+
+
+def _components(rows: list[Figures], part: str) -> Figures:
+    """Errors of principal components on a part of the notes, by their titles in the table."""
+    return {f"{title}, {row['dim']} principal components": row[name]
+            for row in rows if row["method"] == "pca" and row["part"] == part
+            for name, title in (("audible_l1_db", "audible error"), ("l1_db", "mean absolute error"))}  # fmt: skip
 
 
 def figures_table(figures: dict[str, dict[str, Any]]) -> str:

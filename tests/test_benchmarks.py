@@ -9,7 +9,10 @@ import pytest
 
 import timbre
 from timbre.config import Config, TrainingConfig
+from timbre.data import Library
 from timbre.data.readers import READERS
+from timbre.data.storage import save_library
+from timbre.space import Space
 
 ROOT = Path(__file__).parents[1]
 SPACE = "orchestra"  # the one that comes with timbre
@@ -28,6 +31,17 @@ def test_reconstruction(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "reconstruction.py", "--out", str(tmp_path / "runs"))
     assert {(row["method"], row["dim"]) for row in rows} == {("pca", 8), ("vae", 8), ("vae+planar8", 8)}
     assert all({"l1_db", "rmse_db", "seed"} <= set(row) for row in rows)
+
+
+@pytest.mark.slow
+def test_a_space_beside_principal_components(tmp_path: Path, tiny_space: Space, some_notes: Library) -> None:
+    tiny_space.save(tmp_path / "space")
+    library = save_library(some_notes, tmp_path / "notes.json")
+    rows = rows_of(tmp_path, "reconstruction.py", str(library), "--space", str(tmp_path / "space"), "--dims", "2")
+    assert {(row["method"], row["part"], row["dim"]) for row in rows} == {
+        ("pca", "own notes", 2),
+        ("space", "own notes", 3),
+    }
 
 
 @pytest.mark.slow

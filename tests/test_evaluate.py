@@ -16,11 +16,11 @@ import timbre
 from timbre.__main__ import main
 from timbre.audio import Audio
 from timbre.audio.pitch import estimate_pitch
-from timbre.data import Library
+from timbre.data import Library, save_library
 from timbre.errors import ConfigError, LibraryError, TimbreError
 from timbre.evaluation import decoding
 from timbre.evaluation.evaluate import evaluate
-from timbre.evaluation.figures import ALWAYS, FIGURES, describe, shown
+from timbre.evaluation.figures import ALWAYS, FIGURES, by_part, describe, shown
 from timbre.evaluation.movement import SHIFTS, STEPS, Sweep, sweeps
 from timbre.evaluation.notes import prepare_notes
 from timbre.evaluation.studies import combined, rate
@@ -114,9 +114,10 @@ class TestFigures:
 
     def test_what_can_be_measured_is(self, found):
         unknown = {name for name in ALWAYS if found.figures[name] is None}
-        # Of so few held-out notes no two of an instrument lie within a semitone.
+        # Of so few held-out notes no two of an instrument lie within a semitone; none decays in its first half second.
         assert unknown == {
             "axes_monotonicity", "rating_spearman_trained", "instrument_silhouette_within_pitch",
+            "decoded_decay_ratio", "decoded_decay_error_percent", "decoded_decay_within_15_percent_share",
             "source_out_instrument",  # all sources have training notes
             "generalisation_instrument_accuracy",  # and none of those instruments
         }  # fmt: skip
@@ -247,25 +248,54 @@ class TestRatings:
             rate(space, folder, [])
 
 
-class TestElsewhere:
+class TestParts:
     def test_unseen_instruments_are_counted(self, found, others):
-        (place,) = found.elsewhere
-        assert (place.notes, place.unseen) == (8, 8)
-        assert found.figures["generalisation_reconstruction_l1_db"] == place.l1_db > 0
-        assert 0 <= place.family_accuracy <= 1  # the oboes': the marimba's family is not in the space
+        (part,) = found.parts
+        assert (part.name, part.figures["notes"], part.unseen) == ("orchestra", 8, 8)
+        assert found.figures["generalisation_reconstruction_l1_db"] == part.figures["reconstruction_l1_db"] > 0
+        assert 0 <= part.figures["family_accuracy"] <= 1  # the oboes': the marimba's family is not in the space
+
+    def test_every_figure_of_a_part_is_in_the_list(self, found):
+        (part,) = by_part(found.figures).values()
+        assert part == found.parts[0].figures
+        assert {"audible_l1_db", "decoded_brightness_ratio", "decoded_decay_ratio", "texture_db"} < set(part)
+        assert set(part) < set(ALWAYS)
 
     def test_one_note_is_enough(self, space, some_notes, others):
         found = evaluate(space, some_notes, held_out=[others[:1], others[5:6]], quick=True, progress=False)
-        assert [place.notes for place in found.elsewhere] == [1, 1]
-        assert found.elsewhere[1].family_accuracy is None
-        assert found.figures["generalisation_family_accuracy"] == found.elsewhere[0].family_accuracy
+        first, second = (part.figures for part in found.parts)
+        assert first["notes"] == second["notes"] == 1
+        assert second["family_accuracy"] is None
+        assert found.figures["generalisation_family_accuracy"] == first["family_accuracy"]
+
+    def test_library_files_have_their_own_names(self, tmp_path, space, some_notes, others):
+        for name, notes in (("winds", others[:5]), ("bars", others[5:])):
+            save_library(Library(notes, ORCHESTRA), tmp_path / f"{name}.json")
+        files = [tmp_path / "winds.json", tmp_path / "bars.json"]
+        found = evaluate(space, some_notes, held_out=files, quick=True, progress=False)
+        assert list(by_part(found.figures)) == ["winds", "bars"]
+
+    def test_held_out_notes_of_sources_without_training_notes_are_measured_by_themselves(self, space, some_notes):
+        """Of the 16 held-out notes, two come from a source of their own: the error of all is the mean of both."""
+        tests = [name for name, part in zip(space.atlas.names, space.atlas.splits, strict=True) if part == "test"]
+        moved = [replace(note, source="elsewhere") if note.name in tests[:2] else note for note in some_notes]
+        found = evaluate(space, Library(moved, some_notes.root), quick=True, progress=False)
+        parts = by_part(found.figures)
+        assert list(parts) == ["own_sources", "left_out_sources"]
+        assert [part["notes"] for part in parts.values()] == [14, 2]
+        mean = np.average([part["reconstruction_l1_db"] for part in parts.values()], weights=[14, 2])
+        assert found.figures["reconstruction_l1_db"] == pytest.approx(mean, rel=1e-5)
+        assert found.parts[1].figures["instrument_accuracy"] == found.figures["source_out_instrument"]
+
+    def test_without_such_notes_there_are_no_parts(self, nothing):
+        assert nothing.parts == []
 
     def test_notes_that_took_part_in_training_are_left_out(self, space, some_notes, others):
         mixed = Library([*some_notes, *others], ORCHESTRA)
         with pytest.raises(LibraryError, match="All 2 notes of orchestra were trained on"):
             evaluate(space, some_notes, held_out=[others, some_notes[2:5:2]], quick=True, progress=False)
         found = evaluate(space, some_notes, held_out=[mixed], quick=True, progress=False)
-        assert found.elsewhere[0].notes == 16 + 8
+        assert found.parts[0].figures["notes"] == 16 + 8
         assert found.remarks == ["orchestra: 24 of its 48 notes were trained on; left out"]
 
 
@@ -301,6 +331,36 @@ class TestPitchMeters:
         assert found["recorded_beyond_50_cents_share"] == 0.5
         assert 10.0 < found["decoded_cents_p95"] <= 1200.0
         assert found["decoded_sure_cents_p95"] < 10.0  # of the first two
+
+
+class TestCharacter:
+    """Of sounds that are changed by known amounts."""
+
+    def noise(self, decay, seed=0):
+        time = np.arange(22050) / 22050
+        return np.random.default_rng(seed).normal(size=22050) * 10.0 ** (-3.0 * time / decay)
+
+    def test_the_median_note_counts(self):
+        note, longer = self.noise(0.5), self.noise(0.6)
+        found = decoding._character([note] * 3, [note, longer, 0.5 * longer], 22050)
+        assert found["decoded_decay_ratio"] == pytest.approx(1.2, rel=0.03)
+        assert found["decoded_decay_error_percent"] == pytest.approx(20.0, abs=3.0)
+        assert found["decoded_decay_within_15_percent_share"] == pytest.approx(1 / 3)
+        assert found["decaying_notes"] == 3
+        assert found["decoded_brightness_ratio"] == pytest.approx(1.0, abs=0.02)
+
+    def test_a_note_that_rings_on_is_no_match_and_one_that_is_held_does_not_count(self):
+        held = np.sin(np.arange(22050) * 0.1)
+        found = decoding._character([self.noise(0.5), held], [held, held], 22050)
+        assert found["decoded_decay_ratio"] == pytest.approx(3.0 / 0.5, rel=0.03)  # the longest of 1 s of sound
+        assert found["decoded_decay_within_15_percent_share"] == 0.0
+        assert found["decaying_notes"] == 1
+
+    def test_silence_is_no_match(self):
+        note = self.noise(0.5)
+        found = decoding._character([note], [0.0 * note], 22050)
+        assert found["decoded_brightness_ratio"] == 0.0
+        assert found["decoded_level_error_db"] is None
 
 
 class TestTimes:
@@ -403,7 +463,7 @@ class TestTable:
         assert describe("rating_spearman_Made_2").title == "rank correlation: Made_2"
         assert describe("rating_spearman_trained") is FIGURES["rating_spearman_trained"]
         assert describe("axis_odd_even_slope").title == "slope along odd_even"
-        assert describe("generalisation_family_accuracy_strings").group == "Generalisation"
+        assert describe("audible_l1_db@strings") is FIGURES["audible_l1_db"]
 
     def test_what_is_no_figure_is_refused(self):
         with pytest.raises(KeyError):
@@ -417,7 +477,6 @@ class TestCommand:
     @pytest.fixture
     def folder(self, tmp_path, tiny_folder, some_notes, monkeypatch):
         """A space in a folder whose notes are remembered."""
-        from timbre.data import save_library
 
         monkeypatch.chdir(tmp_path)
         shutil.copytree(

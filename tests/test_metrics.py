@@ -18,6 +18,8 @@ from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data import Library
 from timbre.errors import AudioError
 from timbre.evaluation.metrics.sounds import (
+    centroid_hz,
+    decay_time,
     log_mel_l1,
     multi_resolution_stft,
     onset_time,
@@ -198,6 +200,40 @@ def test_on_real_notes_a_better_inverter_is_nearer_by_every_metric(orchestra: Li
     first, second = (np.mean(found, axis=0) for found in far.values())
     assert (second > 0).all()
     assert (second < first).all()
+
+
+@given(st.floats(300, 9000), st.floats(-60, 0), st.sampled_from([22050, 44100, 48000]))
+@settings(max_examples=15, deadline=None)
+def test_the_centroid_of_a_sine_is_its_frequency(hz: float, gain: float, rate: int) -> None:
+    sine = 10 ** (gain / 20) * np.sin(2 * np.pi * hz * np.arange(rate) / rate)
+    assert centroid_hz(sine, rate) == pytest.approx(hz, rel=0.005)
+
+
+def test_the_centroid_lies_between_partials_by_their_amplitudes() -> None:
+    time = np.arange(RATE) / RATE
+    both = 3 * np.sin(2 * np.pi * 1000 * time) + np.sin(2 * np.pi * 5000 * time)
+    assert centroid_hz(both, RATE) == pytest.approx(2000.0, rel=0.01)
+    assert centroid_hz(0 * both, RATE) == 0.0
+
+
+@given(st.floats(0.2, 4), st.sampled_from([20.0, 40.0]), st.floats(-40, 20), st.sampled_from([22050, 44100]))
+@settings(max_examples=20, deadline=None)
+def test_a_decay_is_60_db_in_its_time(seconds: float, fall: float, gain: float, rate: int) -> None:
+    time = np.arange(4 * rate) / rate
+    note = 10 ** (gain / 20) * np.sin(2 * np.pi * 440 * time) * 10 ** (-3 * time / seconds)
+    assert decay_time(np.concatenate([np.zeros(2000), note]), rate, fall) == pytest.approx(seconds, rel=0.01)
+
+
+def test_of_a_held_note_the_end_decays() -> None:
+    time = np.arange(2 * RATE) / RATE
+    note = np.sin(2 * np.pi * 440 * time) * 10 ** (-3 * np.maximum(0.0, time - 1.0) / 0.5)
+    assert decay_time(note, RATE) == pytest.approx(0.5, rel=0.01)
+
+
+def test_what_is_cut_off_decays_at_once_and_what_is_held_never() -> None:
+    held = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    assert decay_time(held, RATE) == decay_time(np.zeros(50), RATE) == math.inf
+    assert decay_time(np.concatenate([held, np.zeros(RATE)]), RATE) < 0.15
 
 
 def test_ill_formed_input_is_refused() -> None:

@@ -30,15 +30,24 @@ sys.path.insert(0, str(ROOT / "pretrained"))
 import _presets  # noqa: E402
 from _card import card, differing  # noqa: E402
 from _finish import LARGEST, ROOM, Findings, check_size, finish, halved, held_out  # noqa: E402
+from _pairs import FILE as PAIRS  # noqa: E402
+from _pairs import LARGEST as PICTURE  # noqa: E402
+from _pairs import make_pairs, pairs_section  # noqa: E402
 from _presets import CANDIDATES, CLICK, EVEN, IN_TUNE, cents_off, make, middle_note, stands_out_db  # noqa: E402
 from _sources import CREDITS, sources  # noqa: E402
-from _tables import table  # noqa: E402
+from _tables import AIMS, HEADLINE, columns, compared_table, table  # noqa: E402
 
 MACHINE = re.compile(r"(?<![\w./])/(?:home|root|tmp|usr|work|var|opt|Users)/|[A-Z]:\\\\")
 """A path of somebody's machine."""
 FIGURES: dict[str, Any] = {
     **dict.fromkeys(ALWAYS), "reconstruction_l1_db": 2.5, "decoded_cents_median": 2.0, "decoded_cents_p95": 31.0,
     "decoded_clicks": 0, "decoded_onset_within_10_ms_share": 1.0,
+}  # fmt: skip
+
+
+EVALUATED = {
+    "notes": 12, "audible_l1_db": 9.0, "audible_l1_db@own_sources": 8.0, "audible_l1_db@left_out_sources": 10.5,
+    "prior_frechet": 0.125, "rating_spearman_Grey1977": 0.7,
 }  # fmt: skip
 
 
@@ -165,6 +174,48 @@ class TestCard:
 
     def test_a_bar_in_a_cell_stays_in_it(self) -> None:
         assert table(["a"], [["x|y"]]).splitlines() == ["| a |", "| --- |", "| x\\|y |"]
+
+
+class TestComparison:
+    def test_every_evaluation_has_the_figures_that_are_compared(self) -> None:
+        assert {*HEADLINE, *(name for name, _, _ in AIMS)} <= set(ALWAYS)
+
+    def test_own_notes_and_the_parts_are_columns(self) -> None:
+        own, left = columns(EVALUATED).values()
+        assert own == {"notes": 12, "audible_l1_db": 8.0, "prior_frechet": 0.125, "rating_spearman_Grey1977": 0.7}
+        assert left == {"audible_l1_db": 10.5}
+        assert list(columns({"notes": 3})) == ["own notes"]
+
+    def test_spaces_stand_beside_their_principal_components(self) -> None:
+        pca = {"method": "pca", "part": "left out sources", "dim": 16, "audible_l1_db": 12.0, "l1_db": 5.0}
+        rows = [pca, pca | {"method": "space", "audible_l1_db": 1.0, "l1_db": 1.0}]
+        page = compared_table({"44.1 kHz": EVALUATED, "before": {"audible_l1_db": 11.0}}, {"44.1 kHz": rows})
+        lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
+        assert lines[0] == ["figure", "44.1 kHz: own notes", "44.1 kHz: left out sources", "before: own notes", "unit"]
+        assert ["mean absolute error of what is audible", "8.000", "10.500", "11.000", "dB"] in lines
+        assert ["audible error, 16 principal components", "–", "12.000", "–", "dB"] in lines
+        assert ["sounds of N(0, I)", "0.125", "–", "–", "of the variance"] in lines
+        assert not any("1.000" in line for line in lines)
+
+
+class TestPairs:
+    def test_what_was_seen_in_a_picture_stays_with_it(
+        self, tiny_space: Space, credited: Library, tmp_path: Path
+    ) -> None:
+        pairs = make_pairs(tiny_space, credited[:12], tmp_path, 4)
+        assert [pair["group"] for pair in pairs] == ["best", "median", "median", "worst"]
+        assert [pair["rank"] for pair in pairs] == sorted(pair["rank"] for pair in pairs)
+        assert len({pair["note"] for pair in pairs}) == 4
+        assert pairs[0]["audible_l1_db"] <= pairs[1]["audible_l1_db"] <= pairs[-1]["audible_l1_db"]
+        assert all((tmp_path / pair["file"]).stat().st_size < PICTURE for pair in pairs)
+        file = tmp_path / PAIRS
+        file.write_text(file.read_text().replace('"seen": ""', '"seen": "The breath is missing."', 1))
+        again = make_pairs(tiny_space, credited[:12], tmp_path, 4)
+        assert [pair["seen"] for pair in again] == ["The breath is missing.", "", "", ""]
+        section = pairs_section(again, "pairs")
+        assert "(pairs/worst-1.png)" in section
+        assert section.count("The breath is missing.") == 1
+        assert section.count("(Not described yet.)") == 3
 
 
 class TestFinishing:

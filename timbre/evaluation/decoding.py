@@ -12,10 +12,14 @@ from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data.note import is_harmonic
 from timbre.evaluation.figures import average
 from timbre.evaluation.metrics.sounds import (
+    centroid_hz,
     click_excess_db,
+    decay_time,
+    loudest_db,
     multi_resolution_stft,
     onset_time,
     spectral_convergence_db,
+    texture_db,
 )
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.space import Space
@@ -26,6 +30,8 @@ _CLEAR = 0.5  # SwiftF0's confidence above which a frame has a pitch
 _FEWEST = 3  # frames with a pitch
 _ONSET = -40.0  # dB of the maximum
 _CLICKS = 10.0  # dB: twice the effect of different phases alone
+_CUT_OFF = 0.15  # s: the decay time of the end of a recording is shorter
+_SAME_DECAY = 0.15  # of the recording's decay time: three times the audible difference of ISO 3382-1
 
 Meter = Callable[[Audio, float], float | None]
 """Measures the MIDI pitch of a sound, given the expected one; None if it has no clear pitch."""
@@ -68,9 +74,9 @@ def decode_sounds(
 ) -> DecodedSounds:
     """Decode notes to sound from their points, with their own pitch, velocity and release, and compare.
 
-    The sounds are made by the inverter of the space. Spectral convergence and the STFT distance are means over the
-    notes. Pitch and clicks are measured on harmonic notes. A pitch error is the absolute difference from the requested
-    pitch, an onset error that from the recording's onset.
+    The sounds are made by the inverter of the space. Spectral convergence, the STFT distance and the texture are means
+    over the notes; level, brightness and decay are medians. Pitch and clicks are measured on harmonic notes. A pitch
+    error is the absolute difference from the requested pitch, an onset error that from the recording's onset.
     """
     rate = space.config.spectrogram.sample_rate
     length = round(space.config.data.duration * rate)
@@ -82,6 +88,7 @@ def decode_sounds(
     both = [[Audio(waves[n], rate) for n in pitched] for waves in (decoded, recorded)]
     figures = (
         _likeness(recorded, decoded, space.config.spectrogram.n_fft)
+        | _character(recorded, decoded, rate)
         | _in_tune(*(_cents(sounds, requested, meter) for sounds in both))
         | _by_partials(*(_cents(sounds, requested, measure_pitch) for sounds in both))
         | _on_time(recorded, decoded, rate)
@@ -109,6 +116,40 @@ def _likeness(recorded: list[np.ndarray], decoded: list[np.ndarray], n_fft: int)
         "spectral_convergence_db": average([spectral_convergence_db(*pair) for pair in spectra]),
         "multi_resolution_stft": average([multi_resolution_stft(*pair) for pair in pairs]),
     }
+
+
+def _character(recorded: list[np.ndarray], decoded: list[np.ndarray], rate: int) -> dict[str, float | int | None]:
+    """Texture, and level, brightness and decay of decoded sounds relative to the recordings'."""
+    pairs = list(zip(recorded, decoded, strict=True))
+    levels = np.array([loudest_db(after, rate) - loudest_db(before, rate) for before, after in pairs])
+    brightness = np.array([centroid_hz(after, rate) / centroid_hz(before, rate) for before, after in pairs])
+    decay = _decay_ratios(pairs, rate)
+    return {
+        "texture_db": average([texture_db(*pair, rate) for pair in pairs]),
+        "decoded_level_error_db": _median(levels),
+        "decoded_brightness_ratio": _middle(brightness),
+        "decoded_brightness_error_percent": _middle(100.0 * np.abs(brightness - 1.0)),
+        "decoded_decay_ratio": _middle(decay),
+        "decoded_decay_error_percent": _middle(100.0 * np.abs(decay - 1.0)),
+        "decoded_decay_within_15_percent_share": _share(np.abs(decay - 1.0) <= _SAME_DECAY),
+        "decaying_notes": len(decay) if pairs else None,
+    }
+
+
+def _decay_ratios(pairs: list[tuple[np.ndarray, np.ndarray]], rate: int) -> np.ndarray:
+    """Decay times of decoded over those of recorded notes that decay; notes that are cut off or held do not count.
+
+    A decoded note that does not fall by 25 dB counts with the longest time that its length allows.
+    """
+    times = [
+        (decay_time(before, rate), min(decay_time(after, rate), 3.0 * len(after) / rate)) for before, after in pairs
+    ]
+    return np.array([after / before for before, after in times if _CUT_OFF <= before < np.inf])
+
+
+def _middle(values: np.ndarray) -> float | None:
+    """Median; None without values."""
+    return float(np.median(values)) if values.size else None
 
 
 def _in_tune(decoded: np.ndarray, recorded: np.ndarray) -> dict[str, float | None]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from timbre.evaluation.notes import (
     QUICK,
     Effort,
     EvaluatedNotes,
+    by_source,
     held_out,
     match,
     prepare_notes,
@@ -44,24 +46,20 @@ Source = Library | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class UnseenFolder:
-    """Results for a folder of notes that were not trained on.
+class EvaluatedPart:
+    """Figures of some of the notes.
 
     Attributes:
-        name: of the folder.
-        notes, unseen: number of notes measured, and of those whose instrument is not among the training notes.
-        l1_db, audible_l1_db: mean absolute error of their spectrograms, and of what is audible, dB; None without notes.
-        instrument_accuracy, family_accuracy: shares whose nearest training note is of their instrument, or family; None
-            if none of these is among the training notes.
+        name: "own sources" and "left-out sources" are the held-out notes whose source has training notes, and the
+            others; any other name is that of a folder of notes that were not trained on.
+        unseen: number of notes whose instrument is not among the training notes.
+        figures: errors, sounds, neighbours and `notes`, their number, by the names of
+            :data:`timbre.evaluation.figures.FIGURES`; None if one cannot be computed.
     """
 
     name: str
-    notes: int
     unseen: int
-    l1_db: float | None
-    audible_l1_db: float | None
-    instrument_accuracy: float | None
-    family_accuracy: float | None
+    figures: dict[str, float | int | None]
 
 
 @dataclass
@@ -77,7 +75,8 @@ class Evaluation:
         examples: recorded and decoded notes.
         studies: ratings compared with distances.
         sweeps: notes moved along the named axes.
-        elsewhere: the folders of unseen notes.
+        parts: of the held-out notes by their sources, if some sources have no training notes, and the folders of unseen
+            notes. Their figures are also in `figures`, as NAME@PART.
     """
 
     figures: dict[str, float | int | None]
@@ -90,7 +89,7 @@ class Evaluation:
     examples: list[Reconstruction] = field(default_factory=list)
     studies: list[RatedStudy] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
-    elsewhere: list[UnseenFolder] = field(default_factory=list)
+    parts: list[EvaluatedPart] = field(default_factory=list)
 
     def add(self, figures: Mapping[str, float | int | None]) -> None:
         """Add figures; those that are not finite become None."""
@@ -135,7 +134,8 @@ def evaluate(
         evaluation = _started(case, home)
         steps: list[tuple[str, Callable[[], None]]] = [  # those that may refuse their arguments come first
             ("listeners", lambda: _listeners(case, evaluation, ratings)),
-            ("elsewhere", lambda: _generalise(case, evaluation, held_out)),
+            ("generalisation", lambda: _generalise(case, evaluation, held_out)),
+            ("sources", lambda: _sources(case, evaluation)),
             ("reconstruction", lambda: evaluation.add(reconstruction(case.space, case.held))),
             ("likelihood", lambda: _likelihood(case, evaluation)),
             ("order", lambda: _order(case, evaluation)),
@@ -199,7 +199,7 @@ def _started(case: _Case, library: Library) -> Evaluation:
     families, instruments = (tuple(column[n] for n in mapped) for column in (atlas.families, atlas.instruments))
     evaluation = Evaluation(dict.fromkeys(ALWAYS), facts, atlas.points[mapped], families, instruments)
     evaluation.remarks += [f"{name} was left out: {why}" for name, why in held.dropped.items()]
-    evaluation.add({"dimensions": case.space.dim})
+    evaluation.add({"dimensions": case.space.dim, "notes": len(held) or None})
     return evaluation
 
 
@@ -239,35 +239,54 @@ def _listeners(case: _Case, evaluation: Evaluation, ratings: Sequence[str | os.P
     evaluation.add(combined(evaluation.studies))
 
 
-def _generalise(case: _Case, evaluation: Evaluation, sources: Sequence[Source]) -> None:
-    evaluation.elsewhere += [_unseen(case, _library(source), evaluation.remarks) for source in sources]
-    for measure in ("l1_db", "audible_l1_db", "instrument_accuracy", "family_accuracy"):
-        name = {"l1_db": "reconstruction_l1_db"}.get(measure, measure)
-        values = [getattr(folder, measure) for folder in evaluation.elsewhere]
-        for folder, value in zip(evaluation.elsewhere, values, strict=True):
-            evaluation.add({f"generalisation_{name}_{plain_key(folder.name)}": value})
-        evaluation.add({f"generalisation_{name}": average(values)})
+def _generalise(case: _Case, evaluation: Evaluation, folders: Sequence[Source]) -> None:
+    parts = [_folder(case, folder, evaluation.remarks) for folder in folders]
+    for part in parts:
+        _add_part(evaluation, part)
+    for name in ("reconstruction_l1_db", "audible_l1_db", "instrument_accuracy", "family_accuracy"):
+        evaluation.add({f"generalisation_{name}": average([part.figures.get(name) for part in parts])})
 
 
-def _unseen(case: _Case, library: Library, remarks: list[str]) -> UnseenFolder:
-    atlas, name = case.space.atlas, library.root.name or str(library.root)
+def _sources(case: _Case, evaluation: Evaluation) -> None:
+    """Measure the held-out notes by their sources, if some of these have no training notes."""
+    splits = case.space.atlas.splits
+    trained = [note for note, split in zip(case.notes, splits, strict=True) if split == "train"]
+    for name, rows in by_source(case.held, trained).items():
+        _add_part(evaluation, _part(case, name, case.held.take(rows), case.points[rows]))
+
+
+def _add_part(evaluation: Evaluation, part: EvaluatedPart) -> None:
+    evaluation.parts.append(part)
+    evaluation.add({f"{name}@{plain_key(part.name)}": value for name, value in part.figures.items()})
+
+
+def _folder(case: _Case, source: Source, remarks: list[str]) -> EvaluatedPart:
+    library = _library(source)
+    named = library.root if isinstance(source, Library) else Path(os.path.abspath(source))
+    name = named.name.removesuffix(".json") or str(named)
     new = _new(case, library, name, remarks)
     chosen = sample(np.arange(len(new)), case.effort.held_out, case.seed)
     notes = prepare_notes(case.space, [new[index] for index in chosen])
     remarks += [f"{name}: {note} was left out: {why}" for note, why in notes.dropped.items()]
+    return _part(case, name, notes, notes.points(case.space))
+
+
+def _part(case: _Case, name: str, notes: EvaluatedNotes, points: np.ndarray) -> EvaluatedPart:
+    atlas, hearing = case.space.atlas, case.space.hearing
     known = np.flatnonzero(np.array(atlas.splits) == "train")
-    train, hearing, errors = atlas.take(known), case.space.hearing, reconstruction(case.space, notes)
-    heard, near = hearing.heard(notes.points(case.space), notes.conditions.pitch.numpy()), hearing.at_own_pitch[known]
+    train, near = atlas.take(known), hearing.at_own_pitch[known]
+    heard = hearing.heard(points, notes.conditions.pitch.numpy())
     instruments, families = [note.instrument for note in notes.notes], [note.family or "" for note in notes.notes]
-    return UnseenFolder(
-        name,
-        len(notes),
-        sum(instrument not in set(train.instruments) for instrument in instruments),
-        errors.get("reconstruction_l1_db"),
-        errors.get("audible_l1_db"),
-        nearest(heard, instruments, near, train.instruments),
-        nearest(heard, families, near, train.families, NO_FAMILY),
-    )
+    first = np.arange(min(case.effort.sounds, len(notes)))
+    figures: dict[str, float | int | None] = {
+        "notes": len(notes),
+        **reconstruction(case.space, notes),
+        "instrument_accuracy": nearest(heard, instruments, near, train.instruments),
+        "family_accuracy": nearest(heard, families, near, train.families, NO_FAMILY),
+        **decode_sounds(case.space, notes.take(first), points[first], case.seed, examples=0).figures,
+    }
+    unseen = sum(instrument not in set(train.instruments) for instrument in instruments)
+    return EvaluatedPart(name, unseen, figures)
 
 
 def _new(case: _Case, library: Library, name: str, remarks: list[str]) -> list[Note]:

@@ -1,7 +1,7 @@
 """Table of the figures of an evaluation: titles, units and meanings, for the page, the command and the JSON file."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple
 
@@ -23,6 +23,7 @@ class Figure(NamedTuple):
 
 _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
     "Reconstruction": {
+        "notes": ("notes", "", "none", "Held-out notes whose spectrograms were compared; fewer were decoded to sound."),
         "reconstruction_l1_db": ("mean absolute error", "dB", "lower",
             "Error of held-out notes' spectrograms, decoded from their points; mean over all bins and frames."),
         "reconstruction_rmse_db": ("root mean square error", "dB", "lower", "The same, as a root mean square."),
@@ -33,6 +34,8 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
             "Error of decoded sounds' STFT magnitudes relative to the recordings' norm: 0 for silence."),
         "multi_resolution_stft": ("multi-resolution STFT distance", "", "lower",
             "Spectral convergence and log-magnitude error of the sounds at three window sizes; 0 for equal sounds."),
+        "texture_db": ("texture", "dB", "lower",
+            "Distance of the sounds' modulations between 4 and 40 Hz; another draw of the same noise is about 1 away."),
     },
     "Likelihood": {
         "elbo_nats": ("-ELBO", "nats per note", "lower",
@@ -151,6 +154,14 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
         "recorded_beyond_50_cents_share": ("beyond 50 cents, recordings", "share", "none",
             "Recordings with a larger error or without a clear pitch: errors of the meter and of the labels."),
     },
+    "Level and brightness of decoded notes": {
+        "decoded_level_error_db": ("median error of the level", "dB", "lower",
+            "Absolute difference of the loudest 50 ms of the decoded sound from the recording's."),
+        "decoded_brightness_ratio": ("brightness beside the recording", "of the recorded", "none",
+            "Spectral centroid of the decoded sound over that of the recording, median over the notes; 1 is exact."),
+        "decoded_brightness_error_percent": ("median error of the brightness", "%", "lower",
+            "Absolute difference of the centroids of the same notes, relative to the recording's."),
+    },
     "Time of decoded notes": {
         "decoded_onset_median_ms": ("median onset error", "ms", "lower",
             "Absolute error of held-out notes decoded to sound; the onset is where the level first comes within 40 dB "
@@ -158,6 +169,13 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
         "decoded_onset_p95_ms": ("95th percentile of it", "ms", "lower", "The same notes."),
         "decoded_onset_worst_ms": ("largest onset error", "ms", "lower", "The same notes."),
         "decoded_onset_within_10_ms_share": ("onsets within 10 ms", "share", "higher", "The same notes."),
+        "decoded_decay_ratio": ("decay time beside the recording", "of the recorded", "none",
+            "Reverberation time (T20 of ISO 3382-1) of decoded over that of recorded notes that decay by 25 dB, "
+            "median; 1 is exact."),
+        "decoded_decay_error_percent": ("median error of the decay time", "%", "lower",
+            "Absolute difference of the decay times of the same notes, relative to the recording's."),
+        "decoded_decay_within_15_percent_share": ("decay times within 15%", "share", "higher", "The same notes."),
+        "decaying_notes": ("notes that decay", "", "none", "The number of these notes."),
         "decoded_clicks": ("notes that click", "", "lower",
             "Decoded harmonic notes whose crest of the second difference, in any 50 ms after the attack, is 10 dB "
             "above that of the recording."),
@@ -172,29 +190,24 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
             "Those notes whose nearest training note is of their instrument, if that instrument was trained on."),
         "generalisation_family_accuracy": ("family of the nearest note, unseen sources", "share", "higher",
             "Those notes whose nearest training note is of their family, if that family was trained on."),
-        "generalisation_reconstruction_l1_db_*": ("mean absolute error: {}", "dB", "lower", "Notes of one folder."),
-        "generalisation_audible_l1_db_*": ("mean absolute error of what is audible: {}", "dB", "lower",
-            "Notes of one folder."),
-        "generalisation_instrument_accuracy_*": ("instrument of the nearest note: {}", "share", "higher",
-            "Notes of one folder."),
-        "generalisation_family_accuracy_*": ("family of the nearest note: {}", "share", "higher",
-            "Notes of one folder."),
     },
 }  # fmt: skip
 
 FIGURES = {name: Figure(*row, group) for group, rows in _GROUPS.items() for name, row in rows.items()}
-"""By name; `*` stands for the name of a study, axis or folder, and so does `{}` in its title."""
+"""By name; `*` stands for the name of a study or axis, and so does `{}` in its title. NAME@PART is the figure NAME of a
+part of the notes: `own_sources`, `left_out_sources`, or a folder."""
 
 ALWAYS = tuple(name for name in FIGURES if "*" not in name)
 """Figures that every evaluation has; None if they cannot be computed."""
 
 
 def describe(name: str) -> Figure:
-    """The entry of :data:`FIGURES` for a figure; the title contains the name of its study, axis or folder.
+    """The entry of :data:`FIGURES` for a figure; the title contains the name of its study or axis.
 
     Raises:
         KeyError: if there is no such figure.
     """
+    name, _, _ = name.partition("@")
     if name in ALWAYS:
         return FIGURES[name]
     pattern = max((key for key in FIGURES if "*" in key and fnmatchcase(name, key)), key=len, default=name)
@@ -212,8 +225,18 @@ def shown(value: float | int | None, unit: str = "") -> str:
     return f"{value:.1f}" if unit.startswith(("nats", "cents")) else f"{value:.3f}"
 
 
+def by_part(figures: Mapping[str, float | int | None]) -> dict[str, dict[str, float | int | None]]:
+    """Figures of each part, by the part's name and the figure's; those of all notes are not included."""
+    parts: dict[str, dict[str, float | int | None]] = {}
+    for key, value in figures.items():
+        name, _, part = key.partition("@")
+        if part:
+            parts.setdefault(part, {})[name] = value
+    return parts
+
+
 def plain_key(text: str) -> str:
-    """Name of a study or folder for use in a figure's name: letters, digits and underscores."""
+    """Name of a study or part for use in a figure's name: letters, digits and underscores."""
     return re.sub(r"\W+", "_", text).strip("_") or "unnamed"
 
 

@@ -1,6 +1,6 @@
 """Notes of an evaluation: their selection from the library, and their input to the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -149,6 +149,17 @@ def held_out(atlas: Atlas) -> tuple[str, np.ndarray]:
         if indices.size:
             return part, indices
     return "none", np.zeros(0, np.int64)
+
+
+def by_source(held: EvaluatedNotes, trained: Iterable[Note]) -> dict[str, np.ndarray]:
+    """Indices of the notes whose source has training notes ("own sources"), and of the others ("left-out sources").
+
+    Empty if all sources have training notes; parts without notes are left out.
+    """
+    known = {note.source for note in trained}
+    own = np.array([note.source in known for note in held.notes], bool)
+    parts = {"own sources": np.flatnonzero(own), "left-out sources": np.flatnonzero(~own)}
+    return {} if own.all() else {name: rows for name, rows in parts.items() if len(rows)}
 
 
 def sample(indices: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 from timbre.config import SpectrogramConfig
 from timbre.evaluation.evaluate import Evaluation
-from timbre.evaluation.figures import ALWAYS, describe, shown
+from timbre.evaluation.figures import describe, shown
 from timbre.evaluation.studies import RatedStudy
 from timbre.files import expanded, write_text
 from timbre.report import evaluation_pictures as pictures
@@ -54,11 +54,8 @@ def write_page(evaluation: Evaluation, space: Space, file: str | os.PathLike[str
             for group, rows in _groups(evaluation).items()
         ],
         studies=[_study(study) for study in evaluation.studies],
-        folders=[
-            [one.name, str(one.notes), str(one.unseen)]
-            + [shown(v) for v in (one.l1_db, one.audible_l1_db, one.instrument_accuracy, one.family_accuracy)]
-            for one in evaluation.elsewhere
-        ],
+        parts=[part.name for part in evaluation.parts],
+        part_rows=_parts(evaluation),
         remarks=[[remark] for remark in evaluation.remarks[:_MOST_REMARKS]],
         remark_count=len(evaluation.remarks),
     )
@@ -76,15 +73,26 @@ def write_figures(evaluation: Evaluation, file: str | os.PathLike[str]) -> Path:
 
 
 def _groups(evaluation: Evaluation) -> dict[str, list[list[str]]]:
-    """Rows of figures by their group; figures of single studies and folders have tables of their own."""
+    """Rows of figures by their group; figures of single studies and parts have tables of their own."""
     keys = [f"rating_{kind}_{study.key}" for study in evaluation.studies for kind in ("spearman", "triplets", "p")]
     groups: dict[str, list[list[str]]] = {}
     for name, value in evaluation.figures.items():
-        if name not in keys and (name in ALWAYS or not name.startswith("generalisation_")):
+        if name not in keys and "@" not in name:
             figure = describe(name)
             row = [figure.title, shown(value, figure.unit), figure.unit, _BETTER[figure.better], figure.meaning, name]
             groups.setdefault(figure.group, []).append(row)
     return groups
+
+
+def _parts(evaluation: Evaluation) -> list[list[str]]:
+    """Rows of figures with a cell for each part."""
+    parts = [part.figures for part in evaluation.parts]
+    names = dict.fromkeys(name for part in parts for name in part)
+    rows = [["notes of unseen instruments", *(str(part.unseen) for part in evaluation.parts), ""]] if parts else []
+    for name in names:
+        figure = describe(name)
+        rows.append([figure.title, *(shown(part.get(name), figure.unit) for part in parts), figure.unit])
+    return rows
 
 
 def _study(study: RatedStudy) -> list[str]:

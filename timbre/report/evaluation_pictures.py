@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLUMNS = 4  # of small pictures
+_STRETCHED = 0.05  # s: earlier times are on a linear axis, later ones on a logarithmic one
+_ACROSS = 400  # columns of a picture on such an axis
+_DEPTH = 90.0  # dB below the loudest value that a pair of pictures shows
 
 
 def draw_agreement(studies: Sequence[tuple[str, np.ndarray, np.ndarray, str]]) -> "Figure":
@@ -58,6 +61,30 @@ def draw_spectrograms(pairs: Sequence[Reconstruction], config: SpectrogramConfig
     for axes, name in zip(grid[:, 0], ("recorded", "decoded"), strict=True):
         axes.set_ylabel(f"{name}, Hz")
     figure.colorbar(image, ax=grid, label="dB", aspect=40, pad=0.01)
+    return figure
+
+
+def draw_pair(pair: Reconstruction, config: SpectrogramConfig, title: str) -> "Figure":
+    """Draw a recording beside its reconstruction on one scale of dB, with time stretched at the onset."""
+    figure = new_figure(9.0, 3.4)
+    grid = figure.subplots(1, 2, sharex=True, sharey=True)
+    both = (pair.original, pair.decoded)
+    loudest, seconds = max(float(one.max()) for one in both), pair.original.shape[1] / config.frame_rate
+    end = float(np.arcsinh(seconds / _STRETCHED))
+    times = _STRETCHED * np.sinh(np.linspace(0.0, end, _ACROSS, endpoint=False))
+    for axes, name, spectrogram in zip(grid, ("recorded", "decoded"), both, strict=True):
+        frames = np.minimum(np.rint(times * config.frame_rate).astype(int), spectrogram.shape[1] - 1)
+        extent = (0.0, end, 0.0, float(config.bins))
+        image = axes.imshow(spectrogram[:, frames], "magma", aspect="auto", origin="lower", extent=extent)
+        image.set_clim(max(config.floor_db, loudest - _DEPTH), loudest)
+        axes.set_title(name, fontsize=9)
+        axes.set_xlabel("s")
+    ticks = [tick for tick in (0.0, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0) if tick <= seconds]
+    grid[0].set_xticks(np.arcsinh(np.array(ticks) / _STRETCHED), [f"{tick:g}" for tick in ticks])
+    grid[0].set_yticks(*_frequency_ticks(config))
+    grid[0].set_ylabel("Hz")
+    figure.suptitle(printable(title, 100), fontsize=10, parse_math=False)
+    figure.colorbar(image, ax=grid, label="dB", aspect=25, pad=0.01)
     return figure
 
 

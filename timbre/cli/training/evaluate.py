@@ -36,7 +36,7 @@ def evaluate(
     Args:
         ratings: Listeners' dissimilarities: a folder of studies with sounds.csv, which names the files of the rated
             sounds, or a matrix of instruments. Repeat the option for more.
-        held_out: Folder of notes of unseen instruments or sources. Repeat the option for more.
+        held_out: Folder or library file of notes of unseen instruments or sources. Repeat the option for more.
         only: Part of the library, a folder or library file: measure only its held-out notes.
         out: The page, an .html file; default: NAME-evaluation.html in the current folder.
         quick: Use fewer notes and samples, for a first look.
@@ -56,9 +56,8 @@ def evaluate(
     from timbre.report.evaluation_page import write_figures, write_page
 
     notes = timbre.scan(library or remembered(space))
-    others = [timbre.scan(folder) for folder in held_out]
     part = timbre.scan(only) if only else None
-    evaluation = measure(loaded, notes, ratings, others, quick=quick, seed=seed, only=part)
+    evaluation = measure(loaded, notes, ratings, held_out, quick=quick, seed=seed, only=part)
     _print(evaluation)
     with together(json_file, page) as (figures, report):
         write_figures(evaluation, figures)
@@ -85,8 +84,8 @@ def remembered(space: str | Path) -> Path:
 
 
 def _print(evaluation: "Evaluation") -> None:
-    """Print the facts, the figures that every evaluation has, and the alarm if there is one."""
-    from timbre.evaluation.figures import ALWAYS, FIGURES, shown
+    """Print the facts, the figures that every evaluation has, those of parts, and the alarm if there is one."""
+    from timbre.evaluation.figures import ALWAYS, FIGURES, by_part, shown
 
     for fact, value in evaluation.facts.items():
         print(f"{fact:<12}{value}")
@@ -98,5 +97,11 @@ def _print(evaluation: "Evaluation") -> None:
             print(f"\n{group}")
         verdict = "  collapsed" if name == "active_units" and evaluation.alarm else ""
         print(f"  {name:<40}{shown(evaluation.figures[name], figure.unit):>10} {figure.unit}{verdict}".rstrip())
+    if parts := by_part(evaluation.figures):
+        print("\nBy part\n" + " " * 42 + "".join(f"{part:>20}" for part in parts))
+        for name in dict.fromkeys(name for figures in parts.values() for name in figures):
+            unit = FIGURES[name].unit
+            values = (f"{shown(figures.get(name), unit):>20}" for figures in parts.values())
+            print(f"  {name:<40}{''.join(values)} {unit}".rstrip())
     if evaluation.alarm:
         print(f"\n{evaluation.alarm}")

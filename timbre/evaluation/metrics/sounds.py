@@ -9,6 +9,7 @@ from timbre.config import SpectrogramConfig
 from timbre.errors import AudioError
 from timbre.evaluation.metrics.arrays import Array, decibels, pair, vector, vectors
 from timbre.spectral import STFT, Spectrogram
+from timbre.spectral.descriptors import describe
 
 _ENVELOPE = 0.005  # seconds: shorter than any attack, longer than the periods of all but the lowest notes
 _ATTACK = 0.1  # seconds of a note that count as its attack, from the first time within 40 dB of its peak
@@ -17,6 +18,8 @@ _CLICK = 0.05  # seconds of a window that is searched for clicks
 _LOCAL = 0.01  # seconds over which the local level in such a window is taken
 _LOUDEST = 0.05  # seconds over which the level of a sound is taken
 _FAINT = 50.0  # dB below the loudest window, from which windows are ignored
+_LEVEL = 0.03  # seconds over which the level of a decay is taken, every sixth of them
+_BEGINS, _SPAN = 5.0, 60.0  # dB below the peak from which a decay is measured, and of a reverberation time
 
 _SEGMENT = 0.5  # seconds over which modulations are analysed
 _FRAME_RATE = 200  # Hz, of the envelopes
@@ -160,6 +163,51 @@ def crests_db(samples: Array, sample_rate: int) -> np.ndarray:
     local = np.convolve(bend, np.ones(short) / short)[: bend.size]  # of the 10 ms that end there
     loudest = np.lib.stride_tricks.sliding_window_view(local, width - 2)[::step].max(1)
     return np.asarray(10.0 * np.log10(power.max(1)[audible] / loudest[audible]))
+
+
+def centroid_hz(samples: Array, sample_rate: int) -> float:
+    """Spectral centroid of a waveform (samples,), Hz: the mean over its sounding frames, weighted by amplitude.
+
+    It is the descriptor "centroid" (Peeters et al. 2011) of a magnitude spectrogram with windows of 46 ms, in which
+    bins 60 dB below the loudest one are silent. It does not depend on gain, and is 0 for silence.
+
+    Raises:
+        AudioError: fewer than 2 samples.
+    """
+    size = 2 * round(sample_rate / 43)
+    spectrogram = Spectrogram(SpectrogramConfig("linear", sample_rate, size, size // 4, floor_db=-200.0))
+    waveform = torch.from_numpy(vector(samples, least=2).astype(np.float32))[None]
+    if not waveform.any():
+        return 0.0
+    with torch.no_grad():
+        decibels = spectrogram(waveform / waveform.abs().max())
+    return float(describe(decibels, spectrogram, torch.tensor([np.nan]), ["centroid"]))
+
+
+def decay_time(samples: Array, sample_rate: int, fall_db: float = 20.0) -> float:
+    """Seconds in which a sound would decay by 60 dB, extrapolated as room acoustics does (T20 of ISO 3382-1).
+
+    A line is fitted to the level, over 30 ms, from the last time at which it is within 5 dB of its peak to the last
+    time within 5 + `fall_db`; of a held note, that is its end.
+
+    Returns:
+        The time; infinite if the level does not fall that far before the waveform (samples,) ends. Times below 0.15 s
+        are those of sounds that are cut off.
+
+    Raises:
+        AudioError: if there are no samples.
+    """
+    power = np.square(vector(samples, least=1))
+    hop = max(1, round(_LEVEL * sample_rate / 6))
+    blocks = np.add.reduceat(power, np.arange(0, power.size, hop))
+    level = 10.0 * np.log10(np.convolve(blocks, np.ones(6), mode="valid" if blocks.size >= 6 else "same") + 1e-30)
+    first, last = (int(np.flatnonzero(level >= level.max() - below)[-1]) for below in (_BEGINS, _BEGINS + fall_db))
+    if last + 1 >= level.size:
+        return np.inf
+    if last == first:
+        return 0.0
+    slope = np.polyfit(np.arange(first, last + 1) * hop / sample_rate, level[first : last + 1], 1)[0]
+    return -_SPAN / float(slope) if slope < 0.0 else np.inf
 
 
 def loudest_db(samples: Array, sample_rate: int) -> float:
