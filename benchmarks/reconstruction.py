@@ -57,7 +57,7 @@ def main() -> None:
     config = base_config(args)
     table = features(library, config, progress=True)
     train, test = (table.spectrograms[table.rows(part)].astype(np.float32) for part in ("train", "test"))
-    times = np.arange(train.shape[2]) / config.spectrogram.frame_rate
+    times = np.array(config.frame_numbers) / config.spectrogram.frame_rate
     rows = pca_rows(train, {"test": test}, times, args.dims, args.seed)
     finish(rows, args, "PCA")
     jobs = [(args.folder, stride, method, dim, config, args) for dim in args.dims for method in FLOWS]
