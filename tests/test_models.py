@@ -149,11 +149,23 @@ def test_a_sloping_envelope_leaves_partials_in_tune(pitch: float) -> None:
     spectrogram = Spectrogram(SpectrogramConfig())
     partials = Partials(spectrogram, 32)
     slope = -20.0 - 6.0 * torch.log2(torch.arange(256.0) / 20).clamp_min(0)
-    level = _stepped(slope[None, None], partials.shares(torch.tensor([[pitch]])))[0, 0]
+    level = _stepped(slope[None, None], torch.zeros(1, 1, 32), partials.power(torch.tensor([[pitch]])))[0, 0]
     frame = (partials.comb(torch.tensor(pitch)) + level).clamp_min(-80.0)
     sound = spectrogram.inverse(frame[None, :, None].expand(1, 256, 130))
     measured = measure_pitch(Audio(sound.numpy(), 22050), near=pitch)
     assert measured == pytest.approx(pitch, abs=0.008)
+
+
+@pytest.mark.parametrize("frames", [1, 40])
+def test_partials_step_the_envelope_by_their_shares(frames: int) -> None:
+    partials = Partials(Spectrogram(SpectrogramConfig()), 16)
+    pitch = torch.linspace(40.0, 80.0, 2 * frames).view(2, frames)
+    envelope, levels = -60.0 * torch.rand(2, 40, 256), 10.0 * torch.randn(2, 40, 16)
+    shares = partials.shares(pitch).expand(2, 40, 16, 256)
+    means = torch.einsum("bfhk,bfk->bfh", shares / (shares.sum(-1, keepdim=True) + 1e-6), envelope)
+    onto = torch.einsum("bfhk,bfh->bfk", shares, means + levels)
+    expected = onto + (1.0 - shares.sum(-2)) * envelope
+    torch.testing.assert_close(_stepped(envelope, levels, partials.power(pitch)), expected, rtol=1e-4, atol=1e-3)
 
 
 def test_hidden_conditions_are_unknown_and_others_stay() -> None:

@@ -14,6 +14,8 @@ from timbre.models.conditions import OTHER_TIMES, Conditions, Embedding, time_fe
 from timbre.models.partials import Partials
 
 CLOCK = 64  # channels of the time
+_AT_A_TIME = 32  # frames of different pitches: the powers of their partials stay in the processor's cache
+_LEAST = 1e-6  # power in a band at which half of it is a partial's
 DECIBEL = math.log(10.0) / 10.0  # natural log power of one dB
 
 
@@ -91,25 +93,27 @@ class Decoder(nn.Module):
         known = pitch.nan_to_num(0.0)
         comb = self.partials.comb(known).masked_fill(pitch.isnan().unsqueeze(-1), -400.0)
         if self.harmonics:
-            shares = self.partials.shares(known)
-            envelope = _stepped(envelope, shares) + _onto_bands(levels, shares)
+            few = _AT_A_TIME if pitch.shape[1] > 1 else envelope.shape[1]
+            parts = (values.split(few, 1) for values in (envelope, levels))
+            powers = (self.partials.power(part) for part in known.split(few, 1))
+            envelope = torch.cat([_stepped(*part) for part in zip(*parts, powers, strict=True)], 1)
         quiet = torch.full_like(noise, self.floor_db)
         return torch.logsumexp(torch.stack([envelope + comb, noise, quiet]) * DECIBEL, 0) / DECIBEL
 
 
-def _stepped(envelope: Tensor, shares: Tensor) -> Tensor:
-    """An envelope (batch, frames, bins) replaced by its mean across each of the first partials.
+def _stepped(envelope: Tensor, levels: Tensor, power: Tensor) -> Tensor:
+    """An envelope (batch, frames, bins) replaced by its mean across each of the first partials, plus their levels.
 
-    A slope across a partial's lobe would move its peak: -6 dB per octave at 300 Hz detunes it by about 4 cents.
+    A slope across a partial's lobe would move its peak: -6 dB per octave at 300 Hz detunes it by about 4 cents. The
+    `levels` (batch, frames, harmonics) are dB. The partials' shares of the bands follow from the `power` (batch, frames
+    or 1, harmonics, bins) of each in each band if all are equally strong.
     """
-    means = shares / (shares.sum(-1, keepdim=True) + 1e-6)
-    constant = shares.shape[1] == 1  # one pitch for the whole note: a plain product
-    levels = envelope @ means[:, 0].mT if constant else (means @ envelope.unsqueeze(-1)).squeeze(-1)
-    return _onto_bands(levels, shares) + (1.0 - shares.sum(-2)) * envelope
-
-
-def _onto_bands(levels: Tensor, shares: Tensor) -> Tensor:
-    """Levels (batch, frames, bins) from levels of partials and shares (batch, frames or 1, harmonics, bins)."""
-    if shares.shape[1] == 1:
-        return levels @ shares[:, 0]
-    return (levels.unsqueeze(-2) @ shares).squeeze(-2)
+    total = 1.0 / (power.sum(-2) + _LEAST)
+    if power.shape[1] == 1:  # one pitch for the whole note: plain products
+        power = power[:, 0]
+        means = (envelope * total) @ power.mT / (total @ power.mT + _LEAST)
+        onto = (means + levels) @ power
+    else:
+        means, sizes = (power @ torch.stack([envelope * total, total], -1)).unbind(-1)
+        onto = ((means / (sizes + _LEAST) + levels).unsqueeze(-2) @ power).squeeze(-2)
+    return (onto + _LEAST * envelope) * total

@@ -36,9 +36,13 @@ class Partials(nn.Module):
 
         (..., harmonics, bins) for pitches (...), MIDI; each column sums to at most 1.
         """
-        numbers = torch.arange(1, self.harmonics + 1, device=pitch.device, dtype=pitch.dtype)
-        power = _power(self.responses, _hz(pitch).unsqueeze(-1) * numbers, self.nyquist)
+        power = self.power(pitch)
         return power / (power.sum(-2, keepdim=True) + 1e-6)
+
+    def power(self, pitch: Tensor) -> Tensor:
+        """Power of each of the first partials, at unit amplitude, in each band: (..., harmonics, bins) for (...)."""
+        numbers = torch.arange(1, self.harmonics + 1, device=pitch.device, dtype=pitch.dtype)
+        return _power(self.responses, _hz(pitch).unsqueeze(-1) * numbers, self.nyquist)
 
 
 @lru_cache(maxsize=8)

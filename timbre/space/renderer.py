@@ -21,7 +21,7 @@ from timbre.vocoder.trained import TrainedVocoder
 
 DEFAULT_INVERTER = "pghi+8"
 Stream = StreamingInverter | VocoderStream
-_FRAMES = 64  # decoded at a time
+_FRAMES = 256  # decoded at a time
 
 
 @dataclass(frozen=True)
@@ -92,24 +92,28 @@ class Renderer:
         """Decoded frames start to stop (default: all) of a whole sound, dB (bins, frames); parts equal the whole."""
         count, dim, part = self.frames(controls.duration), self.model.dim, slice(start, stop)
         clock, release = torch.arange(count)[part] / self.spectrogram.config.frame_rate, controls.release
-        pitch, velocity = (_tensor(values[part])[None] for values in controls.lines(count))
+        pitch, velocity = (_tensor(values, part)[None] for values in controls.lines(count))
         if controls.hold is not None and controls.hold < release:
             later = (clock - (release - controls.hold)).clamp_min(controls.hold)
             clock, release = torch.where(clock < controls.hold, clock, later), controls.hold
         if points.ndim != 2 or len(points) not in (1, count) or points.shape[1] != dim:
             raise ConfigError(f"The points must have shape (1, {dim}) or ({count}, {dim}), got {points.shape}.")
-        along = _tensor(points if len(points) == 1 else points[part])[None].expand(1, len(clock), -1)
+        along = _tensor(points, part)[None]
         return self._decoded(along, Conditions(pitch, velocity, torch.tensor([release])), clock, start)
 
     @torch.no_grad()
     def _decoded(self, along: torch.Tensor, conditions: Conditions, clock: torch.Tensor, start: int) -> torch.Tensor:
-        """Frames (bins, frames), decoded in pieces that always begin at multiples of 64: the rounding of sums depends
+        """Frames (bins, frames), decoded in pieces that always begin at multiples of 256: the rounding of sums depends
         on the size of a piece, and the integration of phases amplifies it."""
         edges = [0, *range(_FRAMES - start % _FRAMES, len(clock), _FRAMES), len(clock)]
         pieces = []
         for a, b in itertools.pairwise(edges):
-            part = Conditions(conditions.pitch[:, a:b], conditions.velocity[:, a:b], conditions.release)
-            pieces.append(self.model.decoder(self.model.latent(along[:, a:b], part.pitch), part, clock[a:b])[0])
+            z, pitch, velocity = (
+                values if values.shape[1] == 1 else values[:, a:b]
+                for values in (along, conditions.pitch, conditions.velocity)
+            )
+            part = Conditions(pitch, velocity, conditions.release)
+            pieces.append(self.model.decoder(self.model.latent(z, pitch), part, clock[a:b])[0])
         return torch.cat(pieces, 1)
 
     def invert(
@@ -144,5 +148,10 @@ class Renderer:
         check_causal(inverter, [*(["vocoder"] if self.vocoder else []), *STREAMS])
 
 
-def _tensor(values: np.ndarray) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float32)
+def _tensor(values: np.ndarray, part: slice) -> torch.Tensor:
+    """A part of a line (frames,) or of points (frames or 1, dim); of what never changes, one value for all frames.
+
+    The whole line decides, so that parts of a sound are rounded as the whole.
+    """
+    single = values.astype(np.float32)
+    return torch.from_numpy(single[:1] if np.array_equal(single[1:], single[:-1], equal_nan=True) else single[part])

@@ -10,10 +10,10 @@ from timbre.errors import AudioError
 from timbre.spectral.front_ends import BandTransform, design_for, make_design, make_transform, read, stft_response
 from timbre.spectral.inversion.inverters import Inverter, invert
 from timbre.spectral.lapped import LappedTransform
-from timbre.spectral.sharpening import Sharpener
+from timbre.spectral.sharpening import STRIDE, Sharpener
 from timbre.spectral.stft import STFT
 
-_UPDATES, _STRIDE = 6, 1.8  # 6 updates with this exponent gain as much as 30 with the exponent 1 of the paper
+_UPDATES = 6  # with the exponent STRIDE they gain as much as 30 with the exponent 1 of the paper
 
 
 class Spectrogram(nn.Module):
@@ -79,11 +79,15 @@ class Spectrogram(nn.Module):
             wanted = f"(batch, {len(self.centers)}, frames)"
             raise AudioError(f"Spectrograms must be a tensor {wanted} in dB, got {tuple(spec.shape)}.")
         bands, magnitude = self.unsharpened(spec)
+        if self.sharpener and magnitude.is_cpu and magnitude.dtype == torch.float32 and not magnitude.requires_grad:
+            rows, magnitude = (values.mT.contiguous() for values in (bands, magnitude))
+            self.sharpener(rows.flatten(0, 1).numpy(), magnitude.flatten(0, 1).numpy())
+            return magnitude.mT
         if self.filterbank is not None:
             total = self.filterbank.sum(0)[:, None].clamp(min=1e-6)
             for _ in range(_UPDATES):
                 ratio = bands / (self.filterbank @ magnitude).clamp(min=1e-7)
-                magnitude = magnitude * (self.filterbank.mT @ ratio / total).pow(_STRIDE)
+                magnitude = magnitude * (self.filterbank.mT @ ratio / total).pow(STRIDE)
         return magnitude
 
     def unsharpened(self, spec: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,8 +105,8 @@ class Spectrogram(nn.Module):
 
     @cached_property
     def sharpener(self) -> Sharpener | None:
-        """Second half of :meth:`magnitude`, on the CPU, fast for few frames; None if the kind has no filterbank."""
-        return None if self.filterbank is None else Sharpener(self.filterbank.cpu().numpy(), _UPDATES, _STRIDE)
+        """Second half of :meth:`magnitude` on the CPU without gradients; None if the kind has no filterbank."""
+        return None if self.filterbank is None else Sharpener(self.filterbank.cpu().numpy(), _UPDATES)
 
     def response(self, hz: Tensor) -> Tensor:
         """Magnitudes (n, bins) that steady sines of amplitude 1 at `hz` (n,) read: the main lobes of the windows.
