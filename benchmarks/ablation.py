@@ -131,12 +131,13 @@ def space_row(name: str, notes: Library, config: Config, folder: Path, args: arg
 
     def points(examples: list[Any]) -> np.ndarray:
         from timbre.models.conditions import Conditions
+        from timbre.models.refinement import note_points
 
         columns = ("pitch", "velocity", "release")
         known = Conditions(*(torch.tensor([getattr(e, name) for e in examples]) for name in columns))
         with torch.no_grad():
             seen = torch.from_numpy(np.stack([e.spectrogram for e in examples]))
-            return space.hearing.heard(np.asarray(space.model.points(seen, known)), known.pitch.numpy())
+            return space.hearing.heard(np.asarray(note_points(space.model, seen, known)), known.pitch.numpy())
 
     return row | listeners(points, config, args)
 

@@ -44,6 +44,7 @@ from timbre.evaluation.metrics.latent import active_units, neighbour_accuracy
 from timbre.evaluation.notes import FULL, match, prepare_notes
 from timbre.evaluation.prior import prior_figures
 from timbre.evaluation.studies import combined, rate
+from timbre.models.refinement import note_posterior
 from timbre.training.batches import Batches
 from timbre.training.journal import evenly
 from timbre.training.measure import AUDIBLE_DB
@@ -213,7 +214,7 @@ def network(space: timbre.Space, notes: Library, args: argparse.Namespace) -> tu
     def code(some: Features, rows: np.ndarray) -> Coded:
         points, decoded = [], []
         for batch in Batches(some, rows, BATCH, 0, torch.device("cpu")).in_order():
-            center = space.model.posterior(batch.spectrogram, batch.conditions).center
+            center = note_posterior(space.model, batch.spectrogram, batch.conditions).center
             points.append(space.model.from_latent(center, batch.conditions.pitch).numpy())
             decoded.append(space.model.decode(center, batch.conditions).numpy())
         found = np.concatenate(points)

@@ -33,6 +33,7 @@ from timbre.data.features.table import features as note_features
 from timbre.evaluation.metrics.agreement import agreement, euclidean
 from timbre.models.conditions import Conditions
 from timbre.models.listening_map import ListeningMap
+from timbre.models.refinement import note_points
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures, Listener
 from timbre.spectral.descriptors import describe
@@ -140,7 +141,7 @@ def encoded(space: timbre.Space, study: Study) -> np.ndarray:
     columns = ("pitch", "velocity", "release")
     conditions = Conditions(*(torch.tensor([getattr(e, name) for e in study.examples]) for name in columns))
     with torch.no_grad():
-        points = np.asarray(space.model.points(spectrograms(study), conditions))
+        points = np.asarray(note_points(space.model, spectrograms(study), conditions))
     return space.hearing.heard(points, conditions.pitch.numpy())
 
 

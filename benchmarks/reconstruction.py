@@ -38,7 +38,7 @@ from timbre.data.features.table import features
 from timbre.evaluation.figures import plain_key
 from timbre.evaluation.notes import FULL, QUICK, by_source, held_out, match, prepare_notes, sample
 from timbre.models.conditions import Conditions
-from timbre.models.refinement import refined
+from timbre.models.refinement import note_posterior, refined
 from timbre.models.vae import VAE
 from timbre.space import Space
 from timbre.training.batches import Batch, Batches, NoteBatches
@@ -174,7 +174,7 @@ def decoded_notes(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of decoded and recorded notes, dB."""
     for batch in notes.in_order():
-        z = encode(batch) if encode else model.posterior(batch.spectrogram, batch.conditions).center
+        z = encode(batch) if encode else note_posterior(model, batch.spectrogram, batch.conditions).center
         yield model.decode(z, batch.conditions).numpy(), batch.spectrogram.numpy()
 
 

@@ -34,6 +34,7 @@ from timbre.config import Config
 from timbre.data.features.example import LEVEL_DB, Example, Prepared, examples, prepare
 from timbre.errors import AudioError
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import note_points
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 LEAD = 0.1  # s before the notes
@@ -175,7 +176,8 @@ def disturbed(audio: Audio, name: str, rng: Rng) -> Audio:
 def points(space: Space, notes: list[Prepared]) -> np.ndarray:
     """Points of notes, (notes, dim)."""
     found = [
-        space.model.points(*observed(e)).detach().numpy()[0] for e in examples(notes, space.spectrogram, space.config)
+        note_points(space.model, *observed(e)).detach().numpy()[0]
+        for e in examples(notes, space.spectrogram, space.config)
     ]
     return np.stack(found)
 
@@ -265,7 +267,7 @@ def releases(space: Space, library: Library) -> list[dict[str, Any]]:
 def errors(space: Space, note: Example, release: float) -> tuple[float, float]:
     """Mean absolute error (dB) of a reconstruction: of all values, and of those that are audible in the note."""
     spectrogram, conditions = observed(note, release)
-    decoded = space.model.decode_points(space.model.points(spectrogram, conditions), conditions)[0].numpy()
+    decoded = space.model.decode_points(note_points(space.model, spectrogram, conditions), conditions)[0].numpy()
     off = np.abs(decoded - note.spectrogram)
     return float(off.mean()), float(off[note.spectrogram > AUDIBLE].mean())
 

@@ -120,15 +120,15 @@ class TestScale:
         np.testing.assert_allclose(known.dissimilarity(np.zeros(DIM), np.eye(DIM)), expected)
 
     def test_a_listening_map_is_heard_before_the_flow_in_its_scale(self):
-        space = made(DIM, map="listening", free_dims=1, flows=4)
+        space = made(DIM, map="listening", flows=4)
         generator = torch.Generator().manual_seed(0)
         for weight in space.model.flow.parameters():
             weight.data = 0.5 * torch.randn(weight.shape, generator=generator)
-        space.model.map.deviation.copy_(torch.tensor([2.0, 0.5]))
+        space.model.map.deviation.copy_(torch.tensor([2.0, 0.5, 0.1]))
         base = torch.randn(5, DIM, generator=generator)
         points = space.model.from_latent(space.model.flow(base)[0], torch.tensor(60.0)).detach()
         heard = space.model.heard(points, torch.full((5,), 60.0)).detach()
-        np.testing.assert_allclose(heard, base[:, :2] * torch.tensor([2.0, 0.5]), atol=1e-4)
+        np.testing.assert_allclose(heard, base * torch.tensor([2.0, 0.5, 0.1]), atol=1e-4)
 
     @pytest.mark.parametrize("count", [0, 1, 2])
     def test_few_notes_or_all_at_one_point(self, plain, count):

@@ -25,7 +25,14 @@ class Linear(VAE):
     def __init__(self, widening: float, shift: float, flow: str = "planar", flows: int = 0) -> None:
         torch.manual_seed(0)
         shape = ModelConfig(
-            dim=DIM, flow=flow, flows=flows, encoder_channels=8, decoder_channels=8, decoder_blocks=1, harmonics=0
+            dim=DIM,
+            flow=flow,
+            flows=flows,
+            settle=0,
+            encoder_channels=8,
+            decoder_channels=8,
+            decoder_blocks=1,
+            harmonics=0,
         )
         spectrogram = SpectrogramConfig(n_fft=64, hop_length=32, n_mels=4, sample_rate=1000)
         data, every = DataConfig(duration=0.06), TrainingConfig(audible_db=0.0)

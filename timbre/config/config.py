@@ -127,7 +127,7 @@ class DataConfig(Settings):
 class ModelConfig(Settings):
     """The convolutional VAE and the flows of its posterior."""
 
-    dim: Annotated[int, Range(1, 1024)] = 24
+    dim: Annotated[int, Range(1, 1024)] = 48
     """Dimensions of the latent space."""
     flow: Literal["planar", "radial", "householder", "sylvester", "coupling", "autoregressive", "spline"] = "planar"
     """Kind of the posterior's flows. autoregressive is the inverse autoregressive flow (IAF)."""
@@ -138,10 +138,12 @@ class ModelConfig(Settings):
     map: Literal["listening", "learned"] = "listening"
     """How the posterior's mean is found. listening: by a fixed map whose distances follow listeners, and a bounded
     residual of the network; learned: by the network alone, as timbre 0.1 did."""
-    free_dims: Annotated[int, Range(0)] = 0
-    """Dimensions, the last ones, that the listening map leaves to the network."""
-    residual: Annotated[float, Range(0, 10)] = 0.5
-    """Largest distance of a posterior's mean from the listening map, in each dimension."""
+    residual: Annotated[float, Range(0, 10)] = 0.025
+    """Largest distance, in each dimension, by which the network moves a note from its place on the listening map; 1 is
+    the mean distance of two notes."""
+    settle: Annotated[int, Range(0, 1000)] = 40
+    """Steps by which a note's point, after the encoder, moves to where its decoded sound is nearer to the note, a short
+    way in dissimilarity; 0: the encoder's point. Only with the listening map."""
     encoder_channels: Annotated[int, Range(1, 4096)] = 128
     """Width of the encoder's convolutions over time."""
     decoder_channels: Annotated[int, Range(1, 4096)] = 256
@@ -256,10 +258,6 @@ class Config(Settings):
         dims = {"perceptual_dims": self.regularization.perceptual_dims}
         if self.model.map == "learned":  # else axes are no dimensions
             dims["axes"] = len(self.regularization.axes)
-        require(
-            self.model.free_dims < self.model.dim,
-            f"model.free_dims must be less than model.dim = {self.model.dim}, got {self.model.free_dims}.",
-        )
         for name, count in dims.items():
             require(
                 count <= self.model.dim,

@@ -14,6 +14,7 @@ from timbre.errors import ConfigError, LibraryError
 from timbre.evaluation._laplace import Laplace, decoded_errors
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import note_posterior
 from timbre.models.vae import LOG_TWO_PI, VAE, log_prior
 from timbre.space import Space
 from timbre.training.batches import NoteBatches
@@ -44,7 +45,7 @@ def kl_nats(space: Space, notes: EvaluatedNotes) -> float | None:
     """KL(q(z|x) || N(0, 1)) per note, nats: mean of log q(z|x) - log p(z) over draws from q, which covers flows."""
     ratios = []
     for batch in notes.in_order():
-        posterior = space.model.posterior(batch.spectrogram, batch.conditions)
+        posterior = note_posterior(space.model, batch.spectrogram, batch.conditions)
         for _ in range(KL_DRAWS):
             z, log_q = posterior.sample()
             ratios.append((log_q - log_prior(z)).double())
@@ -131,7 +132,7 @@ def _samples(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for part in batches.in_order():
-            posterior = model.posterior(part.spectrogram, part.conditions)
+            posterior = note_posterior(model, part.spectrogram, part.conditions)
             for row, x in enumerate(part.spectrogram):
                 own = posterior.take([row] * samples)
                 # A batch of one, which is used for all samples and computed once.

@@ -9,6 +9,7 @@ from torch import Tensor
 from timbre.evaluation.metrics.latent import monotonicity, smoothness, straightness
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import note_points
 from timbre.models.regularizers.axes import STRAIGHT
 from timbre.space import Space
 
@@ -88,7 +89,7 @@ def _decode_and_encode(space: Space, line: np.ndarray, pitch: float) -> tuple[Te
     controls = (torch.full((len(line),), value) for value in (pitch, float("nan"), float("inf")))
     conditions = Conditions(*controls)
     spectrogram = space.model.decode_points(torch.from_numpy(line.astype(np.float32)), conditions)
-    return spectrogram, space.model.points(spectrogram, conditions).double().numpy()
+    return spectrogram, note_points(space.model, spectrogram, conditions).double().numpy()
 
 
 def sweeps(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> list[Sweep]:

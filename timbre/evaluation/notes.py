@@ -12,6 +12,7 @@ from timbre.data import Library, Note
 from timbre.data.features.example import examples, prepare
 from timbre.errors import AudioError, LibraryError
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import note_points
 from timbre.space import Atlas, Space
 from timbre.training.batches import Batch
 
@@ -79,7 +80,7 @@ class EvaluatedNotes:
     @torch.no_grad()
     def points(self, space: Space) -> np.ndarray:
         """Points of the notes, (notes, dim)."""
-        points = [space.model.points(b.spectrogram, b.conditions).numpy() for b in self.in_order()]
+        points = [note_points(space.model, b.spectrogram, b.conditions).numpy() for b in self.in_order()]
         return np.concatenate([np.zeros((0, space.dim), np.float32), *points])
 
     @torch.no_grad()

@@ -41,7 +41,7 @@ from timbre.version import __version__
 FORMAT, VERSION = "timbre-space", 3
 _FORMER = 2  # of timbre 0.1, whose settings are these
 _FORMERLY: dict[str, dict[str, Any]] = {
-    "model": {"map": "learned"}, "training": {"audible_db": 0.0},
+    "model": {"map": "learned", "settle": 0}, "training": {"audible_db": 0.0},
     "data": {"augment": 0.0, "balance": 0.0, "dense": 60.0},
 }  # fmt: skip
 CONFIG = "config.json"

@@ -105,7 +105,7 @@ class VAE(nn.Module):
             if self.flow.amortised:
                 self.encoder.start_at(self.flow.start())
         self.map = _listening_map(config, spectrogram)
-        self.residual = model.residual
+        self.residual, self.settle = model.residual, model.settle
         usual = USUAL_EVIDENCE * settings.bins * self.frames
         self.evidence = nn.Buffer(torch.tensor(config.training.evidence or usual))
         self.audible_db = config.training.audible_db
@@ -132,19 +132,15 @@ class VAE(nn.Module):
         out = self.encoder(softened(seen) if self.map else seen, conditions).float()
         mean, raw = out[:, : self.dim], out[:, self.dim : 2 * self.dim]
         if self.map:
-            fixed, free = mean.tensor_split([len(self.map.deviation)], 1)
-            small = self.residual * torch.tanh(fixed / self.residual) if self.residual else 0.0 * fixed
+            reach = self.residual / self.map.deviation
+            small = reach * torch.tanh(mean / reach) if self.residual else 0.0 * mean
             with torch.autocast(spectrogram.device.type, enabled=False):  # distances of half precision are too coarse
                 mapped = self.map(spectrogram.float(), conditions.pitch) if mapped is None else mapped
-                mean = torch.cat([mapped + small, free], 1)
+                mean = mapped + small
         log_std = -1.5 + 4.0 * torch.tanh(raw / 4.0)  # between e^-5.5 and e^2.5: no overflow, no zero
         if self.objective == "ae":
             log_std = torch.full_like(mean, NARROWEST)
         return Posterior(mean, log_std, self.flow, out[:, 2 * self.dim :] if self.flow.amortised else None)
-
-    def points(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
-        """Points of notes in the space (batch, dim): the posterior's centers, moved by the pitch flow if any."""
-        return self.from_latent(self.posterior(spectrogram, conditions).center, conditions.pitch)
 
     def decode_points(self, points: Tensor, conditions: Conditions, frames: Tensor | None = None) -> Tensor:
         """Spectrograms of points (batch, dim) of the space, see :meth:`decode`."""
@@ -171,7 +167,7 @@ class VAE(nn.Module):
         if self.map is None:
             return z[:, : self.heard_dims]
         base = z if self.flow.amortised else self.flow.inverse(z)
-        return base[:, : len(self.map.deviation)] * self.map.deviation
+        return base * self.map.deviation
 
     def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
         """Points (..., dim) of the space for latent points (..., dim) at a pitch (...): the inverse of `latent`."""
@@ -272,7 +268,7 @@ def _listening_map(config: Config, spectrogram: Spectrogram) -> ListeningMap | N
     model = config.model
     if model.map != "listening":
         return None
-    return ListeningMap(ListeningFeatures(spectrogram, config.heard), model.dim - model.free_dims)
+    return ListeningMap(ListeningFeatures(spectrogram, config.heard), model.dim)
 
 
 def _power_level(spectrogram: Tensor) -> Tensor:
@@ -303,7 +299,7 @@ def check_sizes(config: Config, weights: Mapping[str, Tensor], folder: Path) -> 
         "decoder.head.weight": (2 * bins + model.harmonics, model.decoder_channels),
     }
     if model.map == "listening":
-        shapes["map.deviation"] = (model.dim - model.free_dims,)
+        shapes["map.deviation"] = (model.dim,)
     require_shapes(shapes, weights, folder)
     require_count("model.decoder_blocks", model.decoder_blocks, len(weights), folder)
     if model.flows:

@@ -9,7 +9,7 @@ from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.data.features.table import Features
 from timbre.models.conditions import Conditions
-from timbre.models.refinement import posterior_std
+from timbre.models.refinement import note_posterior, posterior_std
 from timbre.models.vae import VAE, Posterior
 from timbre.space.atlas import Atlas
 from timbre.training.batches import Batches
@@ -62,7 +62,7 @@ def _posteriors(model: VAE, table: Features, rows: np.ndarray) -> tuple[list[Pos
     """
     posteriors, errors = [], np.full(len(rows), np.nan, np.float32)
     for batch in Batches(table, rows, _BATCH, 0, torch.device("cpu")).in_order():
-        posterior = model.posterior(batch.spectrogram, batch.conditions)
+        posterior = note_posterior(model, batch.spectrogram, batch.conditions)
         posteriors.append(posterior)
         held_out = table.split[batch.rows] != "train"
         if held_out.any():

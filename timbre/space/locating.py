@@ -10,7 +10,7 @@ from timbre.audio import Audio
 from timbre.audio.pitch import estimate_pitch
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions, check_pitch
-from timbre.models.refinement import posterior_std, refined
+from timbre.models.refinement import note_posterior, posterior_std, refined
 from timbre.models.vae import Posterior
 from timbre.space.space import Space
 
@@ -127,7 +127,7 @@ class Locator:
         pitch = None if pitch is None or np.isnan(pitch) else check_pitch(pitch)
         model, (spectrogram, conditions) = self.space.model, self.space.observe(audio, pitch, velocity)
         with torch.no_grad():
-            posterior = model.posterior(spectrogram, conditions)
+            posterior = note_posterior(model, spectrogram, conditions)
         better = refined(model, spectrogram, conditions, posterior, refine, seed) if refine else None
         moved = better.posterior if better else posterior
         first, point = self._point(posterior.center, conditions), self._point(moved.center, conditions)

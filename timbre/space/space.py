@@ -14,7 +14,7 @@ from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import expanded, shown
 from timbre.models.conditions import Conditions, check_pitch, check_velocity
-from timbre.models.refinement import refined
+from timbre.models.refinement import note_posterior, refined
 from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
 from timbre.paths.listening import Listening
@@ -95,7 +95,7 @@ class Space:
         """
         spectrogram, conditions = self.observe(audio, pitch, velocity)
         with torch.no_grad():
-            posterior = self.model.posterior(spectrogram, conditions)
+            posterior = note_posterior(self.model, spectrogram, conditions)
             if refine:
                 posterior = refined(self.model, spectrogram, conditions, posterior, refine).posterior
             point = np.asarray(self.model.from_latent(posterior.center, conditions.pitch)[0].numpy())

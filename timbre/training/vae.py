@@ -13,6 +13,7 @@ from timbre.data.features.augmentation import Augmentation
 from timbre.data.features.table import Features
 from timbre.errors import LibraryError
 from timbre.models.checkpoint import write_folder
+from timbre.models.refinement import note_posterior
 from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
 from timbre.training import schedule
@@ -180,7 +181,12 @@ class VAETask(Task):
             report["plateau_epoch"] = round(run.plateau.epoch)
         report |= {"stage": schedule.stage(self.config.regularization, run.done), **taken}
         if self.ranks.sum(len(self.test.rows))[0]:
-            error = errors(self.net, self.test, ranks=self.ranks)
+            error = errors(
+                self.net,
+                self.test,
+                lambda b: note_posterior(self.net, b.spectrogram, b.conditions).center,
+                ranks=self.ranks,
+            )
             report |= {f"test_{name}": value for name, value in vars(error).items()}
         return report
 

@@ -17,6 +17,7 @@ from timbre.data.features.example import Prepared, examples, prepare
 from timbre.errors import AudioError, LibraryError
 from timbre.files import cache_folder, read_json, replacing
 from timbre.models.conditions import Conditions
+from timbre.models.refinement import note_posterior
 from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
 from timbre.spectral.inversion.rtpghi import RTPGHI
@@ -117,7 +118,7 @@ def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Confi
     """Magnitudes (frames, bins) of the note as the model decodes it, float16."""
     example = examples([note], spectrogram, config)[0]
     conditions = Conditions.constant(example.pitch, example.velocity, example.release)
-    z = model.posterior(torch.from_numpy(example.spectrogram)[None], conditions).center
+    z = note_posterior(model, torch.from_numpy(example.spectrogram)[None], conditions).center
     return spectrogram.magnitude(model.decoder(z, conditions, model.every))[0].T.numpy().astype(np.float16)
 
 
