@@ -155,7 +155,8 @@ def _rows(layer: nn.Linear, x: Tensor) -> Tensor:
     """The layer of (batch, frames, inputs)."""
     rows = x.flatten(0, 1)
     short = max(0, _FEWEST_ROWS - len(rows))
-    return cast("Tensor", layer(F.pad(rows, (0, 0, 0, short)) if short else rows)[: len(rows)].unflatten(0, x.shape[:2]))
+    out = layer(F.pad(rows, (0, 0, 0, short)) if short else rows)[: len(rows)]
+    return cast("Tensor", out.unflatten(0, x.shape[:2]))
 
 
 def mix_of(outputs: Tensor, comb: Tensor) -> Mix:
