@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from timbre.models.frame_decoder import HELD
 from timbre.playback.controls import Key
-from timbre.playback.engine.frames import HELD
 from timbre.playback.engine.streams import VoiceStreams
 
 _SILENT_LEVEL = 3e-5  # amplitude below which a hop is silent: -90 dB
