@@ -1,16 +1,16 @@
 """Sounds of the inversion benchmark: recorded, rendered and decoded notes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-import timbre
 from timbre.audio import Audio
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
-from timbre.data import Library
+from timbre.data import Library, Note
 from timbre.data.features.example import example
 from timbre.data.parts import SoundFontVoice
 from timbre.data.soundfonts.synthesizer import render_voice
@@ -19,7 +19,7 @@ from timbre.models.conditions import Conditions
 from timbre.space import Space
 
 SECONDS = 2.0
-LEAD = 1024  # samples of silence before every note, in which energy that comes too early can be measured
+LEAD = 1024  # samples, at 22,050 Hz, of silence before every note, in which energy that comes too early can be measured
 PROGRAMS = (0, 11, 16, 24, 40, 42, 56, 60, 65, 68, 71, 73)  # General MIDI
 KEYS = (48, 57, 64, 74)
 
@@ -51,11 +51,11 @@ class Case:
         return self.waveform.shape[1] / self.rate
 
 
-def recorded(folder: Path, count: int, config: SpectrogramConfig) -> list[Case]:
+def recorded(notes: Sequence[Note], count: int, config: SpectrogramConfig) -> list[Case]:
     """Notes spread evenly over a library, without those that cannot be read."""
-    library, cases = timbre.scan(folder), []
-    for index in np.unique(np.linspace(0, len(library) - 1, count).round().astype(int)):
-        note = library[int(index)]
+    cases = []
+    for index in np.unique(np.linspace(0, len(notes) - 1, count).round().astype(int)):
+        note = notes[int(index)]
         try:
             cases.append(_case(note.name, "notes", note.audio(), note.pitch, SECONDS, config))
         except AudioError as error:
@@ -119,12 +119,15 @@ def _decode(space: Space, number: int, release: float) -> torch.Tensor:
 
 def _case(name: str, source: str, audio: Audio, pitch: float | None, seconds: float, config: SpectrogramConfig) -> Case:
     """The note cut at its onset, at full scale, behind a short silence."""
+    if audio.sample_rate < config.sample_rate:
+        raise AudioError(f"its sample rate is {audio.sample_rate} Hz.")
     audio = audio.mono().resample(config.sample_rate).trim(-50.0, tail=False)
     audio = audio.fit(min(seconds, audio.duration))
     if audio.peak == 0.0:
         raise AudioError("it is silent.")
-    start = LEAD + min(int(np.argmax(np.abs(audio.samples))), max(0, audio.samples.shape[1] - audio.sample_rate))
-    samples = np.pad(audio.samples / audio.peak, ((0, 0), (LEAD, 0)))
+    lead = LEAD * config.sample_rate // 22050
+    start = lead + min(int(np.argmax(np.abs(audio.samples))), max(0, audio.samples.shape[1] - audio.sample_rate))
+    samples = np.pad(audio.samples / audio.peak, ((0, 0), (lead, 0)))
     second = Audio(samples[:, start : start + audio.sample_rate], audio.sample_rate)
     measured = measure_pitch(second, pitch) if pitch is not None and _is_sustained(audio) else None
     return Case(name, source, torch.from_numpy(samples), config.sample_rate, measured, loudest=start)

@@ -14,6 +14,23 @@ magnitudes, as for inversion, and these to a mel spectrogram of 128 bands (dB), 
 - *_sd: standard deviation over the seeds
 
 Models are saved below --out; a second run continues where the first stopped.
+
+    python benchmarks/front_ends.py FOLDER --settings [NAME ...] [--rate 44100]
+
+Without a model, for choosing bands, window and hop: notes through a spectrogram and back, a row for each setting
+(kind-bands-window-hop, or kind-bands-window-hop-floor; linear-0-2048-512) and inverter. Half of the notes are low
+(MIDI 24 to 48); notes recorded below --rate are left out.
+
+- sc_db, distance: spectral convergence and multi-resolution distance between original and result, over the same four
+  windows for all settings; onset_ms, texture_db: smear of the attack, distance of the modulation spectra
+- low_cents, low_p90, low_bad: pitch error of the low notes: median, 90th percentile, percent above 5 cents or lost
+- treble_db, treble_level: absolute and signed error of the levels above 11 kHz (values 50 dB below the note's highest
+  there, or 65 dB below full scale, do not count)
+- comb_cents, comb_lost: pitch error of steady low combs, as a decoder makes them; number without a measurable pitch
+- x_realtime: seconds of sound per second of CPU time, from the spectrogram to the waveform; decode_x: decoder alone
+- latency_ms: from a frame's centre to its sound, in time the same on a device of any rate (one that differs from --rate
+  adds the resampler's 0.5 ms). A note played live is not late by it, since its first frames are decoded at once
+- values_per_s, head: values of the spectrogram per second, weights of the decoder's last layer
 """
 
 import argparse
@@ -26,6 +43,7 @@ from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import torch
+from _inverted import DEFAULT, chosen, inverted_rows
 from _table import add_arguments, finish
 
 import timbre
@@ -42,6 +60,16 @@ COMMON = SpectrogramConfig(kind="mel", n_mels=128, floor_db=-60.0)  # a floor ab
 
 def main() -> None:
     args = parse()
+    if args.settings is None:
+        compare_models(args)
+    else:
+        torch.set_num_threads(1)
+        cases = chosen(timbre.scan(args.folder), args.notes, args.rate)
+        finish(inverted_rows(args.settings, cases), args, f"{len(cases)} notes of {args.folder}, {args.rate} Hz")
+
+
+def compare_models(args: argparse.Namespace) -> None:
+    """Train and measure a model for each kind and seed."""
     jobs = [(kind, seed, args) for seed in range(args.seeds) for kind in args.kinds]
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
@@ -54,6 +82,8 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("datasets/orchestra"), help="folder of notes")
+    parser.add_argument("--settings", nargs="*", metavar="NAME", help="compare these, without a model (default: 18)")
+    parser.add_argument("--rate", type=int, default=44100, help="sample rate of --settings, Hz (default: 44100)")
     parser.add_argument("--out", type=Path, default=Path("runs/front_ends"), help="folder of the models")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="front ends (default: all)")
     parser.add_argument("--seeds", type=int, help="models for each front end")
@@ -67,7 +97,10 @@ def parse() -> argparse.Namespace:
     args.seeds = args.seeds or (1 if args.quick else 3)
     args.epochs = args.epochs or (2 if args.quick else 12)
     args.samples = args.samples or (4 if args.quick else 16)
-    args.notes = args.notes or (40 if args.quick else None)
+    args.notes = args.notes or (40 if args.quick or args.settings is not None else None)
+    if args.settings is not None:
+        args.settings = args.settings or (DEFAULT[1:3] if args.quick else DEFAULT)
+        args.notes = min(args.notes, 4) if args.quick else args.notes
     return args
 
 

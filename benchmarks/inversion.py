@@ -68,7 +68,7 @@ def main() -> None:
     args = parse()
     torch.set_num_threads(1)
     config = SpectrogramConfig()
-    cases = recorded(args.folder, args.notes, config)
+    cases = recorded(timbre.scan(args.folder), args.notes, config)
     if args.rendered:
         cases += rendered(args.rendered, args.notes, config)
     inverters = methods(args.inverters, STFT(config.n_fft, config.hop_length))

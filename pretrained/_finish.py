@@ -71,6 +71,7 @@ def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: s
     whole, space = timbre.scan(out / "orchestra.json"), timbre.load(out / "space")
     findings = Findings(out / "findings.json", (out / "space" / "config.json").read_bytes())
     space.report["sources"] = findings.once("sources", lambda: sources(whole))
+    space.prepare()
     space.save(target, half=True)
     shipped = timbre.load(target)
     findings.once("half", lambda: halved(space, shipped, whole))

@@ -70,6 +70,15 @@ def test_front_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_front_ends_without_a_model(tmp_path: Path) -> None:
+    names = ["mel-64-512-128", "mel-256-1024-256"]
+    rows = rows_of(tmp_path, "front_ends.py", "--rate", "22050", "--settings", *names)
+    coarse, fine = ([row for row in rows if row["setting"] == name] for name in names)
+    assert [row["inverter"] for row in fine] == ["pghi+8", "rtpghi", "rtpghi-1"]
+    assert all(float(str(a["sc_db"])) > float(str(b["sc_db"])) for a, b in zip(coarse, fine, strict=True))
+
+
+@pytest.mark.slow
 def test_ablation(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "ablation.py", "--out", str(tmp_path / "runs"))
     assert {row["variant"] for row in rows} == {"pca", "vae", "all"}

@@ -17,7 +17,7 @@ from timbre.paths import Path
 from timbre.playback.controls import Latency, central_point
 from timbre.playback.engine.engine import HANDLERS, Engine
 from timbre.playback.engine.follower import Follower
-from timbre.playback.engine.frames import FrameDecoder, frame_decoder
+from timbre.playback.engine.frames import frame_decoder
 from timbre.playback.engine.governor import Governor
 from timbre.playback.engine.shared_state import read_state, write_state
 from timbre.playback.output.ring import Ring
@@ -281,7 +281,6 @@ def test_both_runtimes_decode_the_same(tiny_space: Space):
         one, other = by_torch(points, pitch, *rows), by_onnx(points, pitch, *rows)
         assert one.shape == (count, tiny_space.config.spectrogram.n_fft // 2 + 1)
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
-    assert FrameDecoder(tiny_space).model is tiny_space.model
 
 
 def test_the_governor_gives_up_voices_first_and_takes_them_back(tiny_space: Space):

@@ -30,6 +30,7 @@ NOT_OUTSIDE = {
     "cli._live": "opens what it plays by the readers",
     "data.digests": "compares files by their bytes",
     "data.sketches": "compares sounds that were read",
+    "playback.engine.frames": "opens graphs by models.graphs",
     "playback.engine.service": "lines of its own player",
     "playback.inputs.midi_ports": "discards what ALSA prints",
     "playback.output.device": "lines of its own player",

@@ -12,12 +12,13 @@ import torch
 
 from timbre.config import SpectrogramConfig
 from timbre.evaluation.metrics.sounds import spectral_convergence_db
-from timbre.spectral import STFT
+from timbre.spectral import STFT, Spectrogram
 
 ROOT = Path(__file__).parents[1]
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+from _inverted import comb, parse_setting, shared_convergence, summary, treble  # noqa: E402
 from _methods import FULL, PEERS, methods  # noqa: E402
 from _sounds import KEYS, LEAD, rendered  # noqa: E402
 from _table import format_table, write_json  # noqa: E402
@@ -104,6 +105,37 @@ def test_rendered_notes_begin_after_a_silence_and_are_in_tune() -> None:
         assert one.waveform[:, LEAD : LEAD + 2205].abs().max() > 0.05
         assert one.pitch is None or one.pitch == pytest.approx(key, abs=0.2)
     assert last.pitch is not None  # a flute is held
+
+
+def test_settings_by_name() -> None:
+    config = parse_setting("erb-300-2560-640-90", 44100)
+    assert (config.kind, config.bins, config.n_fft, config.hop_length, config.floor_db) == ("erb", 300, 2560, 640, -90)
+    assert (parse_setting("linear-0-512-128", 8000).bins, parse_setting("mel-64-512-128", 8000).floor_db) == (257, -80)
+
+
+def test_low_combs_are_in_tune_through_long_windows_only() -> None:
+    short, long = (Spectrogram(parse_setting(name, 22050)) for name in ("mel-128-512-128", "mel-256-2048-512"))
+    assert comb(short, "pghi")["comb_lost"] > 0
+    assert comb(long, "pghi")["comb_lost"] == 0
+    assert comb(long, "pghi")["comb_cents"] < 5
+
+
+def test_figures_of_the_treble() -> None:
+    sound = 0.1 * torch.randn(1, 44100, generator=torch.Generator().manual_seed(0))
+    assert treble(sound, sound, 44100) == (0.0, 0.0)
+    assert treble(sound, 0.5 * sound, 44100) == pytest.approx((6.02, -6.02), abs=0.01)
+    assert treble(sound, sound, 22050) is None  # there is none
+    low = torch.sin(2 * torch.pi * 440 * torch.arange(44100) / 44100)[None]
+    assert treble(low * torch.hann_window(44100), low, 44100) is None
+    assert shared_convergence(sound, 0.5 * sound) == pytest.approx(-6.02, abs=0.01)
+
+
+def test_figures_of_settings_tell_lost_pitch_from_no_pitch() -> None:
+    same = {"sc_db": -20.0, "distance": 0.1, "onset_ms": 1.0, "texture_db": 0.2, "seconds": 2.0, "cpu": 0.1}
+    notes = [same | {"cents": cents, "treble": None} for cents in (1.0, 3.0, 7.0, np.inf, None)]
+    row = summary([*notes, same | {"cents": None, "treble": (2.0, -1.0)}])
+    assert (row["low_cents"], row["low_bad"], row["treble_db"], row["treble_level"]) == (3.0, 50, 2.0, -1.0)
+    assert row["x_realtime"] == 20.0
 
 
 def test_tables_align_and_keep_what_is_missing_apart() -> None:

@@ -68,6 +68,30 @@ def test_pitches_asked_for_are_those_within_reach(soundfonts: Path) -> None:
     assert reasons == ["is silent at all requested pitches and velocities"]
 
 
+def test_presets_asked_for_are_rendered_for_as_long_as_asked(soundfonts: Path) -> None:
+    found = reading(
+        soundfonts / "tiny.sf2", presets=("Slow Violin", "flute"), pitches=(72,), velocities=(64,), hold=3.5
+    )
+    assert list(by_instrument(found)) == ["slow_violin", "flute"]
+    assert {entry.part.hold for entry in found.notes} == {3.5}
+    assert found.notes[0].audio().duration >= 3.5
+    reasons = {entry.file.split(" ", 2)[2]: entry.reason for entry in found.dropped}
+    assert reasons["0:40 Violin"] == "is not among the requested presets"
+    with pytest.raises(LibraryError, match=r"must have the preset 'flut'; it has flute"):
+        reading(soundfonts / "tiny.sf2", presets=("violin", "flut"))
+    with pytest.raises(LibraryError, match=r"hold must be above 0 to 60 seconds, got 61\."):
+        Options(hold=61.0)
+
+
+def test_a_folder_of_soundfonts_needs_each_preset_once(tmp_path: Path) -> None:
+    write(tmp_path, replace(TINY, presets=[("Viola", 0, 5, [[(INSTRUMENT, 1)]])]), "a.sf2")
+    write(tmp_path, replace(TINY, presets=[("Oboe", 0, 5, [[(INSTRUMENT, 1)]])]), "b.sf2")
+    write(tmp_path, replace(TINY, presets=[("Tuba", 0, 5, [[(INSTRUMENT, 1)]])]), "c.sf2")
+    found = reading(tmp_path, presets=("oboe", "viola"))
+    assert set(by_instrument(found)) == {"viola", "oboe"}
+    assert [entry.file for entry in found.dropped] == ["c.sf2"]
+
+
 @pytest.mark.parametrize("wrong", [{"pitches": (60, 128)}, {"pitches": (-1,)}, {"velocities": (0,)}])
 def test_pitches_and_velocities_that_midi_does_not_have_are_refused(soundfonts: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(LibraryError, match=r"must be a MIDI number from [01] to 127, got -?\d+\."):

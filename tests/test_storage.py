@@ -34,7 +34,7 @@ PART = st.none() | st.sampled_from(
         Excerpt(member="a/b.wav"),
         Excerpt(),
         SoundFontVoice(0, 40, 60, 100, "Violin A3"),
-        SoundFontVoice(128, 0, 36, 1),
+        SoundFontVoice(128, 0, 36, 1, hold=6.0),
     ]
 )
 NOTES = st.lists(
@@ -134,13 +134,14 @@ def test_a_library_elsewhere_is_found_by_its_whole_path(tmp_path: Path) -> None:
 def test_bad_library_files_are_one_sentence(tmp_path: Path) -> None:
     file = save_library(a_library(tmp_path), tmp_path / "library.json")
     good = json.loads(file.read_text())
-    first = good["notes"][0]
+    first, key = good["notes"][0], {"bank": 0, "program": 0, "key": 60, "velocity": 60}
     for change, message in [
         ({"version": 2}, "must be of version 1, got 2; scan the folder again"),
         ({"notes": 3}, "is damaged"),
         ({"notes": [{}]}, r"is damaged \(KeyError\('file'\)\)"),
         ({"notes": [first | {"pitch": "C4"}]}, "pitch is 'C4'"),
         ({"notes": [first | {"part": {"what": 1}}]}, "is damaged"),
+        ({"notes": [first | {"part": {**key, "hold": 1e9}}]}, "above 0 to 60 seconds"),
         ({"notes": [first | {"file": "../../etc/passwd"}]}, "which lies outside of its folder"),
         ({"notes": [first | {"file": "c.wav"}]}, "A file of the library .* cannot be found .*; scan it again"),
         ({"split": {"by": "colour"}}, "A split must be by file, pitch, instrument, source, got 'colour'"),

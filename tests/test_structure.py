@@ -14,9 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # Extras that may be missing, and libraries too slow to load for those who do not need them.
 IN_FUNCTIONS = {
-    "cyclopts", "fluidsynth", "librosa", "lightning_fabric", "matplotlib", "mido", "onnxruntime", "onnxscript",
-    "pythonosc", "requests", "rtmidi", "scipy", "sklearn", "sounddevice", "soxr", "starlette", "svgelements",
-    "swift_f0", "tensorboard", "termios", "torch", "tqdm", "tty", "umap", "uvicorn", "websockets",
+    "cyclopts", "fluidsynth", "librosa", "lightning_fabric", "matplotlib", "mido", "onnx_ir", "onnxruntime",
+    "onnxscript", "pythonosc", "requests", "rtmidi", "scipy", "sklearn", "sounddevice", "soxr", "starlette",
+    "svgelements", "swift_f0", "tensorboard", "termios", "torch", "tqdm", "tty", "umap", "uvicorn", "websockets",
 }  # fmt: skip
 MOST_FILES, MOST_LINES = 20, 400
 

@@ -17,9 +17,9 @@ from timbre.errors import AudioError
 from timbre.spectral import STFT
 from timbre.vocoder import _loops as _vocoding
 from timbre.vocoder.energy import EnergyDistance, phase_distance
-from timbre.vocoder.network import Mix, Vocoder, make_vocoder, mixed
+from timbre.vocoder.network import CLEAR, LOUDER, NOISE, Vocoder, make_vocoder, mix_of, mixed
 from timbre.vocoder.pulses import FADE, NEAR, advance, pulse_spectrum
-from timbre.vocoder.streaming import VocoderStream, whole
+from timbre.vocoder.streaming import VocoderStream, VocoderStreams, whole
 
 RATE, SIZE, HOP = 22050, 1024, 256
 FRONT = SpectrogramConfig()
@@ -103,17 +103,16 @@ def test_a_lobe_is_the_transform_of_the_window():
 
 def test_compiled_mixing_is_the_same():
     generator = torch.Generator().manual_seed(0)
-    shape = (1, SIZE // 2 + 1, 1)
-    magnitude, *shares = torch.rand(4, *shape, generator=generator)
-    residual = torch.randn(shape, generator=generator)
-    pulses, tones, noise = torch.randn(3, *shape, dtype=torch.complex64, generator=generator)
-    mix = Mix(shares[0], residual, shares[1], shares[2])
-    expected = mixed(magnitude, mix, pulses, tones / tones.abs(), noise)[0, :, 0].numpy()
-    found = np.empty(shape[1], np.complex64)
-    rows = [part[0, :, 0].numpy() for part in (residual, pulses, tones, noise)]
-    amplitudes = np.stack([share[0, :, 0].numpy() for share in shares])
-    _vocoding.mix_rows(magnitude[0, :, 0].numpy(), amplitudes, *rows, found)
-    assert np.allclose(found, expected, atol=1e-6)
+    frames, bins = 3, SIZE // 2 + 1
+    magnitude, comb = torch.rand(2, 1, bins, frames, generator=generator)
+    outputs = 2.0 * torch.randn(1, frames, 4, bins, generator=generator)
+    outputs[0, 0, 0, :5], outputs[0, 1, 2, :5], outputs[0, 2, 3, :5] = 60.0, 60.0, -60.0  # far beyond what is usual
+    pulses, tones, noise = torch.randn(3, 1, bins, frames, dtype=torch.complex64, generator=generator)
+    expected = mixed(magnitude, mix_of(outputs, comb), pulses, tones / tones.abs(), noise)[0].T.numpy()
+    found = np.empty((frames, bins), np.complex64)
+    lines = [np.ascontiguousarray(line[0].T.numpy()) for line in (magnitude, comb, pulses, tones, noise)]
+    _vocoding.mix_rows(lines[0], outputs[0].numpy(), lines[1], (CLEAR, NOISE, LOUDER), *lines[2:], found)
+    assert np.allclose(found, expected, atol=2e-5)
 
 
 def test_the_phase_advances_by_the_mean_frequency():
@@ -148,10 +147,37 @@ def test_the_network_in_steps_is_the_network_at_once():
         at_once = net(around(magnitude, (net.past, 2)), around(comb, (net.past, 2)))
         state, found = net.silent_state(), []
         for first, stop in ((0, 3), (3, 4), (4, 20)):
-            mix, state = net.step(magnitude[..., first:stop], comb[..., first:stop], state)
-            found.append(mix)
-    for number, expected in enumerate(at_once):
-        assert torch.allclose(torch.cat([mix[number] for mix in found], -1)[..., 2:], expected[..., :-2], atol=1e-5)
+            outputs, state = net.step(magnitude.mT[:, first:stop], comb.mT[:, first:stop], state)
+            found.append(outputs)
+    mix = mix_of(torch.cat(found, 1)[:, 2:], comb[..., :-2])
+    for part, expected in zip(mix, at_once, strict=True):
+        assert torch.allclose(part, expected[..., :-2], atol=1e-5)
+
+
+@given(starts=st.lists(st.integers(0, 9), min_size=2, max_size=5), look_ahead=st.sampled_from([0, 1, 2]))
+@settings(max_examples=12)
+def test_sounds_of_a_batch_are_those_of_a_sound_by_itself(starts: list[int], look_ahead: int):
+    """To the bit, whenever the others begin and end, and also in a place that was used before."""
+    net, transform, lengths = untrained(look_ahead), STFT(SIZE, HOP), [4 + 3 * number for number in range(len(starts))]
+    sounds = [np.ascontiguousarray(levels(frames, seed).T) for seed, frames in enumerate(lengths)]
+    pitches = [np.linspace(50.0 + seed, 60.0, frames) for seed, frames in enumerate(lengths)]
+    together, parts = VocoderStreams(net, transform, RATE, len(starts) + 1), [list[np.ndarray]() for _ in starts]
+    together.push([1, 0], np.ones((2, 3, SIZE // 2 + 1), np.float32), np.full((2, 3), 64.0))
+    for now in range(max(starts) + max(lengths)):
+        sounding = [n for n, start in enumerate(starts) if start <= now < start + lengths[n]]
+        for number in (n for n in sounding if starts[n] == now):
+            together.begin(number, number)
+        if sounding:
+            frame = np.stack([sounds[n][now - starts[n]] for n in sounding])[:, None]
+            pitch = np.array([[pitches[n][now - starts[n]]] for n in sounding])
+            for number, hop in zip(sounding, together.push(sounding, frame, pitch), strict=True):
+                parts[number].append(hop)
+        for number in (n for n in sounding if starts[n] + lengths[n] == now + 1):
+            parts[number].append(together.flush(number))
+    for number, (rows, pitch) in enumerate(zip(sounds, pitches, strict=True)):
+        alone = VocoderStream(net, transform, RATE, number)
+        expected = [alone.push(row, pitch=each) for row, each in zip(rows, pitch, strict=True)]
+        assert np.array_equal(np.concatenate(parts[number]), np.concatenate([*expected, alone.flush()]))
 
 
 def test_what_is_yet_to_come_does_not_matter_beyond_the_look_ahead():

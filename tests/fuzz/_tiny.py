@@ -11,6 +11,8 @@ import torch
 
 import timbre
 from timbre.config import Config, DataConfig, ModelConfig, RegularizationConfig, SpectrogramConfig, VocoderConfig
+from timbre.models.frame_decoder import FrameDecoder
+from timbre.models.graphs import can_export, onnxruntime
 from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
 from timbre.shapes.presets import Preset, Presets
@@ -47,6 +49,13 @@ def tiny_space() -> Space:
     )
     axis = Axis("brightness", "centroid", "octaves", 10.0, 0.5, 0.3)
     return Space(CONFIG, model, atlas, {"notes": 4, "valid_error_db": 4.5}, [axis], vocoder)
+
+
+@cache
+def tiny_graph() -> bytes:
+    """The space's decoder as an ONNX file; empty where it cannot be exported or run."""
+    decoder = FrameDecoder(tiny_space().model, tiny_space().spectrogram)
+    return decoder.export() if onnxruntime() and can_export() else b""
 
 
 @cache

@@ -15,10 +15,11 @@ import numpy as np
 import timbre
 from fuzz import _mutations as mutations
 from fuzz._target import lay_out, packed, target
-from fuzz._tiny import CONFIG, space_files, tiny_presets, tiny_space
+from fuzz._tiny import CONFIG, space_files, tiny_graph, tiny_presets, tiny_space
 from timbre.cli.exploring.inspect import inspect
 from timbre.config import Config, VocoderConfig
 from timbre.errors import TimbreError
+from timbre.models.frame_decoder import FrameDecoder
 from timbre.playback.inputs.mapping import default_mapping, read_mapping, write_mapping
 from timbre.shapes.drawings import drawn, read_curve
 from timbre.shapes.path_files import is_path, read_path, write_path
@@ -321,3 +322,14 @@ def _config_values(data: bytes, _: Path) -> None:
     config = Config.from_dict(values)
     assert Config.from_dict(config.to_dict()) == config
     assert config.spectrogram.bins > 0
+
+
+@target(
+    "graph", lambda random: mutations.some_bytes(random, tiny_graph()), "timbre.models.graphs:open_graph",
+    "timbre.models._onnx:weights_of", prepare=tiny_graph,
+)  # fmt: skip
+def _open_graph(data: bytes, _: Path) -> None:
+    if tiny_graph():
+        run = FrameDecoder(tiny_space().model, tiny_space().spectrogram).opened(data)
+        rows = [np.full(3, value, np.float32) for value in (60.0, 0.8, 0.1, 1e9)]
+        assert all(np.isfinite(part).all() for part in run(np.zeros((3, 2), np.float32), *rows))

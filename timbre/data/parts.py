@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LONGEST_HOLD = 60  # s; as long as the notes that a space can have
+
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
@@ -27,6 +29,11 @@ class SoundFontVoice:
     key: int  # MIDI, 0 to 127
     velocity: int  # MIDI, 1 to 127
     sample: str = ""  # recording that sounds there: notes with the same one are transposed copies of one another
+    hold: float | None = None  # s from the onset to the release, at most 60; None is 2
+
+    def __post_init__(self) -> None:
+        if self.hold is not None and not 0 < self.hold <= LONGEST_HOLD:
+            raise ValueError(f"hold must be above 0 to {LONGEST_HOLD} seconds, got {self.hold!r}")
 
     def __str__(self) -> str:
         return f"{self.bank}:{self.program} key {self.key} velocity {self.velocity}"

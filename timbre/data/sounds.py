@@ -14,7 +14,7 @@ from timbre.audio import Audio, read
 from timbre.audio.files import decode, opened
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_sample
-from timbre.data.soundfonts.synthesizer import render_voice
+from timbre.data.soundfonts.synthesizer import HOLD, render_voice
 from timbre.errors import AudioError
 
 LARGEST_MEMBER = 1 << 28  # most bytes that a compressed sound may unpack to: more than half an hour of stereo
@@ -31,7 +31,7 @@ def read_part(file: Path, part: Part | None = None) -> Audio:
     if part is None:
         return read(file)
     if isinstance(part, SoundFontVoice):
-        return render_voice(file, part)
+        return render_voice(file, part, HOLD if part.hold is None else part.hold)
     return excerpt(_whole(file, part), part, file)
 
 

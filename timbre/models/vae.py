@@ -192,7 +192,7 @@ class VAE(nn.Module):
     def loss(
         self, spectrogram: Tensor, conditions: Conditions, beta: float, free_nats: float = 0.0, stride: int = 1,
         seen: Tensor | None = None, mapped: Tensor | None = None,
-        regularizer: Callable[[Tensor], Tensor] | None = None,
+        regularizer: Callable[[Tensor], Tensor] | None = None, pooled: Callable[[Tensor], Tensor] | None = None,
     ) -> Loss:  # fmt: skip
         """The objective for a batch of notes: -log p(x|z) + beta divergence + regularizer(center).
 
@@ -213,6 +213,8 @@ class VAE(nn.Module):
                 the notes.
             mapped: coordinates of the notes on the listening map; default: computed.
             regularizer: a function of the centers (batch, dim) to nats per note, ().
+            pooled: the mean of a number over the processes that train together, so that the noise level is that of
+                their batches as one; default: this batch alone.
         """
         posterior = self.posterior(spectrogram, conditions, seen, mapped)
         z, divergence, kl = self._drawn(posterior, free_nats)
@@ -220,7 +222,12 @@ class VAE(nn.Module):
         frames = torch.arange(start, self.frames, stride, device=z.device)
         decoded = self.decode(z, conditions, frames)
         error, mse = decoded - spectrogram[:, :, frames], self.misfit(decoded, spectrogram, frames).mean()
-        reconstruction = 0.5 * self.evidence * (LOG_TWO_PI + 1.0 + torch.log(mse))
+        if pooled:  # the gradients' mean over processes is that of the logarithm of the mean
+            mean = pooled(mse.detach())
+            log_mse = torch.log(mean) + (mse - mse.detach()) / mean
+        else:
+            log_mse = torch.log(mse)
+        reconstruction = 0.5 * self.evidence * (LOG_TWO_PI + 1.0 + log_mse)
         extra = regularizer(posterior.center) if regularizer else mse.new_zeros(())
         figures = (reconstruction, kl, error.square().mean().sqrt(), error.abs().mean(), extra)
         return Loss(reconstruction + beta * divergence + extra, *(figure.detach() for figure in figures))

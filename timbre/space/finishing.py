@@ -21,14 +21,17 @@ class Finish:
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """The next samples, float32; fewer than were pushed at the beginning, as the limiter looks ahead."""
-        index = np.arange(self._done, self._done + len(samples))
-        late = min(max(self._limiter.latency - self._done, 0), len(samples))
-        self._done += len(samples)
+        done, self._done = self._done, self._done + len(samples)
+        late = min(max(self._limiter.latency - done, 0), len(samples))
         gain = self.gain
         if gain.ndim:
-            gain = np.interp(index / max(self.length - 1, 1), np.linspace(0, 1, len(gain)), gain)
-        faded = np.clip((index - (self.length - self._fade) + 1) / self._fade, 0.0, 1.0)
-        return self._limiter.push(samples * gain * (0.5 + 0.5 * np.cos(np.pi * faded)))[late:].astype(np.float32)
+            index = np.arange(done, self._done) / max(self.length - 1, 1)
+            gain = np.interp(index, np.linspace(0, 1, len(gain)), gain)
+        scaled = samples * gain
+        first = max(self.length - self._fade, done)
+        faded = np.arange(first, self._done) - (self.length - self._fade) + 1
+        scaled[first - done :] *= 0.5 + 0.5 * np.cos(np.pi * np.minimum(faded / self._fade, 1.0))
+        return self._limiter.push(scaled)[late:].astype(np.float32)
 
     def flush(self) -> np.ndarray:
         """The last samples; together with those before, as many as were pushed."""

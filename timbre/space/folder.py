@@ -1,5 +1,5 @@
-"""The folder of a space: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md and, where the space
-has a vocoder, vocoder.safetensors. :mod:`timbre.models.checkpoint` says how checksums and weights are kept."""
+"""The folder of a space: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md and, if it has them,
+vocoder.safetensors and decoder.onnx. :mod:`timbre.models.checkpoint` says how checksums and weights are kept."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,7 +27,7 @@ from timbre.space.atlas import Atlas
 from timbre.space.card import card
 from timbre.vocoder.trained import VOCODER, TrainedVocoder, read_vocoder
 
-_MODEL = "model.safetensors"
+_MODEL, _GRAPH = "model.safetensors", "decoder.onnx"
 
 
 class Parts(NamedTuple):
@@ -39,12 +39,15 @@ class Parts(NamedTuple):
     report: dict[str, Any]
     axes: Sequence[Axis]
     vocoder: TrainedVocoder | None
+    graph: bytes | None
 
 
 def write_space(folder: Path, parts: Parts, half: bool = False, page: str | None = None) -> None:
     """Write the folder of a space; arguments and errors as in :meth:`timbre.space.Space.save`."""
     text = page or card(parts.config, parts.report, parts.atlas, parts.axes)
     files = {**parts.atlas.to_files(), "README.md": text.encode("utf-8", "backslashreplace")}
+    if parts.graph is not None:
+        files[_GRAPH] = parts.graph
     weights = {_MODEL: parts.model.state_dict()}
     if parts.vocoder:
         weights[VOCODER] = parts.vocoder.network.state_dict()
@@ -75,7 +78,8 @@ def read_space(folder: Path) -> Parts:
     if (dim := atlas.points.shape[1]) != config.model.dim:
         raise CheckpointError(f"{folder} is damaged: its atlas has {dim} dimensions, its model {config.model.dim}.")
     vocoder = read_vocoder(files, details, config.spectrogram, folder)
-    return Parts(config, model.eval(), atlas, read_report(details.get("report"), folder), axes, vocoder)
+    report = read_report(details.get("report"), folder)
+    return Parts(config, model.eval(), atlas, report, axes, vocoder, files.get(_GRAPH))
 
 
 def _half(name: str, value: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import expanded, shown
 from timbre.models.conditions import Conditions, check_pitch, check_velocity
+from timbre.models.frame_decoder import FrameDecoder
 from timbre.models.refinement import note_posterior, refined
 from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
@@ -43,16 +44,17 @@ class Space:
         report: plain figures of the training.
         axes: its named axes; in spaces without a listening map its first dimensions, in their order.
         vocoder: the space's own, if one was trained.
+        graph: its decoder for live play as an ONNX file, see :meth:`prepare`.
 
     Its attributes are these and `spectrogram`, the transform from waveforms to what the model encodes.
     """
 
     def __init__(
         self, config: Config, model: VAE, atlas: Atlas, report: dict[str, Any], axes: Sequence[Axis] = (),
-        vocoder: TrainedVocoder | None = None,
+        vocoder: TrainedVocoder | None = None, graph: bytes | None = None,
     ) -> None:  # fmt: skip
         self.config, self.model, self.atlas, self.report = config, model, atlas, report
-        self.axes, self.vocoder = tuple(axes), vocoder
+        self.axes, self.vocoder, self.graph = tuple(axes), vocoder, graph
         self.spectrogram = Spectrogram(config.spectrogram)
 
     def __repr__(self) -> str:
@@ -282,8 +284,19 @@ class Space:
             )
         return point.astype(np.float32)
 
+    def prepare(self) -> None:
+        """Export the decoder for live play, so that a saved space plays at once wherever it is loaded.
+
+        It takes about 15 s. Without it, the first live play does it, and keeps the result in timbre's cache.
+
+        Raises:
+            ConfigError: if onnxscript is not installed.
+        """
+        self.graph = FrameDecoder(self.model, self.spectrogram).export()
+
     def save(self, folder: str | FilePath, half: bool = False, page: str | None = None) -> FilePath:
-        """Write the space as a folder: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md.
+        """Write the space as a folder: config.json, model.safetensors, atlas.json, atlas.safetensors, README.md; and
+        vocoder.safetensors and decoder.onnx if it has them.
 
         Args:
             folder: created if it does not exist.
@@ -294,7 +307,7 @@ class Space:
             The folder; a CheckpointError if it cannot be written.
         """
         target = expanded(folder, CheckpointError)
-        parts = Parts(self.config, self.model, self.atlas, self.report, self.axes, self.vocoder)
+        parts = Parts(self.config, self.model, self.atlas, self.report, self.axes, self.vocoder, self.graph)
         write_space(target, parts, half, page)
         return target
 

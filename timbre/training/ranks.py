@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from timbre.config import TrainingConfig
@@ -39,6 +40,13 @@ class Ranks:
         total = torch.tensor(values, dtype=torch.float64, device=self.fabric.device)
         torch.distributed.all_reduce(total)
         return [float(value) for value in total.cpu()]
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a tensor over all ranks, without a gradient; it does not wait for a GPU."""
+        total = value.detach().clone()
+        if self.world > 1:
+            torch.distributed.all_reduce(total)
+        return total / self.world
 
     def gather(self, value: T) -> list[T]:
         """The value of each rank."""

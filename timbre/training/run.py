@@ -215,7 +215,7 @@ class Run:
         loss = figures["objective"]
         objective, notes = self.ranks.sum(float(loss.detach()), len(batch.rows))
         if not math.isfinite(objective):
-            raise TrainingError(self._not_finite([] if torch.isfinite(loss) else self.task.files(batch)))
+            raise TrainingError(self._not_finite(figures, batch))
         self.optimizer.zero_grad()
         self.fabric.backward(loss / self.task.scale)
         # The objective is known to be finite; asking again would wait for the GPU.
@@ -307,8 +307,13 @@ class Run:
             f"{counted(rest, 'more epoch')} ({self.task.table}.patience)."
         )
 
-    def _not_finite(self, own: list[str]) -> str:
-        files = ", ".join(sorted({name for names in self.ranks.gather(own) for name in names}))
+    def _not_finite(self, figures: Figures, batch: Any) -> str:
+        """A message with the files of the ranks whose own figures are not finite; else, whose loss is not."""
+        values = {name: float(torch.as_tensor(value).detach()) for name, value in figures.items()}
+        own = not all(math.isfinite(values[name]) for name in self.task.shown)
+        every = self.ranks.gather((own, not math.isfinite(values["objective"]), self.task.files(batch)))
+        named = [names for own, _, names in every if own] or [names for _, loss, names in every if loss]
+        files = ", ".join(sorted({name for names in named for name in names}))
         return (
             f"The loss is not a number at step {self.step + 1} (epoch {self.epoch + 1})"
             + (f"; the batch contains {files}." if files else ".")

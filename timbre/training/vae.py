@@ -126,10 +126,11 @@ class VAETask(Task):
         term = self.regularizers.term(batch, done, float(evidence) / batch.spectrogram[0].numel())
 
         mapped = self.coordinates(batch, known)
+        pooled = self.ranks.mean if self.ranks.world > 1 else None
 
         def compute(net: VAE) -> Figures:
             net.evidence.copy_(evidence)
-            loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, mapped, term)
+            loss = net.loss(batch.spectrogram, known, beta, free, DECODE_STRIDE, batch.seen, mapped, term, pooled)
             terms = {f"{name}_nats": value for name, value in self.regularizers.values.items()}
             return {**vars(loss), **terms, "beta": beta}
 

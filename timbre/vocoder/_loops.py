@@ -6,6 +6,9 @@ import numpy as np
 
 from timbre.spectral.compiled import compiled
 
+_ONE, _FOUR, _MOST = np.float32(1.0), np.float32(4.0), np.float32(20.0)  # exp(4 * 20) is still a float32
+_LEAST, _TINY, _SILENT = np.float32(1e-9), np.float32(1e-6), np.float32(1e-20)
+
 
 @compiled
 def pulse_rows(
@@ -59,24 +62,33 @@ def pulse_rows(
 
 @compiled
 def mix_rows(
-    magnitude: np.ndarray, shares: np.ndarray, residual: np.ndarray, pulses: np.ndarray, tones: np.ndarray,
-    noise: np.ndarray, out: np.ndarray,
+    magnitude: np.ndarray, outputs: np.ndarray, comb: np.ndarray, scales: tuple[float, float, float],
+    pulses: np.ndarray, tones: np.ndarray, noise: np.ndarray, out: np.ndarray,
 ) -> None:  # fmt: skip
-    """Compute :func:`timbre.vocoder.network.mixed` for one frame.
+    """Compute :func:`timbre.vocoder.network.mixed` of :func:`timbre.vocoder.network.mix_of` for rows of frames.
 
     Args:
-        magnitude, residual: float32 (bins,).
-        shares: amplitudes of pulses, tones and noise, float32 (3, bins).
-        pulses, tones, noise: complex64 (bins,); of the first two only the phases matter.
-        out: the spectrum, complex64 (bins,).
+        magnitude, comb: float32 (frames, bins).
+        outputs: of the network, float32 (frames, 4, bins).
+        scales: `CLEAR`, `NOISE` and `LOUDER` of the network.
+        pulses, tones, noise: complex64 (frames, bins); of the first two only the phases matter.
+        out: the spectra, complex64 (frames, bins).
     """
-    for k in range(out.size):
-        a, b = pulses[k].real, pulses[k].imag
-        scale = shares[0, k] / max(math.sqrt(a * a + b * b), 1e-6)
-        c, s = math.cos(residual[k]), math.sin(residual[k])
-        x, y = scale * (a * c - b * s), scale * (a * s + b * c)
-        a, b = tones[k].real, tones[k].imag
-        scale = shares[1, k] / max(math.sqrt(a * a + b * b), 1e-20)
-        x += scale * a + shares[2, k] * noise[k].real
-        y += scale * b + shares[2, k] * noise[k].imag
-        out[k] = complex(magnitude[k] * x, magnitude[k] * y)
+    clear, rare, louder = np.float32(1.0 / scales[0]), np.float32(math.exp(scales[1])), np.float32(scales[2])
+    for row in range(len(out)):
+        for k in range(out.shape[1]):
+            lobe = comb[row, k] * clear + _TINY
+            first = lobe * lobe * math.exp(_FOUR * np.minimum(outputs[row, 0, k], _MOST))
+            third = rare * math.exp(_FOUR * np.minimum(outputs[row, 2, k], _MOST))
+            share = _ONE / (first + _ONE + third)
+            gain = magnitude[row, k] * math.exp(louder * math.tanh(outputs[row, 3, k]))
+            a, b = pulses[row, k].real, pulses[row, k].imag
+            scale = math.sqrt(np.maximum(first * share, _LEAST)) / np.maximum(math.sqrt(a * a + b * b), _TINY)
+            c, s = math.cos(outputs[row, 1, k]), math.sin(outputs[row, 1, k])
+            x, y = scale * (a * c - b * s), scale * (a * s + b * c)
+            a, b = tones[row, k].real, tones[row, k].imag
+            scale = math.sqrt(np.maximum(share, _LEAST)) / np.maximum(math.sqrt(a * a + b * b), _SILENT)
+            noisy = math.sqrt(np.maximum(third * share, _LEAST))
+            x += scale * a + noisy * noise[row, k].real
+            y += scale * b + noisy * noise[row, k].imag
+            out[row, k] = complex(gain * x, gain * y)

@@ -7,7 +7,7 @@ decides how the power of each bin is shared between them, and its gain; an inver
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -22,9 +22,10 @@ FIRST_PHASE = math.pi  # of the pulse train at the onset: half a period before i
 FLOOR = 1e-4  # magnitude below which a bin counts as silent; a full-scale sine has 1
 _BEFORE = 1  # earlier frames that the first layer sees
 _HEADS = 4
-_LOUDER = 1.2  # nepers: the largest gain or attenuation of a bin
-_CLEAR = 0.1  # magnitude of a unit partial's lobe above which an untrained network favours pulses
-_NOISE = -2.0  # log odds of noise against tones of an untrained network
+_FEWEST_ROWS, _VECTOR = 4, 32
+LOUDER = 1.2  # nepers: the largest gain or attenuation of a bin
+CLEAR = 0.1  # magnitude of a unit partial's lobe above which an untrained network favours pulses
+NOISE = -2.0  # log odds of noise against tones of an untrained network
 
 
 class Mix(NamedTuple):
@@ -52,8 +53,10 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, past + frames, channels) to (batch, frames, channels)."""
         frames = x.shape[1] - self.past
-        along = torch.stack([tap * x[:, k : k + frames] for k, tap in enumerate(self.taps)]).sum(0)
-        return x[:, self.past :] + self.outer(F.silu(self.inner(self.norm(along))))
+        along = self.taps[0] * x[:, :frames]
+        for k, tap in enumerate(self.taps[1:], 1):
+            along = along + tap * x[:, k : k + frames]
+        return x[:, self.past :] + _rows(self.outer, _each(F.silu, _rows(self.inner, self.norm(along))))
 
 
 class Vocoder(nn.Module):
@@ -87,56 +90,83 @@ class Vocoder(nn.Module):
                 :func:`~timbre.vocoder.pulses.pulse_spectrum`.
         """
         stop = comb.shape[-1] - self.look_ahead
-        x = self._entered(magnitude, comb[..., _BEFORE:stop])
+        x = self._entered(_levels(magnitude.mT), _lobes(comb.mT[:, _BEFORE:stop]))
         for block in self.blocks:
             x = block(x)
-        return self._mix(x, comb[..., self.past : stop])
+        return mix_of(self._outputs(x), comb[..., self.past : stop])
 
-    def step(self, magnitude: Tensor, comb: Tensor, state: list[Tensor]) -> tuple[Mix, list[Tensor]]:
-        """:meth:`forward` for a stream, whose next frames are (batch, bins, frames).
+    def step(self, magnitude: Tensor, comb: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """:meth:`forward` for streams, whose next frames are (batch, frames, bins).
 
-        Returns the mix of the frames `look_ahead` frames earlier, and the state for the next step; the first one is
-        :meth:`silent_state`.
+        Returns the outputs of the frames `look_ahead` frames earlier, of which :func:`mix_of` makes the mix, and the
+        state for the next step; the first one is :meth:`silent_state`.
         """
-        count = comb.shape[-1]
-        magnitude, comb = (torch.cat(pair, -1) for pair in zip(state[:2], (magnitude, comb), strict=True))
-        after = [magnitude[..., count:], comb[..., count:]]
-        x, comb = self._entered(magnitude, comb[..., :count]), comb[..., :count]
+        frames = comb.shape[1]
+        new = (_levels(magnitude), _lobes(comb))
+        levels, lobes = (torch.cat(pair, 1) for pair in zip(state[:2], new, strict=True))
+        after = [levels[:, frames:], lobes[:, frames:]]
+        x = self._entered(levels, lobes[:, :frames])
         for block, before in zip(self.blocks, state[2:], strict=True):
             x = torch.cat([before, x], 1)
-            after.append(x[:, count:])
+            after.append(x[:, frames:])
             x = block(x)
-        return self._mix(x, comb), after
+        return self._outputs(x), after
 
     @torch.no_grad()
     def silent_state(self) -> list[Tensor]:
         """The state for :meth:`step` before a sound begins, for a batch of one."""
-        around = _BEFORE + self.look_ahead
-        state = [torch.zeros(1, self.bins, around), torch.zeros(1, self.bins, self.look_ahead)]
-        x = self._entered(torch.zeros(1, self.bins, around + 1), torch.zeros(1, self.bins, 1))
+        levels = _levels(torch.zeros(1, _BEFORE + 1 + self.look_ahead, self.bins))
+        lobes = _lobes(torch.zeros(1, self.look_ahead + 1, self.bins))
+        state, x = [levels[:, 1:], lobes[:, 1:]], self._entered(levels, lobes[:, :1])
         for block in self.blocks:
             x = x.expand(-1, block.past + 1, -1)
             state.append(x[:, 1:].clone())
             x = block(x)
         return state
 
-    def _entered(self, magnitude: Tensor, comb: Tensor) -> Tensor:
-        """Input of the blocks (batch, frames, channels), from the comb and the magnitudes of the frames, the one before
+    def _entered(self, levels: Tensor, lobes: Tensor) -> Tensor:
+        """Input of the blocks (batch, frames, channels), from the lobes and the levels of the frames, the one before
         and the `look_ahead` ones after them."""
-        level = (magnitude.clamp_min(FLOOR).log() / 4.0 + 1.15).mT  # between -1.15 and 1.15
-        seen = ((comb.square() + 1e-4).log() / 4.6 + 1.0).mT
-        frames = seen.shape[1]
-        around = [level[:, k : k + frames] for k in range(_BEFORE + 1 + self.look_ahead)]
-        return self.entry(torch.cat(around, -1)) + self.comb(seen)
+        frames = lobes.shape[1]
+        around = [levels[:, k : k + frames] for k in range(_BEFORE + 1 + self.look_ahead)]
+        return _rows(self.entry, torch.cat(around, -1)) + _rows(self.comb, lobes)
 
-    def _mix(self, x: Tensor, comb: Tensor) -> Mix:
-        out = self.head(self.norm(x)).unflatten(-1, (_HEADS, self.bins))
-        pulses, residual, noise, louder = (part.mT for part in out.unbind(2))
-        prior = 2.0 * torch.log(comb / _CLEAR + 1e-6)
-        odds = torch.stack([prior + 4.0 * pulses, torch.zeros_like(pulses), _NOISE + 4.0 * noise])
-        shares = odds.softmax(0).clamp_min(1e-9).sqrt()
-        gain = torch.exp(_LOUDER * torch.tanh(louder))
-        return Mix(gain * shares[0], residual, gain * shares[1], gain * shares[2])
+    def _outputs(self, x: Tensor) -> Tensor:
+        return _rows(self.head, self.norm(x)).unflatten(-1, (_HEADS, self.bins))
+
+
+def _levels(magnitude: Tensor) -> Tensor:
+    return _each(torch.log, magnitude.clamp_min(FLOOR)) / 4.0 + 1.15  # between -1.15 and 1.15
+
+
+def _lobes(comb: Tensor) -> Tensor:
+    return _each(torch.log, comb.square() + 1e-4) / 4.6 + 1.0
+
+
+# A sound of a batch must not depend on the others, not even in its last bits. Torch computes a function in vectors and
+# the last values one by one, and sums the products of fewer than four rows in another order than those of more.
+def _each(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A function of every value of (batch, frames, channels)."""
+    rest = -x.shape[-1] % _VECTOR
+    return function(F.pad(x, (0, rest)))[..., : x.shape[-1]] if rest else function(x)
+
+
+def _rows(layer: nn.Linear, x: Tensor) -> Tensor:
+    """The layer of (batch, frames, inputs)."""
+    rows = x.flatten(0, 1)
+    short = max(0, _FEWEST_ROWS - len(rows))
+    out = layer(F.pad(rows, (0, 0, 0, short)) if short else rows)[: len(rows)]
+    return cast("Tensor", out.unflatten(0, x.shape[:2]))
+
+
+def mix_of(outputs: Tensor, comb: Tensor) -> Mix:
+    """The mix of outputs of the network (batch, frames, 4, bins); `comb` is (batch, bins, frames)."""
+    pulses, residual, noise, louder = (part.mT for part in outputs.unbind(2))
+    prior = 2.0 * torch.log(comb / CLEAR + 1e-6)
+    odds = torch.stack([prior + 4.0 * pulses, torch.zeros_like(pulses), NOISE + 4.0 * noise])
+    shares = odds.softmax(0).clamp_min(1e-9).sqrt()
+    gain = torch.exp(LOUDER * torch.tanh(louder))
+    return Mix(gain * shares[0], residual, gain * shares[1], gain * shares[2])
 
 
 def check_sizes(

@@ -29,6 +29,8 @@ def scan(
     octave: Literal["C3", "C4", "C5"] | None = None,
     pitches: str | None = None,
     velocities: str = "40,80,120",
+    presets: str | None = None,
+    hold: float | None = None,
     raw: bool = False,
     leave_out: str | None = None,
     split_by: By | None = None,
@@ -54,6 +56,9 @@ def scan(
         pitches: MIDI keys or note names at which SoundFonts are rendered, such as "C2,E2,G2", or first:last:step such
             as "36:96:2"; default: every second semitone of each instrument's range.
         velocities: MIDI velocities at which SoundFonts are rendered.
+        presets: Names of the SoundFont's presets to render, such as "violin,french horns"; default: all of bank 0 and
+            the first drum kit.
+        hold: Seconds from the onset of a SoundFont's note to its release; default: 2.
         raw: Read the samples of SoundFonts instead of rendering the presets.
         leave_out: Leave out notes with these kinds of flags, such as "pitch,octave,duplicate".
         split_by: What the split keeps together: files (recordings), pitches, instruments or sources; default: the
@@ -69,7 +74,8 @@ def scan(
     from timbre.data.readers import Options
 
     keys, levels = _keys("pitches", pitches) if pitches else None, _keys("velocities", velocities)
-    options = Options(pattern=pattern, octave=octave, pitches=keys, velocities=levels, raw=raw)
+    names = tuple(map(str.strip, presets.split(","))) if presets else None
+    options = Options(pattern, octave, keys, levels, names, hold, raw)
     library_file, report = _targets(folder, out, page, json_file)
     library = timbre.scan(folder, format, options, measure=measure, progress=True)
     if leave_out:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from timbre.data.names import family_of, parse_note, velocity_of
 from timbre.data.note import Note
+from timbre.data.parts import LONGEST_HOLD
 from timbre.data.report import Dropped
 from timbre.data.tree import Tree
 from timbre.errors import AudioError, LibraryError
@@ -18,7 +19,7 @@ _SAMPLED_NAMES = 200  # file names that are looked at to recognise a library
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the user. Raises LibraryError if `octave` is not C3, C4 or C5."""
+    """Options of the user. Raises LibraryError if one is not possible."""
 
     pattern: str | None = None
     """Pattern of the file names, such as "{instrument}/{note}_{dynamics}_rr{take}.wav"."""
@@ -28,12 +29,18 @@ class Options:
     """MIDI keys at which SoundFonts are rendered; None: every second semitone of each preset's range."""
     velocities: tuple[int, ...] = (40, 80, 120)
     """MIDI velocities at which SoundFonts are rendered."""
+    presets: tuple[str, ...] | None = None
+    """Names of the presets of SoundFonts that are rendered, of any bank; None: those of bank 0 and the first kit."""
+    hold: float | None = None
+    """Seconds from the onset to the release of SoundFonts' notes, above 0 to 60; None is 2."""
     raw: bool = False
     """Read the samples of SoundFonts instead of rendering the presets."""
 
     def __post_init__(self) -> None:
         if self.octave not in (None, "C3", "C4", "C5"):
             raise LibraryError(f"The octave must be C3, C4 or C5, the name of MIDI note 60; got {self.octave!r}.")
+        if self.hold is not None and not 0 < self.hold <= LONGEST_HOLD:
+            raise LibraryError(f"The hold must be above 0 to {LONGEST_HOLD} seconds, got {self.hold:g}.")
 
 
 class Alternative(NamedTuple):

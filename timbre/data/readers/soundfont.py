@@ -4,6 +4,7 @@ It reads the melodic presets of bank 0 (of all banks if bank 0 has none) and the
 follows General MIDI, sound effects (programs 120 to 127) are left out.
 """
 
+import difflib
 import math
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from timbre.data.report import Dropped
 from timbre.data.soundfonts.soundfont import SoundFont, SoundFontPreset, SoundFontZone, read_soundfont
 from timbre.data.tree import Tree
 from timbre.errors import LibraryError
+from timbre.wording import listed
 
 _SUFFIXES = (".sf2", ".sf3")
 _DRUMS = 128  # the bank of the drum kits
@@ -59,6 +61,8 @@ class _Source:
     font: SoundFont
     file: str
     """Relative to the library's folder."""
+    chosen: tuple[str, ...] | None = None
+    """Names of the presets that are read, of any bank; None: those of bank 0 and the first drum kit."""
 
     @cached_property
     def general(self) -> bool:
@@ -71,6 +75,9 @@ class _Source:
         playable = [preset for preset in self.font.presets if preset.zones and preset.program <= 127]
         first = {(preset.bank, preset.program): preset for preset in reversed(playable)}
         presets = [first[number] for number in sorted(first)]
+        if self.chosen is not None:
+            named = {plain(preset.name): preset for preset in reversed(presets)}
+            return [named[name] for name in dict.fromkeys(map(plain, self.chosen)) if name in named]
         melodic = [preset for preset in presets if preset.bank != _DRUMS]
         melodic = [preset for preset in melodic if preset.bank == 0] or melodic
         kits = [preset for preset in presets if preset.bank == _DRUMS]
@@ -83,6 +90,7 @@ class _Source:
         """Why a preset is not read."""
         reasons = {
             "has no sound": not preset.zones,
+            "is not among the requested presets": self.chosen is not None,
             f"its program must be at most 127, got {preset.program}": preset.program > 127,
             "a sound effect": self.is_effect(preset),
             "another drum kit; only the first is read": preset.bank == _DRUMS,
@@ -156,7 +164,7 @@ def _voices_of(source: _Source, preset: SoundFontPreset, options: Options) -> It
                 zone = min(zones, key=lambda zone: (abs(zone.pitch - key), zone.sample))
                 number = source.font.pair(zone.sample)[0]
                 sample = f"{number} {source.font.samples[number].name}"
-                voice = SoundFontVoice(preset.bank, preset.program, key, velocity, sample)
+                voice = SoundFontVoice(preset.bank, preset.program, key, velocity, sample, options.hold)
                 pitch = float(key) if pitched else None
                 yield source.note(preset, zone, key, voice, pitch=pitch, velocity=velocity / 127)
 
@@ -202,8 +210,14 @@ def _recording(source: _Source, number: int, uses: list[tuple[SoundFontPreset, S
     return source.note(preset, zone, zone.keys.low, part, pitch=pitch if pitched else None, velocity=velocity)
 
 
-def _read_file(path: Path, file: str, options: Options) -> Iterator[Note | Dropped]:
-    source = _Source(read_soundfont(path), file)
+def _read_file(path: Path, file: str, options: Options, every: bool) -> Iterator[Note | Dropped]:
+    """The notes of a SoundFont, which must have `every` requested preset, or else one of them."""
+    source = _Source(read_soundfont(path), file, None if options.raw else options.presets)
+    names = [plain(preset.name) for preset in source.font.presets]
+    absent = [name for name in source.chosen or () if plain(name) not in names]
+    if absent and (every or len(absent) == len(source.chosen or ())):
+        near = difflib.get_close_matches(plain(absent[0]), names) or names
+        raise LibraryError(f"{path} must have the preset {absent[0]!r}; it has {listed(near)}.")
     return _recordings(source) if options.raw else _voices(source, options)
 
 
@@ -221,9 +235,9 @@ def _read(tree: Tree, options: Options) -> Reading:
         if (original := first.setdefault(path.resolve(), file)) != file:
             outcomes.append(Dropped(file, f"the same file as {original}"))
         elif tree.chosen:
-            outcomes += _read_file(path, file, options)
+            outcomes += _read_file(path, file, options, every=True)
         else:
-            outcomes += attempt(file, path, _read_file, path, file, options)
+            outcomes += attempt(file, path, _read_file, path, file, options, False)
     outcomes += unlisted(tree, (), "not in a SoundFont")
     return Reading(*separate(outcomes), ", ".join(first.values()))
 

@@ -19,6 +19,7 @@ from timbre.paths import Path
 from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number
 from timbre.playback.engine.follower import Follower
 from timbre.playback.engine.frames import frame_decoder, requested_runtime
+from timbre.playback.engine.streams import voice_streams
 from timbre.playback.engine.voice import Voice
 from timbre.shapes.presets import Presets
 from timbre.space import Space
@@ -33,8 +34,8 @@ _LOAD_SMOOTHING = 0.5  # s
 class Engine(Controls):
     """Renders a space in blocks of any size, several notes at a time.
 
-    Once a hop, the frames of all voices are decoded together; the inverter of each voice is fed when its samples run
-    short. A new note gets its first frames at the next step, which is a quarter of a hop.
+    Once a hop, a frame for every voice is decoded and inverted: one call of the decoder for all voices, and one of the
+    vocoder's network. A new note gets its first frames at the next step, which is a quarter of a hop.
 
     Args:
         space: the space.
@@ -74,7 +75,8 @@ class Engine(Controls):
         self._rate, self._frame_rate = spectrogram.sample_rate, spectrogram.frame_rate
         self.sample_rate = sample_rate or self._rate
         self._frames, self.runtime = frame_decoder(space, runtime)
-        self.voices = [Voice(space.renderer.stream(inverter), self._frame_rate) for _ in range(voices)]
+        self._streams = voice_streams(space, inverter, voices)
+        self.voices = [Voice(self._streams, index, self._frame_rate) for index in range(voices)]
         self.limit = voices
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
         self.step = spectrogram.hop_length // self._steps_per_hop
@@ -89,8 +91,9 @@ class Engine(Controls):
         self.shed_notes = self.stolen_notes = self.refused = 0
         self.refusal = ""
         self._peak, self.load, self._seed, self._lock = 0.0, 0.0, seed, threading.RLock()
-        self._decode([(self.voices[0], 0.0, 1.0)] * self.voices[0].burst)  # the first call takes longer
-        self.voices[0].warm_up(spectrogram.n_fft // 2 + 1)
+        for count in (self.voices[0].burst, 1):  # the first call takes longer
+            self._sounds(self.voices[:1], [[(0.0, 1.0)] * count])
+        self._streams.begin(0, 0)
 
     @property
     def look_ahead(self) -> float:
@@ -250,27 +253,29 @@ class Engine(Controls):
         share = 1.0 - np.exp(-1.0 / (_BEND_SMOOTHING * self._frame_rate)) if sounding else 1.0
         self._bend += share * (self._bend_target - self._bend)
         if sounding:
-            frames = self._decode([(voice, *voice.advance(self._hold)) for voice in sounding])
-            for voice, frame in zip(sounding, frames, strict=True):
-                voice.frame = frame
+            sounds = self._sounds(sounding, [[voice.advance(self._hold)] for voice in sounding])
+            for voice, sound in zip(sounding, sounds, strict=True):
+                voice.add(sound)
 
     def _start_new_notes(self) -> None:
         """Give the oldest of the new notes their first frames."""
         new = sorted((voice for voice in self.voices if voice.new), key=lambda voice: voice.number)[:_STARTS]
         if not new:
             return
-        frames = self._decode([(voice, *voice.advance(self._hold)) for voice in new for _ in range(voice.burst)])
-        for number, voice in enumerate(new):
-            voice.start(frames[number * voice.burst : (number + 1) * voice.burst])
+        sounds = self._sounds(new, [[voice.advance(self._hold) for _ in range(voice.burst)] for voice in new])
+        for voice, sound in zip(new, sounds, strict=True):
+            voice.start(sound)
 
-    def _decode(self, rows: list[tuple[Voice, float, float]]) -> list[tuple[np.ndarray, float]]:
-        """Magnitudes (bins,) and pitch for each row: a voice, a time and the time of its release."""
-        voices, times, releases = zip(*rows, strict=True)
+    def _sounds(self, voices: list[Voice], times: list[list[tuple[float, float]]]) -> np.ndarray:
+        """The next hops of some voices (voices, frames * hop), from the times of their frames and their releases."""
+        clock, releases = np.array(times, np.float32).transpose(2, 0, 1)
         pitch = np.clip([voice.pitch + self._bend for voice in voices], *PITCHES)
-        velocity = [voice.velocity for voice in voices]
-        points = np.broadcast_to(self._follower.point, (len(rows), self.space.dim))
-        inputs = (np.array(values, np.float32) for values in (points, pitch, velocity, times, releases))
-        return list(zip(self._frames(*inputs), pitch, strict=True))
+        velocity = np.array([voice.velocity for voice in voices])
+        pitches, velocities = (np.broadcast_to(line[:, None], clock.shape) for line in (pitch, velocity))
+        points = np.broadcast_to(self._follower.point, (clock.size, self.space.dim))
+        inputs = [np.array(line.reshape(-1), np.float32) for line in (pitches, velocities, clock, releases)]
+        magnitude = self._frames(np.array(points, np.float32), *inputs).reshape(*clock.shape, -1)
+        return self._streams.push([voice.index for voice in voices], magnitude, pitches)
 
 
 HANDLERS: dict[str, Callable[..., None]] = {

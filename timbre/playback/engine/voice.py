@@ -1,10 +1,10 @@
-"""`Voice`: one note of a live engine: its clock, its inverter, and the samples made so far."""
+"""`Voice`: one note of a live engine: its clock, its level, and the samples made so far."""
 
 import numpy as np
 
+from timbre.models.frame_decoder import HELD
 from timbre.playback.controls import Key
-from timbre.playback.engine.frames import HELD
-from timbre.space.renderer import Stream
+from timbre.playback.engine.streams import VoiceStreams
 
 _SILENT_LEVEL = 3e-5  # amplitude below which a hop is silent: -90 dB
 _SILENT_HOPS = 6  # silent hops after which a note is finished
@@ -14,18 +14,19 @@ _RING_TIME, _FADE = 1.0, 0.3  # s after the release until a note that still soun
 class Voice:
     """Plays one note after another.
 
-    A note starts with a burst: the frames that its first hop of samples needs are pushed at once, and the samples
+    A note starts with a burst: the frames that its first hop of samples needs are inverted at once, and the samples
     before the onset are dropped. So it starts without the delay of the inverter's look-ahead. After that, each frame
     makes one hop.
 
     Args:
-        stream: a causal inverter for this voice alone.
+        streams: the causal inverters of all voices.
+        index: of this voice's own.
         frame_rate: frames per second.
     """
 
-    def __init__(self, stream: Stream, frame_rate: float) -> None:
-        self._inverter, self._frame_time, self._hop = stream, 1.0 / frame_rate, stream.hop_length
-        self.burst = -(-self._inverter.latency // self._hop) + 1  # frames that a note starts with
+    def __init__(self, streams: VoiceStreams, index: int, frame_rate: float) -> None:
+        self._streams, self.index, self._frame_time, self._hop = streams, index, 1.0 / frame_rate, streams.hop_length
+        self.burst = -(-streams.latency // self._hop) + 1  # frames that a note starts with
         self._sound = np.zeros((self.burst + 2) * self._hop, np.float32)
         self._clear(None, 0.0, 0.0, 0)
 
@@ -34,7 +35,6 @@ class Voice:
         self.new = key is not None  # the note has no samples yet
         self.released = self.sustained = False  # sustained: the key is up and the pedal sustains the note
         self.level = 1.0  # largest amplitude of the last hop
-        self.frame: tuple[np.ndarray, float] | None = None  # to push next: magnitudes (bins,) and pitch
         self._clock, self._release, self._since_release, self._silent_hops = 0.0, HELD, 0.0, 0
         self._made = self._taken = 0
 
@@ -43,17 +43,10 @@ class Voice:
         """Whether the voice has no note."""
         return self.key is None
 
-    def warm_up(self, bins: int) -> None:
-        """Run the inverter once, since its first call takes longer."""
-        for count in (self.burst, 1):
-            self._inverter.push(np.full((bins, count), 0.01, np.float32), pitch=60.0)
-        self._inverter.reset()
-
     def begin(self, key: Key, pitch: float, velocity: float, seed: int, number: int) -> None:
         """Take a note, which :meth:`start` gives its first samples."""
         self._clear(key, pitch, velocity, number)
-        self._inverter.seed = seed
-        self._inverter.reset()
+        self._streams.begin(self.index, seed)
 
     def release(self) -> None:
         """Let the note die away."""
@@ -74,30 +67,23 @@ class Voice:
             self._clock = min(now + self._frame_time, hold)
         return now, self._release
 
-    def start(self, frames: list[tuple[np.ndarray, float]]) -> None:
-        """Make the first samples, at most a hop, from a burst of frames: magnitudes (bins,) with pitches."""
-        magnitudes, pitches = zip(*frames, strict=True)
-        self._made, self._taken, self.new = len(frames) * self._hop, self._inverter.latency, False
-        sound = self._sound[: self._made]
-        self._inverter.push(np.stack(magnitudes, 1), sound, np.array(pitches))
-        sound *= self._gain
+    def start(self, sound: np.ndarray) -> None:
+        """Take the sound of a burst of frames, which begins `latency` samples before the onset."""
+        self._made, self._taken, self.new = len(sound), self._streams.latency, False
+        self._sound[: self._made] = sound * self._gain
 
     def take(self, count: int) -> np.ndarray:
-        """The next samples (count,); pushes the waiting frame when they run short."""
-        if self._made - self._taken < count and self.frame is not None:
-            self._push(*self.frame)
-            self.frame = None
+        """The next samples (count,)."""
         self._taken += count
         return self._sound[self._taken - count : self._taken]
 
-    def _push(self, magnitude: np.ndarray, pitch: float) -> None:
-        """Make a hop of samples from a frame (bins,) at a pitch."""
+    def add(self, sound: np.ndarray) -> None:
+        """Take one more hop of sound."""
         left = self._made - self._taken
         self._sound[:left] = self._sound[self._taken : self._made].copy()
         self._made, self._taken = left + self._hop, 0
         hop = self._sound[left : self._made]
-        self._inverter.push(magnitude, hop, pitch)
-        hop *= self._gain
+        np.multiply(sound, self._gain, out=hop)
         if self._since_release > _RING_TIME:
             hop *= self._fade()
         self.level = float(np.abs(hop).max())
@@ -112,9 +98,9 @@ class Voice:
         """Cut the note short and free the voice; returns its last samples, faded out, (fade,) or less."""
         rest = self._sound[self._taken : self._made].copy()
         if not self.new and len(rest) < fade:
-            rest = np.concatenate([rest, self._inverter.flush() * self._gain])
+            rest = np.concatenate([rest, self._streams.flush(self.index) * self._gain])
         rest = rest[:fade]
-        self.key, self.new, self.frame = None, False, None
+        self.key, self.new = None, False
         return rest * (0.5 + 0.5 * np.cos(np.pi * (np.arange(len(rest)) + 1) / max(len(rest), 1)))
 
     @property

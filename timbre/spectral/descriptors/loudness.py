@@ -24,7 +24,8 @@ def loudness(note: NoteFeatures) -> Tensor:
     ear. Not modelled: filters that widen with the level, the lower gain below 500 Hz, levels above 100 dB, and temporal
     integration.
     """
-    excitation = _filters(note.config, note.magnitude.dtype, str(note.magnitude.device)) @ note.magnitude.square()
+    filters = _filters(note.config, note.magnitude.dtype, str(note.magnitude.device))
+    excitation = (note.magnitude.square().mT @ filters.mT).mT  # one product, not one for each note
     specific = (excitation + 2.0 * _QUIET) ** _EXPONENT - (2.0 * _QUIET) ** _EXPONENT
     sones = _EARS * _STEP * _SONES * specific.sum(1)
     return note.mean(torch.log2(sones + _LEAST))

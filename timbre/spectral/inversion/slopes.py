@@ -28,6 +28,7 @@ UNSURE = 0.3  # certainty of steps by the formula, next to learned ones
 TRUSTED = 0.2
 """If network and formula differ by less than about this (radians), the formula counts: it is exact for steady partials
 and clicks. An error of a hundredth there in every frame is a cent."""
+_AT_A_TIME = 1024  # bins in one run of the network: their values stay in the processor's cache
 _WEIGHTS = Path(__file__).with_name("_slopes")
 
 
@@ -92,9 +93,9 @@ def features(level: np.ndarray, width: int, bins: np.ndarray, look_ahead: int) -
 def estimate(level: np.ndarray, width: int, bins: np.ndarray, look_ahead: int) -> Slopes:
     """Estimates of the trained network for bins; arguments as in :func:`features`."""
     net = shipped(look_ahead)
-    parts = features(level, width, bins, look_ahead).split(2048)  # a part stays in the processor's cache
+    parts = np.split(bins, range(_AT_A_TIME, bins.size, _AT_A_TIME))
     with torch.no_grad():
-        out = torch.cat([net(part) for part in parts]).numpy().reshape(-1, 2, 2)
+        out = torch.cat([net(features(level, width, part, look_ahead)) for part in parts]).numpy().reshape(-1, 2, 2)
     angle = np.arctan2(out[..., 1], out[..., 0])
     return Slopes(angle[:, 0], angle[:, 1], np.minimum(np.hypot(out[..., 0], out[..., 1]), 1.0))
 

@@ -1,0 +1,50 @@
+"""`FrameDecoder`: single frames of many voices, the part of a model that plays live."""
+
+import torch
+from torch import Tensor, nn
+
+from timbre.models.conditions import Conditions
+from timbre.models.graphs import Run, export_graph, open_graph
+from timbre.models.vae import VAE
+from timbre.spectral import Spectrogram
+
+HELD = 1e9  # s: release time of a note that is held; with infinity, differences would be NaN
+_OUTPUTS = ("bands", "magnitude")
+
+
+class FrameDecoder(nn.Module):
+    """Decodes independent frames: of several voices, or several times of one."""
+
+    def __init__(self, model: VAE, spectrogram: Spectrogram) -> None:
+        super().__init__()
+        self.model, self.spectrogram = model, spectrogram
+
+    def forward(
+        self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Amplitudes (n, rows) and magnitudes (n, bins), not sharpened.
+
+        From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,).
+        """
+        latent = self.model.latent(points, pitch)
+        decibels = self.model.decoder(latent, Conditions(pitch, velocity, release), time[:, None])
+        # All frames side by side, as if of one sound: one matrix product instead of n.
+        bands, magnitude = self.spectrogram.unsharpened(decibels[..., 0].T[None])
+        return bands[0].T, magnitude[0].T
+
+    def export(self) -> bytes:
+        """This decoder as an ONNX file, see :func:`~timbre.models.graphs.export_graph`."""
+        return export_graph(self.eval(), self._inputs(), _OUTPUTS)
+
+    def opened(self, content: bytes) -> Run:
+        """A faster function than :meth:`forward` from an ONNX file, see :func:`~timbre.models.graphs.open_graph`."""
+        return open_graph(content, self.eval(), self._inputs(), _OUTPUTS)
+
+    def _inputs(self) -> dict[str, Tensor]:
+        """Five frames of every kind: with and without a pitch, held and released."""
+        points = torch.linspace(-2.0, 2.0, 5 * self.model.dim).cos().view(5, -1)
+        rows = torch.tensor([
+            (60.0, 0.8, 0.1, HELD), (torch.nan, 0.5, 0.0, HELD), (30.5, 1.0, 0.7, 0.5),
+            (90.0, 0.1, 1.5, 1.4), (71.3, torch.nan, 0.02, HELD),
+        ])  # fmt: skip
+        return dict(zip(("points", "pitch", "velocity", "time", "release"), (points, *rows.T.clone()), strict=True))
