@@ -238,7 +238,7 @@ def _pyin(audio: Audio, near: float) -> float | None:
     import librosa
 
     part, hertz = _second(audio).resample(22050), midi_to_hz(near)
-    low, high = max(26.0, hertz / 2.9), min(5000.0, hertz * 2.9)
+    low, high = np.clip([hertz / 2.9, hertz * 2.9], [26.0, 104.0], [1250.0, 5000.0])  # two octaves or more
     pitches, voiced, _ = librosa.pyin(part.samples[0], fmin=low, fmax=high, sr=22050, frame_length=4096)
     return _median_pitch(pitches, voiced)
 
