@@ -109,19 +109,21 @@ def _seen(out: Path) -> dict[str, str]:
 
 
 def _save(figure: Any, file: Path) -> None:
-    """Write a picture with 256 colours, a third of the size."""
-    save_png(figure, file)
-    shrink(file)
-    if file.stat().st_size > LARGEST:
-        raise SystemExit(f"{file} must not be larger than {LARGEST // 1000} kB, got {file.stat().st_size // 1000} kB.")
+    """Write a picture with as many colours as the largest size of a file allows."""
+    for colours in (128, 64, 32, 16):
+        save_png(figure, file)
+        shrink(file, colours)
+        if file.stat().st_size <= LARGEST:
+            return
+    raise SystemExit(f"{file} must not be larger than {LARGEST // 1000} kB, got {file.stat().st_size // 1000} kB.")
 
 
-def shrink(file: Path) -> None:
-    """Reduce a picture to 256 colours."""
+def shrink(file: Path, colours: int = 256) -> None:
+    """Reduce a picture to so many colours, a third of the size or less."""
     from PIL import Image
 
     with Image.open(file) as image:
-        small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with replacing(file) as partial:
         small.save(partial, "PNG", optimize=True)
 
