@@ -168,8 +168,9 @@ def _compared(facts: Facts) -> str:
     if spaces := facts.get("compared"):
         sections.append(f"""
 ## Beside other spaces
-Each space is measured at its own sample rate, on held-out notes of the sources that it was trained on (own notes), and
-on notes of sources that it does not know. Principal components are those of the spectrograms of its training notes.
+Each space is measured at its own sample rate and in its own bands (the error of the sound below 11 kHz is in the same
+bands for all), on held-out notes of the sources that it was trained on (own notes), and on notes of sources that it
+does not know. Principal components are those of the spectrograms of its training notes.
 
 {compared_table(spaces, facts.get("components"))}
 """)
