@@ -46,11 +46,13 @@ class Reconstruction(NamedTuple):
     decoded: np.ndarray
 
 
-def reconstruction(space: Space, notes: EvaluatedNotes) -> dict[str, float | None]:
-    """Errors of notes decoded from their points, as in the report of a training."""
+def reconstruction(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> dict[str, float | None]:
+    """Errors of notes decoded from their points (notes, dim), as in the report of a training."""
     if not len(notes):
         return {}
-    measured = errors(space.model, notes)
+    measured = errors(
+        space.model, notes, lambda b: space.model.latent(torch.from_numpy(points[b.rows]), b.conditions.pitch)
+    )
     return {
         "reconstruction_l1_db": measured.l1_db,
         "reconstruction_rmse_db": measured.rmse_db,
