@@ -64,8 +64,8 @@ def compared_table(spaces: dict[str, Figures], components: dict[str, list[Figure
         values = [column.get(name) for column in cells.values()]
         title, unit = (name, "dB") if "components" in name else describe(name)[:2]
         if any(value is not None for value in values):
-            rows.append([title, *(shown(value, unit) for value in values), unit])
-    return table(["figure", *cells, "unit"], rows)
+            rows.append([title, *(shown(value, unit) for value in values), unit, "" if " " in name else f"`{name}`"])
+    return table(["figure", *cells, "unit", "name"], rows)
 
 
 def _components(rows: list[Figures], part: str) -> Figures:

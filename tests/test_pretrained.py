@@ -191,10 +191,17 @@ class TestComparison:
         rows = [pca, pca | {"method": "space", "audible_l1_db": 1.0, "l1_db": 1.0}]
         page = compared_table({"44.1 kHz": EVALUATED, "before": {"audible_l1_db": 11.0}}, {"44.1 kHz": rows})
         lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
-        assert lines[0] == ["figure", "44.1 kHz: own notes", "44.1 kHz: left out sources", "before: own notes", "unit"]
-        assert ["mean absolute error of what is audible", "8.000", "10.500", "11.000", "dB"] in lines
-        assert ["audible error, 16 principal components", "–", "12.000", "–", "dB"] in lines
-        assert ["sounds of N(0, I)", "0.125", "–", "–", "of the variance"] in lines
+        assert lines[0] == [
+            "figure",
+            "44.1 kHz: own notes",
+            "44.1 kHz: left out sources",
+            "before: own notes",
+            "unit",
+            "name",
+        ]
+        assert ["mean absolute error of what is audible", "8.000", "10.500", "11.000", "dB", "`audible_l1_db`"] in lines
+        assert ["audible error, 16 principal components", "–", "12.000", "–", "dB", ""] in lines
+        assert ["sounds of N(0, I)", "0.125", "–", "–", "of the variance", "`prior_frechet`"] in lines
         assert not any("1.000" in line for line in lines)
 
 
