@@ -13,8 +13,8 @@ JACK runs on its dummy driver and PulseAudio with a null sink. A process records
 - held: notes that are frozen and sustained, while another Python thread of the player's process computes sums.
 - morph: four sustained notes follow a loop through six library notes.
 - engine: number of voices that one core renders in real time, by processor time. load is for eight voices, load_1 for
-  one. At the rate of the space, also with its vocoder if it has one; and with an untrained decoder of 44,100 Hz (the
-  speed does not depend on training).
+  one. At the rate of the space, and with an untrained decoder of 44,100 Hz; with rtpghi, and with the vocoder of the
+  space or an untrained one. Of an untrained decoder all bins are loud, which costs the inverters most.
 
 _heard.py defines clicks and gaps. For notes, only clicks that the offline note does not have are counted. ahead_ms is
 the buffer of the player at the end; shed counts the notes that it cut because the machine was too slow.
@@ -39,18 +39,20 @@ from _table import Row, add_arguments, finish
 
 import timbre
 from timbre.audio.pitch import measure_pitch
-from timbre.config import Config, SpectrogramConfig
+from timbre.config import Config, SpectrogramConfig, VocoderConfig
 from timbre.models.vae import VAE
 from timbre.playback.controls import Controls, State
 from timbre.playback.engine.engine import Engine
 from timbre.playback.player import Player
 from timbre.space import Space
+from timbre.vocoder.network import make_vocoder
+from timbre.vocoder.trained import TrainedVocoder
 
 VOICES = (1, 4, 8)
 PITCHES, VELOCITY = (60, 55, 64, 67, 52, 72), 102  # MIDI
 HELD, REST = 0.5, 0.4  # s: length of a note, and pause after it
 SEARCHED, LATEST = 0.4, 0.5  # s: part of a note to search for, and its largest latency
-FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2048, hop_length=512, n_mels=512)
+FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2560, hop_length=640, n_mels=384)
 
 Strike = tuple[Callable[[int], None], Callable[[int], None]]
 """Functions that start and release a note of a pitch."""
@@ -274,10 +276,11 @@ def pitch_of(sound: np.ndarray, rate: int, near: float) -> float | None:
 
 
 def at_full_rate(space: Space) -> Space:
-    """An untrained space of the same size at 44,100 Hz."""
+    """An untrained space of the same size at 44,100 Hz, and a vocoder with the default settings."""
     torch.manual_seed(0)
     config: Config = replace(space.config, spectrogram=FULL_RATE)
-    return Space(config, VAE(config).eval(), space.atlas, {}, space.axes)
+    vocoder = TrainedVocoder(make_vocoder(FULL_RATE, VocoderConfig()).eval(), VocoderConfig())
+    return Space(config, VAE(config).eval(), space.atlas, {}, space.axes, vocoder)
 
 
 def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:

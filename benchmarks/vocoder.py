@@ -1,13 +1,13 @@
 """Inverters compared on spectrograms that a space decodes: held-out notes and sustained points.
 
-    python benchmarks/vocoder.py SPACE [LIBRARY] [--inverters A,B,C] [--pictures FOLDER] [--quick] [--json FILE]
+    benchmarks/vocoder.py SPACE [LIBRARY] [--left-out LIBRARY [--sources A,B]] [--inverters A,B,C] [--quick] ...
 
 Task "notes": held-out notes of SPACE are encoded and decoded at their own pitch, velocity and release; each inverter
 turns the same spectrogram into sound; the recording, prepared as in training, is the reference. Task "held": one point,
 one pitch, 2.5 s, frozen 0.5 s after its onset; there is no recording.
 
-- group: all; recorded and rendered (by a SoundFont); harmonic, and other notes with a pitch (bells, bars, drums) and
-  without
+- group: all; recorded and rendered (by a SoundFont); own sources and left-out sources, of which the space was trained
+  on no note; harmonic, and other notes with a pitch (bells, bars, drums) and without
 - log_mel_l1_db: mean absolute difference of log mel spectra; multi_resolution_stft: multi-resolution STFT distance
 - pitch_error_cents, pitch_over_5_cents_share: of harmonic notes, from the requested pitch; over 5 cents or not found
 - texture_db: distance of modulation spectra in all bands; noise_db: the same of the noise between the partials alone
@@ -36,12 +36,13 @@ from tqdm import tqdm
 
 import timbre
 from timbre.config import SpectrogramConfig
-from timbre.data import Note
+from timbre.data import Library, Note
 from timbre.data.note import is_harmonic
 from timbre.errors import ConfigError
 from timbre.evaluation.inverters import cents_off, likeness, tuning, unseen
 from timbre.evaluation.metrics import sounds as metrics
-from timbre.evaluation.notes import EvaluatedNotes
+from timbre.evaluation.notes import EvaluatedNotes, prepare_notes
+from timbre.models.conditions import Conditions
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 
@@ -49,6 +50,11 @@ INVERTERS = "pghi+8,rtpghi,vocoder,librosa-32"
 SIZES = (512, 1024, 2048)
 HELD_SECONDS, HOLD, VELOCITY = 2.5, 0.5, 0.8
 MIDDLE = (0.8, 2.2)  # s of a held point between which it is measured
+GROUPS = ("all", "own sources", "left-out sources", "recorded", "rendered", "harmonic", "other pitched", "unpitched")
+COMPARED = (
+    "log_mel_l1_db", "multi_resolution_stft", "pitch_error_cents", "pitch_over_5_cents_share", "texture_db", "noise_db",
+    "energy_db", "onset_ms", "click_db",
+)  # fmt: skip
 WORST = {"click_db"}  # summarised by the maximum, not the mean
 
 
@@ -60,15 +66,21 @@ def main() -> None:
     library = timbre.scan(args.library)
     space = limited(space, library)
     held_out = unseen(space, library, args.notes)
+    if args.left_out:
+        held_out = joined(held_out, left_out(space, library, args))
     points = held_out.points(space)
     warm(space, names)
     each: list[Row] = []
+    trained = {note.source for note in library}
     for number in tqdm(range(len(held_out)), disable=None):
-        each += note_rows(space, held_out.take(np.array([number])), points[[number]], names)
+        each += note_rows(space, held_out.take(np.array([number])), points[[number]], names, trained)
         if number < args.held:
-            each += held_rows(space, held_out.take(np.array([number])), points[[number]], names)
+            each += held_rows(space, held_out.take(np.array([number])), points[[number]], names, trained)
     delays = {name: latency_ms(space, name) for name in names}
-    finish(table(each, delays), args, f"{len(held_out)} held-out notes of {args.space}; --help explains the columns")
+    rows = table(each, delays)
+    finish(rows, args, f"{len(held_out)} held-out notes of {args.space}; --help explains the columns")
+    for group in dict.fromkeys(row["group"] for row in rows):
+        print(f"{group}: the vocoder is {verdict(rows, group)}")
     if args.pictures:
         draw(args.pictures, space, held_out, points, {name: renderer(space, name) for name in names})
 
@@ -80,6 +92,8 @@ def parse() -> argparse.Namespace:
         "library", type=Path, nargs="?", default=Path("datasets/orchestra"), help="its notes, or a part of them"
     )
     parser.add_argument("--inverters", default=INVERTERS, metavar="A,B", help=f"default {INVERTERS}")
+    parser.add_argument("--left-out", type=Path, metavar="LIBRARY", help="notes of sources without training notes")
+    parser.add_argument("--sources", help="parts of the names of its sources, separated by commas; default: all others")
     parser.add_argument("--notes", type=int, help="how many held-out notes (96; 4 with --quick)")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw spectrograms there")
     add_arguments(parser)
@@ -87,6 +101,37 @@ def parse() -> argparse.Namespace:
     args.notes = args.notes or (4 if args.quick else 96)
     args.held = 2 if args.quick else 24
     return args
+
+
+def left_out(space: Space, library: Library, args: argparse.Namespace) -> EvaluatedNotes:
+    """Notes of another library, of sources that the first one does not have."""
+    known, words = {note.source for note in library}, (args.sources or "").split(",")
+    notes = [
+        n for n in timbre.scan(args.left_out) if n.source not in known and any(w in (n.source or "") for w in words)
+    ]
+    chosen = np.random.default_rng(0).permutation(len(notes))[: args.notes]
+    return prepare_notes(space, [notes[index] for index in chosen])
+
+
+def joined(one: EvaluatedNotes, other: EvaluatedNotes) -> EvaluatedNotes:
+    conditions = (
+        torch.cat(pair) for pair in zip(*(vars(part.conditions).values() for part in (one, other)), strict=True)
+    )
+    return EvaluatedNotes(
+        one.notes + other.notes, torch.cat([one.spectrogram, other.spectrogram]), Conditions(*conditions),
+        np.concatenate([one.samples, other.samples]), one.dropped | other.dropped,
+    )  # fmt: skip
+
+
+def verdict(rows: list[Row], group: str) -> str:
+    """In which figures of held-out notes the vocoder is worse than pghi+8; lower is better in all of them."""
+    by_name = {row["inverter"]: row for row in rows if row["group"] == group and row["task"] == "notes"}
+    if not {"vocoder", "pghi+8"} <= by_name.keys():
+        return "not compared with pghi+8"
+    own, rival = by_name["vocoder"], by_name["pghi+8"]
+    both = [name for name in COMPARED if own[name] is not None and rival[name] is not None]
+    worse = [f"{name} ({own[name]} against {rival[name]})" for name in both if own[name] > rival[name]]
+    return f"worse than pghi+8 in {', '.join(worse)}" if worse else "as good as pghi+8 or better in all figures"
 
 
 def present(space: Space, names: list[str]) -> list[str]:
@@ -126,10 +171,11 @@ def latency_ms(space: Space, name: str) -> float | None:
         return None
 
 
-def groups(note: Note) -> list[str]:
+def groups(note: Note, trained: set[str | None]) -> list[str]:
     """The groups of a note."""
     kind = "unpitched" if note.pitch is None else "harmonic" if is_harmonic(note) else "other pitched"
-    return ["all", "rendered" if note.file.suffix.lower() in (".sf2", ".sf3") else "recorded", kind]
+    origin = "own sources" if note.source in trained else "left-out sources"
+    return ["all", "rendered" if note.file.suffix.lower() in (".sf2", ".sf3") else "recorded", origin, kind]
 
 
 def timed(space: Space, decibels: torch.Tensor, pitch: float | None, length: int, name: str, seed: int = 0):  # type: ignore[no-untyped-def]
@@ -139,13 +185,15 @@ def timed(space: Space, decibels: torch.Tensor, pitch: float | None, length: int
     return sound, {"seconds": length / space.config.spectrogram.sample_rate, "cpu": spent}
 
 
-def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str]) -> list[Row]:
+def note_rows(
+    space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str], trained: set[str | None]
+) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     recorded = one.samples[0, : round(space.config.data.duration * rate)].astype(np.float32)
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
     hertz = None if pitch is None else 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     with torch.no_grad():
-        decibels = space.model.decode_points(torch.from_numpy(point), one.conditions)[0]
+        decibels = space.model.decode_whole(torch.from_numpy(point), one.conditions)[0]
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
@@ -161,11 +209,13 @@ def note_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[
             "level_db": level_difference_db(recorded, sound),
             "click_db": metrics.click_excess_db(recorded, sound, rate),
         }
-        rows.append({"task": "notes", "groups": groups(note), "inverter": name} | found | spent)
+        rows.append({"task": "notes", "groups": groups(note, trained), "inverter": name} | found | spent)
     return rows
 
 
-def held_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str]) -> list[Row]:
+def held_rows(
+    space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[str], trained: set[str | None]
+) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
     decibels = space.spectrum(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
@@ -181,7 +231,7 @@ def held_rows(space: Space, one: EvaluatedNotes, point: np.ndarray, names: list[
             "click_db": float(crests.max() - np.median(crests)) if crests.size else 0.0,
             "sway_db": sway_db(middle, rate),
         }
-        rows.append({"task": "held", "groups": groups(note), "inverter": name} | found | spent)
+        rows.append({"task": "held", "groups": groups(note, trained), "inverter": name} | found | spent)
     return rows
 
 
@@ -212,7 +262,7 @@ def table(each: list[Row], delays: dict[str, float | None]) -> list[Row]:
     """Figures of each task, group and inverter."""
     found: dict[tuple[str, str, str], list[Row]] = {}
     for task in ("notes", "held"):
-        for group in ("all", "recorded", "rendered", "harmonic", "other pitched", "unpitched"):
+        for group in GROUPS:
             for name in delays:
                 key = (task, group, name)
                 rows = [r for r in each if r["task"] == task and group in r["groups"] and r["inverter"] == name]

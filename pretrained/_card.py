@@ -24,21 +24,22 @@ def card(space: Space, facts: Facts) -> str:
 
     Args:
         space: the shipped space.
-        facts: sources, half, loading_s, presets, maps, figures and held_out (both by part), commit, machine; and
+        facts: name, sources, half, loading_s, presets, maps, figures and held_out (both by part), commit, machine; and
             optionally `compared` (evaluations by the names of spaces), `components` (of the same, rows of principal
             components), and `pairs` (of pictures in the folder `pairs`).
     """
     config, report = space.config, space.report
     parts = Counter(space.atlas.splits)
     spectrogram = config.spectrogram
-    return f"""# The space `orchestra`
+    name = facts.get("name", "orchestra")
+    return f"""# The space `{name}`
 
 Written by `pretrained/make_orchestra.py` from its measurements, with timbre {timbre.__version__}. Do not edit
 it: changes are lost.
 
 ## Purpose
 A space for playing, morphing and comparing timbres of orchestral and related instruments. It comes with timbre:
-`timbre.load("orchestra")`, `timbre play orchestra`, `timbre synth orchestra --at flute -o flute.wav`. It is a
+`timbre.load("{name}")`, `timbre play {name}`, `timbre synth {name} --at flute -o flute.wav`. It is a
 convolutional VAE with {config.model.flows} {config.model.flow} flows, {space.dim} dimensions,
 {spectrogram.sample_rate} Hz, {spectrogram.bins} {spectrogram.kind} bands; pitch and velocity are controls, not
 coordinates. It is not meant for recognising instruments, and does not replace recordings of them.
@@ -63,7 +64,7 @@ is the level of the loudest 0.4 s.
 {_presets(facts["presets"])}
 {_maps(facts.get("maps", []))}
 ## Training
-{_training(space, facts)}
+{_training(space, facts, name)}
 
 {_compared(facts)}
 ## Figures
@@ -88,9 +89,9 @@ Loading takes {facts["loading_s"]:.2f} s on one core after torch is imported (th
 {_weaknesses(space, facts)}
 
 ## How to make it
-    python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 --out FOLDER
+    python pretrained/make_orchestra.py NOTES --soundfont FluidR3_GM.sf2 MuseScore_General_Full.sf2 --out FOLDER
 
-with the settings in [orchestra.toml](../orchestra.toml). An interrupted run continues.
+with the settings in [{name}.toml](../{name}.toml). An interrupted run continues.
 
 ## Licences
 The licence of the weights follows those of the recordings: {_licences(report)}.
@@ -150,9 +151,9 @@ Made by `timbre map`: descriptors of the sounds on a plane at A3, in the folders
 """
 
 
-def _training(space: Space, facts: Facts) -> str:
+def _training(space: Space, facts: Facts, name: str) -> str:
     report = space.report
-    return f"""Settings: [orchestra.toml](../orchestra.toml); all are in `config.json`, and these differ from the
+    return f"""Settings: [{name}.toml](../{name}.toml); all are in `config.json`, and these differ from the
 defaults:
 
 {table(["setting", "value", "default"], differing(space.config))}
@@ -167,8 +168,9 @@ def _compared(facts: Facts) -> str:
     if spaces := facts.get("compared"):
         sections.append(f"""
 ## Beside other spaces
-Each space is measured at its own sample rate, on held-out notes of the sources that it was trained on (own notes), and
-on notes of sources that it does not know. Principal components are those of the spectrograms of its training notes.
+Each space is measured at its own sample rate and in its own bands (the error of the sound below 11 kHz is in the same
+bands for all), on held-out notes of the sources that it was trained on (own notes), and on notes of sources that it
+does not know. Principal components are those of the spectrograms of its training notes.
 
 {compared_table(spaces, facts.get("components"))}
 """)

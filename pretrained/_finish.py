@@ -1,19 +1,21 @@
-"""From a finished run to the shipped folder. Results are stored, so that an interrupted run can continue."""
+"""From a trained space to the folder that ships: float16, presets, maps, measurements, pictures and the card."""
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _card import card
-from _pairs import shrink
+from _making import HERE, Making, origin, run
+from _pairs import FILE as PAIRS
+from _pairs import make_pairs, shrink
 from _presets import make
-from _sources import sources
+from _sources import LEFT_OUT, sources
+from _tables import columns
 
 import timbre
 from timbre.data import Library
@@ -23,7 +25,8 @@ from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
 from timbre.training.measure import errors
 
-LARGEST, ROOM = 8e6, 11e6  # bytes: limits of a file and of the folder
+LARGEST, ROOM = 8e6, 14e6  # bytes: limits of a file and of the folder
+COMPONENTS = ("16", "64")  # numbers of principal components beside which a space is measured
 _LOADING = """
 import time, torch, timbre
 import timbre.space
@@ -33,61 +36,68 @@ print(time.process_time() - begun)
 """
 
 
-class Findings:
-    """Results for a space, in a JSON file.
+def ship(making: Making) -> None:
+    """Write the space with float16 weights and all that speeds up its start, and measure what float16 costs."""
+    findings = making.findings()
 
-    Args:
-        file: the file.
-        config: the space's config.json, which has the checksums of all its parts: results for others are discarded.
-    """
+    def write() -> dict[str, float]:
+        library, space = timbre.scan(making.library), timbre.load(making.folder)
+        space.report["sources"] = findings.once("sources", lambda: sources(library))
+        space.prepare()
+        space.save(making.target, half=True)
+        return halved(space, timbre.load(making.target), library)
 
-    def __init__(self, file: Path, config: bytes) -> None:
-        self.file, self._mark = file, hashlib.sha256(config).hexdigest()
-        stored = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        self.values: dict[str, Any] = stored if stored.get("space") == self._mark else {"space": self._mark}
-
-    def once(self, name: str, find: Callable[[], Any], made: Path | None = None) -> Any:
-        """The result of this name, computed now if it is not stored or if the file `made` is missing."""
-        if name not in self.values or (made and not made.exists()):
-            print(f"{name} ...", flush=True)
-            self.values[name] = find()
-            write_text(self.file, json.dumps(self.values, indent=1) + "\n")
-        return self.values[name]
+    findings.once("half", write, making.target / "config.json")
+    findings.once("loading_s", lambda: loading_s(making.target))
 
 
-def finish(out: Path, target: Path, ratings: list[Path], commit: str, machine: str) -> None:
-    """Make the shipped folder from the run in `out`/space and the libraries in `out`.
+def presets(making: Making) -> None:
+    """Choose the presets by measurements and write them."""
+    making.findings().once("presets", lambda: preset(timbre.load(making.target), making.target), making.target / FILE)
 
-    Args:
-        out: with orchestra.json, recorded.json, rendered.json and space/.
-        target: the folder; it is created.
-        ratings: listeners' studies for `timbre evaluate`; may be empty.
-        commit: of the training.
-        machine: of the training, in words.
 
-    Raises:
-        SystemExit: if a step fails or the folder is too large.
-    """
-    whole, space = timbre.scan(out / "orchestra.json"), timbre.load(out / "space")
-    findings = Findings(out / "findings.json", (out / "space" / "config.json").read_bytes())
-    space.report["sources"] = findings.once("sources", lambda: sources(whole))
-    space.prepare()
-    space.save(target, half=True)
-    shipped = timbre.load(target)
-    findings.once("half", lambda: halved(space, shipped, whole))
-    findings.once("presets", lambda: preset(shipped, target), target / FILE)
-    findings.once("maps", lambda: mapped(target), target / "map" / "map.json")
-    findings.once("loading_s", lambda: loading_s(target))
-    figures = {part: findings.once(f"figures of {part} notes", lambda part=part: evaluated(out, target, part, ratings))
-               for part in ("recorded", "rendered")}  # fmt: skip
-    facts = findings.values | {
-        "figures": figures,
-        "held_out": {part: held_out(shipped, timbre.scan(out / f"{part}.json")) for part in figures},
-        "commit": commit,
-        "machine": machine,
-    }
-    shipped.save(target, half=True, page=card(shipped, facts))
-    check_size(target)
+def maps(making: Making) -> None:
+    """Make the maps of two planes."""
+    making.findings().once("maps", lambda: mapped(making.target), making.target / "map" / "map.json")
+
+
+def measure(making: Making) -> None:
+    """Run `timbre evaluate`, and measure principal components of the same notes."""
+    findings = making.findings()
+    findings.once("evaluation", lambda: evaluated(making))
+    findings.once("components", lambda: components(making))
+
+
+def picture(making: Making) -> None:
+    """Draw notes of sources that the space does not know beside their reconstructions."""
+    folder, count = making.target / "pairs", 3 if making.quick else 10
+    space = timbre.load(making.target)
+    making.findings().once("pairs", lambda: make_pairs(space, left_out(making), folder, count), folder / PAIRS)
+
+
+def describe(making: Making) -> None:
+    """Write the card from all results, and check the size of the folder."""
+    findings = making.findings().values
+    if missing := {"half", "presets", "evaluation", "pairs"} - findings.keys():
+        raise SystemExit(f"The card of {making.name} needs the results {', '.join(sorted(missing))}; do all steps.")
+    parts = columns(findings["evaluation"])
+    facts = findings | origin(making.out, None, None) | {
+        "name": making.name,
+        "figures": parts,
+        "held_out": {part: int(values.get("notes") or 0) for part, values in parts.items()},
+        "compared": _of_all(making, "evaluation"),
+        "components": _of_all(making, "components"),
+        "pairs": json.loads((making.target / "pairs" / PAIRS).read_text(encoding="utf-8")),
+    }  # fmt: skip
+    space = timbre.load(making.target)
+    space.save(making.target, half=True, page=card(space, facts))
+    check_size(making.target)
+
+
+def left_out(making: Making) -> Library:
+    """The notes of sources that were left out of training, and those of unverified licence."""
+    library, unverified = timbre.scan(making.library), timbre.scan(making.unverified)
+    return Library([note for note in library if (note.source or "").startswith(LEFT_OUT)] + [*unverified], library.root)
 
 
 def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
@@ -144,36 +154,43 @@ def loading_s(target: Path) -> float:
     return min(float(run.stdout) for run in runs)
 
 
-def evaluated(out: Path, target: Path, part: str, ratings: list[Path]) -> dict[str, Any]:
-    """Figures of `timbre evaluate` on the held-out notes of a part; the recorded part includes the ratings."""
-    file = out / f"evaluation-{part}.json"
-    given = [word for path in ratings if part == "recorded" for word in ("--ratings", str(path))]
-    where = ["--only", str(out / f"{part}.json"), "--out", str(file.with_suffix(".html")), "--json", str(file)]
-    run("evaluate", str(target), str(out / "orchestra.json"), *where, *given)
+def evaluated(making: Making) -> dict[str, Any]:
+    """Figures of `timbre evaluate` on the held-out notes, in all and by part."""
+    file = making.out / f"evaluation-{making.name}.json"
+    studies = [word for path in making.ratings for word in ("--ratings", str(path))]
+    where = ["--held-out", str(making.unverified), "--out", str(file.with_suffix(".html")), "--json", str(file)]
+    quick = ["--quick"] * making.quick
+    run("evaluate", str(making.target), str(making.library), *where, *studies, *quick)
     figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return figures
 
 
-def held_out(space: Space, library: Library) -> int:
-    """Number of held-out notes of the space in a part of the library."""
-    names = {note.name for note in library}
-    return sum(space.atlas.names[number] in names for number in notes.held_out(space.atlas)[1])
+def components(making: Making) -> list[dict[str, Any]]:
+    """Rows of `benchmarks/reconstruction.py --space`: errors of principal components of the same training notes."""
+    file = making.out / f"components-{making.name}.json"
+    script = HERE.parent / "benchmarks" / "reconstruction.py"
+    what = ["--space", str(making.target), "--held-out", str(making.unverified), "--dims", *COMPONENTS]
+    command = [sys.executable, str(script), str(making.library), *what, "--json", str(file)]
+    subprocess.run([*command, *["--quick"] * making.quick], check=True)
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return rows
+
+
+def _of_all(making: Making, kind: str) -> dict[str, Any]:
+    """The results of a kind of all spaces that were measured in this folder, by their names."""
+    files = sorted(making.out.glob(f"{kind}-*.json"))
+    return {file.stem.removeprefix(f"{kind}-"): json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def size(files: Iterable[Path]) -> int:
+    """Bytes of files."""
+    return sum(file.stat().st_size for file in files)
 
 
 def check_size(target: Path) -> None:
     """Refuse a folder that is too large for a repository."""
-    sizes = {file: file.stat().st_size for file in target.rglob("*") if file.is_file()}
-    print(f"{target}: {sum(sizes.values()) / 1e6:.1f} MB, the largest {max(sizes.values()) / 1e6:.1f} MB")
-    if sum(sizes.values()) > ROOM or max(sizes.values()) > LARGEST:
+    files = [file for file in target.rglob("*") if file.is_file()]
+    whole, largest = size(files), max(file.stat().st_size for file in files)
+    print(f"{target}: {whole / 1e6:.1f} MB, the largest {largest / 1e6:.1f} MB")
+    if whole > ROOM or largest > LARGEST:
         raise SystemExit(f"{target} must not be larger than {ROOM / 1e6:g} MB, nor a file than {LARGEST / 1e6:g} MB.")
-
-
-def run(*words: str) -> None:
-    """Run a command of timbre.
-
-    Raises:
-        SystemExit: if it fails.
-    """
-    code = subprocess.run([sys.executable, "-m", "timbre", *words], env=os.environ, check=False).returncode
-    if code:
-        raise SystemExit(code)

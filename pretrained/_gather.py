@@ -29,19 +29,21 @@ STEPS = (3, 4)  # semitones between rendered notes of one velocity, and of sever
 SHARE = 0.07  # of the recordings of each instrument for validation, and as many for the test
 VELOCITIES = (112, 80, 48)  # MIDI, the first always; another if it sounds otherwise than the one before
 DIFFERENT_DB = 1.0  # mean difference of level-normalised spectrograms: less is the same sound, softer
+FEW = 80  # notes of a quick try
 AUDIBLE_DB = 50.0  # below a spectrogram's peak: softer values are not compared
 
 
-def gather(notes: Path, soundfonts: list[Path]) -> tuple[Library, Library]:
+def gather(notes: Path, soundfonts: list[Path], quick: bool = False) -> tuple[Library, Library]:
     """All notes with their split, and the recordings of unverified licence, which are for measurements only.
 
-    The sources of LEFT_OUT are in the test as a whole; of the others, files are held out.
+    The sources of LEFT_OUT are in the test as a whole; of the others, files are held out. With `quick`, few are used.
     """
     everything = timbre.scan(notes, progress=True)
     recorded = [note for note in sound(everything) if not (note.source or "").startswith(RENDERED)]
     unverified = [note for note in recorded if (note.source or "").startswith(UNVERIFIED)]
-    rendered = [note for file in soundfonts for note in sound(render(file))]
+    rendered = [note for file in soundfonts for note in sound(render(file.resolve()))]
     usable = Library([note for note in recorded if note not in unverified] + rendered, everything.root).notes
+    usable = usable[:: max(1, len(usable) // FEW)] if quick else usable
     left_out = {index for index, note in enumerate(usable) if (note.source or "").startswith(LEFT_OUT)}
     copies = {one for pair in same_recordings(usable) if len(left_out & {*pair}) == 1 for one in pair} - left_out
     own = Library([note for n, note in enumerate(usable) if n not in left_out | copies], everything.root)
@@ -63,7 +65,8 @@ def sound(notes: Iterable[Note]) -> list[Note]:
 def render(file: Path) -> list[Note]:
     """The notes of a SoundFont: presets that one of FONTS names, at the velocities at which their sounds differ."""
     soundfont = read_soundfont(file)
-    font = next((font for font in FONTS if soundfont.name.startswith(font.name)), FONTS[0])
+    unknown = FONTS[0]._replace(source="", licence="")
+    font = next((font for font in FONTS if soundfont.name.startswith(font.name)), unknown)
     presets = {plain(preset.name): preset for preset in reversed(soundfont.presets) if preset.bank == 0}
     if missing := font.presets.keys() - presets:
         print(f"{file.name} has no {', '.join(sorted(missing))}.")
@@ -88,8 +91,8 @@ def labelled(note: Note, font: Font, presets: dict[str, SoundFontPreset]) -> Not
     return replace(
         note,
         instrument=instrument,
-        source=own.source if own else font.source,
-        licence=own.licence if own else font.licence,
+        source=own.source if own else font.source or note.source,
+        licence=own.licence if own else font.licence or note.licence,
         recording=None if own else f"{instrument} recorded at {root:.0f}",
         name="",
     )

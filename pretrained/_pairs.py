@@ -17,13 +17,12 @@ import numpy as np
 
 import timbre
 from timbre.data import Library
-from timbre.evaluation.decoding import decode_sounds
+from timbre.evaluation.decoding import decode_sounds, reconstruction
 from timbre.evaluation.notes import FULL, EvaluatedNotes, prepare_notes, sample
 from timbre.files import replacing, write_text
 from timbre.report.evaluation_pictures import draw_pair
 from timbre.report.pictures import save_png
 from timbre.space import Space
-from timbre.training.measure import errors
 
 FILE = "pairs.json"
 LARGEST = 120_000  # bytes of a picture
@@ -43,11 +42,11 @@ def make_pairs(space: Space, library: Library, out: Path, count: int = 10, seed:
     notes = prepare_notes(space, [library[int(index)] for index in chosen])
     if not len(notes):
         raise SystemExit(f"None of the {len(library)} notes can be measured; give others.")
-    error = np.array([errors(space.model, notes.take(np.array([row]))).audible_l1_db for row in range(len(notes))])
+    points = notes.points(space)
+    error = np.array([_error(space, notes, points, np.array([row])) for row in range(len(notes))])
     rows = _groups(error, [note.instrument for note in notes.notes], count)
     order = np.array([row for group in rows.values() for row in group])
-    shown = notes.take(order)
-    decoded = decode_sounds(space, shown, shown.points(space), seed, examples=len(order)).examples
+    decoded = decode_sounds(space, notes.take(order), points[order], seed, examples=len(order)).examples
     by_name = {one.name: one for one in decoded}
     out.mkdir(parents=True, exist_ok=True)
     seen, pairs = _seen(out), []
@@ -73,6 +72,10 @@ def pairs_section(pairs: list[Pair], folder: str) -> str:
         for pair in pairs
     ]
     return "\n".join(parts)
+
+
+def _error(space: Space, notes: EvaluatedNotes, points: np.ndarray, rows: np.ndarray) -> float:
+    return float(reconstruction(space, notes.take(rows), points[rows])["audible_l1_db"] or 0.0)
 
 
 def _groups(error: np.ndarray, instruments: list[str], count: int) -> dict[str, list[int]]:
@@ -109,19 +112,21 @@ def _seen(out: Path) -> dict[str, str]:
 
 
 def _save(figure: Any, file: Path) -> None:
-    """Write a picture with 256 colours, a third of the size."""
-    save_png(figure, file)
-    shrink(file)
-    if file.stat().st_size > LARGEST:
-        raise SystemExit(f"{file} must not be larger than {LARGEST // 1000} kB, got {file.stat().st_size // 1000} kB.")
+    """Write a picture with as many colours as the largest size of a file allows."""
+    for colours in (128, 64, 32, 16):
+        save_png(figure, file)
+        shrink(file, colours)
+        if file.stat().st_size <= LARGEST:
+            return
+    raise SystemExit(f"{file} must not be larger than {LARGEST // 1000} kB, got {file.stat().st_size // 1000} kB.")
 
 
-def shrink(file: Path) -> None:
-    """Reduce a picture to 256 colours."""
+def shrink(file: Path, colours: int = 256) -> None:
+    """Reduce a picture to so many colours, a third of the size or less."""
     from PIL import Image
 
     with Image.open(file) as image:
-        small = image.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        small = image.convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     with replacing(file) as partial:
         small.save(partial, "PNG", optimize=True)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from timbre.data import Library
 
 GITHUB = "https://github.com/"
+MUSESCORE = "https://packages.debian.org/musescore-general-soundfont-lossless"
 
 
 class Credit(NamedTuple):
@@ -40,6 +41,18 @@ CREDITS = (
     Credit("Freesound pack 21464", "pjcohen", "https://freesound.org/people/pjcohen/packs/21464/"),
     Credit("ganjo", "itsclipping", GITHUB + "sfzinstruments/ganjo"),
     Credit("Ixox Flute", "Xavier Hosxe", GITHUB + "sfzinstruments/Ixox.Flute"),
+    Credit("Headroom Piano", "Bengt Nilsson; mapped by kinwie", GITHUB + "sfzinstruments/BengtNilsson.HeadroomPiano"),
+    Credit("Hohner Pianet T", "Greg Sullivan; mapped by kinwie", GITHUB + "sfzinstruments/GregSullivan.E-Pianos"),
+    Credit("Wurlitzer EP200", "Greg Sullivan; mapped by kinwie", GITHUB + "sfzinstruments/GregSullivan.E-Pianos"),
+    Credit("Yamaha CP80", "Greg Sullivan; mapped by kinwie", GITHUB + "sfzinstruments/GregSullivan.E-Pianos"),
+    Credit("Karoryfer Black and Green Guitars", "Karoryfer Samples, recorded by Brian Wood",
+           GITHUB + "kmturley/karoryfer.black-and-green-guitars"),
+    Credit("Karoryfer Emilyguitar", "Karoryfer Samples", GITHUB + "sfzinstruments/karoryfer.emilyguitar"),
+    Credit("Karoryfer Growlybass", "Karoryfer Samples", GITHUB + "sfzinstruments/karoryfer.growlybass"),
+    Credit("MuseScore_General", "Frank Wen, Michael Cowgill and S. Christian Collins", MUSESCORE),
+    Credit("MDL drumline in MuseScore_General", "S. Christian Collins and Amir Oosman", MUSESCORE),
+    Credit("VSCO-2-CE string sections in MuseScore_General",
+           "Versilian Studios and Elan Hickler; edited by S. Christian Collins", MUSESCORE),
     Credit("D. Smolken double bass", "D. Smolken", GITHUB + "sfzinstruments/dsmolken.double-bass"),
 )  # fmt: skip
 
@@ -68,6 +81,8 @@ TERMS = {
 
 MIT_NOTICE = """Copyright (c) 2000-2002, 2008 Frank Wen
 Copyright (c) 2008 Toby Smithe
+Copyright (c) 2014-2017 Michael Cowgill
+Copyright (c) 2018-2021 S. Christian Collins
 
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation
 files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy,

@@ -20,12 +20,13 @@ AIMS = (  # a figure, whether the aim is met, the aim
 )
 
 HEADLINE = (  # figures that spaces are compared by
-    "notes", "audible_l1_db", "reconstruction_l1_db", "decoded_level_error_db", "decoded_brightness_ratio",
-    "decoded_brightness_error_percent", "decaying_notes", "decoded_decay_ratio", "decoded_decay_error_percent",
-    "texture_db", "decoded_cents_median", "decoded_sure_cents_p95", "decoded_partials_cents_p95",
-    "decoded_onset_median_ms", "decoded_onset_p95_ms", "decoded_clicks", "decoded_click_worst_db",
-    "instrument_accuracy", "family_accuracy", "draws_frechet", "prior_frechet", "midpoint_frechet", "halves_frechet",
-    "draws_density", "draws_coverage", "draws_faulty", "rating_spearman", "rating_triplets", "rating_studies",
+    "notes", "audible_l1_db", "sound_audible_l1_db", "reconstruction_l1_db", "decoded_level_error_db",
+    "decoded_brightness_ratio", "decoded_brightness_error_percent", "decaying_notes", "decoded_decay_ratio",
+    "decoded_decay_error_percent", "texture_db", "decoded_cents_median", "decoded_sure_cents_p95",
+    "decoded_partials_cents_p95", "decoded_onset_median_ms", "decoded_onset_p95_ms", "decoded_clicks",
+    "decoded_click_worst_db", "instrument_accuracy", "family_accuracy", "draws_frechet", "prior_frechet",
+    "midpoint_frechet", "halves_frechet", "draws_density", "draws_coverage", "draws_faulty", "rating_spearman",
+    "rating_triplets", "rating_studies",
 )  # fmt: skip
 
 
@@ -63,8 +64,8 @@ def compared_table(spaces: dict[str, Figures], components: dict[str, list[Figure
         values = [column.get(name) for column in cells.values()]
         title, unit = (name, "dB") if "components" in name else describe(name)[:2]
         if any(value is not None for value in values):
-            rows.append([title, *(shown(value, unit) for value in values), unit])
-    return table(["figure", *cells, "unit"], rows)
+            rows.append([title, *(shown(value, unit) for value in values), unit, "" if " " in name else f"`{name}`"])
+    return table(["figure", *cells, "unit", "name"], rows)
 
 
 def _components(rows: list[Figures], part: str) -> Figures:

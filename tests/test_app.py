@@ -119,6 +119,20 @@ def test_the_space_as_the_page_sees_it(client: httpx.Client, state: AppState):
     assert (found["dim"], found["sample_rate"], found["count"], found["originals"]) == (3, RATE, len(points), True)
 
 
+def test_an_address_of_another_space_is_refused(client: httpx.Client, state: AppState):
+    own = state.space.identity.to_dict()
+    assert client.get("/api/space").json()["identity"] == own
+    assert client.get("/api/address", params=own).json() == {}
+    assert client.get("/api/address", params={"dim": 3}).json() == {}
+    told = refused(client.get("/api/address", params=own | {"name": "x,y", "digest": "0" * 12, "sample_rate": 44100}))
+    assert told.startswith(
+        f"The address was made with x,y (44,100 Hz, 3 dimensions), and this is {state.space.identity}; "
+    )
+    assert "was made with a space (16 dimensions)" in refused(client.get("/api/address", params={"dim": 16}))
+    for wrong in ({"dim": "x"}, {"dim": 0}, {"dim": 1e30}, own | {"digest": "x"}, own | {"sample_rate": "nan"}):
+        refused(client.get("/api/address", params=wrong))
+
+
 def test_a_plane_leads_there_and_back(client: httpx.Client, state: AppState):
     for axes in ("", "z0,z2"):
         found = client.get("/api/plane", params={"axes": axes}).json()

@@ -298,6 +298,14 @@ def test_two_points_presets_and_a_link(page: Any, address: str, browser: Any, fo
     with opened(browser, page.url) as other:
         np.testing.assert_allclose(other.evaluate("timbre.z"), a, atol=1e-4)
         assert other.evaluate("timbre.pitch") == 72
+        for change in (
+            "s => s.replace(/,[0-9a-f]{12}/, ',0123456789ab')",
+            "s => s.replace(/&space.*/, '').replace('#z=', '#z=9,')",
+        ):
+            other.evaluate("document.getElementById('message').textContent = ''")
+            other.evaluate(f"location.hash = ({change})(location.hash)")
+            until(other, "document.getElementById('message').textContent.includes('was made with')")
+            np.testing.assert_allclose(other.evaluate("timbre.z"), a, atol=1e-4)
         other.locator("#presets button", has_text="Delete").click()
         until(other, "!document.querySelector('#presets .name')")
 

@@ -326,6 +326,12 @@ class TestPitchMeters:
         assert meter(Audio(tone.astype(np.float32), 22050), 57.0) == pytest.approx(57.0, abs=0.1)
         assert meter(Audio(noise.astype(np.float32), 22050), 57.0) is None
 
+    @pytest.mark.parametrize("pitch", [12.0, 120.0])
+    def test_a_pitch_beyond_the_range_of_pyin_is_no_fault(self, pitch):
+        tone = 0.1 * np.sin(2 * np.pi * 440.0 * 2.0 ** ((pitch - 69.0) / 12.0) * np.arange(22050) / 22050)
+        found = decoding._pyin(Audio(tone.astype(np.float32), 22050), pitch)
+        assert found is None or math.isfinite(found)
+
     def test_octaves_are_errors_and_missing_pitches_count(self):
         own = np.array([0.0, -10.0, 1200.0, np.nan])
         found = decoding._in_tune(own, np.array([0.0, 0.0, 60.0, np.nan]))

@@ -18,6 +18,7 @@ from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data import Library
 from timbre.errors import AudioError
 from timbre.evaluation.metrics.sounds import (
+    audible_l1_db,
     centroid_hz,
     decay_time,
     log_mel_l1,
@@ -200,6 +201,15 @@ def test_on_real_notes_a_better_inverter_is_nearer_by_every_metric(orchestra: Li
     first, second = (np.mean(found, axis=0) for found in far.values())
     assert (second > 0).all()
     assert (second < first).all()
+
+
+@pytest.mark.parametrize("rate", [22050, 44100])
+def test_the_audible_error_is_gain_at_every_rate(rate: int) -> None:
+    loud = 3 * noise(3 * rate)
+    assert audible_l1_db(loud, loud, rate) == 0.0
+    assert audible_l1_db(loud, 0.5 * loud, rate) == pytest.approx(6.02, abs=0.01)
+    later = np.where(np.arange(3 * rate) > 2.1 * rate, 0.0, loud)
+    assert audible_l1_db(loud, later, rate) < 0.05  # only the first 2 s count
 
 
 @given(st.floats(300, 9000), st.floats(-60, 0), st.sampled_from([22050, 44100, 48000]))

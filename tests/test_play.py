@@ -236,7 +236,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         (["space", "--no-audio", "--record", "out.mp3"], "a .wav file, got out.mp3"),
         (["space", "--no-audio", "--seconds", "0"], "--seconds must be above 0"),
         (["space", "--no-audio", "--seconds", "nan"], "--seconds must be above 0"),
-        (["space", "--no-audio", "--path", "two.json"], "path of 2 dimensions; this space has 3"),
+        (["space", "--no-audio", "--path", "two.json"], "two.json was made with a space (2 dimensions), and this is"),
         (["space", "--no-audio", "--path", "none.json"], "none.json cannot be read"),
         (["space", "--no-audio", "--path", "p.json", "--at", "0,0,0"], "got --at and --path"),
         (["space", "--no-audio", "--loop"], "must come with --path"),

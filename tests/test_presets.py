@@ -133,7 +133,7 @@ def entry(**changes: Any) -> dict[str, Any]:
         GOOD | {"version": 3},
         GOOD | {"version": True + 0.5},
         GOOD | {"format": "timbre-path"},
-        GOOD | {"dim": 2},
+        GOOD | {"dim": 0},
         GOOD | {"presets": None},
         GOOD | {"presets": "dark"},
         GOOD | {"presets": {"dark": ENTRY}},

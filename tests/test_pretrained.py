@@ -15,7 +15,6 @@ import timbre
 from timbre.audio import Audio
 from timbre.config import Config
 from timbre.data import Library
-from timbre.data.storage import save_library
 from timbre.errors import LibraryError
 from timbre.evaluation.evaluate import evaluate
 from timbre.evaluation.figures import ALWAYS
@@ -29,7 +28,8 @@ sys.path.insert(0, str(ROOT / "pretrained"))
 
 import _presets  # noqa: E402
 from _card import card, differing  # noqa: E402
-from _finish import LARGEST, ROOM, Findings, check_size, finish, halved, held_out  # noqa: E402
+from _finish import LARGEST, ROOM, check_size, halved  # noqa: E402
+from _making import Findings  # noqa: E402
 from _pairs import FILE as PAIRS  # noqa: E402
 from _pairs import LARGEST as PICTURE  # noqa: E402
 from _pairs import make_pairs, pairs_section  # noqa: E402
@@ -191,10 +191,17 @@ class TestComparison:
         rows = [pca, pca | {"method": "space", "audible_l1_db": 1.0, "l1_db": 1.0}]
         page = compared_table({"44.1 kHz": EVALUATED, "before": {"audible_l1_db": 11.0}}, {"44.1 kHz": rows})
         lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
-        assert lines[0] == ["figure", "44.1 kHz: own notes", "44.1 kHz: left out sources", "before: own notes", "unit"]
-        assert ["mean absolute error of what is audible", "8.000", "10.500", "11.000", "dB"] in lines
-        assert ["audible error, 16 principal components", "–", "12.000", "–", "dB"] in lines
-        assert ["sounds of N(0, I)", "0.125", "–", "–", "of the variance"] in lines
+        assert lines[0] == [
+            "figure",
+            "44.1 kHz: own notes",
+            "44.1 kHz: left out sources",
+            "before: own notes",
+            "unit",
+            "name",
+        ]
+        assert ["mean absolute error of what is audible", "8.000", "10.500", "11.000", "dB", "`audible_l1_db`"] in lines
+        assert ["audible error, 16 principal components", "–", "12.000", "–", "dB", ""] in lines
+        assert ["sounds of N(0, I)", "0.125", "–", "–", "of the variance", "`prior_frechet`"] in lines
         assert not any("1.000" in line for line in lines)
 
 
@@ -248,31 +255,11 @@ class TestFinishing:
         part = Library(
             [note for note in some_notes if note.name in {*names[:2], tiny_space.atlas.names[0]}], some_notes.root
         )
-        assert held_out(tiny_space, part) == 2 < held_out(tiny_space, some_notes) == len(names)
         found = evaluate(tiny_space, some_notes, quick=True, progress=False, only=part)
         assert found.facts["held out"].startswith("2 of 2 test notes")
         rest = Library([note for note in some_notes if note.name not in names], some_notes.root)
         with pytest.raises(LibraryError, match=r"None of the 3\d notes .* was held out"):
             evaluate(tiny_space, some_notes, quick=True, progress=False, only=rest)
-
-    @pytest.mark.slow
-    def test_from_a_run_to_the_shipped_folder_and_on(
-        self, tiny_space: Space, credited: Library, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        out, target = tmp_path / "out", tmp_path / "shipped"
-        tiny_space.save(out / "space")
-        tested = {name for name, part in zip(tiny_space.atlas, tiny_space.atlas.splits, strict=True) if part == "test"}
-        first = {min(tested)}
-        for name, kept in (("orchestra", lambda _: True), ("recorded", lambda note: note.name not in first),
-                           ("rendered", lambda note: note.name in first)):  # fmt: skip
-            save_library(Library(list(filter(kept, credited)), credited.root), out / f"{name}.json")
-        finish(out, target, [], "0123abc", "2 cores, no GPU")
-        assert "half ..." in capsys.readouterr().out
-        _check_folder(target)
-        before = {file: file.read_bytes() for file in target.rglob("*") if file.is_file()}
-        finish(out, target, [], "0123abc", "2 cores, no GPU")
-        assert "..." not in capsys.readouterr().out
-        assert {file: file.read_bytes() for file in target.rglob("*") if file.is_file()} == before
 
 
 def _check_folder(folder: Path) -> Space:

@@ -23,11 +23,13 @@ def test_the_shipped_recipes_can_be_used():
             assert source.unpack == source.name.endswith((".zip", ".tar.gz"))
 
 
-def test_the_recipes_go_into_the_wheel_and_so_does_the_space():
+def test_the_recipes_go_into_the_wheel_and_so_do_the_spaces():
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     files = {f"datasets/{name}.toml" for name in all_recipes()}
     wanted = {file: f"timbre/data/download/{file}" for file in files}
-    wanted["pretrained/orchestra"] = "timbre/space/pretrained/orchestra"
+    spaces = sorted(config.parent.name for config in (ROOT / "pretrained").glob("*/config.json"))
+    assert "orchestra" in spaces
+    wanted |= {f"pretrained/{name}": f"timbre/space/pretrained/{name}" for name in spaces}
     assert build["targets"]["wheel"]["force-include"] == wanted
 
 

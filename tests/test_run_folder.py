@@ -144,6 +144,42 @@ def test_a_finished_run_on_other_sounds_is_refused(
         timbre.train(library, config, tmp_path / "space", progress=False)
 
 
+def test_a_run_goes_on_elsewhere_from_its_state_alone(
+    copied: Library, tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With other paths of the notes, the cache and the run, and as many threads as that machine has."""
+    whole = timbre.train(copied, tiny_config, tmp_path / "whole", progress=False)
+    step = Run.take_step
+
+    def terminated(self: Run, batch: object) -> None:
+        step(self, batch)
+        if self.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "take_step", terminated)
+        with pytest.raises(KeyboardInterrupt):
+            timbre.train(copied, tiny_config, tmp_path / "run", progress=False)
+    monkeypatch.setenv("TIMBRE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "other" / "resume").mkdir(parents=True)
+    shutil.copy(tmp_path / "run" / "resume" / "state.pt", tmp_path / "other" / "resume")
+    shutil.rmtree(tmp_path / "run")
+    (tmp_path / "notes").rename(tmp_path / "moved")
+    moved = Library([replace(note, file=tmp_path / "moved" / note.file.name) for note in copied], tmp_path / "moved")
+    here = replace(tiny_config, training=replace(tiny_config.training, threads=2, precision="auto"))
+    taken = []
+
+    def counted(self: Run, batch: object) -> None:
+        step(self, batch)
+        taken.append(self.step)
+
+    monkeypatch.setattr(Run, "take_step", counted)
+    space = timbre.train(moved, here, tmp_path / "other", progress=False)
+    assert taken[0] == 3
+    assert space.report["steps"] == whole.report["steps"] == taken[-1]
+    np.testing.assert_allclose(space.atlas.points, whole.atlas.points, atol=1e-3)
+
+
 def test_a_run_is_not_continued_on_other_sounds(
     copied: Library, tiny_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,3 +144,12 @@ def field(number: int, content: bytes) -> bytes:
 
 def varint(value: int) -> list[int]:
     return [value] if value < 128 else [value % 128 + 128, *varint(value >> 7)]
+
+
+def test_half_precision_changes_a_sound_by_hundredths_of_a_decibel(space: Space, tmp_path: Path):
+    full, half = (timbre.load(space.save(tmp_path / name, half=name == "half")) for name in ("full", "half"))
+    points = space.atlas.points[:8]
+    changes = [np.abs(np.asarray(full.spectrum(p[None]) - half.spectrum(p[None]))) for p in points]
+    assert 0.0 < np.mean(changes) < 0.05
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half")]
+    assert sizes[1] < 0.6 * sizes[0]

@@ -67,11 +67,12 @@ def test_small_differences_are_settled_for_the_formula_and_large_ones_for_the_ne
 
 
 @pytest.mark.parametrize(("inverter", "gain"), [("pghi", 4.0), ("pghi+8", 3.0)])
-def test_it_pays_on_noise(inverter: str, gain: float) -> None:
+@pytest.mark.parametrize("stft", [TRANSFORM, STFT(2560, 640)], ids=["22 kHz", "44.1 kHz"])
+def test_it_pays_on_noise(stft: STFT, inverter: str, gain: float) -> None:
     waveform = 0.1 * torch.randn(1, 22050, generator=torch.Generator().manual_seed(0))
-    magnitude = TRANSFORM(waveform).abs()
-    learned = TRANSFORM(invert(magnitude, TRANSFORM, 22050, inverter)).abs()
-    plain = TRANSFORM(pghi(magnitude, TRANSFORM, 22050, 0, 8 if "+" in inverter else 0, learned=False)).abs()
+    magnitude = stft(waveform).abs()
+    learned = stft(invert(magnitude, stft, 22050, inverter)).abs()
+    plain = stft(pghi(magnitude, stft, 22050, 0, 8 if "+" in inverter else 0, learned=False)).abs()
     one, other = (spectral_convergence_db(magnitude, found) for found in (learned, plain))
     assert one < other - gain
 

@@ -266,7 +266,13 @@ def _run_state(random: Random) -> bytes:
 
 
 @target(
-    "run-state", _run_state, "timbre.training.resume:load_state", "timbre.training.run:Run", file=False, prepare=_state
+    "run-state",
+    _run_state,
+    "timbre.training.resume:load_state",
+    "timbre.training.packing:unpack",
+    "timbre.training.run:Run",
+    file=False,
+    prepare=_state,
 )
 def _resume(data: bytes, place: Path) -> None:
     _, library, _, _ = _pristine()

@@ -25,6 +25,7 @@ from timbre.maps.planes import plane
 from timbre.shapes.path_files import write_path
 from timbre.shapes.presets import Preset, Presets, preset_to_dict, read_presets, write_presets
 from timbre.space import Space
+from timbre.space.identity import read_identity
 from timbre.space.names import find_space
 
 STATIC = FilePath(__file__).with_name("static")
@@ -74,6 +75,8 @@ class Routes:
         low, high = np.percentile(atlas.points, [1, 99], axis=0) if len(atlas) else np.zeros((2, space.dim))
         answer = {
             "name": find_space(state.folder).resolve().name,
+            "identity": space.identity.to_dict(),
+            "left_out": state.client.controls.presets.left_out,
             "dim": space.dim,
             "sample_rate": state.client.source.sample_rate,
             "axes": [axis.name for axis in space.axes],
@@ -89,6 +92,17 @@ class Routes:
             "originals": state.notes is not None,
         }
         return JSONResponse(answer)
+
+    async def address(self, request: Request) -> Response:
+        """An error if an address of the page, whose point has `dim` coordinates, belongs to another space."""
+        whole = between(1, 1e9, "")
+        fields = {"name": Field(text, ""), "sample_rate": Field(whole, 1), "digest": Field(text, "")}
+        asked = read_fields(request.query_params, dim=Field(whole), **fields)
+        numbers = {key: int(asked[key]) for key in ("dim", "sample_rate")}
+        made = read_identity({**asked, **numbers} if asked["digest"] else None, numbers["dim"], "The address")
+        own = self.state.space.identity
+        require(made.is_of(own), made.mismatch("The address", own))
+        return JSONResponse({})
 
     async def plane(self, request: Request) -> Response:
         """A plane: origin, directions, readout, labels, extent."""

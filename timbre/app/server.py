@@ -71,6 +71,7 @@ def serve(
         loaded, port = load(space), listening.getsockname()[1]
         folder = find_space(space)
         presets = read_presets(space, loaded)
+        presets.warn()
         if not is_ready(loaded):
             print(PREPARING, flush=True)
         with closing(Worker(folder)) as worker, Player(loaded, presets, output="ring") as player:
@@ -118,6 +119,7 @@ def make_site(state: AppState, hosts: Hosts) -> Starlette:
         routes=[
             Route("/", routes.index),
             Route("/api/space", routes.space),
+            Route("/api/address", routes.address),
             Route("/api/plane", routes.plane),
             Route("/api/heat", routes.heat),
             Route("/api/axes", routes.axes),

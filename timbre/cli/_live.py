@@ -82,6 +82,7 @@ def play_live(folder: str, inputs: Inputs, start: Start, seconds: float | None, 
     """Play a space, given by folder or name, until the session ends; `settings` are those of :class:`Player`."""
     space = load(folder)
     presets = read_presets(folder, space)
+    presets.warn()
     point = find_point(space, start.at) if start.at else None
     with ExitStack() as stack:
         trial = _Trial(space, presets)

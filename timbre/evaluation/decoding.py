@@ -12,6 +12,7 @@ from timbre.audio.pitch import hz_to_midi, measure_pitch, midi_to_hz
 from timbre.data.note import is_harmonic
 from timbre.evaluation.figures import average
 from timbre.evaluation.metrics.sounds import (
+    audible_l1_db,
     centroid_hz,
     click_excess_db,
     decay_time,
@@ -45,11 +46,13 @@ class Reconstruction(NamedTuple):
     decoded: np.ndarray
 
 
-def reconstruction(space: Space, notes: EvaluatedNotes) -> dict[str, float | None]:
-    """Errors of notes decoded from their points, as in the report of a training."""
+def reconstruction(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> dict[str, float | None]:
+    """Errors of notes decoded from their points (notes, dim), as in the report of a training."""
     if not len(notes):
         return {}
-    measured = errors(space.model, notes)
+    measured = errors(
+        space.model, notes, lambda b: space.model.latent(torch.from_numpy(points[b.rows]), b.conditions.pitch)
+    )
     return {
         "reconstruction_l1_db": measured.l1_db,
         "reconstruction_rmse_db": measured.rmse_db,
@@ -87,7 +90,7 @@ def decode_sounds(
     requested = notes.conditions.pitch[pitched].double().numpy()
     both = [[Audio(waves[n], rate) for n in pitched] for waves in (decoded, recorded)]
     figures = (
-        _likeness(recorded, decoded, space.config.spectrogram.n_fft)
+        _likeness(recorded, decoded, space.config.spectrogram.n_fft, rate)
         | _character(recorded, decoded, rate)
         | _in_tune(*(_cents(sounds, requested, meter) for sounds in both))
         | _by_partials(*(_cents(sounds, requested, measure_pitch) for sounds in both))
@@ -108,12 +111,13 @@ def _varied(notes: EvaluatedNotes, count: int) -> list[int]:
     return sorted(range(len(notes)), key=lambda index: families[:index].count(families[index]))[:count]
 
 
-def _likeness(recorded: list[np.ndarray], decoded: list[np.ndarray], n_fft: int) -> dict[str, float | None]:
+def _likeness(recorded: list[np.ndarray], decoded: list[np.ndarray], n_fft: int, rate: int) -> dict[str, float | None]:
     stft = STFT(n_fft, n_fft // 4)
     pairs = list(zip(recorded, decoded, strict=True))
     spectra = [[stft(torch.from_numpy(wave[None])).abs() for wave in pair] for pair in pairs]
     return {
         "spectral_convergence_db": average([spectral_convergence_db(*pair) for pair in spectra]),
+        "sound_audible_l1_db": average([audible_l1_db(*pair, rate) for pair in pairs]),
         "multi_resolution_stft": average([multi_resolution_stft(*pair) for pair in pairs]),
     }
 
@@ -238,7 +242,7 @@ def _pyin(audio: Audio, near: float) -> float | None:
     import librosa
 
     part, hertz = _second(audio).resample(22050), midi_to_hz(near)
-    low, high = max(26.0, hertz / 2.9), min(5000.0, hertz * 2.9)
+    low, high = np.clip([hertz / 2.9, hertz * 2.9], [26.0, 104.0], [1250.0, 5000.0])  # two octaves or more
     pitches, voiced, _ = librosa.pyin(part.samples[0], fmin=low, fmax=high, sr=22050, frame_length=4096)
     return _median_pitch(pitches, voiced)
 

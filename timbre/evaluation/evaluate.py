@@ -136,7 +136,7 @@ def evaluate(
             ("listeners", lambda: _listeners(case, evaluation, ratings)),
             ("generalisation", lambda: _generalise(case, evaluation, held_out)),
             ("sources", lambda: _sources(case, evaluation)),
-            ("reconstruction", lambda: evaluation.add(reconstruction(case.space, case.held))),
+            ("reconstruction", lambda: evaluation.add(reconstruction(case.space, case.held, case.points))),
             ("likelihood", lambda: _likelihood(case, evaluation)),
             ("order", lambda: _order(case, evaluation)),
             ("prior", lambda: evaluation.add(prior_figures(case.space, case.effort, seed))),
@@ -280,7 +280,7 @@ def _part(case: _Case, name: str, notes: EvaluatedNotes, points: np.ndarray) -> 
     first = np.arange(min(case.effort.sounds, len(notes)))
     figures: dict[str, float | int | None] = {
         "notes": len(notes),
-        **reconstruction(case.space, notes),
+        **reconstruction(case.space, notes, points),
         "instrument_accuracy": nearest(heard, instruments, near, train.instruments),
         "family_accuracy": nearest(heard, families, near, train.families, NO_FAMILY),
         **decode_sounds(case.space, notes.take(first), points[first], case.seed, examples=0).figures,

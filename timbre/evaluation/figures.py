@@ -30,6 +30,8 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
         "audible_l1_db": ("mean absolute error of what is audible", "dB", "lower",
             "The same over bins within 60 dB of the note's peak, recorded or decoded; most of the others are silent."),
         "level_error_db": ("level of the loudest 50 ms", "dB", "none", "Decoded minus recorded, mean over the notes."),
+        "sound_audible_l1_db": ("mean absolute error of what is audible in the sound, below 11 kHz", "dB", "lower",
+            "The same for the first 2 s of the decoded sounds, in one spectrogram for spaces of every sample rate."),
         "spectral_convergence_db": ("spectral convergence of the sound", "dB", "lower",
             "Error of decoded sounds' STFT magnitudes relative to the recordings' norm: 0 for silence."),
         "multi_resolution_stft": ("multi-resolution STFT distance", "", "lower",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 4  # of small pictures
 _STRETCHED = 0.05  # s: earlier times are on a linear axis, later ones on a logarithmic one
-_ACROSS = 400  # columns of a picture on such an axis
+_ACROSS = 300  # columns of a picture on such an axis
 _DEPTH = 90.0  # dB below the loudest value that a pair of pictures shows
 
 
@@ -66,7 +66,7 @@ def draw_spectrograms(pairs: Sequence[Reconstruction], config: SpectrogramConfig
 
 def draw_pair(pair: Reconstruction, config: SpectrogramConfig, title: str) -> "Figure":
     """Draw a recording beside its reconstruction on one scale of dB, with time stretched at the onset."""
-    figure = new_figure(9.0, 3.4)
+    figure = new_figure(8.0, 3.0)
     grid = figure.subplots(1, 2, sharex=True, sharey=True)
     both = (pair.original, pair.decoded)
     loudest, seconds = max(float(one.max()) for one in both), pair.original.shape[1] / config.frame_rate

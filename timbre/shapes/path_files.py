@@ -1,7 +1,8 @@
 """Path files: how `timbre path` and `timbre steer` hand a path to `timbre render`.
 
-JSON: an object with exactly the keys `format` ("timbre-path"), `version`, `kind`, `dim`, `times` and `points`. CSV: a
-header `time,z0,z1,...` and a row for each point, with straight lines between the points.
+JSON: an object with exactly the keys `format` ("timbre-path"), `version`, `kind`, `dim`, `space`, `times` and `points`;
+version 1, of timbre 0.1, has no `space`. CSV: a header `time,z0,z1,...` and a row for each point, with straight lines
+between the points.
 """
 
 import json
@@ -14,19 +15,21 @@ from timbre.errors import ConfigError
 from timbre.files import expanded, read_json, shown, write_text
 from timbre.paths.path import Path
 from timbre.shapes.number_files import ending, numbers, read_rows, read_table, write_table
+from timbre.space.identity import Identity, read_identity
 from timbre.space.space import Space
 
-FORMAT, VERSION = "timbre-path", 1
-_KEYS = ("format", "version", "kind", "dim", "times", "points")
+FORMAT, VERSION = "timbre-path", 2
+_FORMER = ("format", "version", "kind", "dim", "times", "points")
+_KEYS = {1: _FORMER, VERSION: (*_FORMER, "space")}  # of each version
 _PIECES = 256  # straight pieces that stand for a curved path in CSV
 
 
 def read_path(file: str | FilePath, space: Space) -> Path:
-    """The path in a JSON or CSV file; a ConfigError for other files, and for a path of other dimensions."""
+    """The path in a JSON or CSV file; a ConfigError for other files, and for a path of another space."""
     file = expanded(file)
-    path = _read_csv(file) if ending(file, ".json", ".csv") == ".csv" else _read_json(file)
-    if path.dim != space.dim:
-        raise ConfigError(f"{file} is a path of {path.dim} dimensions; this space has {space.dim}.")
+    path, made = _read_csv(file) if ending(file, ".json", ".csv") == ".csv" else _read_json(file)
+    if not made.is_of(own := space.identity):
+        raise ConfigError(made.mismatch(str(file), own))
     return path
 
 
@@ -44,7 +47,8 @@ def write_path(file: str | FilePath, path: Path, space: Space) -> None:
         path = path if path.kind == "line" else path.sampled(_PIECES)
         write_table(file, _header(path.dim), np.column_stack([path.times, path.points]).tolist())
     else:
-        head = {"format": FORMAT, "version": VERSION, "kind": path.kind, "dim": path.dim}
+        made = space.identity.to_dict()
+        head = {"format": FORMAT, "version": VERSION, "kind": path.kind, "dim": path.dim, "space": made}
         write_text(file, json.dumps(head | path_to_dict(path)) + "\n")
 
 
@@ -75,24 +79,26 @@ def _path(name: object, points: np.ndarray, times: np.ndarray, kind: str) -> Pat
         raise ConfigError(f"{name}: {error}") from error
 
 
-def _read_json(file: FilePath) -> Path:
+def _read_json(file: FilePath) -> tuple[Path, Identity]:
     values = read_json(file)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ConfigError(f"{file} is not a path; make one with timbre path.")
-    if values.get("version") != VERSION:
-        raise ConfigError(f"{file} must be a path of version {VERSION}, got version {shown(values.get('version'))}.")
-    if set(values) != set(_KEYS) or not isinstance(values["kind"], str):
-        raise ConfigError(f"{file} must have {', '.join(_KEYS)} and a kind in words, got {shown(list(values))}.")
+    version = values.get("version")
+    if type(version) is not int or version not in _KEYS:
+        raise ConfigError(f"{file} must be a path of version {' or '.join(map(str, _KEYS))}, got {shown(version)}.")
+    if set(values) != set(keys := _KEYS[version]) or not isinstance(values["kind"], str):
+        raise ConfigError(f"{file} must have {', '.join(keys)} and a kind in words, got {shown(list(values))}.")
     path = path_from_dict(values, str(file))
     if values["dim"] != path.dim:
         raise ConfigError(f"{file} gives dim {shown(values['dim'])}, but its points have {path.dim} dimensions.")
-    return path
+    return path, read_identity(values.get("space"), path.dim, file)
 
 
 def _header(dim: int) -> list[str]:
     return ["time", *(f"z{number}" for number in range(dim))]
 
 
-def _read_csv(file: FilePath) -> Path:
+def _read_csv(file: FilePath) -> tuple[Path, Identity]:
     _, table = read_table(file, lambda header: len(header) > 1 and header == _header(len(header) - 1), "time,z0,z1,...")
-    return _path(file, table[:, 1:], table[:, 0], "line")
+    path = _path(file, table[:, 1:], table[:, 0], "line")
+    return path, Identity(path.dim)

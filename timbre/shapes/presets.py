@@ -1,8 +1,11 @@
 """Presets: named points and paths, saved with a space in `presets.json`."""
 
 import json
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,6 +14,7 @@ from timbre.files import parse_json, read_inside, shown, unwritable, write_text
 from timbre.paths.path import Path
 from timbre.shapes.number_files import numbers
 from timbre.shapes.path_files import path_from_dict, path_to_dict
+from timbre.space.identity import Identity, read_identity
 from timbre.space.names import find_space, is_path, user_folder
 from timbre.space.space import Space
 
@@ -20,6 +24,8 @@ _READ = (1, VERSION)  # versions; the first has no groups and pitches
 _LETTERS = 60  # of a name
 _KEYS = {"name", "duration", "loop", "kind", "times", "points"}
 _OPTIONAL = {"group", "pitches"}
+_HEAD = {"format", "version", "dim", "presets"}  # and `space`, but in files of timbre 0.1
+_MOST_DIM = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +70,14 @@ class Preset:
 
 
 class Presets(dict[str, Preset]):
-    """Presets by name, in the order of their program numbers (from 0)."""
+    """Presets by name, in the order of their program numbers (from 0).
 
-    def __init__(self, presets: Sequence[Preset] = ()) -> None:
+    `left_out` is a sentence about a file of presets that belong to another space, or "".
+    """
+
+    def __init__(self, presets: Sequence[Preset] = (), left_out: str = "") -> None:
         super().__init__({preset.name: preset for preset in presets})
+        self.left_out = left_out
         if len(self) < len(presets):
             raise ConfigError("Two presets have the same name; give each its own.")
         if len(self) > MOST:
@@ -81,6 +91,11 @@ class Presets(dict[str, Preset]):
         if not 0 <= number < len(self):
             raise ConfigError(f"The preset number must be below {len(self)}, counted from 0, got {number}.")
         return list(self.values())[number]
+
+    def warn(self) -> None:
+        """Print on stderr whether presets were left out."""
+        if self.left_out:
+            print(f"timbre: {self.left_out}", file=sys.stderr)
 
     def adding(self, preset: Preset) -> "Presets":
         """These presets and another one; it replaces one of the same name."""
@@ -96,28 +111,42 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
     """The presets of a space, given also by its folder or name; none if there is no file.
 
     Presets that the user added to a named space (see :func:`~timbre.space.names.user_folder`) come in place of those
-    that it was delivered with.
+    that it was delivered with. Those of another space are left out: `left_out` says so.
 
     Raises:
-        ConfigError: if the file cannot be read, has other content, or belongs to a space of other dimensions.
+        ConfigError: if the file cannot be read, or has other content.
     """
-    file = user_folder(name) / FILE
-    if not file.exists():
-        file = find_space(name) / FILE
-    if not file.exists():
-        return Presets()
+    left_out = ""
+    for folder in (user_folder(name), find_space(name)):
+        if not (file := folder / FILE).exists():
+            continue
+        document, made = _document(file)
+        if made.is_of(own := space.identity):
+            return _listed(document["presets"], space.dim, file, left_out)
+        left_out = left_out or made.mismatch(str(file), own)
+    return Presets(left_out=left_out)
+
+
+def _document(file: FilePath) -> tuple[dict[str, Any], Identity]:
+    """The content of a file of presets, and the space that they belong to."""
     document = parse_json(read_inside(file), file, ConfigError)
-    if not isinstance(document, dict) or set(document) != {"format", "version", "dim", "presets"}:
+    if not isinstance(document, dict) or set(document) | {"space"} != {*_HEAD, "space"}:
         raise ConfigError(f"{file} is not a file of presets; remove it, or restore the right one.")
-    for key, values in {"format": (FORMAT,), "version": _READ, "dim": (space.dim,)}.items():
+    for key, values in {"format": (FORMAT,), "version": _READ}.items():
         if document[key] not in values:
             wanted = " or ".join(map(str, values))
             raise ConfigError(f"{file} must have {key} {wanted}, got {shown(document[key])}.")
-    entries = document["presets"]
+    dim = document["dim"]
+    if type(dim) is not int or not 1 <= dim <= _MOST_DIM:
+        raise ConfigError(f"{file} must have dim 1 to {_MOST_DIM:,}, got {shown(dim)}.")
+    return document, read_identity(document.get("space"), dim, file)
+
+
+def _listed(entries: Any, dim: int, file: FilePath, left_out: str) -> Presets:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{file} must have a list of presets, got {shown(entries)}.")
     try:
-        return Presets([_from_dict(entry, space.dim) for entry in entries])
+        return Presets([_from_dict(entry, dim) for entry in entries], left_out)
     except ConfigError as error:
         raise ConfigError(f"{file} is damaged: {error}") from error
 
@@ -125,7 +154,10 @@ def read_presets(name: str | FilePath, space: Space) -> Presets:
 def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FilePath:
     """Write all presets of a space, given also by its folder or name; returns the file.
 
-    It appears complete or not at all; a ConfigError if it cannot be written.
+    It appears complete or not at all. A file there with presets of another space is kept, under another name.
+
+    Raises:
+        ConfigError: if it cannot be written.
     """
     file = user_folder(name) / FILE
     if not is_path(name):
@@ -134,9 +166,22 @@ def write_presets(name: str | FilePath, presets: Presets, space: Space) -> FileP
         except OSError as error:
             raise ConfigError(f"The folder for your presets, {unwritable(file.parent, error)}") from error
     entries = [preset_to_dict(preset) for preset in presets.values()]
-    document = {"format": FORMAT, "version": VERSION, "dim": space.dim, "presets": entries}
+    made = space.identity
+    document = {"format": FORMAT, "version": VERSION, "dim": space.dim, "space": made.to_dict(), "presets": entries}
+    _set_aside(file, made)
     write_text(file, json.dumps(document, indent=1) + "\n")
     return file
+
+
+def _set_aside(file: FilePath, own: Identity) -> None:
+    """Give a file with presets of another space another name: presets-16d.json, presets-16d-2.json, ..."""
+    if not file.exists() or (made := _document(file)[1]).is_of(own):
+        return
+    names = (f"{file.stem}-{made.dim}d{f'-{number}' if number > 1 else ''}{file.suffix}" for number in count(1))
+    try:
+        file.rename(next(free for name in names if not os.path.lexists(free := file.with_name(name))))
+    except OSError as error:
+        raise ConfigError(unwritable(file, error)) from error
 
 
 def preset_to_dict(preset: Preset) -> dict[str, Any]:

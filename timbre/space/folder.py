@@ -90,10 +90,11 @@ def _half(name: str, value: Tensor) -> Tensor:
 
 
 def _axes(values: Any, config: Config) -> tuple[Axis, ...]:
-    """The named axes in config.json, whose names differ, with as many dimensions or more."""
+    """The named axes in config.json, whose names differ; dimensions of a learned map, no more than there are."""
     require(isinstance(values, list), f"axes must be a list, got {shown(values)}.")
     axes = tuple(from_dict(Axis, value, "axes.") for value in values)
     names = [axis.name for axis in axes]
     require(len(set(names)) == len(names), f"axes must have different names, got {shown(names)}.")
-    require(len(axes) <= config.model.dim, f"axes must be {config.model.dim} or fewer, got {len(axes)}.")
+    most = config.model.dim if config.model.map == "learned" else len(axes)
+    require(len(axes) <= most, f"axes must be {most} or fewer, got {len(axes)}.")
     return axes

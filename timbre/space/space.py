@@ -25,6 +25,7 @@ from timbre.space.atlas import Atlas
 from timbre.space.controls import Line, NoteControls
 from timbre.space.dissimilarity import Hearing, Pitch
 from timbre.space.folder import Parts, read_space, write_space
+from timbre.space.identity import Identity, digest_of
 from timbre.space.moving import AxisControls
 from timbre.space.names import find_space
 from timbre.space.neighbours import Nearest
@@ -32,6 +33,7 @@ from timbre.space.prior import SPREAD, Prior
 from timbre.space.renderer import Renderer
 from timbre.spectral import Spectrogram
 from timbre.vocoder.trained import TrainedVocoder
+from timbre.wording import printable
 
 
 class Space:
@@ -46,7 +48,8 @@ class Space:
         vocoder: the space's own, if one was trained.
         graph: its decoder for live play as an ONNX file, see :meth:`prepare`.
 
-    Its attributes are these and `spectrogram`, the transform from waveforms to what the model encodes.
+    Its attributes are these; `spectrogram`, the transform from waveforms to what the model encodes; and `name`, that of
+    the folder that it was loaded from, or "".
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Space:
     ) -> None:  # fmt: skip
         self.config, self.model, self.atlas, self.report = config, model, atlas, report
         self.axes, self.vocoder, self.graph = tuple(axes), vocoder, graph
-        self.spectrogram = Spectrogram(config.spectrogram)
+        self.spectrogram, self.name = Spectrogram(config.spectrogram), ""
 
     def __repr__(self) -> str:
         return f"Space({self.dim} dimensions, {len(self.atlas)} notes, {self.config.spectrogram.sample_rate} Hz)"
@@ -64,6 +67,11 @@ class Space:
     def dim(self) -> int:
         """Dimensions of the space."""
         return self.config.model.dim
+
+    @property
+    def identity(self) -> Identity:
+        """What files with points of the space say about it."""
+        return Identity(self.dim, self.config.spectrogram.sample_rate, self.name, digest_of(self.model))
 
     @property
     def renderer(self) -> Renderer:
@@ -323,4 +331,7 @@ def load(space: str | FilePath) -> Space:
         ConfigError: if there is no space of that name.
         CheckpointError: if a file is missing or damaged, or the space was made by a newer timbre.
     """
-    return Space(*read_space(find_space(space)))
+    folder = find_space(space)
+    loaded = Space(*read_space(folder))
+    loaded.name = printable(folder.resolve().name)
+    return loaded

@@ -24,7 +24,8 @@ def pack(values: Any, near: Any = None) -> Any:
         return values
     words, kept = _words(values), 3
     if isinstance(near, Tensor) and near.shape == values.shape:
-        words, kept = words ^ _words(near), 2
+        words = words ^ _words(near)
+        kept = 2 if words.any() else 0  # the same values, such as those of buffers, are zeros
     planes = np.ascontiguousarray(words.astype("<u4", copy=False).view(np.uint8).reshape(-1, 4).T)
     squeeze = zlib.compressobj(1, strategy=zlib.Z_RLE)
     high = squeeze.compress(planes[kept:].tobytes()) + squeeze.flush()
@@ -42,11 +43,13 @@ def unpack(values: Any, near: Any = None) -> Any:
     shape, low, high = values[_PACKED], values["low"].numpy(), values["high"].numpy().tobytes()
     if not all(type(size) is int and size >= 0 for size in shape) or low.shape[1:] != (math.prod(shape),):
         raise ValueError(f"a packed tensor must have as many bytes as its shape {shape} needs, got {low.shape}")
+    if len(low) < 3 and list(near.shape) != shape:
+        raise ValueError(f"a packed tensor must have the shape of the near one, {list(near.shape)}, got {shape}")
     count = (4 - len(low)) * low.shape[1]
     planes = np.frombuffer(zlib.decompressobj().decompress(high, count + 1), np.uint8)
     words = np.concatenate([low, planes.reshape(4 - len(low), -1)]).T
     words = np.ascontiguousarray(words).view("<u4").astype(np.uint32, copy=False).ravel()
-    if len(low) == 2:
+    if len(low) < 3:
         words = words ^ _words(near)
     return torch.from_numpy(words.view(np.float32).reshape(shape))
 

@@ -15,6 +15,7 @@ from timbre.training.packing import pack, unpack
 
 STATE = "state.pt"
 FORMAT = 3
+_OF_MACHINE = ("device", "precision", "threads")  # settings in which the machine that continues a run may differ
 _NEAR = {"average": "model", "best_weights": "average"}  # fields whose tensors are like those of another
 
 
@@ -85,12 +86,12 @@ def checked(value: Any, kind: type) -> Any:
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
-    """The settings in which two configs differ, such as "model.dim was 16, is 8"."""
+    """The settings in which two configs differ, such as "model.dim was 16, is 8"; those of the machine do not count."""
     changed = []
     for key in {**before, **after}:
         old, new = before.get(key), after.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             changed += differences(old, new, f"{prefix}{key}.")
-        elif old != new:
+        elif old != new and key not in _OF_MACHINE:
             changed.append(f"{prefix}{key} was {old}, is {new}")
     return changed

@@ -20,8 +20,8 @@ from timbre.models.conditions import Conditions
 from timbre.models.refinement import note_posterior
 from timbre.models.vae import VAE
 from timbre.spectral import Spectrogram
-from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.stft import STFT
+from timbre.vocoder.tones import tone_phases
 
 FEWEST = 8  # notes
 _SUMS = "sums.json"
@@ -61,7 +61,7 @@ def decoded_notes(
     rows = np.flatnonzero(parts != "test")
     rows = rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)]
     chosen, held_out = [library[int(row)] for row in rows], parts[rows] == "valid"
-    key = hashlib.sha256(json.dumps([2, fingerprint, len(chosen), config.to_dict()]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([3, fingerprint, len(chosen), config.to_dict()]).encode()).hexdigest()[:24]
     folder = cache_folder() / "vocoder" / key
     if not _is_intact(folder):
         try:
@@ -124,7 +124,7 @@ def _decoded(note: Prepared, model: VAE, spectrogram: Spectrogram, config: Confi
 
 def _tone_phases(magnitude: np.ndarray, stft: STFT) -> np.ndarray:
     """Phases of magnitudes (frames, bins) by phase gradient heap integration, in 256ths of a turn, uint8."""
-    method, phases = RTPGHI(stft.n_fft, stft.hop_length, 0), np.empty(magnitude.shape, np.uint8)
+    method, phases = tone_phases(stft), np.empty(magnitude.shape, np.uint8)
     for number, row in enumerate(magnitude.astype(np.float32) / np.float32(stft.scale)):
         method.advance(row, np.uint64(0), number)
         phases[number] = np.round(np.angle(method.spectrum) * (128.0 / np.pi)).astype(np.int16) % 256

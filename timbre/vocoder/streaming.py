@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from timbre.spectral.inversion.overlap_add import OverlapAdd, overlap
-from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.inversion.streaming import StreamingInverter, as_rows
 from timbre.spectral.stft import STFT
 from timbre.vocoder._loops import mix_rows
 from timbre.vocoder.attack import Attack
 from timbre.vocoder.network import CLEAR, FIRST_PHASE, LOUDER, NOISE, Vocoder
 from timbre.vocoder.pulses import advance, pulse_spectrum
+from timbre.vocoder.tones import tone_phases
 
 _PART = 256  # frames that are processed together at most
 
@@ -23,7 +23,7 @@ class _Sound:
     """What one sound depends on, apart from the state of the network."""
 
     def __init__(self, stft: STFT, look_ahead: int) -> None:
-        self.output, self.tones = OverlapAdd(stft, look_ahead), RTPGHI(stft.n_fft, stft.hop_length, 0)
+        self.output, self.tones = OverlapAdd(stft, look_ahead), tone_phases(stft)
         self.noise: np.ndarray = np.zeros(stft.n_fft, np.float32)
         self.begin(0)
 

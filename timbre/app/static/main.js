@@ -43,12 +43,24 @@ class Page {
 
   link() {
     const hash = `#z=${this.z.map((value) => Number(value.toFixed(4))).join(",")}&p=${this.pitch ?? "none"}&v=${this.velocity}`;
-    return hash + (find("plane").value ? `&plane=${find("plane").value}` : "");
+    const { name, sample_rate, digest } = this.space.identity;
+    return `${hash}${find("plane").value ? `&plane=${find("plane").value}` : ""}&space=${encodeURIComponent(name)},${sample_rate},${digest}`;
+  }
+
+  // Whether an address belongs to this space; if not, the server's sentence is shown.
+  async isOurs(values) {
+    const dim = values.get("z").split(",").length;
+    const [digest, rate, ...name] = (values.get("space") || "").split(",").reverse();
+    if (dim === this.space.dim && (!digest || digest === this.space.identity.digest)) return true;
+    const made = { dim, digest, sample_rate: rate, name: name.reverse().join(",") };
+    const known = new URLSearchParams(Object.entries(made).filter(([, value]) => value));
+    return Boolean(await json(`/api/address?${known}`));
   }
 
   // Goes to the point of the address, as written by link().
   async readLink() {
     const values = new URLSearchParams(location.hash.slice(1));
+    if (values.has("z") && !(await this.isOurs(values))) return;
     const z = (values.get("z") || "").split(",").map(Number);
     const plane = values.get("plane") || "";
     const exists = [...find("plane").options].some((option) => option.value === plane);
@@ -59,8 +71,8 @@ class Page {
     this.setPitch(values.get("p") === "none" ? null : this.within(values.get("p"), 12, 127, this.pitch));
     this.setVelocity(this.within(values.get("v"), 0.05, 1, this.velocity));
     if (!values.has("z")) return;
-    if (z.length === this.space.dim && z.every(Number.isFinite)) this.go(z);
-    else say(`The point in the address must have ${this.space.dim} coordinates, got ${z.length}.`);
+    if (z.every(Number.isFinite)) this.go(z);
+    else say("The point in the address must have numbers only.");
   }
 
   within(text, low, high, fallback) {
@@ -289,6 +301,7 @@ async function begin() {
   await page.choosePlane();
   page.map.cursor = page.z;
   page.panels.follow();
+  if (space.left_out) say(space.left_out);
   await page.readLink();
   await Promise.all([page.settle(), page.panels.loadPresets()]);
   document.documentElement.dataset.ready = "yes";

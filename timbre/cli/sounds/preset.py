@@ -44,6 +44,7 @@ def preset(
     _check(add, at, path, duration, loop, remove)
     fitted = timbre.load(space)
     presets = read_presets(space, fitted)
+    presets.warn()
     if add is not None:
         made = read_path(path, fitted) if path is not None else fitted.path(find_point(fitted, str(at)))
         presets = presets.adding(Preset(add, made, 4.0 if duration is None else duration, loop))

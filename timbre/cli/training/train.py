@@ -56,7 +56,8 @@ def train(
     try:
         space = timbre.train(notes, settings, out, ratings=rated)
     except KeyboardInterrupt:
-        print("\nRun the same command again to continue.", file=sys.stderr)
+        if first:
+            print("\nRun the same command again to continue.", file=sys.stderr)
         raise
     if first:
         if finished:

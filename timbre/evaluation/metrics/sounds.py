@@ -10,6 +10,7 @@ from timbre.errors import AudioError
 from timbre.evaluation.metrics.arrays import Array, decibels, pair, vector, vectors
 from timbre.spectral import STFT, Spectrogram
 from timbre.spectral.descriptors import describe
+from timbre.training.measure import AUDIBLE_DB
 
 _ENVELOPE = 0.005  # seconds: shorter than any attack, longer than the periods of all but the lowest notes
 _ATTACK = 0.1  # seconds of a note that count as its attack, from the first time within 40 dB of its peak
@@ -54,6 +55,23 @@ def log_mel_l1(reference: Array, estimate: Array, sample_rate: int, n_mels: int 
     with torch.no_grad():
         first, second = (spectrogram(waveform) for waveform in waveforms)
     return float((first - second).abs().mean()) / 20.0
+
+
+def audible_l1_db(reference: Array, estimate: Array, sample_rate: int) -> float:
+    """Mean absolute error of what is audible in the first 2 s of two sounds, dB, on one scale for every sample rate.
+
+    Both waveforms, (samples,) of one length, are resampled to 22,050 Hz and compared in the default spectrogram (256
+    mel bands), in bins that are within 60 dB of the reference's peak in one of them.
+
+    Raises:
+        AudioError: if the lengths differ.
+    """
+    config = SpectrogramConfig()
+    both = [Audio(one, sample_rate).resample(config.sample_rate) for one in vectors(reference, estimate, least=1)]
+    with torch.no_grad():
+        first, second = (Spectrogram(config)(torch.tensor(one.samples[:, : 2 * one.sample_rate])) for one in both)
+    audible = torch.maximum(first, second) >= first.max() - AUDIBLE_DB
+    return float((first - second).abs()[audible].mean())
 
 
 def multi_resolution_stft(

@@ -19,9 +19,10 @@ class RTPGHI:
     """A :class:`~.streaming.PhaseMethod`, with a look-ahead of 0 or 1 frame.
 
     Levels are relative to a running peak that halves every 128 frames: bins 120 dB below it get random phases.
+    `learned` is whether a network corrects the steps where there is one.
     """
 
-    def __init__(self, n_fft: int, hop: int, look_ahead: int) -> None:
+    def __init__(self, n_fft: int, hop: int, look_ahead: int, learned: bool = True) -> None:
         self._look_ahead, self._hop_ratio = look_ahead, hop / n_fft
         bins = n_fft // 2 + 1
         self._rows = np.zeros((3 + look_ahead, bins), np.float32)
@@ -33,7 +34,7 @@ class RTPGHI:
         self._steps, self._work = np.zeros((2, 2, bins), np.float32)
         self._doubt = np.zeros((2, bins), np.int32)
         self._lists = tuple(np.zeros(size, np.int32) for size in (bins, _causal.RANKS, (3 * bins, 2), bins))
-        self._network = SlopeNetwork(bins, look_ahead) if 4 * hop == n_fft else None
+        self._network = SlopeNetwork(bins, look_ahead) if learned and 4 * hop == n_fft else None
         if self._network:
             self.arrays["levels"] = self._network.levels
 
