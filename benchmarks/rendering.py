@@ -5,8 +5,9 @@
 All times are processor time, medians. --before takes the --json file of an earlier run and adds ratios, earlier / now.
 Stages: those of a morph of 4 s at a constant pitch, of one at a gliding pitch, and of a held point, with "pghi+8"; and
 of live play, per hop of one and of eight voices. At the rate of the space, and at 44,100 Hz with an untrained model of
-24 dimensions and 384 bands. The weights do not matter to the decoder; its sounds are noise at all frequencies, in which
-nearly every bin is loud, so that its phases cost the most they can.
+24 dimensions and 384 bands, whose weights do not matter to the cost of decoding. What is inverted there is a sound of
+the space at twice its speed, which fills the band ("sound"), and the untrained decoder's noise ("noise"): nearly every
+bin of it is loud, so that its phases cost the most they can.
 Speed: a morph of 4 s (8 s streamed in blocks), decoder and inverter together, the median of several; and librosa's
 Griffin-Lim with 32 iterations on the same spectrograms. Steadiness: morphs between random pairs of library notes with a
 hold, with and without the gain of `steady`; the loudness of every frame of the rendered sound, in doublings (descriptor
@@ -75,24 +76,26 @@ def speeds(space: Space, count: int) -> list[Row]:
     return [row | {"x_librosa_32": row["x_real_time"] / rows[-1]["x_real_time"]} for row in rows]
 
 
-def stages(space: Space, path: timbre.Path, pitch: float, repeats: int) -> Iterator[Row]:
-    """What each stage of a sound costs, ms for a second of sound."""
+def stages(
+    space: Space, path: timbre.Path, pitch: float, repeats: int, content: str, inverted: torch.Tensor | None = None
+) -> Iterator[Row]:
+    """What each stage of a sound costs, ms for a second of sound; `inverted` is the spectrogram to invert instead."""
     renderer, rate = space.renderer, space.config.spectrogram.sample_rate
     count, length = renderer.frames(SECONDS), round(SECONDS * rate)
     points, glide = path.at(np.linspace(0, 1, count)), np.linspace(pitch, pitch + 5.0, count)
     controls = NoteControls(pitch, 0.8, SECONDS, HOLD, inverter="pghi+8")
-    decoded = renderer.spectrum(points, controls)
+    decoded = renderer.spectrum(points, controls) if inverted is None else inverted
     waveform = renderer.invert(decoded, pitch, length, inverter="pghi+8")
 
     def cost(method: Callable[[], Any]) -> float:
         method()
         return 1000.0 / SECONDS * float(np.median([timed(method) for _ in range(repeats)]))
 
-    def inverted(inverter: str) -> float:
+    def by(inverter: str) -> float:
         return cost(lambda: renderer.invert(decoded, pitch, length, inverter=inverter))
 
     sharpened = cost(lambda: space.spectrogram.magnitude(decoded[None]))
-    phases, refined = inverted("pghi"), inverted("pghi+8")
+    phases, refined = by("pghi"), by("pghi+8")
     parts = {
         "decoder": cost(lambda: renderer.spectrum(points, controls)),
         "steady loudness": cost(lambda: steady_gain(space, points, controls)),
@@ -101,8 +104,11 @@ def stages(space: Space, path: timbre.Path, pitch: float, repeats: int) -> Itera
     }  # fmt: skip
     total = sum(parts.values())
     for name, ms in parts.items():
-        yield {"stage": name, "rate": rate, "ms_a_second": ms, "share": ms / total}
-    yield {"stage": "all", "rate": rate, "ms_a_second": total, "share": 1.0, "x_real_time": 1000.0 / total}
+        yield {"stage": name, "rate": rate, "content": content, "ms_a_second": ms, "share": ms / total}
+    whole = {"ms_a_second": total, "share": 1.0, "x_real_time": 1000.0 / total}
+    yield {"stage": "all", "rate": rate, "content": content, **whole}
+    if content == "noise":
+        return
     beside = {
         "decoder, gliding pitch": lambda: renderer.spectrum(points, replace(controls, pitch=glide)),
         "decoder, one point": lambda: renderer.spectrum(points[:1], controls),
@@ -139,7 +145,7 @@ def at_full_rate(space: Space) -> Space:
 
 def compared(rows: list[Row], before: Path) -> None:
     """Add to rows the ratio between their times in an earlier run and now."""
-    key = lambda row: tuple(row.get(name) for name in ("stage", "rate", "inverter"))  # noqa: E731
+    key = lambda row: tuple(row.get(name) for name in ("stage", "rate", "content", "inverter"))  # noqa: E731
     earlier = {key(row): row for row in json.loads(before.read_text())}
     for row in rows:
         if old := earlier.get(key(row)):
@@ -183,8 +189,12 @@ def main() -> None:
     space = timbre.load(args.space)
     repeats = 3 if args.quick else 9
     path, pitch = next(pairs(space, 1))
-    full, axes = at_full_rate(space), np.random.default_rng(0).normal(size=(2, 24))
-    rows = [*stages(space, path, pitch, repeats), *stages(full, full.path(*axes), pitch, repeats)]
+    full, ends = at_full_rate(space), np.random.default_rng(0).normal(size=(2, 24))
+    sound = render(space, path, pitch, 0.8, 2 * SECONDS, hold=2 * HOLD).samples[:, : round(SECONDS * 44100)]
+    fast = full.spectrogram(torch.from_numpy(sound.copy()))[0]
+    rows = list(stages(space, path, pitch, repeats, "sound"))
+    for content, inverted in (("sound", fast), ("noise", None)):
+        rows += stages(full, full.path(*ends), pitch, repeats, content, inverted)
     rows += speeds(space, 2 if args.quick else 9) + steadiness(space, 3 if args.quick else 30)
     if args.before:
         compared(rows, args.before)

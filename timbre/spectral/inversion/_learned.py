@@ -24,15 +24,13 @@ def patches(level: np.ndarray, width: int, bins: np.ndarray, shape: tuple[int, i
 def _patch(level: np.ndarray, width: int, index: int, shape: tuple[int, int, int, int], out: np.ndarray) -> None:
     """Write the surroundings of a bin minus the largest of the four values at the centre, clipped and halved."""
     before, after, below, above = shape
-    past = index - width
+    size, past = below + above + 1, index - width
     centre = max(max(level[index], level[index + 1]), max(level[past], level[past + 1]))
-    column = 0
-    for frame in range(-before, after + 1):
-        start = index + frame * width - below
-        for bin_ in range(start, start + below + above + 1):
-            value = level[bin_] - centre
-            out[column] = _HALF * min(max(value, _LOWEST), _HIGHEST)
-            column += 1
+    for row in range(before + after + 1):
+        start = index + (row - before) * width - below
+        values, part = level[start : start + size], out[row * size : row * size + size]
+        for column in range(size):
+            part[column] = _HALF * np.minimum(np.maximum(values[column] - centre, _LOWEST), _HIGHEST)
 
 
 @compiled
