@@ -57,9 +57,11 @@ Instruments: {_instruments(space)}.
 {describe_axes(space.axes) if space.axes else "It has no named axes."}
 
 ## Presets
-In `presets.json`. Each point was decoded at three pitches (a fifth below the named one, at it, and a fifth above);
-cents are the errors of their pitch. The click figure is the highest crest of any 50 ms minus the median one; loudness
-is the level of the loudest 0.4 s.
+In `presets.json`, chosen by `timbre preset --choose`. Each was decoded at up to seven keys over the range and at three
+velocities. Cents are the largest error of the pitch; spread is that of the loudness over keys and velocities (without
+the velocity's gain), of a path that over time; clicks are the highest crest of any 50 ms minus the median one; apart is
+the dissimilarity from the nearest other preset (1: two instruments on average); steps are the coefficient of variation
+of the perceptual steps along a path.
 
 {_presets(facts["presets"])}
 {_maps(facts.get("maps", []))}
@@ -127,15 +129,16 @@ def _instruments(space: Space) -> str:
 
 
 def _presets(rows: list[Facts]) -> str:
-    kept = [row for row in rows if not row["fault"]]
+    names = {"cents": ".1f", "spread_lu": ".1f", "click_db": ".1f", "nearest": ".2f", "unevenness": ".3f"}
     cells = [
-        [row["name"], row["where"], row["pitch"], ", ".join(f"{cents:+.1f}" for cents in row["cents"]),
-         f"{row['click_db']:.1f}", f"{row['loudness_db']:.1f}"]
-        for row in kept
+        [row["group"], row["name"], row["where"], row["pitches"],
+         *("-" if row[name] is None else format(row[name], form) for name, form in names.items())]
+        for row in rows if not row["fault"]
     ]  # fmt: skip
     left = [f"{row['name']} ({row['fault']})" for row in rows if row["fault"]]
     more = f"\n\nCandidates left out: {'; '.join(left)}." if left else ""
-    return table(["preset", "point", "pitch", "cents", "click, dB", "loudness, dB"], cells) + more + "\n"
+    head = ["group", "preset", "notes", "keys", "cents", "spread, LU", "clicks, dB", "apart", "steps"]
+    return table(head, cells) + more + "\n"
 
 
 def _maps(files: list[str]) -> str:

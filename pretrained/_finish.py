@@ -13,11 +13,11 @@ from _card import card
 from _making import HERE, Making, origin, run
 from _pairs import FILE as PAIRS
 from _pairs import make_pairs, shrink
-from _presets import make
 from _sources import LEFT_OUT, sources
 from _tables import columns
 
 import timbre
+from timbre.choosing import choose
 from timbre.data import Library
 from timbre.evaluation import notes
 from timbre.files import write_text
@@ -27,6 +27,7 @@ from timbre.training.measure import errors
 
 LARGEST, ROOM = 8e6, 14e6  # bytes: limits of a file and of the folder
 COMPONENTS = ("16", "64")  # numbers of principal components beside which a space is measured
+PRESETS = 64, 16  # points and paths
 _LOADING = """
 import time, torch, timbre
 import timbre.space
@@ -119,9 +120,9 @@ def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
 
 
 def preset(space: Space, target: Path) -> list[dict[str, Any]]:
-    """Write the presets and return the measurements of the candidates."""
-    made, rows = make(space, space.report["test_l1_db"])
-    write_presets(target, made, space)
+    """Choose and write the presets; return the measures of the candidates."""
+    presets, rows = choose(space, *PRESETS, progress=True)
+    write_presets(target, presets, space)
     return rows
 
 

@@ -87,6 +87,11 @@ def test_pitches_that_are_no_range(pitches: tuple[float, float]) -> None:
         Preset("a", POINT, pitches=pitches)
 
 
+def test_the_pitch_of_a_preset_is_in_the_middle_of_its_keys() -> None:
+    assert Preset("a", POINT, pitches=(48.0, 73.0)).pitch == 60.0
+    assert Preset("a", POINT).pitch is None
+
+
 def test_no_file_is_no_presets(tiny_space: Space, tmp_path: FilePath) -> None:
     assert len(read_presets(tmp_path, tiny_space)) == 0
 

@@ -12,28 +12,25 @@ import numpy as np
 import pytest
 
 import timbre
-from timbre.audio import Audio
+from timbre.choosing.measures import CLICK, IN_TUNE, cents_off, stands_out_db
 from timbre.config import Config
 from timbre.data import Library
 from timbre.errors import LibraryError
 from timbre.evaluation.evaluate import evaluate
 from timbre.evaluation.figures import ALWAYS
-from timbre.evaluation.metrics.sounds import click_excess_db, crests_db
-from timbre.shapes.presets import Presets, read_presets
+from timbre.shapes.presets import read_presets
 from timbre.space import Space
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "pretrained" / "orchestra"
 sys.path.insert(0, str(ROOT / "pretrained"))
 
-import _presets  # noqa: E402
 from _card import card, differing  # noqa: E402
 from _finish import LARGEST, ROOM, check_size, halved  # noqa: E402
 from _making import Findings  # noqa: E402
 from _pairs import FILE as PAIRS  # noqa: E402
 from _pairs import LARGEST as PICTURE  # noqa: E402
 from _pairs import make_pairs, pairs_section  # noqa: E402
-from _presets import CANDIDATES, CLICK, EVEN, IN_TUNE, cents_off, make, middle_note, stands_out_db  # noqa: E402
 from _sources import CREDITS, sources  # noqa: E402
 from _tables import AIMS, HEADLINE, columns, compared_table, table  # noqa: E402
 
@@ -59,17 +56,18 @@ def credited(some_notes: Library) -> Library:
     return Library(notes, some_notes.root)
 
 
-@pytest.fixture(scope="module")
-def made(tiny_space: Space) -> tuple[Presets, list[dict[str, Any]]]:
-    """The presets of the small space, near copies among them, and what was measured."""
-    return make(tiny_space, 0.0)
+CHOSEN = {
+    "name": "Flute", "group": "Wind", "where": "flute-C5", "pitches": "C4 to C6", "cents": 0.1, "spread_lu": 3.0,
+    "click_db": 1.0, "lufs": -20.0, "nearest": 0.5, "dropout_lu": None, "unevenness": None, "fault": "",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def facts(tiny_space: Space, credited: Library, made: tuple[Presets, list[dict[str, Any]]]) -> dict[str, Any]:
+def facts(tiny_space: Space, credited: Library) -> dict[str, Any]:
     return {
         "sources": sources(credited), "half": halved(tiny_space, tiny_space, credited), "loading_s": 0.25,
-        "presets": made[1], "maps": ["map/descriptors.png", "map/map.csv"],
+        "presets": [CHOSEN, CHOSEN | {"name": "Gong", "cents": None, "fault": "no clear pitch"}],
+        "maps": ["map/descriptors.png", "map/map.csv"],
         "figures": {"recorded": FIGURES | {"rating_spearman_Grey1977": 0.5}, "rendered": FIGURES},
         "held_out": {"recorded": 3, "rendered": 1}, "commit": "0123abc", "machine": "2 cores, no GPU",
     }  # fmt: skip
@@ -99,58 +97,6 @@ class TestSources:
             sources(Library([replace(credited[0], **change)], credited.root))
 
 
-class TestPresets:
-    def test_the_middle_note_is_a_training_note_nearest_to_their_mean(self, tiny_space: Space) -> None:
-        atlas, pitch = tiny_space.atlas, 72
-        for instrument in set(atlas.instruments):
-            name = middle_note(tiny_space, instrument, pitch)
-            chosen = [n for n, own in enumerate(atlas.instruments) if own == instrument and atlas.splits[n] == "train"]
-            near = [n for n in chosen if abs(atlas.pitches[n] - pitch) <= 12] or chosen
-            away = np.linalg.norm(atlas.points[near] - atlas.points[near].mean(0), axis=1)
-            assert atlas.names[near[int(away.argmin())]] == name
-
-    def test_those_that_are_kept_have_no_fault(
-        self, tiny_space: Space, made: tuple[Presets, list[dict[str, Any]]]
-    ) -> None:
-        kept, rows = made
-        known = {place.name: place for place in CANDIDATES if set(place.of) <= set(tiny_space.atlas.instruments)}
-        assert list(kept) == [row["name"] for row in rows if not row["fault"]]
-        assert {row["name"] for row in rows} >= known.keys()
-        for row in rows:
-            if row["name"] in known and not row["fault"]:
-                assert all(abs(cents) <= IN_TUNE for cents in row["cents"])
-            if row["name"] in known and known[row["name"]].moves:
-                assert "no such axis" in row["fault"]  # this space has none
-        levels = [row["loudness_db"] for row in rows if row["name"] in kept and row["name"] in known]
-        assert not levels or np.ptp(levels) <= 2 * EVEN
-
-    def test_near_copies_are_left_out(self, tiny_space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
-        flute = next(place for place in CANDIDATES if place.name == "Flute")
-        for limit in ("CLICK", "EVEN"):  # which a space of three epochs need not keep, as its notes need not be in tune
-            monkeypatch.setattr(_presets, limit, 1e6)
-        monkeypatch.setattr(_presets, "cents_off", lambda sound, pitch: 0.0)
-        monkeypatch.setattr(_presets, "CANDIDATES", (flute, replace(flute, name="Flute again")))
-        kept, rows = make(tiny_space, 1e-6)
-        assert list(kept) == ["Flute"]
-        assert rows[1]["fault"] == "too similar to Flute"
-
-    def test_detuning_and_clicks_are_heard(self) -> None:
-        time = np.arange(44100) / 22050
-        tone = sum(np.sin(2 * np.pi * 220.0 * n * time) / n for n in range(1, 6)) * 0.1
-        clicked = tone.copy()
-        clicked[22050:] += 0.1
-        plain = Audio(tone.astype(np.float32), 22050)
-        assert cents_off(plain, 57.0) == pytest.approx(0.0, abs=0.2)
-        assert cents_off(plain, 57.2) == pytest.approx(-20.0, abs=0.5)
-        assert stands_out_db(plain) < 1.0
-        assert stands_out_db(Audio(clicked.astype(np.float32), 22050)) > 12.0
-        assert click_excess_db(tone, clicked, 22050) > 10.0
-        assert click_excess_db(tone, 0.1 * tone, 22050) == pytest.approx(0.0, abs=1e-6)
-        assert crests_db(np.zeros(100), 22050).size == 0
-        ended = tone * ((1.5 - time) / 0.01).clip(0.0, 1.0) + 1e-5 * np.random.default_rng(0).standard_normal(time.size)
-        assert crests_db(ended, 22050).max() < crests_db(tone, 22050).max() + 5.0  # a note's end is no click
-
-
 class TestCard:
     def test_it_names_sources_settings_and_figures(self, tiny_space: Space, facts: dict[str, Any]) -> None:
         page = card(tiny_space, facts)
@@ -160,7 +106,17 @@ class TestCard:
             assert row["licence"] in page
         for name in (name for name, value in FIGURES.items() if value is not None):
             assert f"`{name}`" in page
-        for word in ("0123abc", "2 cores, no GPU", "0.25 s", "model.dim", "Frank Wen", "map/descriptors.png", "Grey"):
+        for word in (
+            "0123abc",
+            "2 cores, no GPU",
+            "0.25 s",
+            "model.dim",
+            "Frank Wen",
+            "C4 to C6",
+            "Gong (no clear pitch)",
+            "map/descriptors.png",
+            "Grey",
+        ):
             assert word in page
         assert "missed (31.0)" in page
         assert "met (2.0)" in page
@@ -305,15 +261,13 @@ class TestOrchestra:
         assert len(shipped.atlas) > 5000
 
     def test_its_presets_are_in_tune_and_do_not_click(self, shipped: Space) -> None:
-        kept = read_presets(SHIPPED, shipped)
-        places = {place.name: place for place in CANDIDATES if place.name in kept}
-        assert 16 <= len(places) <= 28
-        assert len(kept) - len(places) >= 2
-        for name in list(places)[::6]:
-            sound = shipped.decode(kept[name].path.points[0], places[name].pitch)
-            cents = cents_off(sound, places[name].pitch)
-            assert cents is not None
-            assert abs(cents) <= IN_TUNE
+        points = [preset for preset in read_presets(SHIPPED, shipped).values() if len(preset.path.points) == 1]
+        assert len(points) >= 48
+        assert len({preset.group for preset in points}) >= 6
+        for preset in points[::6]:
+            assert preset.pitches is not None
+            sound = shipped.decode(preset.path.points[0], pitch := round(sum(preset.pitches) / 2))
+            assert abs(cents_off(sound, pitch)) <= IN_TUNE
             assert np.isfinite(sound.samples).all()
             assert np.abs(sound.samples).max() <= 1.0
             assert stands_out_db(sound) <= CLICK

@@ -68,6 +68,11 @@ class Preset:
         if not 0.01 <= self.duration <= 3600.0:
             raise ConfigError(f"The duration of preset {name!r} must be 0.01 to 3600 s, got {self.duration}.")
 
+    @property
+    def pitch(self) -> float | None:
+        """The middle of its pitches, MIDI; None if they are unknown."""
+        return None if self.pitches is None else float(round(0.5 * sum(self.pitches)))
+
 
 class Presets(dict[str, Preset]):
     """Presets by name, in the order of their program numbers (from 0).
