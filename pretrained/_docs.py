@@ -12,7 +12,7 @@ import timbre
 from timbre.audio import Audio
 from timbre.evaluation.figures import describe, shown
 from timbre.files import write_text
-from timbre.shapes.presets import read_presets
+from timbre.shapes.presets import Preset, read_presets
 from timbre.space import Space
 
 BEGIN, END = "<!-- Written by pretrained/make_orchestra.py -->", "<!-- End -->"
@@ -50,15 +50,20 @@ def demonstrations(space: Space, folder: Path) -> dict[str, Audio]:
     paths = [preset for preset in presets if len(preset.path.points) > 1]
     chosen = [places[int(number)] for number in np.linspace(0, len(places) - 1, min(TOUR, len(places)))]
     gap = np.zeros((1, round(GAP * space.config.spectrogram.sample_rate)), np.float32)
-    notes = [part for preset in chosen for part in (_note(space, preset.path.points[0], preset.pitch), gap)]
+    notes = [part for preset in chosen for part in (_note(space, preset), gap)]
     sounds = {"presets": Audio(np.concatenate(notes, axis=1), space.config.spectrogram.sample_rate)} if notes else {}
     if paths:
-        sounds["path"] = timbre.render(space, paths[0].path, pitch=paths[0].pitch or 60, duration=paths[0].duration)
+        sounds["path"] = timbre.render(space, paths[0].path, pitch=_pitch(paths[0]), duration=paths[0].duration)
     return sounds
 
 
-def _note(space: Space, point: np.ndarray, pitch: float | None) -> np.ndarray:
-    return space.decode(point, 60.0 if pitch is None else pitch, 0.8, SECONDS).mono().samples[None]
+def _note(space: Space, preset: Preset) -> np.ndarray:
+    return space.decode(preset.path.points[0], _pitch(preset), 0.8, SECONDS).mono().samples
+
+
+def _pitch(preset: Preset) -> float:
+    """The middle of the pitches at which a preset sounds good, MIDI."""
+    return 60.0 if preset.pitches is None else round(sum(preset.pitches) / 2)
 
 
 def figures(makings: list[Making], spaces: dict[str, Space]) -> str:

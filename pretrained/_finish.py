@@ -170,7 +170,8 @@ def components(making: Making) -> list[dict[str, Any]]:
     """Rows of `benchmarks/reconstruction.py --space`: errors of principal components of the same training notes."""
     file = making.out / f"components-{making.name}.json"
     script = HERE.parent / "benchmarks" / "reconstruction.py"
-    what = ["--space", str(making.target), "--held-out", str(making.unverified), "--dims", *COMPONENTS]
+    dims = ["1"] if making.quick else COMPONENTS
+    what = ["--space", str(making.target), "--held-out", str(making.unverified), "--dims", *dims]
     command = [sys.executable, str(script), str(making.library), *what, "--json", str(file)]
     subprocess.run([*command, *["--quick"] * making.quick], check=True)
     rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
@@ -178,9 +179,10 @@ def components(making: Making) -> list[dict[str, Any]]:
 
 
 def _of_all(making: Making, kind: str) -> dict[str, Any]:
-    """The results of a kind of all spaces that were measured in this folder, by their names."""
-    files = sorted(making.out.glob(f"{kind}-*.json"))
-    return {file.stem.removeprefix(f"{kind}-"): json.loads(file.read_text(encoding="utf-8")) for file in files}
+    """The results of a kind of all spaces that were measured in this folder, and of that of timbre 0.1, by name."""
+    files = {file.stem.removeprefix(f"{kind}-"): file for file in sorted(making.out.glob(f"{kind}-*.json"))}
+    files["orchestra of 0.1"] = HERE / f"orchestra-0.1-{kind}.json"
+    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
 
 
 def size(files: Iterable[Path]) -> int:
