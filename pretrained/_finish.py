@@ -54,7 +54,8 @@ def ship(making: Making) -> None:
 
 def presets(making: Making) -> None:
     """Choose the presets by measurements and write them."""
-    making.findings().once("presets", lambda: preset(timbre.load(making.target), making.target), making.target / FILE)
+    space, counts = timbre.load(making.target), (4, 1) if making.quick else PRESETS
+    making.findings().once("presets", lambda: preset(space, making.target, counts), making.target / FILE)
 
 
 def maps(making: Making) -> None:
@@ -119,9 +120,9 @@ def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
     }
 
 
-def preset(space: Space, target: Path) -> list[dict[str, Any]]:
-    """Choose and write the presets; return the measures of the candidates."""
-    presets, rows = choose(space, *PRESETS, progress=True)
+def preset(space: Space, target: Path, counts: tuple[int, int] = PRESETS) -> list[dict[str, Any]]:
+    """Choose and write presets, so many points and paths; return the measures of the candidates."""
+    presets, rows = choose(space, *counts, progress=True)
     write_presets(target, presets, space)
     return rows
 
