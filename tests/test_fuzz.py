@@ -37,6 +37,7 @@ NOT_OUTSIDE = {
     "playback.output.processes": "lines of its own processes",
     "playback.output.ring": "memory of its own processes",
     "playback.terminal": "closes the output",
+    "space.identity": "compares the settings of spaces on this computer, and refuses none",
     "training.folder": "the number of a process",
     "training.journal": "writes logs",
 }

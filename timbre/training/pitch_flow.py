@@ -13,11 +13,11 @@ from timbre.models.regularizers.pitch import PitchedNotes, contrast, squares
 FEWEST = 128  # pitched training notes, each with a second note of its instrument, without which nothing is fitted
 STEPS = 500
 RATE, DECAY = 5e-3, 0.1  # AdamW's
-NOISE = 0.1  # on the points, in standard deviations
+NOISE = 0.4  # on the points, in standard deviations
 POOL = 2048  # notes in a step
 MOVED = 384  # of them, whose gradient is computed
 READ = 900  # of them, on which the reader of pitch is fitted
-FOILED = 30.0  # weight of the pitch that can be read, relative to the contrast
+FOILED = 60.0  # weight of the pitch that can be read, relative to the contrast
 RIDGE = 0.05  # of the reader, whose kernel of a note with itself is about 1
 TRUE = 5.0  # weight of distances at equal pitch, relative to the contrast
 ALIKE = 2.0  # semitones: notes this near count as of equal pitch
