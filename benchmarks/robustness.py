@@ -204,7 +204,7 @@ def old_prepare(audio: Audio, config: Config, pitch: float | None) -> Prepared:
     measured = None if pitch is None else measure_pitch(audio, near=pitch)
     sound = Audio(audio.samples.mean(axis=0), audio.sample_rate).resample(rate)
     note = Audio(sound.samples[:, round(old_onset(sound) * rate) :], rate)
-    length = (config.note_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
+    length = (config.all_frames - 1) * config.spectrogram.hop_length + config.spectrogram.n_fft
     level = 10.0 ** (LEVEL_DB / 20.0) / np.sqrt(note.loudest_power(0.05))
     samples = note.fit(length / rate, 0.0).samples[0] * np.float32(level)
     known = np.nan if pitch is None else pitch if measured is None else measured
