@@ -94,7 +94,7 @@ def decoded(space: Space, library: Library, count: int) -> list[Case]:
     held_out = [i for i, part in enumerate(atlas.splits) if part == "test" and np.isfinite(atlas.pitches[i])]
     rows = np.unique(np.linspace(0, len(held_out) - 1, count).round().astype(int)) if held_out else []
     chosen = [held_out[i] for i in rows]
-    length = space.config.spectrogram.hop_length * (space.config.note_frames - 1)
+    length = space.config.spectrogram.hop_length * (space.config.all_frames - 1)
     cases = []
     for number in chosen:
         audio = library[atlas.names[number]].audio()
@@ -112,9 +112,7 @@ def _decode(space: Space, number: int, release: float) -> torch.Tensor:
     controls = ([atlas.pitches[number]], [atlas.velocities[number]], [release])
     conditions = Conditions(*(torch.tensor(np.asarray(control, np.float32)) for control in controls))
     with torch.no_grad():
-        return space.model.decode_points(
-            torch.from_numpy(atlas.points[number : number + 1].copy()), conditions, torch.arange(space.model.frames)
-        )
+        return space.model.decode_whole(torch.from_numpy(atlas.points[number : number + 1].copy()), conditions)
 
 
 def _case(name: str, source: str, audio: Audio, pitch: float | None, seconds: float, config: SpectrogramConfig) -> Case:

@@ -244,7 +244,7 @@ PREPARATIONS: dict[str, tuple[Callable[..., Prepared], Callable[[Audio], float]]
 def releases(space: Space, library: Library) -> list[dict[str, Any]]:
     """Two rows: with the releases that 0.1 estimated, and with those of today."""
     ended: dict[str, list[tuple[bool, float, float]]] = {"before": [], "after": []}
-    last = (space.config.note_frames - 2) / space.config.spectrogram.frame_rate
+    last = (space.config.all_frames - 2) / space.config.spectrogram.frame_rate
     for note in library:
         try:
             prepared = prepare(note.audio(), space.config, note.pitch, note.velocity)
