@@ -20,10 +20,10 @@ import timbre
 from timbre.choosing import choose
 from timbre.data import Library
 from timbre.evaluation import notes
+from timbre.evaluation.decoding import reconstruction
 from timbre.files import write_text
 from timbre.shapes.presets import FILE, write_presets
 from timbre.space import Space
-from timbre.training.measure import errors
 
 LARGEST, ROOM = 8e6, 14e6  # bytes: limits of a file and of the folder
 COMPONENTS = ("16", "64")  # numbers of principal components beside which a space is measured
@@ -109,7 +109,10 @@ def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
     prepared = notes.prepare_notes(full, [named[full.atlas.names[index]] for index in indices])
     points = [prepared.points(space) for space in (full, half)]
     shift = full.dissimilarity(*points)
-    error = [errors(space.model, prepared).l1_db for space in (full, half)]
+    error = [
+        float(reconstruction(space, prepared, own)["reconstruction_l1_db"] or 0.0)
+        for space, own in zip((full, half), points, strict=True)
+    ]
     away = full.hearing.neighbours(full.atlas.points, 2).distances[:, 1]
     return {
         "l1_db_full": error[0],
@@ -121,7 +124,7 @@ def halved(full: Space, half: Space, library: Library) -> dict[str, float]:
 
 
 def preset(space: Space, target: Path, counts: tuple[int, int] = PRESETS) -> list[dict[str, Any]]:
-    """Choose and write presets, so many points and paths; return the measures of the candidates."""
+    """Choose and write presets, `counts` points and paths; return the measures of the candidates."""
     presets, rows = choose(space, *counts, progress=True)
     write_presets(target, presets, space)
     return rows

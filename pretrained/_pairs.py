@@ -122,7 +122,7 @@ def _save(figure: Any, file: Path) -> None:
 
 
 def shrink(file: Path, colours: int = 256) -> None:
-    """Reduce a picture to so many colours, a third of the size or less."""
+    """Reduce a picture to a number of colours: a third of the size or less."""
     from PIL import Image
 
     with Image.open(file) as image:

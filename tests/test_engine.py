@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorder import Recorder, some_presets
 
+import timbre
 from timbre.errors import ConfigError
 from timbre.models.vae import VAE
 from timbre.paths import Path
@@ -47,16 +48,17 @@ def roughest(sound: np.ndarray) -> float:
     return float(np.abs(np.diff(sound, 2)).max())
 
 
-def test_a_note_is_what_is_rendered_offline(tiny_space: Space):
-    live = Engine(tiny_space)
+@pytest.mark.parametrize("note", [0, 20])
+def test_a_note_is_what_is_rendered_offline(tiny_space: Space, note: int):
+    z = tiny_space.atlas.points[note]
+    live = Engine(tiny_space, point=z)
     live.note_on(64.3, 0.7)
     sound = live.render(3 * RATE // 2)
     late = round(live.look_ahead * RATE)
-    z = central_point(tiny_space)
     offline = tiny_space.decode(z, 64.3, 0.7, 3.0, 1, "rtpghi").samples[0]
     heard = sound[late:]
     error = np.sqrt(np.mean((heard - 0.5 * offline[: len(heard)]) ** 2) / np.mean((0.5 * offline[: len(heard)]) ** 2))
-    assert error < 0.02  # phases of frames that differ by rounding
+    assert error < 1e-3
     assert np.abs(sound[:late]).max() < 1e-6
 
 
@@ -204,22 +206,20 @@ def test_loud_chords_stay_within_full_scale(known_space: Space):
     assert 0.9 < np.abs(sound).max() < 1.0
 
 
-def test_a_morph_moves_all_notes_without_a_click(known_space: Space):
-    names = list(known_space.atlas)
-    a, b = known_space.atlas[names[0]], known_space.atlas[names[-1]]
-    live = Engine(known_space, point=a, runtime="torch")
-    live.hold(0.3)
-    live.note_on(60)
-    live.render(RATE)
-    still = live.render(RATE)
+@pytest.mark.parametrize("ends", [("flute-C4", "violin-A3"), ("clarinet-D3", "flute-C4")])
+@pytest.mark.parametrize("inverter", ["rtpghi", "vocoder"])
+def test_a_morph_moves_all_notes_without_a_click(ends: tuple[str, str], inverter: str):
+    space = timbre.load("orchestra")  # between notes of a space that is hardly trained lie noisier sounds
+    a, b = (space.atlas[name] for name in ends)
+    live, there = (Engine(space, point=point, runtime="torch", inverter=inverter) for point in (a, b))
+    for engine in (live, there):
+        engine.hold(0.3)
+        engine.note_on(60)
+        engine.render(RATE // 2)
+    still, arrived = (engine.render(RATE // 2) for engine in (live, there))
     live.at(b)
-    moved = live.render(RATE)
-    there = Engine(known_space, point=b, runtime="torch")
-    there.hold(0.3)
-    there.note_on(60)
-    there.render(RATE)
-    arrived = there.render(RATE)
-    assert roughest(moved) < 2.0 * max(roughest(still), roughest(arrived))
+    moved = live.render(RATE // 2)
+    assert roughest(moved) < 1.5 * max(roughest(still), roughest(arrived))
     np.testing.assert_allclose(live.state().point, b, atol=1e-4)
 
 

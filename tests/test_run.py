@@ -241,7 +241,7 @@ def test_after_a_plateau_the_learning_rate_falls_and_the_run_ends_with_the_best_
 
 def test_errors_count_from_the_share_of_a_run_at_which_it_has_settled() -> None:
     task = flat(patience=4)
-    task.settled = 0.45  # after the ninth epoch
+    task.comparable = 0.45  # after the ninth epoch
     assert task.fit()["epochs"] == 20
 
 

@@ -63,11 +63,8 @@ def _of_notes(space: Space, notes: np.ndarray, most: int) -> list[Candidate]:
     """The notes (given by their indices) nearest to their mean, as they are heard."""
     atlas = space.atlas
     heard = space.hearing.heard(atlas.points[notes], None if np.isnan(atlas.pitches[notes]).any() else MIDDLE_C)
-    order, keys = (
-        np.linalg.norm(heard - heard.mean(0), axis=1).argsort(kind="stable")[:most],
-        _keys(atlas.pitches[notes]),
-    )
-    found = []
+    order = np.linalg.norm(heard - heard.mean(0), axis=1).argsort(kind="stable")[:most]
+    keys, found = _keys(atlas.pitches[notes]), []
     for n, note in zip(order, notes[order], strict=True):
         name, group = labels(atlas.instruments[note], atlas.families[note], atlas.names[note])
         found.append(Candidate((name,), atlas.points[note], heard[n], group, keys, (atlas.names[note],), middle=True))

@@ -16,7 +16,7 @@ from timbre.space import Space
 from timbre.spectral.descriptors import describe
 
 _SECONDS, _AROUND = 8.0, 12.0  # of a path from one preset to another, and of a loop through three
-_LOOPS = 4  # one in so many paths is a loop
+_LOOPS = 4  # paths for each loop among them
 _SUSTAINED, _RINGING = -5.0, -25.0  # LU after a second: of what a loop, and any path, may lead through
 _PIECES = 8  # straight pieces between two presets
 _EACH = 1, 2, 3, 4  # paths of one preset

@@ -122,7 +122,7 @@ def _note(space: Space, point: np.ndarray, pitch: float | None, velocity: float 
 
 
 def cents_off(sound: Audio, pitch: float | None) -> float:
-    """PointMeasures minus requested pitch (MIDI), cents; NaN if there is none, or no clear pitch within 60 cents."""
+    """Measured minus requested pitch (MIDI), cents; NaN if there is none, or no clear pitch within 60 cents."""
     found = None if pitch is None else measure_pitch(sound, pitch)
     return float("nan") if found is None or pitch is None else 100.0 * (found - pitch)
 

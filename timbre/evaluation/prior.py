@@ -1,5 +1,7 @@
 """The prior of a space: whether draws of it, of N(0, I), and points between notes sound like the library's notes."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -100,16 +102,17 @@ class LibraryFeatures:
 
     def _auditory_features(self, points: np.ndarray) -> np.ndarray:
         starts = range(0, len(points), SIZE)
-        parts = [self._auditory(decoded(self._space, points[start : start + SIZE])) for start in starts]
+        decode = self._space.model.decode_heard
+        parts = [self._auditory(_decoded(decode, points[start : start + SIZE])) for start in starts]
         return torch.cat(parts).double().numpy()
 
 
 @torch.no_grad()
-def decoded(space: Space, points: np.ndarray) -> Tensor:
+def _decoded(decode: Callable[[Tensor, Conditions], Tensor], points: np.ndarray) -> Tensor:
     """Spectrograms (n, bins, frames), dB, of points (n, dim) as notes at middle C that are held."""
     values = (PITCH, VELOCITY, torch.inf)
     conditions = Conditions(*(torch.full((len(points),), value) for value in values))
-    return space.model.decode_whole(torch.from_numpy(points.astype(np.float32)), conditions)
+    return decode(torch.from_numpy(points.astype(np.float32)), conditions)
 
 
 def midpoints(ends: np.ndarray, kind: str) -> np.ndarray:
@@ -119,10 +122,8 @@ def midpoints(ends: np.ndarray, kind: str) -> np.ndarray:
 
 def _faulty(space: Space, drawn: np.ndarray, known: np.ndarray, seed: int) -> float:
     length = round(space.config.data.duration * space.renderer.sample_rate)
-    sounds, library = (
-        [space.renderer.invert(spectrum, PITCH, length, seed) for spectrum in decoded(space, points)]
-        for points in (drawn, known)
-    )
+    both = (_decoded(space.model.decode_whole, points) for points in (drawn, known))
+    sounds, library = ([space.renderer.invert(one, PITCH, length, seed) for one in spectra] for spectra in both)
     return float(np.mean(faulty(sounds, library, space.renderer.sample_rate)))
 
 

@@ -20,7 +20,7 @@ _SETTLING = 0.06  # learning rate
 
 @dataclass(frozen=True)
 class Refined:
-    """A refined posterior (the encoder's where no step improved it), and the evidence bounds before and after, nats, at
+    """A refined posterior (the given one where no step improved it), and the evidence bounds before and after, nats, at
     the noise level that fits the note best.
     """
 
@@ -107,7 +107,7 @@ def refined(
     Args:
         model: in eval mode.
         spectrogram: dB, (1, bins, frames).
-        conditions, posterior: of the note; the posterior is the encoder's.
+        conditions, posterior: of the note.
         steps: 1 or more.
         seed: of the draws.
     """

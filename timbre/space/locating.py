@@ -107,13 +107,13 @@ class Locator:
 
         A sound is unfamiliar if its point is unlikely under the aggregate posterior, or if its reconstruction error is
         high: each by a percentile below 5. The first compares with training notes whose whole instrument was left out,
-        the second with held-out notes; both use the encoder's point, which refining does not change.
+        the second with held-out notes; both use the point before refining.
 
         Args:
             audio: a note.
             pitch: MIDI, measured within 60 cents of it; None measures it; NaN is without pitch.
             velocity: 0..1; None is unknown.
-            refine: steps of Adam on the evidence bound, from the encoder's posterior
+            refine: steps of Adam on the evidence bound, from where the point settled
                 (:func:`~timbre.models.refinement.refined`).
             seed: of the draws in refining.
 

@@ -88,14 +88,15 @@ class Space:
     ) -> np.ndarray:
         """The point of a sound (dim,), float32.
 
-        It is the flow of the posterior's base mean (which is not E[z]), without its pitch where `regularization.pitch`
+        It is the flow of the posterior's base mean (which is not E[z]), settled near the encoder's
+        (:func:`~timbre.models.refinement.note_posterior`), without its pitch where `regularization.pitch`
         is "flow".
 
         Args:
             audio: a note; mixed to mono, resampled, cut at its onset and levelled as in training.
             pitch: MIDI, measured within 60 cents of it; None is unknown.
             velocity: 0..1; None is unknown.
-            refine: steps of Adam on the evidence bound, from the encoder's posterior
+            refine: further steps of Adam on the evidence bound, without a limit
                 (:func:`~timbre.models.refinement.refined`); 40 take about a second.
 
         Raises:

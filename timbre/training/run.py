@@ -54,7 +54,7 @@ class Task(ABC):
     count: int  # batches in an epoch
     validate_every: int  # steps between validations
     shown: tuple[str, ...]  # names of the figures for the progress bar
-    settled: float = 0.0  # share of the run after which validation errors can be compared
+    comparable: float = 0.0  # share of the run after which validation errors can be compared
     scale: float = 1.0  # the objective is divided by this before its gradient is taken
 
     def __init__(
@@ -241,7 +241,7 @@ class Run:
             self.error, self.best = error, figures | {"step": self.step, "epoch": self.epoch}
             self.best_weights = _copied(self.average.weights)
             self.task.log_examples(self.journal, self.step)
-        if not replaces and self.share >= self.task.settled and self.plateau.begins(error, self.epochs, self.share):
+        if not replaces and self.share >= self.task.comparable and self.plateau.begins(error, self.epochs, self.share):
             self.journal.say(self._advice())
         self.net.load_state_dict(current)
         self.net.train()

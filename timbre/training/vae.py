@@ -75,7 +75,7 @@ class VAETask(Task):
         self.train, self.valid, self.test = self._all_batches(labels)
         self.count = self.train.count
         stages = config.regularization.stage if config.regularization.schedule == "two_stage" else 0.0
-        self.settled = max(config.training.warmup, config.training.beta_warmup, LEARNED, stages)
+        self.comparable = max(config.training.warmup, config.training.beta_warmup, LEARNED, stages)
         self.known = Batches(self.features, evenly(KNOWN, self.train.rows), MEASURE_SIZE, 0, self.device)
         self.validate_every = -(-MEASURE_EVERY // self.count) * self.count
         # Per independent value, so that clipping means the same at every size; AdamW's step is unchanged.

@@ -129,14 +129,8 @@ def _device(config: Config) -> tuple[torch.device, str]:
 def _key(library: Library, config: Config, parts: np.ndarray, gpu: str) -> str:
     """A hash of all that the features depend on: settings, labels, and the bytes of each file, wherever it lies."""
     data = config.data
-    settings = (
-        asdict(config.spectrogram),
-        data.duration,
-        data.dense,
-        data.trim_db,
-        data.transpose,
-        data.transpose_range,
-    )
+    cut, copies = (data.duration, data.dense, data.trim_db), (data.transpose, data.transpose_range)
+    settings = (asdict(config.spectrogram), *cut, *copies)
     made_by = (gpu,) if gpu else ()
     digest = hashlib.sha256(repr((FORMAT, settings, data.split_seed, *made_by)).encode())
     files = file_digests(note.file for note in library)
