@@ -207,11 +207,10 @@ def test_loud_chords_stay_within_full_scale(known_space: Space):
 
 
 @pytest.mark.parametrize("ends", [("flute-C4", "violin-A3"), ("clarinet-D3", "flute-C4")])
-@pytest.mark.parametrize("inverter", ["rtpghi", "vocoder"])
-def test_a_morph_moves_all_notes_without_a_click(ends: tuple[str, str], inverter: str):
+def test_a_morph_moves_all_notes_without_a_click(ends: tuple[str, str]):
     space = timbre.load("orchestra")  # between notes of a space that is hardly trained lie noisier sounds
     a, b = (space.atlas[name] for name in ends)
-    live, there = (Engine(space, point=point, runtime="torch", inverter=inverter) for point in (a, b))
+    live, there = (Engine(space, point=point, runtime="torch", inverter="rtpghi") for point in (a, b))
     for engine in (live, there):
         engine.hold(0.3)
         engine.note_on(60)
