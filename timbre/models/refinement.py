@@ -8,6 +8,7 @@ from torch import Tensor
 
 from timbre.models.conditions import Conditions
 from timbre.models.vae import LOG_TWO_PI, VAE, Posterior, log_prior
+from timbre.spectral.listening import softened
 
 DRAWS = 128  # of each posterior; they give the standard deviation of a Gaussian to 6%
 _MEASURED = 32  # draws with which a bound is measured
@@ -55,19 +56,20 @@ def note_posterior(model: VAE, spectrogram: Tensor, conditions: Conditions) -> P
     The encoder does not find the points from which notes decode best, on its training notes neither (the amortisation
     gap, Cremer et al. 2018). So the base mean takes `model.settle` steps of Adam towards the most likely point, with a
     Gaussian prior around the encoder's, of which a deviation is .015 of the mean distance of two notes: dissimilarities
-    hardly change, as most of the movement is in dimensions in which sounds differ little. The results do not depend on
-    the batch.
+    hardly change, as most of the movement is in dimensions in which sounds differ little. What is below the floor of the
+    listening features does not count, so that faint noise does not move a point. The results do not depend on the
+    batch.
     """
     with torch.no_grad():
         posterior = model.posterior(spectrogram, conditions)
     if model.map is None or not model.settle:
         return posterior
-    start, width = posterior.mean, PULL / model.map.deviation
+    start, width, heard = posterior.mean, PULL / model.map.deviation, softened(spectrogram)
 
     def loss(step: int, mean: Tensor) -> Tensor:
         frames = torch.arange(step % _STRIDE, model.frames, _STRIDE, device=mean.device)
         z, _ = posterior.flow(mean, posterior.parameters)
-        mse = model.misfit(model.decode(z, conditions, frames), spectrogram, frames).clamp_min(_LEAST)
+        mse = model.misfit(softened(model.decode(z, conditions, frames)), heard, frames).clamp_min(_LEAST)
         away = (mean - start) / width
         return 0.5 * (model.evidence * mse.log().sum() + z.square().sum() + away.square().sum())
 
