@@ -76,6 +76,14 @@ class Decoder(nn.Module):
 
         `time` is s since the onset, (frames,).
         """
+        envelope, noise, levels = self.parts(z, conditions, time)
+        with torch.autocast(noise.device.type, enabled=False):  # half precision rounds 60 dB to half a dB
+            mixed = self._mix(envelope, noise, levels, conditions.pitch)
+        return mixed.transpose(1, 2)
+
+    def parts(self, z: Tensor, conditions: Conditions, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the frames are mixed of, dB: the envelope E and the noise level N, (batch, frames, bins) each, and the
+        levels H of the first partials, (batch, frames, harmonics); arguments as in :meth:`forward`."""
         parts = (self.point(z), self.embedding(conditions))
         point, controls = (part.unsqueeze(1) if part.dim() == 2 else part for part in parts)
         hidden = point + controls
@@ -84,9 +92,7 @@ class Decoder(nn.Module):
             hidden = block(hidden, clock)
         out = self.head(self.norm(hidden)).float()
         envelope, noise, levels = out.split([self.bins, self.bins, self.harmonics], -1)
-        with torch.autocast(out.device.type, enabled=False):  # half precision rounds 60 dB to half a dB
-            mixed = self._mix(20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels, conditions.pitch)
-        return mixed.transpose(1, 2)
+        return 20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels
 
     def _mix(self, envelope: Tensor, noise: Tensor, levels: Tensor, pitch: Tensor) -> Tensor:
         pitch = pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch
