@@ -22,7 +22,7 @@ from timbre.shapes.presets import read_presets
 from timbre.space import Space
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ROOT / "pretrained" / "orchestra"
+SHIPPED = {"orchestra": 44100, "orchestra-22k": 22050}
 sys.path.insert(0, str(ROOT / "pretrained"))
 
 from _card import card, differing  # noqa: E402
@@ -246,22 +246,21 @@ def _weights(folder: Path) -> set[str]:
     return {entry["dtype"] for name, entry in head.items() if name != "__metadata__"}
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Space:
-    return _check_folder(SHIPPED)
+@pytest.fixture(scope="module", params=SHIPPED)
+def shipped(request: pytest.FixtureRequest) -> Space:
+    return _check_folder(ROOT / "pretrained" / request.param)
 
 
-class TestOrchestra:
+class TestShipped:
     def test_it_is_what_was_asked_for(self, shipped: Space) -> None:
-        made = "orchestra-0.1" if shipped.config.model.map == "learned" else "orchestra"
-        assert shipped.config.to_dict() == Config.from_toml(ROOT / "pretrained" / f"{made}.toml").to_dict()
+        assert shipped.config.to_dict() == Config.from_toml(ROOT / "pretrained" / f"{shipped.name}.toml").to_dict()
         licences = {row["licence"] for row in shipped.report["sources"]}
         assert licences >= shipped.report["licences"].keys() - {"not stated"}
-        assert shipped.config.spectrogram.sample_rate == 22050
+        assert shipped.config.spectrogram.sample_rate == SHIPPED[shipped.name]
         assert len(shipped.atlas) > 5000
 
     def test_its_presets_are_in_tune_and_do_not_click(self, shipped: Space) -> None:
-        points = [preset for preset in read_presets(SHIPPED, shipped).values() if len(preset.path.points) == 1]
+        points = [preset for preset in read_presets(shipped.name, shipped).values() if len(preset.path.points) == 1]
         assert len(points) >= 48
         assert len({preset.group for preset in points}) >= 6
         for preset in points[::6]:
@@ -273,14 +272,14 @@ class TestOrchestra:
             assert stands_out_db(sound) <= CLICK
 
     def test_its_paths_can_be_played(self, shipped: Space) -> None:
-        ways = [preset for preset in read_presets(SHIPPED, shipped).values() if len(preset.path.points) > 1]
+        ways = [preset for preset in read_presets(shipped.name, shipped).values() if len(preset.path.points) > 1]
         sound = timbre.render(shipped, ways[0].path, duration=2.0)
         assert sound.duration == pytest.approx(2.0, abs=0.01)
         assert 0.001 < np.abs(sound.samples).max() <= 1.0
         for way in ways:
             assert not way.loop or np.array_equal(way.path.points[0], way.path.points[-1])
 
-    def test_the_card_says_what_float16_costs(self) -> None:
-        page = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    def test_the_card_says_what_float16_costs(self, shipped: Space) -> None:
+        page = (ROOT / "pretrained" / shipped.name / "README.md").read_text(encoding="utf-8")
         before, after = map(float, re.findall(r"([\d.]+) dB(?: to|;)", page.split("### float16")[1].split("##")[0]))
         assert abs(after - before) < 0.01
