@@ -37,6 +37,7 @@ def test_the_public_names_are_these_and_no_others():
         "train",
         "load",
         "render",
+        "export",
         "play",
     ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from timbre.data import Library, Note
     from timbre.data.scanning import scan
     from timbre.errors import TimbreError
+    from timbre.exporting import export
     from timbre.paths import Path
     from timbre.playback import Player, play
     from timbre.space import Space, load
@@ -40,6 +41,7 @@ _HOMES = {
     "train": "timbre.space.fitting",
     "load": "timbre.space",
     "render": "timbre.synth",
+    "export": "timbre.exporting",
     "play": "timbre.playback",
 }
 
@@ -58,6 +60,7 @@ __all__ = [  # noqa: RUF022  (the order of the design: types first, then verbs)
     "train",
     "load",
     "render",
+    "export",
     "play",
 ]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _GROUPS = {
     "Play": ("", ("play", "app")),
-    "Sounds": ("sounds", ("synth", "render", "path", "preset", "steer")),
+    "Sounds": ("sounds", ("synth", "render", "path", "preset", "steer", "export")),
     "Exploring a space": ("exploring", ("inspect", "map", "nearest", "locate", "encode")),
     "Libraries of notes": ("libraries", ("fetch", "scan", "ratings")),
     "Training": ("training", ("train", "train-vocoder", "evaluate")),

@@ -1,0 +1,123 @@
+"""`timbre export`."""
+
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+import timbre
+from timbre.cli.arguments import POINT, Inverter, PathFile, Point, Points, Seed, SpaceName
+from timbre.cli.outputs import check_inverter
+from timbre.cli.points import find_point
+from timbre.errors import ConfigError
+from timbre.wording import counted
+
+if TYPE_CHECKING:
+    from timbre.exporting.export import Exported
+    from timbre.shapes.presets import Preset
+    from timbre.space import Space
+
+_LETTERS = 60  # of a name
+
+
+def export(
+    space: SpaceName,
+    /,
+    *,
+    to: str,
+    output: Annotated[FilePath, Parameter(name=["--output", "-o"])],
+    at: Annotated[Point | None, Parameter(help=f"Point to export: {POINT}.")] = None,
+    path: Annotated[PathFile | None, Parameter(help="Path to export: a file written by `timbre path`.")] = None,
+    preset: str | None = None,
+    presets: str | None = None,
+    grid: str | None = None,
+    corners: Annotated[Points | None, Parameter(name="--corner")] = None,
+    name: str | None = None,
+    seed: Seed = 0,
+    inverter: Inverter | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Write points and paths as instruments that music software opens, without timbre.
+
+    Args:
+        to: Format: wav.
+        output: File or folder to write.
+        preset: Export the preset of this name.
+        presets: Export a bank of presets: "all", or names separated by commas.
+        grid: Export a grid of COLUMNSxROWS (5x4) between corners.
+        corners: A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of
+            the first row, then of the last.
+        name: Name of the instrument; default: that of the output.
+        force: Replace files that exist.
+        dry_run: Print the files, their size and the minutes of audio, and write nothing.
+    """
+    from timbre.exporting.export import export as write
+    from timbre.exporting.export import find_format
+
+    _check_source(at=at, path=path, preset=preset, presets=presets, grid=grid)
+    find_format(to)
+    fitted = timbre.load(space)
+    check_inverter(fitted, inverter)
+    source, columns = _source(space, fitted, name or output.stem, at, path, preset, presets, grid, corners)
+    settings: dict[str, Any] = {"seed": seed, "inverter": inverter}
+    done = write(fitted, source, to, output, name, force, dry_run, not dry_run, columns, **settings)
+    _report(output, done, dry_run)
+
+
+def _check_source(**given: object) -> None:
+    names = [f"--{name}" for name, value in given.items() if value is not None]
+    if len(names) != 1:
+        every = " or ".join(f"--{name}" for name in given)
+        raise ConfigError(f"Give one of {every}; got {', '.join(names) or 'none'}.")
+
+
+def _source(
+    folder: str, space: "Space", name: str, at: str | None, path: FilePath | None, preset: str | None,
+    presets: str | None, grid: str | None, corners: list[str] | None,
+) -> "tuple[list[Preset], int]":  # fmt: skip
+    """The instruments that the options name, and the columns of a grid or 0."""
+    from timbre.shapes.path_files import read_path
+    from timbre.shapes.presets import Preset, read_presets
+
+    if at is not None:
+        return [Preset(name[:_LETTERS], space.path(find_point(space, at)))], 0
+    if path is not None:
+        return [Preset(name[:_LETTERS], read_path(path, space))], 0
+    if grid is not None:
+        return _grid(space, name, grid, corners or [])
+    every = read_presets(folder, space)
+    every.warn()
+    if preset is not None:
+        return [every[preset]], 0
+    chosen = list(every.values()) if presets == "all" else [every[one.strip()] for one in str(presets).split(",")]
+    if not chosen:
+        raise ConfigError("This space must have presets to export, got none; add some with timbre preset.")
+    return chosen, 0
+
+
+def _grid(space: "Space", name: str, size: str, corners: list[str]) -> "tuple[list[Preset], int]":
+    import re
+
+    from timbre.shapes.presets import Preset
+    from timbre.synth.instruments import grid
+
+    sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
+    if not sides:
+        raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
+    points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
+    rows = [
+        Preset(f"{name[: _LETTERS - 10]} r{row + 1}c{column + 1}", space.path(point))
+        for row, line in enumerate(points)
+        for column, point in enumerate(line)
+    ]
+    return rows, points.shape[1]
+
+
+def _report(output: FilePath, done: "Exported", dry_run: bool) -> None:
+    verb = "would be written" if dry_run else "written"
+    print(
+        f"{output}  {counted(len(done.files), 'file')} {verb}, {done.size / 1e6:.1f} MB, {done.seconds / 60:.1f} min."
+    )
+    if done.notice:
+        print(done.notice)

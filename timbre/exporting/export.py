@@ -1,0 +1,172 @@
+"""`export`: points and paths of a space for other software."""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from timbre.errors import ConfigError
+from timbre.exporting.formats import FORMATS
+from timbre.exporting.request import ExportPlan, ExportSettings, Request
+from timbre.files import check_writable, expanded, flush, flush_folder, temporary, unwritable
+from timbre.paths import Path
+from timbre.shapes.presets import Preset
+from timbre.space import Space
+
+_SPARE = 1 << 24  # bytes of a disk that stay free
+Source = Preset | Path | np.ndarray | Sequence[Preset] | Sequence[float]
+
+
+class Exported(NamedTuple):
+    """What an export has written, or would write."""
+
+    files: list[FilePath]
+    size: int  # bytes; of a dry run, estimated
+    seconds: float  # of audio
+    rows: list[dict[str, Any]]  # figures, such as the quality of loops; empty for a dry run
+    notice: str  # what is lost or left out, in one sentence, or ""
+
+
+def export(
+    space: Space,
+    source: Source,
+    to: str,
+    output: str | FilePath,
+    name: str | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    progress: bool = False,
+    columns: int = 0,
+    **settings: Any,
+) -> Exported:
+    """Write points or paths of a space as instruments for other software.
+
+    Args:
+        space: the space.
+        source: a point (dim,), a path, a preset, or a list of presets, which becomes a bank.
+        to: name of the format, one of :data:`~timbre.exporting.formats.FORMATS`.
+        output: file or folder to write, depending on the format; it appears complete or not at all.
+        name: of the instrument that a point or a path becomes; default: that of the output.
+        force: replace files that exist.
+        dry_run: check everything and return the files and their sizes, but write nothing.
+        progress: show a bar with the remaining time on stderr.
+        columns: of a list of presets that is a grid, row by row; 0 is no grid.
+        settings: see :class:`~timbre.exporting.request.ExportSettings`.
+
+    Raises:
+        ConfigError: if an argument is wrong, the output exists and `force` is not given, or there is no room on the
+            disk; before anything is written.
+    """
+    target = expanded(output)
+    instruments = _instruments(space, source, name or target.stem)
+    request = Request(space, instruments, target, make_settings(settings), columns)
+    plan = find_format(to)(request)
+    _check_output(output, target, plan, force)
+    files = [target / file for file in plan.files]
+    if dry_run:
+        return Exported(files, sum(plan.files.values()), plan.seconds, [], plan.notice)
+    rows = _written(output, target, plan, progress)
+    return Exported(files, sum(file.stat().st_size for file in files), plan.seconds, rows, plan.notice)
+
+
+def find_format(name: str) -> Any:
+    """The function that plans a format; a ConfigError for an unknown name."""
+    if name not in FORMATS:
+        raise ConfigError(f"The format must be one of {', '.join(FORMATS)}, got {name!r}.")
+    return FORMATS[name].plan
+
+
+def make_settings(values: dict[str, Any]) -> ExportSettings:
+    """Settings from values by name; None is the default. A ConfigError for an unknown name or a wrong value."""
+    known = ExportSettings.__dataclass_fields__
+    if unknown := [key for key in values if key not in known]:
+        raise ConfigError(f"The settings of exports are {', '.join(known)}; got {unknown[0]!r}.")
+    return ExportSettings(**{key: value for key, value in values.items() if value is not None})
+
+
+def _instruments(space: Space, source: Source, name: str) -> list[Preset]:
+    if isinstance(source, Preset):
+        found = [source]
+    elif isinstance(source, Path):
+        found = [Preset(name, source)]
+    elif isinstance(source, Sequence) and source and all(isinstance(one, Preset) for one in source):
+        found = list(source)  # type: ignore[arg-type]
+    else:
+        found = [Preset(name, space.path(space.check_point(source)))]  # type: ignore[arg-type]
+    if wrong := [one for one in found if one.path.dim != space.dim]:
+        raise ConfigError(
+            f"{wrong[0].name!r} must have the space's {space.dim} dimensions, got {wrong[0].path.dim}; make it with "
+            "this space."
+        )
+    return found
+
+
+def _check_output(output: str | FilePath, target: FilePath, plan: ExportPlan, force: bool) -> None:
+    """Raise a ConfigError if the files of a plan cannot be written, before any work is done for them."""
+    is_file = "" in plan.files
+    if is_file and target.is_dir():
+        raise ConfigError(f"{output} is a folder; give the name of a file to write.")
+    if target.exists() and not (target.is_file() if is_file else target.is_dir()):
+        raise ConfigError(f"{output} must be a folder for this format, got a file; give another name.")
+    there = [file for file in (target / name for name in plan.files) if os.path.lexists(file)]
+    if there and not force:
+        raise ConfigError(f"{there[0]} exists; replace it with --force (force=True), or give another name.")
+    parent = check_writable(target.parent)
+    existing = next(one for one in (parent, *parent.absolute().parents) if one.is_dir())
+    size, free = sum(plan.files.values()), shutil.disk_usage(existing).free
+    if size + _SPARE > free:
+        raise ConfigError(
+            f"{output} needs about {size / 1e6:,.0f} MB, but {existing} has {free / 1e6:,.0f} MB free; make room, or "
+            "export fewer keys or layers."
+        )
+
+
+def _written(output: str | FilePath, target: FilePath, plan: ExportPlan, progress: bool) -> list[dict[str, Any]]:
+    """Write a plan to a temporary path and move its files to their places; after an error nothing is left."""
+    made = [one for one in (target.parent, *target.parent.parents) if not one.exists()]
+    partial = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = temporary(target.parent, target.suffix if re.fullmatch(r"\.\w+", target.suffix) else "")
+        if "" not in plan.files:
+            partial.mkdir()
+        with tqdm(total=plan.work, desc="exporting", unit="note", leave=False, disable=not progress) as bar:
+            rows = plan.write(partial, bar.update)
+        flush(partial)
+        _place(partial, target)
+    except OSError as error:
+        _remove(partial, made)
+        raise ConfigError(unwritable(output, error)) from error
+    except BaseException:
+        _remove(partial, made)
+        raise
+    return rows
+
+
+def _place(partial: FilePath, target: FilePath) -> None:
+    """Move a finished file or folder to its place; files of a folder that is there join it."""
+    if partial.is_file() or not target.exists():
+        os.replace(partial, target)
+    else:
+        for inside in sorted(partial.rglob("*")):
+            place = target / inside.relative_to(partial)
+            place.mkdir(exist_ok=True) if inside.is_dir() else os.replace(inside, place)
+        shutil.rmtree(partial, ignore_errors=True)
+    flush_folder(target.parent)
+
+
+def _remove(partial: FilePath | None, made: list[FilePath]) -> None:
+    """Remove what an export that has failed leaves: its temporary path, and the folders that it has made."""
+    if partial is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            partial.unlink()
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()

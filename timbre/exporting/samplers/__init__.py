@@ -1,0 +1,1 @@
+"""Sample instruments: notes rendered from a plan, looped, and written for samplers."""
