@@ -4,6 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from timbre.exporting.request import ExportPlan, Request
+from timbre.exporting.samplers.decent import plan_decent
+from timbre.exporting.samplers.sf2 import plan_sf2
+from timbre.exporting.samplers.sfz import plan_sfz
 from timbre.exporting.samplers.wav import plan_wav
 
 
@@ -17,5 +20,8 @@ class Format(NamedTuple):
 
 
 FORMATS = {
+    "sfz": Format(plan_sfz, "folder of SFZ instruments and their samples"),
+    "sf2": Format(plan_sf2, "SoundFont 2 file, a preset for each instrument"),
+    "decent": Format(plan_decent, "folder of Decent Sampler presets and their samples, or a .dslibrary file"),
     "wav": Format(plan_wav, "folder of WAV files with loops and a table of their keys and velocities"),
 }
