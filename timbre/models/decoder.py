@@ -94,6 +94,21 @@ class Decoder(nn.Module):
         envelope, noise, levels = out.split([self.bins, self.bins, self.harmonics], -1)
         return 20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels
 
+    def partial_levels(self, envelope: Tensor, levels: Tensor, pitch: float) -> Tensor:
+        """Levels (frames, partials), dB, of all partials of a pitch (MIDI) below half the sample rate; 0 is amplitude 1.
+
+        From :meth:`parts`, (frames, bins) and (frames, harmonics). Those of the first partials are what the frames are
+        mixed of; those above are means of the envelope across their lobes.
+        """
+        midi = torch.tensor(pitch, dtype=envelope.dtype, device=envelope.device)
+        everything = self.partials.power(midi, self.partials.below_nyquist(pitch))
+        if not self.harmonics:
+            return _means(envelope, everything)
+        power = self.partials.power(midi)
+        stepped = _stepped(envelope[None], levels[None], power[None, None])[0]
+        first = (_means(envelope, power) + levels)[:, : len(everything)]
+        return torch.cat([first, _means(stepped, everything)[:, self.harmonics :]], 1)
+
     def _mix(self, envelope: Tensor, noise: Tensor, levels: Tensor, pitch: Tensor) -> Tensor:
         pitch = pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch
         known = pitch.nan_to_num(0.0)
@@ -117,9 +132,15 @@ def _stepped(envelope: Tensor, levels: Tensor, power: Tensor) -> Tensor:
     total = 1.0 / (power.sum(-2) + _LEAST)
     if power.shape[1] == 1:  # one pitch for the whole note: plain products
         power = power[:, 0]
-        means = (envelope * total) @ power.mT / (total @ power.mT + _LEAST)
-        onto = (means + levels) @ power
+        onto = (_means(envelope, power) + levels) @ power
     else:
         means, sizes = (power @ torch.stack([envelope * total, total], -1)).unbind(-1)
         onto = ((means / (sizes + _LEAST) + levels).unsqueeze(-2) @ power).squeeze(-2)
     return (onto + _LEAST * envelope) * total
+
+
+def _means(envelope: Tensor, power: Tensor) -> Tensor:
+    """Means (..., frames, partials) of an envelope (..., frames, bins) across partials with the `power` (..., partials,
+    bins) in each band, which counts as far as it is the partial's."""
+    total = 1.0 / (power.sum(-2, keepdim=True) + _LEAST)
+    return (envelope * total) @ power.mT / (total @ power.mT + _LEAST)
