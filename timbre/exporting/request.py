@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
+from timbre.errors import ConfigError
+from timbre.models.conditions import check_pitch, check_velocity
 from timbre.shapes.presets import Preset
 from timbre.space import Space
 
@@ -26,6 +28,10 @@ class ExportSettings:
         unpitched: one sample for all keys, rendered without pitch.
         seed: of the phase of noise.
         inverter: how magnitudes become sound; None is the space's own.
+        pitch: MIDI, of the frames of wavetables; None is the lowest of which the space knows the sound.
+        velocity: 0..1, of the frames of wavetables.
+        frames: of a wavetable, 1 to 256; those of a grid are its points.
+        steady: keep the loudness steady where the timbre changes.
     """
 
     keys: str | None = None
@@ -40,6 +46,16 @@ class ExportSettings:
     unpitched: bool = False
     seed: int = 0
     inverter: str | None = None
+    pitch: float | None = None
+    velocity: float = 0.8
+    frames: int = 64
+    steady: bool = True
+
+    def __post_init__(self) -> None:
+        check_pitch(self.pitch)
+        check_velocity(self.velocity)
+        if not 1 <= self.frames <= 256:
+            raise ConfigError(f"The frames must be 1 to 256, got {self.frames}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,7 +95,7 @@ class Decoder(nn.Module):
         return 20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels
 
     def partial_levels(self, envelope: Tensor, levels: Tensor, pitch: float) -> Tensor:
-        """Levels (frames, partials), dB, of all partials of a pitch (MIDI) below half the sample rate; 0 is amplitude 1.
+        """Levels (frames, partials), dB, of all partials of a pitch (MIDI) below Nyquist; 0 is amplitude 1.
 
         From :meth:`parts`, (frames, bins) and (frames, harmonics). Those of the first partials are what the frames are
         mixed of; those above are means of the envelope across their lobes.

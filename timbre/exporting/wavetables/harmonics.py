@@ -10,6 +10,9 @@ from timbre.models.frame_decoder import HELD
 from timbre.space import Space
 from timbre.spectral.descriptors.features import layout
 
+_PITCHES = tuple(range(60, 35, -3))  # MIDI
+_LOUDER, _NOISIER = 10.0, 0.05  # dB, and a share of the energy
+
 
 class Harmonics(NamedTuple):
     """The partials of frames."""
@@ -41,3 +44,22 @@ def harmonics(space: Space, points: np.ndarray, times: np.ndarray, pitch: float,
     density = 10.0 ** (noise.double() / 10.0) / bands.noise
     noise_power = (density * bands.hz_width).sum(1) / decoder.partials.nyquist
     return Harmonics(found.numpy(), (noise_power / (0.5 * 10.0 ** (found / 10.0)).sum(1)).numpy())
+
+
+def lowest_good_pitch(space: Space, points: np.ndarray, time: float, velocity: float) -> float:
+    """The lowest pitch from C2 to C4 at which the decoder still knows the sounds of points (n, dim): MIDI.
+
+    A low pitch has many partials; but below the notes that a space was trained on, its sounds become noise or loud. So
+    from C4 on the pitch is lowered by minor thirds while the share of noise and the level of each point stay about the
+    same.
+    """
+    shares, levels = [], []
+    for pitch in _PITCHES:
+        found = harmonics(space, points, np.full(len(points), time), pitch, velocity)
+        shares.append(found.noise / (1.0 + found.noise))
+        levels.append(10.0 * np.log10((10.0 ** (found.levels / 10.0)).sum(1)))
+    change = np.abs(np.array(levels) - levels[0]).max(1)
+    noisier = (np.array(shares) - np.array(shares).min(0)).max(1)
+    good = (change <= _LOUDER) & (noisier <= _NOISIER)
+    good[0] = True
+    return float(_PITCHES[int(np.argmin(np.append(good, False))) - 1])

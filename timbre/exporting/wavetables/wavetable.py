@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from timbre.exporting.wavetables.harmonics import Harmonics
 from timbre.exporting.wavetables.phases import low_crest_phases, waves
@@ -38,8 +37,7 @@ def make_wavetable(partials: Harmonics, steady: bool = True) -> Wavetable:
     level = np.sqrt(0.5 * (amplitudes**2).sum(1))
     if not steady:
         level = np.full(len(level), level.max())
-    phases = low_crest_phases(amplitudes, SIZE)
-    frames = waves(*(torch.from_numpy(part) for part in (amplitudes / level[:, None], phases)), SIZE).numpy()
+    frames = waves(amplitudes / level[:, None], low_crest_phases(amplitudes), SIZE)
     peak = np.abs(frames).max()
     frames = np.roll(frames, -int(np.abs(frames).max(0).argmin()), 1)  # begins where no frame clicks
     gains = 20.0 * np.log10(_PEAK / peak / level)
