@@ -44,6 +44,10 @@ def export(
     loop: Annotated[bool | None, Parameter(negative="--no-loop")] = None,
     flac: bool = False,
     unpitched: bool = False,
+    pitch: str | None = None,
+    velocity: float | None = None,
+    frames: int | None = None,
+    natural: bool = False,
     seed: Seed = 0,
     inverter: Inverter | None = None,
     force: bool = False,
@@ -52,7 +56,7 @@ def export(
     """Write points and paths as instruments that music software opens, without timbre.
 
     Args:
-        to: Format: sfz, sf2, decent (Decent Sampler) or wav.
+        to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV) or wt (Surge).
         output: File or folder to write.
         preset: Export the preset of this name.
         presets: Export a bank of presets: "all", or names separated by commas.
@@ -70,9 +74,15 @@ def export(
         loop: Sustain every sound until its key is released, or none (--no-loop); default: by how each sound goes on.
         flac: Write samples as FLAC instead of WAV (sfz and decent).
         unpitched: One sample for all keys, without pitch, as of a drum.
+        pitch: Pitch at which the frames of a wavetable sound as in the space: a note name or MIDI number. A low pitch
+            has more partials; default: the lowest from C2 to C4 at which the space knows the sound.
+        velocity: Velocity of the frames of a wavetable, 0 to 1; default: 0.8.
+        frames: Frames of the wavetable of a point or path, 1 to 256; default: 64.
+        natural: Leave the loudness as decoded where the timbre changes, instead of keeping it steady.
         force: Replace files that exist.
         dry_run: Print the files, their size and the minutes of audio, and write nothing.
     """
+    from timbre.data.names import parse_note
     from timbre.exporting.export import export as write
     from timbre.exporting.export import find_format
 
@@ -84,6 +94,8 @@ def export(
     settings: dict[str, Any] = {
         "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,
         "hold": hold, "loop": loop, "flac": flac, "unpitched": unpitched, "seed": seed, "inverter": inverter,
+        "pitch": None if pitch is None else parse_note(pitch),
+        "velocity": velocity, "frames": frames, "steady": not natural,
     }  # fmt: skip
     done = write(fitted, source, to, output, name, force, dry_run, not dry_run, columns, **settings)
     _report(output, done, dry_run)
