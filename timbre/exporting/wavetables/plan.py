@@ -104,7 +104,7 @@ def _table(request: Request, source: list[Preset]) -> Table:
             f"A wavetable must have {MOST_FRAMES} frames or fewer, got {len(points)}; make the grid smaller."
         )
     moves = len(given) > 1
-    times = np.full(len(points), LISTENED) if moves or len(points) == 1 else np.geomspace(_FIRST, _LAST, len(points))
+    times = np.full(len(points), LISTENED) if moves else note_times(len(points))
     _require_pitch(space, given, name)
     pitch = settings.pitch
     if pitch is None:
@@ -116,6 +116,11 @@ def _table(request: Request, source: list[Preset]) -> Table:
             f"{note_name(round(pitch))} is noise; choose another pitch or point, or another format, such as sfz."
         )
     return table
+
+
+def note_times(frames: int) -> np.ndarray:
+    """Times (frames,), s, from 20 ms to 2 s after the onset with equal ratios; a single frame is at 0.3 s."""
+    return np.geomspace(_FIRST, _LAST, frames) if frames > 1 else np.array([LISTENED])
 
 
 def _snake(points: np.ndarray, columns: int) -> np.ndarray:
