@@ -195,7 +195,7 @@ def test_a_point_a_path_a_grid_and_a_bank(harmonic_space: Space, tmp_path):
     bank = timbre.export(
         space, [replace(one, name=name) for one, name in zip(grid, "aAb/", strict=True)], "wavetable", tmp_path / "bank"
     )
-    assert sorted(file.name for file in bank.files) == ["A 2.wav", "a.wav", "b.wav", "wavetable.wav"]
+    assert sorted(file.name for file in bank.files) == ["A_2.wav", "a.wav", "b.wav", "timbre.wav"]
     assert [row["name"] for row in bank.rows] == list("aAb/")
     assert "% of the energy" in bank.notice
     assert all(read_wavetable(file).shape == (64, SIZE) for file in bank.files)

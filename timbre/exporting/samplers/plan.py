@@ -1,6 +1,5 @@
 """The plan of a sample instrument, the same for every format: which notes are rendered, and what plays them."""
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -9,6 +8,7 @@ import numpy as np
 
 from timbre.data.names import note_name
 from timbre.errors import ConfigError
+from timbre.exporting.names import stems
 from timbre.exporting.request import ExportSettings, Request
 from timbre.exporting.samplers.behaviour import Behaviour, behaviour_of
 from timbre.shapes.presets import Preset
@@ -103,10 +103,10 @@ def make_instruments(request: Request, takes: bool) -> list[Instrument]:
     """
     settings, space = request.settings, request.space
     _check(settings)
-    stems = _stems([preset.name for preset in request.instruments])
+    names = stems([preset.name for preset in request.instruments])
     layers = make_layers(settings.layers)
     made = []
-    for preset, stem in zip(request.instruments, stems, strict=True):
+    for preset, stem in zip(request.instruments, names, strict=True):
         points = _points(preset, settings.steps)
         keys, span = ((), (0, 127)) if settings.unpitched else _keys(preset, settings)
         behaviour = behaviour_of(space, points[len(points) // 2], keys, settings)
@@ -167,15 +167,3 @@ def _spans(keys: tuple[int, ...], low: int, high: int) -> list[tuple[int, int, i
 def _points(preset: Preset, steps: int) -> np.ndarray:
     path = preset.path
     return path.points[:1] if len(path.points) == 1 else path.at(np.linspace(0.0, 1.0, steps))
-
-
-def _stems(names: list[str]) -> list[str]:
-    """Names of letters, digits, - and _ for files, each once."""
-    stems: list[str] = []
-    for name in names:
-        stem = plain = re.sub(r"[^\w-]+", "_", name.encode("ascii", "ignore").decode()).strip("_")[:40] or "timbre"
-        number = 2
-        while stem.lower() in (other.lower() for other in stems):
-            stem, number = f"{plain}_{number}", number + 1
-        stems.append(stem)
-    return stems

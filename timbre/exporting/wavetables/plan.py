@@ -1,9 +1,7 @@
 """The plans of wavetables: which points and times become frames, and what the table cannot contain."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from timbre.data.names import note_name
 from timbre.errors import ConfigError
+from timbre.exporting.names import stems
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.wavetables.files import MOST_FRAMES, wav_file, wt_file
 from timbre.exporting.wavetables.harmonics import Harmonics, harmonics, lowest_good_pitch
@@ -61,7 +60,7 @@ def _plan(request: Request, ending: str, encode: Callable[[np.ndarray, str], byt
     if single and request.output.suffix.lower() != ending:
         raise ConfigError(f"{request.output} must end in {ending}, got {request.output.suffix or 'no ending'}.")
     tables, left_out = _tables(request, sources)
-    names = [""] if single else _file_names([table.name for table in tables], ending)
+    names = [""] if single else [stem + ending for stem in stems([table.name for table in tables])]
     named = dict(zip(names, tables, strict=True))
     size = {name: len(encode(np.zeros((len(table.times), SIZE)), table.name)) for name, table in named.items()}
 
@@ -160,18 +159,3 @@ def _notice(tables: list[Table], left_out: list[str]) -> str:
     partials = counted(max(table.partials.levels.shape[1] for table in tables), "partial")
     without = f" Left out, without a pitch: {', '.join(left_out)}." if left_out else ""
     return f"{share}; frames of {partials} sound at {key} as in the space.{without}"
-
-
-def _file_names(names: list[str], ending: str) -> list[str]:
-    """File names of tables, which differ on every file system."""
-    files: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^\w -]+", "", name).strip() or "wavetable"
-        free = next(one for one in _numbered(plain) if one.casefold() not in files)
-        files[free.casefold()] = free + ending
-    return list(files.values())
-
-
-def _numbered(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name} {number}" for number in count(2))
