@@ -6,6 +6,7 @@ blocks equals rendering at once, a note can have any length, and z may move duri
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,14 @@ class Modulated(nn.Module):
         scale, shift = self.film(time).chunk(2, -1)
         inner = nn.functional.silu(self.inner(self.norm(h)) * (1.0 + scale) + shift)
         return h + self.outer(self.dropout(inner))
+
+
+class Sources(NamedTuple):
+    """What sounds in a decoder's frames, levels in dB."""
+
+    partials: Tensor  # amplitudes of the first partials, (batch, frames, harmonics)
+    envelope: Tensor  # amplitudes of later partials, by the band that they are in, (batch, frames, bins)
+    noise: Tensor  # levels of the noise in the bands, (batch, frames, bins)
 
 
 class Decoder(nn.Module):
@@ -93,6 +102,17 @@ class Decoder(nn.Module):
         out = self.head(self.norm(hidden)).float()
         envelope, noise, levels = out.split([self.bins, self.bins, self.harmonics], -1)
         return 20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels
+
+    def sources(self, z: Tensor, conditions: Conditions, time: Tensor) -> Sources:
+        """What sounds in the frames; arguments as in :meth:`forward`."""
+        envelope, noise, levels = self.parts(z, conditions, time)
+        pitch = conditions.pitch.nan_to_num(0.0)
+        power = self.partials.power(pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch)
+        if power.shape[1] == 1:
+            means = _means(envelope, power[:, 0])
+        else:
+            means = _means(envelope.unsqueeze(-2), power).squeeze(-2)
+        return Sources(means + levels, envelope, noise)
 
     def partial_levels(self, envelope: Tensor, levels: Tensor, pitch: float) -> Tensor:
         """Levels (frames, partials), dB, of all partials of a pitch (MIDI) below Nyquist; 0 is amplitude 1.
