@@ -20,6 +20,7 @@ _SILENT = -35.0  # dB below its loudest at which a sound has died away
 _FLOOR, _LONGEST_DECAY = 60.0, 8.0  # dB and s after which a sound that dies away ends
 _NOISY = -30.0  # dB, share of noise from which samples that play in turn differ
 _RELEASED = 20.0  # dB
+_LISTENED, _EVERY = 1.5, 0.05  # s, in which levels of notes are compared
 
 
 class Behaviour(NamedTuple):
@@ -74,6 +75,13 @@ def release_seconds(space: Space, point: np.ndarray, pitch: float | None, veloci
     fallen = np.maximum.accumulate(held[0] - released)
     after = float(np.interp(_RELEASED, fallen, np.arange(len(fallen)))) / rate
     return float(np.clip(after * _FLOOR / _RELEASED, 0.02, 5.0))
+
+
+def key_levels(space: Space, point: np.ndarray, keys: list[float], velocity: float) -> np.ndarray:
+    """Levels, dB (keys,), of the first 1.5 s of notes at keys, MIDI, without the velocity's gain."""
+    clock = torch.arange(0.0, _LISTENED, _EVERY)
+    power = 10.0 ** (_level(space, _frames(space, point, keys, clock, torch.inf, velocity)) / 10.0)
+    return np.asarray(10.0 * np.log10(power.mean(1)))
 
 
 @torch.no_grad()

@@ -27,6 +27,7 @@ from timbre.version import __version__
 _SAMPLES, _IMAGES, _INFO = "Samples", "Images", "DSLibraryInfo.xml"
 _RELEASE = 1.3  # of the time of 60 dB, as in SFZ
 _RATIO = 1.12  # of velocities in a range: the volume is right within 0.5 dB
+_TOLERANCE = 1.0  # dB, of keys that share their volume
 _PICTURE = 1 << 18  # bytes, about
 _FADE = 8  # points of a crossfade that keeps the power
 _HOW = (
@@ -86,17 +87,19 @@ def _preset(request: Request, instrument: Instrument, samples: Sequence[Written]
         if instrument.takes > 1:
             group.attrib |= {"seqMode": "round_robin", "seqLength": str(instrument.takes), "seqPosition": str(take + 1)}
         for one in part:
-            for low, high in _ranges(one.zone.layer.low, one.zone.layer.high):
-                group.append(_sample(instrument, one, low, high))
+            for span in one.spans(_TOLERANCE):
+                for low, high in _ranges(one.zone.layer.low, one.zone.layer.high):
+                    group.append(_sample(instrument, one, span, low, high))
     return root
 
 
-def _sample(instrument: Instrument, sample: Written, low: int, high: int) -> Xml.Element:
+def _sample(instrument: Instrument, sample: Written, span: tuple[int, int, float], low: int, high: int) -> Xml.Element:
     """The reference to a sample at some velocities: the player's gain is the velocity, the volume makes it a square."""
     zone = sample.zone
+    volume = _middle(low, high) / 127 * 10 ** (span[2] / 20)
     values: dict[str, object] = {
-        "path": sample.file, "rootNote": zone.key, "loNote": zone.low, "hiNote": zone.high, "loVel": low, "hiVel": high,
-        "volume": f"{_middle(low, high) / 127:.5f}", "release": f"{_RELEASE * sample.release:.3f}",
+        "path": sample.file, "rootNote": zone.key, "loNote": span[0], "hiNote": span[1], "loVel": low, "hiVel": high,
+        "volume": f"{volume:.5f}", "release": f"{_RELEASE * sample.release:.3f}",
     }  # fmt: skip
     if not instrument.keys:
         values["pitchKeyTrack"] = 0

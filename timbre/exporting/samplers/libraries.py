@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from timbre.audio import Audio, write
 from timbre.audio.sampler_chunk import SamplerChunk, add_sampler_chunk
 from timbre.errors import ConfigError
@@ -26,7 +28,20 @@ class Written(NamedTuple):
     file: str  # relative to the output, with /
     frames: int
     loop: tuple[int, int] | None  # first sample, and the one after the last
+    trims: tuple[float, ...]  # dB for each key of the zone; () without pitch
     release: float  # s in which it falls by 60 dB
+
+    def spans(self, tolerance: float = 0.5) -> Iterator[tuple[int, int, float]]:
+        """Lowest and highest key, and the gain for them, dB: keys whose gains differ by the tolerance share a span."""
+        if not self.trims:
+            yield self.zone.low, self.zone.high, 0.0
+            return
+        first = 0
+        for after in range(1, len(self.trims) + 1):
+            part = self.trims[first:after]
+            if after == len(self.trims) or np.ptp(self.trims[first : after + 1]) > tolerance:
+                yield self.zone.low + first, self.zone.low + after - 1, (max(part) + min(part)) / 2
+                first = after
 
 
 def estimated(request: Request, instruments: Iterable[Instrument], folder: str) -> dict[str, int]:
@@ -64,10 +79,15 @@ def write_samples(
         if not request.settings.flac:
             loop = None if recording.loop is None else (recording.loop[0], recording.loop[1] - 1)
             add_sampler_chunk(file, SamplerChunk(recording.pitch, loop), request.space.renderer.sample_rate)
-        written.append(Written(recording.zone, name, len(recording.samples), recording.loop, recording.release))
+        written.append(kept(recording, name))
         rows.append(figures(instrument, recording))
         step()
     return written
+
+
+def kept(recording: Recording, name: str) -> Written:
+    """What is kept of a recording in memory."""
+    return Written(recording.zone, name, len(recording.samples), recording.loop, recording.trims, recording.release)
 
 
 def figures(instrument: Instrument, recording: Recording) -> dict[str, Any]:

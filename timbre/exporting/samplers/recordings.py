@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from timbre.exporting.request import ExportSettings
-from timbre.exporting.samplers.behaviour import release_seconds
+from timbre.exporting.samplers.behaviour import key_levels, release_seconds
 from timbre.exporting.samplers.loops import Bands, Grid, make_grid, seam_db, spliced
 from timbre.exporting.samplers.plan import Instrument, Zone
 from timbre.space import NoteControls, Space
@@ -16,6 +16,7 @@ AFTER = 64  # samples behind a loop that repeat its beginning, for players that 
 _FADE, _SETTLING, _MARGIN = 0.3, 0.06, 0.1  # s: of the crossfade, before it, and after the end
 _UNHEARD = 0.4  # s that are rendered after a note's last sample, so that its release is not in it
 _END = 0.05  # s of the fade at the end of a sound that dies away
+_MOST_TRIM = 12.0  # dB
 _RELEASED_AT = 0.5  # s, of a sound that dies away, to measure its release
 
 
@@ -27,16 +28,19 @@ class Recording(NamedTuple):
         samples: float32 (n,), at most 1.
         pitch: MIDI.
         loop: first sample, and the one after the last; None without a loop.
+        trims: gains, dB, that give each of the zone's keys, from low to high, the level at which the space decodes it;
+            () without pitch.
         release: s in which it falls by 60 dB after the key.
-        seam_db: level of the loop's seam, see :func:`~timbre.exporting.samplers.loops.seam_db`; NaN without a loop.
+        seam_db: level of the loop's seam, see :func:`~timbre.exporting.samplers.loops.seam_db`; None without a loop.
     """
 
     zone: Zone
     samples: np.ndarray
     pitch: float
     loop: tuple[int, int] | None
+    trims: tuple[float, ...]
     release: float
-    seam_db: float
+    seam_db: float | None
 
 
 def record(space: Space, instrument: Instrument, settings: ExportSettings) -> Iterator[Recording]:
@@ -55,6 +59,7 @@ def _of_key(
     middle = instrument.layers[len(instrument.layers) // 2].velocity / 127
     release = release_seconds(space, point, key if instrument.keys else None, middle, at)
     pitch = grid.pitch if instrument.keys else float(key)
+    trims = [_trims(space, instrument, one, zones[0], middle) for one in instrument.points]
     sounds = [_render(space, instrument, settings, zone, grid) for zone in zones]
     phases = None
     if len(instrument.points) > 1 and instrument.keys:
@@ -62,10 +67,18 @@ def _of_key(
     for zone, sound in zip(zones, sounds, strict=True):
         if not behaviour.sustained:
             samples = _dying(_aligned(sound, grid, phases), behaviour.decay, space, behaviour.seconds)
-            yield Recording(zone, samples, pitch, None, release, float("nan"))
+            yield Recording(zone, samples, pitch, None, trims[zone.step], release, None)
         else:
             samples, loop = _looped(sound, grid, phases, behaviour.hold)
-            yield Recording(zone, samples, pitch, loop, release, seam_db(samples, *loop, rate))
+            yield Recording(zone, samples, pitch, loop, trims[zone.step], release, seam_db(samples, *loop, rate))
+
+
+def _trims(space: Space, instrument: Instrument, point: np.ndarray, zone: Zone, velocity: float) -> tuple[float, ...]:
+    if not instrument.keys:
+        return ()
+    keys = [float(key) for key in range(zone.low, zone.high + 1)]
+    levels = key_levels(space, point, keys, velocity)
+    return tuple((levels - levels[zone.key - zone.low]).clip(-_MOST_TRIM, _MOST_TRIM).tolist())
 
 
 def _render(space: Space, instrument: Instrument, settings: ExportSettings, zone: Zone, grid: Grid) -> np.ndarray:

@@ -17,7 +17,7 @@ from timbre.exporting.samplers.libraries import (
     write_readme,
     write_samples,
 )
-from timbre.exporting.samplers.plan import Instrument, Zone, make_instruments
+from timbre.exporting.samplers.plan import Instrument, make_instruments
 from timbre.files import write_text
 
 _SAMPLES = "samples"
@@ -51,9 +51,8 @@ def _text(request: Request, instrument: Instrument, samples: Sequence[Written]) 
     cc, knob = request.settings.controller, len(instrument.points) > 1
     group = f" ({instrument.preset.group})" if instrument.preset.group else ""
     yield from (f"// {line}" for line in (instrument.name + group, maker(request), licence(request)))
-    yield "<control>"
-    yield f"default_path={_SAMPLES}/{instrument.stem}/"
     if knob:
+        yield "<control>"
         yield f"label_cc{cc}=Timbre"
         yield f"set_cc{cc}=0"
     yield "<global>"
@@ -66,7 +65,8 @@ def _text(request: Request, instrument: Instrument, samples: Sequence[Written]) 
     for (step, layer), part in groupby(samples, lambda one: (one.zone.step, one.zone.layer)):
         yield " ".join(["<group>", f"lovel={layer.low} hivel={layer.high}", *_fades(step, len(instrument.points), cc)])
         for one in part:
-            yield " ".join(_region(instrument, one.zone, one))
+            for low, high, gain in one.spans():
+                yield " ".join(_region(instrument, one, low, high, gain))
 
 
 def knob_positions(steps: int) -> list[int]:
@@ -85,8 +85,9 @@ def _fades(step: int, steps: int, cc: int) -> Iterator[str]:
         yield f"xfout_locc{cc}={places[step]} xfout_hicc{cc}={places[step + 1]}"
 
 
-def _region(instrument: Instrument, zone: Zone, sample: Written) -> Iterator[str]:
-    yield f"<region> sample={sample.file.rpartition('/')[2]} lokey={zone.low} hikey={zone.high}"
+def _region(instrument: Instrument, sample: Written, low: int, high: int, gain: float) -> Iterator[str]:
+    zone = sample.zone
+    yield f"<region> sample={sample.file} lokey={low} hikey={high} volume={gain:.2f}"
     yield f"pitch_keycenter={zone.key} ampeg_release={_RELEASE * sample.release:.3f}"
     if sample.loop is not None:
         yield f"loop_start={sample.loop[0]} loop_end={sample.loop[1] - 1}"
