@@ -1,20 +1,20 @@
-"""Rows of the formats of samplers: SF2 played by FluidSynth, SFZ and Decent Sampler by small players (`_players.py`)."""
+"""Rows of `exports.py` for samplers: SF2 played by FluidSynth, SFZ and Decent Sampler by small players."""
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
+from _measures import level_difference_db
 from _players import decent_regions, play, seam_db, sfz_regions
 from _table import Row
 
 import timbre
 from timbre.audio import Audio
-from timbre.audio.pitch import measure_pitch
 from timbre.data.parts import SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_sample, read_soundfont
 from timbre.data.soundfonts.synthesizer import render_voice
+from timbre.evaluation.metrics.sounds import log_mel_l1, pitch_error_cents
 from timbre.space import Space
 
 SECONDS = 1.5
@@ -40,24 +40,20 @@ def sampler_rows(
             expected = space.decode(point, None if unpitched else key, velocity / 127, SECONDS + 0.5)
             yield {
                 "format": form, "place": place, "key": key, "velocity": velocity,
-                **compared(space, sound, expected, None if unpitched else key),
+                **compared(sound, expected, None if unpitched else key),
                 "seam_db": seam, "bytes": done.size, "seconds": seconds,
             }  # fmt: skip
 
 
-def compared(space: Space, sound: Audio, expected: Audio, key: int | None) -> Row:
+def compared(sound: Audio, expected: Audio, key: int | None) -> Row:
     """Differences of two sounds; cents are None if either has no clear pitch."""
-    pitches = [None if key is None else measure_pitch(part_of(one), key) for one in (sound, expected)]
     rate = expected.sample_rate
-    one, other = (part_of(audio.resample(rate)).samples[0].astype(np.float64) for audio in (sound, expected))
-    level = float(10 * np.log10((np.mean(one**2) + 1e-12) / (np.mean(other**2) + 1e-12)))
-    bands = [space.spectrogram(torch.from_numpy(part.astype(np.float32))[None])[0].numpy() for part in (one, other)]
-    floor = bands[1].max() - 60
-    frames = min(part.shape[1] for part in bands)
-    error = np.abs(np.maximum(bands[0][:, :frames], floor) - np.maximum(bands[1][:, :frames], floor)).mean()
-    known = None not in pitches and all(np.isfinite(pitches))
-    cents = 100 * (pitches[0] - pitches[1]) if known else None
-    return {"cents": cents, "level_db": level, "log_mel_l1_db": float(error)}
+    one, other = (part_of(audio.resample(rate)) for audio in (expected, sound))
+    pair = one.samples[0], np.pad(other.samples[0], (0, one.samples.shape[1] - other.samples.shape[1]))
+    return {
+        "cents": None if key is None else pitch_error_cents(one, other, key),
+        "level_db": level_difference_db(*pair), "log_mel_l1_db": 20.0 * log_mel_l1(*pair, rate),
+    }  # fmt: skip
 
 
 def part_of(audio: Audio) -> Audio:

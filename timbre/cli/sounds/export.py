@@ -1,5 +1,6 @@
 """`timbre export`."""
 
+from math import isnan
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import POINT, Inverter, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_inverter
-from timbre.cli.points import find_point
+from timbre.cli.points import find_pitch, find_point
 from timbre.config import Range
 from timbre.errors import ConfigError
 from timbre.wording import counted
@@ -43,7 +44,7 @@ def export(
     hold: Annotated[float | None, Parameter(metavar="SECONDS", validator=Range(0.1, 60))] = None,
     loop: Annotated[bool | None, Parameter(negative="--no-loop")] = None,
     flac: bool = False,
-    unpitched: bool = False,
+    unpitched: bool | None = None,
     pitch: str | None = None,
     velocity: float | None = None,
     frames: int | None = None,
@@ -73,7 +74,7 @@ def export(
         hold: Begin the loops SECONDS after the attack; default: where the sound is steady.
         loop: Sustain every sound until its key is released, or none (--no-loop); default: by how each sound goes on.
         flac: Write samples as FLAC instead of WAV (sfz and decent).
-        unpitched: One sample for all keys, without pitch, as of a drum.
+        unpitched: One sample for all keys, without pitch; default: for a library note without pitch, such as a drum.
         pitch: Pitch at which the frames of a wavetable sound as in the space: a note name or MIDI number. A low pitch
             has more partials; default: the lowest from C2 to C4 at which the space knows the sound.
         velocity: Velocity of the frames of a wavetable, 0 to 1; default: 0.8.
@@ -90,6 +91,8 @@ def export(
     find_format(to)
     fitted = timbre.load(space)
     check_inverter(fitted, inverter)
+    if at is not None and unpitched is None:
+        unpitched = isnan(find_pitch(fitted, at) or 0.0)
     source, columns = _source(space, fitted, name or output.stem, at, path, preset, presets, grid, corners)
     settings: dict[str, Any] = {
         "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,

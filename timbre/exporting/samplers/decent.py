@@ -1,5 +1,6 @@
 """Decent Sampler libraries: a preset (XML) for each instrument, with a page, and its samples as WAV or FLAC."""
 
+import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -21,7 +22,7 @@ from timbre.exporting.samplers.libraries import (
 )
 from timbre.exporting.samplers.pictures import HEIGHT, WIDTH, write_picture
 from timbre.exporting.samplers.plan import Instrument, make_instruments
-from timbre.files import write_text
+from timbre.files import temporary, write_text
 from timbre.version import __version__
 
 _SAMPLES, _IMAGES, _INFO = "Samples", "Images", "DSLibraryInfo.xml"
@@ -56,12 +57,15 @@ def plan_decent(request: Request) -> ExportPlan:
         return rows
 
     def pack(file: FilePath, step: Callable[[], object]) -> list[dict[str, Any]]:
-        folder = file.with_name(f"{file.name}.d")
+        folder = temporary(file.parent)
         folder.mkdir()
-        rows = write(folder, step)
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for inside in sorted(folder.rglob("*")):
-                archive.write(inside, inside.relative_to(folder))
+        try:
+            rows = write(folder, step)
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for inside in sorted(folder.rglob("*")):
+                    archive.write(inside, inside.relative_to(folder))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
         return rows
 
     packed = request.output.suffix.lower() == ".dslibrary"
