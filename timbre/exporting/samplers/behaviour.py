@@ -18,7 +18,7 @@ _DYING = 4.0  # dB/s at which a sound dies away
 _FADING, _QUIET = 1.5, -12.0  # dB/s and dB: so does one that is slower, but quiet by then
 _SILENT = -35.0  # dB below its loudest at which a sound has died away
 _FLOOR, _LONGEST_DECAY = 60.0, 8.0  # dB and s after which a sound that dies away ends
-_NOISY = -30.0  # dB, share of noise from which samples that play in turn differ
+_NOISY, _MOSTLY_NOISE = -30.0, -4.0  # dB
 _RELEASED = 20.0  # dB
 _LISTENED, _EVERY = 1.5, 0.05  # s, in which levels of notes are compared
 
@@ -31,14 +31,24 @@ class Behaviour(NamedTuple):
         hold: s after the onset from which it is as good as steady.
         decay: dB/s with which it goes on to die away after the last frame that the space has learned; 0 if sustained.
         seconds: of a sample, with its loop.
-        noisy: whether noise is a part of it that is heard.
+        noise: share of noise in its power, dB.
     """
 
     sustained: bool
     hold: float
     decay: float
     seconds: float
-    noisy: bool
+    noise: float
+
+    @property
+    def noisy(self) -> bool:
+        """Whether its noise is heard, so that samples that play in turn differ."""
+        return self.noise > _NOISY
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether noise is the larger part: in crossfades powers are summed, else amplitudes."""
+        return self.noise > _MOSTLY_NOISE
 
 
 def behaviour_of(space: Space, point: np.ndarray, keys: tuple[int, ...], settings: ExportSettings) -> Behaviour:
@@ -57,13 +67,13 @@ def behaviour_of(space: Space, point: np.ndarray, keys: tuple[int, ...], setting
     sustained = not dies if settings.loop is None else settings.loop
     pitch = torch.tensor(picked, dtype=torch.float32)
     noise = describe(decibels, space.spectrogram, pitch, ["noisiness"], natural=True)
-    noisy = bool(np.median(noise.numpy()) > _NOISY)
+    share = float(np.median(noise.numpy()))
     if sustained:
         hold = settings.hold or _steady(decibels.numpy(), level, rate)
-        return Behaviour(True, hold, 0.0, hold + 1.7, noisy)
+        return Behaviour(True, hold, 0.0, hold + 1.7, share)
     decay = max(slope, 10.0)
     seconds = min(longest + max(0.0, (_FLOOR + last) / decay), _LONGEST_DECAY)
-    return Behaviour(False, settings.hold or longest, decay, seconds, noisy)
+    return Behaviour(False, settings.hold or longest, decay, seconds, share)
 
 
 def release_seconds(space: Space, point: np.ndarray, pitch: float | None, velocity: float, at: float) -> float:

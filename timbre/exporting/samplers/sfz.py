@@ -60,7 +60,7 @@ def _text(request: Request, instrument: Instrument, samples: Sequence[Written]) 
     if not instrument.keys:
         yield "pitch_keytrack=0"
     if knob:
-        yield f"xf_cccurve={'power' if instrument.behaviour.noisy else 'gain'}"
+        yield f"xf_cccurve={'power' if instrument.behaviour.is_noise else 'gain'}"
     samples = sorted(samples, key=lambda one: (one.zone.step, one.zone.layer.low))
     for (step, layer), part in groupby(samples, lambda one: (one.zone.step, one.zone.layer)):
         yield " ".join(["<group>", f"lovel={layer.low} hivel={layer.high}", *_fades(step, len(instrument.points), cc)])
