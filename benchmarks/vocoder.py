@@ -24,6 +24,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -43,10 +44,13 @@ from timbre.evaluation.inverters import cents_off, likeness, tuning, unseen
 from timbre.evaluation.metrics import sounds as metrics
 from timbre.evaluation.notes import EvaluatedNotes, prepare_notes
 from timbre.models.conditions import Conditions
+from timbre.models.decoder import Sources
 from timbre.space import Space
+from timbre.space.controls import NoteControls
+from timbre.space.renderer import PORTABLE
 from timbre.spectral import Spectrogram
 
-INVERTERS = "pghi+8,rtpghi,vocoder,librosa-32"
+INVERTERS = "pghi+8,rtpghi,portable,vocoder,librosa-32"
 SIZES = (512, 1024, 2048)
 HELD_SECONDS, HOLD, VELOCITY = 2.5, 0.5, 0.8
 MIDDLE = (0.8, 2.2)  # s of a held point between which it is measured
@@ -82,7 +86,8 @@ def main() -> None:
     for group in dict.fromkeys(row["group"] for row in rows):
         print(f"{group}: the vocoder is {verdict(rows, group)}")
     if args.pictures:
-        draw(args.pictures, space, held_out, points, {name: renderer(space, name) for name in names})
+        drawn = {name: renderer(space, name) for name in names if name != PORTABLE}
+        draw(args.pictures, space, held_out, points, drawn)
 
 
 def parse() -> argparse.Namespace:
@@ -140,31 +145,44 @@ def present(space: Space, names: list[str]) -> list[str]:
     return [name for name in names if name != "vocoder" or space.vocoder is not None]
 
 
-def inverted(
-    space: Space, decibels: torch.Tensor, pitch: float | None, length: int, seed: int, name: str
-) -> np.ndarray:
-    """The waveform (length,) of a decoded spectrogram (bins, frames) in dB."""
+class Decoded(NamedTuple):
+    """A decoded note."""
+
+    decibels: torch.Tensor  # (bins, frames)
+    sources: Sources | None = None  # what sounds in its frames
+
+
+def inverted(space: Space, decoded: Decoded, pitch: float | None, length: int, seed: int, name: str) -> np.ndarray:
+    """The waveform (length,) of a decoded note."""
+    if name == PORTABLE:
+        return space.renderer.invert(decoded.sources, pitch, length, seed, name)
     if name != "librosa-32":
-        return space.renderer.invert(decibels, pitch, length, seed, name)
-    stft = space.spectrogram.stft
+        return space.renderer.invert(decoded.decibels, pitch, length, seed, name)
+    stft, decibels = space.spectrogram.stft, decoded.decibels
     magnitude = space.spectrogram.magnitude(decibels[None])[0].numpy() / stft.scale
     found = librosa.griffinlim(magnitude, n_iter=32, n_fft=stft.n_fft, hop_length=stft.hop_length, random_state=seed)
     return librosa.util.fix_length(np.asarray(found, np.float32), size=length)
 
 
 def renderer(space: Space, name: str):  # type: ignore[no-untyped-def]  # of the pictures
-    return lambda decibels, pitch, length: inverted(space, decibels, pitch, length, 0, name)
+    return lambda decibels, pitch, length: inverted(space, Decoded(decibels), pitch, length, 0, name)
 
 
 def warm(space: Space, names: Sequence[str]) -> None:
     """Run each inverter once, since the first call compiles."""
     rate = space.config.spectrogram.sample_rate
-    decibels = space.spectrum(np.zeros((1, space.dim), np.float32), 60.0, VELOCITY, 0.3)
+    controls = NoteControls(60.0, VELOCITY, 0.3)
     for name in names:
-        inverted(space, decibels, 60.0, round(0.3 * rate), 0, name)
+        inverted(space, held(space, np.zeros((1, space.dim), np.float32), controls), 60.0, round(0.3 * rate), 0, name)
+
+
+def held(space: Space, point: np.ndarray, controls: NoteControls) -> Decoded:
+    return Decoded(space.renderer.spectrum(point, controls), space.renderer.sources(point, controls))
 
 
 def latency_ms(space: Space, name: str) -> float | None:
+    if name == PORTABLE:
+        return 0.0
     try:
         return round(1000.0 * space.renderer.stream(name).latency / space.config.spectrogram.sample_rate, 1)
     except ConfigError:
@@ -178,9 +196,9 @@ def groups(note: Note, trained: set[str | None]) -> list[str]:
     return ["all", "rendered" if note.file.suffix.lower() in (".sf2", ".sf3") else "recorded", origin, kind]
 
 
-def timed(space: Space, decibels: torch.Tensor, pitch: float | None, length: int, name: str, seed: int = 0):  # type: ignore[no-untyped-def]
+def timed(space: Space, decoded: Decoded, pitch: float | None, length: int, name: str, seed: int = 0):  # type: ignore[no-untyped-def]
     begun = time.process_time()
-    sound = inverted(space, decibels, pitch, length, seed, name)
+    sound = inverted(space, decoded, pitch, length, seed, name)
     spent = time.process_time() - begun
     return sound, {"seconds": length / space.config.spectrogram.sample_rate, "cpu": spent}
 
@@ -194,11 +212,14 @@ def note_rows(
     hertz = None if pitch is None else 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
     with torch.no_grad():
         decibels = space.model.decode_whole(torch.from_numpy(point), one.conditions)[0]
+        z = space.model.latent(torch.from_numpy(point), one.conditions.pitch)
+        sources = Sources(*(part[0] for part in space.model.decoder.sources(z, one.conditions, space.model.every)))
+    decoded = Decoded(decibels, sources)
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
-        sound, spent = timed(space, decibels, pitch, recorded.size, name)
-        other = inverted(space, decibels, pitch, recorded.size, 1, name)
+        sound, spent = timed(space, decoded, pitch, recorded.size, name)
+        other = inverted(space, decoded, pitch, recorded.size, 1, name)
         moved = metrics.onset_time(sound, rate) - metrics.onset_time(recorded, rate)
         found = {
             **likeness(recorded, sound, rate, asked),
@@ -218,11 +239,12 @@ def held_rows(
 ) -> list[Row]:
     rate, note = space.config.spectrogram.sample_rate, one.notes[0]
     pitch = None if torch.isnan(one.conditions.pitch[0]) else float(one.conditions.pitch[0])
-    decibels = space.spectrum(point, pitch, VELOCITY, HELD_SECONDS, hold=HOLD)
+    decoded = held(space, point, NoteControls(pitch, VELOCITY, HELD_SECONDS, HOLD))
+    decibels = decoded.decibels
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
     rows = []
     for name in names:
-        sound, spent = timed(space, decibels, pitch, round(HELD_SECONDS * rate), name)
+        sound, spent = timed(space, decoded, pitch, round(HELD_SECONDS * rate), name)
         middle = sound[round(MIDDLE[0] * rate) : round(MIDDLE[1] * rate)]
         crests = metrics.crests_db(middle, rate)
         found = {

@@ -48,7 +48,7 @@ Inverter = Annotated[
     str,
     Parameter(
         metavar="NAME",
-        help="Method that turns the spectrogram into a waveform: vocoder, pghi+8, pghi, rtpghi, rtpghi-1, "
+        help="Method that turns the spectrogram into a waveform: vocoder, portable, pghi+8, pghi, rtpghi, rtpghi-1, "
         "fast_griffin_lim or griffin_lim; default: the space's vocoder if it is better than the others, else pghi+8.",
     ),
 ]

@@ -51,7 +51,7 @@ def check_inverter(space: "Space", inverter: str | None) -> None:
 
     if inverter == "vocoder":
         space.renderer.check_causal(inverter)
-    elif inverter is not None:
+    elif inverter not in (None, "portable"):
         find_inverter(inverter)
 
 

@@ -12,6 +12,7 @@ import soundfile
 
 from timbre.audio import Audio, read
 from timbre.audio.files import decode, opened
+from timbre.audio.sampler_chunk import read_sampler_chunk
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_sample
 from timbre.data.soundfonts.synthesizer import HOLD, render_voice
@@ -103,8 +104,7 @@ def root_key(file: Path) -> float | None:
 
 
 def _smpl(chunk: bytes, order: str) -> float:
-    key, fraction = struct.unpack(f"{order}12xII", chunk)
-    return float(key + fraction / 2**32)
+    return read_sampler_chunk(chunk, order).pitch
 
 
 def _acid(chunk: bytes, order: str) -> float:

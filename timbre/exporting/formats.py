@@ -4,7 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from timbre.exporting.request import ExportPlan, Request
+from timbre.exporting.samplers.decent import plan_decent
+from timbre.exporting.samplers.sf2 import plan_sf2
+from timbre.exporting.samplers.sfz import plan_sfz
 from timbre.exporting.samplers.wav import plan_wav
+from timbre.exporting.wavetables.plan import plan_wavetable, plan_wt
 
 
 class Format(NamedTuple):
@@ -17,5 +21,10 @@ class Format(NamedTuple):
 
 
 FORMATS = {
+    "sfz": Format(plan_sfz, "folder of SFZ instruments and their samples"),
+    "sf2": Format(plan_sf2, "SoundFont 2 file, a preset for each instrument"),
+    "decent": Format(plan_decent, "folder of Decent Sampler presets and their samples, or a .dslibrary file"),
     "wav": Format(plan_wav, "folder of WAV files with loops and a table of their keys and velocities"),
+    "wavetable": Format(plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame"),
+    "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt"),
 }

@@ -104,7 +104,7 @@ def time_features(time: Tensor, release: Tensor, longest: float, constants: Sequ
         longest: s; after it a note that is not released stays as it is, since training saw nothing longer.
         constants: of the decays since the onset, s.
     """
-    time = time.expand(len(release), -1)
+    time = time.expand(release.shape[0], -1)  # not len(): the batch is not fixed in a traced graph
     since = (time - release.unsqueeze(-1)).clamp_min(0.0)
     held = torch.minimum(time, release.unsqueeze(-1)).clamp(0.0, longest)
     onset = [torch.exp(-held / constant) for constant in constants]

@@ -6,6 +6,7 @@ blocks equals rendering at once, a note can have any length, and z may move duri
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,14 @@ class Modulated(nn.Module):
         scale, shift = self.film(time).chunk(2, -1)
         inner = nn.functional.silu(self.inner(self.norm(h)) * (1.0 + scale) + shift)
         return h + self.outer(self.dropout(inner))
+
+
+class Sources(NamedTuple):
+    """What sounds in a decoder's frames, levels in dB."""
+
+    partials: Tensor  # amplitudes of the first partials, (batch, frames, harmonics)
+    envelope: Tensor  # amplitudes of later partials, by the band that they are in, (batch, frames, bins)
+    noise: Tensor  # levels of the noise in the bands, (batch, frames, bins)
 
 
 class Decoder(nn.Module):
@@ -94,6 +103,32 @@ class Decoder(nn.Module):
         envelope, noise, levels = out.split([self.bins, self.bins, self.harmonics], -1)
         return 20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels
 
+    def sources(self, z: Tensor, conditions: Conditions, time: Tensor) -> Sources:
+        """What sounds in the frames; arguments as in :meth:`forward`."""
+        envelope, noise, levels = self.parts(z, conditions, time)
+        pitch = conditions.pitch.nan_to_num(0.0)
+        power = self.partials.power(pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch)
+        if power.shape[1] == 1:
+            means = _means(envelope, power[:, 0])
+        else:
+            means = _means(envelope.unsqueeze(-2), power).squeeze(-2)
+        return Sources(means + levels, envelope, noise)
+
+    def partial_levels(self, envelope: Tensor, levels: Tensor, pitch: float) -> Tensor:
+        """Levels (frames, partials), dB, of all partials of a pitch (MIDI) below Nyquist; 0 is amplitude 1.
+
+        From :meth:`parts`, (frames, bins) and (frames, harmonics). Those of the first partials are what the frames are
+        mixed of; those above are means of the envelope across their lobes.
+        """
+        midi = torch.tensor(pitch, dtype=envelope.dtype, device=envelope.device)
+        everything = self.partials.power(midi, self.partials.below_nyquist(pitch))
+        if not self.harmonics:
+            return _means(envelope, everything)
+        power = self.partials.power(midi)
+        stepped = _stepped(envelope[None], levels[None], power[None, None])[0]
+        first = (_means(envelope, power) + levels)[:, : len(everything)]
+        return torch.cat([first, _means(stepped, everything)[:, self.harmonics :]], 1)
+
     def _mix(self, envelope: Tensor, noise: Tensor, levels: Tensor, pitch: Tensor) -> Tensor:
         pitch = pitch.unsqueeze(-1) if pitch.dim() == 1 else pitch
         known = pitch.nan_to_num(0.0)
@@ -117,9 +152,15 @@ def _stepped(envelope: Tensor, levels: Tensor, power: Tensor) -> Tensor:
     total = 1.0 / (power.sum(-2) + _LEAST)
     if power.shape[1] == 1:  # one pitch for the whole note: plain products
         power = power[:, 0]
-        means = (envelope * total) @ power.mT / (total @ power.mT + _LEAST)
-        onto = (means + levels) @ power
+        onto = (_means(envelope, power) + levels) @ power
     else:
         means, sizes = (power @ torch.stack([envelope * total, total], -1)).unbind(-1)
         onto = ((means / (sizes + _LEAST) + levels).unsqueeze(-2) @ power).squeeze(-2)
     return (onto + _LEAST * envelope) * total
+
+
+def _means(envelope: Tensor, power: Tensor) -> Tensor:
+    """Means (..., frames, partials) of an envelope (..., frames, bins) across partials with the `power` (..., partials,
+    bins) in each band, which counts as far as it is the partial's."""
+    total = 1.0 / (power.sum(-2, keepdim=True) + _LEAST)
+    return (envelope * total) @ power.mT / (total @ power.mT + _LEAST)

@@ -1,5 +1,6 @@
 """Where the partials of a note lie in a spectrogram: the response to unit harmonics at any pitch."""
 
+import math
 from functools import lru_cache
 
 import torch
@@ -39,10 +40,16 @@ class Partials(nn.Module):
         power = self.power(pitch)
         return power / (power.sum(-2, keepdim=True) + 1e-6)
 
-    def power(self, pitch: Tensor) -> Tensor:
-        """Power of each of the first partials, at unit amplitude, in each band: (..., harmonics, bins) for (...)."""
-        numbers = torch.arange(1, self.harmonics + 1, device=pitch.device, dtype=pitch.dtype)
+    def power(self, pitch: Tensor, count: int | None = None) -> Tensor:
+        """Power of each of the first partials (`count`; default: `harmonics`), at unit amplitude, in each band:
+        (..., count, bins) for (...)."""
+        count = self.harmonics if count is None else count
+        numbers = torch.arange(1, count + 1, device=pitch.device, dtype=pitch.dtype)
         return _power(self.responses, _hz(pitch).unsqueeze(-1) * numbers, self.nyquist)
+
+    def below_nyquist(self, pitch: float) -> int:
+        """The number of partials of a pitch, MIDI, that :meth:`power` does not leave out."""
+        return math.ceil(self.nyquist / (440.0 * 2.0 ** ((pitch - 69.0) / 12.0)) - 1e-6) - 1
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,17 @@ import torch
 from timbre.audio import Audio
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
+from timbre.models.decoder import Sources
 from timbre.models.vae import VAE
 from timbre.space.controls import Line, NoteControls, line
 from timbre.space.finishing import Finish
 from timbre.spectral import Spectrogram
+from timbre.spectral.inversion.portable_stream import PortableStream
 from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter, check_causal
 from timbre.vocoder.streaming import VocoderStream, whole
 from timbre.vocoder.trained import TrainedVocoder
 
-DEFAULT_INVERTER = "pghi+8"
+DEFAULT_INVERTER, PORTABLE = "pghi+8", "portable"
 Stream = StreamingInverter | VocoderStream
 _FRAMES = 256  # decoded at a time
 
@@ -55,14 +57,15 @@ class Renderer:
         Lines of pitch and velocity, and the gain, an amplitude in addition to the velocity's, are single values or
         (frames,). A ConfigError is raised for other shapes, or an inverter that the space does not have.
         """
-        spectrum = self.spectrum(points, controls)
-        length = round(controls.duration * self.sample_rate)
-        waveform = self.invert(spectrum, controls.pitch, length, controls.seed, controls.inverter)
-        return Audio(np.concatenate(list(self._finished([waveform], controls, gain))), self.sample_rate)
+        inverter, length = controls.inverter or self.inverter, round(controls.duration * self.sample_rate)
+        decoded = self.sources(points, controls) if inverter == PORTABLE else self.spectrum(points, controls)
+        waveforms = [self.invert(decoded, controls.pitch, length, controls.seed, inverter)]
+        return Audio(np.concatenate(list(self._finished(waveforms, controls, gain))), self.sample_rate)
 
     def blocks(self, points: np.ndarray, controls: NoteControls, gain: Line = 1.0) -> Iterator[np.ndarray]:
         """The samples of :meth:`sound` with the same causal inverter, to 1e-5, in pieces of various lengths."""
-        return self._finished(self._streamed(points, controls), controls, gain)
+        streamed = self._portable if controls.inverter == PORTABLE else self._streamed
+        return self._finished(streamed(points, controls), controls, gain)
 
     def _streamed(self, points: np.ndarray, controls: NoteControls) -> Iterator[np.ndarray]:
         count, stream = self.frames(controls.duration), self.stream(controls.inverter, controls.seed)
@@ -79,6 +82,18 @@ class Renderer:
             left -= len(samples)
             yield samples
 
+    def _portable(self, points: np.ndarray, controls: NoteControls) -> Iterator[np.ndarray]:
+        count, left = self.frames(controls.duration), round(controls.duration * self.sample_rate)
+        stream = PortableStream(self.spectrogram.config, controls.seed)
+        pitch, _ = controls.lines(count)
+        for start in range(0, count, _FRAMES):
+            stop = min(start + _FRAMES, count)
+            samples = stream.push(pitch[start:stop], *self.sources(points, controls, start, stop))
+            if stop == count:
+                samples = np.concatenate([samples, stream.flush()])
+            yield samples[:left]
+            left -= len(samples[:left])
+
     def _finished(self, pieces: Iterable[np.ndarray], controls: NoteControls, gain: Line) -> Iterator[np.ndarray]:
         length = round(controls.duration * self.sample_rate)
         finish = Finish(length, np.square(controls.velocity) * gain, self.sample_rate)
@@ -90,6 +105,21 @@ class Renderer:
         self, points: np.ndarray, controls: NoteControls, start: int = 0, stop: int | None = None
     ) -> torch.Tensor:
         """Decoded frames start to stop (default: all) of a whole sound, dB (bins, frames); parts equal the whole."""
+        decoded = self._decoded(lambda *controls: (self.model.decoder(*controls)[0],), points, controls, start, stop)
+        return torch.cat([frames for (frames,) in decoded], 1)
+
+    def sources(self, points: np.ndarray, controls: NoteControls, start: int = 0, stop: int | None = None) -> Sources:
+        """What sounds in those frames, for the portable inverter: levels in dB (frames, ...)."""
+        pieces = self._decoded(self.model.decoder.sources, points, controls, start, stop)
+        return Sources(*(torch.cat(column, 1)[0] for column in zip(*pieces, strict=True)))
+
+    @torch.no_grad()
+    def _decoded(
+        self, decode: Callable[..., tuple[torch.Tensor, ...]], points: np.ndarray, controls: NoteControls, start: int,
+        stop: int | None,
+    ) -> list[tuple[torch.Tensor, ...]]:  # fmt: skip
+        """What a decoder makes of frames, in pieces that always begin at multiples of 256: the rounding of sums depends
+        on the size of a piece, and the integration of phases amplifies it."""
         count, dim, part = self.frames(controls.duration), self.model.dim, slice(start, stop)
         clock, release = torch.arange(count)[part] / self.spectrogram.config.frame_rate, controls.release
         pitch, velocity = (_tensor(values, part)[None] for values in controls.lines(count))
@@ -99,28 +129,34 @@ class Renderer:
         if points.ndim != 2 or len(points) not in (1, count) or points.shape[1] != dim:
             raise ConfigError(f"The points must have shape (1, {dim}) or ({count}, {dim}), got {points.shape}.")
         along = _tensor(points, part)[None]
-        return self._decoded(along, Conditions(pitch, velocity, torch.tensor([release])), clock, start)
-
-    @torch.no_grad()
-    def _decoded(self, along: torch.Tensor, conditions: Conditions, clock: torch.Tensor, start: int) -> torch.Tensor:
-        """Frames (bins, frames), decoded in pieces that always begin at multiples of 256: the rounding of sums depends
-        on the size of a piece, and the integration of phases amplifies it."""
         edges = [0, *range(_FRAMES - start % _FRAMES, len(clock), _FRAMES), len(clock)]
         pieces = []
         for a, b in itertools.pairwise(edges):
-            z, pitch, velocity = (
-                values if values.shape[1] == 1 else values[:, a:b]
-                for values in (along, conditions.pitch, conditions.velocity)
+            z, pitches, velocities = (
+                values if values.shape[1] == 1 else values[:, a:b] for values in (along, pitch, velocity)
             )
-            part = Conditions(pitch, velocity, conditions.release)
-            pieces.append(self.model.decoder(self.model.latent(z, pitch), part, clock[a:b])[0])
-        return torch.cat(pieces, 1)
+            conditions = Conditions(pitches, velocities, torch.tensor([release]))
+            pieces.append(decode(self.model.latent(z, pitches), conditions, clock[a:b]))
+        return pieces
 
     def invert(
-        self, spectrum: torch.Tensor, pitch: Line | None, length: int, seed: int = 0, inverter: str | None = None
-    ) -> np.ndarray:
-        """The waveform (length,) of decoded frames, dB (bins, frames); the vocoder needs the pitch as well."""
+        self, spectrum: torch.Tensor | Sources, pitch: Line | None, length: int, seed: int = 0,
+        inverter: str | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """The waveform (length,) of decoded frames, dB (bins, frames); for the portable inverter, of their sources.
+
+        The vocoder and the portable inverter need the pitch as well.
+        """
         inverter = inverter or self.inverter
+        if isinstance(spectrum, Sources) != (inverter == PORTABLE):
+            raise ConfigError(
+                f"The inverter {PORTABLE} must get the sources of frames, and the others their spectrum, got "
+                f"{type(spectrum).__name__} for {inverter}; use Renderer.sound."
+            )
+        if isinstance(spectrum, Sources):
+            stream = PortableStream(self.spectrogram.config, seed)
+            sound = [stream.push(line(pitch, len(spectrum.noise), "pitch"), *spectrum), stream.flush()]
+            return np.pad(np.concatenate(sound), (0, length))[:length]
         if inverter == "vocoder":
             magnitude = self.spectrogram.magnitude(spectrum[None])[0].numpy()
             return whole(self.stream(inverter, seed), magnitude, line(pitch, magnitude.shape[1], "pitch"), length)

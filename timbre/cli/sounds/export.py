@@ -1,5 +1,6 @@
 """`timbre export`."""
 
+from math import isnan
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,8 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import POINT, Inverter, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_inverter
-from timbre.cli.points import find_point
+from timbre.cli.points import find_pitch, find_point
+from timbre.config import Range
 from timbre.errors import ConfigError
 from timbre.wording import counted
 
@@ -33,6 +35,20 @@ def export(
     grid: str | None = None,
     corners: Annotated[Points | None, Parameter(name="--corner")] = None,
     name: str | None = None,
+    keys: str | None = None,
+    step: Annotated[int, Parameter(validator=Range(1, 12))] = 3,
+    layers: Annotated[int, Parameter(validator=Range(1, 16))] = 3,
+    takes: Annotated[int, Parameter(name="--round-robins", validator=Range(1, 16))] = 2,
+    steps: Annotated[int, Parameter(validator=Range(2, 32))] = 5,
+    controller: Annotated[int, Parameter(name="--cc", validator=Range(0, 119))] = 1,
+    hold: Annotated[float | None, Parameter(metavar="SECONDS", validator=Range(0.1, 60))] = None,
+    loop: Annotated[bool | None, Parameter(negative="--no-loop")] = None,
+    flac: bool = False,
+    unpitched: bool | None = None,
+    pitch: str | None = None,
+    velocity: float | None = None,
+    frames: int | None = None,
+    natural: bool = False,
     seed: Seed = 0,
     inverter: Inverter | None = None,
     force: bool = False,
@@ -41,7 +57,7 @@ def export(
     """Write points and paths as instruments that music software opens, without timbre.
 
     Args:
-        to: Format: wav.
+        to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV) or wt (Surge).
         output: File or folder to write.
         preset: Export the preset of this name.
         presets: Export a bank of presets: "all", or names separated by commas.
@@ -49,9 +65,25 @@ def export(
         corners: A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of
             the first row, then of the last.
         name: Name of the instrument; default: that of the output.
+        keys: Lowest and highest key; default: C2:C7, or the pitches of a preset.
+        step: Semitones between rendered keys; keys between them play the nearest.
+        layers: Velocity layers.
+        takes: Samples that play in turn, where the sound has noise (not in sf2).
+        steps: Positions of the timbre knob along a path (presets in sf2).
+        controller: MIDI controller of the timbre knob, such as 1 (wheel) or 74.
+        hold: Begin the loops SECONDS after the attack; default: where the sound is steady.
+        loop: Sustain every sound until its key is released, or none (--no-loop); default: by how each sound goes on.
+        flac: Write samples as FLAC instead of WAV (sfz and decent).
+        unpitched: One sample for all keys, without pitch; default: for a library note without pitch, such as a drum.
+        pitch: Pitch at which the frames of a wavetable sound as in the space: a note name or MIDI number. A low pitch
+            has more partials; default: the lowest from C2 to C4 at which the space knows the sound.
+        velocity: Velocity of the frames of a wavetable, 0 to 1; default: 0.8.
+        frames: Frames of the wavetable of a point or path, 1 to 256; default: 64.
+        natural: Leave the loudness as decoded where the timbre changes, instead of keeping it steady.
         force: Replace files that exist.
         dry_run: Print the files, their size and the minutes of audio, and write nothing.
     """
+    from timbre.data.names import parse_note
     from timbre.exporting.export import export as write
     from timbre.exporting.export import find_format
 
@@ -59,8 +91,15 @@ def export(
     find_format(to)
     fitted = timbre.load(space)
     check_inverter(fitted, inverter)
+    if at is not None and unpitched is None:
+        unpitched = isnan(find_pitch(fitted, at) or 0.0)
     source, columns = _source(space, fitted, name or output.stem, at, path, preset, presets, grid, corners)
-    settings: dict[str, Any] = {"seed": seed, "inverter": inverter}
+    settings: dict[str, Any] = {
+        "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,
+        "hold": hold, "loop": loop, "flac": flac, "unpitched": unpitched, "seed": seed, "inverter": inverter,
+        "pitch": None if pitch is None else parse_note(pitch),
+        "velocity": velocity, "frames": frames, "steady": not natural,
+    }  # fmt: skip
     done = write(fitted, source, to, output, name, force, dry_run, not dry_run, columns, **settings)
     _report(output, done, dry_run)
 

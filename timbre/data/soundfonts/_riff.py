@@ -12,20 +12,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from timbre.data.soundfonts.records import READ_TABLES
 from timbre.errors import LibraryError
 
-TABLES = {
-    "phdr": np.dtype("S20, <u2, <u2, <u2, <u4, <u4, <u4"),  # name, program, bank, first bag, three unused
-    "pbag": np.dtype("<u2, <u2"),  # first generator, first modulator
-    "pgen": np.dtype("<u2, <u2"),  # generator, amount
-    "inst": np.dtype("S20, <u2"),  # name, first bag
-    "ibag": np.dtype("<u2, <u2"),
-    "igen": np.dtype("<u2, <u2"),
-    "shdr": np.dtype("S20, <u4, <u4, <u4, <u4, <u4, u1, i1, <u2, <u2"),  # as in soundfont.Sample
-}
-"""Record types of the tables of presets, instruments and samples."""
 _TEXTS = ("INAM", "ICOP", "ICMT")
-_KNOWN = {"LIST", "pmod", "imod", "sm24", "smpl", *TABLES, *_TEXTS}
+_KNOWN = {"LIST", "pmod", "imod", "sm24", "smpl", *READ_TABLES, *_TEXTS}
 _KNOWN |= {"ifil", "isng", "irom", "iver", "ICRD", "IENG", "IPRD", "ISFT"}
 _MOST_CHUNKS = 1000  # usually 24
 _MOST_RECORDS = 1 << 16  # indices have 16 bits
@@ -56,14 +47,14 @@ def _read(file: BinaryIO, path: Path) -> Chunks:
     if head[:4] != b"RIFF" or head[8:] != b"sfbk":
         raise LibraryError(f"{path} must be a SoundFont: an .sf2 or .sf3 file (RIFF with sfbk).")
     chunks = {name: (start, size) for name, start, size in _walk(file, path)}
-    if missing := [name for name in TABLES if name not in chunks]:
+    if missing := [name for name in READ_TABLES if name not in chunks]:
         raise LibraryError(f"{path} is a damaged SoundFont: it has no table {missing[0]}.")
     texts = {}
     for name in _TEXTS:
         start, size = chunks.get(name, (0, 0))
         file.seek(start)
         texts[name] = clean_text(file.read(min(size, _LONGEST_TEXT)))
-    tables = {name: _table(file, path, name, *chunks[name]) for name in TABLES}
+    tables = {name: _table(file, path, name, *chunks[name]) for name in READ_TABLES}
     return Chunks(texts, tables, chunks.get("smpl", (0, 0)))
 
 
@@ -98,11 +89,11 @@ def _padding(file: BinaryIO, position: int) -> int:
 
 
 def _table(file: BinaryIO, path: Path, name: str, start: int, size: int) -> list[tuple[Any, ...]]:
-    record = TABLES[name].itemsize
+    record = READ_TABLES[name].itemsize
     if size % record or not record <= size <= record * (_MOST_RECORDS + 1):
         raise LibraryError(f"{path} is a damaged SoundFont: its table {name} has {size} bytes, {record} a record.")
     file.seek(start)
-    return np.frombuffer(file.read(size), TABLES[name]).tolist()
+    return np.frombuffer(file.read(size), READ_TABLES[name]).tolist()
 
 
 def clean_text(content: bytes) -> str:

@@ -39,11 +39,16 @@ def find_inverter(name: str) -> Inverter:
         return partial(pghi, iterations=int(match[1]))
     if name in STREAMS:
         return partial(stream_whole, inverter=name)
+    if name == "portable":
+        raise ConfigError(
+            "The inverter portable needs more than magnitudes; use it with the points of a space, as in "
+            "space.decode(point, inverter='portable')."
+        )
     if name in _REMOVED:
         raise removed(name, _REMOVED[name])
     close = difflib.get_close_matches(name, INVERTERS, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    known = f"vocoder (if the space has one), {', '.join(INVERTERS)}, pghi+N and rtpghi-N"
+    known = f"vocoder (if the space has one), portable, {', '.join(INVERTERS)}, pghi+N and rtpghi-N"
     raise ConfigError(f"The inverter must be one of {known}, got {name!r}{hint}")
 
 

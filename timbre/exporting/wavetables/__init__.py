@@ -1,0 +1,1 @@
+"""Wavetables: single periods of points and paths, for wavetable synthesizers."""
