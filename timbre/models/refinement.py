@@ -56,8 +56,8 @@ def note_posterior(model: VAE, spectrogram: Tensor, conditions: Conditions) -> P
     The encoder does not find the points from which notes decode best, on its training notes neither (the amortisation
     gap, Cremer et al. 2018). So the base mean takes `model.settle` steps of Adam towards the most likely point, with a
     Gaussian prior around the encoder's, of which a deviation is .015 of the mean distance of two notes: dissimilarities
-    hardly change, as most of the movement is in dimensions in which sounds differ little. What is below the floor of the
-    listening features does not count, so that faint noise does not move a point. The results do not depend on the
+    hardly change, as most of the movement is in dimensions in which sounds differ little. What is below the floor of
+    the listening features does not count, so that faint noise does not move a point. The results do not depend on the
     batch.
     """
     with torch.no_grad():
