@@ -184,6 +184,8 @@ class TestPairs:
 class TestFinishing:
     def test_float16_costs_next_to_nothing(self, tiny_space: Space, credited: Library, tmp_path: Path) -> None:
         half = timbre.load(tiny_space.save(tmp_path / "half", half=True))
+        assert tiny_space.atlas.stds is not None
+        assert half.atlas.stds == pytest.approx(tiny_space.atlas.stds, rel=1e-3)
         cost, none = halved(tiny_space, half, credited), halved(tiny_space, tiny_space, credited)
         assert cost["l1_db_half"] == pytest.approx(cost["l1_db_full"], abs=0.02)
         assert cost["l1_db_full"] == none["l1_db_full"] == none["l1_db_half"]

@@ -142,14 +142,17 @@ class Atlas(Mapping[str, np.ndarray]):
     def _indices(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.names)}
 
-    def to_files(self) -> dict[str, bytes]:
-        """The atlas as files: atlas.json with the texts, atlas.safetensors with the numbers.
+    def to_files(self, half: bool = False) -> dict[str, bytes]:
+        """The atlas as files: atlas.json with the texts, atlas.safetensors with the numbers, in which `half` rounds
+        standard deviations to float16.
 
         Both contain the instruments' centroids too, for other programs.
         """
         names, points, counts = self.centroids
         texts = {field: getattr(self, field) for field in _TEXTS} | {"centroids": names}
         numbers = self._arrays() | {"centroids": points, "centroid_counts": counts}
+        if half and self.stds is not None:
+            numbers["stds"] = self.stds.clip(max=np.finfo(np.float16).max).astype(np.float16)
         packed = safetensors_bytes({name: np.ascontiguousarray(values) for name, values in numbers.items()})
         return {"atlas.json": json.dumps(texts, indent=0).encode(), "atlas.safetensors": packed}
 
@@ -222,7 +225,11 @@ def _numbers(files: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     missing = [name for name in _NUMBERS if name not in arrays and name not in _OPTIONAL]
     if missing:
         raise _damaged("atlas.safetensors", f"it has no {' and no '.join(missing)}")
-    return {name: arrays[name] for name in _NUMBERS if name in arrays}
+    return {name: _full(arrays[name]) if name == "stds" else arrays[name] for name in _NUMBERS if name in arrays}
+
+
+def _full(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 def _damaged(file: str, reason: str) -> CheckpointError:

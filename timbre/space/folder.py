@@ -45,7 +45,7 @@ class Parts(NamedTuple):
 def write_space(folder: Path, parts: Parts, half: bool = False, page: str | None = None) -> None:
     """Write the folder of a space; arguments and errors as in :meth:`timbre.space.Space.save`."""
     text = page or card(parts.config, parts.report, parts.atlas, parts.axes)
-    files = {**parts.atlas.to_files(), "README.md": text.encode("utf-8", "backslashreplace")}
+    files = {**parts.atlas.to_files(half), "README.md": text.encode("utf-8", "backslashreplace")}
     if parts.graph is not None:
         files[_GRAPH] = parts.graph
     weights = {_MODEL: parts.model.state_dict()}

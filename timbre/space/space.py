@@ -309,7 +309,8 @@ class Space:
 
         Args:
             folder: created if it does not exist.
-            half: write the weights as float16, half the size; they are read back as float32.
+            half: write the weights and the notes' standard deviations as float16, half the size; they are read back as
+                float32.
             page: README.md, the model card; default: made from the report.
 
         Returns:
