@@ -1,6 +1,7 @@
 """The page's server: every address on a small space that really plays, and everything that it refuses."""
 
 # ruff: noqa: F811  (fixtures that are imported)
+import base64
 import http.client
 import io
 import socket
@@ -47,6 +48,9 @@ def test_the_page_and_its_parts_are_there_and_closed_to_others(client: httpx.Cli
         "socket.js",
         "net.js",
         "colors.js",
+        "surfaces.js",
+        "labels.js",
+        "search.js",
     ):
         part = client.get(f"/static/{word}")
         assert part.headers["content-type"].startswith("text/javascript")
@@ -110,8 +114,6 @@ def test_hosts_of_a_server_that_is_bound_to_all_addresses_are_numbers_and_its_ow
 
 
 def test_the_space_as_the_page_sees_it(client: httpx.Client, state: AppState):
-    import base64
-
     found = client.get("/api/space").json()
     points = np.frombuffer(base64.b64decode(found["points"]), "<f4").reshape(-1, found["dim"])
     np.testing.assert_array_equal(points, state.space.atlas.points)
@@ -134,7 +136,7 @@ def test_an_address_of_another_space_is_refused(client: httpx.Client, state: App
 
 
 def test_a_plane_leads_there_and_back(client: httpx.Client, state: AppState):
-    for axes in ("", "z0,z2"):
+    for axes in ("", "z0,z2", "pca", "heard", "families"):
         found = client.get("/api/plane", params={"axes": axes}).json()
         origin, directions, readout = (np.array(found[name]) for name in ("origin", "directions", "readout"))
         np.testing.assert_allclose(readout @ directions.T, np.eye(2), atol=1e-9)
@@ -144,6 +146,27 @@ def test_a_plane_leads_there_and_back(client: httpx.Client, state: AppState):
     refused(client.get("/api/plane?axes=z0,z0"))
     refused(client.get("/api/plane?axes=z0,wind"))
     refused(client.get("/api/plane?plain=z0"))
+
+
+def test_a_view_has_a_position_for_each_note_where_its_package_is_installed(
+    client: httpx.Client, state: AppState, monkeypatch: pytest.MonkeyPatch
+):
+    from timbre.app import routes
+    from timbre.maps.embedding import embed
+
+    monkeypatch.setattr(routes, "_views", lambda: ["tsne"])  # UMAP takes a minute to begin
+    assert client.get("/api/space").json()["views"] == ["tsne"]
+    found = client.get("/api/view", params={"name": "tsne"}).json()
+    positions = np.frombuffer(base64.b64decode(found["positions"]), "<f4").reshape(-1, 2)
+    np.testing.assert_allclose(positions, embed(state.space.hearing.at_middle_c, "tsne"), rtol=1e-5)
+    low, high = np.array(found["extent"]).T
+    assert ((low < positions) & (positions < high)).all()
+    assert client.get("/api/view", params={"name": "tsne"}).json() == found
+    assert "must be umap" in refused(client.get("/api/view", params={"name": "pca"}))
+    monkeypatch.undo()
+    monkeypatch.setattr(routes, "find_spec", lambda _: None)
+    assert client.get("/api/space").json()["views"] == []
+    assert "timbre[maps]" in refused(client.get("/api/view", params={"name": "umap"}))
 
 
 def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, state: AppState):

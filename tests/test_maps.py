@@ -60,7 +60,10 @@ def found(moving_space: Space) -> Topology:
 
 def planes_of(space: Space) -> dict[str, object]:
     return {
-        "pca": plane(space),
+        "overview": plane(space),
+        "families": plane(space, ["families"]),
+        "heard": plane(space, ["heard"]),
+        "pca": plane(space, ["pca"]),
         "axes": plane(space, ("brightness", "attack")),
         "mixed": plane(space, ("attack", "z2")),
         "dims": plane(space, ("z2", "z0")),
@@ -68,7 +71,7 @@ def planes_of(space: Space) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("kind", ["pca", "axes", "mixed", "dims", "points"])
+@pytest.mark.parametrize("kind", ["overview", "families", "heard", "pca", "axes", "mixed", "dims", "points"])
 @given(u=st.floats(-9, 9), v=st.floats(-9, 9))
 def test_a_place_of_a_plane_has_the_coordinates_that_it_was_made_from(named_space, kind, u, v):
     made = planes_of(named_space)[kind]
@@ -77,9 +80,9 @@ def test_a_place_of_a_plane_has_the_coordinates_that_it_was_made_from(named_spac
     assert made.distance(z) < 1e-9
 
 
-def test_the_first_plane_is_that_of_principal_component_analysis(known_space):
+def test_the_plane_pca_is_that_of_principal_component_analysis(known_space):
     points = known_space.atlas.points.astype(np.float64)
-    made, reference = plane(known_space), PCA(2).fit(points)
+    made, reference = plane(known_space, ["pca"]), PCA(2).fit(points)
     assert np.allclose(np.abs(made.coordinates(points)), np.abs(reference.transform(points)), atol=1e-6)
     projected = reference.inverse_transform(reference.transform(points))
     assert np.allclose(made.at(*made.coordinates(points).T), projected, atol=1e-6)
@@ -295,7 +298,7 @@ def test_a_view_is_the_same_for_a_seed_and_keeps_neighbours(view):
 
 def test_the_view_of_principal_components_is_their_plane(known_space):
     points = known_space.atlas.points
-    assert np.allclose(embed(points, "pca"), plane(known_space).coordinates(points), atol=1e-5)
+    assert np.allclose(embed(points, "pca"), plane(known_space, ["pca"]).coordinates(points), atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [4, 5, 7])

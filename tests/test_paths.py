@@ -16,6 +16,7 @@ from timbre.paths.path import KINDS
 from timbre.paths.routes import ROUTES, base_line
 from timbre.shapes.arithmetic import combined, is_sum, library_point
 from timbre.shapes.drawings import drawn, read_curve
+from timbre.shapes.overview import overview
 from timbre.shapes.shapes import circle_through, extended, orthonormal, plane_of, spiral, walk
 from timbre.space import Space
 
@@ -119,10 +120,9 @@ class TestShapes:
         np.testing.assert_allclose(longer.points[-1], path.points[-1] + 0.5 * slope[0], rtol=0.05, atol=0.05)
 
     def test_planes(self, tiny_space: Space) -> None:
-        from sklearn.decomposition import PCA
-
-        found = PCA(2, svd_solver="full").fit(tiny_space.atlas.points).components_
-        np.testing.assert_allclose(np.abs(plane_of(tiny_space)), np.abs(found), atol=1e-4)
+        default, directions = plane_of(tiny_space), overview(tiny_space).plane.directions
+        np.testing.assert_allclose(default @ default.T, np.eye(2), atol=1e-9)
+        assert np.linalg.matrix_rank(np.concatenate([default, directions]), 1e-6) == 2  # they span the same plane
         np.testing.assert_array_equal(plane_of(tiny_space, ["z2", "z0"]), np.eye(3)[[2, 0]])
         for axes in (["z0"], ["z0", "z0"], ["z0", "z3"], ["loud", "z1"]):
             with pytest.raises(ConfigError):

@@ -1,5 +1,6 @@
 """Jobs of the worker: heat maps, sounds, and locating. Each result can be sent as it is."""
 
+import base64
 import io
 import math
 from pathlib import Path as FilePath
@@ -11,6 +12,7 @@ import soundfile
 from timbre.audio import Audio
 from timbre.audio.files import begin
 from timbre.errors import AudioError
+from timbre.maps.embedding import embed
 from timbre.maps.maps import SIX, natural, topology
 from timbre.maps.planes import plane
 from timbre.paths import Path
@@ -20,6 +22,7 @@ from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
 
 MAX_DURATION = 60.0  # s of a sound that is uploaded or rendered
+_MARGIN = 0.1  # around the notes of a view, as a share of their range
 _RESOLUTION = 40  # points along each side of a heat map
 
 
@@ -40,6 +43,18 @@ def heat(space: Space, axes: tuple[str, ...], pitch: float | None) -> dict[str, 
         for name, values in result.values.items()
     }
     return {"pitch": pitch, "evidence": result.evidence.astype(int).tolist(), "maps": maps}
+
+
+def view(space: Space, name: str, notes: np.ndarray) -> dict[str, Any]:
+    """Positions of the notes at some indices in a view, base64 of float32 (notes, 2), with labels and extent."""
+    positions = embed(space.hearing.at_middle_c[notes], name)
+    margin = _MARGIN * np.ptp(positions, axis=0)
+    return {
+        "name": name,
+        "positions": base64.b64encode(positions.astype("<f4").tobytes()).decode(),
+        "labels": [f"{name.upper()} {n}" for n in (1, 2)],
+        "extent": np.stack([positions.min(0) - margin, positions.max(0) + margin], 1).tolist(),
+    }
 
 
 def axes(space: Space, point: np.ndarray, pitch: float | None, name: str, value: float) -> dict[str, Any]:

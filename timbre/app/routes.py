@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -63,6 +64,7 @@ class Routes:
     def __init__(self, state: AppState) -> None:
         self.state = state
         self._heats: dict[Any, Any] = {}
+        self._made: dict[str, Any] = {}  # views
 
     async def index(self, _: Request) -> Response:
         """The page."""
@@ -71,7 +73,7 @@ class Routes:
     async def space(self, _: Request) -> Response:
         """The space: axes, ranges and library notes."""
         state, space, atlas = self.state, self.state.space, self.state.space.atlas
-        shown = atlas.take(np.arange(0, len(atlas), math.ceil(len(atlas) / _MAX_SHOWN) or 1))
+        shown = atlas.take(_shown(len(atlas)))
         low, high = np.percentile(atlas.points, [1, 99], axis=0) if len(atlas) else np.zeros((2, space.dim))
         answer = {
             "name": find_space(state.folder).resolve().name,
@@ -90,6 +92,7 @@ class Routes:
             "velocities": [_or_none(velocity) for velocity in shown.velocities],
             "points": base64.b64encode(shown.points.astype("<f4").tobytes()).decode(),
             "originals": state.notes is not None,
+            "views": _views(),
         }
         return JSONResponse(answer)
 
@@ -108,7 +111,17 @@ class Routes:
         """A plane: origin, directions, readout, labels, extent."""
         chosen = plane(self.state.space, _axes(read_fields(request.query_params, axes=_ANY)))
         values = {name: getattr(chosen, name).tolist() for name in ("origin", "directions", "readout", "extent")}
-        return JSONResponse({**values, "labels": chosen.labels, "isometric": bool(chosen.isometric)})
+        words = {"kind": chosen.kind, "labels": chosen.labels, "isometric": bool(chosen.isometric)}
+        return JSONResponse({**values, **words})
+
+    async def view(self, request: Request) -> Response:
+        """Positions of the notes on the map in a view without a way back, computed once."""
+        name = read_fields(request.query_params, name=Field(text))["name"]
+        require(name in _views(), f"The view must be umap, with umap-learn installed (timbre[maps]), got {name}.")
+        if name not in self._made:
+            shown = _shown(len(self.state.space.atlas))
+            self._made[name] = await self.state.worker.do(jobs.view, name, shown, limit=_HEAT_LIMIT)
+        return JSONResponse(self._made[name])
 
     async def heat(self, request: Request) -> Response:
         """Maps of descriptors over a plane, from the cache if they were made before."""
@@ -236,8 +249,18 @@ _NOTE = {
 
 
 def _axes(asked: dict[str, Any]) -> tuple[str, ...]:
-    """The axes of a plane: two, or none for the principal components."""
+    """The axes of a plane: two, the name of a kind, or none for the default."""
     return tuple(asked["axes"].split(",")) if asked["axes"] else ()
+
+
+def _shown(count: int) -> np.ndarray:
+    """Indices of the library notes on the map, of a count."""
+    return np.arange(0, count, math.ceil(count / _MAX_SHOWN) or 1)
+
+
+def _views() -> list[str]:
+    """The views that the page offers: those whose packages are installed."""
+    return ["umap"] if find_spec("umap") else []
 
 
 @contextlib.asynccontextmanager

@@ -122,6 +122,7 @@ def make_site(state: AppState, hosts: Hosts) -> Starlette:
             Route("/api/address", routes.address),
             Route("/api/plane", routes.plane),
             Route("/api/heat", routes.heat),
+            Route("/api/view", routes.view),
             Route("/api/axes", routes.axes),
             Route("/api/nearest", routes.nearest),
             Route("/api/draw", routes.draw),

@@ -112,11 +112,11 @@ def _library_notes(space: "Space") -> list[int]:
     """A library note near C4 of each family (two notes at least), sustained families first.
 
     Raises:
-        ConfigError: if the space has fewer than two library notes.
+        ConfigError: if the space has fewer than three library notes.
     """
     atlas = space.atlas
-    if len(atlas) < 2:
-        raise ConfigError(f"A demo needs a space with 2 library notes or more, got {len(atlas)}.")
+    if len(atlas) < 3:
+        raise ConfigError(f"A demo needs a space with 3 library notes or more, got {len(atlas)}.")
     first = _by_turns(space, range(len(atlas)))[: max(2, len(set(atlas.families)))]
     rank = {family: number for number, family in enumerate(_SUSTAINED)}
     return sorted(first, key=lambda note: rank.get(atlas.families[note], len(rank)))
@@ -161,18 +161,19 @@ def _draw(space: "Space", pairs: "list[Reconstruction] | None", out: Path) -> No
     from timbre.maps.maps import SIX, topology
     from timbre.maps.planes import plane
     from timbre.report.evaluation_pictures import draw_spectrograms
-    from timbre.report.map_pictures import draw_descriptors
-    from timbre.report.pictures import draw_space, save_png
+    from timbre.report.map_pictures import draw_descriptors, draw_sounds
+    from timbre.report.pictures import save_png
 
     atlas = space.atlas
     title = f"{counted(len(atlas), 'sound')} of {counted(len(set(atlas.instruments)), 'instrument')} in "
     title += counted(space.dim, "dimension")
-    print(save_png(draw_space(atlas.points, atlas.families, atlas.instruments, title), out / "space.png"))
+    chosen = plane(space)
+    positions = chosen.coordinates(atlas.points)
+    print(save_png(draw_sounds(positions, atlas, chosen.labels, title), out / "space.png"))
     if pairs is not None:
         figure, file = draw_spectrograms(pairs[:_SPECTROGRAMS], space.config.spectrogram), out / "spectrograms.png"
     else:
-        result = topology(space, plane(space), SIX, _RESOLUTION, 57.0, 0.8)
-        positions = result.plane.coordinates(atlas.points)
+        result = topology(space, chosen, SIX, _RESOLUTION, 57.0, 0.8)
         figure, file = draw_descriptors(result, positions, "How the points of a plane sound"), out / "descriptors.png"
     print(save_png(figure, file))
 

@@ -69,7 +69,7 @@ class Evaluation:
     Attributes:
         figures: by their names in :data:`timbre.evaluation.figures.FIGURES`; None if one cannot be computed, never NaN.
         facts: the space, the notes and the settings of the evaluation, in words.
-        points, families, instruments: of the notes in the map.
+        mapped: indices of the library notes in the map.
         alarm: a sentence if the space looks collapsed.
         remarks: reasons for missing figures, and notes that were left out.
         examples: recorded and decoded notes.
@@ -81,9 +81,7 @@ class Evaluation:
 
     figures: dict[str, float | int | None]
     facts: dict[str, str]
-    points: np.ndarray
-    families: tuple[str, ...]
-    instruments: tuple[str, ...]
+    mapped: np.ndarray
     alarm: str | None = None
     remarks: list[str] = field(default_factory=list)
     examples: list[Reconstruction] = field(default_factory=list)
@@ -196,8 +194,7 @@ def _started(case: _Case, library: Library) -> Evaluation:
         "seed": str(case.seed),
         "inverter": case.space.inverter,
     }
-    families, instruments = (tuple(column[n] for n in mapped) for column in (atlas.families, atlas.instruments))
-    evaluation = Evaluation(dict.fromkeys(ALWAYS), facts, atlas.points[mapped], families, instruments)
+    evaluation = Evaluation(dict.fromkeys(ALWAYS), facts, mapped)
     evaluation.remarks += [f"{name} was left out: {why}" for name, why in held.dropped.items()]
     evaluation.add({"dimensions": case.space.dim, "notes": len(held) or None})
     return evaluation

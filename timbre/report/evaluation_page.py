@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from timbre.config import SpectrogramConfig
 from timbre.evaluation.evaluate import Evaluation
 from timbre.evaluation.figures import describe, shown
 from timbre.evaluation.studies import RatedStudy
 from timbre.files import expanded, write_text
+from timbre.maps.planes import plane
 from timbre.report import evaluation_pictures as pictures
 from timbre.report import pages
+from timbre.report.map_pictures import draw_sounds
 from timbre.report.pages import Picture, picture
-from timbre.report.pictures import can_draw, draw_space
+from timbre.report.pictures import can_draw
 from timbre.space import Space
 
 _BETTER = {"higher": "higher", "lower": "lower", "none": ""}
@@ -41,7 +42,7 @@ def write_page(evaluation: Evaluation, space: Space, file: str | os.PathLike[str
     Raises:
         ConfigError: if the name ends in anything else, or the page cannot be written.
     """
-    drawn = list(_pictures(evaluation, space.config.spectrogram)) if can_draw() else []
+    drawn = list(_pictures(evaluation, space)) if can_draw() else []
     return pages.write_page(
         file,
         "evaluation.html.jinja",
@@ -101,20 +102,20 @@ def _study(study: RatedStudy) -> list[str]:
     return [study.name, str(len(study.distances)), *map(shown, values), study.part]
 
 
-def _pictures(evaluation: Evaluation, config: SpectrogramConfig) -> Iterator[tuple[str, Picture]]:
+def _pictures(evaluation: Evaluation, space: Space) -> Iterator[tuple[str, Picture]]:
     """Pictures, each with the title of its group of figures."""
     if evaluation.examples:
         names = ", ".join(pair.name for pair in evaluation.examples)
         alt = f"Spectrograms of {names}: recorded above, decoded below."
         caption = "Held-out notes, recorded and decoded to sound from their points"
-        figure: Any = pictures.draw_spectrograms(evaluation.examples, config)
+        figure: Any = pictures.draw_spectrograms(evaluation.examples, space.config.spectrogram)
         yield "Reconstruction", picture(figure, "reconstructions", alt, caption)
     if evaluation.studies:
         yield "Listeners", _agreement(evaluation.studies)
-    if len(evaluation.points) >= 2:
-        families = ", ".join(sorted(set(evaluation.families)))
-        alt = f"{len(evaluation.points)} notes in the plane of their two principal components, by family: {families}."
-        figure = draw_space(evaluation.points, evaluation.families, evaluation.instruments)
+    if len(evaluation.mapped) >= 3:
+        notes, chosen = space.atlas.take(evaluation.mapped), plane(space)
+        alt = f"{len(notes)} notes in a plane of the space, by family: {', '.join(sorted(set(notes.families)))}."
+        figure = draw_sounds(chosen.coordinates(notes.points), notes, chosen.labels)
         yield "Order", picture(figure, "map", alt, "Map of the space: notes of the library, coloured by family")
     bars = {title: value for name, title in _BARS.items() if (value := evaluation.figures.get(name)) is not None}
     if bars:

@@ -1,4 +1,4 @@
-"""Pictures of spaces, and what all pictures share. Drawing needs matplotlib (the extra `plots`)."""
+"""What all pictures share. Drawing needs matplotlib (the extra `plots`)."""
 
 import io
 import os
@@ -16,7 +16,6 @@ import numpy as np
 
 from timbre.errors import ConfigError, TimbreError
 from timbre.files import expanded, replacing, unwritable
-from timbre.shapes.components import principal
 from timbre.wording import printable
 
 if TYPE_CHECKING:
@@ -34,29 +33,6 @@ LONGEST = 24  # characters of a name
 WIDTH = 9.5  # inches
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _OFFSETS = [(0, 0), (0, 9), (0, -9), (16, 0), (-16, 0), (16, 9), (-16, 9), (16, -9), (-16, -9), (0, 18), (0, -18)]
-
-
-def draw_space(
-    points: np.ndarray, families: Sequence[str | None], instruments: Sequence[str] | None = None, title: str = ""
-) -> "Figure":
-    """Draw points (n, dim), n >= 1, in the plane of their two principal components, coloured by family.
-
-    Families of None are drawn as unknown; instruments are named near the middle one of their points, where there is
-    room.
-    """
-    plane = principal(points)
-    spans = np.ptp(plane.coordinates, axis=0)
-    figure = new_figure(WIDTH, 1.0 + 6.5 * float(np.clip(spans[1] / max(spans[0], 1e-9), 0.5, 1.2)))
-    axes = plain_axes(figure.add_subplot(), grid=True)
-    scatter_families(axes, plane.coordinates, families)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel(f"first principal component ({plane.shares[0]:.0%} of the variance)")
-    axes.set_ylabel(f"second ({plane.shares[1]:.0%})")
-    axes.set_title(title, loc="left", color=INK, parse_math=False)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INK)
-    if instruments is not None:
-        name_instruments(figure, axes, plane.coordinates, instruments)
-    return figure
 
 
 def scatter_families(axes: "Axes", points: np.ndarray, families: Sequence[str | None]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from timbre.errors import ConfigError
 from timbre.paths.path import Path
-from timbre.shapes.components import principal
+from timbre.shapes.overview import overview
 from timbre.space.space import Space
 
 _TURN = 64  # straight pieces of a turn
@@ -18,8 +18,9 @@ _TRIES = 32  # random steps before a walk turns to the nearest library note
 
 
 def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
-    """Two directions (2, dim) of a space: the first two principal components of its library notes, of unit length, or
-    two axes, each a named axis (its length is a step of 1 on average over the library) or a dimension such as z3.
+    """Two directions (2, dim) of a space: those of the plane that shows what lies where
+    (:func:`~timbre.shapes.overview.overview`), perpendicular and of unit length; or two axes, each a named axis (its
+    length is a step of 1 on average over the library) or a dimension such as z3.
 
     Raises:
         ConfigError: for other names, or a space with too few library notes.
@@ -30,7 +31,7 @@ def plane_of(space: Space, axes: Sequence[str] = ()) -> np.ndarray:
         return _independent(np.stack([_axis(space, name) for name in axes]))
     if len(space.atlas) < 3:
         raise ConfigError("A plane needs 3 library notes or more in the space; name two of its dimensions instead.")
-    return principal(space.atlas.points.astype(np.float64)).directions
+    return orthonormal(overview(space).plane.directions)
 
 
 def _axis(space: Space, name: str) -> np.ndarray:

@@ -7,19 +7,43 @@ export class Drawing extends EventTarget {
     pen.clearRect(0, 0, this.width, this.height);
     if (this.heat) this.drawHeat(pen);
     this.drawGrid(pen);
-    const outline = css("--card"), order = this.chosen === null ? [false] : [false, true];
-    for (const front of order) {
-      for (const n of this.order) {
-        const own = this.chosen !== null && this.words[n] === this.chosen;
-        if (this.chosen !== null && own !== front) continue;
-        this.dot(pen, this.toScreen([this.projected[2 * n], this.projected[2 * n + 1]]), this.shades[n], outline, this.chosen === null || own);
-      }
-    }
+    const outline = css("--card"), some = this.chosen !== null || Boolean(this.found?.size);
+    this.shown = this.inView(some);
+    if (some) for (const n of this.shown) this.counts(n) || this.dot(pen, this.place(n), this.shades[n], outline, false);
+    for (const n of this.shown) this.counts(n) && this.dot(pen, this.place(n), this.shades[n], outline, true);
     pen.globalAlpha = 1;
+    this.drawNames(pen, some);
+  }
+
+  // Indices of the notes in view, highlighted ones first, and no more than are drawn at a time.
+  inView(some) {
+    const inside = [], { width, height, most } = this;
+    for (const n of this.order) {
+      const [x, y] = this.place(n);
+      if (x > -9 && y > -9 && x < width + 9 && y < height + 9) inside.push(n);
+    }
+    if (some && inside.length > most) inside.sort((a, b) => this.counts(b) - this.counts(a));
+    return inside.slice(0, most);
+  }
+
+  drawNames(pen, some) {
+    pen.font = "600 11px system-ui, sans-serif";
+    pen.lineWidth = 3;
+    pen.lineJoin = "round";
+    pen.textAlign = "center";
+    [pen.strokeStyle, pen.fillStyle] = [css("--card"), css("--ink")];
+    const text = (name) => name.replaceAll("_", " "), wanted = some ? (n) => this.counts(n) : null;
+    this.names = this.labels.written(this, wanted, (name) => pen.measureText(text(name)).width);
+    for (const [name, x, y] of this.names) {
+      pen.globalAlpha = 0.85;
+      pen.strokeText(text(name), x, y);
+      pen.globalAlpha = 1;
+      pen.fillText(text(name), x, y);
+    }
+    pen.textAlign = "start";
   }
 
   dot(pen, [x, y], color, outline, strong) {
-    if (x < -9 || y < -9 || x > this.width + 9 || y > this.height + 9) return;
     pen.globalAlpha = strong ? 0.9 : 0.13;
     pen.beginPath();
     pen.arc(x, y, Math.min(7, (this.shades.length > 3000 ? 2.5 : 3.6) * Math.sqrt(Math.sqrt(this.zoom))), 0, 7);
@@ -40,7 +64,8 @@ export class Drawing extends EventTarget {
     for (const axis of [0, 1]) {
       const raw = (high[axis] - low[axis]) / 6, ten = 10 ** Math.floor(Math.log10(raw));
       const step = [1, 2, 5, 10].map((m) => m * ten).find((value) => value >= raw);
-      for (let value = Math.ceil(low[axis] / step) * step; value <= high[axis]; value += step) {
+      for (let count = Math.ceil(low[axis] / step); count * step <= high[axis]; count++) {
+        const value = count * step;
         const [x, y] = this.toScreen(axis === 0 ? [value, low[1]] : [low[0], value]);
         pen.beginPath();
         pen.moveTo(axis === 0 ? Math.round(x) + 0.5 : 0, axis === 0 ? 0 : Math.round(y) + 0.5);

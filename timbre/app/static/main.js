@@ -4,10 +4,14 @@ import { ramp } from "./colors.js";
 import { SpaceMap } from "./map.js";
 import { json, say } from "./net.js";
 import { Panels } from "./panels.js";
+import { Search } from "./search.js";
 import { Sound } from "./sound.js";
+import { Plane, View } from "./surfaces.js";
 
 const find = (id) => document.getElementById(id);
 const STEADY = 0.5; // s after which a steady note is frozen
+const PLANES = { "": "overview", families: "families", heard: "what is heard", pca: "principal components" };
+const VIEWS = { umap: "UMAP" }; // positions of notes that cannot be decoded
 
 class Page {
   constructor(space) {
@@ -19,6 +23,7 @@ class Page {
     this.map = new SpaceMap(space);
     this.keys = new Keys((key, pitch) => this.begin(key, pitch), (key) => this.sound.off(key));
     this.panels = new Panels(this);
+    this.search = new Search(this);
     this.heats = new Map();
   }
 
@@ -107,19 +112,32 @@ class Page {
   }
 
   async choosePlane() {
-    const axes = find("plane").value, plane = await json(`/api/plane${axes ? `?axes=${axes}` : ""}`);
-    if (!plane) return;
+    const plane = await this.surface(find("plane").value);
+    if (!plane) return void (find("plane").value = this.shownPlane || "");
+    this.shownPlane = find("plane").value;
     this.map.setPlane(plane);
+    find("heat").disabled = plane instanceof View;
     find("name-u").textContent = plane.labels[0];
     find("name-v").textContent = plane.labels[1];
     this.map.cursor = this.z;
     await this.showHeat();
   }
 
+  // The plane or view of a name: none, a kind of plane, a view, or two axes.
+  async surface(name) {
+    if (!(name in VIEWS)) {
+      const plane = await json(`/api/plane${name ? `?axes=${name}` : ""}`);
+      return plane && new Plane(plane);
+    }
+    find("name-u").textContent = `computing ${VIEWS[name]}, up to a minute …`;
+    const view = await json(`/api/view?name=${name}`);
+    return view && new View({ ...view, positions: floats(view.positions) }, this.space);
+  }
+
   async showHeat(again = false) {
     const name = find("heat").value, axes = find("plane").value;
-    find("heat-legend").hidden = !name;
-    if (!name) return this.map.setHeat(null);
+    find("heat-legend").hidden = !name || find("heat").disabled;
+    if (find("heat-legend").hidden) return this.map.setHeat(null);
     if (again || this.heatPitch === undefined) this.heatPitch = this.pitch;
     const key = `axes=${axes}&pitch=${this.heatPitch ?? "none"}`;
     if (!this.heats.has(key)) {
@@ -291,7 +309,8 @@ async function begin() {
   document.title = `${space.name} – timbre`;
   const words = space.axes.length > 1 ? space.axes : [...space.axes, ...["z0", "z1", "z2"].slice(space.axes.length, space.dim)];
   const pairs = words.flatMap((a, n) => words.slice(n + 1).map((b) => [a, b]));
-  find("plane").append(new Option("principal components", ""), ...pairs.map(([a, b]) => new Option(`${a} · ${b}`.replaceAll("_", " "), `${a},${b}`)));
+  const kinds = [...Object.entries(PLANES), ...Object.entries(VIEWS).filter(([view]) => space.views.includes(view))];
+  find("plane").append(...kinds.map(([kind, text]) => new Option(text, kind)), ...pairs.map(([a, b]) => new Option(`${a} · ${b}`.replaceAll("_", " "), `${a},${b}`)));
   const page = new Page(space);
   window.timbre = page;
   page.wire();

@@ -1,10 +1,15 @@
 // The map: library notes as dots on a plane, the heat map below, and the pointer.
 import { palette, pitchColor } from "./colors.js";
 import { Drawing } from "./drawing.js";
+import { Labels } from "./labels.js";
 
 const REACH = 9; // px from the pointer to a note that it selects
 const STEP = 0.02; // share of the view that an arrow key moves
 const MAX_POINTS = 128; // of a drawn path
+const MOST = { desk: 20000, phone: 2500 }; // dots that are drawn at a time
+const FIRST = 4; // notes of each instrument that are drawn before all others
+const CLOSEST = 40; // zoom
+const FLIGHT = 500; // ms
 
 export class SpaceMap extends Drawing {
   constructor(space) {
@@ -22,41 +27,40 @@ export class SpaceMap extends Drawing {
     this.located = [];
     this.cursor = null;
     this.sounding = null;
+    this.found = null;
+    this.shown = [];
+    this.labels = new Labels(space);
+    this.order = mixed(space.instruments);
     this.colors();
     this.listen();
     new ResizeObserver(() => this.resize()).observe(this.canvas);
   }
 
+  // Shows a plane or a view of surfaces.js.
   setPlane(plane) {
     this.plane = plane;
     const { dim, points } = this.space, count = points.length / dim;
-    this.projected = new Float64Array(2 * count);
-    // In order of families the last one would hide the others; a golden-ratio hash mixes them, always in the same way.
-    this.order = Uint32Array.from({ length: count }, (_, n) => n).sort((a, b) => (Math.imul(a, 2654435769) >>> 0) - (Math.imul(b, 2654435769) >>> 0));
-    for (let n = 0; n < count; n++) this.projected.set(this.coordinates(points.subarray(n * dim, n * dim + dim)), 2 * n);
+    this.projected = plane.positions || new Float64Array(2 * count);
+    for (let n = 0; !plane.positions && n < count; n++) this.projected.set(plane.coordinates(points.subarray(n * dim, n * dim + dim)), 2 * n);
+    this.labels.place(this.projected);
     this.heat = null;
     this.showAll();
   }
 
-  // Coordinates u and v of a point in the plane.
   coordinates(z) {
-    const { readout, origin } = this.plane;
-    return readout.map((row) => row.reduce((sum, weight, n) => sum + weight * (z[n] - origin[n]), 0));
+    return this.plane.coordinates(z);
   }
 
-  // The point at coordinates u and v of the plane.
-  point([u, v]) {
-    const { origin, directions } = this.plane;
-    return origin.map((value, n) => value + u * directions[0][n] + v * directions[1][n]);
+  point(at) {
+    return this.plane.point(at);
   }
 
-  // A point moved along the directions of the plane; its offset from the plane stays.
   moved(z, du, dv) {
-    const { directions } = this.plane;
-    return Array.from(z, (value, n) => value + du * directions[0][n] + dv * directions[1][n]);
+    return this.plane.moved(z, du, dv);
   }
 
   showAll() {
+    cancelAnimationFrame(this.flight);
     this.zoom = 1;
     this.center = this.plane.extent.map(([low, high]) => (low + high) / 2);
     this.draw();
@@ -91,12 +95,50 @@ export class SpaceMap extends Drawing {
     return [this.center[0] + (x - this.width / 2) / su, this.center[1] - (y - this.height / 2) / sv];
   }
 
+  // Where a note is on the screen.
+  place(n) {
+    return this.toScreen([this.projected[2 * n], this.projected[2 * n + 1]]);
+  }
+
   zoomBy(factor, x = this.width / 2, y = this.height / 2) {
+    cancelAnimationFrame(this.flight);
     const before = this.fromScreen(x, y);
-    this.zoom = Math.min(40, Math.max(0.5, this.zoom * factor));
+    this.zoom = Math.min(CLOSEST, Math.max(0.5, this.zoom * factor));
     const after = this.fromScreen(x, y);
     this.center = this.center.map((value, n) => value + before[n] - after[n]);
     this.draw();
+  }
+
+  // Highlights notes, or none for null.
+  setFound(notes) {
+    this.found = notes && new Set(notes);
+    this.draw();
+  }
+
+  // Whether a note is highlighted by the legend or a search, or nothing is.
+  counts(n) {
+    return (this.chosen === null || this.words[n] === this.chosen) && (!this.found?.size || this.found.has(n));
+  }
+
+  // Moves the view to some notes, without the outermost tenths of them.
+  flyTo(notes) {
+    cancelAnimationFrame(this.flight);
+    const ends = [0, 1].map((k) => {
+      const line = notes.map((n) => this.projected[2 * n + k]).sort((a, b) => a - b), out = Math.floor(line.length / 10);
+      return [line[out], line[line.length - 1 - out]];
+    });
+    const unit = this.scale.map((value) => value / this.zoom), from = [...this.center, this.zoom];
+    const room = ends.map(([low, high], k) => (0.5 * [this.width, this.height][k]) / Math.max((high - low) * unit[k], 1e-9));
+    const to = [...ends.map(([low, high]) => (low + high) / 2), Math.min(8, Math.max(1, Math.min(...room)))];
+    const begin = performance.now(), still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const step = () => {
+      const share = still ? 1 : Math.min(1, (performance.now() - begin) / FLIGHT), eased = share * share * (3 - 2 * share);
+      const [u, v, zoom] = from.map((value, n) => (n < 2 ? value + eased * (to[n] - value) : value * (to[n] / value) ** eased));
+      [this.center, this.zoom] = [[u, v], zoom];
+      this.draw();
+      if (share < 1) this.flight = requestAnimationFrame(step);
+    };
+    step();
   }
 
   colors() {
@@ -133,12 +175,17 @@ export class SpaceMap extends Drawing {
   // The index of the note at a position of the screen, or -1.
   noteAt(x, y) {
     let nearest = -1, least = REACH * REACH;
-    for (let n = 0; n < this.shades.length; n++) {
-      if (this.chosen !== null && this.words[n] !== this.chosen) continue;
-      const [a, b] = this.toScreen([this.projected[2 * n], this.projected[2 * n + 1]]), distance = (a - x) ** 2 + (b - y) ** 2;
+    for (const n of this.shown) {
+      if (!this.counts(n)) continue;
+      const [a, b] = this.place(n), distance = (a - x) ** 2 + (b - y) ** 2;
       if (distance < least) [nearest, least] = [n, distance];
     }
     return nearest;
+  }
+
+  // How many dots are drawn at a time.
+  get most() {
+    return matchMedia("(pointer: coarse), (max-width: 900px)").matches ? MOST.phone : MOST.desk;
   }
 
   note(n) {
@@ -218,6 +265,7 @@ export class SpaceMap extends Drawing {
   }
 
   shift(pressed, at) {
+    cancelAnimationFrame(this.flight);
     const [su, sv] = this.scale;
     this.center = [this.center[0] - (at[0] - pressed.from[0]) / su, this.center[1] + (at[1] - pressed.from[1]) / sv];
     pressed.from = at;
@@ -267,4 +315,17 @@ export class SpaceMap extends Drawing {
     this.emit("drawn", 0);
     this.draw(false);
   }
+}
+
+// The order in which dots are drawn, of which a phone draws the first in view: some of each instrument, then the others,
+// mixed by a golden-ratio hash (always in the same way), since in their own order the last family would hide the others.
+function mixed(instruments) {
+  const hash = (n) => Math.imul(n, 2654435769) >>> 0, counts = new Map(), late = new Uint8Array(instruments.length);
+  const order = Uint32Array.from(instruments.keys()).sort((a, b) => hash(a) - hash(b));
+  for (const n of order) {
+    const before = counts.get(instruments[n]) || 0;
+    counts.set(instruments[n], before + 1);
+    late[n] = before < FIRST ? 0 : 1;
+  }
+  return order.sort((a, b) => late[a] - late[b] || hash(a) - hash(b));
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from timbre.maps.planes import Plane
     from timbre.space import Space
 
-_WORDS = {"pca": 0, "axes": 2, "dims": 2, "points": 3, "places": 3}
+_WORDS = {"overview": 0, "families": 0, "heard": 0, "pca": 0, "axes": 2, "dims": 2, "points": 3, "places": 3}
 """The words of --plane, and how many follow; `places` is the name of `points` in version 0.1."""
 
 
@@ -26,7 +26,7 @@ def map(  # noqa: A001, the command's name
     space: SpaceName,
     /,
     *,
-    plane: list[str] = ["pca"],  # noqa: B006, it is only read
+    plane: list[str] = ["overview"],  # noqa: B006, it is only read
     descriptors: list[str] | None = None,
     resolution: int = 50,
     pitch: Pitch = "A3",
@@ -41,9 +41,11 @@ def map(  # noqa: A001, the command's name
     map.json.
 
     Args:
-        plane: pca (the first two principal components of the library notes), axes brightness attack (two named axes),
-            dims 0 3 (two dimensions), or points A B C (through three points: library notes, instruments, coordinates or
-            sound files; write a space before a minus: ' -1,0,2').
+        plane: overview (families, heard or pca: the one in which families lie apart best), families (predicts the
+            family of a note), heard (shows most of what is heard), pca (the first two principal components of the
+            library notes), axes brightness attack (two named axes), dims 0 3 (two dimensions), or points A B C (through
+            three points: library notes, instruments, coordinates or sound files; write a space before a minus: '
+            -1,0,2').
         descriptors: Descriptors to map; default: those of the paper (centroid, bandwidth, flatness, rolloff, loudness,
             attack).
         resolution: Points along each side of the map, 2 to 1000.
@@ -74,14 +76,20 @@ def _plane(space: "Space", words: list[str]) -> "Plane":
     """The plane that the words of --plane describe; two words alone are two axes, as in `timbre path --plane`."""
     from timbre.maps.planes import plane, plane_through
     from timbre.shapes.arithmetic import library_point
+    from timbre.shapes.overview import KINDS
 
     kind, rest = (words[0], words[1:]) if words[0] in _WORDS else ("axes", words)
     if len(rest) != _WORDS[kind]:
-        raise ConfigError(f"--plane must be pca, axes A B, dims I J or points A B C, got {' '.join(words)}.")
+        raise ConfigError(
+            "--plane must be overview, families, heard, pca, axes A B, dims I J or points A B C, got "
+            f"{' '.join(words)}."
+        )
     if kind in ("points", "places"):
         instruments = space.atlas.instruments
         points = [library_point(space, word) if word in instruments else find_point(space, word) for word in rest]
         return plane_through(space, points, [Path(word).stem for word in rest])
+    if kind in KINDS:
+        return plane(space, [kind])
     return plane(space, [f"z{word.removeprefix('z')}" for word in rest] if kind == "dims" else rest)
 
 
@@ -111,8 +119,9 @@ def _draw_view(space: "Space", view: str, seed: int, folder: Path, title: str) -
     from timbre.report.pictures import save_png
 
     start = time.perf_counter()
-    coordinates = embed(space.atlas.points, view, seed=seed)
-    seconds, trustworthiness = time.perf_counter() - start, trust(space.atlas.points, coordinates)
+    heard = space.hearing.at_middle_c
+    coordinates = embed(heard, view, seed=seed)
+    seconds, trustworthiness = time.perf_counter() - start, trust(heard, coordinates)
     name = {"pca": "principal component", "umap": "UMAP", "tsne": "t-SNE"}[view]
     labels = (f"{name} 1", f"{name} 2")
     print(f"{name}: {seconds:.1f} s, trustworthiness {trustworthiness:.3f}")

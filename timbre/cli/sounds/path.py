@@ -67,8 +67,8 @@ def path(
         kind: line, slerp, spline, base (lines in the base space of the flow), geodesic (shortest perceptual distance),
             circle, spiral, walk or drawn; default: drawn with --curve, else line. A circle takes --from, --through and
             --to, or --center and --radius.
-        plane: Plane of a circle, spiral or drawing: two named axes or dimensions (z0 z5); default: the first two
-            principal components of the library notes.
+        plane: Plane of a circle, spiral or drawing: two named axes or dimensions (z0 z5); default: the one in
+            which families lie apart best.
         radius: Radius of a circle, or of a spiral at its start; default: 1.
         end_radius: Radius of a spiral at its end; default: 0.
         turns: Turns of a circle (default: 1) or a spiral (default: 3).
