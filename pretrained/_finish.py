@@ -59,8 +59,9 @@ def presets(making: Making) -> None:
 
 
 def maps(making: Making) -> None:
-    """Make the maps of two planes."""
-    making.findings().once("maps", lambda: mapped(making.target), making.target / "map" / "map.json")
+    """Make the maps of two planes, if the space is illustrated."""
+    if making.illustrated:
+        making.findings().once("maps", lambda: mapped(making.target), making.target / "map" / "map.json")
 
 
 def measure(making: Making) -> None:
@@ -71,7 +72,9 @@ def measure(making: Making) -> None:
 
 
 def picture(making: Making) -> None:
-    """Draw notes of sources that the space does not know beside their reconstructions."""
+    """Draw notes of sources that the space does not know beside their reconstructions, if it is illustrated."""
+    if not making.illustrated:
+        return
     folder, count = making.target / "pairs", 3 if making.quick else 10
     space = timbre.load(making.target)
     making.findings().once("pairs", lambda: make_pairs(space, left_out(making), folder, count), folder / PAIRS)
@@ -80,7 +83,8 @@ def picture(making: Making) -> None:
 def describe(making: Making) -> None:
     """Write the card from all results, and check the size of the folder."""
     findings = making.findings().values
-    if missing := {"half", "presets", "evaluation", "pairs"} - findings.keys():
+    needed = {"half", "presets", "evaluation"} | ({"maps", "pairs"} if making.illustrated else set())
+    if missing := needed - findings.keys():
         raise SystemExit(f"The card of {making.name} needs the results {', '.join(sorted(missing))}; do all steps.")
     parts = columns(findings["evaluation"])
     facts = findings | origin(making.out, None, None) | {
@@ -89,8 +93,9 @@ def describe(making: Making) -> None:
         "held_out": {part: int(values.get("notes") or 0) for part, values in parts.items()},
         "compared": _of_all(making, "evaluation"),
         "components": _of_all(making, "components"),
-        "pairs": json.loads((making.target / "pairs" / PAIRS).read_text(encoding="utf-8")),
     }  # fmt: skip
+    if making.illustrated:
+        facts["pairs"] = json.loads((making.target / "pairs" / PAIRS).read_text(encoding="utf-8"))
     space = timbre.load(making.target)
     space.save(making.target, half=True, page=card(space, facts))
     check_size(making.target)
@@ -131,9 +136,9 @@ def preset(space: Space, target: Path, counts: tuple[int, int] = PRESETS) -> lis
 
 
 def mapped(target: Path) -> list[str]:
-    """Make maps of principal components and of two named axes with `timbre map`; return their files."""
+    """Make maps of the overview and of two named axes with `timbre map`; return their files."""
     axes = [axis.name for axis in timbre.load(target).axes[:2]]
-    planes = {"map": ["pca"]} | ({"map-axes": ["axes", *axes]} if len(axes) == 2 else {})
+    planes = {"map": ["overview"]} | ({"map-axes": ["axes", *axes]} if len(axes) == 2 else {})
     for folder, words in planes.items():
         options = [part for word in words for part in ("--plane", word)]
         run("map", str(target), *options, "--output", str(target / folder))

@@ -61,6 +61,11 @@ class Making:
     """Whether it is made tiny, to try the program."""
 
     @property
+    def illustrated(self) -> bool:
+        """Whether it ships with maps and pictures; one space does, as they are large."""
+        return self.name == "orchestra"
+
+    @property
     def folder(self) -> Path:
         """Where the space is trained."""
         return self.out / self.name
