@@ -147,8 +147,8 @@ def _maps(files: list[str]) -> str:
     pictures = "\n".join(f"![{file}]({file})" for file in files if file.endswith("descriptors.png"))
     return f"""
 ## Descriptor maps
-Made by `timbre map`: descriptors of the sounds on a plane at A3, in the folders `map` (the plane in which families lie apart
-best) and `map-axes` (the first two named axes); the values are in `map.csv`, described by `map.json`.
+Made by `timbre map`: descriptors of the sounds on a plane at A3, in the folders `map` (the plane in which families lie
+apart best) and `map-axes` (the first two named axes); the values are in `map.csv`, described by `map.json`.
 
 {pictures}
 """
