@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "paths",
     "rendering",
+    "exporting",
     "locating",
     "steering",
     "maps",

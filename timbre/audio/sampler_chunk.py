@@ -1,8 +1,6 @@
 """The chunk `smpl` of WAV files: the key and the pitch of a recording, and its loop (Microsoft, RIFF MCI, 1994)."""
 
-import io
 import struct
-from pathlib import Path
 from typing import NamedTuple
 
 _HEAD, _LOOP = "9I", "6I"
@@ -36,14 +34,3 @@ def sampler_chunk(chunk: SamplerChunk, sample_rate: int) -> bytes:
     period = round(1e9 / sample_rate)  # ns
     loops = b"" if chunk.loop is None else struct.pack(f"<{_LOOP}", 0, 0, *chunk.loop, 0, 0)
     return struct.pack(f"<{_HEAD}", 0, 0, period, key, fraction, 0, 0, bool(loops), 0) + loops
-
-
-def add_sampler_chunk(file: Path, chunk: SamplerChunk, sample_rate: int) -> None:
-    """Append a chunk to a WAV file (RIFF) that has none."""
-    content = sampler_chunk(chunk, sample_rate)
-    with file.open("r+b") as opened:
-        end = opened.seek(0, io.SEEK_END)
-        opened.write(b"\0" * (end % 2) + struct.pack("<4sI", b"smpl", len(content)) + content)
-        size = opened.tell() - 8
-        opened.seek(4)
-        opened.write(struct.pack("<I", size))

@@ -158,5 +158,8 @@ def _report(output: FilePath, done: "Exported", dry_run: bool) -> None:
     print(
         f"{output}  {counted(len(done.files), 'file')} {verb}, {done.size / 1e6:.1f} MB, {done.seconds / 60:.1f} min."
     )
+    seams = sorted(row["seam_db"] for row in done.rows if row.get("seam_db") is not None)
+    if seams:
+        print(f"{counted(len(seams), 'loop')}: seams of {seams[len(seams) // 2]:.0f} dB, at most {seams[-1]:.0f} dB.")
     if done.notice:
         print(done.notice)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from timbre.audio import Audio, write
-from timbre.audio.sampler_chunk import SamplerChunk, add_sampler_chunk
+from timbre.audio.sampler_chunk import SamplerChunk, sampler_chunk
 from timbre.errors import ConfigError
 from timbre.exporting.request import Request
+from timbre.exporting.riff import wav_bytes
 from timbre.exporting.samplers.plan import Instrument, Zone
 from timbre.exporting.samplers.recordings import Recording, record
 from timbre.files import write_text
@@ -75,14 +76,22 @@ def write_samples(
         name = _sample(request, samples, instrument, recording.zone)
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        write(file, Audio(recording.samples, request.space.renderer.sample_rate))
-        if not request.settings.flac:
-            loop = None if recording.loop is None else (recording.loop[0], recording.loop[1] - 1)
-            add_sampler_chunk(file, SamplerChunk(recording.pitch, loop), request.space.renderer.sample_rate)
+        if request.settings.flac:
+            write(file, Audio(recording.samples, request.space.renderer.sample_rate))
+        else:
+            file.write_bytes(_wav(recording, request.space.renderer.sample_rate))
         written.append(kept(recording, name))
         rows.append(figures(instrument, recording))
         step()
     return written
+
+
+def _wav(recording: Recording, sample_rate: int) -> bytes:
+    """A WAV file of 24 bits with the root key and the loop."""
+    loop = None if recording.loop is None else (recording.loop[0], recording.loop[1] - 1)
+    whole = np.round(recording.samples.clip(-1.0, 1.0) * (2**23 - 1)).astype("<i4")
+    three = whole.view(np.uint8).reshape(-1, 4)[:, :3]
+    return wav_bytes(three, sample_rate, {b"smpl": sampler_chunk(SamplerChunk(recording.pitch, loop), sample_rate)})
 
 
 def kept(recording: Recording, name: str) -> Written:

@@ -10,6 +10,7 @@ import numpy as np
 from timbre.data.soundfonts.records import TABLES
 from timbre.errors import ConfigError
 from timbre.exporting.request import ExportPlan, Request
+from timbre.exporting.riff import chunk
 from timbre.exporting.samplers.libraries import Written, figures, kept, licence, maker
 from timbre.exporting.samplers.plan import Instrument, make_instruments
 from timbre.exporting.samplers.recordings import Recording, record
@@ -62,7 +63,7 @@ def _write(file: BinaryIO, request: Request, instruments: Sequence[Instrument], 
     heads: list[tuple] = []
     written: list[tuple[Instrument, list[_Sample]]] = []
     file.write(struct.pack("<4sI4s", b"RIFF", 0, b"sfbk"))
-    _chunk(file, b"LIST", b"INFO" + _info(request))
+    file.write(chunk(b"LIST", b"INFO" + _info(request)))
     listed = file.tell()
     file.write(struct.pack("<4sI4s4sI", b"LIST", 0, b"sdta", b"smpl", 0))
     first = file.tell()
@@ -82,7 +83,7 @@ def _write(file: BinaryIO, request: Request, instruments: Sequence[Instrument], 
             step()
         written.append((one, samples))
     size = file.tell() - first
-    _chunk(file, b"LIST", b"pdta" + _tables(written, heads))
+    file.write(chunk(b"LIST", b"pdta" + _tables(written, heads)))
     end = file.tell()
     for position, value in ((4, end - 8), (listed + 4, size + 12), (first - 4, size)):
         file.seek(position)
@@ -103,11 +104,11 @@ def _info(request: Request) -> bytes:
         b"ICMT": f"{maker(request)} {licence(request)}",
         b"ISFT": f"timbre {__version__}",
     }  # fmt: skip
-    parts = [_packed(b"ifil", struct.pack("<HH", 2, 4))]
+    parts = [chunk(b"ifil", struct.pack("<HH", 2, 4))]
     for key, text in texts.items():
         limit = 65_536 if key == b"ICMT" else 256  # the copyright may be cut; the comment contains all of it
         content = printable(text).encode("ascii", "replace")[: limit - 2] + b"\0"
-        parts.append(_packed(key, content + b"\0" * (len(content) % 2)))
+        parts.append(chunk(key, content + b"\0" * (len(content) % 2)))  # the size itself is even
     return b"".join(parts)
 
 
@@ -117,7 +118,7 @@ def _tables(written: Sequence[tuple[Instrument, list[_Sample]]], heads: list[tup
         rows = _rows(written, heads, tolerance)
         if len(rows["igen"]) <= _MOST_RECORDS:
             break
-    return b"".join(_packed(name.encode(), np.array(rows[name], TABLES[name]).tobytes()) for name in TABLES)
+    return b"".join(chunk(name.encode(), np.array(rows[name], TABLES[name]).tobytes()) for name in TABLES)
 
 
 def _rows(
@@ -176,11 +177,3 @@ def _step_name(instrument: Instrument, step: int) -> bytes:
 
 def _name(text: str) -> bytes:
     return text.encode("ascii", "replace")[:_LETTERS]
-
-
-def _packed(name: bytes, content: bytes) -> bytes:
-    return struct.pack("<4sI", name, len(content)) + content
-
-
-def _chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
-    file.write(_packed(name, content))

@@ -1,0 +1,361 @@
+"""Exports for samplers: loops, levels, pitches, the timbre knob, and files that other readers accept."""
+
+import re
+import shutil
+import struct
+import sys
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import timbre
+from timbre.__main__ import main
+from timbre.audio import Audio
+from timbre.audio.sampler_chunk import SamplerChunk, read_sampler_chunk, sampler_chunk
+from timbre.data.parts import SoundFontVoice
+from timbre.data.soundfonts.soundfont import read_sample, read_soundfont
+from timbre.data.soundfonts.synthesizer import render_voice
+from timbre.data.sounds import root_key
+from timbre.errors import ConfigError
+from timbre.evaluation.metrics.sounds import pitch_error_cents
+from timbre.exporting.request import ExportSettings
+from timbre.exporting.samplers.behaviour import behaviour_of
+from timbre.exporting.samplers.loops import Bands, make_grid, seam_db, spliced
+from timbre.exporting.samplers.plan import make_layers
+from timbre.shapes.presets import Preset, Presets, read_presets
+from timbre.space import Space
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from _players import decent_regions, looped, play, sfz_regions  # noqa: E402
+
+RATE = 22_050
+SECONDS = 1.2  # of notes that are compared
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Space:
+    return timbre.load("orchestra")
+
+
+@pytest.fixture(scope="module")
+def presets(shipped: Space) -> Presets:
+    return read_presets("orchestra", shipped)
+
+
+@pytest.fixture(scope="module")
+def exported(shipped: Space, presets: Presets, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A horn (sustained) and a piano (dies away), two keys from one sample of each layer, in every format."""
+    folder = tmp_path_factory.mktemp("exports")
+    bank = [presets["French horn"], presets["Piano"]]
+    for form, name in (("sfz", "sfz"), ("sf2", "bank.sf2"), ("decent", "decent"), ("wav", "wav")):
+        timbre.export(shipped, bank, form, folder / name, keys="F3:F#3", layers=2, takes=1)
+    return folder
+
+
+def level(samples: np.ndarray, rate: int) -> float:
+    part = samples[: round(SECONDS * rate)].astype(np.float64)
+    return float(10 * np.log10(np.mean(part**2)))
+
+
+def harmonic_note(pitch: float, noise: float, detuned: float, seconds: float) -> np.ndarray:
+    """A steady sound of ten partials, which are a little out of tune, and noise."""
+    time, random = np.arange(round(seconds * RATE)) / RATE, np.random.default_rng(0)
+    frequency = 440 * 2 ** ((pitch - 69) / 12)
+    partials = sum(np.cos(2 * np.pi * (n * frequency + detuned * (n % 3 - 1)) * time + n**2) / n for n in range(1, 11))
+    return (0.1 * partials + noise * random.standard_normal(len(time))).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=6)
+@given(st.integers(36, 90), st.sampled_from([0.0, 0.003, 0.02]), st.floats(-0.2, 0.2))
+def test_a_loop_has_no_seam_and_a_steady_level(key: int, noise: float, detuned: float):
+    grid, fade = make_grid(key, RATE), 6000
+    start, end = 4000 + fade, 4000 + fade + grid.length
+    assert abs(grid.pitch - key) < 0.001
+    sound = harmonic_note(grid.pitch, noise, detuned, (end + 2500) / RATE)
+    bands = Bands(sound, grid)
+    assert np.allclose(bands.sound(), sound, atol=1e-5), "the bands sum to the sound"
+    bands.turn(np.where(bands.phases(4000, end) != 0, bands.at(4000), 0), 4000)
+    bands.close(end, fade)
+    closed = spliced(bands.sound((end, fade)), start, end, RATE, 64)
+    assert seam_db(closed, start, end, RATE) < -40
+    assert np.array_equal(closed[end:], closed[start : start + 64])
+    levels = [np.mean(closed[at : at + 2048] ** 2) for at in range(4000, end - 2048, 512)]
+    before = [np.mean(sound[at : at + 2048] ** 2) for at in range(4000, end - 2048, 512)]
+    assert np.ptp(10 * np.log10(levels)) < np.ptp(10 * np.log10(before)) + 1.0
+    assert np.abs(closed[:3500] - sound[:3500]).max() < 0.01, "what is before the loop stays"
+
+
+def test_a_crossfade_of_noise_keeps_its_power():
+    grid = make_grid(None, RATE)
+    sound = np.random.default_rng(1).standard_normal(3 * RATE).astype(np.float32)
+    bands = Bands(sound, grid)
+    end = 2 * RATE
+    bands.close(end, 8000)
+    closed = bands.sound((end, 8000))
+    middle = closed[end - 5000 : end - 3000]
+    assert abs(10 * np.log10(np.mean(middle**2))) < 0.7
+
+
+@given(st.floats(0, 127), st.one_of(st.none(), st.tuples(st.integers(0, 1000), st.integers(1000, 10**6))))
+def test_the_chunk_of_samplers_is_read_as_it_was_written(pitch: float, loop: tuple[int, int] | None):
+    read = read_sampler_chunk(sampler_chunk(SamplerChunk(pitch, loop), 44_100))
+    assert abs(read.pitch - pitch) < 1e-6
+    assert read.loop == loop
+
+
+@given(st.integers(1, 16))
+def test_velocity_layers_meet_without_a_gap(count: int):
+    layers = make_layers(count)
+    assert layers[0].low == 1
+    assert layers[-1].high == 127
+    assert all(one.high + 1 == other.low for one, other in pairwise(layers))
+    assert all(one.low <= one.velocity <= one.high for one in layers)
+
+
+@pytest.mark.parametrize("key", [53, 54])
+@pytest.mark.parametrize("velocity", [30, 64, 110])
+@pytest.mark.parametrize("name", ["French horn", "Piano"])
+def test_every_format_sounds_as_loud_and_as_high_as_the_space_decodes(
+    exported: Path, shipped: Space, presets: Presets, name: str, velocity: int, key: int
+):
+    expected = shipped.decode(presets[name].path.points[0], key, velocity / 127, SECONDS + 0.5)
+    stem = name.replace(" ", "_")
+    program = ["French horn", "Piano"].index(name)
+    played = {
+        "sfz": play(sfz_regions(exported / "sfz" / f"{stem}.sfz", key, velocity), SECONDS),
+        "decent": play(decent_regions(exported / "decent" / f"{stem}.dspreset", key, velocity), SECONDS),
+    }
+    sound = render_voice(exported / "bank.sf2", SoundFontVoice(0, program, key, velocity), hold=SECONDS + 0.2)
+    played["sf2"] = sound.samples[0] * 10 ** (9.1 / 20), sound.sample_rate  # FluidSynth's gain, one channel of two
+    for form, (samples, rate) in played.items():
+        assert abs(level(samples, rate) - level(expected.samples[0], RATE)) < 1.5, form
+        sounding = Audio(samples[: round(SECONDS * rate)].astype(np.float32)[None], rate)
+        until = Audio(expected.samples[:, : round(SECONDS * RATE)], RATE)
+        assert abs(pitch_error_cents(until, sounding, key) or 0.0) < 3, form
+
+
+def test_sfizz_plays_what_the_small_player_plays(exported: Path):
+    sfizz = pytest.importorskip("pysfizz.synth")
+    synth = sfizz.Synth(RATE, 512)
+    file = exported / "sfz" / "French_horn.sfz"
+    assert synth.load_sfz_file(file)
+    differences = []
+    for key, velocity in ((53, 20), (53, 64), (54, 100), (54, 127)):
+        theirs = synth.render_note(key, velocity, 4.0, 4.5)[0]  # beyond the end of the loop
+        ours, _ = play(sfz_regions(file, key, velocity), 4.0)
+        differences += [level(theirs[at:], RATE) - level(ours[at:], RATE) for at in (0, round(2.5 * RATE))]
+    assert np.ptp(differences) < 0.1  # the gains of the player itself are the same for all
+
+
+def test_sfzlint_has_nothing_to_say(exported: Path):
+    parser = pytest.importorskip("sfzlint.parser")
+    found: list[tuple[object, ...]] = []
+    for file in (exported / "sfz").glob("*.sfz"):
+        parser.validate(file, err_cb=lambda *words: found.append(words))
+    assert found == []
+
+
+def test_our_own_readers_read_every_export(exported: Path):
+    for name, count in (("sfz", 4), ("decent", 4), ("wav", 4)):
+        library = timbre.scan(exported / name)
+        assert len(library) == count, name
+        assert {note.pitch for note in library} == {53.0}
+        assert {note.instrument for note in library} == {"french_horn", "piano"}
+    assert {note.instrument for note in timbre.scan(exported / "bank.sf2")} == {"french_horn", "piano"}
+
+
+def test_loops_end_where_each_format_says(exported: Path):
+    wav = next((exported / "wav").rglob("French_horn*.wav"))
+    content = wav.read_bytes()
+    chunk = read_sampler_chunk(content[content.index(b"smpl") + 8 :])
+    samples = timbre.read(wav).samples[0]
+    assert root_key(wav) == pytest.approx(53.0, abs=0.002)
+    first, last = chunk.loop or (0, 0)
+    assert np.array_equal(samples[last + 1 :], samples[first : first + len(samples) - last - 1])
+    region = next(sfz_regions(exported / "sfz" / "French_horn.sfz", 53, 30))
+    assert region.loop == (first, last)
+    assert next(decent_regions(exported / "decent" / "French_horn.dspreset", 53, 30)).loop == (first, last)
+    font = read_soundfont(exported / "bank.sf2")
+    head = font.samples[0]
+    assert (head.loop_start - head.start, head.loop_end - head.start) == (first, last + 1)
+    recording = read_sample(exported / "bank.sf2", 0).samples[0]
+    assert np.array_equal(recording[last + 1 :], recording[first : first + len(recording) - last - 1])
+    assert np.abs(np.diff(looped(samples, (first, last), 3 * len(samples)))).max() < 2 * np.abs(np.diff(samples)).max()
+    assert [one.loop_end for one in font.samples][2:] == [one.start for one in font.samples][2:], "a piano has no loop"
+
+
+def test_a_soundfont_has_the_form_of_the_specification(exported: Path):
+    content = (exported / "bank.sf2").read_bytes()
+    assert struct.unpack("<I", content[4:8])[0] == len(content) - 8
+    font = read_soundfont(exported / "bank.sf2")
+    assert font.copyright.startswith("Learned from recordings under these licences")
+    assert len(font.copyright) < 256
+    assert [(preset.bank, preset.program, preset.name) for preset in font.presets] == [
+        (0, 0, "French horn"),
+        (0, 1, "Piano"),
+    ]
+    ends = [head.end for head in font.samples]
+    for end, after in zip(ends, [*(head.start for head in font.samples[1:]), font.sound[1] // 2], strict=True):
+        assert after - end == 46
+        at = font.sound[0] + 2 * end
+        assert not any(content[at : at + 92])
+    assert [content[content.index(name) :][:3] for name in (b"EOP", b"EOI", b"EOS")] == [b"EOP", b"EOI", b"EOS"]
+
+
+def test_licences_are_inside_and_a_page_says_how_to_open_it(exported: Path):
+    texts = [
+        (exported / "sfz" / "Piano.sfz").read_text(),
+        (exported / "decent" / "Piano.dspreset").read_text(),
+        (exported / "decent" / "DSLibraryInfo.xml").read_text(),
+        *((exported / name / "README.txt").read_text() for name in ("sfz", "decent", "wav")),
+    ]
+    assert all("CC0-1.0" in text and "Made by timbre" in text for text in texts)
+    menus = Xml.parse(exported / "decent" / "DSLibraryInfo.xml").getroot().findall("presetMenu/menu")
+    assert [menu.attrib["name"] for menu in menus] == ["Brass", "Keys"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sustained"), [("Violin", True), ("Flute", True), ("Marimba", False), ("Koto", False)]
+)
+def test_what_sustains_loops_and_what_dies_away_does_not(shipped: Space, presets: Presets, name: str, sustained: bool):
+    preset = presets[name]
+    keys = tuple(range(round((preset.pitches or (60, 60))[0]), round((preset.pitches or (60, 72))[1]), 6))
+    assert behaviour_of(shipped, preset.path.points[0], keys, ExportSettings()).sustained == sustained
+
+
+def test_the_timbre_knob_crossfades_without_a_dip(shipped: Space, presets: Presets, tmp_path: Path):
+    path = shipped.path(presets["French horn"].path.points[0], presets["Trombone"].path.points[0])
+    for inverter in ("vocoder", "pghi+8"):
+        out = tmp_path / inverter.strip("+8")
+        timbre.export(shipped, path, "sfz", out, keys="F3:F3", layers=1, takes=1, steps=3, inverter=inverter)
+        file = out / f"{out.name}.sfz"
+        sounds = [play(sfz_regions(file, 53, 100, {1: at}), SECONDS)[0] for at in (0, 32, 64, 96, 127)]
+        levels = [level(sound[RATE // 2 :], RATE) for sound in sounds]
+        assert min(levels[1] - min(levels[0], levels[2]), levels[3] - min(levels[2], levels[4])) > -0.5, inverter
+    timbre.export(shipped, path, "decent", tmp_path / "d", keys="F3:F3", layers=1, takes=1, steps=3, controller=74)
+    knob = [play(decent_regions(tmp_path / "d" / "d.dspreset", 53, 100, at), SECONDS)[0] for at in (0.0, 0.5, 1.0)]
+    assert [level(one, RATE) for one in knob] == pytest.approx([level(sounds[at], RATE) for at in (0, 2, 4)], abs=1.5)
+    root = Xml.parse(tmp_path / "d" / "d.dspreset").getroot()
+    assert (tmp_path / "d" / root.find("ui").attrib["bgImage"]).read_bytes().startswith(b"\x89PNG")  # type: ignore[union-attr]
+    assert root.find("midi/cc").attrib["number"] == "74"  # type: ignore[union-attr]
+    timbre.export(shipped, path, "sf2", tmp_path / "k.sf2", keys="F3:F3", layers=1, steps=3)
+    assert [one.name for one in read_soundfont(tmp_path / "k.sf2").presets] == ["k 1/3", "k 2/3", "k 3/3"]
+
+
+def test_noise_gives_round_robins_that_differ(shipped: Space, presets: Presets, tmp_path: Path):
+    timbre.export(shipped, presets["Shakuhachi"], "sfz", tmp_path / "f", keys="C4:C4", layers=1, takes=2, flac=True)
+    regions = list(sfz_regions(tmp_path / "f" / "Shakuhachi.sfz", 60, 100))
+    assert [region.turn for region in regions] == [1, 2]
+    one, other = (timbre.read(region.file).samples[0] for region in regions)
+    assert np.abs(one - other).max() > 1e-3
+    assert regions[0].file.suffix == ".flac"
+
+
+def test_a_sound_without_pitch_is_one_sample_for_all_keys(tiny_space: Space, tmp_path: Path):
+    point = tiny_space.atlas.points[0]
+    for form, name in (("sfz", "s"), ("sf2", "s.sf2"), ("decent", "d"), ("wav", "w")):
+        done = timbre.export(tiny_space, point, form, tmp_path / name, "drum", layers=1, unpitched=True)
+        assert {row["key"] for row in done.rows} == {60}
+    low, high = (play(sfz_regions(tmp_path / "s" / "drum.sfz", key, 90), 0.3)[0] for key in (30, 90))
+    assert np.array_equal(low, high)
+    assert len(read_soundfont(tmp_path / "s.sf2").samples) == 1
+
+
+def test_a_bank_a_grid_and_an_archive_from_the_command_line(
+    tiny_folder: Path, tiny_space: Space, tmp_path: Path, capsys
+):
+    space = tmp_path / "space"
+    shutil.copytree(tiny_folder, space)
+    names = tiny_space.atlas.names[:2]
+    for name, title in zip(names, ("Warm, low", "warm low"), strict=True):
+        assert main(["preset", str(space), "--add", title, "--at", name]) == 0
+    small = ["--keys", "C4:D4", "--layers", "1", "--round-robins", "1", "--hold", "0.3", "--loop"]
+    assert main(["export", str(space), "--presets", "all", "--to", "sfz", "-o", str(tmp_path / "b"), *small]) == 0
+    assert sorted(file.name for file in (tmp_path / "b").glob("*.sfz")) == ["Warm_low.sfz", "warm_low_2.sfz"]
+    grid = ["--grid", "2x1", "--corner", names[0], "--corner", names[1]]
+    assert main(["export", str(space), *grid, "--to", "decent", "-o", str(tmp_path / "g.dslibrary"), *small]) == 0
+    with zipfile.ZipFile(tmp_path / "g.dslibrary") as archive:
+        assert {"g_r1c1.dspreset", "g_r1c2.dspreset", "DSLibraryInfo.xml"} <= set(archive.namelist())
+    assert len(timbre.scan(tmp_path / "g.dslibrary")) == 2
+    capsys.readouterr()
+    dry = ["export", str(space), "--preset", "warm low", "--to", "sf2", "-o", str(tmp_path / "no.sf2"), "--dry-run"]
+    assert main([*dry, *small]) == 0
+    assert re.search(r"1 file would be written, [\d.]+ MB, [\d.]+ min", capsys.readouterr().out)
+    assert not (tmp_path / "no.sf2").exists()
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+REFUSALS = {
+    "format": (["--to", "kontakt"], "The format must be one of"),
+    "keys": (["--keys", "C2"], "--keys must be the lowest and the highest key"),
+    "low keys": (["--keys", "0:60"], "--keys must be from C0 to G9"),
+    "keys that fall": (["--keys", "C5:C4"], "must begin with the lower one"),
+    "two sources": (["--preset", "x"], "Give one of --at"),
+    "flac in sf2": (["--to", "sf2", "--flac"], "use --flac with sfz or decent"),
+    "flac in wav": (["--to", "wav", "--flac"], "use --flac with sfz or decent"),
+    "a file": (["-o", "x.sfz"], "must be a folder, got x.sfz"),
+    "a step": (["--step", "13"], "--step"),
+    "an inverter": (["--inverter", "magic"], "magic"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_input_is_refused_in_one_sentence(case: str, tiny_folder: Path, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words, sentence = REFUSALS[case]
+    point = timbre.load(tiny_folder).atlas.names[0]
+    usual = {"--at": point, "--to": "sfz", "-o": "out"}
+    others = [word for pair in usual.items() if pair[0] not in words for word in pair]
+    assert main(["export", str(tiny_folder), *others, *words]) in (1, 2)
+    printed = capsys.readouterr().err
+    assert sentence in printed
+    assert len(printed.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_export_is_replaced_only_by_force(tiny_space: Space, tmp_path: Path):
+    point, small = tiny_space.atlas.points[0], {"keys": "C4:C4", "layers": 1, "hold": 0.3, "loop": True}
+    timbre.export(tiny_space, point, "sfz", tmp_path / "e", **small)
+    (tmp_path / "e" / "mine.txt").write_text("kept")
+    with pytest.raises(ConfigError, match="exists; replace it with --force"):
+        timbre.export(tiny_space, point, "sfz", tmp_path / "e", **small)
+    timbre.export(tiny_space, point, "sfz", tmp_path / "e", force=True, **small)
+    assert (tmp_path / "e" / "mine.txt").read_text() == "kept"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="must be a folder for this format"):
+        timbre.export(tiny_space, point, "wav", tmp_path / "file", force=True, **small)
+
+
+def test_no_room_and_an_interrupt_leave_nothing(tiny_space: Space, tmp_path: Path, monkeypatch):
+    point, small = tiny_space.atlas.points[0], {"keys": "C4:E4", "layers": 1, "hold": 0.3, "loop": True}
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(ConfigError, match="MB free; make room"):
+        timbre.export(tiny_space, point, "sf2", tmp_path / "new" / "e.sf2", **small)
+    monkeypatch.undo()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for form, name in (("sf2", "e.sf2"), ("sfz", "e"), ("decent", "e.dslibrary")):
+        monkeypatch.setattr("timbre.exporting.samplers.libraries.figures", stop)
+        monkeypatch.setattr("timbre.exporting.samplers.sf2.figures", stop)
+        with pytest.raises(KeyboardInterrupt):
+            timbre.export(tiny_space, point, form, tmp_path / "new" / name, **small)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_of_another_space_and_empty_banks_are_refused(tiny_space: Space, tmp_path: Path):
+    other = Preset("x", timbre.Path(np.zeros((1, tiny_space.dim + 1)), np.zeros(1), "line"))
+    with pytest.raises(ConfigError, match="dimensions"):
+        timbre.export(tiny_space, [other], "sfz", tmp_path / "o")
+    with pytest.raises(ConfigError):
+        timbre.export(tiny_space, [], "sfz", tmp_path / "o")
