@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 import timbre
+from timbre.app.exports import Exports
 from timbre.app.guard import Hosts
 from timbre.app.live import Client
 from timbre.app.routes import AppState
@@ -51,7 +52,9 @@ def state(folder: Path) -> Iterator[AppState]:
     space = timbre.load(folder)
     engine = Engine(space)
     worker = Worker(folder)
-    yield AppState(space, folder, ROOT / "datasets" / "orchestra", Client(engine, Near(engine)), worker)
+    exports = Exports(lambda: Worker(folder))
+    yield AppState(space, folder, ROOT / "datasets" / "orchestra", Client(engine, Near(engine)), worker, exports)
+    exports.close()
     worker.close()
 
 

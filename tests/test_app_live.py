@@ -160,7 +160,10 @@ def test_a_player_that_died_ends_the_socket_with_its_sentence(state: AppState):
     source = Near(Engine(state.space))
     source.dry = True
     playing = Client(Engine(state.space), source)
-    with serving(AppState(state.space, state.folder, None, playing, state.worker)) as client, live(client) as page:
+    with (
+        serving(AppState(state.space, state.folder, None, playing, state.worker, state.exports)) as client,
+        live(client) as page,
+    ):
         send(page, "credit", played=0, ahead=300)
         with pytest.raises(ConnectionClosed, match=r"The player has ended\."):
             told(page, "nothing")
@@ -203,7 +206,7 @@ def test_a_fault_in_one_message_is_answered_and_the_socket_stays(
 
 def test_a_page_hears_of_an_engine_that_was_started_again_and_plays_on(state: AppState):
     with Player(state.space, output="ring") as player:
-        playing = AppState(state.space, state.folder, None, Client(player, player), state.worker)
+        playing = AppState(state.space, state.folder, None, Client(player, player), state.worker, state.exports)
         with serving(playing) as client, live(client) as page:
             send(page, "note_on", key="a", pitch=60, velocity=1)
             send(page, "credit", played=0, ahead=RATE)

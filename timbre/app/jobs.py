@@ -3,26 +3,35 @@
 import base64
 import io
 import math
+import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from timbre import exporting
 from timbre.audio import Audio
 from timbre.audio.files import begin
-from timbre.errors import AudioError
+from timbre.errors import AudioError, ConfigError
+from timbre.exporting.formats import FORMATS
+from timbre.exporting.names import stems
+from timbre.files import unwritable
 from timbre.maps.embedding import embed
 from timbre.maps.maps import SIX, natural, topology
 from timbre.maps.planes import plane
 from timbre.paths import Path
 from timbre.playback.axis_curve import AxisCurve
+from timbre.shapes.presets import Preset
 from timbre.space import Space, locating
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
 
 MAX_DURATION = 60.0  # s of a sound that is uploaded or rendered
 _MARGIN = 0.1  # around the notes of a view, as a share of their range
+MAX_EXPORT = 500_000_000  # bytes
 _RESOLUTION = 40  # points along each side of a heat map
 
 
@@ -79,6 +88,41 @@ def decode(space: Space, point: np.ndarray, pitch: float | None, velocity: float
 def render_path(space: Space, path: Path, pitch: float | None, velocity: float, duration: float) -> bytes:
     """A path as a sound, a WAV file."""
     return _wav(render(space, path, pitch, velocity, duration))
+
+
+def export(
+    space: Space, preset: Preset, form: str, folder: FilePath, tell: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Export a preset as one file in an empty folder, a zip file if the format has several.
+
+    Tells its estimated size (bytes) and its notice, then the steps that are done and of all; returns the file, its size
+    and its notice.
+    """
+    ending = FORMATS[form].ending
+    target = folder / (stems([preset.name])[0] + ending)
+    planned = exporting.export(space, preset, form, target, dry_run=True)
+    if planned.size > MAX_EXPORT:
+        raise ConfigError(
+            f"An export of the page must have {MAX_EXPORT / 1e6:.0f} MB or less, got about "
+            f"{planned.size / 1e6:.0f} MB; use timbre export, with fewer keys or layers."
+        )
+    tell({"size": planned.size, "notice": planned.notice})
+    exporting.export(space, preset, form, target, progress=lambda done, steps: tell({"done": done, "steps": steps}))
+    file = target if ending else _zipped(target)
+    return {"file": file, "size": file.stat().st_size, "notice": planned.notice}
+
+
+def _zipped(folder: FilePath) -> FilePath:
+    """A zip file of a folder, which is removed."""
+    file = folder.with_name(f"{folder.name}.zip")
+    try:
+        with zipfile.ZipFile(file, "w") as archive:  # not compressed: samples hardly become smaller
+            for inside in sorted(folder.rglob("*")):
+                archive.write(inside, inside.relative_to(folder.parent))
+    except OSError as error:
+        raise ConfigError(unwritable(file.name, error)) from error
+    shutil.rmtree(folder)
+    return file
 
 
 def recording(_: Space, file: FilePath, name: str) -> bytes:

@@ -13,15 +13,18 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from timbre.app import jobs
+from timbre.app.exports import Exports
 from timbre.app.fields import Field, between, chunks, flag, number, optional, path, read_fields, read_json, row, text
 from timbre.app.live import Client
 from timbre.app.worker import Worker
 from timbre.config.settings import require
+from timbre.exporting.formats import FORMATS
 from timbre.maps.planes import plane
 from timbre.shapes.path_files import write_path
 from timbre.shapes.presets import Preset, Presets, preset_to_dict, read_presets, write_presets
@@ -46,6 +49,7 @@ class AppState:
     notes: FilePath | None  # folder of the library
     client: Client  # the page that plays
     worker: Worker  # decodes, renders and locates
+    exports: Exports
 
     def recording(self, name: str) -> FilePath:
         """The file of a library note, which must lie inside the library's folder; or else an HTTPException."""
@@ -223,6 +227,41 @@ class Routes:
         write_presets(self.state.folder, presets, self.state.space)
         return self._listed(presets)
 
+    async def exports(self, _: Request) -> Response:
+        """The formats of exports, and the newest export or null."""
+        newest = self.state.exports.newest
+        formats = [{"name": name, "text": form.text} for name, form in FORMATS.items()]
+        return JSONResponse({"formats": formats, "export": newest.to_dict() if newest else None})
+
+    async def export(self, request: Request) -> Response:
+        """Begin an export of a point or path, or of a preset that is given by its name alone."""
+        fields = {"format": Field(_format), "name": Field(text), "path": Field(optional(path), None)}
+        asked = read_fields(await read_json(request), **fields)
+        if asked["path"] is None:
+            preset = self.state.client.controls.presets[asked["name"]]
+        else:
+            preset = Preset(asked["name"], self._check(asked)["path"])
+        return JSONResponse(self.state.exports.begin(preset, asked["format"]).to_dict())
+
+    async def delete_export(self, _: Request) -> Response:
+        """Cancel the export that runs, or remove its file."""
+        await self.state.exports.clear()
+        return JSONResponse({})
+
+    async def exported(self, _: Request) -> Response:
+        """The file of the newest export, which is removed when it has been fetched."""
+        exports = self.state.exports
+        newest = exports.newest
+        if newest is None or newest.file is None:
+            raise HTTPException(404, "There is no export to download; begin one.")
+        return FileResponse(
+            newest.file,
+            media_type="application/octet-stream",
+            filename=newest.file.name,
+            headers={"Cache-Control": "no-store"},
+            background=BackgroundTask(exports.fetched, newest),
+        )
+
     def _listed(self, presets: Presets) -> Response:
         self.state.client.controls.presets = presets
         return JSONResponse([preset_to_dict(preset) for preset in presets.values()])
@@ -246,6 +285,12 @@ _NOTE = {
     "velocity": Field(number, 0.8),
     "duration": Field(between(0.1, jobs.MAX_DURATION, " s"), 2.0),
 }
+
+
+def _format(name: str, value: Any) -> str:
+    """The name of a format of exports."""
+    require(isinstance(value, str) and value in FORMATS, f"The {name} must be one of {', '.join(FORMATS)}.")
+    return str(value)
 
 
 def _axes(asked: dict[str, Any]) -> tuple[str, ...]:

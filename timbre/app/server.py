@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from timbre.app.connections import HttpConnection
+from timbre.app.exports import FAILED, Exports
 from timbre.app.guard import Guard, Hosts, numeric_address
 from timbre.app.jobs import TooLong
 from timbre.app.live import MAX_MESSAGE, Client
@@ -74,8 +75,12 @@ def serve(
         presets.warn()
         if not is_ready(loaded):
             print(PREPARING, flush=True)
-        with closing(Worker(folder)) as worker, Player(loaded, presets, output="ring") as player:
-            state = AppState(loaded, space, library, Client(player, player), worker)
+        with (
+            closing(Worker(folder)) as worker,
+            closing(Exports(lambda: Worker(folder))) as exports,
+            Player(loaded, presets, output="ring") as player,
+        ):
+            state = AppState(loaded, space, library, Client(player, player), worker, exports)
             server = make_server(make_site(state, Hosts(host, port)))
             address = f"http://{_authority(host, port)}/"
             print(f"{folder.resolve().name} is at {address}  (Ctrl-C ends it)", flush=True)
@@ -131,6 +136,10 @@ def make_site(state: AppState, hosts: Hosts) -> Starlette:
             Route("/api/place", routes.place, methods=["POST"]),
             Route("/api/render", routes.render, methods=["POST"]),
             Route("/api/path", routes.path, methods=["POST"]),
+            Route("/api/export", routes.exports),
+            Route("/api/export", routes.export, methods=["POST"]),
+            Route("/api/export", routes.delete_export, methods=["DELETE"]),
+            Route("/api/export/file", routes.exported),
             Route("/api/presets", routes.presets),
             Route("/api/presets", routes.save_preset, methods=["PUT"]),
             Route("/api/presets", routes.delete_preset, methods=["DELETE"]),
@@ -150,7 +159,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, __: Exception) -> Response:
-    return JSONResponse({"error": "The server had an internal error; its terminal shows the details."}, 500)
+    return JSONResponse({"error": FAILED}, 500)
 
 
 def make_server(site: object) -> uvicorn.Server:

@@ -5,13 +5,14 @@ import contextlib
 import multiprocessing
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
@@ -28,6 +29,12 @@ class Busy(Exception):
     """Too many jobs are waiting, or a job took too long."""
 
 
+class Told(NamedTuple):
+    """What a job tells before it ends."""
+
+    value: Any
+
+
 class Worker:
     """A process that holds the space of a folder and does one job at a time.
 
@@ -42,8 +49,13 @@ class Worker:
         self._pipe: Connection | None = None
         self._start()
 
-    async def do(self, job: Callable[..., Any], *values: Any, limit: float = 30.0) -> Any:
+    async def do(
+        self, job: Callable[..., Any], *values: Any, limit: float = 30.0, told: Callable[[Any], None] | None = None
+    ) -> Any:
         """The result of ``job(space, *values)``, where job, values and result can be pickled, and errors of the job.
+
+        A job that reports its progress gets ``tell`` as well, a function that calls `told` in this process, in another
+        thread.
 
         Raises:
             Busy: eight jobs are waiting already, or the job took longer than its limit (s).
@@ -52,9 +64,14 @@ class Worker:
             raise Busy("The server is busy; wait a moment and try again.")
         self._waiting += 1
         try:
-            return await asyncio.wrap_future(self._thread.submit(self._run, job, values, limit))
+            return await asyncio.wrap_future(self._thread.submit(self._run, job, values, limit, told))
         finally:
             self._waiting -= 1
+
+    def stop(self) -> None:
+        """End the process, and its job with :class:`Busy`."""
+        if self._process is not None:
+            self._process.kill()
 
     def close(self) -> None:
         """End the process and its job."""
@@ -81,17 +98,25 @@ class Worker:
         self._ready = False
         return self._pipe
 
-    def _run(self, job: Callable[..., Any], values: tuple[Any, ...], limit: float) -> Any:
+    def _run(
+        self, job: Callable[..., Any], values: tuple[Any, ...], limit: float, told: Callable[[Any], None] | None
+    ) -> Any:
         pipe = self._pipe or self._start()
         try:
             if not self._ready and not (pipe.poll(_START_TIMEOUT) and pipe.recv()):
                 raise EOFError
             self._ready = True
-            pipe.send((job, values))
-            if not pipe.poll(limit):
-                self._end()
-                raise Busy(f"The job took more than {limit:g} s and was stopped; ask for less, or try again.")
-            result, error = pipe.recv()
+            pipe.send((job, values, told is not None))
+            end = time.monotonic() + limit
+            while True:
+                if not pipe.poll(max(end - time.monotonic(), 0.0)):
+                    self._end()
+                    raise Busy(f"The job took more than {limit:g} s and was stopped; ask for less, or try again.")
+                answer = pipe.recv()
+                if told is None or not isinstance(answer, Told):
+                    break
+                told(answer.value)
+            result, error = answer
         except (EOFError, OSError) as fault:
             self._end()
             raise Busy("The worker process has stopped; try again.") from fault
@@ -120,16 +145,19 @@ def _work(pipe: Connection, folder: Path) -> None:
         space = load(folder)
         pipe.send(True)
         while True:
-            job, values = pipe.recv()
-            pipe.send(_attempt(job, space, values))
+            job, values, tells = pipe.recv()
+            more = {"tell": lambda value: pipe.send(Told(value))} if tells else {}
+            pipe.send(_attempt(job, space, values, more))
     except (EOFError, OSError):
         return
 
 
-def _attempt(job: Callable[..., Any], space: Any, values: tuple[Any, ...]) -> tuple[Any, Exception | None]:
+def _attempt(
+    job: Callable[..., Any], space: Any, values: tuple[Any, ...], more: dict[str, Any]
+) -> tuple[Any, Exception | None]:
     """Result and error of a job; one of them is None."""
     try:
-        return job(space, *values), None
+        return job(space, *values, **more), None
     except TimbreError as error:
         return None, error
     except Exception as error:  # noqa: BLE001, the process goes on, and the server's log has the trace

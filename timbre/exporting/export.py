@@ -3,8 +3,9 @@
 import os
 import re
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -41,7 +42,7 @@ def export(
     name: str | None = None,
     force: bool = False,
     dry_run: bool = False,
-    progress: bool = False,
+    progress: bool | Callable[[int, int], object] = False,
     columns: int = 0,
     **settings: Any,
 ) -> Exported:
@@ -55,7 +56,8 @@ def export(
         name: of the instrument that a point or a path becomes; default: that of the output.
         force: replace files that exist.
         dry_run: check everything and return the files and their sizes, but write nothing.
-        progress: show a bar with the remaining time on stderr.
+        progress: show a bar with the remaining time on stderr; or a function, called with the number of steps that are
+            done and of all.
         columns: of a list of presets that is a grid, row by row; 0 is no grid.
         settings: see :class:`~timbre.exporting.request.ExportSettings`.
 
@@ -127,7 +129,9 @@ def _check_output(output: str | FilePath, target: FilePath, plan: ExportPlan, fo
         )
 
 
-def _written(output: str | FilePath, target: FilePath, plan: ExportPlan, progress: bool) -> list[dict[str, Any]]:
+def _written(
+    output: str | FilePath, target: FilePath, plan: ExportPlan, progress: bool | Callable
+) -> list[dict[str, Any]]:
     """Write a plan to a temporary path and move its files to their places; after an error nothing is left."""
     made = [one for one in (target.parent, *target.parent.parents) if not one.exists()]
     partial = None
@@ -136,8 +140,8 @@ def _written(output: str | FilePath, target: FilePath, plan: ExportPlan, progres
         partial = temporary(target.parent, target.suffix if re.fullmatch(r"\.\w+", target.suffix) else "")
         if "" not in plan.files:
             partial.mkdir()
-        with tqdm(total=plan.work, desc="exporting", unit="note", leave=False, disable=not progress) as bar:
-            rows = plan.write(partial, bar.update)
+        with _steps(plan.work, progress) as step:
+            rows = plan.write(partial, step)
         flush(partial)
         _place(partial, target)
     except OSError as error:
@@ -147,6 +151,17 @@ def _written(output: str | FilePath, target: FilePath, plan: ExportPlan, progres
         _remove(partial, made)
         raise
     return rows
+
+
+@contextmanager
+def _steps(work: int, progress: bool | Callable[[int, int], object]) -> Iterator[Callable[[], object]]:
+    """A function to call after every step."""
+    if callable(progress):
+        numbers = count(1)
+        yield lambda: progress(next(numbers), work)
+    else:
+        with tqdm(total=work, desc="exporting", unit="note", leave=False, disable=not progress) as bar:
+            yield bar.update
 
 
 def _place(partial: FilePath, target: FilePath) -> None:

@@ -18,13 +18,17 @@ class Format(NamedTuple):
     """Checks the request, with a ConfigError for what this format cannot export, and plans the files; quick."""
     text: str
     """What it is, in one line."""
+    ending: str = ""
+    """Of the name of its file; "" where it is a folder."""
 
 
 FORMATS = {
     "sfz": Format(plan_sfz, "folder of SFZ instruments and their samples"),
-    "sf2": Format(plan_sf2, "SoundFont 2 file, a preset for each instrument"),
-    "decent": Format(plan_decent, "folder of Decent Sampler presets and their samples, or a .dslibrary file"),
+    "sf2": Format(plan_sf2, "SoundFont 2 file, a preset for each instrument", ".sf2"),
+    "decent": Format(
+        plan_decent, "folder of Decent Sampler presets and their samples, or a .dslibrary file", ".dslibrary"
+    ),
     "wav": Format(plan_wav, "folder of WAV files with loops and a table of their keys and velocities"),
-    "wavetable": Format(plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame"),
-    "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt"),
+    "wavetable": Format(plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame", ".wav"),
+    "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt", ".wt"),
 }

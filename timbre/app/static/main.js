@@ -1,6 +1,7 @@
 // The page: holds the point and the note settings, and connects map, sound, keys and panels.
 import { Keys, noteName } from "./keys.js";
 import { ramp } from "./colors.js";
+import { Exporting } from "./exporting.js";
 import { SpaceMap } from "./map.js";
 import { json, say } from "./net.js";
 import { Panels } from "./panels.js";
@@ -22,6 +23,7 @@ class Page {
     this.sound = new Sound(space.sample_rate);
     this.map = new SpaceMap(space);
     this.keys = new Keys((key, pitch) => this.begin(key, pitch), (key) => this.sound.off(key));
+    this.exporting = new Exporting(this);
     this.panels = new Panels(this);
     this.search = new Search(this);
     this.heats = new Map();
@@ -322,7 +324,7 @@ async function begin() {
   page.panels.follow();
   if (space.left_out) say(space.left_out);
   await page.readLink();
-  await Promise.all([page.settle(), page.panels.loadPresets()]);
+  await Promise.all([page.settle(), page.panels.loadPresets(), page.exporting.load()]);
   document.documentElement.dataset.ready = "yes";
 }
 

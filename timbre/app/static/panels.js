@@ -169,6 +169,7 @@ export class Panels {
     const drawn = this.page.map.path.length > 1;
     for (const id of ["path-play", "path-wav", "path-json", "save-path"]) find(id).disabled = !drawn;
     find("path-clear").disabled = !this.page.map.path.length;
+    this.page.exporting.drawn(drawn);
     if (seconds) find("path-seconds").value = Math.min(60, Math.max(0.5, seconds)).toFixed(1);
   }
 
@@ -275,6 +276,7 @@ export class Panels {
 
   // Lists presets under the headings of their groups, which fold; those without a group stand outside.
   showPresets(presets) {
+    this.page.exporting.showPresets(presets);
     const list = find("presets"), open = new Set([...list.querySelectorAll("details[open]")].map((box) => box.dataset.group));
     const groups = new Map();
     for (const preset of presets) groups.set(preset.group || "", [...(groups.get(preset.group || "") || []), preset]);

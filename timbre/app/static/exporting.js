@@ -1,0 +1,139 @@
+// The panel that exports a point, a path or a preset for other software. The server runs one export at a time; the
+// page asks how far it is, also after it has been loaded again.
+import { json, posted } from "./net.js";
+
+const find = (id) => document.getElementById(id);
+const INTERVAL = 500; // ms between questions
+const POINT = "point", PATH = "path"; // sources; a preset is "preset " and its name
+
+export class Exporting {
+  constructor(page) {
+    this.page = page;
+    const source = find("export-source");
+    source.append(new Option("this point", POINT), new Option("this path", PATH));
+    source.addEventListener("change", () => this.suggestName());
+    find("export-format").addEventListener("change", () => this.describe());
+    find("export").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.begin();
+    });
+    find("export-cancel").addEventListener("click", () => this.cancel());
+    find("export-file").addEventListener("click", () => this.fetched());
+    this.drawn(false);
+    this.suggestName();
+  }
+
+  // The formats, and an export that began before the page was loaded.
+  async load() {
+    const answer = await json("/api/export");
+    if (!answer) return;
+    this.texts = Object.fromEntries(answer.formats.map(({ name, text }) => [name, text]));
+    find("export-format").replaceChildren(...answer.formats.map(({ name }) => new Option(name, name)));
+    this.describe();
+    if (answer.export) this.show(answer.export);
+  }
+
+  describe() {
+    find("export-text").textContent = this.texts[find("export-format").value];
+  }
+
+  // Whether there is a path on the map.
+  drawn(drawn) {
+    const source = find("export-source");
+    source.options[1].disabled = !drawn;
+    if (!drawn && source.value === PATH) source.value = POINT;
+  }
+
+  showPresets(presets) {
+    const source = find("export-source"), before = source.value, group = document.createElement("optgroup");
+    source.querySelector("optgroup")?.remove();
+    group.label = "Presets";
+    group.append(...presets.map(({ name }) => new Option(name, `preset ${name}`)));
+    if (presets.length) source.append(group);
+    source.value = before;
+    if (!source.value) source.value = POINT;
+  }
+
+  // A preset keeps its name.
+  suggestName() {
+    const input = find("export-name"), { value } = find("export-source"), preset = value.startsWith("preset ");
+    input.value = preset ? value.slice(7) : `my ${value}`;
+    input.disabled = preset;
+  }
+
+  path(source) {
+    if (source === PATH) return this.page.map.pathValue();
+    return source === POINT ? { kind: "line", points: [this.page.z], times: [0] } : null;
+  }
+
+  async begin() {
+    const values = { format: find("export-format").value, name: find("export-name").value.trim(), path: this.path(find("export-source").value) };
+    const begun = await json("/api/export", posted(values));
+    if (!begun) return;
+    this.mine = true;
+    this.show(begun);
+    find("export-cancel").focus();
+  }
+
+  async cancel() {
+    clearTimeout(this.timer);
+    await json("/api/export", { method: "DELETE" });
+    this.end("Cancelled; nothing is left of it.");
+  }
+
+  // Asks again and again, until the export has ended.
+  async follow() {
+    const answer = await json("/api/export");
+    if (answer?.export) this.show(answer.export);
+    else this.end(answer ? "The export was cancelled or downloaded by another page." : "The server does not answer.");
+  }
+
+  show(running) {
+    const bar = find("export-progress"), isRunning = running.state === "running";
+    find("export-begin").disabled = isRunning;
+    find("export-cancel").hidden = bar.hidden = !isRunning;
+    find("export-file").hidden = true;
+    if (running.state === "failed") return this.end(running.error);
+    if (running.state === "done") return this.offer(running);
+    if (running.steps) [bar.max, bar.value] = [running.steps, running.done];
+    else bar.removeAttribute("value");
+    this.say(this.progress(running));
+    this.timer = setTimeout(() => this.follow(), INTERVAL);
+  }
+
+  // Changes every quarter, so that screen readers do not read every step.
+  progress({ name, done, steps, size }) {
+    if (!steps) return `Preparing ${name} …`;
+    const quarter = Math.floor((4 * done) / steps);
+    return `Exporting ${name}, about ${megabytes(size)}: ${quarter ? `${25 * quarter} % done` : "begun"} …`;
+  }
+
+  offer({ file, size, notice }) {
+    const link = find("export-file");
+    link.textContent = `Download ${file}`;
+    link.hidden = false;
+    this.end(`${file} is ready, ${megabytes(size)}. ${notice}`);
+    if (this.mine) link.click();
+    this.mine = false;
+  }
+
+  // The server removes a file that it has sent.
+  fetched() {
+    setTimeout(() => (find("export-file").hidden = true), 0);
+  }
+
+  end(text) {
+    find("export-begin").disabled = false;
+    if (document.activeElement === find("export-cancel")) find("export-begin").focus();
+    find("export-cancel").hidden = find("export-progress").hidden = true;
+    this.say(text);
+  }
+
+  say(text) {
+    if (find("export-state").textContent !== text) find("export-state").textContent = text;
+  }
+}
+
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
