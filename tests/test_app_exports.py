@@ -108,7 +108,7 @@ def test_one_export_at_a_time_which_can_be_cancelled(client, state, place, clean
         ({"name": "x" * 61}, "must be 1 to 60 printable letters"),
         ({"path": {"points": [[0.0]], "times": [0.0]}}, "The path must have 3 dimensions, got 1"),
         ({"path": None, "name": "nothing"}, "There is no preset 'nothing'"),
-        ({"folder": "/etc"}, "A field must be one of format, name, path"),
+        ({"folder": "/etc"}, "A field must be one of format, name, path, unpitched"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_at_once(client, state, clean, change, reason):  # noqa: F811
@@ -155,16 +155,17 @@ def test_an_export_that_fails_says_why_and_leaves_nothing(state, place):  # noqa
 def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, place, monkeypatch):  # noqa: F811
     told, size = [], 1000
 
-    def export(space: Any, preset: Preset, form: str, target: Path, dry_run: bool = False, progress: Any = None) -> Any:
+    def export(space: Any, preset: Preset, form: str, target: Path, dry_run: bool = False, **more: Any) -> Any:
+        assert more.pop("unpitched")
         if not dry_run:
             (target / "samples").mkdir(parents=True)
             (target / "samples" / "a.wav").write_bytes(b"abc")
-            progress(1, 2)
+            more["progress"](1, 2)
         return Exported([], size, 1.0, [], "A notice.")
 
     monkeypatch.setattr(jobs.exporting, "export", export)
     preset = Preset("Flöte: a/b", state.space.path(state.space.atlas.points[0]))
-    result = jobs.export(state.space, preset, "sfz", place, told.append)
+    result = jobs.export(state.space, preset, "sfz", True, place, told.append)
     assert told == [{"size": 1000, "notice": "A notice."}, {"done": 1, "steps": 2}]
     assert [one.name for one in place.iterdir()] == [result["file"].name] == ["Flte_a_b.zip"]
     with zipfile.ZipFile(io.BytesIO(result["file"].read_bytes())) as archive:
@@ -172,7 +173,7 @@ def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, pl
     result["file"].unlink()
     size = jobs.MAX_EXPORT + 1
     with pytest.raises(ConfigError, match=re.escape("must have 500 MB or less, got about 500 MB; use timbre export")):
-        jobs.export(state.space, preset, "sfz", place, told.append)
+        jobs.export(state.space, preset, "sfz", True, place, told.append)
     assert not list(place.iterdir())
 
 

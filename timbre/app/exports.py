@@ -53,7 +53,7 @@ class Exports:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, preset: Preset, form: str) -> Export:
+    def begin(self, preset: Preset, form: str, unpitched: bool = False) -> Export:
         """Begin to export a point or path; raises `Busy` while another export runs."""
         if self.newest is not None and self.newest.state == "running":
             raise Busy("An export is running; wait for it to end, or cancel it.")
@@ -61,16 +61,16 @@ class Exports:
         self._folder = temporary(Path(tempfile.gettempdir()))
         self._folder.mkdir(mode=0o700)
         self.newest = Export(preset.name, form)
-        self._task = asyncio.create_task(self._run(self.newest, preset, self._folder))
+        self._task = asyncio.create_task(self._run(self.newest, (preset, form, unpitched, self._folder)))
         return self.newest
 
-    async def _run(self, export: Export, preset: Preset, folder: Path) -> None:
+    async def _run(self, export: Export, values: tuple[Any, ...]) -> None:
         def told(values: dict[str, Any]) -> None:
             vars(export).update(values)
 
         worker = self._worker = await asyncio.to_thread(self._make_worker)
         try:
-            result = await worker.do(jobs.export, preset, export.format, folder, limit=_LIMIT, told=told)
+            result = await worker.do(jobs.export, *values, limit=_LIMIT, told=told)
             vars(export).update(result, state="done")
             self._timer = asyncio.get_running_loop().call_later(_KEPT, self._remove)
         except (TimbreError, Busy) as error:

@@ -91,7 +91,7 @@ def render_path(space: Space, path: Path, pitch: float | None, velocity: float, 
 
 
 def export(
-    space: Space, preset: Preset, form: str, folder: FilePath, tell: Callable[[dict[str, Any]], None]
+    space: Space, preset: Preset, form: str, unpitched: bool, folder: FilePath, tell: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
     """Export a preset as one file in an empty folder, a zip file if the format has several.
 
@@ -100,14 +100,18 @@ def export(
     """
     ending = FORMATS[form].ending
     target = folder / (stems([preset.name])[0] + ending)
-    planned = exporting.export(space, preset, form, target, dry_run=True)
+    planned = exporting.export(space, preset, form, target, dry_run=True, unpitched=unpitched)
     if planned.size > MAX_EXPORT:
         raise ConfigError(
             f"An export of the page must have {MAX_EXPORT / 1e6:.0f} MB or less, got about "
             f"{planned.size / 1e6:.0f} MB; use timbre export, with fewer keys or layers."
         )
     tell({"size": planned.size, "notice": planned.notice})
-    exporting.export(space, preset, form, target, progress=lambda done, steps: tell({"done": done, "steps": steps}))
+
+    def stepped(done: int, steps: int) -> None:
+        tell({"done": done, "steps": steps})
+
+    exporting.export(space, preset, form, target, progress=stepped, unpitched=unpitched)
     file = target if ending else _zipped(target)
     return {"file": file, "size": file.stat().st_size, "notice": planned.notice}
 

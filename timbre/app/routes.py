@@ -236,12 +236,12 @@ class Routes:
     async def export(self, request: Request) -> Response:
         """Begin an export of a point or path, or of a preset that is given by its name alone."""
         fields = {"format": Field(_format), "name": Field(text), "path": Field(optional(path), None)}
-        asked = read_fields(await read_json(request), **fields)
+        asked = read_fields(await read_json(request), **fields, unpitched=Field(flag, False))
         if asked["path"] is None:
             preset = self.state.client.controls.presets[asked["name"]]
         else:
             preset = Preset(asked["name"], self._check(asked)["path"])
-        return JSONResponse(self.state.exports.begin(preset, asked["format"]).to_dict())
+        return JSONResponse(self.state.exports.begin(preset, asked["format"], asked["unpitched"]).to_dict())
 
     async def delete_export(self, _: Request) -> Response:
         """Cancel the export that runs, or remove its file."""

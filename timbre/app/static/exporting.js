@@ -67,7 +67,8 @@ export class Exporting {
   }
 
   async begin() {
-    const values = { format: find("export-format").value, name: find("export-name").value.trim(), path: this.path(find("export-source").value) };
+    const path = this.path(find("export-source").value), format = find("export-format").value;
+    const values = { format, name: find("export-name").value.trim(), path, unpitched: this.page.pitch === null };
     const begun = await json("/api/export", posted(values));
     if (!begun) return;
     this.mine = true;
@@ -89,12 +90,12 @@ export class Exporting {
   }
 
   show(running) {
-    const bar = find("export-progress"), isRunning = running.state === "running";
-    find("export-begin").disabled = isRunning;
-    find("export-cancel").hidden = bar.hidden = !isRunning;
     find("export-file").hidden = true;
     if (running.state === "failed") return this.end(running.error);
     if (running.state === "done") return this.offer(running);
+    const bar = find("export-progress");
+    find("export-begin").disabled = true;
+    find("export-cancel").hidden = bar.hidden = false;
     if (running.steps) [bar.max, bar.value] = [running.steps, running.done];
     else bar.removeAttribute("value");
     this.say(this.progress(running));
