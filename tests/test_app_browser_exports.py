@@ -21,6 +21,7 @@ def told(page: Any, words: str, seconds: float = 120.0) -> None:  # noqa: F811
 @pytest.fixture
 def panel(page: Any) -> Any:  # noqa: F811
     """The page with the panel open and nothing exported."""
+    page.set_default_timeout(120_000)  # an export computes much
     page.evaluate("document.getElementById('export').closest('details').open = true")
     yield page
     page.evaluate("fetch('/api/export', { method: 'DELETE' })")
