@@ -25,7 +25,6 @@ PAGES = (
     "midi-and-osc",
     "pretrained",
     "vocoder",
-    "exporting",
 )
 SHORTER = {"train-vocoder my-space notes": "train-vocoder my-space notes --steps 2 --notes 8"}
 """Commands that would learn for long, and what is run in their place."""
