@@ -76,7 +76,7 @@ def loudness(space: Space) -> float:
 
 
 def map_of(space: Space) -> tuple[Tensor, Tensor]:
-    """Origin (dim,) and directions (2, dim) of the plane of principal components, with the notes between -1 and 1."""
+    """Origin (dim,) and directions (2, dim) of the space's plane, scaled so that 95% of the notes lie between -1 and 1."""
     flat = plane(space)
     low, high = np.percentile(flat.coordinates(space.atlas.points), [_INSIDE, 100.0 - _INSIDE], axis=0)
     middle, half = (low + high) / 2.0, np.maximum((high - low) / 2.0, 1e-6)
