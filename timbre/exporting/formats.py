@@ -34,5 +34,7 @@ FORMATS = {
     "wav": Format(plan_wav, "folder of WAV files with loops and a table of their keys and velocities"),
     "wavetable": Format(plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame", ".wav"),
     "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt", ".wt"),
-    "nn~": Format(plan_nn, "the whole space as a TorchScript file for nn~ (Max, Pd) and nn.ar (SuperCollider)", ".ts", True),
+    "nn~": Format(
+        plan_nn, "the whole space as a TorchScript file for nn~ (Max, Pd) and nn.ar (SuperCollider)", ".ts", True
+    ),
 }

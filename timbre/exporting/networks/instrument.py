@@ -16,7 +16,7 @@ from timbre.spectral.inversion.portable import Keyframes, Phases, Portable
 RATIO = 256  # samples of a group: a power of two, as hosts need, whatever the hop of the space is
 
 
-class Instrument(nn.Module):
+class NetworkInstrument(nn.Module):
     """Voices that play a space.
 
     Args:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from timbre.errors import ConfigError
-from timbre.exporting.networks.instrument import RATIO, Instrument
+from timbre.exporting.networks.instrument import RATIO, NetworkInstrument
 from timbre.exporting.request import ExportPlan, Request
 from timbre.maps.planes import plane
 from timbre.models.frame_decoder import SourceDecoder
@@ -51,7 +51,7 @@ def write_nn(request: Request, target: FilePath, step: Callable[[], object]) -> 
     return []
 
 
-def instrument(space: Space, rate: int) -> Instrument:
+def instrument(space: Space, rate: int) -> NetworkInstrument:
     """The instrument of a space at a sample rate (Hz); its decoder is traced."""
     config = space.config.spectrogram
     decoder = copy.deepcopy(SourceDecoder(space.model, space.spectrogram)).eval().requires_grad_(False)
@@ -60,7 +60,7 @@ def instrument(space: Space, rate: int) -> Instrument:
     origin, directions = map_of(space)
     labels = [f"z{number}" for number in range(space.dim)]
     inverter = Portable(config, RATIO, rate, max(rate, _TOP_RATE))
-    return Instrument(traced, inverter, origin, directions, labels, loudness(space))
+    return NetworkInstrument(traced, inverter, origin, directions, labels, loudness(space))
 
 
 def loudness(space: Space) -> float:
@@ -76,7 +76,7 @@ def loudness(space: Space) -> float:
 
 
 def map_of(space: Space) -> tuple[Tensor, Tensor]:
-    """Origin (dim,) and directions (2, dim) of the space's plane, scaled so that 95% of the notes lie between -1 and 1."""
+    """Origin (dim,) and directions (2, dim) of the space's plane; 95% of the notes lie between -1 and 1."""
     flat = plane(space)
     low, high = np.percentile(flat.coordinates(space.atlas.points), [_INSIDE, 100.0 - _INSIDE], axis=0)
     middle, half = (low + high) / 2.0, np.maximum((high - low) / 2.0, 1e-6)
