@@ -93,14 +93,16 @@ def render_path(space: Space, path: Path, pitch: float | None, velocity: float, 
 def export(
     space: Space, preset: Preset, form: str, unpitched: bool, folder: FilePath, tell: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Export a preset as one file in an empty folder, a zip file if the format has several.
+    """Export a preset, or the space if the format is made of it, as one file in an empty folder: a zip file if the
+    format has several.
 
     Tells its estimated size (bytes) and its notice, then the steps that are done and of all; returns the file, its size
     and its notice.
     """
     ending = FORMATS[form].ending
     target = folder / (stems([preset.name])[0] + ending)
-    planned = exporting.export(space, preset, form, target, dry_run=True, unpitched=unpitched)
+    source = None if FORMATS[form].whole else preset
+    planned = exporting.export(space, source, form, target, dry_run=True, unpitched=unpitched)
     if planned.size > MAX_EXPORT:
         raise ConfigError(
             f"An export of the page must have {MAX_EXPORT / 1e6:.0f} MB or less, got about "
@@ -111,7 +113,7 @@ def export(
     def stepped(done: int, steps: int) -> None:
         tell({"done": done, "steps": steps})
 
-    exporting.export(space, preset, form, target, progress=stepped, unpitched=unpitched)
+    exporting.export(space, source, form, target, progress=stepped, unpitched=unpitched)
     file = target if ending else _zipped(target)
     return {"file": file, "size": file.stat().st_size, "notice": planned.notice}
 

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from timbre.errors import ConfigError
-from timbre.exporting.formats import FORMATS
+from timbre.exporting.formats import FORMATS, Format
 from timbre.exporting.request import ExportPlan, ExportSettings, Request
 from timbre.files import check_writable, expanded, flush, flush_folder, temporary, unwritable
 from timbre.paths import Path
@@ -36,7 +36,7 @@ class Exported(NamedTuple):
 
 def export(
     space: Space,
-    source: Source,
+    source: Source | None,
     to: str,
     output: str | FilePath,
     name: str | None = None,
@@ -50,7 +50,8 @@ def export(
 
     Args:
         space: the space.
-        source: a point (dim,), a path, a preset, or a list of presets, which becomes a bank.
+        source: a point (dim,), a path, a preset, or a list of presets, which becomes a bank; None for a format that is
+            made of the whole space.
         to: name of the format, one of :data:`~timbre.exporting.formats.FORMATS`.
         output: file or folder to write, depending on the format; it appears complete or not at all.
         name: of the instrument that a point or a path becomes; default: that of the output.
@@ -65,10 +66,14 @@ def export(
         ConfigError: if an argument is wrong, the output exists and `force` is not given, or there is no room on the
             disk; before anything is written.
     """
-    target = expanded(output)
-    instruments = _instruments(space, source, name or target.stem)
+    target, chosen = expanded(output), find_format(to)
+    if chosen.whole != (source is None):
+        raise ConfigError(
+            f"{to} must get {'no point or path, as it is' if chosen.whole else 'a point or path, not'} the whole space."
+        )
+    instruments = [] if source is None else _instruments(space, source, name or target.stem)
     request = Request(space, instruments, target, make_settings(settings), columns)
-    plan = find_format(to)(request)
+    plan = chosen.plan(request)
     _check_output(output, target, plan, force)
     files = [target / file for file in plan.files]
     if dry_run:
@@ -77,11 +82,11 @@ def export(
     return Exported(files, sum(file.stat().st_size for file in files), plan.seconds, rows, plan.notice)
 
 
-def find_format(name: str) -> Any:
-    """The function that plans a format; a ConfigError for an unknown name."""
+def find_format(name: str) -> Format:
+    """A format; a ConfigError for an unknown name."""
     if name not in FORMATS:
         raise ConfigError(f"The format must be one of {', '.join(FORMATS)}, got {name!r}.")
-    return FORMATS[name].plan
+    return FORMATS[name]
 
 
 def make_settings(values: dict[str, Any]) -> ExportSettings:

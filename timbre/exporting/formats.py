@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from timbre.exporting.networks.nn_tilde import plan_nn
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.samplers.decent import plan_decent
 from timbre.exporting.samplers.sf2 import plan_sf2
@@ -20,6 +21,8 @@ class Format(NamedTuple):
     """What it is, in one line."""
     ending: str = ""
     """Of the name of its file; "" where it is a folder."""
+    whole: bool = False
+    """Whether it is made of the space itself, and not of points or paths."""
 
 
 FORMATS = {
@@ -31,4 +34,7 @@ FORMATS = {
     "wav": Format(plan_wav, "folder of WAV files with loops and a table of their keys and velocities"),
     "wavetable": Format(plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame", ".wav"),
     "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt", ".wt"),
+    "nn~": Format(
+        plan_nn, "the whole space as a TorchScript file for nn~ (Max, Pd) and nn.ar (SuperCollider)", ".ts", True
+    ),
 }

@@ -32,6 +32,7 @@ class ExportSettings:
         velocity: 0..1, of the frames of wavetables.
         frames: of a wavetable, 1 to 256; those of a grid are its points.
         steady: keep the loudness steady where the timbre changes.
+        rate: Hz, of the host that a file for nn~ is made for; hosts that report their rate change it.
     """
 
     keys: str | None = None
@@ -50,10 +51,13 @@ class ExportSettings:
     velocity: float = 0.8
     frames: int = 64
     steady: bool = True
+    rate: int = 44100
 
     def __post_init__(self) -> None:
         check_pitch(self.pitch)
         check_velocity(self.velocity)
+        if not 8000 <= self.rate <= 192000:
+            raise ConfigError(f"The rate must be 8000 to 192000 Hz, got {self.rate}.")
         if not 1 <= self.frames <= 256:
             raise ConfigError(f"The frames must be 1 to 256, got {self.frames}.")
 

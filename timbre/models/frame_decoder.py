@@ -21,7 +21,7 @@ class FrameDecoder(nn.Module):
 
     def forward(
         self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Amplitudes (n, rows) and magnitudes (n, bins), not sharpened.
 
         From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,).
@@ -34,13 +34,13 @@ class FrameDecoder(nn.Module):
 
     def export(self) -> bytes:
         """This decoder as an ONNX file, see :func:`~timbre.models.graphs.export_graph`."""
-        return export_graph(self.eval(), self._inputs(), _OUTPUTS)
+        return export_graph(self.eval(), self.examples(), _OUTPUTS)
 
     def opened(self, content: bytes) -> Run:
         """A faster function than :meth:`forward` from an ONNX file, see :func:`~timbre.models.graphs.open_graph`."""
-        return open_graph(content, self.eval(), self._inputs(), _OUTPUTS)
+        return open_graph(content, self.eval(), self.examples(), _OUTPUTS)
 
-    def _inputs(self) -> dict[str, Tensor]:
+    def examples(self) -> dict[str, Tensor]:
         """Five frames of every kind: with and without a pitch, held and released."""
         points = torch.linspace(-2.0, 2.0, 5 * self.model.dim).cos().view(5, -1)
         rows = torch.tensor([
@@ -48,3 +48,16 @@ class FrameDecoder(nn.Module):
             (90.0, 0.1, 1.5, 1.4), (71.3, torch.nan, 0.02, HELD),
         ])  # fmt: skip
         return dict(zip(("points", "pitch", "velocity", "time", "release"), (points, *rows.T.clone()), strict=True))
+
+
+class SourceDecoder(FrameDecoder):
+    """Decodes what sounds in independent frames, for the portable inverter."""
+
+    def forward(
+        self, points: Tensor, pitch: Tensor, velocity: Tensor, time: Tensor, release: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Levels of partials (n, harmonics), envelope and noise (n, rows), dB; arguments as for `FrameDecoder`."""
+        sources = self.model.decoder.sources(
+            self.model.latent(points, pitch), Conditions(pitch, velocity, release), time[:, None]
+        )
+        return sources.partials[:, 0], sources.envelope[:, 0], sources.noise[:, 0]

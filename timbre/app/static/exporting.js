@@ -41,7 +41,7 @@ export class Exporting {
   drawn(drawn) {
     const source = find("export-source");
     source.options[1].disabled = !drawn;
-    if (!drawn && source.value === PATH) source.value = POINT;
+    if (!drawn && source.value === PATH) this.choose(POINT);
   }
 
   showPresets(presets) {
@@ -51,7 +51,12 @@ export class Exporting {
     group.append(...presets.map(({ name }) => new Option(name, `preset ${name}`)));
     if (presets.length) source.append(group);
     source.value = before;
-    if (!source.value) source.value = POINT;
+    if (!source.value) this.choose(POINT);
+  }
+
+  choose(source) {
+    find("export-source").value = source;
+    this.suggestName();
   }
 
   // A preset keeps its name.

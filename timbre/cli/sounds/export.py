@@ -49,6 +49,7 @@ def export(
     velocity: float | None = None,
     frames: int | None = None,
     natural: bool = False,
+    rate: Annotated[int | None, Parameter(metavar="HZ", validator=Range(8000, 192000))] = None,
     seed: Seed = 0,
     inverter: Inverter | None = None,
     force: bool = False,
@@ -57,7 +58,8 @@ def export(
     """Write points and paths as instruments that music software opens, without timbre.
 
     Args:
-        to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV) or wt (Surge).
+        to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV), wt (Surge), or nn~ (TorchScript for Max, Pd
+            and SuperCollider), which is made of the whole space.
         output: File or folder to write.
         preset: Export the preset of this name.
         presets: Export a bank of presets: "all", or names separated by commas.
@@ -80,6 +82,7 @@ def export(
         velocity: Velocity of the frames of a wavetable, 0 to 1; default: 0.8.
         frames: Frames of the wavetable of a point or path, 1 to 256; default: 64.
         natural: Leave the loudness as decoded where the timbre changes, instead of keeping it steady.
+        rate: Sample rate of the host of a file for nn~; default: 44100. nn~ 1.6 and later set their own.
         force: Replace files that exist.
         dry_run: Print the files, their size and the minutes of audio, and write nothing.
     """
@@ -87,26 +90,29 @@ def export(
     from timbre.exporting.export import export as write
     from timbre.exporting.export import find_format
 
-    _check_source(at=at, path=path, preset=preset, presets=presets, grid=grid)
-    find_format(to)
+    _check_source(find_format(to).whole, to, at=at, path=path, preset=preset, presets=presets, grid=grid)
     fitted = timbre.load(space)
     check_inverter(fitted, inverter)
     if at is not None and unpitched is None:
         unpitched = isnan(find_pitch(fitted, at) or 0.0)
-    source, columns = _source(space, fitted, name or output.stem, at, path, preset, presets, grid, corners)
+    source, columns = None, 0
+    if not find_format(to).whole:
+        source, columns = _source(space, fitted, name or output.stem, at, path, preset, presets, grid, corners)
     settings: dict[str, Any] = {
         "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,
         "hold": hold, "loop": loop, "flac": flac, "unpitched": unpitched, "seed": seed, "inverter": inverter,
         "pitch": None if pitch is None else parse_note(pitch),
-        "velocity": velocity, "frames": frames, "steady": not natural,
+        "velocity": velocity, "frames": frames, "steady": not natural, "rate": rate,
     }  # fmt: skip
     done = write(fitted, source, to, output, name, force, dry_run, not dry_run, columns, **settings)
     _report(output, done, dry_run)
 
 
-def _check_source(**given: object) -> None:
+def _check_source(whole: bool, to: str, **given: object) -> None:
     names = [f"--{name}" for name, value in given.items() if value is not None]
-    if len(names) != 1:
+    if whole and names:
+        raise ConfigError(f"{to} is made of the whole space; leave {' and '.join(names)} out.")
+    if not whole and len(names) != 1:
         every = " or ".join(f"--{name}" for name in given)
         raise ConfigError(f"Give one of {every}; got {', '.join(names) or 'none'}.")
 

@@ -78,8 +78,7 @@ class Portable(nn.Module):
         self.grid_hz, self.comb_low, self.comb_step = GRID_HZ, LOW, STEP
         self.below, self.above = nn.Buffer(table.below), nn.Buffer(table.above)
         self.numbers = nn.Buffer(torch.arange(1, partials + 1, dtype=torch.float32))
-        turned = torch.exp(2j * math.pi * _phases(partials).double())
-        self.turned_cos, self.turned_sin = nn.Buffer(turned.real.float()), nn.Buffer(turned.imag.float())
+        self.signs = nn.Buffer(1.0 - 2.0 * (self.numbers % 2.0))  # peaks meet half a period later
         taps = self.fft_size - hop
         self.taps = nn.Buffer(torch.hann_window(taps + 1)[1:])
         self.rate = rate
@@ -126,10 +125,9 @@ class Portable(nn.Module):
         return edge * torch.pow(10.0, level / 20.0)
 
     def _period(self, pitch: Tensor, hz: Tensor, partials: Tensor, envelope: Tensor) -> Tensor:
-        amplitude = 0.5 * self.period_size * self._amplitudes(pitch, hz, partials, envelope)
-        spectrum = torch.complex(amplitude * self.turned_cos, amplitude * self.turned_sin)
-        spectrum = torch.nn.functional.pad(spectrum, (1, self.period_size // 2 - self.partials))
-        return torch.fft.irfft(spectrum, self.period_size)
+        amplitude = 0.5 * self.period_size * self.signs * self._amplitudes(pitch, hz, partials, envelope)
+        spectrum = torch.nn.functional.pad(amplitude, (1, self.period_size // 2 - self.partials))
+        return torch.fft.irfft(torch.complex(spectrum, torch.zeros_like(spectrum)), self.period_size)
 
     def _tones(self, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Amplitudes and frequencies (rows, bands) of the peaks of noise levels, and the levels without them, dB."""
@@ -225,8 +223,10 @@ class Portable(nn.Module):
         half = self.taps.shape[0] // 2
         around = torch.arange(self.fft_size, device=seed.device) - half
         white = torch.fft.rfft(white_noise(phases.time.unsqueeze(-1) + around, seed.unsqueeze(-1)))
-        start = torch.fft.irfft(white * before.noise, self.fft_size)[:, half : half + self.hop]
-        end = torch.fft.irfft(white * after.noise, self.fft_size)[:, half : half + self.hop]
+        low, high = before.noise, after.noise
+        start = torch.fft.irfft(torch.complex(white.real * low, white.imag * low), self.fft_size)
+        end = torch.fft.irfft(torch.complex(white.real * high, white.imag * high), self.fft_size)
+        start, end = start[:, half : half + self.hop], end[:, half : half + self.hop]
         return start + share * (end - start)
 
 
@@ -279,12 +279,6 @@ def _rows(table: Tensor, place: Tensor) -> Tensor:
     low = place.to(torch.int64)
     first = table[low]
     return first + (place - low).unsqueeze(-1) * (table[low + 1] - first)
-
-
-def _phases(count: int) -> Tensor:
-    """Phases of the partials, in turns: half a period before their pulses meet, so that a sound begins softly."""
-    number = torch.arange(1, count + 1)
-    return (0.5 * number) % 1.0
 
 
 def _hz_of(pitch: float) -> float:

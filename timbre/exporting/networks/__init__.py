@@ -1,0 +1,1 @@
+"""Exports that run the networks themselves: TorchScript for nn~, and ONNX."""
