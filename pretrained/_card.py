@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from _pairs import pairs_section
-from _sources import MIT_NOTICE, terms
+from _sources import LEFT_OUT, MIT_NOTICE, terms
 from _tables import AIMS, aims_table, compared_table, figures_table, ratings_table, table
 
 import timbre
@@ -47,7 +47,7 @@ coordinates. It is not meant for recognising instruments, and does not replace r
 ## What it was trained on
 {len(space.atlas)} notes of {len(set(space.atlas.instruments))} instruments ({report["held_out"]}):
 {parts["train"]} for training, {parts["valid"]} to choose the checkpoint, {parts["test"]} for testing.
-The sounds themselves are not part of the space.
+The sounds themselves are not part of the space.{_left_out(facts["sources"])}
 
 {_sources(facts["sources"])}
 
@@ -122,6 +122,11 @@ def _plain(value: Any) -> str:
 def _sources(rows: list[Facts]) -> str:
     cells = [[row["source"], f"[{row['author']}]({row['link']})", row["licence"], str(row["notes"])] for row in rows]
     return table(["source", "by", "licence", "notes"], cells)
+
+
+def _left_out(rows: list[Facts]) -> str:
+    names = [row["source"].split(" via ")[0] for row in rows if row["source"].startswith(LEFT_OUT)]
+    return f"\nAll notes of these sources are for testing only: {', '.join(names)}." if names else ""
 
 
 def _instruments(space: Space) -> str:
@@ -218,12 +223,12 @@ def _weaknesses(space: Space, facts: Facts) -> str:
         *_families(space),
     ]
     for part, figures in facts["figures"].items():
-        sentences += [f"{part.capitalize()} notes: {aim} is missed ({shown(figures[name], describe(name).unit)})."
+        sentences += [f"{part.capitalize()}: {aim} is missed ({shown(figures[name], describe(name).unit)})."
                   for name, met, aim in AIMS if figures.get(name) is not None and not met(figures[name])]  # fmt: skip
         slopes = {axis.name: figures.get(f"axis_{axis.name}_slope") for axis in space.axes}
         weak = [f"{name} {slope:.0%}" for name, slope in slopes.items() if slope is not None and slope < 0.7]
         if weak:
-            sentences.append(f"{part.capitalize()} notes: steps along these axes change the sound by less than "
+            sentences.append(f"{part.capitalize()}: steps along these axes change the sound by less than "
                              f"requested: {', '.join(weak)}.")  # fmt: skip
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
