@@ -26,7 +26,10 @@ PAGES = (
     "pretrained",
     "vocoder",
 )
-SHORTER = {"train-vocoder my-space notes": "train-vocoder my-space notes --steps 2 --notes 8"}
+SHORTER = {
+    "train-vocoder my-space notes": "train-vocoder my-space notes --steps 2 --notes 8",
+    "export my-space --to onnx -o my-space-onnx": "export my-space --to onnx -o my-space-onnx --dry-run",
+}
 """Commands that would learn for long, and what is run in their place."""
 
 

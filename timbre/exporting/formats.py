@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from timbre.exporting.networks.nn_tilde import plan_nn
+from timbre.exporting.networks.onnx_files import plan_onnx
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.samplers.decent import plan_decent
 from timbre.exporting.samplers.sf2 import plan_sf2
@@ -37,4 +38,5 @@ FORMATS = {
     "nn~": Format(
         plan_nn, "the whole space as a TorchScript file for nn~ (Max, Pd) and nn.ar (SuperCollider)", ".ts", True
     ),
+    "onnx": Format(plan_onnx, "the whole space as a folder of ONNX files, for programs of your own", whole=True),
 }

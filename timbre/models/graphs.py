@@ -82,6 +82,31 @@ def export_graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Seque
         return bytes(onnx_ir.to_proto(program.model).SerializeToString())
 
 
+def export_whole(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], details: Mapping[str, str]
+) -> bytes:
+    """A module as an ONNX file with its weights and details (metadata), for other programs; see :func:`export_graph`.
+
+    The first dimension of all inputs and outputs is called "voices".
+    """
+    import onnx_ir
+
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            module, tuple(inputs.values()), dynamo=True, verbose=False, input_names=list(inputs),
+            output_names=list(outputs), dynamic_shapes=[{0: torch.export.Dim.DYNAMIC}] * len(inputs),
+        )  # fmt: skip
+        assert program is not None
+        graph = program.model.graph
+        for part in (program.model, graph, *graph, *graph.inputs, *graph.outputs, *graph.initializers.values()):
+            part.metadata_props.clear()
+        for value in (*graph.inputs, *graph.outputs):
+            if value.shape is not None:
+                value.shape = onnx_ir.Shape(["voices", *list(value.shape)[1:]])
+        program.model.metadata_props.update(details)
+        return bytes(onnx_ir.to_proto(program.model).SerializeToString())
+
+
 def open_graph(content: bytes, module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str]) -> Run:
     """A function that runs a graph with a module's weights on one thread of the CPU, by onnxruntime.
 
