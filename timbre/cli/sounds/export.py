@@ -58,8 +58,8 @@ def export(
     """Write points and paths as instruments that music software opens, without timbre.
 
     Args:
-        to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV) or wt (Surge); or of the whole space, without
-            a point or path: nn~ (TorchScript for Max, Pd and SuperCollider) or onnx.
+        to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV) or wt (Surge); or, for the whole space and
+            without a point or path, nn~ (TorchScript for Max, Pd and SuperCollider) or onnx.
         output: File or folder to write.
         preset: Export the preset of this name.
         presets: Export a bank of presets: "all", or names separated by commas.
