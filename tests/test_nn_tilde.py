@@ -1,6 +1,7 @@
 """The TorchScript file for nn~: played as the hosts do, and compared with what the space decodes."""
 
 import itertools
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -244,3 +245,20 @@ def test_the_command_writes_the_file(tiny_folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.ts"
     assert main(["export", str(tiny_folder), "--to", "nn~", "--rate", "48000", "-o", str(target)]) == 0
     assert Host(target).model.get_methods()[0] == "forward"
+
+
+def test_help_patches_have_no_loose_ends() -> None:
+    folder = Path(__file__).parents[1] / "docs" / "patches"
+    patcher = json.loads((folder / "timbre.maxpat").read_text())["patcher"]
+    boxes = {one["box"]["id"]: one["box"] for one in patcher["boxes"]}
+    for line in patcher["lines"]:
+        (source, outlet), (target, inlet) = line["patchline"]["source"], line["patchline"]["destination"]
+        assert outlet < boxes[source]["numoutlets"]
+        assert inlet < boxes[target]["numinlets"]
+    objects = [line for line in (folder / "timbre.pd").read_text().splitlines() if line.startswith("#X")]
+    wires = [line.rstrip(";").split()[2:] for line in objects if line.startswith("#X connect")]
+    assert wires
+    for source, _, target, _ in wires:
+        assert max(int(source), int(target)) < len(objects) - len(wires)
+    for name in ("timbre.maxpat", "timbre.pd", "timbre.scd"):
+        assert "play_map" in (folder / name).read_text()
