@@ -401,6 +401,7 @@ def test_every_command_of_the_controls_has_a_handler_that_takes_its_arguments(ti
     recorder.note_on(60)
     recorder.note_on(None, key="drum")
     recorder.note_off("drum")
+    recorder.express(60, {"bend": 1.0})
     recorder.sustain(True)
     recorder.bend(1)
     recorder.at(a)

@@ -17,12 +17,13 @@ from mido import Message
 from recorder import Recorder, cents_off, loudest, some_presets, wait_for, with_brightness
 
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback.axis_curve import AxisCurve
 from timbre.playback.engine.engine import Engine
 from timbre.playback.inputs.mapping import Control, Mapping, default_mapping, default_range, read_mapping, write_mapping
 from timbre.playback.inputs.midi import MidiInput
 from timbre.playback.inputs.midi_ports import find_port, list_ports
 from timbre.space import Space
+from timbre.synth.axis_curve import AxisCurve
+from timbre.synth.shaping import NoteControl
 
 CONTROLS = st.builds(
     Control,
@@ -31,6 +32,15 @@ CONTROLS = st.builds(
     st.floats(-100, 100),
     st.floats(-100, 100),
     st.floats(0.1, 10),
+)
+NOTE_CONTROLS = st.builds(
+    NoteControl,
+    st.sampled_from(["slide", "pressure", "bend", "release", "velocity", 1, 2, 119]),
+    st.sampled_from(["brightness", 0, 1, 2, "towards:still", "bend", "gain"]),
+    st.floats(-2, 2),
+    st.floats(-2, 2),
+    st.floats(0.1, 10),
+    st.sampled_from(["absolute", "relative"]),
 )
 
 
@@ -79,32 +89,57 @@ def test_a_note_too_low_is_left_out_and_remarked(recorder: Recorder):
     assert "12 to 127" in midi.problems.last
 
 
-@given(st.integers(-8192, 8191), st.integers(0, 48))
+def held(channel: int = 0, note: int = 60) -> Message:
+    return Message("note_on", channel=channel, note=note, velocity=99)
+
+
+def bends(recorder: Recorder) -> list[float]:
+    return [event["bend"] for event in recorder.named("shape")]
+
+
+@given(st.integers(-8192, 8191), st.integers(0, 96))
 def test_bend_reaches_as_far_as_parameter_0_says(named: Space, position: int, semitones: int):
     recorder, wheel = Recorder(named), Message("pitchwheel", pitch=position)
-    played(recorder, wheel, cc(101, 0), cc(100, 0), cc(6, semitones), cc(101, 127), cc(100, 127), cc(6, 99), wheel)
+    played(
+        recorder, held(), wheel, cc(101, 0), cc(100, 0), cc(6, semitones), cc(101, 127), cc(100, 127), cc(6, 99), wheel
+    )
     share = position / (8191 if position > 0 else 8192)
-    assert [event["semitones"] for event in recorder.named("bend")] == pytest.approx(
+    assert bends(recorder) == pytest.approx(
         [2 * share, *([semitones * share] if position else []), semitones * share]  # a new range counts at once
     )
 
 
-def test_bend_range_has_cents_belongs_to_its_channel_and_ends_at_48(recorder: Recorder):
+def test_bend_range_has_cents_belongs_to_its_channel_and_ends_at_96(recorder: Recorder):
     wheels = [Message("pitchwheel", pitch=8191, channel=channel) for channel in (3, 4)]
-    ranged = [cc(101, 0, 3), cc(100, 0, 3), cc(6, 12, 3), cc(38, 50, 3)]
-    midi = played(recorder, *ranged, *wheels, cc(6, 60, 3), wheels[0], cc(99, 0, 3), cc(6, 5, 3), wheels[0])
-    assert [event["semitones"] for event in recorder.named("bend")] == [12.5, 2.0, 12.5, 12.5]
+    ranged = [held(3), held(4), cc(101, 0, 3), cc(100, 0, 3), cc(6, 12, 3), cc(38, 50, 3)]
+    midi = played(recorder, *ranged, *wheels, cc(6, 97, 3), wheels[0], cc(99, 0, 3), cc(6, 5, 3), wheels[0])
+    assert bends(recorder) == [12.5, 2.0, 12.5, 12.5]
     assert midi.problems.count == 1
-    assert "at most 48 semitones" in midi.problems.last
+    assert "at most 96 semitones" in midi.problems.last
 
 
-def test_pedal_panic_and_reset(recorder: Recorder):
-    played(recorder, *(cc(64, value) for value in (63, 64, 127, 0)))
-    assert [event["down"] for event in recorder.named("sustain")] == [False, True, True, False]
-    played(recorder, cc(120, 0))
+def test_the_pedal_of_a_channel_sustains_its_notes(recorder: Recorder):
+    def ended() -> list[str]:
+        return [event["key"] for event in recorder.named("note_off")]
+
+    off = [Message("note_off", channel=channel, note=60) for channel in (0, 1)]
+    midi = played(recorder, cc(64, 63), held(), off[0], cc(64, 64), held(), held(1), *off)
+    assert ended() == ["midi-0-60", "midi-1-60"]
+    midi.handle(cc(64, 127))
+    midi.handle(cc(64, 0))
+    assert ended() == ["midi-0-60", "midi-1-60", "midi-0-60"]
+
+
+def test_panic_and_reset(recorder: Recorder):
+    wheel = Message("pitchwheel", pitch=8191)
+    midi = played(recorder, wheel, held(), cc(64, 127), Message("note_off", note=60), cc(121, 0))
+    assert len(recorder.named("note_off")) == 1  # the pedal is up
+    midi.handle(held())
+    assert bends(recorder) == [2.0]
+    for message in (wheel, cc(64, 127), cc(120, 0), held()):
+        midi.handle(message)
     assert len(recorder.named("panic")) == 1
-    played(recorder, cc(121, 0))
-    assert recorder.events[-2:] == [("sustain", {"down": False}), ("bend", {"semitones": 0.0})]
+    assert bends(recorder) == [2.0, 2.0]  # the bend is 0 after it
 
 
 def test_program_changes_go_to_presets_and_a_missing_one_is_remarked(recorder: Recorder):
@@ -153,8 +188,8 @@ def test_volume_is_that_of_general_midi(recorder: Recorder):
 
 def test_the_bend_range_can_be_mapped(recorder: Recorder):
     mapping = Mapping([Control(20, "bend_range", 0.0, 12.0)])
-    played(recorder, cc(20, 127), Message("pitchwheel", pitch=-8192), cc(21, 3), mapping=mapping)
-    assert recorder.events == [("bend", {"semitones": -12.0})]
+    played(recorder, held(), cc(20, 127), Message("pitchwheel", pitch=-8192), cc(21, 3), mapping=mapping)
+    assert bends(recorder) == [-12.0]
 
 
 @given(CONTROLS, st.floats(0, 1), st.floats(0, 1))
@@ -196,11 +231,17 @@ def test_learning_can_be_given_up_and_refuses_what_is_not_there(recorder: Record
     assert not midi.learning
 
 
-@given(st.lists(CONTROLS, max_size=20, unique_by=lambda control: control.cc))
-def test_a_mapping_survives_its_file(named: Space, tmp_path_factory: pytest.TempPathFactory, controls: list[Control]):
+@given(
+    st.lists(CONTROLS, max_size=20, unique_by=lambda control: control.cc),
+    st.lists(NOTE_CONTROLS, max_size=6, unique_by=lambda control: (control.follows, control.to)),
+)
+def test_a_mapping_survives_its_file(
+    named: Space, tmp_path_factory: pytest.TempPathFactory, controls: list[Control], notes: list[NoteControl]
+):
     file = tmp_path_factory.mktemp("mapping") / "knobs.toml"
-    write_mapping(file, Mapping(controls))
+    write_mapping(file, Mapping(controls, notes))
     assert read_mapping(file, named).controls == Mapping(controls).controls
+    assert read_mapping(file, named).notes == tuple(notes)
     assert [path.name for path in file.parent.iterdir()] == ["knobs.toml"]
 
 
@@ -210,10 +251,15 @@ def test_what_a_file_leaves_open_is_as_by_default(named: Space, tmp_path: Path):
     )
     usual = default_mapping(named).controls
     assert read_mapping(tmp_path / "m.toml", named).controls == {1: usual[1], 7: usual[7]}
+    assert read_mapping(tmp_path / "m.toml", named).notes == default_mapping(named).notes
+    (tmp_path / "m.toml").write_text(HEAD + '[[note]]\nsource = "pressure"\nto = "bend"\n')
+    assert read_mapping(tmp_path / "m.toml", named).notes == (NoteControl("pressure", "bend", 0.0, 2.0),)
+    (tmp_path / "m.toml").write_text(HEAD + "note = []\n")
+    assert read_mapping(tmp_path / "m.toml", named).notes == ()
 
 
 HEAD = 'format = "timbre-mapping"\nversion = 1\n'
-ONE = HEAD + "[[control]]\n"
+ONE, NOTE = HEAD + "[[control]]\n", HEAD + "[[note]]\n"
 
 
 @pytest.mark.parametrize(
@@ -239,12 +285,25 @@ ONE = HEAD + "[[control]]\n"
         (ONE + 'cc = 1\nto = "bend_range"\nlow = -1\n', "between 0 and 48"),
         (ONE + "cc = 1\nto = 0\ncurve = 0\n", "curve"),
         (ONE + "cc = 1\nto = 0\n[[control]]\ncc = 1\nto = 1\n", "one entry"),
+        (NOTE + 'source = "slide"\n', "to must be given"),
+        (NOTE + "to = 0\n", "source must be given"),
+        (NOTE + 'source = "breath"\nto = 0\n', "slide, pressure, bend, release, velocity, or the number"),
+        (NOTE + "source = 64\nto = 0\n", "got 64"),
+        (NOTE + "source = 120\nto = 0\n", "got 120"),
+        (NOTE + 'source = "slide"\nto = "darkness"\n', "got 'darkness'"),
+        (NOTE + 'source = "slide"\nto = 3\n', "got 3"),
+        (NOTE + 'source = "slide"\nto = "bend"\nhigh = 97\n', "bend between -96 and 96"),
+        (NOTE + 'source = "slide"\nto = "towards:still"\nhigh = 3\n', "between -2 and 2"),
+        (NOTE + 'source = "slide"\nto = "towards:nowhere"\n', "no preset 'nowhere'"),
+        (NOTE + 'source = "slide"\nto = 0\nstyle = "wild"\n', "style must be one of absolute, relative"),
+        (NOTE + 'source = "slide"\nto = 0\ncurve = 11\n', "curve"),
+        (NOTE + 'source = "slide"\nto = 0\n[[note]]\nsource = 74\nto = 0\n', "one entry"),
     ],
 )
 def test_a_wrong_mapping_is_refused_by_name(named: Space, tmp_path: Path, text: str, words: str):
     (tmp_path / "wrong.toml").write_text(text)
     with pytest.raises(ConfigError, match=words) as caught:
-        read_mapping(tmp_path / "wrong.toml", named)
+        read_mapping(tmp_path / "wrong.toml", named, some_presets(named))
     assert "wrong.toml" in str(caught.value)
 
 

@@ -16,6 +16,7 @@ from recorder import Recorder
 from timbre.__main__ import main
 from timbre.errors import ConfigError
 from timbre.playback.engine.engine import Engine
+from timbre.playback.inputs.mapping import Mapping
 from timbre.playback.inputs.midi import MidiInput
 from timbre.space import Space
 from timbre.synth.midi_files import read_sequences
@@ -218,26 +219,47 @@ def test_bytes_are_read_or_refused(content: bytes):
         assert all(tone.bends[0][0] == tone.gains[0][0] == 0.0 for tone in tones)
 
 
-@given(st.lists(MESSAGES.filter(lambda message: hasattr(message, "channel")), max_size=60))
-def test_a_file_and_the_live_input_bend_alike(tiny_space: Space, messages: list[mido.Message]):
-    recorder = Recorder(tiny_space)
-    live = MidiInput(recorder, bend_range=2.0)
-    probe = [mido.Message("note_on", channel=channel, note=100, velocity=9, time=1) for channel in range(4)]
-    messages = [message for message in messages if not message.is_cc(6) or message.value <= 47]
-    for message in messages:
+ZONES = [mido.Message("control_change", control=control, value=value) for control, value in ((101, 0), (100, 6))]
+
+
+@given(
+    st.lists(MESSAGES.filter(lambda message: hasattr(message, "channel")), max_size=60), st.sampled_from([None, 2, 15])
+)
+def test_a_file_and_the_live_input_mean_the_same(tiny_space: Space, messages: list[mido.Message], members: int | None):
+    """The notes that begin and end, and their bends and gains when they begin and at their last moment."""
+    if members is not None:
+        messages = [*ZONES, mido.Message("control_change", control=6, value=members), *messages]
+    messages = [message.copy(time=1) for message in messages if not message.is_cc(120)]  # live, it is for all channels
+    recorder, held, bends = Recorder(tiny_space), dict[str, list[float]](), dict[str, float]()
+    live, lives = MidiInput(recorder, mapping=Mapping()), list[list[float]]()
+    for now, message in enumerate(messages, 1):
         live.handle(message)
-    bends = [values["semitones"] for values in recorder.named("bend")]
+        for name, values in recorder.events:
+            key = values.get("key", "")
+            if name == "shape":
+                bends[key] = values["bend"]
+                if key in held:
+                    held[key][3] = values["bend"]
+            elif name == "note_on":
+                held[key] = [now, values["pitch"], bends.get(key, 0.0), bends.get(key, 0.0)]
+            elif name == "note_off":
+                bends.pop(key, None)
+                lives += [[*held.pop(key), now]] if key in held else []
+        recorder.events.clear()
     content = io.BytesIO()
-    quick = [message.copy(channel=0, time=0) for message in messages]
-    mido.MidiFile(tracks=[mido.MidiTrack([*quick, *probe])]).save(file=content)
-    alone = Recorder(tiny_space)
-    single = MidiInput(alone)
-    for message in quick:
-        single.handle(message)
-    in_file = next(tone for tone in parse_midi(content.getvalue()) if tone.pitch == 100 and tone.start > 0)
-    last = [values.get("semitones", 0.0) for name, values in alone.events if name in ("bend", "panic")]
-    assert in_file.bends[0][1] == pytest.approx(last[-1] if last else 0.0)
-    assert all(abs(bend) <= 48 for bend in bends)
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=10**6), *messages])
+    mido.MidiFile(ticks_per_beat=1, tracks=[track]).save(file=content)
+    end = len(messages)
+    lives += [[*note, end] for note in held.values()]
+    (sequence,) = read_sequences(content.getvalue())
+    assert sequence.length == end
+    tones = parse_midi(content.getvalue()) if any(m.type == "note_on" and m.velocity for m in messages) else []
+    found = [
+        [tone.start, tone.pitch, tone.bends[0][1], tone.bends[-1][1], tone.start + tone.duration]
+        for tone in tones
+        if tone.pitch >= 12
+    ]
+    assert sorted(found) == pytest.approx(sorted(lives))
 
 
 def test_controller_123_obeys_the_pedal_and_120_does_not():

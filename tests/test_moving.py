@@ -14,9 +14,9 @@ from timbre.app import jobs
 from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.models.regularizers.axes import AXES, Axis, bend, unbend
-from timbre.playback.axis_curve import AxisCurve
 from timbre.space import Space
 from timbre.space.region import Region
+from timbre.synth.axis_curve import AxisCurve
 
 NOTES = 8
 

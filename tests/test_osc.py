@@ -21,13 +21,13 @@ from pythonosc.udp_client import SimpleUDPClient
 from recorder import Recorder, cents_off, loudest, some_presets, with_brightness
 
 from timbre.errors import ConfigError, DeviceError
-from timbre.playback.axis_curve import AxisCurve
 from timbre.playback.engine.engine import Engine
 from timbre.playback.inputs._osc_packets import messages
 from timbre.playback.inputs.mapping import default_range
 from timbre.playback.inputs.osc import OscServer
 from timbre.shapes.path_files import write_path
 from timbre.space import Space
+from timbre.synth.axis_curve import AxisCurve
 
 
 class Client:

@@ -23,11 +23,11 @@ from timbre.maps.embedding import embed
 from timbre.maps.maps import SIX, natural, topology
 from timbre.maps.planes import plane
 from timbre.paths import Path
-from timbre.playback.axis_curve import AxisCurve
 from timbre.shapes.presets import Preset
 from timbre.space import Space, locating
 from timbre.spectral.descriptors import DESCRIPTORS
 from timbre.synth import render
+from timbre.synth.axis_curve import AxisCurve
 
 MAX_DURATION = 60.0  # s of a sound that is uploaded or rendered
 _MARGIN = 0.1  # around the notes of a view, as a share of their range

@@ -18,13 +18,15 @@ from timbre.shapes.path_files import read_path
 from timbre.shapes.presets import read_presets
 from timbre.space import load
 from timbre.space.names import find_space
+from timbre.synth.zones import MEMBERS
 
 
 class Inputs(NamedTuple):
-    """Options of the inputs: MIDI port, mapping file, OSC port."""
+    """Options of the inputs: MIDI port, mapping file, whether the port is an MPE controller, OSC port."""
 
     midi: str | None
     mapping: FilePath | None
+    mpe: bool
     osc: int | None
 
     def open(self, stack: ExitStack, controls: Controls) -> dict[str, MidiInput | OscServer]:
@@ -33,8 +35,9 @@ class Inputs(NamedTuple):
         if self.midi is not None:
             # A mapping file that does not exist is written at the end, if controllers are assigned.
             exists = self.mapping and expanded(self.mapping).exists()
-            mapping = read_mapping(self.mapping, controls.space) if self.mapping and exists else None
-            midi = inputs["MIDI"] = stack.enter_context(MidiInput(controls, self.midi, mapping))
+            mapping = read_mapping(self.mapping, controls.space, controls.presets) if self.mapping and exists else None
+            members = MEMBERS if self.mpe else 0
+            midi = inputs["MIDI"] = stack.enter_context(MidiInput(controls, self.midi, mapping, members=members))
             stack.callback(self._save, midi, midi.mapping)
         if self.osc is not None:
             inputs["OSC"] = stack.enter_context(OscServer(controls, self.osc, files=FilePath.cwd()))

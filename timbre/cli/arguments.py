@@ -68,6 +68,10 @@ PathDuration = Annotated[
     float, Parameter(metavar="SECONDS", help="Time from one end of the path to the other; default: 4.")
 ]
 Loop = Annotated[bool, Parameter(help="Repeat the path endlessly.")]
+Mpe = Annotated[
+    bool,
+    Parameter(help="Treat the MIDI as MPE (channel 1 with 15 members), where the controller or file does not say so."),
+]
 ConfigFile = Annotated[
     Path, Parameter(metavar="FILE", help="TOML file of settings. Options on the command line override the file.")
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from timbre.cli.arguments import POINT, Hold, Loop, PathDuration, PathFile, Point, Seed, SpaceName
+from timbre.cli.arguments import POINT, Hold, Loop, Mpe, PathDuration, PathFile, Point, Seed, SpaceName
 from timbre.cli.outputs import check_target, table
 from timbre.cli.points import parse_pitch
 from timbre.config.settings import require
@@ -28,6 +28,7 @@ def play(
     voices: int = 8,
     midi: Annotated[str | None, Parameter(metavar="PORT")] = None,
     mapping: Annotated[Path | None, Parameter(metavar="FILE")] = None,
+    mpe: Mpe = False,
     osc: Annotated[int | None, Parameter(metavar="PORT")] = None,
     device: Annotated[str | None, Parameter(metavar="DEVICE")] = None,
     block: int = 256,
@@ -49,7 +50,8 @@ def play(
         chord: Notes that sound from the start: C4 E4 G4, MIDI numbers, or "unknown" for a sound without pitch.
         voices: Largest number of notes at a time, 1 to 64.
         midi: MIDI input: its number, a part of its name, or "virtual" to open one that other programs connect to.
-        mapping: File of the axes that MIDI controllers move. Controllers assigned during the session are saved to it.
+        mapping: File of what MIDI controllers move, and of what shapes each note. Controllers assigned during the
+            session are saved to it.
         osc: Receive OSC messages on this UDP port of this computer. They may name path files in this folder.
         device: Sound device: its number or a part of its name; default: the system's default device.
         block: Samples per callback of the device; smaller: less latency, more risk of dropouts.
@@ -71,6 +73,7 @@ def play(
     require(len(starts) < 2, f"Only one option may set the starting point, got {' and '.join(starts[:2])}; give one.")
     require(path or (duration is None and not loop), "--duration and --loop must come with --path; add --path FILE.")
     require(mapping is None or midi is not None, "--mapping must come with --midi; add --midi PORT.")
+    require(not mpe or midi is not None, "--mpe must come with --midi; add --midi PORT.")
     from timbre.space.names import find_space
 
     find_space(space)
@@ -85,7 +88,7 @@ def play(
 
     start = Start(at, preset, path, 4.0 if duration is None else duration, loop, notes, hold)
     play_live(
-        space, Inputs(midi, mapping, osc), start, seconds,
+        space, Inputs(midi, mapping, mpe, osc), start, seconds,
         voices=voices, device=output, block=block, output="clock" if no_audio else "device", record=record,
         seed=seed, runtime=runtime, inverter=inverter,
     )  # fmt: skip

@@ -1,8 +1,9 @@
 """`Controls`: the commands that play a space. MIDI, OSC, the keyboard and the web page all call these."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,16 +11,20 @@ import numpy as np
 from timbre.errors import ConfigError
 from timbre.files import shown
 from timbre.paths import Path
-from timbre.playback.axis_curve import AxisCurve
 from timbre.shapes.presets import Presets
 from timbre.space import Space
+from timbre.synth.axis_curve import AxisCurve, NoteAxes
+from timbre.synth.channels import BEND
+from timbre.synth.shaping import GAIN, LIMITS, Target, check_target, goal, limits_of, place
 
 MAX_VOICES = 64
 PITCHES = (12.0, 127.0)  # MIDI, lowest and highest
 MAX_BEND = 48.0  # semitones
-GAINS = (-100.0, 24.0)  # dB, lowest and highest
+GAINS = LIMITS[GAIN]  # dB, lowest and highest
 MAX_COORDINATE = 100.0
-GAIN, BEND_RANGE = "gain", "bend_range"  # what controllers move besides axes
+BEND_RANGE = "bend_range"  # what controllers move besides axes and GAIN
+_MOST_KEPT = 3.0  # share of the point of all notes that a note may keep; a preset may be left or overshot
+_SHAPED = 256  # keys whose notes are shaped, at most
 _MAX_SECONDS = 3600.0
 _LONGEST_KEY, _LARGEST_KEY = 200, 1e15  # characters; a float holds larger whole numbers inexactly
 _LINES = 512  # a curved path is sent as this many points
@@ -65,6 +70,15 @@ class State:
     restarts: int = 0  # how often the process of the engine was started again, because it had ended
 
 
+@dataclass
+class _Note:
+    """A note that is held, or what is known of the next one under its key."""
+
+    pitch: float | None
+    point: np.ndarray  # of all notes when it began
+    values: dict[Target, float] = field(default_factory=dict)
+
+
 class Controls:
     """Plays a space: notes, point, bend, paths. Subclasses implement :meth:`_send`.
 
@@ -82,6 +96,8 @@ class Controls:
         point: last target (dim,), float32. A running path does not change it.
     """
 
+    _waits = True  # whether calls wait until a point along a named axis is found
+
     def __init__(self, space: Space, presets: Presets | None = None, point: np.ndarray | None = None) -> None:
         self.space, self.presets = space, presets if presets is not None else Presets()
         notes = np.abs(space.atlas.points)
@@ -90,9 +106,17 @@ class Controls:
         self._curve: AxisCurve | None = None
         self._swept: np.ndarray | None = None  # the point to which it led
         self._measured: tuple[np.ndarray | None, float | None, np.ndarray] = None, None, np.zeros(0)
+        self._axes, self._shaped = NoteAxes(space, None if self._waits else self._shape_again), dict[Key, _Note]()
+        self._note_lock = threading.RLock()
         self.point: np.ndarray = self._opening() if point is None else self._checked(point)
 
-    def note_on(self, pitch: float | None, velocity: float = 0.8, key: Key | None = None) -> None:
+    def note_on(
+        self,
+        pitch: float | None,
+        velocity: float = 0.8,
+        key: Key | None = None,
+        values: Mapping[Target, float] | None = None,
+    ) -> None:
         """Start a note, and release one that sounds under the same key.
 
         Args:
@@ -100,19 +124,59 @@ class Controls:
             velocity: 0 to 1; the gain is its square.
             key: identifies the note for :meth:`note_off`, a finite number or a word of at most 200 characters; default:
                 the pitch. A note without pitch must have one.
+            values: what shapes the note from its first sample on, as in :meth:`express`.
         """
         if pitch is not None:
             pitch = check_number("pitch", pitch, *PITCHES, " (MIDI; A4 is 69)")
         key = pitch if key is None else key
         if key is None:
             raise ConfigError("A note without pitch must have a key, got none; give one, so that it can be released.")
-        velocity = check_number("velocity", velocity, 0.0, 1.0)
-        self._send("note_on", key=_check_key(key), pitch=pitch, velocity=velocity)
+        key, velocity = _check_key(key), check_number("velocity", velocity, 0.0, 1.0)
+        values = self._values(values or {})
+        with self._note_lock:
+            note = self._note(key)
+            note.pitch, note.values = pitch, note.values | values
+            if values:
+                self._shape(key, note)
+            self._send("note_on", key=key, pitch=pitch, velocity=velocity)
         self._pitch = pitch
 
     def note_off(self, key: Key) -> None:
         """Release a note, at once or when the sustain pedal goes up. An unknown key is ignored."""
-        self._send("note_off", key=_check_key(key))
+        key = _check_key(key)
+        with self._note_lock:
+            self._shaped.pop(key, None)
+            self._send("note_off", key=key)
+
+    def express(self, key: Key, values: Mapping[Target, float]) -> None:
+        """Shape one note by itself, smoothed over about 20 ms, until its key is released.
+
+        Args:
+            key: of a note that is held; or of one that will begin, which then begins so.
+            values: by their targets; others stay as they are. "bend": semitones, -96 to 96, in addition to
+                :meth:`bend`. "gain": dB, -100 to 24. The name of an axis: how much more the note has of it than the
+                point of all notes. The index of a dimension, from 0: what is added to it. "towards:NAME": 0 is the
+                point of all notes, 1 the preset of that name; -2 to 2.
+        """
+        key, values = _check_key(key), self._values(values)
+        with self._note_lock:
+            note = self._note(key)
+            note.values |= values
+            self._shape(key, note)
+
+    def shape(self, key: Key, bend: float, gain: float, keep: float, offset: "np.ndarray | Sequence[float]") -> None:
+        """Shape one note as :meth:`express` does, by numbers: its point is `keep` times that of all plus `offset`.
+
+        Args:
+            key: as in :meth:`express`.
+            bend, gain: semitones and dB.
+            keep: -3 to 3.
+            offset: (dim,).
+        """
+        bend, gain = check_number("bend", bend, *LIMITS[BEND], " semitones"), check_number("gain", gain, *GAINS, " dB")
+        keep = check_number("share of the point", keep, -_MOST_KEPT, _MOST_KEPT)
+        offset = self._checked(offset).tolist()
+        self._send("shape", key=_check_key(key), bend=bend, gain=gain, keep=keep, offset=offset)
 
     def bend(self, semitones: float) -> None:
         """Shift the pitch of all notes, including later ones, by -48 to 48 semitones."""
@@ -138,7 +202,7 @@ class Controls:
 
         Args:
             which: name of an axis: the sound gets this value on it at the pitch of the last note, see
-                :class:`~timbre.playback.axis_curve.AxisCurve`. Or the index of a dimension, from 0, which is set alone.
+                :class:`~timbre.synth.axis_curve.AxisCurve`. Or the index of a dimension, from 0, which is set alone.
             value: -100 to 100; a named axis has values from -3 to 3, and larger ones count as these.
             glide: s, as in :meth:`at`.
         """
@@ -217,7 +281,40 @@ class Controls:
 
     def panic(self) -> None:
         """End all notes within milliseconds, lift the pedal and reset the bend."""
-        self._send("panic")
+        with self._note_lock:
+            self._shaped.clear()
+            self._send("panic")
+
+    def _note(self, key: Key) -> _Note:
+        """The note of a key, or what is known of the next one; those that were shaped long ago are forgotten."""
+        note = self._shaped.pop(key) if key in self._shaped else _Note(self._pitch, self.point)
+        self._shaped[key] = note
+        while len(self._shaped) > _SHAPED:
+            del self._shaped[next(iter(self._shaped))]
+        return note
+
+    def _values(self, values: Mapping[Target, float]) -> dict[Target, float]:
+        """The values of :meth:`express`; a ConfigError if one does not fit."""
+        checked = {}
+        for to, value in values.items():
+            check_target(self.space, to)
+            goal(self.presets, to)
+            checked[to] = check_number(f"{to} of a note", value, *limits_of(to))
+        return checked
+
+    def _shape(self, key: Key, note: _Note) -> None:
+        """Send what shapes a note."""
+        values = note.values
+        keep, offset = place(values, self.presets, self._axes, note.point, note.pitch)
+        keep, offset = min(max(float(keep), -_MOST_KEPT), _MOST_KEPT), offset.clip(-self._reach, self._reach)
+        self.shape(key, values.get(BEND, 0.0), values.get(GAIN, 0.0), keep, offset)
+
+    def _shape_again(self) -> None:
+        """Send what shapes the notes along named axes: more of these is known now."""
+        with self._note_lock:
+            for key, note in self._shaped.items():
+                if any(isinstance(to, str) and note.values[to] for to in note.values if to not in LIMITS):
+                    self._shape(key, note)
 
     def _opening(self) -> np.ndarray:
         """The starting point (dim,) where none was given."""

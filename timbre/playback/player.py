@@ -53,6 +53,8 @@ class Player(Controls, AbstractContextManager["Player"]):
         AudioError: the recording cannot be written.
     """
 
+    _waits = False
+
     def __init__(
         self,
         space: Space,

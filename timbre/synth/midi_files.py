@@ -16,7 +16,7 @@ MAX_BYTES = 16 << 20
 _HEAD, _TRACK = b"MThd", b"MTrk"
 _META, _END, _TEMPO = 0xFF, 0x2F, 0x51
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages, which do not belong into files
-_USED = (0x80, 0x90, 0xB0, 0xE0)  # notes, controllers, bends
+_USED = (0x80, 0x90, 0xA0, 0xB0, 0xD0, 0xE0)  # notes, pressures, controllers, bends
 _FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000.0 / 1001.0, 30: 30.0}
 
 _Event = tuple[int, int, int, int]
@@ -24,7 +24,7 @@ _Event = tuple[int, int, int, int]
 
 
 class MidiSequence(NamedTuple):
-    """Notes, controllers and bends of a piece in the order of time."""
+    """Notes, pressures, controllers and bends of a piece in the order of time."""
 
     messages: list[tuple[float, int, int, int]]  # time (s), status, and two data bytes
     length: float  # s

@@ -1,8 +1,12 @@
 """MIDI files to audio: each note is a sound of its own, and the timbre follows a path through the piece."""
 
+import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,12 +15,31 @@ from timbre.audio.limiter import Limiter
 from timbre.errors import ConfigError
 from timbre.files import read_bytes
 from timbre.paths import Path
+from timbre.shapes.presets import Presets
 from timbre.space import NoteControls, Space
 from timbre.space.controls import RELEASE
-from timbre.synth.channels import EXPRESSION, VOLUME, MidiChannels, decibels
+from timbre.synth.axis_curve import NoteAxes
+from timbre.synth.channels import (
+    BEND,
+    CENTER,
+    EXPRESSION,
+    LARGEST,
+    PRESSURE,
+    VELOCITY,
+    VOLUME,
+    MidiChannels,
+    Source,
+    StruckNote,
+    rest_of,
+    together,
+)
+from timbre.synth.channels import (
+    RELEASE as RELEASE_VELOCITY,
+)
 from timbre.synth.loudness import evening, loudness_of
 from timbre.synth.midi_files import MAX_BYTES, read_sequences
 from timbre.synth.rendering import render
+from timbre.synth.shaping import GAIN, NoteControl, Target, place, usual_note_controls, values_at
 
 LOWEST, HIGHEST = 12, 127  # MIDI pitches that can be decoded
 _LONGEST = 3600.0  # s
@@ -49,53 +72,101 @@ class StepLine:
         return (0.0, self.values[first - 1]), *zip(times, self.values[first:last], strict=True)
 
 
+Lines = dict[Source | tuple[str, int], StepLine]
+"""What a channel does through a piece: positions (0 to 127) by source, and polyphonic pressures by key; its bend
+("semitones") and its gain ("gain", dB)."""
+_SEMITONES, _GAIN = "semitones", "gain"
+
+
 @dataclass(frozen=True)
 class Tone:
-    """A note of a piece: start and duration in s, pitch in MIDI, velocity 0..1; bend and gain of its channel."""
+    """A note of a piece: start and duration in s, pitch in MIDI, velocity 0..1, and what shapes it.
+
+    Attributes:
+        own: what its channel does.
+        manager: what the manager of its zone does, if it has another one.
+        up: s, from when on its channel does not shape it any more.
+        release: velocity of the release, 0 to 127.
+        zone: whether it is in a zone of MPE, so that controllers shape it.
+    """
 
     start: float
     duration: float
     pitch: float
     velocity: float
-    bend: StepLine = field(default_factory=StepLine, repr=False)  # semitones
-    gain: StepLine = field(default_factory=StepLine, repr=False)  # dB
+    own: Lines = field(default_factory=dict, repr=False)
+    manager: Lines | None = field(default=None, repr=False)
+    up: float = math.inf
+    release: int = int(CENTER)
+    zone: bool = False
 
     @property
     def bends(self) -> Steps:
         """Bends of the note: times after its start, and semitones."""
-        return self.bend.between(self.start, self.start + self.duration)
+        return self._steps(_SEMITONES)
 
     @property
     def gains(self) -> Steps:
         """Gains of the note: times after its start, and dB."""
-        return self.gain.between(self.start, self.start + self.duration)
+        return self._steps(_GAIN)
+
+    def positions(self, source: Source) -> Steps:
+        """Where what shapes the note stands: times after its start, and 0 to 127."""
+        if source == VELOCITY:
+            return ((0.0, LARGEST * self.velocity),)
+        if source == RELEASE_VELOCITY:
+            return (0.0, CENTER), (max(self.duration, 1e-9), float(self.release))
+        return self._steps(source) if self.zone or not isinstance(source, int) else ((0.0, rest_of(source)),)
+
+    def _steps(self, source: Source) -> Steps:
+        end, own = self.start + self.duration, [source, *([(PRESSURE, int(self.pitch))] if source == PRESSURE else [])]
+        parts = [self.own[one].between(self.start, min(end, self.up)) for one in own if one in self.own]
+        if self.manager and source in self.manager:
+            parts.append(self.manager[source].between(self.start, end))
+        if len(parts) < 2:
+            return parts[0] if parts else ((0.0, rest_of(source)),)
+        times = sorted({time for part in parts for time, _ in part})
+        rows = np.array([step_values(part, np.array(times)) for part in parts])
+        joined = rows.sum(0) if source in (_SEMITONES, _GAIN) else [together(source, list(row)) for row in rows.T]
+        return tuple(zip(times, map(float, joined), strict=True))
 
 
-def read_midi(file: str | FilePath) -> list[Tone]:
+def step_values(steps: Steps, times: np.ndarray) -> np.ndarray:
+    """The values of steps at times (n,), from 0 s."""
+    since, values = np.array(steps).T
+    return np.asarray(values[np.searchsorted(since, times, side="right") - 1])
+
+
+def read_midi(file: str | FilePath, members: int = 0) -> list[Tone]:
     """The notes of a standard MIDI file (type 0, 1 or 2), sorted by their starts.
 
-    Tempo, bends and their range, the sustain pedal, volume (controller 7), expression (11) and the channel modes are
-    followed, as by the live input; programs, other controllers and the meaning of the drum channel are not. The pieces
-    of a file of type 2 follow each other.
+    Tempo, bends and their range, pressure, the sustain pedal, volume (controller 7), expression (11), the channel modes
+    and the zones of MPE are followed, as by the live input; programs, controllers outside of zones and the meaning of
+    the drum channel are not. The pieces of a file of type 2 follow each other.
+
+    Args:
+        file: its name.
+        members: channels of a lower zone that is there from the start, 0 to 15, for a file that does not announce it.
 
     Raises:
         ConfigError: if the file cannot be read, is not a MIDI file, has no notes, or is longer than an hour.
     """
     content = read_bytes(FilePath(file), MAX_BYTES)
     try:
-        return parse_midi(content)
+        return parse_midi(content, members)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
 
 
-def parse_midi(content: bytes) -> list[Tone]:
+def parse_midi(content: bytes, members: int = 0) -> list[Tone]:
     """The notes in the bytes of a MIDI file, as :func:`read_midi`; a ConfigError without the name of a file."""
     tones, start = list[Tone](), 0.0
     for sequence in read_sequences(content):
-        collector = _NoteCollector(start)
+        collector = _NoteCollector(start, members)
         for time, *message in sequence.messages:
             collector.now = start + time
-            collector.receive(*message)
+            with suppress(ConfigError):  # a bend range that is too wide changes nothing, as live
+                collector.receive(*message)
         start += sequence.length
         tones += collector.finished(start)
     tones.sort(key=lambda tone: (tone.start, tone.pitch))
@@ -106,74 +177,62 @@ def parse_midi(content: bytes) -> list[Tone]:
     return tones
 
 
-@dataclass
-class _ScoreChannel:
-    """State of a channel: sounding pitches with their starts and velocities, those that the pedal sustains, levels."""
-
-    struck: dict[int, tuple[float, float]] = field(default_factory=dict)
-    sustained: dict[int, None] = field(default_factory=dict)
-    pedal: bool = False
-    bend: StepLine = field(default_factory=StepLine)
-    gain: StepLine = field(default_factory=StepLine)
-    levels: dict[int, float] = field(default_factory=dict)  # of volume and expression, dB
-
-
 class _NoteCollector(MidiChannels):
     """Collects the notes of messages that are received in the order of time, at the time `now`."""
 
-    def __init__(self, now: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, now: float = 0.0, members: int = 0) -> None:
+        super().__init__(members=members)
         self.now, self._tones = now, list[Tone]()
-        self._parts = [_ScoreChannel() for _ in range(16)]
+        self._lines: list[Lines] = [{} for _ in range(16)]
+        self._begun: list[dict[int, tuple[float, StruckNote]]] = [{} for _ in range(16)]  # with their starts, by key
+        self._ups: dict[tuple[int, int], float] = {}
 
     def finished(self, end: float) -> list[Tone]:
         """All notes; those that still sound end at `end`."""
         self.now = max(self.now, end)
-        for part in self._parts:
-            self._cut(part)
+        for number in range(16):
+            self._cut(number)
         return self._tones
 
-    def _start(self, channel: int, note: int, velocity: float) -> None:
-        part = self._parts[channel]
-        self._finish(part, note)
-        part.struck[note] = (self.now, velocity)
+    def _start(self, note: StruckNote) -> None:
+        self._begun[note.channel][note.key] = self.now, note
+        if line := self._lines[note.channel].get((PRESSURE, note.key)):
+            line.add(self.now, 0.0)
 
-    def _end(self, channel: int, note: int) -> None:
-        part = self._parts[channel]
-        if not part.pedal:
-            self._finish(part, note)
-        elif note in part.struck:
-            part.sustained[note] = None
+    def _keep(self, note: StruckNote) -> None:
+        if self.zones.is_member(note.channel):
+            self._ups[note.channel, note.key] = self.now
 
-    def _sustain(self, channel: int, down: bool) -> None:
-        part = self._parts[channel]
-        part.pedal = down
-        for note in () if down else tuple(part.sustained):
-            self._finish(part, note)
+    def _end(self, note: StruckNote) -> None:
+        if begun := self._begun[note.channel].pop(note.key, None):
+            start, channel, manager = begun[0], note.channel, self.zones.manager(note.channel)
+            lines = self._lines[channel], None if manager == channel else self._lines[manager]
+            up, zone = self._ups.pop((channel, note.key), math.inf), self.zones.in_zone(channel)
+            tone = Tone(start, self.now - start, float(note.key), note.velocity, *lines, up, note.release, zone)
+            self._tones.append(tone)
 
-    def _bend(self, channel: int, semitones: float) -> None:
-        self._parts[channel].bend.add(self.now, semitones)
+    def _follow(self, number: int, source: Source, key: int | None = None) -> None:
+        if key is not None and (note := self._down[number].get(key) or self._sustained[number].get(key)):
+            self._add(number, (PRESSURE, key), note.pressure)
+            return
+        self._add(number, source, self.position_of(number, source))
+        if source == BEND:
+            self._add(number, _SEMITONES, self.bend_of(number))
+        elif source in (VOLUME, EXPRESSION):
+            self._add(number, _GAIN, self.level_of(number))
 
-    def _silence(self, channel: int) -> None:
-        self._cut(self._parts[channel])
-        self._parts[channel].pedal = False
-        self._bend(channel, 0.0)
+    def _add(self, number: int, source: Source | tuple[str, int], value: float) -> None:
+        rest = 0.0 if isinstance(source, tuple) else rest_of(source)
+        self._lines[number].setdefault(source, StepLine(values=[rest])).add(self.now, value)
 
-    def _move(self, channel: int, controller: int, value: int) -> None:
-        if controller in (VOLUME, EXPRESSION):
-            part = self._parts[channel]
-            part.levels[controller] = decibels(value)
-            part.gain.add(self.now, sum(part.levels.values()))
+    def _silence(self, number: int) -> None:
+        for channel in self.zones.group(number):
+            self._cut(channel)
+            self._follow(channel, BEND)
 
-    def _cut(self, part: _ScoreChannel) -> None:
-        for note in tuple(part.struck):
-            self._finish(part, note)
-
-    def _finish(self, part: _ScoreChannel, note: int) -> None:
-        part.sustained.pop(note, None)
-        if note in part.struck:
-            start, velocity = part.struck.pop(note)
-            self._tones.append(Tone(start, self.now - start, float(note), velocity, part.bend, part.gain))
+    def _cut(self, number: int) -> None:
+        for _, note in tuple(self._begun[number].values()):
+            self._end(note)
 
 
 def perform(
@@ -184,13 +243,16 @@ def perform(
     inverter: str | None = None,
     steady: bool = True,
     hold: float | None = None,
+    shaping: Sequence[NoteControl] | None = None,
+    presets: Presets | None = None,
 ) -> Audio:
     """The sound of a piece, whose notes follow the path, stretched over the piece.
 
     Notes are scaled by the root of the largest number that sounds at once, and peaks are limited. Arguments and errors
     as in :func:`~timbre.synth.render`, but each note has its own seed, and `steady` brings all notes to one loudness
     before their velocities are applied, by 12 dB at most. Notes below MIDI 12 are left out, as in live play; a
-    ConfigError if there are no others.
+    ConfigError if there are no others. `shaping` is what shapes each note by itself, default:
+    :func:`~timbre.synth.shaping.usual_note_controls`; it may name `presets`.
     """
     tones = [tone for tone in tones if tone.pitch >= LOWEST]
     if not tones:
@@ -201,38 +263,66 @@ def perform(
     events = sorted([(tone.start, 1) for tone in tones] + [(tone.start + tone.duration, -1) for tone in tones])
     most = max(np.cumsum([change for _, change in events]).max(), 1)
     gains = (_gains(space, path, tones, end, hold) if steady else np.ones(len(tones))) / np.sqrt(most)
+    shaper = _Shaper(usual_note_controls(space) if shaping is None else shaping, presets or Presets(), NoteAxes(space))
     for number, (tone, gain) in enumerate(zip(tones, gains, strict=True)):
         controls = NoteControls(hold=hold, seed=seed + number, inverter=inverter)
         first = round(tone.start * rate)
-        sound = _sound(space, path, tone, end, controls, steady).samples[0, : len(mix) - first]
+        sound = _sound(space, path, tone, end, controls, steady, shaper).samples[0, : len(mix) - first]
         mix[first : first + len(sound)] += gain * sound
     limiter = Limiter(rate)
     samples = np.concatenate([limiter.push(mix), limiter.flush()])[limiter.latency :]
     return Audio(samples.astype(np.float32), rate)
 
 
-def _sound(space: Space, path: Path, tone: Tone, end: float, controls: NoteControls, steady: bool) -> Audio:
+class _Shaper(NamedTuple):
+    """What shapes each note by itself."""
+
+    shaping: Sequence[NoteControl]
+    presets: Presets
+    axes: NoteAxes
+
+    def values(self, tone: Tone, seconds: np.ndarray) -> dict[Target, np.ndarray]:
+        """What is added to each target at times (n,) after the start of a note, (n,) each."""
+        sources = {control.follows for control in self.shaping}
+        values = values_at(self.shaping, {one: step_values(tone.positions(one), seconds) for one in sources})
+        if BEND not in sources:
+            values[BEND] = values.get(BEND, 0.0) + step_values(tone.bends, seconds)
+        return {to: value for to, value in values.items() if np.any(value)}
+
+    def moved(self, values: dict[Target, np.ndarray], points: np.ndarray, pitch: float) -> np.ndarray:
+        """The points (n, dim) of a note, where those of all are (n or 1, dim)."""
+        keep, offset = place(values, self.presets, self.axes, points[0].astype(np.float32), pitch)
+        return np.multiply.outer(keep, np.ones(points.shape[1])) * points + offset
+
+
+def _sound(
+    space: Space, path: Path, tone: Tone, end: float, controls: NoteControls, steady: bool, shaper: _Shaper
+) -> Audio:
     """The sound of one note of a piece that ends at `end` (s)."""
     duration = max(tone.duration, _SHORTEST) + RELEASE
     count = space.renderer.frames(duration)
     seconds = np.linspace(0.0, duration, count)
-    times = (tone.start + seconds) / end
-    part = Path(path.at(times), np.linspace(0.0, 1.0, count)) if len(path.points) > 1 else path
-    since, bends = np.array(tone.bends).T
-    bent = bends[np.searchsorted(since, seconds, side="right") - 1]
-    pitch = np.clip(tone.pitch + bent, LOWEST, HIGHEST) if bent.any() else tone.pitch
-    controls = replace(controls, pitch=pitch, velocity=tone.velocity, duration=duration)
-    sound = render(space, part, **vars(controls), steady=steady)
-    return sound if tone.gains == ((0.0, 0.0),) else _faded(sound, tone.gains)
+    points = path.at((tone.start + seconds) / end) if len(path.points) > 1 else path.points
+    values = shaper.values(tone, seconds)
+    bent, louder = values.pop(BEND, None), values.pop(GAIN, None)
+    if values:
+        points = shaper.moved(values, points, tone.pitch)
+    part = Path(points, np.linspace(0.0, 1.0, len(points)) if len(points) > 1 else np.zeros(1))
+    pitch = tone.pitch if bent is None else np.clip(tone.pitch + bent, LOWEST, HIGHEST)
+    sound = render(
+        space, part, **vars(replace(controls, pitch=pitch, velocity=tone.velocity, duration=duration)), steady=steady
+    )
+    if tone.gains == ((0.0, 0.0),) and louder is None:
+        return sound
+    return _faded(sound, tone.gains, seconds, np.zeros(count) if louder is None else louder)
 
 
-def _faded(sound: Audio, gains: Steps) -> Audio:
-    """A sound whose gain changes in steps, over 3 ms each."""
-    since, levels = np.array(gains).T
+def _faded(sound: Audio, gains: Steps, seconds: np.ndarray, louder: np.ndarray) -> Audio:
+    """A sound whose gain (dB) changes in steps, over 3 ms each, and by what is added at some times (s)."""
     times = np.arange(0.0, sound.duration + _GAIN_STEP, _GAIN_STEP)
-    amplitudes = 10.0 ** (levels[np.searchsorted(since, times, side="right") - 1] / 20.0)
-    seconds = np.arange(sound.samples.shape[1]) / sound.sample_rate
-    return Audio((sound.samples * np.interp(seconds, times, amplitudes)).astype(np.float32), sound.sample_rate)
+    amplitudes = 10.0 ** ((step_values(gains, times) + np.interp(times, seconds, louder)) / 20.0)
+    samples = np.arange(sound.samples.shape[1]) / sound.sample_rate
+    return Audio((sound.samples * np.interp(samples, times, amplitudes)).astype(np.float32), sound.sample_rate)
 
 
 def _gains(space: Space, path: Path, tones: list[Tone], end: float, hold: float | None) -> np.ndarray:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 import timbre
-from timbre.cli.arguments import POINT, Hold, Inverter, PathFile, Point, Points, Seed, SpaceName
+from timbre.cli.arguments import POINT, Hold, Inverter, Mpe, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_inverter, check_sound, making, save_sound
 from timbre.cli.points import find_point, parse_pitch
 from timbre.config import Range
+from timbre.config.settings import require
 from timbre.errors import ConfigError
 from timbre.files import check_writable
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from timbre.audio import Audio
     from timbre.paths import Path
     from timbre.space import NoteControls, Space
 
@@ -38,6 +40,8 @@ def render(
     pitch: str = "C4",
     velocity: str = "0.8",
     midi: FilePath | None = None,
+    mapping: FilePath | None = None,
+    mpe: Mpe = False,
     grid: str | None = None,
     corners: Annotated[Points | None, Parameter(name="--corner")] = None,
     notes: str | None = None,
@@ -58,6 +62,7 @@ def render(
             ("C4:G4 C4"), a CSV file with rows of time,value, or "unknown".
         velocity: Velocity over the sound, 0 to 1, in the same form ("0.3:0.9").
         midi: Play the notes of this MIDI file; the path is stretched over the piece.
+        mapping: File of what shapes each note of the MIDI file, as for `timbre play`.
         grid: Write one sound for each point of a grid of COLUMNSxROWS (5x4) between corners.
         corners: A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of
             the first row, then of the last.
@@ -73,6 +78,8 @@ def render(
     from timbre.space import NoteControls
 
     job = _job(grid=grid, notes=notes, midi=midi)
+    extra = [option for option, given in (("--mapping", mapping is not None), ("--mpe", mpe)) if given]
+    require(not extra or midi is not None, f"{''.join(extra[:1])} must come with --midi; add --midi FILE.")
     make_path = _path_of(job, at, from_, to, path, corners)
     many = job in ("grid", "notes")
     target = output or FilePath("out" if many else "out.wav")
@@ -86,17 +93,31 @@ def render(
     elif job == "notes":
         _notes(target, fitted, name, str(at), str(notes), velocities or [0.8], replace(controls, hold=None))
     elif job == "midi":
-        from timbre.synth.score import LOWEST, perform, read_midi
-
-        tones = read_midi(str(midi))
-        if low := sum(tone.pitch < LOWEST for tone in tones):
-            subject = "1 note is" if low == 1 else f"{low} notes are"
-            print(f"timbre: {subject} below MIDI {LOWEST} and left out.", file=sys.stderr)
-        piece = perform(fitted, make_path(fitted), tones, seed, inverter, not natural, hold)
+        piece = _piece(fitted, space, make_path(fitted), str(midi), mapping, mpe, controls, not natural)
         save_sound(target, piece, sample_rate)
     else:
         controls = _with_lines(fitted, controls, pitch, velocity)
         _path(target, fitted, make_path(fitted), controls, not natural, sample_rate)
+
+
+def _piece(
+    space: "Space", name: str, path: "Path", midi: str, mapping: FilePath | None, mpe: bool, controls: "NoteControls",
+    steady: bool,
+) -> "Audio":  # fmt: skip
+    """The sound of a MIDI file."""
+    from timbre.playback.inputs.mapping import read_mapping
+    from timbre.shapes.presets import read_presets
+    from timbre.synth.score import LOWEST, perform, read_midi
+    from timbre.synth.zones import MEMBERS
+
+    presets = read_presets(name, space)
+    shaping = read_mapping(mapping, space, presets).notes if mapping else None
+    tones = read_midi(midi, MEMBERS if mpe else 0)
+    if low := sum(tone.pitch < LOWEST for tone in tones):
+        subject = "1 note is" if low == 1 else f"{low} notes are"
+        print(f"timbre: {subject} below MIDI {LOWEST} and left out.", file=sys.stderr)
+    seed, inverter = controls.seed, controls.inverter
+    return perform(space, path, tones, seed, inverter, steady, controls.hold, shaping, presets)
 
 
 def _job(**given: object) -> str:

@@ -19,6 +19,7 @@ from timbre.paths import Path
 from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number
 from timbre.playback.engine.follower import Follower
 from timbre.playback.engine.frames import frame_decoder, requested_runtime
+from timbre.playback.engine.note_shapes import NoteShapes, Shape
 from timbre.playback.engine.streams import voice_streams
 from timbre.playback.engine.voice import Voice
 from timbre.shapes.presets import Presets
@@ -80,7 +81,7 @@ class Engine(Controls):
         self.limit = voices
         self._steps_per_hop = next(parts for parts in (4, 3, 2, 1) if spectrogram.hop_length % parts == 0)
         self.step = spectrogram.hop_length // self._steps_per_hop
-        self._follower = Follower(self.point, self._frame_rate)
+        self._follower, self._shapes = Follower(self.point, self._frame_rate), NoteShapes(voices, space.dim)
         self._hold, self._pedal, self._bend_target, self._bend = np.inf, False, 0.0, 0.0
         self._gain_target = self._gain = _HEADROOM
         self._tails = np.zeros(max(round(_CUT * self._rate), self.step))  # sum of the notes cut short
@@ -176,9 +177,16 @@ class Engine(Controls):
         self._notes += 1
         voice = next(voice for voice in self.voices if voice.free)
         voice.begin(key, np.nan if pitch is None else pitch, velocity, self._seed + self._notes, self._notes)
+        self._shapes.begin(key, voice.index)
 
     def _end_note(self, key: Key) -> None:
+        self._shapes.forget(key)
         self._release(key, self._pedal)
+
+    def _set_shape(self, key: Key, bend: float, gain: float, keep: float, offset: list[float]) -> None:
+        shape = Shape(bend, 10.0 ** (gain / 20.0), keep, np.asarray(offset, np.float32))
+        held = (voice for voice in self.sounding if voice.key == key and not (voice.released or voice.sustained))
+        self._shapes.set(key, shape, [voice.index for voice in held])
 
     def _set_pedal(self, down: bool) -> None:
         self._pedal = down
@@ -207,6 +215,7 @@ class Engine(Controls):
     def _silence(self) -> None:
         for voice in self.sounding:
             self._cut(voice)
+        self._shapes.forget()
         self._pedal, self._bend_target = False, 0.0
 
     def _release(self, key: Key, pedal: bool) -> None:
@@ -252,10 +261,11 @@ class Engine(Controls):
         self._follower.advance(at_once=not sounding)
         share = 1.0 - np.exp(-1.0 / (_BEND_SMOOTHING * self._frame_rate)) if sounding else 1.0
         self._bend += share * (self._bend_target - self._bend)
+        self._shapes.advance(share, self._follower.share)
         if sounding:
             sounds = self._sounds(sounding, [[voice.advance(self._hold)] for voice in sounding])
             for voice, sound in zip(sounding, sounds, strict=True):
-                voice.add(sound)
+                voice.add(sound, self._shapes.gain[voice.index])
 
     def _start_new_notes(self) -> None:
         """Give the oldest of the new notes their first frames."""
@@ -264,23 +274,25 @@ class Engine(Controls):
             return
         sounds = self._sounds(new, [[voice.advance(self._hold) for _ in range(voice.burst)] for voice in new])
         for voice, sound in zip(new, sounds, strict=True):
-            voice.start(sound)
+            voice.start(sound, self._shapes.gain[voice.index, 1])
 
     def _sounds(self, voices: list[Voice], times: list[list[tuple[float, float]]]) -> np.ndarray:
         """The next hops of some voices (voices, frames * hop), from the times of their frames and their releases."""
         clock, releases = np.array(times, np.float32).transpose(2, 0, 1)
-        pitch = np.clip([voice.pitch + self._bend for voice in voices], *PITCHES)
+        indices = [voice.index for voice in voices]
+        pitch = np.clip([voice.pitch + self._bend for voice in voices] + self._shapes.bend[indices], *PITCHES)
         velocity = np.array([voice.velocity for voice in voices])
         pitches, velocities = (np.broadcast_to(line[:, None], clock.shape) for line in (pitch, velocity))
-        points = np.broadcast_to(self._follower.point, (clock.size, self.space.dim))
+        points = self._shapes.points(self._follower.point, indices, self._reach).repeat(clock.shape[1], 0)
         inputs = [np.array(line.reshape(-1), np.float32) for line in (pitches, velocities, clock, releases)]
-        magnitude = self._frames(np.array(points, np.float32), *inputs).reshape(*clock.shape, -1)
-        return self._streams.push([voice.index for voice in voices], magnitude, pitches)
+        magnitude = self._frames(points, *inputs).reshape(*clock.shape, -1)
+        return self._streams.push(indices, magnitude, pitches)
 
 
 HANDLERS: dict[str, Callable[..., None]] = {
     "note_on": Engine._start_note,
     "note_off": Engine._end_note,
+    "shape": Engine._set_shape,
     "sustain": Engine._set_pedal,
     "bend": Engine._set_bend,
     "at": Engine._move,

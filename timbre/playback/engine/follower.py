@@ -8,11 +8,14 @@ _SMOOTHING = 0.02  # s, time constant
 
 
 class Follower:
-    """Moves `point` (dim,), float32, frame by frame; `frame_rate` is in frames per second."""
+    """Moves `point` (dim,), float32, frame by frame; `frame_rate` is in frames per second.
+
+    `share` is the part of what is left that it moves in a frame.
+    """
 
     def __init__(self, point: np.ndarray, frame_rate: float) -> None:
         self.point: np.ndarray = np.asarray(point, np.float32).copy()
-        self._step, self._share = 1.0 / frame_rate, 1.0 - np.exp(-1.0 / (_SMOOTHING * frame_rate))
+        self._step, self.share = 1.0 / frame_rate, 1.0 - np.exp(-1.0 / (_SMOOTHING * frame_rate))
         self.glide(self.point, 0.0)
 
     def follow(self, path: Path, duration: float, loop: bool = False) -> None:
@@ -30,6 +33,6 @@ class Follower:
         """Move on by one frame; `at_once` skips the smoothing, while nothing sounds."""
         time = self._time / self._duration
         target = self._path.at(np.array([time % 1.0 if self._loop else time]))[0]
-        share = 1.0 if at_once else self._share
+        share = 1.0 if at_once else self.share
         self.point = (self.point + share * (target - self.point)).astype(np.float32)
         self._time += self._step

@@ -144,24 +144,33 @@ class _Journal:
     def __init__(self) -> None:
         self._settings: dict[str, dict[str, Any]] = {}
         self._notes: dict[Any, dict[str, Any]] = {}
+        self._shapes: dict[Any, dict[str, Any]] = {}  # of these notes
 
     def add(self, name: str, values: dict[str, Any]) -> None:
         """Note a command."""
-        if name in ("note_on", "note_off"):
-            self._notes.pop(values["key"], None)
-            if name == "note_on":
-                self._notes[values["key"]] = values
-                if len(self._notes) > MAX_VOICES:
-                    del self._notes[next(iter(self._notes))]
+        if name in ("note_on", "note_off", "shape"):
+            self._add_note(name, values["key"], values)
             return
         ended = {"panic": ("sustain", "bend"), "at": ("path",), "path": ("at",)}.get(name, ())
         for other in ended:
             self._settings.pop(other, None)
         if name == "panic":
             self._notes.clear()
+            self._shapes.clear()
         else:
             self._settings[name] = values
 
     def commands(self) -> list[tuple[str, dict[str, Any]]]:
         """The commands that are still in force."""
-        return [*self._settings.items(), *(("note_on", values) for values in self._notes.values())]
+        notes = [("note_on", values) for values in self._notes.values()]
+        return [*self._settings.items(), *(("shape", values) for values in self._shapes.values()), *notes]
+
+    def _add_note(self, name: str, key: Any, values: dict[str, Any]) -> None:
+        kept = self._shapes if name == "shape" else self._notes
+        kept.pop(key, None)
+        if name == "note_off":
+            self._shapes.pop(key, None)
+        else:
+            kept[key] = values
+            if len(kept) > MAX_VOICES:
+                del kept[next(iter(kept))]

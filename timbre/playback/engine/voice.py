@@ -37,6 +37,7 @@ class Voice:
         self.level = 1.0  # largest amplitude of the last hop
         self._clock, self._release, self._since_release, self._silent_hops = 0.0, HELD, 0.0, 0
         self._made = self._taken = 0
+        self._last_gain = np.float32(1.0)  # of the sound that was taken last
 
     @property
     def free(self) -> bool:
@@ -67,27 +68,31 @@ class Voice:
             self._clock = min(now + self._frame_time, hold)
         return now, self._release
 
-    def start(self, sound: np.ndarray) -> None:
-        """Take the sound of a burst of frames, which begins `latency` samples before the onset."""
+    def start(self, sound: np.ndarray, gain: float) -> None:
+        """Take the sound of a burst of frames, which begins `latency` samples before the onset, by a gain."""
         self._made, self._taken, self.new = len(sound), self._streams.latency, False
-        self._sound[: self._made] = sound * self._gain
+        self._last_gain = self._gain * np.float32(gain)
+        self._sound[: self._made] = sound * self._last_gain
 
     def take(self, count: int) -> np.ndarray:
         """The next samples (count,)."""
         self._taken += count
         return self._sound[self._taken - count : self._taken]
 
-    def add(self, sound: np.ndarray) -> None:
-        """Take one more hop of sound."""
+    def add(self, sound: np.ndarray, gains: np.ndarray) -> None:
+        """Take one more hop of sound, by gains (2,) at its start and its end."""
         left = self._made - self._taken
         self._sound[:left] = self._sound[self._taken : self._made].copy()
         self._made, self._taken = left + self._hop, 0
         hop = self._sound[left : self._made]
-        np.multiply(sound, self._gain, out=hop)
+        first, last = self._gain * gains.astype(np.float32)
+        self._last_gain = last
+        np.multiply(sound, last if first == last else np.linspace(first, last, self._hop, dtype=np.float32), out=hop)
         if self._since_release > _RING_TIME:
             hop *= self._fade()
         self.level = float(np.abs(hop).max())
-        self._silent_hops = self._silent_hops + 1 if self.level < _SILENT_LEVEL else 0
+        ends = float(np.abs(sound).max()) * self._gain < _SILENT_LEVEL  # a note that is turned down may come back
+        self._silent_hops = self._silent_hops + 1 if ends else 0
 
     @property
     def finished(self) -> bool:
@@ -98,7 +103,7 @@ class Voice:
         """Cut the note short and free the voice; returns its last samples, faded out, (fade,) or less."""
         rest = self._sound[self._taken : self._made].copy()
         if not self.new and len(rest) < fade:
-            rest = np.concatenate([rest, self._streams.flush(self.index) * self._gain])
+            rest = np.concatenate([rest, self._streams.flush(self.index) * self._last_gain])
         rest = rest[:fade]
         self.key, self.new = None, False
         return rest * (0.5 + 0.5 * np.cos(np.pi * (np.arange(len(rest)) + 1) / max(len(rest), 1)))

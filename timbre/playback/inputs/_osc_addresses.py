@@ -10,10 +10,15 @@ from timbre.paths import Path
 from timbre.playback.controls import MAX_COORDINATE, Controls, Key, axes_of, check_number
 from timbre.playback.inputs.mapping import default_range
 from timbre.shapes.path_files import read_path
+from timbre.synth.shaping import TOWARDS
 
 Reply = tuple[str, list[Any]]
 """An address and its arguments."""
 
+_SHAPES = {
+    "bend": "/note/KEY/bend SEMITONES", "gain": "/note/KEY/gain DECIBELS", "axis": "/note/KEY/axis/NAME VALUE",
+    "towards": "/note/KEY/towards/PRESET SHARE",
+}  # fmt: skip
 _UNPITCHED = ("none", "nil", "unknown")
 _MAX_DIGITS = 20  # of a number in an address
 
@@ -46,6 +51,11 @@ class Addresses:
         return carry_out(self, *values) or []
 
     def _note(self, first: Any, *rest: Any) -> None:
+        if rest and isinstance(rest[0], str) and rest[0] in _SHAPES:
+            self._express(_key(first), rest[0], *rest[1:])
+            return
+        if len(rest) > 2:
+            raise ConfigError(f"/note must be sent as {_COMMANDS['note'][2]}, got {len(rest) + 1} arguments.")
         velocity = check_number("velocity", rest[-1] if rest else 0.8, 0.0, 1.0)
         key, pitch = (_key(first), rest[0]) if len(rest) == 2 else (None, first)
         pitch = None if isinstance(pitch, str) and pitch.lower() in _UNPITCHED else pitch
@@ -53,6 +63,21 @@ class Addresses:
             self.controls.note_on(pitch, velocity, key)
         else:
             self.controls.note_off(_key(pitch) if key is None else key)
+
+    def _express(self, key: Key, what: str, *values: Any) -> None:
+        """Shape one note: its bend, its gain, an axis, or the way towards a preset."""
+        named = what in ("axis", "towards")
+        if len(values) != 1 + named:
+            raise ConfigError(f"/note/KEY/{what} must be sent as {_SHAPES[what]}, got {len(values)} values.")
+        to: str | int = what
+        if named:
+            to = _name_or_number(values[0])
+            to = self._towards(to) if what == "towards" else to
+        self.controls.express(key, {to: values[-1]})
+
+    def _towards(self, which: str | int) -> str:
+        """The target of a preset, given by its name or its number from 0."""
+        return TOWARDS + (which if isinstance(which, str) else self.controls.presets.number(which).name)
 
     def _at(self, *values: Any) -> None:
         dim = self.controls.space.dim
@@ -120,7 +145,7 @@ class Addresses:
 
 
 _COMMANDS: dict[str, tuple[Callable[..., list[Reply] | None], range, str]] = {
-    "note": (Addresses._note, range(1, 4), "/note PITCH [VELOCITY] or /note KEY PITCH VELOCITY"),
+    "note": (Addresses._note, range(1, 5), "/note PITCH [VELOCITY], /note KEY PITCH VELOCITY or /note/KEY/bend VALUE"),
     "off": (lambda to, key: to.controls.note_off(_key(key)), range(1, 2), "/off KEY"),
     "at": (Addresses._at, range(1, 4097), "/at Z0 Z1 ... [GLIDE]"),
     "axis": (Addresses._axis, range(2, 4), "/axis/NAME VALUE [GLIDE]"),

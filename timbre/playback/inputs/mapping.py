@@ -1,7 +1,9 @@
-"""Mappings of MIDI controllers to axes, gain and bend range, and their files.
+"""Mappings of MIDI controllers to axes, gain and bend range, and of what shapes each note by itself; and their files.
 
-A mapping file is TOML: `format` ("timbre-mapping"), `version`, and a table `[[control]]` for each controller, with `cc`
-and `to`, and optionally `low`, `high` and `curve`, as in :class:`Control`.
+A mapping file is TOML: `format` ("timbre-mapping"), `version`, a table `[[control]]` for each controller, with `cc` and
+`to`, and optionally `low`, `high` and `curve`, as in :class:`Control`; and a table `[[note]]` for each way to shape a
+note, with `source` and `to`, and optionally `low`, `high`, `curve` and `style`, as in
+:class:`~timbre.synth.shaping.NoteControl`. A file without `[[note]]` has the usual ones.
 """
 
 import json
@@ -16,15 +18,16 @@ import numpy as np
 from timbre.config import from_dict, read_toml
 from timbre.errors import ConfigError
 from timbre.files import write_text
-from timbre.playback.controls import BEND_RANGE, GAIN, GAINS, MAX_BEND, MAX_COORDINATE, axes_of
+from timbre.playback.controls import BEND_RANGE, GAINS, MAX_BEND, MAX_COORDINATE, axes_of
+from timbre.shapes.presets import Presets
 from timbre.space import Space
-from timbre.synth.channels import PARAMETERS, PEDAL
+from timbre.synth.shaping import GAIN, RESERVED, NoteControl, goal, note_control, usual_note_controls
 
-RESERVED = {PEDAL, *PARAMETERS, *range(120, 128)}  # sustain pedal, registered parameters, channel modes
 _LIMITS = {GAIN: GAINS, BEND_RANGE: (0.0, MAX_BEND)}
 _DEFAULTS = {GAIN: (GAINS[0], 0.0), BEND_RANGE: (0.0, 12.0)}
 _PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of a dimension
 _NORMAL = (-2.0, 2.0)  # default range of a named axis, on which notes are about N(0, 1), and without library notes
+_SHAPE = ("low", "high", "curve", "style")
 _VOLUME, _WHEEL, _KNOBS = 7, 1, range(70, 80)  # General MIDI: volume, modulation wheel, sound controllers
 
 
@@ -75,25 +78,36 @@ class Control:
 
 
 class Mapping:
-    """Controllers and what they move, in `controls` by number; immutable. A ConfigError if two have the same number."""
+    """What MIDI moves; immutable. A ConfigError if two entries are for the same.
 
-    def __init__(self, controls: Sequence[Control] = ()) -> None:
+    Attributes:
+        controls: controllers that move all notes, by number.
+        notes: what shapes each note by itself.
+    """
+
+    def __init__(self, controls: Sequence[Control] = (), notes: Sequence[NoteControl] = ()) -> None:
         by_number = {control.cc: control for control in controls}
         if len(by_number) < len(controls):
             raise ConfigError("Each controller must have one entry in the mapping, got two; remove one.")
-        self.controls = {cc: by_number[cc] for cc in sorted(by_number)}
+        if len({(note.follows, note.to) for note in notes}) < len(notes):
+            raise ConfigError("Each way to shape a note must have one entry in the mapping, got two; remove one.")
+        self.controls, self.notes = {cc: by_number[cc] for cc in sorted(by_number)}, tuple(notes)
 
-    def bound(self, control: Control) -> "Mapping":
-        """This mapping with one more entry, in place of entries of the same controller or with the same target."""
-        rest = [old for old in self.controls.values() if old.cc != control.cc and old.to != control.to]
-        return Mapping([*rest, control])
+    def bound(self, new: Control | NoteControl) -> "Mapping":
+        """This mapping with one more entry, in place of entries with the same source or the same target."""
+        if isinstance(new, NoteControl):
+            others = [old for old in self.notes if old.follows != new.follows and old.to != new.to]
+            return Mapping(list(self.controls.values()), [*others, new])
+        rest = [old for old in self.controls.values() if old.cc != new.cc and old.to != new.to]
+        return Mapping([*rest, new], self.notes)
 
 
 def default_mapping(space: Space) -> Mapping:
     """Controller 1 (modulation wheel) moves the first axis, 70 to 79 the next ten, and 7 the gain, each over its
-    :func:`default_range`. The named axes come first, then the dimensions."""
+    :func:`default_range`. The named axes come first, then the dimensions. Notes are shaped as
+    :func:`~timbre.synth.shaping.usual_note_controls` says."""
     pairs = [*zip((_WHEEL, *_KNOBS), axes_of(space), strict=False), (_VOLUME, GAIN)]
-    return Mapping([Control(cc, to, *default_range(space, to)) for cc, to in pairs])
+    return Mapping([Control(cc, to, *default_range(space, to)) for cc, to in pairs], usual_note_controls(space))
 
 
 def default_range(space: Space, to: str | int) -> tuple[float, float]:
@@ -120,31 +134,51 @@ class _File:
     format: Literal["timbre-mapping"]
     version: Literal[1]
     control: tuple[dict, ...] = ()
+    note: tuple[dict, ...] = ()
 
 
-def read_mapping(file: str | FilePath, space: Space) -> Mapping:
-    """Read a mapping file. Missing values are those of :func:`default_range`.
+def read_mapping(file: str | FilePath, space: Space, presets: Presets | None = None) -> Mapping:
+    """Read a mapping file. Missing values are those of :func:`default_range` and
+    :func:`~timbre.synth.shaping.note_control`.
 
     Raises:
-        ConfigError: the file cannot be read, has an unknown key, or names an axis that the space does not have.
+        ConfigError: the file cannot be read, has an unknown key, or names an axis that the space does not have, or a
+            preset that is not in `presets`, if these are given.
     """
-    content = from_dict(_File, read_toml(file), f"{file}: ")
+    table = read_toml(file)
+    content = from_dict(_File, table, f"{file}: ")
     try:
-        return Mapping([_control(table, f"control {n}.", space) for n, table in enumerate(content.control, 1)])
+        controls = [_control(one, f"control {n}.", space) for n, one in enumerate(content.control, 1)]
+        if "note" not in table:
+            return Mapping(controls, usual_note_controls(space))
+        notes = [_note(one, f"note {n}.", space) for n, one in enumerate(content.note, 1)]
+        for note in notes if presets is not None else ():
+            goal(presets or Presets(), note.to)
+        return Mapping(controls, notes)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from error
 
 
 def write_mapping(file: str | FilePath, mapping: Mapping) -> None:
     """Write a mapping file, completely or not at all; a ConfigError if it cannot be written."""
-    tables = [
-        f"\n[[control]]\ncc = {control.cc}\nto = {json.dumps(control.to, ensure_ascii=False)}\n"
-        f"low = {control.low!r}\nhigh = {control.high!r}\ncurve = {control.curve!r}\n"
-        for control in mapping.controls.values()
-    ]
-    write_text(FilePath(file), 'format = "timbre-mapping"\nversion = 1\n' + "".join(tables))
+    lines = ['format = "timbre-mapping"', "version = 1"]
+    if not mapping.notes:
+        lines.append("note = []")
+    for name, entries in (("control", mapping.controls.values()), ("note", mapping.notes)):
+        for entry in entries:
+            lines += [f"\n[[{name}]]", *(f"{key} = {_toml(value)}" for key, value in vars(entry).items())]
+    write_text(FilePath(file), "\n".join(lines) + "\n")
+
+
+def _toml(value: str | float) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _control(table: dict[str, Any], prefix: str, space: Space) -> Control:
     to = from_dict(Control, {"low": 0.0, "high": 0.0, **table}, prefix).to  # every target allows 0
     return from_dict(Control, dict(zip(("low", "high"), default_range(space, to), strict=True)) | table, prefix)
+
+
+def _note(table: dict[str, Any], prefix: str, space: Space) -> NoteControl:
+    whole = from_dict(NoteControl, {"low": 0.0, "high": 0.0, **table}, prefix)
+    return note_control(space, whole.source, whole.to, **{key: getattr(whole, key) for key in _SHAPE if key in table})
