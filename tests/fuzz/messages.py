@@ -126,7 +126,11 @@ def _live_bytes(random: Random) -> bytes:
     out = bytearray()
     for _ in range(random.randrange(1, 20)):
         status = random.choice((0x80, 0x90, 0x90, 0xB0, 0xB0, 0xC0, 0xD0, 0xE0, 0xA0)) | random.choice((0, 0, 1, 15))
-        control = random.choice((0, 1, 6, 7, 38, 64, 70, 98, 99, 100, 101, 120, 121, 123, 127))
+        control = random.choice((0, 1, 6, 7, 38, 64, 70, 74, 98, 99, 100, 101, 120, 121, 123, 127))
+        if random.random() < 0.15:  # a zone, or a bend range
+            parameter = 101, 0, 100, random.choice((0, 6)), 6, random.choice((0, 1, 2, 15, 48, 96, 127))
+            for number, value in zip(parameter[::2], parameter[1::2], strict=True):
+                out += bytes((0xB0 | status & 15, number, value))
         out += bytes((status, control if status >> 4 == 0xB else random.randrange(128), random.choice((0, 1, 64, 127))))
         if random.random() < 0.1:
             out += random.randbytes(3)
@@ -136,7 +140,7 @@ def _live_bytes(random: Random) -> bytes:
 @target("midi-live", _live_bytes, "timbre.playback.inputs.midi:MidiInput.handle", file=False)
 def _live_midi(data: bytes, _: Path) -> None:
     engine = an_engine()
-    midi = MidiInput(engine)
+    midi = MidiInput(engine, members=data[0] % 16 if data else 0)
     midi.learn("brightness")
     for message in mido.parse_all(data):
         midi.handle(message)
@@ -148,8 +152,9 @@ def _live_midi(data: bytes, _: Path) -> None:
 # OSC
 
 _WORDS = (
-    "/note", "/note/60", "/off", "/at", "/axis", "/axis/brightness", "/axis/z", "/axis/self", "/axis/0", "/path",
-    "/preset",
+    "/note", "/note/60", "/note/60/bend", "/note/a/gain", "/note/a/axis/brightness", "/note/60/axis/1",
+    "/note/a/towards/a", "/note/b/towards", "/off", "/at", "/axis", "/axis/brightness", "/axis/z",
+    "/axis/self", "/axis/0", "/path", "/preset",
     "/bend", "/sustain", "/hold", "/gain", "/panic", "/query", "/error", "/state", "/", "//", "", "/note/", "/at/0/0",
     "/x/" * 99,
 )  # fmt: skip
@@ -174,7 +179,7 @@ def _packet(random: Random, depth: int = 0) -> bytes:
         )
         odd = odd.encode("utf-8", "replace").decode() if isinstance(odd, str) else odd
         values.append(odd % 2**63 if isinstance(odd, int) and abs(odd) >= 2**31 else odd)
-    address = random.choice(_WORDS[:19] if random.random() < 0.9 else _WORDS)
+    address = random.choice(_WORDS[:25] if random.random() < 0.9 else _WORDS)
     try:
         packet = bytes(build_msg(address or "/", values).dgram)
     except Exception:  # noqa: BLE001  (python-osc cannot write it)
@@ -263,7 +268,8 @@ def _press(data: bytes, _: Path) -> None:
 
 _CALLS: dict[str, list[Any]] = {
     "note_on": [60, 0.8, "a"], "note_off": ["a"], "bend": [2.0], "sustain": [True], "at": [[0.5, 0.5], 0.1],
-    "axis": ["brightness", 0.5], "hold": [0.5], "gain": [-6.0], "preset": ["a"], "panic": [],
+    "express": ["a", {"bend": 2.0}], "axis": ["brightness", 0.5], "hold": [0.5], "gain": [-6.0], "preset": ["a"],
+    "panic": [],
 }  # fmt: skip
 
 
@@ -296,6 +302,7 @@ _COMMANDS: dict[str, dict[str, Any]] = {
     "bend": {"semitones": 2.0}, "at": {"point": [0.5, 0.5], "glide": 0.1},
     "path": {"points": [[0.0, 0.0], [1.0, 1.0]], "times": [0.0, 1.0], "duration": 1.0, "loop": True},
     "hold": {"seconds": 0.5}, "gain": {"decibels": -6.0}, "panic": {},
+    "shape": {"key": "a", "bend": 2.0, "gain": -6.0, "keep": 0.5, "offset": [0.5, 0.5]},
 }  # fmt: skip
 
 

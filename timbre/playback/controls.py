@@ -71,7 +71,7 @@ class State:
 
 
 @dataclass
-class _Note:
+class _ShapedNote:
     """A note that is held, or what is known of the next one under its key."""
 
     pitch: float | None
@@ -106,7 +106,7 @@ class Controls:
         self._curve: AxisCurve | None = None
         self._swept: np.ndarray | None = None  # the point to which it led
         self._measured: tuple[np.ndarray | None, float | None, np.ndarray] = None, None, np.zeros(0)
-        self._axes, self._shaped = NoteAxes(space, None if self._waits else self._shape_again), dict[Key, _Note]()
+        self._axes, self._shaped = NoteAxes(space, None if self._waits else self._shape_again), dict[Key, _ShapedNote]()
         self._note_lock = threading.RLock()
         self.point: np.ndarray = self._opening() if point is None else self._checked(point)
 
@@ -285,9 +285,9 @@ class Controls:
             self._shaped.clear()
             self._send("panic")
 
-    def _note(self, key: Key) -> _Note:
+    def _note(self, key: Key) -> _ShapedNote:
         """The note of a key, or what is known of the next one; those that were shaped long ago are forgotten."""
-        note = self._shaped.pop(key) if key in self._shaped else _Note(self._pitch, self.point)
+        note = self._shaped.pop(key) if key in self._shaped else _ShapedNote(self._pitch, self.point)
         self._shaped[key] = note
         while len(self._shaped) > _SHAPED:
             del self._shaped[next(iter(self._shaped))]
@@ -302,7 +302,7 @@ class Controls:
             checked[to] = check_number(f"{to} of a note", value, *limits_of(to))
         return checked
 
-    def _shape(self, key: Key, note: _Note) -> None:
+    def _shape(self, key: Key, note: _ShapedNote) -> None:
         """Send what shapes a note."""
         values = note.values
         keep, offset = place(values, self.presets, self._axes, note.point, note.pitch)
