@@ -229,6 +229,7 @@ def test_a_file_and_the_live_input_mean_the_same(tiny_space: Space, messages: li
     """The notes that begin and end, and their bends and gains when they begin and at their last moment."""
     if members is not None:
         messages = [*ZONES, mido.Message("control_change", control=6, value=members), *messages]
+    messages = [*messages, mido.Message("program_change", program=0)]  # a moment after the last that counts
     messages = [message.copy(time=1) for message in messages if not message.is_cc(120)]  # live, it is for all channels
     recorder, held, bends = Recorder(tiny_space), dict[str, list[float]](), dict[str, float]()
     live, lives = MidiInput(recorder, mapping=Mapping()), list[list[float]]()

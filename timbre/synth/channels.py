@@ -189,6 +189,8 @@ class MidiChannels:
             self._forget(self.zones.group(number))
             self._silence(number)
         elif controller == RESET:
+            for channel in self.zones.group(number):  # first, so that notes end as they are
+                self._press(channel, False)
             for channel in self.zones.group(number):
                 self._reset(channel)
         elif controller == PEDAL:
@@ -217,7 +219,6 @@ class MidiChannels:
         defaults = _DEFAULTS | ({SLIDE: int(CENTER)} if self.zones.in_zone(number) else {})
         moved = [n for n, default in defaults.items() if channel.values.get(n, default) != default]
         channel.values |= {controller: defaults[controller] for controller in moved}
-        self._press(number, False)
         self._follow_all(number, moved)
 
     def _follow_all(self, number: int, controllers: Iterable[int]) -> None:

@@ -184,7 +184,7 @@ class _NoteCollector(MidiChannels):
         super().__init__(members=members)
         self.now, self._tones = now, list[Tone]()
         self._lines: list[Lines] = [{} for _ in range(16)]
-        self._begun: list[dict[int, tuple[float, StruckNote]]] = [{} for _ in range(16)]  # with their starts, by key
+        self._begun: list[dict[int, tuple[Tone, StruckNote]]] = [{} for _ in range(16)]  # by key
         self._ups: dict[tuple[int, int], float] = {}
 
     def finished(self, end: float) -> list[Tone]:
@@ -195,7 +195,10 @@ class _NoteCollector(MidiChannels):
         return self._tones
 
     def _start(self, note: StruckNote) -> None:
-        self._begun[note.channel][note.key] = self.now, note
+        channel, manager = note.channel, self.zones.manager(note.channel)
+        lines = self._lines[channel], None if manager == channel else self._lines[manager]
+        begun = Tone(self.now, 0.0, float(note.key), note.velocity, *lines, zone=self.zones.in_zone(channel))
+        self._begun[channel][note.key] = begun, note
         if line := self._lines[note.channel].get((PRESSURE, note.key)):
             line.add(self.now, 0.0)
 
@@ -205,11 +208,8 @@ class _NoteCollector(MidiChannels):
 
     def _end(self, note: StruckNote) -> None:
         if begun := self._begun[note.channel].pop(note.key, None):
-            start, channel, manager = begun[0], note.channel, self.zones.manager(note.channel)
-            lines = self._lines[channel], None if manager == channel else self._lines[manager]
-            up, zone = self._ups.pop((channel, note.key), math.inf), self.zones.in_zone(channel)
-            tone = Tone(start, self.now - start, float(note.key), note.velocity, *lines, up, note.release, zone)
-            self._tones.append(tone)
+            tone, up = begun[0], self._ups.pop((note.channel, note.key), math.inf)
+            self._tones.append(replace(tone, duration=self.now - tone.start, up=up, release=note.release))
 
     def _follow(self, number: int, source: Source, key: int | None = None) -> None:
         if key is not None and (note := self._down[number].get(key) or self._sustained[number].get(key)):
