@@ -12,6 +12,10 @@ JACK runs on its dummy driver and PulseAudio with a null sink. A process records
   cents_offline, from the pitch of the same note offline.
 - held: notes that are frozen and sustained, while another Python thread of the player's process computes sums.
 - morph: four sustained notes follow a loop through six library notes.
+- mpe: eight sustained notes of an MPE zone glide and change their timbres, each by itself, at 100 messages a second for
+  each of three dimensions of every finger; beside it "held, 8" is the same without. "mpe, tuning" is the deviation of
+  each from the pitch that was asked, without a device; latency_ms is by how much bends are late. "mpe, own points"
+  and "mpe, one point" are what eight such notes cost, and eight that move together.
 - engine: number of voices that one core renders in real time, by processor time. load is for eight voices, load_1 for
   one. At the rate of the space, and with an untrained decoder of 44,100 Hz; with rtpghi, and with the vocoder of the
   space or an untrained one. Of an untrained decoder all bins are loud, which costs the inverters most.
@@ -31,6 +35,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+import _expressive
 import numpy as np
 import torch
 from _heard import clicks, find, gaps
@@ -41,7 +46,7 @@ import timbre
 from timbre.audio.pitch import measure_pitch
 from timbre.config import Config, SpectrogramConfig, VocoderConfig
 from timbre.models.vae import VAE
-from timbre.playback.controls import Controls, State
+from timbre.playback.controls import Controls, State, central_point
 from timbre.playback.engine.engine import Engine
 from timbre.playback.player import Player
 from timbre.space import Space
@@ -50,6 +55,7 @@ from timbre.vocoder.trained import TrainedVocoder
 
 VOICES = (1, 4, 8)
 PITCHES, VELOCITY = (60, 55, 64, 67, 52, 72), 102  # MIDI
+GLIDES = 30.0  # s, of notes that are shaped by themselves
 HELD, REST = 0.5, 0.4  # s: length of a note, and pause after it
 SEARCHED, LATEST = 0.4, 0.5  # s: part of a note to search for, and its largest latency
 FULL_RATE = SpectrogramConfig(sample_rate=44100, n_fft=2560, hop_length=640, n_mels=384)
@@ -113,6 +119,14 @@ class Session:
         with self._part("morph", voices) as (_, loads):
             loads.append(self._wait(seconds))
         self.player.path(None)
+        self._silence()
+
+    def expressive(self, seconds: float) -> None:
+        """Glide, slide and press on every note by itself."""
+        self.player.at(central_point(self.player.space))
+        with self._part("mpe", _expressive.NOTES) as (_, loads):
+            loads += _expressive.in_real_time(self.player, seconds, self._wait)
+        self._count += _expressive.NOTES
         self._silence()
 
     @contextmanager
@@ -323,6 +337,7 @@ def plans(server: str, args: argparse.Namespace) -> Iterator[tuple[int, Callable
         for voices in (4,) if args.quick else VOICES:
             session.held(voices, args.seconds)
         session.morph(4, args.seconds)
+        session.expressive(min(args.seconds, GLIDES))
 
     yield 256, everything
     if server == "jack" and not args.quick:
@@ -341,6 +356,9 @@ def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
         for block, plan in plans(name, args):
             with SERVERS[name](block) as server:
                 yield from measured(space, server, block, plan)
+    glides = min(args.seconds, GLIDES)
+    yield _expressive.tuning(space, glides)
+    yield from _expressive.cost(space, glides / 2)
     for one in (space,) if args.quick else (space, at_full_rate(space)):
         for runtime in ("onnxruntime", "torch"):
             both = one.vocoder and not (args.quick and runtime == "torch")  # --quick takes a minute
