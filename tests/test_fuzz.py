@@ -26,10 +26,13 @@ READS = {
 """Functions and methods of libraries that read."""
 NOT_OUTSIDE = {
     "__main__": "closes the output",
+    "app.jobs": "writes archives",
     "app.server": "opens a browser",
     "cli._live": "opens what it plays by the readers",
     "data.digests": "compares files by their bytes",
     "data.sketches": "compares sounds that were read",
+    "exporting.samplers.decent": "writes archives",
+    "exporting.samplers.sf2": "writes a file in pieces",
     "playback.engine.frames": "opens graphs by models.graphs",
     "playback.engine.service": "lines of its own player",
     "playback.inputs.midi_ports": "discards what ALSA prints",
@@ -38,6 +41,7 @@ NOT_OUTSIDE = {
     "playback.output.ring": "memory of its own processes",
     "playback.terminal": "closes the output",
     "space.identity": "compares the settings of spaces on this computer, and refuses none",
+    "synth.axis_curve": "numbers of its own",
     "training.folder": "the number of a process",
     "training.journal": "writes logs",
 }

@@ -51,7 +51,7 @@ def test_a_soft_floor_keeps_the_order_and_what_is_loud(levels: list[float]) -> N
     x = torch.tensor(sorted(levels), dtype=torch.float64)
     soft = softened(x)
     assert (soft > FLOOR_DB - 1e-9).all()
-    assert (soft.diff() >= 0).all()
+    assert (soft.diff() > -1e-12).all()  # but for rounding
     assert ((soft - x)[x > FLOOR_DB + 20.0] < 0.05).all()
 
 

@@ -174,7 +174,7 @@ def test_an_unknown_inverter_is_refused_before_the_work(tiny_folder, tmp_path, c
     monkeypatch.setattr("timbre.synth.steering.steer", None)
     words = ["--at", "0,0,0", "--descriptor", "centroid", "--curve", "800:900", "-o", str(tmp_path / "x.wav")]
     assert main(["steer", str(tiny_folder), *words, "--inverter", "xx"]) == 1
-    assert "must be one of vocoder (if the space has one), pghi+8, " in capsys.readouterr().err
+    assert "must be one of vocoder (if the space has one), portable, pghi+8, " in capsys.readouterr().err
     assert main(["steer", str(tiny_folder), *words, "--inverter", "vocoder"]) == 1
     assert "has no vocoder" in capsys.readouterr().err
 

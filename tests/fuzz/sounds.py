@@ -15,6 +15,7 @@ from fuzz._target import lay_out, packed, target
 from fuzz._tiny import RATE, sound, tiny_space, tone
 from timbre.audio.files import begin, probe, read
 from timbre.data.sounds import extent, root_key
+from timbre.exporting.wavetables.files import read_wavetable, wav_file, wt_file
 
 _DOORS = ("timbre.audio.files:read", "timbre.audio.files:begin", "timbre.audio.files:probe")
 _SMPL = struct.pack("<15I", 0, 0, 125_000, 60, 1 << 31, 0, 0, 1, 0, 0, 0, 10, 300, 0, 0)
@@ -106,6 +107,29 @@ def _read(data: bytes, place: Path) -> None:
 
 for _kind in ("wav", "wav-coded", "aiff", "w64", "caf", "flac", "ogg", "mp3", "other"):
     target(f"sound-{_kind}", _from(_kind), *_DOORS, "timbre.data.sounds:extent", "timbre.data.sounds:root_key")(_read)
+
+
+@cache
+def _wavetables() -> tuple[bytes, ...]:
+    frames = np.sin(2.0 * np.pi * np.arange(2 * 2048).reshape(2, 2048) / 2048).astype(np.float32)
+    return wav_file(frames, "a"), wt_file(frames[:, ::64], "a"), struct.pack("<4sIHH", b"vawt", 32, 1, 4) + bytes(64)
+
+
+def _wavetable(random: Random) -> bytes:
+    own = _wavetables()
+    data = random.choice(own)
+    chunks = data[:4] == b"RIFF" and random.random() < 0.5
+    return mutations.some_chunks(random, data, "<") if chunks else mutations.some_bytes(random, data, own)
+
+
+@target("wavetable", _wavetable, "timbre.exporting.wavetables.files:read_wavetable")
+def _read_wavetable(data: bytes, place: Path) -> None:
+    file = place / "a.wav"
+    file.write_bytes(data)
+    frames = read_wavetable(file)
+    assert frames.ndim == 2
+    assert frames.size
+    assert np.isfinite(frames).all()
 
 
 def _with_sums(data: bytes) -> bytes:

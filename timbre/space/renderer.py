@@ -57,8 +57,9 @@ class Renderer:
         Lines of pitch and velocity, and the gain, an amplitude in addition to the velocity's, are single values or
         (frames,). A ConfigError is raised for other shapes, or an inverter that the space does not have.
         """
-        inverter, length = controls.inverter or self.inverter, round(controls.duration * self.sample_rate)
+        inverter = controls.inverter or self.inverter
         decoded = self.sources(points, controls) if inverter == PORTABLE else self.spectrum(points, controls)
+        length = round(controls.duration * self.sample_rate)
         waveforms = [self.invert(decoded, controls.pitch, length, controls.seed, inverter)]
         return Audio(np.concatenate(list(self._finished(waveforms, controls, gain))), self.sample_rate)
 

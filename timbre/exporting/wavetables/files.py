@@ -41,8 +41,13 @@ def read_wavetable(file: str | Path) -> np.ndarray:
         AudioError: if it is no wavetable, is damaged, or has more than 16 MiB.
     """
     content = read_bytes(Path(file), _MOST_BYTES, AudioError)
-    if content[:4] == _WT:
-        return _read_wt(content, file)
+    frames = _read_wt(content, file) if content[:4] == _WT else _read_wav(content, file)
+    if not np.isfinite(frames).all():
+        raise AudioError(f"{file} is damaged: it has values that are no numbers.")
+    return frames
+
+
+def _read_wav(content: bytes, file: str | Path) -> np.ndarray:
     size = _clm_size(content)
     if size is None:
         raise AudioError(f"{file} must be a wavetable, a WAV file with the chunk 'clm ' or a .wt file; got another.")
