@@ -60,10 +60,9 @@ def begin(controls: Controls, gestures: Gestures) -> MidiInput:
     return midi
 
 
-def in_real_time(controls: Controls, seconds: float, wait: Callable[[float], float]) -> list[float]:
-    """Shape notes of a player for a time; the load meanwhile."""
-    gestures, loads = Gestures(), list[float]()
-    midi, begun = begin(controls, gestures), time.monotonic()
+def in_real_time(midi: MidiInput, seconds: float, wait: Callable[[float], float]) -> list[float]:
+    """Shape the notes of an input for a time; the load meanwhile."""
+    gestures, loads, begun = Gestures(), list[float](), time.monotonic()
     while (now := time.monotonic() - begun) < seconds:
         for message in gestures.messages(now):
             midi.handle(message)
@@ -126,18 +125,24 @@ def cost(space: Space, seconds: float) -> Iterator[Row]:
     for control in ("mpe, own points", "mpe, one point"):
         gestures, engine = Gestures(), Engine(space, voices=NOTES)
         midi, own = begin(engine, gestures), control == "mpe, own points"
-        size, shares = round(_EVERY * engine.sample_rate), list[float]()
+        size, shares = round(_EVERY * engine.sample_rate), list[tuple[float, float]]()
         for block in range(round(2 * seconds / _EVERY)):  # the first half finds the points along the axes
-            begun = time.process_time()
-            now = (block * _EVERY) % seconds
+            begun, now = time.process_time(), (block * _EVERY) % seconds
             if own:
                 for message in gestures.messages(now):
                     midi.handle(message)
             else:
                 engine.bend(float(gestures.bend(0, now)))
                 engine.at(engine.point + 0.01 * float(gestures.bend(1, now)))
+            between = time.process_time()
             engine.render(size)
-            shares.append((time.process_time() - begun) / _EVERY)
-        half = shares[len(shares) // 2 :]
-        row: Row = {"server": "none", "control": control, "voices": NOTES, "load": float(np.mean(half))}
+            shares.append((time.process_time() - between, between - begun))
+        load, messages = np.mean(shares[len(shares) // 2 :], axis=0) / _EVERY
+        row: Row = {
+            "server": "none",
+            "control": control,
+            "voices": NOTES,
+            "load": float(load),
+            "load_messages": float(messages),
+        }
         yield row | {"rate": engine.sample_rate, "seconds": seconds}

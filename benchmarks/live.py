@@ -124,8 +124,10 @@ class Session:
     def expressive(self, seconds: float) -> None:
         """Glide, slide and press on every note by itself."""
         self.player.at(central_point(self.player.space))
+        midi = _expressive.begin(self.player, _expressive.Gestures())
+        self._wait(1.0)
         with self._part("mpe", _expressive.NOTES) as (_, loads):
-            loads += _expressive.in_real_time(self.player, seconds, self._wait)
+            loads += _expressive.in_real_time(midi, seconds, self._wait)
         self._count += _expressive.NOTES
         self._silence()
 

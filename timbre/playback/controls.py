@@ -77,6 +77,7 @@ class _ShapedNote:
     pitch: float | None
     point: np.ndarray  # of all notes when it began
     values: dict[Target, float] = field(default_factory=dict)
+    place: tuple[float, np.ndarray] | None = None  # what the values make of the point of all; None if they have changed
 
 
 class Controls:
@@ -135,7 +136,8 @@ class Controls:
         values = self._values(values or {})
         with self._note_lock:
             note = self._note(key)
-            note.pitch, note.values = pitch, note.values | values
+            note.pitch, note.point, note.place = pitch, self.point, None
+            note.values |= values
             if values:
                 self._shape(key, note)
             self._send("note_on", key=key, pitch=pitch, velocity=velocity)
@@ -161,6 +163,8 @@ class Controls:
         key, values = _check_key(key), self._values(values)
         with self._note_lock:
             note = self._note(key)
+            if any(note.values.get(to) != value for to, value in values.items() if to not in LIMITS):
+                note.place = None
             note.values |= values
             self._shape(key, note)
 
@@ -305,15 +309,18 @@ class Controls:
     def _shape(self, key: Key, note: _ShapedNote) -> None:
         """Send what shapes a note."""
         values = note.values
-        keep, offset = place(values, self.presets, self._axes, note.point, note.pitch)
-        keep, offset = min(max(float(keep), -_MOST_KEPT), _MOST_KEPT), offset.clip(-self._reach, self._reach)
-        self.shape(key, values.get(BEND, 0.0), values.get(GAIN, 0.0), keep, offset)
+        if note.place is None:
+            keep, offset = place(values, self.presets, self._axes, note.point, note.pitch)
+            keep = min(max(float(keep), -_MOST_KEPT), _MOST_KEPT)
+            note.place = keep, offset.clip(-self._reach, self._reach).round(5)
+        self.shape(key, values.get(BEND, 0.0), values.get(GAIN, 0.0), *note.place)
 
     def _shape_again(self) -> None:
         """Send what shapes the notes along named axes: more of these is known now."""
         with self._note_lock:
             for key, note in self._shaped.items():
                 if any(isinstance(to, str) and note.values[to] for to in note.values if to not in LIMITS):
+                    note.place = None
                     self._shape(key, note)
 
     def _opening(self) -> np.ndarray:

@@ -45,26 +45,34 @@ class AxisCurve:
         self.value = float(space.axis_values(point, pitch, VELOCITY)[names.index(name)])
         if math.isnan(self.value):
             raise ConfigError(f"{name} has no value for this sound; choose another pitch or another axis.")
-        self._known, self.current = {self.value: point}, self.value
+        self._table, self.current = (np.array([self.value]), np.asarray(point, np.float32)[None]), self.value
 
     def at(self, value: float) -> np.ndarray:
         """The point (dim,) whose sound has a value, or is as near to it as the space has one."""
         self.current = value = _within(value)
         for end in _ends(value):
-            if end not in self._known:
-                self._known[end] = self.exactly(end)
+            if end not in self._table[0]:
+                self._add(end, self.exactly(end))
         return self.nearest(value)
 
     def nearest(self, value: "float | np.ndarray") -> np.ndarray:
         """The same from what has been found so far, at once; (n, dim) for values (n,)."""
-        known = dict(self._known)  # another thread may be finding more
-        values = np.array(sorted(known))
-        points = np.stack([known[one] for one in values])
-        return np.array([np.interp(value, values, column) for column in points.T], np.float32).T
+        values, points = self._table
+        if len(values) == 1:
+            return np.broadcast_to(points[0], (*np.shape(value), points.shape[1]))
+        value = np.clip(value, values[0], values[-1])
+        after = np.searchsorted(values[1:-1], value) + 1
+        share = ((value - values[after - 1]) / (values[after] - values[after - 1]))[..., None]
+        return np.asarray((1.0 - share) * points[after - 1] + share * points[after], np.float32)
+
+    def _add(self, value: float, point: np.ndarray) -> None:
+        values, points = self._table  # replaced as a whole, as another thread may be reading it
+        before = int(np.searchsorted(values, value))
+        self._table = np.insert(values, before, value), np.insert(points, before, point, axis=0)
 
     def knows(self, value: float) -> bool:
         """Whether :meth:`at` need not find anything for a value."""
-        return all(end in self._known for end in _ends(_within(value)))
+        return all(end in self._table[0] for end in _ends(_within(value)))
 
     def exactly(self, value: float) -> np.ndarray:
         """The same, found for this value alone."""
