@@ -152,6 +152,27 @@ def test_a_note_moves_alone_and_without_a_click(known_space: Space):
     assert roughest(quiet) <= 1.2 * roughest(still)
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (5, "values by their targets, got 5"),
+        ({1.5: 1.0}, "got 1.5"),
+        ({True: 1.0}, "got True"),
+        ({None: 1.0}, "got None"),
+        ({-1: 1.0}, "got -1"),
+        ({"gain": 25.0}, "gain of a note must be a number from -100 to 24, got 25"),
+        ({"bend": None}, "got None"),
+        ({"towards:still": 2.5}, "from -2 to 2, got 2.5"),
+    ],
+)
+def test_wrong_values_are_refused(named: Space, values: object, words: str):
+    recorder = Recorder(named, some_presets(named))
+    for call in (lambda: recorder.express("a", values), lambda: recorder.note_on(60, 0.5, "a", values)):  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=words):
+            call()
+    assert not recorder.events
+
+
 def test_what_waits_is_forgotten_by_panic_and_bounded(tiny_space: Space):
     engine = Engine(tiny_space, voices=2)
     for number in range(2000):

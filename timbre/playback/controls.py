@@ -300,6 +300,8 @@ class Controls:
     def _values(self, values: Mapping[Target, float]) -> dict[Target, float]:
         """The values of :meth:`express`; a ConfigError if one does not fit."""
         checked = {}
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"What shapes a note must be values by their targets, got {shown(values)}.")
         for to, value in values.items():
             check_target(self.space, to)
             goal(self.presets, to)

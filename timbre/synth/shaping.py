@@ -129,7 +129,7 @@ def check_target(space: Space, to: Target) -> None:
     names = [axis.name for axis in space.axes]
     if to in (BEND, GAIN, *names) or (isinstance(to, str) and to.startswith(TOWARDS)):
         return
-    if isinstance(to, str) or not 0 <= to < space.dim:
+    if not isinstance(to, int) or isinstance(to, bool) or not 0 <= to < space.dim:
         known = ", ".join([*names, f"0 to {space.dim - 1}"])
         raise ConfigError(f"A note must be shaped along {known}, {BEND}, {GAIN} or {TOWARDS}PRESET, got {shown(to)}.")
 
