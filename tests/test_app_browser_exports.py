@@ -58,7 +58,7 @@ def test_an_export_is_cancelled_and_goes_on_after_the_page_was_loaded_again(pane
     panel.reload()
     panel.wait_for_selector("html[data-ready]")
     panel.evaluate("document.getElementById('export').closest('details').open = true")
-    assert panel.locator("#export-progress").is_visible()
+    until(panel, "!document.getElementById('export-progress').hidden")
     panel.click("#export-cancel")
     told(panel, "Cancelled; nothing is left of it.")
     assert panel.locator("#export-progress").is_hidden()

@@ -145,7 +145,9 @@ def test_every_format_sounds_as_loud_and_as_high_as_the_space_decodes(
 def test_sfizz_plays_what_the_small_player_plays(exported: Path):
     sfizz = pytest.importorskip("pysfizz.synth")
     synth = sfizz.Synth(RATE, 512)
-    file = exported / "sfz" / "French_horn.sfz"
+    written = exported / "sfz" / "French_horn.sfz"
+    file = written.with_name("in-memory.sfz")  # a player that streams from a busy disk has gaps
+    file.write_text("<control> hint_ram_based=1\n" + written.read_text())
     assert synth.load_sfz_file(file)
     differences = []
     for key, velocity in ((53, 20), (53, 64), (54, 100), (54, 127)):
