@@ -25,7 +25,7 @@ _WIDTHS, _RATES = (0.5, 2.0), (0.1, 0.3)  # semitones, and Hz, of glides
 
 
 class Gestures:
-    """What each finger does: glides as sines of its own width, rate and phase, and slides and presses likewise."""
+    """The glide, slide and pressure of each finger: sines of its own widths, rates and phases."""
 
     def __init__(self, seed: int = 0) -> None:
         generator = np.random.default_rng(seed)

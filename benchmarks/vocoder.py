@@ -47,8 +47,8 @@ from timbre.models.conditions import Conditions
 from timbre.models.decoder import Sources
 from timbre.space import Space
 from timbre.space.controls import NoteControls
-from timbre.space.renderer import PORTABLE
 from timbre.spectral import Spectrogram
+from timbre.spectral.inversion.streaming import PORTABLE
 
 INVERTERS = "pghi+8,rtpghi,portable,vocoder,librosa-32"
 SIZES = (512, 1024, 2048)

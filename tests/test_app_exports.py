@@ -20,8 +20,8 @@ from timbre.app.exports import Export, Exports
 from timbre.app.routes import AppState
 from timbre.app.worker import Busy
 from timbre.errors import ConfigError
-from timbre.exporting.export import Exported
-from timbre.exporting.formats import FORMATS
+from timbre.exporting.formats import FORMATS, Format
+from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.wavetables.files import read_wavetable
 from timbre.shapes.presets import Preset
 
@@ -92,7 +92,9 @@ def test_one_export_at_a_time_which_can_be_cancelled(client, state, place, clean
         "An export is running; wait for it to end, or cancel it."
     )
     assert client.get("/api/sound", params={"z": ",".join(map(str, state.space.atlas.points[0]))}).status_code == 200
+    cancelled = state.exports.newest
     assert client.delete("/api/export").json() == {}
+    assert cancelled.state == "failed", "also while its process starts"
     assert client.get("/api/export").json()["export"] is None
     assert not list(place.iterdir())
     assert client.post("/api/export", json=wanted(state)).status_code == 200
@@ -155,15 +157,17 @@ def test_an_export_that_fails_says_why_and_leaves_nothing(state, place):  # noqa
 def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, place, monkeypatch):  # noqa: F811
     told, size = [], 1000
 
-    def export(space: Any, preset: Preset, form: str, target: Path, dry_run: bool = False, **more: Any) -> Any:
-        assert more.pop("unpitched")
-        if not dry_run:
-            (target / "samples").mkdir(parents=True)
-            (target / "samples" / "a.wav").write_bytes(b"abc")
-            more["progress"](1, 2)
-        return Exported([], size, 1.0, [], "A notice.")
+    def write(target: Path, step: Any) -> list[dict[str, Any]]:
+        (target / "samples").mkdir()
+        (target / "samples" / "a.wav").write_bytes(b"abc")
+        step()
+        return []
 
-    monkeypatch.setattr(jobs.exporting, "export", export)
+    def planned(request: Request) -> ExportPlan:
+        assert request.settings.unpitched
+        return ExportPlan({"samples/a.wav": size}, 2, write, 1.0, "A notice.")
+
+    monkeypatch.setitem(FORMATS, "sfz", Format(planned, "a folder"))
     preset = Preset("Flöte: a/b", state.space.path(state.space.atlas.points[0]))
     result = jobs.export(state.space, preset, "sfz", True, place, told.append)
     assert told == [{"size": 1000, "notice": "A notice."}, {"done": 1, "steps": 2}]

@@ -26,12 +26,11 @@ READS = {
 """Functions and methods of libraries that read."""
 NOT_OUTSIDE = {
     "__main__": "closes the output",
-    "app.jobs": "writes archives",
     "app.server": "opens a browser",
     "cli._live": "opens what it plays by the readers",
     "data.digests": "compares files by their bytes",
     "data.sketches": "compares sounds that were read",
-    "exporting.samplers.decent": "writes archives",
+    "exporting.names": "writes archives",
     "exporting.samplers.sf2": "writes a file in pieces",
     "playback.engine.frames": "opens graphs by models.graphs",
     "playback.engine.service": "lines of its own player",

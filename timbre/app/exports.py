@@ -49,6 +49,7 @@ class Exports:
         self.newest: Export | None = None
         self._make_worker = make_worker
         self._worker: Worker | None = None
+        self._cancelled = False
         self._folder: Path | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -58,6 +59,7 @@ class Exports:
         if self.newest is not None and self.newest.state == "running":
             raise Busy("An export is running; wait for it to end, or cancel it.")
         self._remove()
+        self._worker, self._cancelled = None, False
         self._folder = temporary(Path(tempfile.gettempdir()))
         self._folder.mkdir(mode=0o700)
         self.newest = Export(preset.name, form)
@@ -70,6 +72,8 @@ class Exports:
 
         worker = self._worker = await asyncio.to_thread(self._make_worker)
         try:
+            if self._cancelled:  # while the process was started
+                worker.stop()
             result = await worker.do(jobs.export, *values, limit=_LIMIT, told=told)
             vars(export).update(result, state="done")
             self._timer = asyncio.get_running_loop().call_later(_KEPT, self._remove)
@@ -85,6 +89,7 @@ class Exports:
     async def clear(self) -> None:
         """End the export that runs, and remove its file."""
         if self._task is not None and not self._task.done():
+            self._cancelled = True
             if self._worker is not None:
                 self._worker.stop()
             await self._task

@@ -4,7 +4,6 @@ import base64
 import io
 import math
 import shutil
-import zipfile
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from timbre import exporting
 from timbre.audio import Audio
 from timbre.audio.files import begin
 from timbre.errors import AudioError, ConfigError
+from timbre.exporting.export import plan_export
 from timbre.exporting.formats import FORMATS
-from timbre.exporting.names import stems
+from timbre.exporting.names import stems, write_archive
 from timbre.files import unwritable
 from timbre.maps.embedding import embed
 from timbre.maps.maps import SIX, natural, topology
@@ -102,29 +101,28 @@ def export(
     ending = FORMATS[form].ending
     target = folder / (stems([preset.name])[0] + ending)
     source = None if FORMATS[form].whole else preset
-    planned = exporting.export(space, source, form, target, dry_run=True, unpitched=unpitched)
-    if planned.size > MAX_EXPORT:
+    planned = plan_export(space, source, form, target, unpitched=unpitched)
+    size, notice = planned.unwritten.size, planned.unwritten.notice
+    if size > MAX_EXPORT:
         raise ConfigError(
             f"An export of the page must have {MAX_EXPORT / 1e6:.0f} MB or less, got about "
-            f"{planned.size / 1e6:.0f} MB; use timbre export, with fewer keys or layers."
+            f"{size / 1e6:.0f} MB; use timbre export, with fewer keys or layers."
         )
-    tell({"size": planned.size, "notice": planned.notice})
+    tell({"size": size, "notice": notice})
 
     def stepped(done: int, steps: int) -> None:
         tell({"done": done, "steps": steps})
 
-    exporting.export(space, source, form, target, progress=stepped, unpitched=unpitched)
+    planned.write(stepped)
     file = target if ending else _zipped(target)
-    return {"file": file, "size": file.stat().st_size, "notice": planned.notice}
+    return {"file": file, "size": file.stat().st_size, "notice": notice}
 
 
 def _zipped(folder: FilePath) -> FilePath:
     """A zip file of a folder, which is removed."""
     file = folder.with_name(f"{folder.name}.zip")
     try:
-        with zipfile.ZipFile(file, "w") as archive:  # not compressed: samples hardly become smaller
-            for inside in sorted(folder.rglob("*")):
-                archive.write(inside, inside.relative_to(folder.parent))
+        write_archive(file, folder, folder.parent)
     except OSError as error:
         raise ConfigError(unwritable(file.name, error)) from error
     shutil.rmtree(folder)

@@ -48,10 +48,11 @@ def check_sound(path: Path) -> None:
 def check_inverter(space: "Space", inverter: str | None) -> None:
     """Raise a ConfigError if a space has no such inverter, before any work is done for it."""
     from timbre.spectral.inversion.inverters import find_inverter
+    from timbre.spectral.inversion.streaming import PORTABLE
 
     if inverter == "vocoder":
         space.renderer.check_causal(inverter)
-    elif inverter not in (None, "portable"):
+    elif inverter not in (None, PORTABLE):
         find_inverter(inverter)
 
 

@@ -24,6 +24,9 @@ _SPARE = 1 << 24  # bytes of a disk that stay free
 Source = Preset | Path | np.ndarray | Sequence[Preset] | Sequence[float]
 
 
+Progress = bool | Callable[[int, int], object]
+
+
 class Exported(NamedTuple):
     """What an export has written, or would write."""
 
@@ -42,7 +45,7 @@ def export(
     name: str | None = None,
     force: bool = False,
     dry_run: bool = False,
-    progress: bool | Callable[[int, int], object] = False,
+    progress: Progress = False,
     columns: int = 0,
     **settings: Any,
 ) -> Exported:
@@ -66,6 +69,39 @@ def export(
         ConfigError: if an argument is wrong, the output exists and `force` is not given, or there is no room on the
             disk; before anything is written.
     """
+    planned = plan_export(space, source, to, output, name, force, columns, **settings)
+    return planned.unwritten if dry_run else planned.write(progress)
+
+
+class PlannedExport(NamedTuple):
+    """An export that can be written: everything in the request that is wrong was refused."""
+
+    output: str | FilePath
+    target: FilePath
+    plan: ExportPlan
+
+    @property
+    def unwritten(self) -> Exported:
+        """What would be written."""
+        plan = self.plan
+        return Exported(self._files, sum(plan.files.values()), plan.seconds, [], plan.notice)
+
+    def write(self, progress: Progress = False) -> Exported:
+        """Write it; `progress` as for :func:`export`."""
+        rows = _written(self.output, self.target, self.plan, progress)
+        size = sum(file.stat().st_size for file in self._files)
+        return Exported(self._files, size, self.plan.seconds, rows, self.plan.notice)
+
+    @property
+    def _files(self) -> list[FilePath]:
+        return [self.target / file for file in self.plan.files]
+
+
+def plan_export(
+    space: Space, source: Source | None, to: str, output: str | FilePath, name: str | None = None, force: bool = False,
+    columns: int = 0, **settings: Any,
+) -> PlannedExport:  # fmt: skip
+    """Plan what :func:`export` writes; arguments and errors as there."""
     target, chosen = expanded(output), find_format(to)
     if chosen.whole != (source is None):
         raise ConfigError(
@@ -75,11 +111,7 @@ def export(
     request = Request(space, instruments, target, make_settings(settings), columns)
     plan = chosen.plan(request)
     _check_output(output, target, plan, force)
-    files = [target / file for file in plan.files]
-    if dry_run:
-        return Exported(files, sum(plan.files.values()), plan.seconds, [], plan.notice)
-    rows = _written(output, target, plan, progress)
-    return Exported(files, sum(file.stat().st_size for file in files), plan.seconds, rows, plan.notice)
+    return PlannedExport(output, target, plan)
 
 
 def find_format(name: str) -> Format:
@@ -134,9 +166,7 @@ def _check_output(output: str | FilePath, target: FilePath, plan: ExportPlan, fo
         )
 
 
-def _written(
-    output: str | FilePath, target: FilePath, plan: ExportPlan, progress: bool | Callable
-) -> list[dict[str, Any]]:
+def _written(output: str | FilePath, target: FilePath, plan: ExportPlan, progress: Progress) -> list[dict[str, Any]]:
     """Write a plan to a temporary path and move its files to their places; after an error nothing is left."""
     made = [one for one in (target.parent, *target.parent.parents) if not one.exists()]
     partial = None
@@ -159,7 +189,7 @@ def _written(
 
 
 @contextmanager
-def _steps(work: int, progress: bool | Callable[[int, int], object]) -> Iterator[Callable[[], object]]:
+def _steps(work: int, progress: Progress) -> Iterator[Callable[[], object]]:
     """A function to call after every step."""
     if callable(progress):
         numbers = count(1)

@@ -1,6 +1,8 @@
-"""Names of the files of exports."""
+"""Names of the files of exports, and folders as one file."""
 
 import re
+import zipfile
+from pathlib import Path
 
 
 def stems(names: list[str]) -> list[str]:
@@ -13,3 +15,10 @@ def stems(names: list[str]) -> list[str]:
             stem, number = f"{plain}_{number}", number + 1
         found.append(stem)
     return found
+
+
+def write_archive(file: Path, folder: Path, parent: Path) -> None:
+    """Write a folder's files as a zip file; their names in it are relative to `parent`, the folder or one above it."""
+    with zipfile.ZipFile(file, "w") as archive:  # not compressed: samples hardly become smaller
+        for inside in sorted(folder.rglob("*")):
+            archive.write(inside, inside.relative_to(parent))

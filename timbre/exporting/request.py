@@ -81,13 +81,16 @@ class Request:
     columns: int = 0
 
 
+Write = Callable[[FilePath, Callable[[], object]], list[dict[str, Any]]]
+"""Writes to a temporary path, a folder that exists or a file that does not, calls the second argument after every step,
+and returns rows of figures."""
+
+
 class ExportPlan(NamedTuple):
     """What a format will write. Everything in the request that is wrong for it was refused before."""
 
     files: Mapping[str, int]  # estimated bytes of each file, by its name relative to the output; "": the output itself
     work: int  # steps, of about equal time, for the progress bar
-    write: Callable[[FilePath, Callable[[], object]], list[dict[str, Any]]]
-    """Writes to a temporary path, a folder that exists or a file that does not, calls the second argument after every
-    step, and returns rows of figures."""
+    write: Write
     seconds: float = 0.0  # of audio
     notice: str = ""  # what is lost or left out, in one sentence

@@ -17,11 +17,11 @@ from timbre.space.controls import Line, NoteControls, line
 from timbre.space.finishing import Finish
 from timbre.spectral import Spectrogram
 from timbre.spectral.inversion.portable_stream import PortableStream
-from timbre.spectral.inversion.streaming import STREAMS, StreamingInverter, check_causal
+from timbre.spectral.inversion.streaming import PORTABLE, STREAMS, StreamingInverter, check_causal
 from timbre.vocoder.streaming import VocoderStream, whole
 from timbre.vocoder.trained import TrainedVocoder
 
-DEFAULT_INVERTER, PORTABLE = "pghi+8", "portable"
+DEFAULT_INVERTER = "pghi+8"
 Stream = StreamingInverter | VocoderStream
 _FRAMES = 256  # decoded at a time
 

@@ -152,7 +152,7 @@ class NoteAxes:
                 self._thread.start()
 
     def _work(self) -> None:
-        """Find what is wanted, the last first, until nothing is."""
+        """Find the curves that are wanted, the newest first, until all are found."""
         while True:
             with self._lock:
                 if not self._wanted:

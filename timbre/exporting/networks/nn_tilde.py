@@ -17,6 +17,7 @@ from timbre.maps.planes import plane
 from timbre.models.frame_decoder import SourceDecoder
 from timbre.space import Space
 from timbre.spectral.inversion.portable import Portable
+from timbre.spectral.inversion.streaming import PORTABLE
 
 _TOP_RATE = 96000  # Hz: larger rates of a host work too, with coarser filters of the noise
 _INSIDE = 2.5  # percentile of the library notes that lie left of the map's -1, and right of 1
@@ -69,7 +70,7 @@ def loudness(space: Space) -> float:
     for row in np.linspace(0, len(space.atlas) - 1, min(len(space.atlas), _MEASURED)).astype(int):
         pitch = float(space.atlas.pitches[row])
         note = (space.atlas.points[row], pitch if 12.0 <= pitch <= 127.0 else None, 0.8, 1.0)
-        own, other = (np.square(space.decode(*note, inverter=one).samples).mean() for one in (None, "portable"))
+        own, other = (np.square(space.decode(*note, inverter=one).samples).mean() for one in (None, PORTABLE))
         if own > 0.0 and other > 0.0:
             apart.append(np.sqrt(own / other))
     return float(np.clip(np.median(apart or [1.0]), 0.5, 2.0))

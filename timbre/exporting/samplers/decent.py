@@ -1,13 +1,13 @@
 """Decent Sampler libraries: a preset (XML) for each instrument, with a page, and its samples as WAV or FLAC."""
 
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path as FilePath
 from typing import Any
 from xml.etree import ElementTree as Xml
 
+from timbre.exporting.names import write_archive
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.samplers.libraries import (
     README,
@@ -21,7 +21,7 @@ from timbre.exporting.samplers.libraries import (
     write_samples,
 )
 from timbre.exporting.samplers.pictures import HEIGHT, WIDTH, write_picture
-from timbre.exporting.samplers.plan import Instrument, make_instruments
+from timbre.exporting.samplers.plan import Instrument, make_instruments, planned
 from timbre.files import temporary, write_text
 from timbre.version import __version__
 
@@ -61,17 +61,14 @@ def plan_decent(request: Request) -> ExportPlan:
         folder.mkdir()
         try:
             rows = write(folder, step)
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for inside in sorted(folder.rglob("*")):
-                    archive.write(inside, inside.relative_to(folder))
+            write_archive(file, folder, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return rows
 
     packed = request.output.suffix.lower() == ".dslibrary"
-    zones = [one.behaviour.seconds for one in instruments for _ in one.zones]
     sizes = files | samples
-    return ExportPlan({"": sum(sizes.values())} if packed else sizes, len(zones), pack if packed else write, sum(zones))
+    return planned(instruments, {"": sum(sizes.values())} if packed else sizes, pack if packed else write)
 
 
 def _document(root: Xml.Element) -> str:

@@ -1,5 +1,6 @@
 """The plan of a sample instrument, the same for every format: which notes are rendered, and what plays them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -9,7 +10,7 @@ import numpy as np
 from timbre.data.names import note_name
 from timbre.errors import ConfigError
 from timbre.exporting.names import stems
-from timbre.exporting.request import ExportSettings, Request
+from timbre.exporting.request import ExportPlan, ExportSettings, Request, Write
 from timbre.exporting.samplers.behaviour import Behaviour, behaviour_of
 from timbre.shapes.presets import Preset
 from timbre.synth.instruments import pitches_of
@@ -121,6 +122,12 @@ def make_instruments(request: Request, takes: bool) -> list[Instrument]:
             "or instruments."
         )
     return made
+
+
+def planned(instruments: Sequence[Instrument], files: Mapping[str, int], write: Write) -> ExportPlan:
+    """The plan of an export: a step for each note of its instruments."""
+    seconds = [one.behaviour.seconds for one in instruments for _ in one.zones]
+    return ExportPlan(files, len(seconds), write, sum(seconds))
 
 
 def make_layers(count: int) -> tuple[Layer, ...]:

@@ -12,7 +12,7 @@ from timbre.errors import ConfigError
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.riff import chunk
 from timbre.exporting.samplers.libraries import Written, figures, kept, licence, maker
-from timbre.exporting.samplers.plan import Instrument, make_instruments
+from timbre.exporting.samplers.plan import Instrument, make_instruments, planned
 from timbre.exporting.samplers.recordings import Recording, record
 from timbre.version import __version__
 from timbre.wording import printable
@@ -55,7 +55,7 @@ def plan_sf2(request: Request) -> ExportPlan:
         with file.open("w+b") as opened:
             return _write(opened, request, instruments, step)
 
-    return ExportPlan({"": size}, len(seconds), write, sum(seconds))
+    return planned(instruments, {"": size}, write)
 
 
 def _write(file: BinaryIO, request: Request, instruments: Sequence[Instrument], step: Callable[[], object]) -> list:

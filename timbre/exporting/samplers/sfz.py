@@ -17,7 +17,7 @@ from timbre.exporting.samplers.libraries import (
     write_readme,
     write_samples,
 )
-from timbre.exporting.samplers.plan import Instrument, make_instruments
+from timbre.exporting.samplers.plan import Instrument, make_instruments, planned
 from timbre.files import write_text
 
 _SAMPLES = "samples"
@@ -43,8 +43,7 @@ def plan_sfz(request: Request) -> ExportPlan:
         write_readme(request, folder, instruments, _HOW)
         return rows
 
-    zones = [one.behaviour.seconds for one in instruments for _ in one.zones]
-    return ExportPlan(files, len(zones), write, sum(zones))
+    return planned(instruments, files, write)
 
 
 def _text(request: Request, instrument: Instrument, samples: Sequence[Written]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from timbre.exporting.samplers.libraries import (
     write_readme,
     write_samples,
 )
-from timbre.exporting.samplers.plan import make_instruments
+from timbre.exporting.samplers.plan import make_instruments, planned
 from timbre.shapes.number_files import write_table
 
 _TABLE = "metadata.csv"
@@ -50,5 +50,4 @@ def plan_wav(request: Request) -> ExportPlan:
         write_readme(request, folder, instruments, _HOW)
         return rows
 
-    zones = [one.behaviour.seconds for one in instruments for _ in one.zones]
-    return ExportPlan(files, len(zones), write, sum(zones))
+    return planned(instruments, files, write)

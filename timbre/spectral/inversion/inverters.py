@@ -12,7 +12,7 @@ from torch import Tensor
 from timbre.errors import AudioError, ConfigError
 from timbre.spectral.inversion.griffin_lim import fast_griffin_lim, griffin_lim
 from timbre.spectral.inversion.pghi import pghi
-from timbre.spectral.inversion.streaming import REMOVED_STREAMS, STREAMS, removed, stream_whole
+from timbre.spectral.inversion.streaming import PORTABLE, REMOVED_STREAMS, STREAMS, removed, stream_whole
 from timbre.spectral.stft import STFT
 
 Inverter = Callable[[Tensor, STFT, int, int], Tensor]
@@ -39,16 +39,16 @@ def find_inverter(name: str) -> Inverter:
         return partial(pghi, iterations=int(match[1]))
     if name in STREAMS:
         return partial(stream_whole, inverter=name)
-    if name == "portable":
+    if name == PORTABLE:
         raise ConfigError(
-            "The inverter portable needs more than magnitudes; use it with the points of a space, as in "
-            "space.decode(point, inverter='portable')."
+            f"The inverter {PORTABLE} needs more than magnitudes; use it with the points of a space, as in "
+            f"space.decode(point, inverter='{PORTABLE}')."
         )
     if name in _REMOVED:
         raise removed(name, _REMOVED[name])
     close = difflib.get_close_matches(name, INVERTERS, n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
-    known = f"vocoder (if the space has one), portable, {', '.join(INVERTERS)}, pghi+N and rtpghi-N"
+    known = f"vocoder (if the space has one), {PORTABLE}, {', '.join(INVERTERS)}, pghi+N and rtpghi-N"
     raise ConfigError(f"The inverter must be one of {known}, got {name!r}{hint}")
 
 

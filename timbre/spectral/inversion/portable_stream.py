@@ -39,9 +39,8 @@ class PortableStream:
 
     @torch.no_grad()
     def flush(self) -> np.ndarray:
-        """One more hop, in which the last frame goes on."""
-        assert self._last is not None
-        return self._render(self._last, self._last)
+        """One more hop, in which the last frame goes on; nothing if there was no frame."""
+        return np.zeros(0, np.float32) if self._last is None else self._render(self._last, self._last)
 
     def _render(self, before: Keyframes, after: Keyframes) -> np.ndarray:
         moments = []

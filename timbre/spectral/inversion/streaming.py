@@ -14,6 +14,7 @@ from timbre.spectral.inversion.rtpghi import RTPGHI
 from timbre.spectral.stft import STFT
 
 _SEEDS = 2**64
+PORTABLE = "portable"  # the inverter of what sounds in frames, which needs more than magnitudes
 REMOVED_STREAMS = dict.fromkeys(("rtisi", "rtisi-0", "rtisi-1", "rtisi-2", "rtisi-3"), "rtpghi-1")
 """Causal inverters of timbre 0.1 by name, with what to use instead."""
 
