@@ -26,13 +26,13 @@ from timbre.app.worker import Worker
 from timbre.config.settings import require
 from timbre.exporting.formats import FORMATS
 from timbre.maps.planes import plane
+from timbre.page import STATIC
 from timbre.shapes.path_files import write_path
 from timbre.shapes.presets import Preset, Presets, preset_to_dict, read_presets, write_presets
 from timbre.space import Space
 from timbre.space.identity import read_identity
 from timbre.space.names import find_space
 
-STATIC = FilePath(__file__).with_name("static")
 _MAX_UPLOAD = 20 << 20  # bytes
 _MAX_SHOWN = 20_000  # notes on the map; of more, every n-th
 _NEAREST = 8

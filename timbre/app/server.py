@@ -23,10 +23,11 @@ from timbre.app.exports import FAILED, Exports
 from timbre.app.guard import Guard, Hosts, numeric_address
 from timbre.app.jobs import TooLong
 from timbre.app.live import MAX_MESSAGE, Client
-from timbre.app.routes import STATIC, AppState, Routes
+from timbre.app.routes import AppState, Routes
 from timbre.app.worker import Busy, Worker
 from timbre.errors import ConfigError, DeviceError, TimbreError
 from timbre.files import expanded
+from timbre.page import STATIC
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals

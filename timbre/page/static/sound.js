@@ -34,7 +34,7 @@ export class Sound extends EventTarget {
     this.worker ??= this.makeWorker();
     if (!this.node) {
       const ahead = Math.round(AHEAD * this.rate);
-      this.loading ??= this.context.audioWorklet.addModule("/static/worklet.js");
+      this.loading ??= this.context.audioWorklet.addModule(new URL("worklet.js", import.meta.url));
       await this.loading;
       this.node = new AudioWorkletNode(this.context, "timbre-ring", { numberOfInputs: 0, outputChannelCount: [1], processorOptions: { ahead } });
       this.node.connect(this.gain);
@@ -45,7 +45,7 @@ export class Sound extends EventTarget {
   }
 
   makeWorker() {
-    const worker = new Worker("/static/socket.js");
+    const worker = new Worker(new URL("socket.js", import.meta.url));
     worker.onmessage = ({ data }) => {
       if (data.ring) this.ring = data.ring;
       if (data.closed) this.open = false;
