@@ -14,9 +14,9 @@ from test_pretrained import CHOSEN
 
 from timbre.__main__ import main
 from timbre.audio import Audio
+from timbre.audio.loudness import k_weighting, momentary
 from timbre.choosing import ChosenPresets, choose
 from timbre.choosing.candidates import hybrids, middles, others, shared
-from timbre.choosing.loudness import k_weighting, momentary
 from timbre.choosing.measures import CLICK, IN_TUNE, NARROWEST, SPREAD, cents_off, measured, stands_out_db
 from timbre.choosing.naming import TRAITS, group_of, labels, spoken, traits, unique
 from timbre.errors import ConfigError

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from timbre.audio import Audio
+from timbre.audio.loudness import momentary
 from timbre.audio.pitch import measure_pitch
-from timbre.choosing.loudness import momentary
 from timbre.evaluation.metrics.sounds import crests_db
 from timbre.paths import Path
 from timbre.paths.uniformity import uniformity
