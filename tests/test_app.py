@@ -25,6 +25,7 @@ from timbre.app.routes import AppState
 from timbre.app.server import listen
 from timbre.app.worker import Busy
 from timbre.errors import ConfigError, DeviceError
+from timbre.page import STATIC
 from timbre.shapes.path_files import read_path
 
 
@@ -38,21 +39,8 @@ def test_the_page_and_its_parts_are_there_and_closed_to_others(client: httpx.Cli
     assert "set-cookie" not in page.headers
     assert "style=" not in page.text
     assert "//" not in page.text
-    for word in (
-        "main.js",
-        "map.js",
-        "keys.js",
-        "panels.js",
-        "sound.js",
-        "worklet.js",
-        "socket.js",
-        "net.js",
-        "colors.js",
-        "surfaces.js",
-        "labels.js",
-        "search.js",
-    ):
-        part = client.get(f"/static/{word}")
+    for file in STATIC.rglob("*.js"):
+        part = client.get(f"/static/{file.relative_to(STATIC)}")
         assert part.headers["content-type"].startswith("text/javascript")
         assert "http" not in part.text
 
@@ -118,7 +106,15 @@ def test_the_space_as_the_page_sees_it(client: httpx.Client, state: AppState):
     points = np.frombuffer(base64.b64decode(found["points"]), "<f4").reshape(-1, found["dim"])
     np.testing.assert_array_equal(points, state.space.atlas.points)
     assert found["notes"] == list(state.space.atlas.names)
-    assert (found["dim"], found["sample_rate"], found["count"], found["originals"]) == (3, RATE, len(points), True)
+    assert (found["dim"], found["sample_rate"], found["count"]) == (3, RATE, len(points))
+    assert found["can"] == {
+        "heat": True,
+        "place": True,
+        "export": True,
+        "save": True,
+        "originals": True,
+        "views": found["can"]["views"],
+    }
 
 
 def test_an_address_of_another_space_is_refused(client: httpx.Client, state: AppState):
@@ -155,7 +151,7 @@ def test_a_view_has_a_position_for_each_note_where_its_package_is_installed(
     from timbre.maps.embedding import embed
 
     monkeypatch.setattr(routes, "_views", lambda: ["tsne"])  # UMAP takes a minute to begin
-    assert client.get("/api/space").json()["views"] == ["tsne"]
+    assert client.get("/api/space").json()["can"]["views"] == ["tsne"]
     found = client.get("/api/view", params={"name": "tsne"}).json()
     positions = np.frombuffer(base64.b64decode(found["positions"]), "<f4").reshape(-1, 2)
     np.testing.assert_allclose(positions, embed(state.space.hearing.at_middle_c, "tsne"), rtol=1e-5)
@@ -165,7 +161,7 @@ def test_a_view_has_a_position_for_each_note_where_its_package_is_installed(
     assert "must be umap" in refused(client.get("/api/view", params={"name": "pca"}))
     monkeypatch.undo()
     monkeypatch.setattr(routes, "find_spec", lambda _: None)
-    assert client.get("/api/space").json()["views"] == []
+    assert client.get("/api/space").json()["can"]["views"] == []
     assert "timbre[maps]" in refused(client.get("/api/view", params={"name": "umap"}))
 
 

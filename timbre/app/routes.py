@@ -95,10 +95,14 @@ class Routes:
             "pitches": [_or_none(pitch) for pitch in shown.pitches],
             "velocities": [_or_none(velocity) for velocity in shown.velocities],
             "points": base64.b64encode(shown.points.astype("<f4").tobytes()).decode(),
-            "originals": state.notes is not None,
-            "views": _views(),
+            "can": self._can(),
         }
         return JSONResponse(answer)
+
+    def _can(self) -> dict[str, Any]:
+        """What the page offers: what it does not find here, it hides."""
+        always = dict.fromkeys(("heat", "place", "export", "save"), True)
+        return always | {"originals": self.state.notes is not None, "views": _views()}
 
     async def address(self, request: Request) -> Response:
         """An error if an address of the page, whose point has `dim` coordinates, belongs to another space."""

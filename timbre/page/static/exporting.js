@@ -1,6 +1,5 @@
-// The panel that exports a point, a path or a preset for other software. The server runs one export at a time; the
+// The panel that exports a point, a path or a preset for other software. The engine runs one export at a time; the
 // page asks how far it is, also after it has been loaded again.
-import { json, posted } from "./net.js";
 
 const find = (id) => document.getElementById(id);
 const INTERVAL = 500; // ms between questions
@@ -23,9 +22,13 @@ export class Exporting {
     this.suggestName();
   }
 
+  ask(values, verb) {
+    return this.page.engine.ask("export", values, verb);
+  }
+
   // The formats, and an export that began before the page was loaded.
   async load() {
-    const answer = await json("/api/export");
+    const answer = this.page.space.can.export && (await this.ask());
     if (!answer) return;
     this.texts = Object.fromEntries(answer.formats.map(({ name, text }) => [name, text]));
     find("export-format").replaceChildren(...answer.formats.map(({ name }) => new Option(name, name)));
@@ -74,7 +77,7 @@ export class Exporting {
   async begin() {
     const path = this.path(find("export-source").value), format = find("export-format").value;
     const values = { format, name: find("export-name").value.trim(), path, unpitched: this.page.pitch === null };
-    const begun = await json("/api/export", posted(values));
+    const begun = await this.ask(values, "POST");
     if (!begun) return;
     this.mine = true;
     this.show(begun);
@@ -83,13 +86,13 @@ export class Exporting {
 
   async cancel() {
     clearTimeout(this.timer);
-    await json("/api/export", { method: "DELETE" });
+    await this.ask({}, "DELETE");
     this.end("Cancelled; nothing is left of it.");
   }
 
   // Asks again and again, until the export has ended.
   async follow() {
-    const answer = await json("/api/export");
+    const answer = await this.ask();
     if (answer?.export) this.show(answer.export);
     else this.end(answer ? "The export was cancelled or downloaded by another page." : "The server does not answer.");
   }

@@ -55,7 +55,7 @@ export class Keys {
     for (const key of this.box.children) key.classList.toggle("down", this.sounding.has(Number(key.dataset.pitch)));
   }
 
-  // Marks the pitches that sound, as reported by the server.
+  // Marks the pitches that sound, as reported by the engine.
   show(notes) {
     this.sounding = new Set(notes.map((note) => Math.round(note)));
     for (const pitch of this.held.values()) this.sounding.add(pitch);

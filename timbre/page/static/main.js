@@ -1,13 +1,14 @@
-// The page: holds the point and the note settings, and connects map, sound, keys and panels.
+// The page: holds the point and the note settings, and connects map, sound, keys and panels. An engine (that of server.js,
+// or one in the page) answers its questions and makes the sound.
 import { Keys, noteName } from "./keys.js";
 import { ramp } from "./colors.js";
 import { Exporting } from "./exporting.js";
 import { SpaceMap } from "./map.js";
-import { json, say } from "./net.js";
 import { Panels } from "./panels.js";
 import { Search } from "./search.js";
 import { Sound } from "./sound.js";
 import { Plane, View } from "./surfaces.js";
+import { say } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const STEADY = 0.5; // s after which a steady note is frozen
@@ -15,12 +16,13 @@ const PLANES = { "": "overview", families: "families", heard: "what is heard", p
 const VIEWS = { umap: "UMAP" }; // positions of notes that cannot be decoded
 
 class Page {
-  constructor(space) {
+  constructor(engine, space) {
+    this.engine = engine;
     this.space = space;
     this.z = space.start;
     this.pitch = 57;
     this.velocity = 0.8;
-    this.sound = new Sound(space.sample_rate);
+    this.sound = new Sound(engine, space.sample_rate);
     this.map = new SpaceMap(space);
     this.keys = new Keys((key, pitch) => this.begin(key, pitch), (key) => this.sound.off(key));
     this.exporting = new Exporting(this);
@@ -42,7 +44,7 @@ class Page {
 
   async settle() {
     history.replaceState(null, "", this.link());
-    const point = this.z, nearest = await json(`/api/nearest?z=${point.join(",")}`);
+    const point = this.z, nearest = await this.engine.ask("nearest", { z: point });
     if (nearest && point === this.z) this.panels.showNearest(nearest);
     const found = this.space.axes.length ? await this.panels.measure(point) : null;
     if (found && point === this.z) this.panels.showAxes(found.values);
@@ -54,14 +56,13 @@ class Page {
     return `${hash}${find("plane").value ? `&plane=${find("plane").value}` : ""}&space=${encodeURIComponent(name)},${sample_rate},${digest}`;
   }
 
-  // Whether an address belongs to this space; if not, the server's sentence is shown.
+  // Whether an address belongs to this space; if not, a sentence of the engine is shown.
   async isOurs(values) {
     const dim = values.get("z").split(",").length;
     const [digest, rate, ...name] = (values.get("space") || "").split(",").reverse();
     if (dim === this.space.dim && (!digest || digest === this.space.identity.digest)) return true;
     const made = { dim, digest, sample_rate: rate, name: name.reverse().join(",") };
-    const known = new URLSearchParams(Object.entries(made).filter(([, value]) => value));
-    return Boolean(await json(`/api/address?${known}`));
+    return Boolean(await this.engine.ask("address", Object.fromEntries(Object.entries(made).filter(([, value]) => value))));
   }
 
   // Goes to the point of the address, as written by link().
@@ -128,11 +129,11 @@ class Page {
   // The plane or view of a name: none, a kind of plane, a view, or two axes.
   async surface(name) {
     if (!(name in VIEWS)) {
-      const plane = await json(`/api/plane${name ? `?axes=${name}` : ""}`);
+      const plane = await this.engine.ask("plane", { axes: name });
       return plane && new Plane(plane);
     }
     find("name-u").textContent = `computing ${VIEWS[name]}, up to a minute …`;
-    const view = await json(`/api/view?name=${name}`);
+    const view = await this.engine.ask("view", { name });
     return view && new View({ ...view, positions: floats(view.positions) }, this.space);
   }
 
@@ -141,12 +142,12 @@ class Page {
     find("heat-legend").hidden = !name || find("heat").disabled;
     if (find("heat-legend").hidden) return this.map.setHeat(null);
     if (again || this.heatPitch === undefined) this.heatPitch = this.pitch;
-    const key = `axes=${axes}&pitch=${this.heatPitch ?? "none"}`;
+    const key = `${axes} ${this.heatPitch}`;
     if (!this.heats.has(key)) {
       find("heat-low").textContent = "decoding 1,600 points …";
       find("heat-high").textContent = find("heat-unit").textContent = "";
       this.map.setHeat(null);
-      const maps = await json(`/api/heat?${key}`);
+      const maps = await this.engine.ask("heat", { axes, pitch: this.heatPitch });
       if (!maps) return void (find("heat-legend").hidden = true);
       this.heats.set(key, maps);
     }
@@ -229,9 +230,9 @@ class Page {
     this.sound.send({ do: "at", point: this.z });
   }
 
-  closed({ code, reason }) {
+  closed({ reason }) {
     find("state").textContent = "The sound has stopped.";
-    find("taken").querySelector("p").textContent = reason || (code === 1006 ? "The server does not answer; check that timbre app is running." : "The sound has stopped.");
+    find("taken").querySelector("p").textContent = reason || "The sound has stopped.";
     find("taken").hidden = false;
   }
 
@@ -303,17 +304,18 @@ function floats(text) {
   return new Float32Array(bytes.buffer);
 }
 
-async function begin() {
-  const space = await json("/api/space");
+export async function begin(engine) {
+  const space = await engine.ask("space");
   if (!space) return;
+  for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !space.can[part.dataset.needs];
   space.points = floats(space.points);
   find("space-name").textContent = `${space.name} · ${space.count.toLocaleString("en")} sounds · ${space.dim} dimensions`;
   document.title = `${space.name} – timbre`;
   const words = space.axes.length > 1 ? space.axes : [...space.axes, ...["z0", "z1", "z2"].slice(space.axes.length, space.dim)];
   const pairs = words.flatMap((a, n) => words.slice(n + 1).map((b) => [a, b]));
-  const kinds = [...Object.entries(PLANES), ...Object.entries(VIEWS).filter(([view]) => space.views.includes(view))];
+  const kinds = [...Object.entries(PLANES), ...Object.entries(VIEWS).filter(([view]) => space.can.views.includes(view))];
   find("plane").append(...kinds.map(([kind, text]) => new Option(text, kind)), ...pairs.map(([a, b]) => new Option(`${a} · ${b}`.replaceAll("_", " "), `${a},${b}`)));
-  const page = new Page(space);
+  const page = new Page(engine, space);
   window.timbre = page;
   page.wire();
   page.legend();
@@ -328,4 +330,3 @@ async function begin() {
   document.documentElement.dataset.ready = "yes";
 }
 
-begin();

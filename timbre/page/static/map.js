@@ -304,7 +304,7 @@ export class SpaceMap extends Drawing {
     this.draw(false);
   }
 
-  // The path in the form that the server expects.
+  // The path in the form that engines expect.
   pathValue() {
     const end = this.times.at(-1) || 1;
     return { kind: "line", points: this.path, times: this.times.map((time) => time / end) };

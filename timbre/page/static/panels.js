@@ -1,9 +1,9 @@
 // The panels beside the map.
-import { json, posted, ask, save, say } from "./net.js";
 import { noteName } from "./keys.js";
+import { save, say } from "./user.js";
 
 const find = (id) => document.getElementById(id);
-const MAX_UPLOAD = 20 * 2 ** 20; // bytes, limit of the server
+const MAX_UPLOAD = 20 * 2 ** 20; // bytes
 
 export class Panels {
   constructor(page) {
@@ -43,7 +43,7 @@ export class Panels {
     });
   }
 
-  // Moves along a named axis, from where the point was when this axis began to move. The server finds the point; while
+  // Moves along a named axis, from where the point was when this axis began to move. The engine finds the point; while
   // it does, only the newest value is kept.
   async alongAxis(n, value) {
     const { page } = this, busy = this.wanted !== undefined;
@@ -52,7 +52,7 @@ export class Panels {
       const [axis, to] = this.wanted, before = page.z;
       this.wanted = null;
       if (this.swept?.axis !== axis || this.swept.end !== before) this.swept = { axis, begin: before };
-      const found = await this.measure(this.swept.begin, `&axis=${encodeURIComponent(page.space.axes[axis])}&value=${to}`);
+      const found = await this.measure(this.swept.begin, { axis: page.space.axes[axis], value: to });
       if (!found || page.z !== before) continue;
       page.go(found.point);
       this.swept.end = page.z;
@@ -62,8 +62,8 @@ export class Panels {
   }
 
   // The values of a point's sound on the named axes.
-  measure(z, more = "") {
-    return json(`/api/axes?z=${z.join(",")}&pitch=${this.page.pitch ?? "none"}${more}`);
+  measure(z, more = {}) {
+    return this.page.engine.ask("axes", { z, pitch: this.page.pitch, ...more });
   }
 
   showAxes(values) {
@@ -110,7 +110,7 @@ export class Panels {
 
   wireDrop() {
     let inside = 0;
-    const show = (by) => (find("drop-hint").hidden = (inside += by) <= 0);
+    const show = (by) => (find("drop-hint").hidden = (inside += by) <= 0 || !this.page.space.can.place);
     addEventListener("dragenter", () => show(1));
     addEventListener("dragleave", () => show(-1));
     addEventListener("dragover", (event) => event.preventDefault());
@@ -118,7 +118,7 @@ export class Panels {
       event.preventDefault();
       show(-inside);
       const file = event.dataTransfer.files[0];
-      if (file) this.locateFile(file);
+      if (file && this.page.space.can.place) this.locateFile(file);
     });
   }
 
@@ -136,9 +136,9 @@ export class Panels {
 
   // Goes to a random point, plays it, and says what lies next to it.
   async surprise() {
-    const { page } = this, near = find("surprise-where").value ? `?near=${page.z.join(",")}` : "";
+    const { page } = this, near = find("surprise-where").value ? { near: page.z } : {};
     page.sound.start();
-    const drawn = await json(`/api/draw${near}`);
+    const drawn = await page.engine.ask("draw", near);
     if (!drawn) return;
     page.go(drawn.point);
     page.briefly();
@@ -206,33 +206,32 @@ export class Panels {
     button.disabled = true;
     button.textContent = "Rendering …";
     const values = { path: page.map.pathValue(), pitch: page.pitch, velocity: page.velocity, duration: this.seconds };
-    const answer = await ask("/api/render", posted(values));
+    const wav = await page.engine.ask("render", values, "POST");
     button.disabled = false;
     button.textContent = "Download WAV";
-    if (answer) save(await answer.blob(), "path.wav");
+    if (wav) save(new Blob([wav], { type: "audio/wav" }), "path.wav");
   }
 
   async downloadPath() {
-    const answer = await ask("/api/path", posted({ path: this.page.map.pathValue() }));
-    if (answer) save(await answer.blob(), "path.json");
+    const file = await this.page.engine.ask("path", { path: this.page.map.pathValue() }, "POST");
+    if (file) save(new Blob([JSON.stringify(file)], { type: "application/json" }), "path.json");
   }
 
   // An item for a library note: a link to its point, the recording, and the decoded note.
   sound(note) {
     const { page } = this, item = document.createElement("li");
-    const recorded = button("Recorded", `Play the recording of ${note.name}`, () => page.sound.play(`/api/original?name=${encodeURIComponent(note.name)}`));
-    recorded.disabled = !page.space.originals;
-    if (recorded.disabled) recorded.title = "Start timbre app with --notes FOLDER to play recordings";
+    const recorded = button("Recorded", `Play the recording of ${note.name}`, () => page.sound.play(page.engine.ask("original", { name: note.name })));
     const dissimilarity = document.createElement("span");
     dissimilarity.className = "dissimilarity";
     dissimilarity.textContent = note.dissimilarity.toFixed(2);
     dissimilarity.title = "Dissimilarity: 0 is the same sound, 1 the mean of two instruments";
-    item.append(goTo(note.name, () => page.go(note.point)), dissimilarity, recorded, button("Decoded", `Play ${note.name}, decoded`, () => page.sound.play(this.decodedAt(note))));
+    const decoded = button("Decoded", `Play ${note.name}, decoded`, () => page.sound.play(this.decoded(note)));
+    item.append(goTo(note.name, () => page.go(note.point)), dissimilarity, ...(page.space.can.originals ? [recorded] : []), decoded);
     return item;
   }
 
-  decodedAt({ point, pitch, velocity }) {
-    return `/api/sound?z=${point.join(",")}&pitch=${pitch ?? "none"}&velocity=${velocity ?? 0.8}`;
+  decoded({ point, pitch, velocity }) {
+    return this.page.engine.ask("sound", { z: point, pitch, velocity: velocity ?? 0.8 });
   }
 
   showNearest(notes) {
@@ -242,7 +241,7 @@ export class Panels {
   async locateFile(file) {
     if (file.size > MAX_UPLOAD) return say(`An upload must have at most 20 MiB; ${file.name} is larger.`);
     find("located").replaceChildren(paragraph(`Locating ${file.name} …`));
-    const location = await json(`/api/place?name=${encodeURIComponent(file.name.slice(-200))}`, { method: "POST", body: file });
+    const location = await this.page.engine.ask("place", { name: file.name.slice(-200), file }, "POST");
     find("located").replaceChildren();
     if (!location) return;
     this.page.map.located.push(location);
@@ -263,14 +262,14 @@ export class Panels {
     const row = document.createElement("div");
     row.className = "row";
     const note = { point: location.point, pitch: location.pitch_midi, velocity: location.velocity };
-    row.append(button("Recorded", "Play your sound", () => page.sound.play(file)), button("Decoded", "Play your sound, decoded", () => page.sound.play(this.decodedAt(note))), button("Go there", "Go to the point of your sound", () => page.go(location.point)));
+    row.append(button("Recorded", "Play your sound", () => page.sound.play(file.arrayBuffer())), button("Decoded", "Play your sound, decoded", () => page.sound.play(this.decoded(note))), button("Go there", "Go to the point of your sound", () => page.go(location.point)));
     list.className = "sounds";
     list.append(...location.neighbours.map((neighbour) => this.sound(neighbour)));
     find("located").replaceChildren(head, verdict, row, paragraph("Nearest library notes:"), list);
   }
 
   async loadPresets() {
-    const presets = await json("/api/presets");
+    const presets = await this.page.engine.ask("presets");
     if (presets) this.showPresets(presets);
   }
 
@@ -293,8 +292,9 @@ export class Panels {
     if (isPath) name.append(" ⤳");
     name.title = isPath ? `Path of ${preset.duration} s` : "Point";
     if (preset.pitches) name.title += `, ${preset.pitches.map(noteName).join(" to ")}`;
-    item.append(name, button("Delete", `Delete ${preset.name}`, async () => {
-      const left = await json(`/api/presets?name=${encodeURIComponent(preset.name)}`, { method: "DELETE" });
+    item.append(name);
+    if (this.page.space.can.save) item.append(button("Delete", `Delete ${preset.name}`, async () => {
+      const left = await this.page.engine.ask("presets", { name: preset.name }, "DELETE");
       if (left) this.showPresets(left);
     }));
     return item;
@@ -314,7 +314,7 @@ export class Panels {
 
   async savePreset(path) {
     const preset = { name: find("save-name").value.trim(), path, duration: this.seconds, loop: find("path-loop").checked };
-    const presets = await json("/api/presets", posted(preset, "PUT"));
+    const presets = await this.page.engine.ask("presets", preset, "PUT");
     if (!presets) return;
     find("save-name").value = "";
     this.showPresets(presets);

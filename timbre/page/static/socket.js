@@ -19,7 +19,10 @@ function open(address, port) {
     if (typeof data === "string") postMessage(JSON.parse(data));
     else ring.postMessage(data, [data]);
   };
-  socket.onclose = ({ code, reason }) => postMessage({ closed: { code, reason } });
+  socket.onclose = ({ code, reason }) => {
+    const away = code === 1006 ? "The server does not answer; check that timbre app is running." : "";
+    postMessage({ closed: { reason: reason || away } });
+  };
   ring.onmessage = ({ data }) => {
     if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ do: "credit", played: data.played, ahead: data.ahead }));
     if (performance.now() - last < 100) return;

@@ -1,13 +1,14 @@
-// Live sound: messages to the server, samples back. If the browser allows no worklet, single notes instead.
-import { say, wav } from "./net.js";
+// Live sound: messages to the engine, samples back. If the browser allows no worklet, single notes instead.
+import { say } from "./user.js";
 
 const AHEAD = 0.06; // s of sound buffered in the page at first
 const PEAK = 0.5; // of single sounds, so that recorded and decoded notes have about the same level
 const MIN_LENGTH = 350; // ms of a note, even after a short click
 
 export class Sound extends EventTarget {
-  constructor(rate) {
+  constructor(engine, rate) {
     super();
+    this.engine = engine;
     this.rate = rate;
     this.context = null;
     this.open = false;
@@ -41,11 +42,11 @@ export class Sound extends EventTarget {
     }
     const { port1, port2 } = new MessageChannel();
     this.node.port.postMessage({ source: port1 }, [port1]);
-    this.worker.postMessage({ open: `ws://${location.host}/live`, ring: port2 }, [port2]);
+    this.worker.postMessage({ open: this.engine.live, ring: port2 }, [port2]);
   }
 
   makeWorker() {
-    const worker = new Worker(new URL("socket.js", import.meta.url));
+    const worker = this.engine.worker();
     worker.onmessage = ({ data }) => {
       if (data.ring) this.ring = data.ring;
       if (data.closed) this.open = false;
@@ -90,16 +91,16 @@ export class Sound extends EventTarget {
   }
 
   single(point, pitch, velocity) {
-    this.play(`/api/sound?z=${[...point].join(",")}&pitch=${pitch ?? "none"}&velocity=${velocity}&duration=1.5`);
+    this.play(this.engine.ask("sound", { z: [...point], pitch, velocity, duration: 1.5 }));
   }
 
-  // Plays a sound from an address or a file, one at a time.
-  async play(source) {
+  // Plays the bytes of a sound file, one at a time.
+  async play(asked) {
     this.start();
-    const bytes = typeof source === "string" ? await wav(source) : await source.arrayBuffer();
+    const bytes = await asked;
     if (!bytes) return;
     const buffer = await this.context.decodeAudioData(bytes).catch(() => null);
-    if (!buffer) return say("The browser cannot play this file; the server may still be able to locate it.");
+    if (!buffer) return say("The browser cannot play this file; it may still be possible to locate it.");
     this.clip?.stop();
     this.clip = new AudioBufferSourceNode(this.context, { buffer });
     const level = new GainNode(this.context, { gain: PEAK / Math.max(1e-3, peak(buffer)) });
