@@ -206,7 +206,7 @@ def _vocoder(space: Space) -> str:
 {report["parameters"]:,} weights, settings [orchestra-vocoder.toml](../orchestra-vocoder.toml), seed {settings.seed},
 {report["steps"]} steps on {report["notes"]} decoded notes in {report["train_minutes"]:.0f} minutes. It is {said}.
 Results of `timbre train-vocoder` on {report["compared_notes"]} held-out notes (lower is better in every row;
-[docs/vocoder.md](../../docs/vocoder.md) has the whole benchmark):
+[docs/inversion.md](../../docs/inversion.md#the-vocoder) has the whole benchmark):
 
 {table(["figure", *(f"`{name}`" for name in compared)], rows)}
 """

@@ -13,19 +13,7 @@ from timbre.config import Config, DataConfig, ModelConfig, RegularizationConfig,
 from timbre.data import Library
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = (
-    "paths",
-    "rendering",
-    "exporting",
-    "locating",
-    "steering",
-    "maps",
-    "tutorial",
-    "playing",
-    "midi-and-osc",
-    "pretrained",
-    "vocoder",
-)
+PAGES = ("start", "playing", "midi-and-osc", "pretrained", "paths", "maps", "steering", "exporting", "inversion")
 SHORTER = {
     "train-vocoder my-space notes": "train-vocoder my-space notes --steps 2 --notes 8",
     "export my-space --to onnx -o my-space-onnx": "export my-space --to onnx -o my-space-onnx --dry-run",
@@ -58,10 +46,10 @@ def reader(named_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def examples(page: str) -> list[tuple[str, str]]:
-    """("command" or "python", text) of a page, in order; lines that end with a backslash go on."""
+    """("command" or "python", text) of a page, in order, without programs that have a name; "\\" continues a line."""
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").replace("\\\n", " ")
     found = re.finditer(
-        r"^    timbre (?P<command>[^\n]*)$|^```python\n(?P<python>.*?)^```", text, re.DOTALL | re.MULTILINE
+        r"^    timbre (?P<command>[^\n]*)$|(?<!-->\n)^```python\n(?P<python>.*?)^```", text, re.DOTALL | re.MULTILINE
     )
     return [(str(match.lastgroup), str(match[str(match.lastgroup)])) for match in found]
 

@@ -20,7 +20,7 @@ from timbre.spectral.inversion.portable import Portable
 
 pytestmark = pytest.mark.skipif(not (can_export() and onnxruntime()), reason="onnxruntime or onnxscript is missing")
 
-PAGE = Path(__file__).parents[1] / "docs" / "onnx.md"
+PAGE = Path(__file__).parents[1] / "docs" / "exporting.md"
 
 
 @pytest.fixture(scope="module")

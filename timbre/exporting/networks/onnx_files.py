@@ -28,7 +28,7 @@ def plan_onnx(request: Request) -> ExportPlan:
     space = request.space
     weights = _SIZE * sum(value.numel() for value in space.model.decoder.state_dict().values())
     files = {DECODER: weights + _TABLES, INVERTER: _TABLES, POINTS: 12 * space.dim * len(space.atlas) + 1000}
-    notice = "Inputs and an example with onnxruntime and numpy: docs/onnx.md."
+    notice = "Inputs and an example with onnxruntime and numpy: docs/exporting.md."
     return ExportPlan(files, len(files), lambda folder, step: write_onnx(request, folder, step), 0.0, notice)
 
 
