@@ -9,8 +9,8 @@ from _measures import level_difference_db
 
 import timbre
 from timbre.audio import Audio
+from timbre.audio.wavetables import read_wavetable
 from timbre.evaluation.metrics.sounds import log_mel_l1, pitch_error_cents
-from timbre.exporting.wavetables.files import read_wavetable
 from timbre.exporting.wavetables.harmonics import Harmonics, harmonics
 from timbre.exporting.wavetables.plan import note_times
 from timbre.space import Space

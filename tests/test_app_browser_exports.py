@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from test_app_browser import CHROMIUM, address, browser, center, folder, opened, page, until  # noqa: F401  (fixtures)
 
+from timbre.audio.wavetables import read_wavetable
 from timbre.exporting.formats import FORMATS
-from timbre.exporting.wavetables.files import read_wavetable
 from timbre.space import Space
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt install chromium")

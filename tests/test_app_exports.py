@@ -19,10 +19,10 @@ from timbre.app import jobs
 from timbre.app.exports import Export, Exports
 from timbre.app.routes import AppState
 from timbre.app.worker import Busy, Worker
+from timbre.audio.wavetables import read_wavetable
 from timbre.errors import ConfigError
 from timbre.exporting.formats import FORMATS, Format
 from timbre.exporting.request import ExportPlan, Request
-from timbre.exporting.wavetables.files import read_wavetable
 from timbre.shapes.presets import Preset
 
 
@@ -187,9 +187,9 @@ def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, pl
     preset = Preset("Flöte: a/b", state.space.path(state.space.atlas.points[0]))
     result = jobs.export(state.space, preset, "sfz", True, place, told.append)
     assert told == [{"size": 1000, "notice": "A notice."}, {"done": 1, "steps": 2}]
-    assert [one.name for one in place.iterdir()] == [result["file"].name] == ["Flte_a_b.zip"]
+    assert [one.name for one in place.iterdir()] == [result["file"].name] == ["Flote_a_b.zip"]
     with zipfile.ZipFile(io.BytesIO(result["file"].read_bytes())) as archive:
-        assert [one for one in archive.namelist() if not one.endswith("/")] == ["Flte_a_b/samples/a.wav"]
+        assert [one for one in archive.namelist() if not one.endswith("/")] == ["Flote_a_b/samples/a.wav"]
     result["file"].unlink()
     size = jobs.MAX_EXPORT + 1
     with pytest.raises(ConfigError, match=re.escape("must have 500 MB or less, got about 500 MB; use timbre export")):

@@ -290,7 +290,8 @@ def test_a_bank_a_grid_and_an_archive_from_the_command_line(
     capsys.readouterr()
     dry = ["export", str(space), "--preset", "warm low", "--to", "sf2", "-o", str(tmp_path / "no.sf2"), "--dry-run"]
     assert main([*dry, *small]) == 0
-    assert re.search(r"1 file would be written, [\d.]+ MB, [\d.]+ min", capsys.readouterr().out)
+    assert re.search(r"1 file would be written, [\d.]+ MB, [\d.]+ min", said := capsys.readouterr().out)
+    assert "sf2 has no use for --round-robins." in said
     assert not (tmp_path / "no.sf2").exists()
     assert not list(tmp_path.rglob("*.part*"))
 
@@ -304,6 +305,7 @@ REFUSALS = {
     "flac in sf2": (["--to", "sf2", "--flac"], "use --flac with sfz or decent"),
     "flac in wav": (["--to", "wav", "--flac"], "use --flac with sfz or decent"),
     "a file": (["-o", "x.sfz"], "must be a folder, got x.sfz"),
+    "no SoundFont": (["--to", "sf2", "-o", "x.wav"], "x.wav must end in .sf2, got .wav"),
     "a step": (["--step", "13"], "--step"),
     "an inverter": (["--inverter", "magic"], "magic"),
 }

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import timbre
+from timbre.audio.wavetables import read_wavetable
 from timbre.errors import AudioError, ConfigError
-from timbre.exporting.wavetables.files import read_wavetable, wav_file, wt_file
+from timbre.exporting.wavetables.files import wav_file, wt_file
 from timbre.exporting.wavetables.harmonics import Harmonics, harmonics, lowest_good_pitch
 from timbre.exporting.wavetables.phases import low_crest_phases, waves
 from timbre.exporting.wavetables.wavetable import SIZE, make_wavetable
@@ -153,8 +154,31 @@ def test_the_wav_file_is_one_for_other_readers_with_its_mark_before_the_samples(
     assert content.index(b"clm ") < content.index(b"data")
     assert b"<!>2048 10000000 wavetable (flute)" in content
     assert int.from_bytes(content[4:8], "little") == len(content) - 8
+
+
+@pytest.mark.parametrize(("encode", "name"), [(wav_file, "flute.wav"), (wt_file, "flute.wt")])
+def test_a_wavetable_is_read_as_a_note_that_goes_through_its_frames(encode, name, tmp_path):
+    harmonics = np.zeros((3, SIZE // 2 + 1), complex)
+    harmonics[:, 0] = SIZE  # DC, which a note must not have
+    harmonics[0, 1], harmonics[1, 2], harmonics[2, 3] = SIZE / 2, SIZE / 4, SIZE / 8
+    (tmp_path / name).write_bytes(encode(np.fft.irfft(harmonics), "flute"))
+    note = timbre.scan(tmp_path)[0]
+    assert (note.instrument, note.family, note.pitch) == ("flute", "woodwinds", 48.0)
+    audio = note.audio()
+    assert audio.duration == pytest.approx(2.0, abs=1e-4)
+    hz = 440.0 * 2.0 ** ((48 - 69) / 12)
+    for time, levels in ((0.0, (1, 0, 0)), (0.5, (0.5, 0.25, 0)), (1.0, (0, 0.5, 0)), (1.985, (0, 0, 0.25))):
+        clock = (np.arange(round(audio.sample_rate / hz)) + round(time * audio.sample_rate)) / audio.sample_rate
+        part = audio.samples[0][round(time * audio.sample_rate) :][: len(clock)]
+        found = [2 * abs(np.mean(part * np.exp(-2j * np.pi * n * hz * clock))) for n in (1, 2, 3)]
+        assert found == pytest.approx(levels, abs=0.01)
+        assert abs(part.mean()) < 1e-3
+
+
+def test_a_wav_file_with_another_chunk_clm_is_read_as_it_is(tmp_path):
+    content = wav_file(FRAMES, "a").replace(b"<!>2048", b"<!>none")
     (tmp_path / "a.wav").write_bytes(content)
-    assert np.allclose(timbre.read(tmp_path / "a.wav").samples.ravel(), FRAMES.ravel())
+    assert (timbre.read(tmp_path / "a.wav").samples.ravel() == FRAMES.ravel()).all()
 
 
 def test_integers_of_a_wt_file_are_read(tmp_path):
@@ -169,8 +193,9 @@ def test_damaged_files_are_refused_or_read(cut, flip, bits, which, tmp_path_fact
     content[flip] ^= bits
     file = tmp_path_factory.mktemp("damaged") / "a"
     file.write_bytes(bytes(content[: len(content) - cut]))
-    with suppress(AudioError):
-        assert read_wavetable(file).size
+    for read in (read_wavetable, timbre.read):
+        with suppress(AudioError):
+            read(file)
 
 
 # --- exports ------------------------------------------------------------------------------------------------
@@ -222,7 +247,7 @@ def drums(harmonic_space: Space) -> Space:
 
 def test_a_sound_without_pitch_is_refused_and_left_out_of_a_bank(drums: Space, tmp_path):
     drum, tone = drums.atlas.points[[0, -1]]
-    with pytest.raises(ConfigError, match=r"^A wavetable must have a sound with a pitch, but 'x' is nearest to .*\.$"):
+    with pytest.raises(ConfigError, match=r"^A wavetable must have a sound with a pitch, but .* have none; .*\.$"):
         timbre.export(drums, drum, "wavetable", tmp_path / "x.wav")
     bank = [Preset("drum", drums.path(drum)), Preset("tone", drums.path(tone))]
     done = timbre.export(drums, bank, "wavetable", tmp_path / "bank")
@@ -238,7 +263,7 @@ def test_a_sound_of_noise_is_refused(harmonic_space: Space, tmp_path, monkeypatc
         return Harmonics(np.zeros((len(points), 9)), np.full(len(points), 99.0))
 
     monkeypatch.setattr("timbre.exporting.wavetables.plan.harmonics", noise)
-    with pytest.raises(ConfigError, match=r"99% of the energy of 'x' at C4 is noise"):
+    with pytest.raises(ConfigError, match=r"99% of the energy of this sound at C4 is noise"):
         timbre.export(harmonic_space, harmonic_space.atlas.points[0], "wavetable", tmp_path / "x.wav", pitch=60.0)
 
 

@@ -12,6 +12,7 @@ import soundfile
 
 from timbre.audio._audio import Audio
 from timbre.audio._wav import repaired
+from timbre.audio.wavetables import wavetable_note
 from timbre.errors import AudioError
 from timbre.files import expanded, replacing, unwritable
 
@@ -38,6 +39,8 @@ class Probe(NamedTuple):
 
 def read(path: str | os.PathLike[str], sample_rate: int | None = None, mono: bool = False) -> Audio:
     """Read a sound file (WAV, FLAC, OGG, MP3, AIFF and the other formats of libsndfile).
+
+    A wavetable (WAV with the chunk `clm `, or .wt) is read as a note of 2 s at C3 that goes through its frames.
 
     Args:
         path: the file.
@@ -174,14 +177,14 @@ def _blocks(source: Path | io.BytesIO, name: str) -> Iterator[tuple[np.ndarray, 
 
 @contextmanager
 def opened(source: Path | io.BytesIO, name: str) -> Iterator[soundfile.SoundFile]:
-    """A sound file opened for reading, with a repaired header if it is a WAV file that needs one.
+    """A sound file opened for reading, with a repaired header if a WAV file needs one; a wavetable as a note.
 
     Raises:
         AudioError: if its length, rate or number of channels is out of range, or much of it is missing.
         LibsndfileError, TypeError, UnicodeError, OSError: if it cannot be opened.
     """
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as content:
-        mended = repaired(content, name)
+        mended = wavetable_note(content, name) or repaired(content, name)
         content.seek(0)
         with soundfile.SoundFile(mended or (_openable(source) if isinstance(source, Path) else content)) as file:
             if not RATES[0] <= file.samplerate <= RATES[1]:

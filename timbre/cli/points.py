@@ -36,6 +36,10 @@ def find_point(space: "Space", text: str) -> "np.ndarray":
     if text in space.atlas:
         return space.atlas[text]
     if text not in space.atlas.instruments and _is_file(text):
+        if text.lower().endswith((".json", ".csv")):
+            raise ConfigError(
+                f"A point must be coordinates, a name or a sound file, got {text}; give a path by --path."
+            )
         note = labels_of(Path(text))
         return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
     is_name = text in space.atlas.instruments or not is_sum(text)

@@ -13,6 +13,7 @@ import soundfile
 from timbre.audio import Audio, read
 from timbre.audio.files import decode, opened
 from timbre.audio.sampler_chunk import read_sampler_chunk
+from timbre.audio.wavetables import PITCH, is_frame_size
 from timbre.data.parts import Excerpt, Part, SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_sample
 from timbre.data.soundfonts.synthesizer import HOLD, render_voice
@@ -81,8 +82,11 @@ def extent(file: Path, member: str | None = None) -> tuple[int, int] | None:
 def root_key(file: Path) -> float | None:
     """MIDI pitch in the header of a WAV (also RF64, BW64, RIFX), AIFF or AIFC file; None if there is none.
 
-    It is in the chunk smpl, inst or acid of a WAV file, the first of these that it has, or INST of an AIFF file.
+    It is in the chunk smpl, inst or acid of a WAV file, the first of these that it has, or INST of an AIFF file; of a
+    wavetable it is the pitch of the note that it is read as.
     """
+    if file.suffix.lower() == ".wt":
+        return PITCH
     if file.suffix.lower() not in (".wav", ".wave", ".rf64", ".aif", ".aiff", ".aifc"):
         return None
     found: dict[bytes, float] = {}
@@ -101,6 +105,10 @@ def root_key(file: Path) -> float | None:
     except (OSError, ValueError, struct.error):
         pass
     return next((key for name in _ROOT_KEY_CHUNKS if 0 <= (key := found.get(name, -1.0)) <= 127), None)
+
+
+def _clm(chunk: bytes, _: str) -> float:
+    return PITCH if is_frame_size(chunk) else -1.0
 
 
 def _smpl(chunk: bytes, order: str) -> float:
@@ -122,5 +130,5 @@ _ROOT_KEYS = {
     (b"FORM", b"AIFF"): ">", (b"FORM", b"AIFC"): ">",
 }  # fmt: skip
 """Byte order of the containers, by their first bytes."""
-_ROOT_KEY_CHUNKS = {b"smpl": _smpl, b"INST": _inst, b"inst": _inst, b"acid": _acid}
+_ROOT_KEY_CHUNKS = {b"clm ": _clm, b"smpl": _smpl, b"INST": _inst, b"inst": _inst, b"acid": _acid}
 """Readers of the chunks, the most reliable first."""

@@ -16,7 +16,7 @@ from timbre.files import expanded
 
 SOUND = frozenset((
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64",
-    ".rf64",
+    ".rf64", ".wt",
 ))  # fmt: skip
 """Suffixes of sound files."""
 FOREIGN = frozenset((".m4a", ".aac", ".mp4", ".wma", ".alac", ".ape", ".wv"))

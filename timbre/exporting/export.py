@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import fields
 from itertools import count
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ from tqdm import tqdm
 
 from timbre.errors import ConfigError
 from timbre.exporting.formats import FORMATS, Format
-from timbre.exporting.request import ExportPlan, ExportSettings, Request
+from timbre.exporting.request import ExportPlan, ExportSettings, Request, option
 from timbre.files import check_writable, expanded, flush, flush_folder, temporary, unwritable
 from timbre.paths import Path
-from timbre.shapes.presets import Preset
+from timbre.shapes.presets import LONGEST_NAME, Preset
 from timbre.space import Space
 
 _SPARE = 1 << 24  # bytes of a disk that stay free
@@ -107,10 +108,11 @@ def plan_export(
         raise ConfigError(
             f"{to} must get {'no point or path, as it is' if chosen.whole else 'a point or path, not'} the whole space."
         )
-    instruments = [] if source is None else _instruments(space, source, name or target.stem)
+    instruments = [] if source is None else _instruments(space, source, name or name_of(target))
     request = Request(space, instruments, target, make_settings(settings), columns)
     plan = chosen.plan(request)
-    _check_output(output, target, plan, force)
+    plan = plan._replace(notice=" ".join(filter(None, [plan.notice, _idle(to, request.settings)])))
+    _check_output(output, target, plan, chosen.ending, force)
     return PlannedExport(output, target, plan)
 
 
@@ -121,12 +123,24 @@ def find_format(name: str) -> Format:
     return FORMATS[name]
 
 
+def name_of(output: FilePath) -> str:
+    """The name that an instrument has by default: that of the output, without its ending."""
+    return (output.stem or output.absolute().name)[:LONGEST_NAME].strip()
+
+
 def make_settings(values: dict[str, Any]) -> ExportSettings:
     """Settings from values by name; None is the default. A ConfigError for an unknown name or a wrong value."""
     known = ExportSettings.__dataclass_fields__
     if unknown := [key for key in values if key not in known]:
         raise ConfigError(f"The settings of exports are {', '.join(known)}; got {unknown[0]!r}.")
     return ExportSettings(**{key: value for key, value in values.items() if value is not None})
+
+
+def _idle(to: str, settings: ExportSettings) -> str:
+    """A sentence about settings that a format does not use, or ""."""
+    given = (one.name for one in fields(settings) if getattr(settings, one.name) != one.default)
+    idle = [option(name) for name in given if name not in FORMATS[to].settings]
+    return f"{to} has no use for {' and '.join(idle)}." if idle else ""
 
 
 def _instruments(space: Space, source: Source, name: str) -> list[Preset]:
@@ -146,9 +160,11 @@ def _instruments(space: Space, source: Source, name: str) -> list[Preset]:
     return found
 
 
-def _check_output(output: str | FilePath, target: FilePath, plan: ExportPlan, force: bool) -> None:
+def _check_output(output: str | FilePath, target: FilePath, plan: ExportPlan, ending: str, force: bool) -> None:
     """Raise a ConfigError if the files of a plan cannot be written, before any work is done for them."""
     is_file = "" in plan.files
+    if is_file and target.suffix.lower() != ending:
+        raise ConfigError(f"{output} must end in {ending}, got {target.suffix or 'no ending'}.")
     if is_file and target.is_dir():
         raise ConfigError(f"{output} is a folder; give the name of a file to write.")
     if target.exists() and not (target.is_file() if is_file else target.is_dir()):

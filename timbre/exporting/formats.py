@@ -24,19 +24,32 @@ class Format(NamedTuple):
     """Of the name of its file; "" where it is a folder."""
     whole: bool = False
     """Whether it is made of the space itself, and not of points or paths."""
+    settings: tuple[str, ...] = ()
+    """Those of :class:`~timbre.exporting.request.ExportSettings` that it uses."""
 
+
+_NOTES = ("keys", "step", "layers", "steps", "hold", "loop", "unpitched", "seed", "inverter")
+_FRAMES = ("pitch", "velocity", "frames", "steady")
 
 FORMATS = {
-    "sfz": Format(plan_sfz, "folder of SFZ instruments and their samples"),
-    "sf2": Format(plan_sf2, "SoundFont 2 file, a preset for each instrument", ".sf2"),
-    "decent": Format(
-        plan_decent, "folder of Decent Sampler presets and their samples, or a .dslibrary file", ".dslibrary"
+    "sfz": Format(
+        plan_sfz, "folder of SFZ instruments and their samples", settings=(*_NOTES, "takes", "controller", "flac")
     ),
-    "wav": Format(plan_wav, "folder of WAV files with loops and a table of their keys and velocities"),
-    "wavetable": Format(plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame", ".wav"),
-    "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt", ".wt"),
+    "sf2": Format(plan_sf2, "SoundFont 2 file, a preset for each instrument", ".sf2", settings=_NOTES),
+    "decent": Format(
+        plan_decent, "folder of Decent Sampler presets and their samples, or a .dslibrary file", ".dslibrary",
+        settings=(*_NOTES, "takes", "controller", "flac"),
+    ),
+    "wav": Format(
+        plan_wav, "folder of WAV files with loops and a table of their keys and velocities", settings=(*_NOTES, "takes")
+    ),
+    "wavetable": Format(
+        plan_wavetable, "wavetable for Serum, Vital and others: WAV, 2048 samples a frame", ".wav", settings=_FRAMES
+    ),
+    "wt": Format(plan_wt, "wavetable for Surge and Bitwig: .wt", ".wt", settings=_FRAMES),
     "nn~": Format(
-        plan_nn, "the whole space as a TorchScript file for nn~ (Max, Pd) and nn.ar (SuperCollider)", ".ts", True
+        plan_nn, "the whole space as a TorchScript file for nn~ (Max, Pd) and nn.ar (SuperCollider)", ".ts", True,
+        ("rate",),
     ),
     "onnx": Format(plan_onnx, "the whole space as a folder of ONNX files, for programs of your own", whole=True),
-}
+}  # fmt: skip

@@ -10,6 +10,13 @@ from timbre.models.conditions import check_pitch, check_velocity
 from timbre.shapes.presets import Preset
 from timbre.space import Space
 
+_OPTIONS = {"takes": "round-robins", "controller": "cc", "steady": "natural"}
+
+
+def option(setting: str) -> str:
+    """The option of the command line for a setting."""
+    return f"--{_OPTIONS.get(setting, setting)}"
+
 
 @dataclass(frozen=True)
 class ExportSettings:

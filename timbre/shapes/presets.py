@@ -21,7 +21,7 @@ from timbre.space.space import Space
 FILE, FORMAT, VERSION = "presets.json", "timbre-presets", 2
 MOST = 128  # the program numbers of MIDI
 _READ = (1, VERSION)  # versions; the first has no groups and pitches
-_LETTERS = 60  # of a name
+LONGEST_NAME = 60  # of a name
 _KEYS = {"name", "duration", "loop", "kind", "times", "points"}
 _OPTIONAL = {"group", "pitches"}
 _HEAD = {"format", "version", "dim", "presets"}  # and `space`, but in files of timbre 0.1
@@ -52,13 +52,13 @@ class Preset:
         name = self.name
         if not (_is_line(name) and name):
             raise ConfigError(
-                f"The name of a preset must be 1 to {_LETTERS} printable letters without spaces around, got "
+                f"The name of a preset must be 1 to {LONGEST_NAME} printable letters without spaces around, got "
                 f"{shown(name)}."
             )
         if not _is_line(self.group):
             raise ConfigError(
-                f"The group of preset {name!r} must be at most {_LETTERS} printable letters without spaces around, got "
-                f"{shown(self.group)}."
+                f"The group of preset {name!r} must be at most {LONGEST_NAME} printable letters without spaces around, "
+                f"got {shown(self.group)}."
             )
         if self.pitches is not None and not 0.0 <= self.pitches[0] <= self.pitches[1] <= 127.0:
             raise ConfigError(
@@ -216,4 +216,4 @@ def _pair(values: Any, name: str) -> tuple[float, float]:
 
 
 def _is_line(text: Any) -> bool:
-    return isinstance(text, str) and text.strip() == text and len(text) <= _LETTERS and text.isprintable()
+    return isinstance(text, str) and text.strip() == text and len(text) <= LONGEST_NAME and text.isprintable()

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from timbre.shapes.presets import Preset
     from timbre.space import Space
 
-_LETTERS = 60  # of a name
-
 
 def export(
     space: SpaceName,
@@ -88,16 +86,17 @@ def export(
     """
     from timbre.data.names import parse_note
     from timbre.exporting.export import export as write
-    from timbre.exporting.export import find_format
+    from timbre.exporting.export import find_format, name_of
 
-    _check_source(find_format(to).whole, to, at=at, path=path, preset=preset, presets=presets, grid=grid)
+    form = find_format(to)
+    _check_source(form.whole, to, at=at, path=path, preset=preset, presets=presets, grid=grid)
     fitted = timbre.load(space)
     check_inverter(fitted, inverter)
-    if at is not None and unpitched is None:
+    if at is not None and unpitched is None and "unpitched" in form.settings:
         unpitched = isnan(find_pitch(fitted, at) or 0.0)
     source, columns = None, 0
-    if not find_format(to).whole:
-        source, columns = _source(space, fitted, name or output.stem, at, path, preset, presets, grid, corners)
+    if not form.whole:
+        source, columns = _source(space, fitted, name or name_of(output), at, path, preset, presets, grid, corners)
     settings: dict[str, Any] = {
         "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,
         "hold": hold, "loop": loop, "flac": flac, "unpitched": unpitched, "seed": seed, "inverter": inverter,
@@ -126,9 +125,9 @@ def _source(
     from timbre.shapes.presets import Preset, read_presets
 
     if at is not None:
-        return [Preset(name[:_LETTERS], space.path(find_point(space, at)))], 0
+        return [Preset(name, space.path(find_point(space, at)))], 0
     if path is not None:
-        return [Preset(name[:_LETTERS], read_path(path, space))], 0
+        return [Preset(name, read_path(path, space))], 0
     if grid is not None:
         return _grid(space, name, grid, corners or [])
     every = read_presets(folder, space)
@@ -144,7 +143,7 @@ def _source(
 def _grid(space: "Space", name: str, size: str, corners: list[str]) -> "tuple[list[Preset], int]":
     import re
 
-    from timbre.shapes.presets import Preset
+    from timbre.shapes.presets import LONGEST_NAME, Preset
     from timbre.synth.instruments import grid
 
     sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
@@ -152,7 +151,7 @@ def _grid(space: "Space", name: str, size: str, corners: list[str]) -> "tuple[li
         raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
     points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
     rows = [
-        Preset(f"{name[: _LETTERS - 10]} r{row + 1}c{column + 1}", space.path(point))
+        Preset(f"{name[: LONGEST_NAME - 10]} r{row + 1}c{column + 1}", space.path(point))
         for row, line in enumerate(points)
         for column, point in enumerate(line)
     ]

@@ -28,8 +28,6 @@ _MEASURED = 16  # library notes whose levels are compared
 
 def plan_nn(request: Request) -> ExportPlan:
     """Plan a TorchScript file of a whole space."""
-    if request.output.suffix.lower() != ".ts":
-        raise ConfigError(f"{request.output} must end in .ts, got {request.output.suffix or 'no ending'}.")
     if len(request.space.atlas) < 3:
         raise ConfigError(f"The map needs a space with 3 library notes or more, got {len(request.space.atlas)}.")
     weights = sum(value.numel() for value in request.space.model.decoder.state_dict().values())

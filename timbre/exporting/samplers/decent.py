@@ -13,6 +13,7 @@ from timbre.exporting.samplers.libraries import (
     README,
     Written,
     estimated,
+    families,
     licence,
     maker,
     refuse_ending,
@@ -177,7 +178,7 @@ def _library(request: Request, instruments: Iterable[Instrument]) -> Xml.Element
     for line in (maker(request), licence(request)):
         root.append(Xml.Comment(f" {line.replace('--', '- -')} "))
     menu = Xml.SubElement(root, "presetMenu")
-    for group, part in groupby(instruments, lambda one: one.preset.group):
+    for group, part in families(instruments):
         place = Xml.SubElement(menu, "menu", name=group) if group else menu
         for one in part:
             Xml.SubElement(place, "preset", file=f"{one.stem}.dspreset")

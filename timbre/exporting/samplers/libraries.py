@@ -1,6 +1,7 @@
 """What the formats of samplers share: files of samples, their sizes, licences, and a page on how to open them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -127,15 +128,18 @@ def write_readme(request: Request, folder: FilePath, instruments: Iterable[Instr
     write_text(folder / README, "\n".join(lines))
 
 
+def families(instruments: Iterable[Instrument]) -> Iterator[tuple[str, list[Instrument]]]:
+    """Successive instruments of one group, with its name, which is "" without one."""
+    for group, part in groupby(instruments, lambda one: one.preset.group):
+        yield group, list(part)
+
+
 def _listed(instruments: Iterable[Instrument]) -> Iterator[str]:
-    group = None
-    for one in instruments:
-        if one.preset.group != group and one.preset.group:
-            yield f"{one.preset.group}:"
-        group = one.preset.group
-        knob = ", with a timbre knob" if len(one.points) > 1 else ""
-        kind = "sustained" if one.behaviour.sustained else "dies away"
-        yield f"  {one.name} ({kind}{knob})"
+    for group, part in families(instruments):
+        yield from [f"{group}:"] * bool(group)
+        for one in part:
+            knob = ", with a timbre knob" if len(one.points) > 1 else ""
+            yield f"  {one.name} ({'sustained' if one.behaviour.sustained else 'dies away'}{knob})"
 
 
 def refuse_ending(request: Request, *endings: str) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 
 from timbre.data.soundfonts.records import TABLES
 from timbre.errors import ConfigError
+from timbre.exporting.names import ascii_letters, distinct, shortened
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.riff import chunk
-from timbre.exporting.samplers.libraries import Written, figures, kept, licence, maker
+from timbre.exporting.samplers.libraries import Written, families, figures, kept, licence, maker
 from timbre.exporting.samplers.plan import Instrument, make_instruments, planned
 from timbre.exporting.samplers.recordings import Recording, record
 from timbre.version import __version__
@@ -63,10 +64,10 @@ def _write(file: BinaryIO, request: Request, instruments: Sequence[Instrument], 
     heads: list[tuple] = []
     written: list[tuple[Instrument, list[_Sample]]] = []
     file.write(struct.pack("<4sI4s", b"RIFF", 0, b"sfbk"))
-    file.write(chunk(b"LIST", b"INFO" + _info(request)))
+    file.write(chunk(b"LIST", b"INFO" + _info(request, instruments)))
     listed = file.tell()
     file.write(struct.pack("<4sI4s4sI", b"LIST", 0, b"sdta", b"smpl", 0))
-    first = file.tell()
+    first, names = file.tell(), iter(_sample_names(instruments))
     for one in instruments:
         samples = []
         for recording in record(request.space, one, request.settings):
@@ -75,9 +76,8 @@ def _write(file: BinaryIO, request: Request, instruments: Sequence[Instrument], 
             steps = np.round(10 ** (raised / 20) * recording.samples.clip(-1.0, 1.0) * 32767).astype("<i2")
             file.write(steps.tobytes() + bytes(2 * _ZEROS))
             loop = recording.loop or (0, 0)
-            name = _name(f"{one.file(recording.zone)}"[-_LETTERS:])
             place = (start, start + len(steps), start + loop[0], start + loop[1])
-            heads.append((name, *place, request.space.renderer.sample_rate, recording.zone.key, 0, 0, _MONO))
+            heads.append((next(names), *place, request.space.renderer.sample_rate, recording.zone.key, 0, 0, _MONO))
             samples.append(_Sample(len(heads) - 1, kept(recording, ""), raised))
             rows.append(figures(one, recording))
             step()
@@ -97,11 +97,11 @@ def _raised(recording: Recording) -> float:
     return float(min(max(recording.trims, default=0.0), max(room, 0.0)))
 
 
-def _info(request: Request) -> bytes:
+def _info(request: Request, instruments: Sequence[Instrument]) -> bytes:
     name = request.output.stem if len(request.instruments) > 1 else request.instruments[0].name
     texts = {
         b"isng": "EMU8000", b"INAM": name, b"ICOP": licence(request),
-        b"ICMT": f"{maker(request)} {licence(request)}",
+        b"ICMT": f"{maker(request)} {licence(request)} Presets: {_listed(instruments)}.",
         b"ISFT": f"timbre {__version__}",
     }  # fmt: skip
     parts = [chunk(b"ifil", struct.pack("<HH", 2, 4))]
@@ -110,6 +110,11 @@ def _info(request: Request) -> bytes:
         content = printable(text).encode("ascii", "replace")[: limit - 2] + b"\0"
         parts.append(chunk(key, content + b"\0" * (len(content) % 2)))  # the size itself is even
     return b"".join(parts)
+
+
+def _listed(instruments: Iterable[Instrument]) -> str:
+    parts = ((group, ", ".join(one.name for one in part)) for group, part in families(instruments))
+    return "; ".join(f"{group}: {names}" if group else names for group, names in parts)
 
 
 def _tables(written: Sequence[tuple[Instrument, list[_Sample]]], heads: list[tuple]) -> bytes:
@@ -126,9 +131,10 @@ def _rows(
 ) -> dict[str, list[tuple]]:
     """The records of the tables, each with its terminal record."""
     rows: dict[str, list[tuple]] = {name: [] for name in TABLES}
+    names = iter(_preset_names([one for one, _ in written]))
     for one, samples in written:
         for step in range(len(one.points)):
-            number, name = len(rows["inst"]), _step_name(one, step)
+            number, name = len(rows["inst"]), next(names)
             rows["phdr"].append((name, number % 128, number // 128, len(rows["pbag"]), 0, 0, 0))
             rows["pbag"].append((len(rows["pgen"]), 0))
             rows["pgen"].append((_INSTRUMENT, number))
@@ -167,13 +173,19 @@ def _zones(rows: dict[str, list[tuple]], instrument: Instrument, samples: Iterab
             ]
 
 
-def _step_name(instrument: Instrument, step: int) -> bytes:
-    count = len(instrument.points)
-    if count < 2:
-        return _name(instrument.name)
-    ending = f" {step + 1}/{count}"
-    return _name(instrument.name[: _LETTERS - len(ending)] + ending)
+def _preset_names(instruments: Iterable[Instrument]) -> list[bytes]:
+    """Names of the presets of all instruments; of one with a timbre knob, each ends in its position."""
+    endings = ((one, step, len(one.points)) for one in instruments for step in range(len(one.points)))
+    return _names((one, f" {step + 1}/{count}" if count > 1 else "") for one, step, count in endings)
 
 
-def _name(text: str) -> bytes:
-    return text.encode("ascii", "replace")[:_LETTERS]
+def _sample_names(instruments: Iterable[Instrument]) -> list[bytes]:
+    return _names((one, one.file(zone).removeprefix(one.stem)) for one in instruments for zone in one.zones)
+
+
+def _names(named: Iterable[tuple[Instrument, str]]) -> list[bytes]:
+    """Names of instruments with endings, each once, as bytes."""
+    texts = (
+        shortened(ascii_letters(one.name).strip() or one.stem, _LETTERS - len(ending)) + ending for one, ending in named
+    )
+    return [name.encode() for name in distinct(texts, _LETTERS)]

@@ -57,8 +57,6 @@ def plan_wt(request: Request) -> ExportPlan:
 def _plan(request: Request, ending: str, encode: Callable[[np.ndarray, str], bytes]) -> ExportPlan:
     sources = [list(request.instruments)] if request.columns else [[one] for one in request.instruments]
     single = len(sources) == 1
-    if single and request.output.suffix.lower() != ending:
-        raise ConfigError(f"{request.output} must end in {ending}, got {request.output.suffix or 'no ending'}.")
     tables, left_out = _tables(request, sources)
     names = [""] if single else [stem + ending for stem in stems([table.name for table in tables])]
     named = dict(zip(names, tables, strict=True))
@@ -111,7 +109,7 @@ def _table(request: Request, source: list[Preset]) -> Table:
     table = Table(name, points, times, pitch, harmonics(space, points, times, pitch, settings.velocity))
     if (share := float(table.lost.mean())) > _MOST_NOISE:
         raise Unpitched(
-            f"A wavetable must have a sound with partials, but {share:.0%} of the energy of {name!r} at "
+            f"A wavetable must have a sound with partials, but {share:.0%} of the energy of this sound at "
             f"{note_name(round(pitch))} is noise; choose another pitch or point, or another format, such as sfz."
         )
     return table
@@ -134,7 +132,7 @@ def _require_pitch(space: Space, points: np.ndarray, name: str) -> None:
     atlas, some = space.atlas, points[_spread(len(points))].astype(np.float32)
     if len(atlas) and np.isnan([atlas.pitches[space.nearest(point, 1).indices[0]] for point in some]).mean() > 0.5:
         raise Unpitched(
-            f"A wavetable must have a sound with a pitch, but {name!r} is nearest to library notes without one; choose "
+            "A wavetable must have a sound with a pitch, but the library notes nearest to this point have none; choose "
             "another point, or another format, such as sfz."
         )
 
