@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHELL = [ROOT / "scripts" / name for name in ("setup", "check", "test", "demo")] + [ROOT / ".ci" / "run"]
+SHELL = [ROOT / "scripts" / name for name in ("setup", "check", "test", "demo", "docs")] + [ROOT / ".ci" / "run"]
 PROJECT = """
 [build-system]
 requires = ["setuptools"]
