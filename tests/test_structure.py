@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 IN_FUNCTIONS = {
     "cyclopts", "fluidsynth", "librosa", "lightning_fabric", "matplotlib", "mido", "onnx_ir", "onnxruntime",
     "onnxscript", "pythonosc", "requests", "rtmidi", "scipy", "sklearn", "sounddevice", "soxr", "starlette",
-    "svgelements", "swift_f0", "tensorboard", "termios", "torch", "tqdm", "tty", "umap", "uvicorn", "websockets",
+    "statsmodels", "svgelements", "swift_f0", "tensorboard", "termios", "torch", "tqdm", "tty", "umap", "uvicorn",
+    "websockets",
 }  # fmt: skip
 MOST_FILES, MOST_LINES = 20, 400
 

@@ -16,7 +16,7 @@ _GROUPS = {
     "Sounds": ("sounds", ("synth", "render", "path", "preset", "steer", "export")),
     "Exploring a space": ("exploring", ("inspect", "map", "nearest", "locate", "encode")),
     "Libraries of notes": ("libraries", ("fetch", "scan", "ratings")),
-    "Training": ("training", ("train", "train-vocoder", "evaluate")),
+    "Training": ("training", ("train", "train-vocoder", "evaluate", "listen")),
     "Help": ("", ("demo", "info")),
 }
 """For each group in `timbre --help`: the folder of its commands, and their names."""
