@@ -51,6 +51,11 @@ def test_this_point_becomes_a_wavetable_by_keyboard_alone(panel: Any, tmp_path: 
 def test_an_export_is_cancelled_and_goes_on_after_the_page_was_loaded_again(panel: Any):
     assert panel.locator("#export-source option[value='path']").is_disabled()
     panel.select_option("#export-format", "sfz")
+    panel.get_by_label("Keys", exact=True).fill("C3:C6")
+    panel.get_by_label("Semitones between keys").fill("2")
+    panel.get_by_label("Velocity layers").fill("2")
+    assert panel.get_by_label("Frames").is_hidden()
+    assert panel.get_by_label("Positions of the knob").is_hidden()
     panel.click("#export-begin")
     until(panel, "!document.getElementById('export-progress').hidden")
     assert panel.locator("#export-begin").is_disabled()
@@ -74,6 +79,11 @@ def test_a_preset_keeps_its_name_and_a_path_must_be_drawn(panel: Any, tiny_space
     assert panel.locator("#export-source option[value='path']").is_enabled()
     panel.select_option("#export-source", "path")
     assert panel.input_value("#export-name") == "my path"
+    panel.select_option("#export-format", "decent")
+    assert panel.get_by_label("Positions of the knob").is_visible()
+    panel.select_option("#export-format", "wt")
+    assert panel.get_by_label("Frames").is_visible()
+    assert panel.get_by_label("Keys", exact=True).is_hidden()
     panel.fill("#save-name", "dawn")
     panel.click("#save-path")
     until(panel, "document.querySelector('#export-source optgroup option')?.textContent == 'dawn'")

@@ -83,7 +83,20 @@ def test_a_preset_is_exported_by_its_name(client, state, clean):  # noqa: F811
 
 
 def test_the_formats_are_those_of_the_command(client, clean):  # noqa: F811
-    assert [one["name"] for one in client.get("/api/export").json()["formats"]] == list(FORMATS)
+    formats = client.get("/api/export").json()["formats"]
+    assert [one["name"] for one in formats] == list(FORMATS)
+    assert "keys" in formats[0]["settings"]
+
+
+def test_settings_reach_the_format_that_uses_them(client, state, place, clean):  # noqa: F811
+    settings = {"keys": "C4:D4", "step": "2", "layers": 1, "frames": 2}
+    assert client.post("/api/export", json=wanted(state, "sfz") | {"settings": settings}).status_code == 200
+    export = ended(client)
+    assert (export["state"], export["left"]) == ("done", 0.0), export
+    with zipfile.ZipFile(io.BytesIO(client.get("/api/export/file").content)) as archive:
+        text = archive.read("my_sound/my_sound.sfz").decode()
+    assert set(re.findall(r"pitch_keycenter=(\d+)", text)) == {"60", "62"}
+    assert set(re.findall(r"lovel=(\d+)", text)) == {"1"}
 
 
 def test_one_export_at_a_time_which_can_be_cancelled(client, state, place, clean):  # noqa: F811
@@ -109,6 +122,9 @@ def test_one_export_at_a_time_which_can_be_cancelled(client, state, place, clean
         ({"path": {"points": [[0.0]], "times": [0.0]}}, "The path must have 3 dimensions, got 1"),
         ({"path": None, "name": "nothing"}, "There is no preset 'nothing'"),
         ({"folder": "/etc"}, "A field must be one of format, name, path, unpitched"),
+        ({"settings": {"seed": 3}}, "A field must be one of keys, step"),
+        ({"settings": {"step": 1.5}}, "The step must be a whole number, got 1.5."),
+        ({"settings": {"layers": "many"}}, "The layers must be a number, got 'many'."),
     ],
 )
 def test_what_cannot_be_exported_is_refused_at_once(client, state, clean, change, reason):  # noqa: F811
@@ -136,7 +152,7 @@ def test_an_export_that_fails_says_why_and_leaves_nothing(state, place):  # noqa
     async def run(error: Exception) -> Export:
         worker = Failing(error)
         exports = Exports(lambda: worker)  # type: ignore[arg-type, return-value]
-        export = exports.begin(Preset("a", state.space.path(state.space.atlas.points[0])), "sfz")
+        export = exports.begin(Preset("a", state.space.path(state.space.atlas.points[0])), "sfz", {})
         while export.state == "running" or not worker.closed:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -161,7 +177,7 @@ def test_an_export_is_cancelled_while_its_process_starts(state, folder, place): 
 
     async def run() -> Export:
         exports = Exports(slowly)
-        export = exports.begin(Preset("a", state.space.path(state.space.atlas.points[0])), "sfz")
+        export = exports.begin(Preset("a", state.space.path(state.space.atlas.points[0])), "sfz", {})
         await asyncio.sleep(0.05)
         await exports.clear()
         return export
@@ -183,9 +199,9 @@ def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, pl
         assert request.settings.unpitched
         return ExportPlan({"samples/a.wav": size}, 2, write, 1.0, "A notice.")
 
-    monkeypatch.setitem(FORMATS, "sfz", Format(planned, "a folder"))
+    monkeypatch.setitem(FORMATS, "sfz", Format(planned, "a folder", settings=("unpitched",)))
     preset = Preset("Flöte: a/b", state.space.path(state.space.atlas.points[0]))
-    result = jobs.export(state.space, preset, "sfz", True, place, told.append)
+    result = jobs.export(state.space, preset, "sfz", {"unpitched": True, "frames": 3}, place, told.append)
     assert told == [{"size": 1000, "notice": "A notice."}, {"done": 1, "steps": 2}]
     assert [one.name for one in place.iterdir()] == [result["file"].name] == ["Flote_a_b.zip"]
     with zipfile.ZipFile(io.BytesIO(result["file"].read_bytes())) as archive:
@@ -193,7 +209,7 @@ def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, pl
     result["file"].unlink()
     size = jobs.MAX_EXPORT + 1
     with pytest.raises(ConfigError, match=re.escape("must have 500 MB or less, got about 500 MB; use timbre export")):
-        jobs.export(state.space, preset, "sfz", True, place, told.append)
+        jobs.export(state.space, preset, "sfz", {"unpitched": True}, place, told.append)
     assert not list(place.iterdir())
 
 

@@ -282,6 +282,8 @@ def test_a_bank_a_grid_and_an_archive_from_the_command_line(
     small = ["--keys", "C4:D4", "--layers", "1", "--round-robins", "1", "--hold", "0.3", "--loop"]
     assert main(["export", str(space), "--presets", "all", "--to", "sfz", "-o", str(tmp_path / "b"), *small]) == 0
     assert sorted(file.name for file in (tmp_path / "b").glob("*.sfz")) == ["Warm_low.sfz", "warm_low_2.sfz"]
+    both = ["--presets", "Warm, low, warm low", "--to", "sfz", "-o", str(tmp_path / "c"), "--dry-run"]
+    assert main(["export", str(space), *both, *small]) == 0
     grid = ["--grid", "2x1", "--corner", names[0], "--corner", names[1]]
     assert main(["export", str(space), *grid, "--to", "decent", "-o", str(tmp_path / "g.dslibrary"), *small]) == 0
     with zipfile.ZipFile(tmp_path / "g.dslibrary") as archive:

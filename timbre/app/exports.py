@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Export:
     state: str = "running"  # then "done" or "failed"
     done: int = 0
     steps: int = 0
+    left: float | None = None  # s, estimated
     size: int = 0  # bytes; while it runs, estimated
     notice: str = ""
     error: str = ""
@@ -54,8 +56,8 @@ class Exports:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, preset: Preset, form: str, unpitched: bool = False) -> Export:
-        """Begin to export a point or path; raises `Busy` while another export runs."""
+    def begin(self, preset: Preset, form: str, settings: dict[str, Any]) -> Export:
+        """Begin to export a point or path with some settings; raises `Busy` while another export runs."""
         if self.newest is not None and self.newest.state == "running":
             raise Busy("An export is running; wait for it to end, or cancel it.")
         self._remove()
@@ -63,12 +65,19 @@ class Exports:
         self._folder = temporary(Path(tempfile.gettempdir()))
         self._folder.mkdir(mode=0o700)
         self.newest = Export(preset.name, form)
-        self._task = asyncio.create_task(self._run(self.newest, (preset, form, unpitched, self._folder)))
+        self._task = asyncio.create_task(self._run(self.newest, (preset, form, settings, self._folder)))
         return self.newest
 
     async def _run(self, export: Export, values: tuple[Any, ...]) -> None:
+        begun = 0.0
+
         def told(values: dict[str, Any]) -> None:
+            nonlocal begun
             vars(export).update(values)
+            if not export.done:  # it is planned
+                begun = time.monotonic()
+            else:
+                export.left = (time.monotonic() - begun) / export.done * (export.steps - export.done)
 
         worker = self._worker = await asyncio.to_thread(self._make_worker)
         try:

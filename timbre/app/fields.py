@@ -59,6 +59,13 @@ def number(name: str, value: Any) -> float:
     return parsed
 
 
+def whole(name: str, value: Any) -> int:
+    """A whole number, also from its text."""
+    parsed = number(name, value)
+    require(parsed.is_integer(), f"The {name} must be a whole number, got {shown(value)}.")
+    return int(parsed)
+
+
 def between(low: float, high: float, unit: str) -> Check:
     """A check for numbers from low to high."""
     return lambda name, value: check_number(name, number(name, value), low, high, unit)

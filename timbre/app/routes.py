@@ -20,7 +20,20 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from timbre.app import jobs
 from timbre.app.exports import Exports
-from timbre.app.fields import Field, between, chunks, flag, number, optional, path, read_fields, read_json, row, text
+from timbre.app.fields import (
+    Field,
+    between,
+    chunks,
+    flag,
+    number,
+    optional,
+    path,
+    read_fields,
+    read_json,
+    row,
+    text,
+    whole,
+)
 from timbre.app.live import Client
 from timbre.app.worker import Worker
 from timbre.config.settings import require
@@ -234,18 +247,20 @@ class Routes:
     async def exports(self, _: Request) -> Response:
         """The formats of exports, and the newest export or null."""
         newest = self.state.exports.newest
-        formats = [{"name": name, "text": form.text} for name, form in FORMATS.items()]
+        formats = [{"name": name, "text": one.text, "settings": one.settings} for name, one in FORMATS.items()]
         return JSONResponse({"formats": formats, "export": newest.to_dict() if newest else None})
 
     async def export(self, request: Request) -> Response:
         """Begin an export of a point or path, or of a preset that is given by its name alone."""
         fields = {"format": Field(_format), "name": Field(text), "path": Field(optional(path), None)}
-        asked = read_fields(await read_json(request), **fields, unpitched=Field(flag, False))
+        fields |= {"unpitched": Field(flag, False), "settings": Field(_settings, {})}
+        asked = read_fields(await read_json(request), **fields)
         if asked["path"] is None:
             preset = self.state.client.controls.presets[asked["name"]]
         else:
             preset = Preset(asked["name"], self._check(asked)["path"])
-        return JSONResponse(self.state.exports.begin(preset, asked["format"], asked["unpitched"]).to_dict())
+        settings = asked["settings"] | {"unpitched": asked["unpitched"]}
+        return JSONResponse(self.state.exports.begin(preset, asked["format"], settings).to_dict())
 
     async def delete_export(self, _: Request) -> Response:
         """Cancel the export that runs, or remove its file."""
@@ -295,6 +310,12 @@ def _format(name: str, value: Any) -> str:
     """The name of a format of exports."""
     require(isinstance(value, str) and value in FORMATS, f"The {name} must be one of {', '.join(FORMATS)}.")
     return str(value)
+
+
+def _settings(_: str, value: Any) -> dict[str, Any]:
+    """The settings of an export that the page offers; None is the default."""
+    wholes = ("step", "layers", "takes", "steps", "controller", "frames")
+    return read_fields(value, keys=Field(optional(text), None), **dict.fromkeys(wholes, Field(optional(whole), None)))
 
 
 def _axes(asked: dict[str, Any]) -> tuple[str, ...]:

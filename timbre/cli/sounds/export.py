@@ -15,6 +15,8 @@ from timbre.errors import ConfigError
 from timbre.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
     from timbre.exporting.export import Exported
     from timbre.shapes.presets import Preset
     from timbre.space import Space
@@ -134,10 +136,20 @@ def _source(
     every.warn()
     if preset is not None:
         return [every[preset]], 0
-    chosen = list(every.values()) if presets == "all" else [every[one.strip()] for one in str(presets).split(",")]
+    chosen = list(every.values()) if presets == "all" else [every[one] for one in _names(str(presets), every)]
     if not chosen:
         raise ConfigError("This space must have presets to export, got none; add some with timbre preset.")
     return chosen, 0
+
+
+def _names(text: str, known: "Container[str]") -> "Iterator[str]":
+    """Names separated by commas; a name that is known may itself have commas."""
+    parts = text.split(",")
+    while parts:
+        counts = range(len(parts), 0, -1)
+        count = next((count for count in counts if ",".join(parts[:count]).strip() in known), 1)
+        yield ",".join(parts[:count]).strip()
+        parts = parts[count:]
 
 
 def _grid(space: "Space", name: str, size: str, corners: list[str]) -> "tuple[list[Preset], int]":

@@ -10,7 +10,7 @@ export class Exporting {
     this.page = page;
     const source = find("export-source");
     source.append(new Option("this point", POINT), new Option("this path", PATH));
-    source.addEventListener("change", () => this.suggestName());
+    source.addEventListener("change", () => this.chosen());
     find("export-format").addEventListener("change", () => this.describe());
     find("export").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -22,6 +22,11 @@ export class Exporting {
     this.suggestName();
   }
 
+  // The labels of the settings.
+  get settings() {
+    return [...find("export").querySelectorAll("[data-setting]")];
+  }
+
   ask(values, verb) {
     return this.page.engine.ask("export", values, verb);
   }
@@ -30,14 +35,31 @@ export class Exporting {
   async load() {
     const answer = this.page.space.can.export && (await this.ask());
     if (!answer) return;
-    this.texts = Object.fromEntries(answer.formats.map(({ name, text }) => [name, text]));
+    this.formats = Object.fromEntries(answer.formats.map((format) => [format.name, format]));
     find("export-format").replaceChildren(...answer.formats.map(({ name }) => new Option(name, name)));
     this.describe();
     if (answer.export) this.show(answer.export);
   }
 
+  // Says what the format is, and shows the settings that it uses: the positions of the knob only for a path.
   describe() {
-    find("export-text").textContent = this.texts[find("export-format").value];
+    const { text, settings } = this.formats[find("export-format").value], moves = this.moves();
+    find("export-text").textContent = text;
+    for (const label of this.settings) {
+      label.hidden = !settings.includes(label.dataset.setting) || (label.dataset.of === "path" && !moves);
+    }
+  }
+
+  // Whether the source is a path.
+  moves() {
+    const { value } = find("export-source");
+    const points = this.presets?.find(({ name }) => `preset ${name}` === value)?.points ?? [];
+    return value === PATH || points.length > 1;
+  }
+
+  chosen() {
+    this.suggestName();
+    if (this.formats) this.describe();
   }
 
   // Whether there is a path on the map.
@@ -48,6 +70,7 @@ export class Exporting {
   }
 
   showPresets(presets) {
+    this.presets = presets;
     const source = find("export-source"), before = source.value, group = document.createElement("optgroup");
     source.querySelector("optgroup")?.remove();
     group.label = "Presets";
@@ -59,7 +82,7 @@ export class Exporting {
 
   choose(source) {
     find("export-source").value = source;
-    this.suggestName();
+    this.chosen();
   }
 
   // A preset keeps its name.
@@ -76,7 +99,10 @@ export class Exporting {
 
   async begin() {
     const path = this.path(find("export-source").value), format = find("export-format").value;
-    const values = { format, name: find("export-name").value.trim(), path, unpitched: this.page.pitch === null };
+    const shown = this.settings.filter((label) => !label.hidden);
+    const settings = Object.fromEntries(shown.map((one) => [one.dataset.setting, one.querySelector("input").value.trim()]));
+    const name = find("export-name").value.trim();
+    const values = { format, name, path, unpitched: this.page.pitch === null, settings };
     const begun = await this.ask(values, "POST");
     if (!begun) return;
     this.mine = true;
@@ -106,6 +132,8 @@ export class Exporting {
     find("export-cancel").hidden = bar.hidden = false;
     if (running.steps) [bar.max, bar.value] = [running.steps, running.done];
     else bar.removeAttribute("value");
+    find("export-left").textContent = remaining(running.left);
+    find("export-left").hidden = running.left === null;
     this.say(this.progress(running));
     this.timer = setTimeout(() => this.follow(), INTERVAL);
   }
@@ -134,7 +162,7 @@ export class Exporting {
   end(text) {
     find("export-begin").disabled = false;
     if (document.activeElement === find("export-cancel")) find("export-begin").focus();
-    find("export-cancel").hidden = find("export-progress").hidden = true;
+    for (const id of ["export-cancel", "export-progress", "export-left"]) find(id).hidden = true;
     this.say(text);
   }
 
@@ -145,4 +173,11 @@ export class Exporting {
 
 function megabytes(bytes) {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+// Not in the region that screen readers follow, as it changes all the time.
+function remaining(seconds) {
+  if (seconds === null) return "";
+  const minutes = Math.round(seconds / 60);
+  return `${seconds < 90 ? `${Math.ceil(seconds)} s` : `${minutes} min`} left`;
 }
