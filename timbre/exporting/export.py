@@ -55,7 +55,7 @@ def export(
     Args:
         space: the space.
         source: a point (dim,), a path, a preset, or a list of presets, which becomes a bank; None for a format that is
-            made of the whole space.
+            made of the whole space. A page ("web") is, and has the presets that it is given.
         to: name of the format, one of :data:`~timbre.exporting.formats.FORMATS`.
         output: file or folder to write, depending on the format; it appears complete or not at all.
         name: of the instrument that a point or a path becomes; default: that of the output.
@@ -104,7 +104,7 @@ def plan_export(
 ) -> PlannedExport:  # fmt: skip
     """Plan what :func:`export` writes; arguments and errors as there."""
     target, chosen = expanded(output), find_format(to)
-    if chosen.whole != (source is None):
+    if chosen.whole != (source is None) and not chosen.presets:
         raise ConfigError(
             f"{to} must get {'no point or path, as it is' if chosen.whole else 'a point or path, not'} the whole space."
         )

@@ -11,6 +11,7 @@ from timbre.exporting.samplers.sf2 import plan_sf2
 from timbre.exporting.samplers.sfz import plan_sfz
 from timbre.exporting.samplers.wav import plan_wav
 from timbre.exporting.wavetables.plan import plan_wavetable, plan_wt
+from timbre.exporting.web.plan import plan_web
 
 
 class Format(NamedTuple):
@@ -26,6 +27,8 @@ class Format(NamedTuple):
     """Whether it is made of the space itself, and not of points or paths."""
     settings: tuple[str, ...] = ()
     """Those of :class:`~timbre.exporting.request.ExportSettings` that it uses."""
+    presets: bool = False
+    """Whether it is made of the space and may have presets in it."""
 
 
 _NOTES = ("keys", "step", "layers", "steps", "hold", "loop", "unpitched", "seed", "inverter")
@@ -52,4 +55,7 @@ FORMATS = {
         ("rate",),
     ),
     "onnx": Format(plan_onnx, "the whole space as a folder of ONNX files, for programs of your own", whole=True),
+    "web": Format(
+        plan_web, "the whole space as a page that plays in the browser, for any web host", whole=True, presets=True
+    ),
 }  # fmt: skip

@@ -59,7 +59,8 @@ def export(
 
     Args:
         to: Format: sfz, sf2, decent (Decent Sampler), wav, wavetable (WAV) or wt (Surge); or, for the whole space and
-            without a point or path, nn~ (TorchScript for Max, Pd and SuperCollider) or onnx.
+            without a point or path, nn~ (TorchScript for Max, Pd and SuperCollider), onnx, or web (a page that plays in
+            the browser, with the space's presets, for any web host).
         output: File or folder to write.
         preset: Export the preset of this name.
         presets: Export a bank of presets: "all", or names separated by commas.
@@ -89,6 +90,7 @@ def export(
     from timbre.data.names import parse_note
     from timbre.exporting.export import export as write
     from timbre.exporting.export import find_format, name_of
+    from timbre.shapes.presets import read_presets
 
     form = find_format(to)
     _check_source(form.whole, to, at=at, path=path, preset=preset, presets=presets, grid=grid)
@@ -97,7 +99,9 @@ def export(
     if at is not None and unpitched is None and "unpitched" in form.settings:
         unpitched = isnan(find_pitch(fitted, at) or 0.0)
     source, columns = None, 0
-    if not form.whole:
+    if form.presets:
+        source = list(read_presets(space, fitted).values()) or None
+    elif not form.whole:
         source, columns = _source(space, fitted, name or name_of(output), at, path, preset, presets, grid, corners)
     settings: dict[str, Any] = {
         "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,

@@ -308,7 +308,7 @@ export async function begin(engine) {
   const space = await engine.ask("space");
   if (!space) return;
   for (const part of document.querySelectorAll("[data-needs]")) part.hidden = !space.can[part.dataset.needs];
-  space.points = floats(space.points);
+  if (typeof space.points === "string") space.points = floats(space.points);
   find("space-name").textContent = `${space.name} · ${space.count.toLocaleString("en")} sounds · ${space.dim} dimensions`;
   document.title = `${space.name} – timbre`;
   const words = space.axes.length > 1 ? space.axes : [...space.axes, ...["z0", "z1", "z2"].slice(space.axes.length, space.dim)];

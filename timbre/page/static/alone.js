@@ -1,0 +1,76 @@
+// The page without a server, as `timbre export --to web` writes it: its engine answers and plays in workers.
+import { begin } from "./main.js";
+import { say } from "./user.js";
+
+const FOLDER = new URL("../data/", import.meta.url).href;
+
+class PageEngine {
+  live = "page";
+
+  constructor() {
+    this.questions = new Map();
+    this.thinker = this.started();
+    this.player = this.started(); // loads while the page is looked at, so that the first note sounds at once
+    this.thinker.onmessage = ({ data }) => this.answered(data);
+  }
+
+  started() {
+    const worker = new Worker(new URL("engine/worker.js", import.meta.url), { type: "module" });
+    worker.postMessage({ folder: FOLDER });
+    return worker;
+  }
+
+  worker() {
+    return this.player;
+  }
+
+  answered({ question, answer = null, error }) {
+    if (error) say(error);
+    this.questions.get(question)?.(answer);
+    this.questions.delete(question);
+  }
+
+  // The answer to a question: a value, or bytes of a sound file; null if it was refused, which is said.
+  async ask(what, values = {}, verb = "GET") {
+    const answer = await new Promise((resolve) => {
+      const question = this.questions.size ? Math.max(...this.questions.keys()) + 1 : 1;
+      this.questions.set(question, resolve);
+      this.thinker.postMessage({ question, what, values });
+    });
+    if (what !== "presets" || !answer) return answer;
+    return this.presets(answer, values, verb);
+  }
+
+  // The presets of the space, and those that are saved in this browser.
+  presets(shipped, values, verb) {
+    this.own ??= new Stored(`presets ${location.pathname}`);
+    const { path, ...preset } = values;
+    if (verb === "PUT") this.own.change((own) => [...own.filter(({ name }) => name !== preset.name), { ...preset, ...path }]);
+    if (verb === "DELETE") this.own.change((own) => own.filter(({ name }) => name !== preset.name));
+    const own = this.own.values, names = new Set(own.map(({ name }) => name));
+    return [...own, ...shipped.filter(({ name }) => !names.has(name))];
+  }
+}
+
+// A list that the browser keeps.
+class Stored {
+  constructor(name) {
+    this.name = name;
+    try {
+      this.values = JSON.parse(localStorage.getItem(name)) || [];
+    } catch {
+      this.values = [];
+    }
+  }
+
+  change(how) {
+    this.values = how(this.values);
+    try {
+      localStorage.setItem(this.name, JSON.stringify(this.values));
+    } catch {
+      say("This browser does not keep presets; they last until the page is closed.");
+    }
+  }
+}
+
+begin(new PageEngine());

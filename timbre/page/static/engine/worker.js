@@ -1,0 +1,76 @@
+// The worker of a page without a server: it answers questions, or it plays. The page starts one for each, so that a long
+// answer does not delay the sound. It speaks as socket.js does, see there.
+import { Controls } from "./controls.js";
+import { Engine } from "./engine.js";
+import { Space } from "./space.js";
+
+const BLOCK = 512, MOST_AHEAD = 1; // samples at a time; s
+const STATE = 200, RING = 100; // ms between reports
+const HIGH_LOAD = 0.85, LOW_LOAD = 0.6, INTERVAL = 200, CALM = 3000; // when to give up a voice, and to allow one again
+let space = null, live = null;
+
+onmessage = async ({ data }) => {
+  try {
+    if (data.folder) space = Space.load(data.folder);
+    else if (data.question) await answer(data);
+    else if (data.open) live = new Live(await space, data.ring);
+    else (await space) && live?.controls.carryOut(JSON.parse(data.send));
+  } catch (error) {
+    postMessage({ error: error.message });
+  }
+};
+
+async function answer({ question, what, values }) {
+  try {
+    postMessage({ question, answer: (await space).answer(what, values) });
+  } catch (error) {
+    postMessage({ question, error: error.message });
+  }
+}
+
+// Sends the ring as many samples as it asks for.
+class Live {
+  constructor(space, ring) {
+    this.engine = new Engine(space.decoder, space.inverter, { point: space.facts.start });
+    this.controls = new Controls(this.engine, space);
+    this.ring = ring;
+    [this.sent, this.ringAt, this.decided, this.calm] = [0, 0, performance.now(), 0];
+    ring.onmessage = ({ data }) => this.feed(data);
+    postMessage({ hello: { sample_rate: this.engine.rate } });
+    this.timer = setInterval(() => postMessage({ state: this.state() }), STATE);
+  }
+
+  feed(ring) {
+    const { engine } = this, room = () => Math.min(ring.ahead, MOST_AHEAD * engine.rate) - (this.sent - ring.played);
+    for (let left = room(); left > 0; left = room()) {
+      const block = engine.render(Math.min(left, BLOCK));
+      this.sent += block.length;
+      this.ring.postMessage(block.buffer, [block.buffer]);
+    }
+    const now = performance.now();
+    this.govern(now);
+    if (now - this.ringAt < RING) return;
+    this.ringAt = now;
+    postMessage({ ring });
+  }
+
+  // Gives up a voice where the machine is too slow, and allows one again after three calm seconds.
+  govern(now) {
+    if (now - this.decided < INTERVAL) return;
+    const { engine } = this;
+    this.calm = engine.load > HIGH_LOAD ? 0 : this.calm + now - this.decided;
+    this.decided = now;
+    if (engine.load > HIGH_LOAD && engine.sounding.length > 1) engine.shed();
+    else if (this.calm >= CALM && engine.load < LOW_LOAD) [this.calm, engine.limit] = [0, Math.min(engine.limit + 1, engine.voices.length)];
+  }
+
+  state() {
+    const { engine } = this, sounding = engine.sounding;
+    return {
+      point: Array.from(engine.follower.point), voices: sounding.length, limit: engine.limit, load: engine.load, underruns: 0,
+      notes: sounding.filter((voice) => !voice.released).map(({ pitch }) => (Number.isNaN(pitch) ? null : pitch)),
+      latency: { look_ahead: (1000 * engine.limiter.latency) / engine.rate }, peak: engine.peak, shed: engine.shedNotes,
+      stolen: engine.stolen, sample_rate: engine.rate, seconds: engine.made / engine.rate, runtime: engine.decoder.kernel.code ? "WebAssembly" : "JavaScript",
+    };
+  }
+}
