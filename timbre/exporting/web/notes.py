@@ -19,7 +19,8 @@ def notes_file(space: Space, shown: np.ndarray) -> bytes:
     """The library notes at some indices as a safetensors file."""
     points = space.atlas.points[shown].astype(np.float32)
     trained = np.array(space.atlas.splits, dtype=str)[shown] == "train"
-    arrays = {"points": points, "trained": trained.astype(np.int32), **dict(_heard(space, points)), **dict(_axes(space))}
+    arrays = {"points": points, "trained": trained.astype(np.int32)}
+    arrays |= {**dict(_heard(space, points)), **dict(_axes(space))}
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"format": "timbre-web"})
 
 

@@ -24,8 +24,8 @@ _SERVED = {"server.js", "socket.js"}  # what only `timbre app` needs
 _ENTRY = 'src="static/server.js"', 'src="static/alone.js"'
 _CAN = {"heat": False, "place": False, "originals": False, "export": False, "save": True, "views": []}
 _OPEN = (
-    "A timbre space that plays in a browser. Copy the folder to any web host, or run `python -m http.server` in it and\n"
-    "open the address that it prints: browsers do not run a page like this from a file."
+    "A timbre space that plays in a browser. Copy the folder to any web host, or run python -m http.server in it and\n"
+    "open the address that it prints: browsers do not run a page like this from a file.\n"
 )
 
 
@@ -36,10 +36,11 @@ def plan_web(request: Request) -> ExportPlan:
     if len(space.atlas) < 3:
         raise ConfigError(f"The map needs a space with 3 library notes or more, got {len(space.atlas)}.")
     weights = sum(value.numel() for value in space.model.decoder.state_dict().values())
+    points = sum(len(one.path.points) for one in request.instruments)
     files = {
         INDEX: (STATIC / INDEX).stat().st_size, LICENCES: 4000,
         **{f"static/{name}": (STATIC / name).stat().st_size for name in _scripts()},
-        SPACE: 120 * len(space.atlas) + 25 * space.dim * (60 + sum(len(one.path.points) for one in request.instruments)),
+        SPACE: 120 * len(space.atlas) + 10 * space.dim * (100 + points),
         SOUND: 4 * weights, NOTES: 4 * space.dim * (len(space.atlas) + 1000),
     }  # fmt: skip
     notice = "Serve the folder by any web server, such as python -m http.server; browsers do not run it from a file."
@@ -53,7 +54,8 @@ def write_web(request: Request, folder: FilePath, step: Callable[[], object]) ->
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(STATIC / name, target)
     write_text(folder / INDEX, (STATIC / INDEX).read_text(encoding="utf-8").replace(*_ENTRY))
-    write_text(folder / LICENCES, "\n".join([_OPEN, "", maker(request), licence(request), *_sources(request.space), ""]))
+    lines = [_OPEN, maker(request), licence(request), *_sources(request.space), ""]
+    write_text(folder / LICENCES, "\n".join(lines))
     step()
     (folder / SPACE).parent.mkdir()
     (folder / SOUND).write_bytes(sound_file(request.space))

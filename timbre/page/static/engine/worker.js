@@ -7,18 +7,27 @@ import { Space } from "./space.js";
 const BLOCK = 512, MOST_AHEAD = 1; // samples at a time; s
 const STATE = 200, RING = 100; // ms between reports
 const HIGH_LOAD = 0.85, LOW_LOAD = 0.6, INTERVAL = 200, CALM = 3000; // when to give up a voice, and to allow one again
-let space = null, live = null;
+let space = null, live = null, waiting = [];
 
 onmessage = async ({ data }) => {
   try {
     if (data.folder) space = Space.load(data.folder);
     else if (data.question) await answer(data);
-    else if (data.open) live = new Live(await space, data.ring);
-    else (await space) && live?.controls.carryOut(JSON.parse(data.send));
+    else if (data.open) play(await space, data.ring);
+    else if (live) live.controls.carryOut(JSON.parse(data.send));
+    else waiting.push(JSON.parse(data.send)); // until the sound is open
   } catch (error) {
     postMessage({ error: error.message });
   }
 };
+
+function play(loaded, ring) {
+  live?.end();
+  live = new Live(loaded, ring);
+  const early = waiting;
+  waiting = [];
+  for (const command of early) live.controls.carryOut(command);
+}
 
 async function answer({ question, what, values }) {
   try {
@@ -38,6 +47,11 @@ class Live {
     ring.onmessage = ({ data }) => this.feed(data);
     postMessage({ hello: { sample_rate: this.engine.rate } });
     this.timer = setInterval(() => postMessage({ state: this.state() }), STATE);
+  }
+
+  end() {
+    clearInterval(this.timer);
+    this.ring.onmessage = null;
   }
 
   feed(ring) {
