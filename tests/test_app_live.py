@@ -111,7 +111,10 @@ def test_a_path_and_its_end_go_over_the_socket(client: httpx.Client, state: AppS
     ["", "{", "[]", "null", '{"do": "exec"}', '{"do": "__init__"}', '{"do": "note_on"}', '{"do": "panic", "x": 1}',
      '{"do": "at", "point": [1]}', '{"do": "at", "point": [1, 2, NaN]}', '{"do": "hold", "seconds": -1}',
      '{"do": "note_on", "key": "a", "pitch": 500, "velocity": 1}', '{"do": "note_off", "key": 3}', '{"do": ["at"]}',
-     '{"do": "path", "path": {"points": [[1, 2]], "times": [0]}}'],
+     '{"do": "path", "path": {"points": [[1, 2]], "times": [0]}}', '{"do": "gain", "decibels": 99}',
+     '{"do": "express", "key": "a", "values": {"bend": 97}}', '{"do": "express", "key": "a", "values": {"7": 1}}',
+     '{"do": "express", "key": "a", "values": {"towards:x": 1}}', '{"do": "express", "key": "a", "values": [1]}',
+     '{"do": "note_on", "key": "a", "pitch": 60, "velocity": 1, "values": {"no": 1}}'],
 )  # fmt: skip
 def test_garbage_over_the_socket_is_answered_by_a_sentence(client: httpx.Client, message: str):
     with live(client) as page:

@@ -76,7 +76,9 @@ _SENT: list[dict[str, Any]] = [
     {"do": "credit", "played": 0, "ahead": 512}, {"do": "note_on", "key": "a", "pitch": 60, "velocity": 0.8},
     {"do": "note_off", "key": "a"}, {"do": "at", "point": [0.5, 0.5], "glide": 0.1}, {"do": "hold", "seconds": 0.5},
     {"do": "path", "path": {"points": [[0, 0], [1, 1]], "times": [0, 1], "kind": "line"}, "duration": 1, "loop": True},
-    {"do": "panic"},
+    {"do": "panic"}, {"do": "gain", "decibels": -6},
+    {"do": "express", "key": "a", "values": {"bend": 1.5, "gain": -3, "0": 0.5}},
+    {"do": "note_on", "key": "b", "pitch": 60, "velocity": 0.8, "values": {"1": 0.5, "towards:a": 1}},
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from timbre.playback.controls import check_number
 MAX_JSON = 1 << 20  # bytes
 MISSING: Any = object()
 _MAX_POINTS = 4096  # of a path
+_MAX_TARGETS = 256  # of what shapes a note
 _BODY_TIMEOUT = 60.0  # s
 _MOST_BODIES = 16  # that arrive at the same time
 
@@ -35,7 +36,7 @@ class Field(NamedTuple):
     default: Any = MISSING
 
 
-def read_fields(values: Any, **fields: Field) -> dict[str, Any]:
+def read_fields(values: Any, /, **fields: Field) -> dict[str, Any]:
     """The checked values of an object that has these fields and no others; a ConfigError if one is wrong."""
     names = ", ".join(fields) or "(none)"
     require(isinstance(values, Mapping), f"The value must be an object with the fields {names}.")
@@ -92,6 +93,13 @@ def flag(name: str, value: Any) -> bool:
 def row(name: str, value: Any) -> list[float]:
     """A list of numbers, or a text of numbers separated by commas."""
     return [number(name, one) for one in _list(name, value.split(",") if isinstance(value, str) else value, "numbers")]
+
+
+def targets(name: str, value: Any) -> dict[str | int, float]:
+    """Numbers by target, as :meth:`Controls.express` has them; a name of digits is the index of a dimension."""
+    is_object = isinstance(value, Mapping) and len(value) <= _MAX_TARGETS
+    require(is_object, f"The {name} must be an object of at most {_MAX_TARGETS} numbers, got {shown(value)}.")
+    return {int(to) if to.isdecimal() and len(to) < 6 else to: number(name, one) for to, one in value.items()}
 
 
 def path(name: str, value: Any) -> Path:

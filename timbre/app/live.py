@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from timbre.app.fields import Field, flag, number, optional, path, read_fields, row, text
+from timbre.app.fields import Field, flag, number, optional, path, read_fields, row, targets, text
 from timbre.config.settings import require
 from timbre.errors import ConfigError, TimbreError
 from timbre.files import parse_json
@@ -166,18 +166,27 @@ def _state_values(state: State) -> dict[str, Any]:
 _COMMANDS: dict[str, Callable[..., None]] = {
     "note_on": Controls.note_on,
     "note_off": Controls.note_off,
+    "express": Controls.express,
     "at": Controls.at,
     "path": Controls.path,
     "hold": Controls.hold,
+    "gain": Controls.gain,
     "panic": Controls.panic,
 }
 _FIELDS: dict[str, dict[str, Field]] = {
     "credit": {"played": Field(number), "ahead": Field(number)},
-    "note_on": {"key": Field(text), "pitch": Field(optional(number)), "velocity": Field(number)},
+    "note_on": {
+        "key": Field(text),
+        "pitch": Field(optional(number)),
+        "velocity": Field(number),
+        "values": Field(targets, None),
+    },
     "note_off": {"key": Field(text)},
+    "express": {"key": Field(text), "values": Field(targets)},
     "at": {"point": Field(row), "glide": Field(number, 0.0)},
     "path": {"path": Field(optional(path)), "duration": Field(number, 4.0), "loop": Field(flag, False)},
     "hold": {"seconds": Field(optional(number))},
+    "gain": {"decibels": Field(number)},
     "panic": {},
 }
 """Messages of the page and their fields. All but "credit" are commands of :class:`Controls`."""

@@ -5,6 +5,7 @@ import { ramp } from "./colors.js";
 import { Exporting } from "./exporting.js";
 import { SpaceMap } from "./map.js";
 import { Panels } from "./panels.js";
+import { Midi } from "./ports.js";
 import { Search } from "./search.js";
 import { Sound } from "./sound.js";
 import { Plane, View } from "./surfaces.js";
@@ -26,6 +27,7 @@ class Page {
     this.map = new SpaceMap(space);
     this.keys = new Keys((key, pitch) => this.begin(key, pitch), (key) => this.sound.off(key));
     this.exporting = new Exporting(this);
+    this.midi = new Midi(this);
     this.panels = new Panels(this);
     this.search = new Search(this);
     this.heats = new Map();
@@ -227,6 +229,7 @@ class Page {
   restore() {
     find("taken").hidden = true;
     this.sound.send({ do: "hold", seconds: find("steady").checked ? STEADY : null });
+    this.sound.setGain();
     this.sound.send({ do: "at", point: this.z });
   }
 
@@ -283,6 +286,11 @@ class Page {
 
   wireSound() {
     find("volume").addEventListener("input", () => this.sound.setVolume(Number(find("volume").value)));
+    find("record").addEventListener("click", () => this.sound.record());
+    this.sound.addEventListener("recording", ({ detail }) => {
+      find("record").textContent = detail === null ? "Record" : `Stop ${Math.floor(detail / 60)}:${String(Math.floor(detail % 60)).padStart(2, "0")}`;
+      find("record").classList.toggle("main", detail !== null);
+    });
     find("panic").addEventListener("click", () => this.panels.silence());
     addEventListener("keydown", (event) => event.key === "Escape" && this.panels.silence());
     find("pitch").addEventListener("input", () => {

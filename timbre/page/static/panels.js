@@ -8,6 +8,7 @@ const MAX_UPLOAD = 20 * 2 ** 20; // bytes
 export class Panels {
   constructor(page) {
     this.page = page;
+    this.presets = [];
     this.axes = page.space.axes.map((name, n) => this.slider("axes", name.replaceAll("_", " "), [-2, 2], (value) => this.alongAxis(n, value)));
     this.dims = page.space.ranges.map((range, n) => this.slider("dims", `z${n}`, range, (value) => this.alongDim(n, value)));
     find("dims-box").open = !page.space.axes.length;
@@ -177,10 +178,10 @@ export class Panels {
     return Math.min(60, Math.max(0.5, Number(find("path-seconds").value) || 4));
   }
 
-  playPath() {
+  playPath(sounding = true) {
     if (this.playing) return this.endPath();
     const { page } = this, loop = find("path-loop").checked;
-    page.begin("path");
+    if (sounding) page.begin("path");
     page.sound.send({ do: "path", path: page.map.pathValue(), duration: this.seconds, loop });
     find("path-play").textContent = "Stop";
     this.playing = true;
@@ -198,6 +199,7 @@ export class Panels {
 
   silence() {
     this.endPath();
+    this.page.midi.silence();
     this.page.sound.panic();
   }
 
@@ -275,7 +277,9 @@ export class Panels {
 
   // Lists presets under the headings of their groups, which fold; those without a group stand outside.
   showPresets(presets) {
+    this.presets = presets;
     this.page.exporting.showPresets(presets);
+    this.page.midi.showTargets(presets);
     const list = find("presets"), open = new Set([...list.querySelectorAll("details[open]")].map((box) => box.dataset.group));
     const groups = new Map();
     for (const preset of presets) groups.set(preset.group || "", [...(groups.get(preset.group || "") || []), preset]);
@@ -300,7 +304,7 @@ export class Panels {
     return item;
   }
 
-  recall(preset) {
+  recall(preset, sounding = true) {
     this.endPath();
     const { page } = this, [low, high] = preset.pitches || [12, 127];
     if (page.pitch !== null) page.setPitch(Math.min(Math.max(page.pitch, Math.ceil(low)), Math.floor(high)));
@@ -309,7 +313,7 @@ export class Panels {
     this.page.map.setPath(preset);
     find("path-seconds").value = preset.duration;
     find("path-loop").checked = preset.loop;
-    this.playPath();
+    this.playPath(sounding);
   }
 
   async savePreset(path) {

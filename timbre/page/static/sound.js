@@ -1,8 +1,10 @@
 // Live sound: messages to the engine, samples back. If the browser allows no worklet, single notes instead.
-import { say } from "./user.js";
+import { save, say } from "./user.js";
+import { wavFile } from "./wav.js";
 
 const AHEAD = 0.06; // s of sound buffered in the page at first
 const PEAK = 0.5; // of single sounds, so that recorded and decoded notes have about the same level
+const LONGEST = 600; // s of a recording
 const MIN_LENGTH = 350; // ms of a note, even after a short click
 
 export class Sound extends EventTarget {
@@ -15,6 +17,8 @@ export class Sound extends EventTarget {
     this.ring = { filled: 0, underruns: 0, ahead: 0 };
     this.begun = new Map();
     this.volume = 0.8;
+    this.decibels = 0;
+    this.recorded = null; // parts of a recording
   }
 
   // Must be called from a user gesture: browsers allow no sound before one.
@@ -39,6 +43,8 @@ export class Sound extends EventTarget {
       await this.loading;
       this.node = new AudioWorkletNode(this.context, "timbre-ring", { numberOfInputs: 0, outputChannelCount: [1], processorOptions: { ahead } });
       this.node.connect(this.gain);
+      this.node.port.onmessage = ({ data }) => this.keep(data);
+      if (this.recorded) this.node.port.postMessage({ record: true });
     }
     const { port1, port2 } = new MessageChannel();
     this.node.port.postMessage({ source: port1 }, [port1]);
@@ -62,18 +68,19 @@ export class Sound extends EventTarget {
     if (this.open && this.worker) this.worker.postMessage({ send: JSON.stringify(message) });
   }
 
-  on(key, pitch, velocity, point) {
+  // Begins a note; values shape it by itself, see ports.js.
+  on(key, pitch, velocity, point, values = {}) {
     this.start();
     if (!this.live) return this.single(point, pitch, velocity);
     clearTimeout(this.begun.get(key)?.timer);
     this.begun.set(key, { time: performance.now(), timer: 0 });
-    this.send({ do: "note_on", key, pitch, velocity });
+    this.send({ do: "note_on", key, pitch, velocity, values });
   }
 
-  off(key) {
+  off(key, least = MIN_LENGTH) {
     const note = this.begun.get(key);
     if (!note) return;
-    const left = MIN_LENGTH - (performance.now() - note.time);
+    const left = least - (performance.now() - note.time);
     const end = () => {
       this.begun.delete(key);
       this.send({ do: "note_off", key });
@@ -111,6 +118,38 @@ export class Sound extends EventTarget {
   setVolume(value) {
     this.volume = value;
     this.gain?.gain.setTargetAtTime(value, this.context.currentTime, 0.02);
+  }
+
+  // Begins to record what is played, or ends it and saves the WAV file.
+  record() {
+    if (this.recorded) return this.node ? this.node.port.postMessage({ record: false }) : this.keep(null);
+    this.start();
+    if (!this.live) return;
+    this.recorded = [];
+    this.dispatchEvent(new CustomEvent("recording", { detail: 0 }));
+    this.node?.port.postMessage({ record: true });
+  }
+
+  // A part of the recording, or null at its end.
+  keep(part) {
+    if (part) this.recorded?.push(part);
+    const parts = this.recorded, count = parts.reduce((sum, { length }) => sum + length, 0), seconds = count / this.rate;
+    if (part) {
+      this.dispatchEvent(new CustomEvent("recording", { detail: seconds }));
+      if (seconds > LONGEST) this.record();
+      return;
+    }
+    this.recorded = null;
+    this.dispatchEvent(new CustomEvent("recording", { detail: null }));
+    const samples = new Float32Array(count);
+    parts.reduce((at, some) => (samples.set(some, at), at + some.length), 0);
+    save(new Blob([wavFile(samples, this.rate)], { type: "audio/wav" }), "timbre.wav");
+  }
+
+  // Sets the level of the engine, dB, or sends it again.
+  setGain(decibels = this.decibels) {
+    this.decibels = decibels;
+    this.send({ do: "gain", decibels });
   }
 
   get latency() {

@@ -1,6 +1,7 @@
-// Plays the samples that arrive, from a ring buffer, and reports how many it has played, so that the server sends more.
+// Plays the samples that arrive, from a ring buffer, and reports how many it has played, so that the engine sends more.
 const SIZE = 1 << 16, MAX_AHEAD = 1 << 14; // samples
 const REPORT = 2; // calls between reports
+const PART = 1 << 15; // samples of a recording sent at a time
 const CALM = 10; // s without an underrun, after which the buffer target is lowered
 
 class Ring extends AudioWorkletProcessor {
@@ -11,7 +12,22 @@ class Ring extends AudioWorkletProcessor {
     this.reset();
     this.port.onmessage = ({ data }) => {
       if (data.source) this.listen(data.source);
+      if ("record" in data) this.record(data.record);
     };
+  }
+
+  // Sends what is played from now on, in parts; the last part ends with null.
+  record(on) {
+    if (this.part) this.port.postMessage(this.part.slice(0, this.kept));
+    if (this.part && !on) this.port.postMessage(null);
+    this.part = on ? new Float32Array(PART) : null;
+    this.kept = 0;
+  }
+
+  keep(out) {
+    if (this.kept + out.length > PART) this.record(true);
+    this.part.set(out, this.kept);
+    this.kept += out.length;
   }
 
   reset() {
@@ -35,6 +51,7 @@ class Ring extends AudioWorkletProcessor {
   process(_, [[out]]) {
     if (this.filling && this.filled >= this.ahead) this.filling = false;
     if (!this.filling) this.take(out);
+    if (this.part) this.keep(out);
     if (this.source && this.quanta++ % REPORT === 0) {
       const { played, filled, ahead, underruns } = this;
       this.source.postMessage({ played, filled, ahead, underruns });
