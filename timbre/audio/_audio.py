@@ -9,7 +9,9 @@ import soxr
 from timbre.audio.channels import Mixdown, mixdown
 from timbre.audio.onset import find_onset, high_pass
 from timbre.errors import AudioError
+from timbre.notebook import card, player, waveform
 
+_SHOWN_RATE = 48_000  # Hz, at most, in a notebook
 RUMBLE = 25.0  # Hz: below lie constants, wind and traffic; the lowest key of a piano is at 27.5
 
 
@@ -35,6 +37,11 @@ class Audio:
 
     def __repr__(self) -> str:
         return f"Audio({self.duration:.3f} s, {self.channels} ch, {self.sample_rate} Hz, peak {self.peak:.3f})"
+
+    def _repr_html_(self) -> str:
+        sound = self.resample(min(self.sample_rate, _SHOWN_RATE))
+        picture = waveform(sound.mono().samples[0])
+        return card(self, {}, picture, player(sound.samples, sound.sample_rate))
 
     @property
     def channels(self) -> int:

@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, overload
@@ -19,7 +19,8 @@ from timbre.data.note import Note
 from timbre.data.parts import to_dict
 from timbre.data.report import Dropped, Report, file_and_part
 from timbre.data.split import FEWEST, By, Division, split
-from timbre.errors import LibraryError
+from timbre.errors import LibraryError, TimbreError
+from timbre.notebook import card, player, ranges
 from timbre.wording import counted, listed
 
 
@@ -48,6 +49,29 @@ class Library(Sequence[Note]):
     def __repr__(self) -> str:
         size = f"{counted(len(self), 'note')}, {counted(len(self.instruments), 'instrument')}"
         return f"Library({size}, {self.root})"
+
+    def _repr_html_(self) -> str:
+        pitches: dict[str, list[float]] = {name: [] for name in self.instruments}
+        for note in self.notes:
+            pitches[note.instrument] += [] if note.pitch is None else [note.pitch]
+        known = sorted(pitch for own in pitches.values() for pitch in own) or [60.0]
+        minutes = sum(note.duration for note in self.notes) / 60
+        facts = {
+            "folder": self.root, "notes": len(self), "instruments": listed(self.instruments, 8),
+            "length": f"{minutes:.1f} minutes", "pitches": f"{note_name(known[0])} to {note_name(known[-1])}",
+            "dropped": len(self.report.dropped), "flagged": sum(bool(note.flags) for note in self.notes),
+        }  # fmt: skip
+        picture = ranges(pitches, known[0], known[-1], "Pitches of the instruments, low to high")
+        return card("Library", facts, picture, *self._players())
+
+    def _players(self) -> Iterator[str]:
+        """The first, middle and last note that can be read."""
+        for note in dict.fromkeys(self.notes[at] for at in (0, len(self) // 2, -1) if len(self)):
+            try:
+                sound = note.audio().mono()
+            except TimbreError:
+                continue
+            yield player(sound.samples, sound.sample_rate, note.name)
 
     @overload
     def __getitem__(self, key: int | str) -> Note: ...

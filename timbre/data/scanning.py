@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain, groupby, repeat
 from pathlib import Path
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.audio import Audio, read
 from timbre.audio.files import Probe, begin, probe

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.data import Library, Note
 from timbre.data.scanning import scan

@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.errors import ConfigError
 from timbre.exporting.formats import FORMATS, Format

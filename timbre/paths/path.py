@@ -6,6 +6,7 @@ import numpy as np
 
 from timbre.errors import ConfigError
 from timbre.files import shown
+from timbre.notebook import card, course, principal
 
 LARGEST = 1e6
 """The largest coordinate of a point. Library notes lie within tens; far beyond, float32 is too coarse to decode."""
@@ -48,6 +49,12 @@ class Path:
             raise ConfigError(f"The kind of a path must be one of {', '.join(KINDS)}, got {shown(self.kind)}.")
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "times", times)
+
+    def _repr_html_(self) -> str:
+        along = self.at(np.linspace(self.times[0], self.times[-1], 200))
+        curve, points = principal(along), principal(along, self.points)
+        facts = {"points": len(points), "dimensions": self.dim, "kind": self.kind, "play": "timbre.render(space, path)"}
+        return card("Path", facts, course(curve, points, "In the plane of two principal components"))
 
     @property
     def dim(self) -> int:

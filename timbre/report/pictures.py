@@ -16,6 +16,7 @@ import numpy as np
 
 from timbre.errors import ConfigError, TimbreError
 from timbre.files import expanded, replacing, unwritable
+from timbre.notebook import COLOURS
 from timbre.wording import printable
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
-# Okabe and Ito's colours, which most colour-blind people can distinguish, paired with markers for everybody else.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31")
 BLUE, ORANGE = COLOURS[0], COLOURS[1]
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")  # one for each colour
 INK, PALE = "#333333", "#999999"
 LINE = (0.5, 0.5, 0.5, 0.3)  # visible on white and on black
 LONGEST = 24  # characters of a name

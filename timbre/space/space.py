@@ -18,6 +18,7 @@ from timbre.models.frame_decoder import FrameDecoder
 from timbre.models.refinement import note_posterior, refined
 from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
+from timbre.notebook import card, player, principal, scatter
 from timbre.paths.listening import Listening
 from timbre.paths.path import LARGEST, Path
 from timbre.paths.routes import route
@@ -32,8 +33,11 @@ from timbre.space.neighbours import Nearest
 from timbre.space.prior import SPREAD, Prior
 from timbre.space.renderer import Renderer
 from timbre.spectral import Spectrogram
+from timbre.spectral.inversion.streaming import PORTABLE
 from timbre.vocoder.trained import TrainedVocoder
 from timbre.wording import printable
+
+_PLAYED = 3  # instruments with players in a notebook
 
 
 class Space:
@@ -62,6 +66,23 @@ class Space:
 
     def __repr__(self) -> str:
         return f"Space({self.dim} dimensions, {len(self.atlas)} notes, {self.config.spectrogram.sample_rate} Hz)"
+
+    def _repr_html_(self) -> str:
+        atlas, axes = self.atlas, ", ".join(axis.name for axis in self.axes)
+        rate, inverter = f"{self.config.spectrogram.sample_rate} Hz", self.inverter
+        facts = {"dimensions": self.dim, "notes": len(atlas), "rate": rate, "inverter": inverter, "axes": axes}
+        most = [atlas.centroids.names[at] for at in np.argsort(-atlas.centroids.counts, kind="stable")[:_PLAYED]]
+        plane = principal(atlas.points) if len(atlas) else atlas.points
+        picture = scatter(plane, atlas.names, atlas.families, "Notes in the plane of two principal components")
+        return card(f"Space {self.name}".strip(), facts, picture, *map(self._player, most))
+
+    def _player(self, instrument: str) -> str:
+        """A player of an instrument's mean point, at the median pitch of its notes."""
+        names, points, _ = self.atlas.centroids
+        pitches = self.atlas.pitches[np.array(self.atlas.instruments) == instrument]
+        pitch = float(np.nanmedian(pitches)) if np.isfinite(pitches).any() else None
+        sound = self.decode(points[names.index(instrument)], pitch, duration=1.0, inverter=PORTABLE)
+        return player(sound.samples, sound.sample_rate, instrument)
 
     @property
     def dim(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 LOG_EVERY = 10  # steps
 
@@ -30,7 +30,7 @@ class Journal:
 
     def __init__(self, folder: Path | None, progress: bool, done: float = 0.0) -> None:
         self._log, self._validation, self._progress = _Log(folder) if folder else None, "", progress
-        interactive = sys.stderr.isatty()
+        interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
         self._bar = tqdm(
             total=1.0, initial=done, desc="train", disable=not progress, mininterval=0.5 if interactive else 20.0,
             bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed} < {remaining}{postfix}",
