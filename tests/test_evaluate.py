@@ -116,7 +116,9 @@ class TestFigures:
         unknown = {name for name in ALWAYS if found.figures[name] is None}
         # Of so few held-out notes no two of an instrument lie within a semitone; none decays in its first half second.
         assert unknown == {
-            "axes_monotonicity", "rating_spearman_trained", "instrument_silhouette_within_pitch",
+            "axes_monotonicity", "axes_dci_disentanglement", "axes_dci_completeness", "axes_dci_informativeness",
+            "axes_sap", "axes_mig",  # it has no named axes
+            "rating_spearman_trained", "instrument_silhouette_within_pitch",
             "decoded_decay_ratio", "decoded_decay_error_percent", "decoded_decay_within_15_percent_share",
             "source_out_instrument",  # all sources have training notes
             "generalisation_instrument_accuracy",  # and none of those instruments
@@ -493,13 +495,14 @@ class TestCommand:
 
     def test_it_writes_a_page_and_the_figures(self, folder, capsys, study):
         (folder / "run.json").write_text(json.dumps({"library": str(folder.parent / "notes.json")}), encoding="utf-8")
-        assert main(["evaluate", str(folder), "--quick", "--ratings", str(study)]) == 0
+        assert main(["evaluate", str(folder), "--quick", "--ratings", str(study), "--embedding", "mfcc"]) == 0
         printed = capsys.readouterr().out
         assert "mine-evaluation.html" in printed
         assert "rating_spearman " in printed
         read = json.loads((folder.parent / "mine-evaluation.json").read_text(encoding="utf-8"))
         assert read["reconstruction_l1_db"] > 0
         assert read["rating_spearman"] is not None
+        assert "Sets of sounds need 20 or more" in (folder.parent / "mine-evaluation.html").read_text(encoding="utf-8")
         assert "<svg" in (folder.parent / "mine-evaluation.html").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize(
@@ -512,6 +515,7 @@ class TestCommand:
             (["mine", "notes.json", "--ratings", "empty"], "empty"),
             (["mine", "notes.json", "--held-out", "empty"], "empty"),
             (["mine", "empty"], "empty"),
+            (["mine", "notes.json", "--embedding", "clap"], "auditory, mfcc, style, or a file"),
         ],
     )
     def test_it_refuses_in_one_sentence(self, folder, capsys, words, sentence):

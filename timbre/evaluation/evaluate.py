@@ -14,10 +14,11 @@ from timbre.data.scanning import scan
 from timbre.errors import LibraryError
 from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest, source_out
 from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction
+from timbre.evaluation.embeddings import SoundEmbedding, find_embedding
 from timbre.evaluation.figures import ALWAYS, average, plain_key
 from timbre.evaluation.likelihood import kl_nats, likelihood
 from timbre.evaluation.metrics.latent import collapsed
-from timbre.evaluation.movement import Sweep, sweeps, trajectories
+from timbre.evaluation.movement import Sweep, separation, sweeps, trajectories
 from timbre.evaluation.notes import (
     FULL,
     QUICK,
@@ -31,6 +32,7 @@ from timbre.evaluation.notes import (
     sample,
 )
 from timbre.evaluation.prior import prior_figures
+from timbre.evaluation.sets import FEWEST, set_figures
 from timbre.evaluation.studies import RatedStudy, combined, rate
 from timbre.space import Space
 
@@ -104,6 +106,7 @@ def evaluate(
     seed: int = 0,
     progress: bool = True,
     only: Source | None = None,
+    embeddings: Sequence[str] = (),
 ) -> Evaluation:
     """Measure a space on its held-out notes, on listeners' ratings and on notes from elsewhere.
 
@@ -120,11 +123,14 @@ def evaluate(
         progress: show a progress bar on stderr.
         only: a part of the library, such as its recorded notes: measure only its held-out notes. Neighbours and probes
             still use all training notes.
+        embeddings: in which decoded and random sounds are compared with recordings as sets, see
+            :func:`timbre.evaluation.embeddings.find_embedding`: "auditory", "mfcc", "style", or files of networks.
 
     Raises:
         LibraryError: if the library is not the one that the space was trained on, or no note of the part was held out.
         TimbreError: if ratings or libraries cannot be read or used.
     """
+    opened = [find_embedding(name, space) for name in dict.fromkeys(embeddings)]
     home = _library(library)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -140,6 +146,7 @@ def evaluate(
             ("prior", lambda: evaluation.add(prior_figures(case.space, case.effort, seed))),
             ("sounds", lambda: _sounds(case, evaluation)),
             ("movement", lambda: _movement(case, evaluation)),
+            ("sets", lambda: _sets(case, evaluation, opened)),
         ]
         with tqdm(steps, disable=not progress, bar_format="{desc:<16}{bar:24} {elapsed}") as bar:
             for name, step in bar:
@@ -160,6 +167,11 @@ class _Case:
     part: str  # split of the atlas that is held out
     held: EvaluatedNotes  # notes of that split, in random order
     points: np.ndarray  # of these notes, (notes, dim)
+
+    @property
+    def trained(self) -> list[Note]:
+        """The training notes."""
+        return [note for note, split in zip(self.notes, self.space.atlas.splits, strict=True) if split == "train"]
 
     def first(self, count: int) -> tuple[EvaluatedNotes, np.ndarray]:
         """At most `count` of the held-out notes, and their points."""
@@ -226,8 +238,25 @@ def _movement(case: _Case, evaluation: Evaluation) -> None:
     evaluation.sweeps += sweeps(case.space, *case.first(case.effort.lines // 2))
     for sweep in evaluation.sweeps:
         evaluation.add(sweep.figures())
+    evaluation.add(separation(case.space, case.held, case.points, case.seed))
     order = [evaluation.figures[f"axis_{sweep.axis}_monotonicity"] for sweep in evaluation.sweeps]
     evaluation.add({"axes_monotonicity": average(order)})
+
+
+def _sets(case: _Case, evaluation: Evaluation, embeddings: Sequence[SoundEmbedding]) -> None:
+    """Compare sounds as sets with recordings of the same sources."""
+    if not embeddings:
+        return
+    trained = case.trained
+    rows = by_source(case.held, trained).get("own sources", np.arange(len(case.held)))
+    held, points = case.held.take(rows), case.points[rows]
+    figures = set_figures(case.space, trained, held, points, embeddings, case.effort, case.seed)
+    evaluation.add(figures)
+    if not figures:
+        evaluation.remarks.append(
+            f"Sets of sounds need {FEWEST} or more held-out notes of the trained sources, and twice as many training "
+            f"notes, got {len(held)} and {len(trained)}; they were not compared."
+        )
 
 
 def _listeners(case: _Case, evaluation: Evaluation, ratings: Sequence[str | os.PathLike[str]]) -> None:
@@ -246,9 +275,7 @@ def _generalise(case: _Case, evaluation: Evaluation, folders: Sequence[Source]) 
 
 def _sources(case: _Case, evaluation: Evaluation) -> None:
     """Measure the held-out notes by their sources, if some of these have no training notes."""
-    splits = case.space.atlas.splits
-    trained = [note for note, split in zip(case.notes, splits, strict=True) if split == "train"]
-    for name, rows in by_source(case.held, trained).items():
+    for name, rows in by_source(case.held, case.trained).items():
         _add_part(evaluation, _part(case, name, case.held.take(rows), case.points[rows]))
 
 

@@ -128,6 +128,16 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
         "trajectory_unevenness": ("unevenness", "share", "lower",
             "Variation of the spectral change from step to step along lines, relative to its mean; 0 for equal steps."),
         "axes_monotonicity": ("order along named axes", "-1..1", "higher", "Mean of the axes' own figures below."),
+        "axes_dci_disentanglement": ("disentanglement of named axes", "0..1", "higher",
+            "Whether the value of a point on an axis tells of that descriptor of the recording only (DCI)."),
+        "axes_dci_completeness": ("completeness of named axes", "0..1", "higher",
+            "Whether one axis alone tells of a descriptor of the recording."),
+        "axes_dci_informativeness": ("informativeness of named axes", "R^2", "higher",
+            "How well a random forest predicts the descriptors of recordings from their points' values on the axes."),
+        "axes_sap": ("separation of named axes (SAP)", "0..1", "higher",
+            "Squared correlation of a descriptor with the axis that follows it most, less that with the next axis."),
+        "axes_mig": ("mutual information gap of named axes", "0..1", "higher",
+            "The same of mutual information, as a share of the descriptor's entropy."),
         "axis_*_monotonicity": ("order along {}", "-1..1", "higher",
             "Spearman's correlation of the measured descriptor with the step along its axis, around held-out notes."),
         "axis_*_slope": ("slope along {}", "of the requested", "none",
@@ -193,6 +203,39 @@ _GROUPS: dict[str, dict[str, tuple[str, str, Better, str]]] = {
         "generalisation_family_accuracy": ("family of the nearest note, unseen sources", "share", "higher",
             "Those notes whose nearest training note is of their family, if that family was trained on."),
     },
+}  # fmt: skip
+
+_SETS = {
+    "halves": ("one half of the training recordings beside the other", "none"),
+    "decoded": ("decoded notes beside their recordings", "better"),
+    "drawn": ("random sounds beside training recordings", "better"),
+}
+_IN = "Sounds as sets"
+_DISTANCES: dict[str, tuple[str, str, Better, str]] = {
+    "frechet_share": ("Frechet distance", "of the variance", "lower",
+        "In the first 16 principal components of the reference, extrapolated to sets of infinite size; 0 for equal "
+        "distributions, and below it by chance."),
+    "kernel_mmd2": ("kernel distance", "MMD^2", "lower",
+        "Unbiased, with a Gaussian kernel as wide as the median distance; 0 for equal distributions, and below it by "
+        "chance."),
+    "density": ("density", "", "higher", "Sounds of the reference near a sound, over the expected number (k = 5)."),
+    "coverage_share": ("coverage", "share", "higher", "Sounds of the reference that have a sound of the set near."),
+}  # fmt: skip
+_GROUPS[_IN] = {
+    f"set_{kind}_{key}{end}_*": (f"{title}{said}: {pair}, {{}}", unit, better if use == "better" else "none", meaning)
+    for kind, (pair, use) in _SETS.items()
+    for key, (title, unit, better, meaning) in _DISTANCES.items()
+    for end, said in (("", ""), ("_low", ", lower end of 95%"), ("_high", ", upper end of 95%"))
+}
+_GROUPS[_IN] |= {
+    "set_drawn_nearest_ratio_*": ("distance to the nearest training recording, {}", "of held-out notes'", "none",
+        "Median of random sounds over that of held-out recordings: 1 is as new as these, 0 a copy."),
+    "set_drawn_nearer_share_*": ("random sounds nearer to training recordings than held-out ones, {}", "share", "none",
+        "Share of pairs of a random sound and a held-out recording: .5 for sounds as new as these, 1 for copies."),
+    "set_consistency_places_*": ("consistency of a point over keys and velocities, {}", "of two points", "lower",
+        "Mean distance of its notes over 88 keys and 5 velocities, over that of two points at the same key."),
+    "set_consistency_recorded_*": ("the same of recorded instruments, {}", "of two instruments", "none",
+        "Mean distance of two notes of an instrument at other pitches, over that of two instruments at one pitch."),
 }  # fmt: skip
 
 FIGURES = {name: Figure(*row, group) for group, rows in _GROUPS.items() for name, row in rows.items()}

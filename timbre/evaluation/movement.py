@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from timbre.evaluation.metrics.disentanglement import dci, mig, sap
 from timbre.evaluation.metrics.latent import monotonicity, smoothness, straightness
 from timbre.evaluation.notes import EvaluatedNotes
 from timbre.models.conditions import Conditions
 from timbre.models.refinement import note_points
-from timbre.models.regularizers.axes import STRAIGHT
+from timbre.models.regularizers.axes import STRAIGHT, axis_values
 from timbre.space import Space
 
 STEPS = 9  # points along a line, with its ends
@@ -90,6 +91,38 @@ def _decode_and_encode(space: Space, line: np.ndarray, pitch: float) -> tuple[Te
     conditions = Conditions(*controls)
     spectrogram = space.model.decode_points(torch.from_numpy(line.astype(np.float32)), conditions)
     return spectrogram, note_points(space.model, spectrogram, conditions).double().numpy()
+
+
+def separation(space: Space, notes: EvaluatedNotes, points: np.ndarray, seed: int) -> dict[str, float | None]:
+    """DCI, SAP and MIG of the named axes: codes are their values at the points, factors those of the recordings.
+
+    The values at a point are those of the sound that it decodes to, as `Space.axis_values` has them, with the note's
+    pitch and velocity. Notes for which an axis has no value at the point are left out.
+    """
+    if not space.axes or not len(notes):
+        return {}
+    codes, factors = axis_codes(space, notes, points)
+    has = np.isfinite(codes).all(1)
+    found = dci(codes[has], factors[has], seed)
+    return {
+        "axes_dci_disentanglement": found.disentanglement,
+        "axes_dci_completeness": found.completeness,
+        "axes_dci_informativeness": found.informativeness,
+        "axes_sap": sap(codes[has], factors[has]),
+        "axes_mig": mig(codes[has], factors[has]),
+    }
+
+
+def axis_codes(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values on the named axes of points and of the recorded notes, (notes, axes) each; NaN where not defined."""
+    codes, factors = [], []
+    for batch in notes.in_order():
+        at = torch.from_numpy(points[batch.rows])
+        codes.append(space.axis_controls.values(at, batch.conditions))
+        recorded = batch.spectrogram[:, :, : space.config.dense_frames]
+        factors.append(axis_values(recorded, space.spectrogram, batch.conditions.pitch, space.axes))
+    both = [torch.cat(some).double().numpy() for some in (codes, factors)]
+    return both[0], both[1]
 
 
 def sweeps(space: Space, notes: EvaluatedNotes, points: np.ndarray) -> list[Sweep]:

@@ -36,10 +36,16 @@ class Effort(NamedTuple):
     """Lines between notes, and notes moved along axes."""
     draws: int
     """Draws of the prior, midpoints of pairs, and notes of each half of the library, that are decoded and compared."""
+    sets: int
+    """Sounds in each set that is compared in an embedding."""
+    places: int
+    """Points that are played on the keys of a piano."""
+    keys: int
+    """Semitones from one of these keys to the next."""
 
 
-FULL = Effort(600, 6000, 64, 128, 96, 48, 1000)
-QUICK = Effort(96, 1500, 24, 16, 12, 8, 150)
+FULL = Effort(600, 6000, 64, 128, 96, 48, 1000, 300, 4, 1)
+QUICK = Effort(96, 1500, 24, 16, 12, 8, 150, 40, 2, 8)
 
 
 @dataclass(frozen=True)

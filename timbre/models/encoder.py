@@ -80,14 +80,19 @@ class Encoder(nn.Module):
 
     def forward(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
         """Encode notes: dB (batch, bins, frames) to (batch, outputs)."""
-        x = (spectrogram + 50.0) / 25.0
-        controls = self.embedding(conditions)
-        h = self.body(self.entry(torch.cat([x, self._levels(x, conditions.pitch)], 1)) + controls.unsqueeze(-1))
+        h, controls = self.hidden(spectrogram, conditions), self.embedding(conditions)
         weights = self.attention(h).softmax(-1)
         pooled = torch.cat([h.mean(-1), h.amax(-1), (weights * h).sum(-1), controls], -1)
         with torch.autocast(spectrogram.device.type, enabled=False):  # powers of half precision overflow
             features = FEATURE_SCALE * self.listener(spectrogram.float()) - 1.0
         return self.head(self.exit(pooled)) + self.straight(features)
+
+    def hidden(self, spectrogram: Tensor, conditions: Conditions) -> Tensor:
+        """Activations of the last convolution, (batch, channels, times), of notes as `forward` takes them."""
+        x = (spectrogram + 50.0) / 25.0
+        controls = self.embedding(conditions)
+        entered = self.entry(torch.cat([x, self._levels(x, conditions.pitch)], 1))
+        return self.body(entered + controls.unsqueeze(-1))
 
     def _levels(self, x: Tensor, pitch: Tensor) -> Tensor:
         """Mean level of the bands around each partial, (batch, harmonics, frames); 0 where the pitch is unknown."""

@@ -23,6 +23,7 @@ def evaluate(
     ratings: tuple[Path, ...] = (),
     held_out: tuple[Path, ...] = (),
     only: Path | None = None,
+    embedding: tuple[str, ...] = (),
     out: Path | None = None,
     json_file: Annotated[JsonFile | None, Parameter(help="File for the figures; default: next to the page.")] = None,
     quick: bool = False,
@@ -38,6 +39,9 @@ def evaluate(
             sounds, or a matrix of instruments. Repeat the option for more.
         held_out: Folder or library file of notes of unseen instruments or sources. Repeat the option for more.
         only: Part of the library, a folder or library file: measure only its held-out notes.
+        embedding: Compare decoded and random sounds with recordings as sets: Frechet and kernel distance, density,
+            coverage, copies, consistency over the keys. "auditory", "mfcc", "style" (the space's own encoder), or a
+            network that takes a waveform: FILE.onnx or FILE.ts, with its sample rate as FILE@48000. Repeat for more.
         out: The page, an .html file; default: NAME-evaluation.html in the current folder.
         quick: Use fewer notes and samples, for a first look.
         seed: Seed of the choice of notes and of the noise.
@@ -57,7 +61,7 @@ def evaluate(
 
     notes = timbre.scan(library or remembered(space))
     part = timbre.scan(only) if only else None
-    evaluation = measure(loaded, notes, ratings, held_out, quick=quick, seed=seed, only=part)
+    evaluation = measure(loaded, notes, ratings, held_out, quick=quick, seed=seed, only=part, embeddings=embedding)
     _print(evaluation)
     with together(json_file, page) as (figures, report):
         write_figures(evaluation, figures)
@@ -86,6 +90,7 @@ def remembered(space: str | Path) -> Path:
 def _print(evaluation: "Evaluation") -> None:
     """Print the facts, the figures that every evaluation has, those of parts, and the alarm if there is one."""
     from timbre.evaluation.figures import ALWAYS, FIGURES, by_part, shown
+    from timbre.evaluation.sets import summary
 
     for fact, value in evaluation.facts.items():
         print(f"{fact:<12}{value}")
@@ -103,5 +108,7 @@ def _print(evaluation: "Evaluation") -> None:
             unit = FIGURES[name].unit
             values = (f"{shown(figures.get(name), unit):>20}" for figures in parts.values())
             print(f"  {name:<40}{''.join(values)} {unit}".rstrip())
+    for line in summary(evaluation.figures):
+        print(line)
     if evaluation.alarm:
         print(f"\n{evaluation.alarm}")
