@@ -1,5 +1,6 @@
 """`Routes`: answers each address of the page."""
 
+import asyncio
 import base64
 import contextlib
 import math
@@ -130,7 +131,8 @@ class Routes:
 
     async def plane(self, request: Request) -> Response:
         """A plane: origin, directions, readout, labels, extent."""
-        chosen = plane(self.state.space, _axes(read_fields(request.query_params, axes=_ANY)))
+        axes = _axes(read_fields(request.query_params, axes=_ANY))
+        chosen = await asyncio.to_thread(plane, self.state.space, axes)  # it may measure planes, and notes may sound
         values = {name: getattr(chosen, name).tolist() for name in ("origin", "directions", "readout", "extent")}
         words = {"kind": chosen.kind, "labels": chosen.labels, "isometric": bool(chosen.isometric)}
         return JSONResponse({**values, **words})
@@ -148,7 +150,7 @@ class Routes:
         """Maps of descriptors over a plane, from the cache if they were made before."""
         asked = read_fields(request.query_params, axes=_ANY, pitch=_PITCH)
         axes, pitch = _axes(asked), asked["pitch"]
-        plane(self.state.space, axes)  # raises an error at once if there is no such plane
+        await asyncio.to_thread(plane, self.state.space, axes)  # raises an error at once if there is no such plane
         if (axes, pitch) not in self._heats:
             result = await self.state.worker.do(jobs.heat, axes, pitch, limit=_HEAT_LIMIT)
             while len(self._heats) >= _MAX_HEATS:
@@ -167,7 +169,7 @@ class Routes:
     async def nearest(self, request: Request) -> Response:
         """The library notes nearest to a point that are different sounds."""
         point = self.state.space.check_point(read_fields(request.query_params, z=Field(row))["z"])
-        nearest = self.state.space.nearest(point, _NEAREST)
+        nearest = await asyncio.to_thread(self.state.space.nearest, point, _NEAREST)
         return JSONResponse(self._notes(nearest.indices.tolist(), nearest.distances.tolist()))
 
     def _notes(self, indices: list[int], dissimilarities: list[float]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 import webbrowser
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import uvicorn
@@ -27,12 +27,13 @@ from timbre.app.routes import AppState, Routes
 from timbre.app.worker import Busy, Worker
 from timbre.errors import ConfigError, DeviceError, TimbreError
 from timbre.files import expanded
+from timbre.maps.planes import plane
 from timbre.page import STATIC
 from timbre.playback.engine.frames import PREPARING, is_ready
 from timbre.playback.player import Player
 from timbre.playback.terminal import leaving_on_signals
 from timbre.shapes.presets import read_presets
-from timbre.space import load
+from timbre.space import Space, load
 from timbre.space.names import find_space
 
 PORT = 8765
@@ -71,6 +72,7 @@ def serve(
     _warn(host)
     with listening, leaving_on_signals():
         loaded, port = load(space), listening.getsockname()[1]
+        threading.Thread(target=_prepare, args=(loaded,), name="timbre map").start()
         folder = find_space(space)
         presets = read_presets(space, loaded)
         presets.warn()
@@ -88,6 +90,12 @@ def serve(
             if open_page:
                 threading.Thread(target=_open, args=(server, address), daemon=True).start()
             server.run([listening])
+
+
+def _prepare(space: Space) -> None:
+    """Find the plane that the page shows first, while the engine starts."""
+    with suppress(ConfigError):  # too few library notes; the page says so
+        plane(space)
 
 
 def listen(host: str, port: int) -> socket.socket:

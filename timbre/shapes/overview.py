@@ -1,5 +1,6 @@
 """The plane of a space that shows what lies where: the one in which families lie apart best, by measure."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +44,7 @@ class Overview:
 
 
 _OVERVIEWS: "WeakKeyDictionary[Space, Overview]" = WeakKeyDictionary()
+_MEASURING = threading.Lock()
 
 
 def overview(space: Space) -> Overview:
@@ -51,13 +53,18 @@ def overview(space: Space) -> Overview:
     It is the one in which families lie apart best; of those that are equal within .02, the one that keeps most of what
     is heard. In a space of one family, instruments take the place of families.
     """
-    if space not in _OVERVIEWS:
-        planes = {kind: plane for kind in KINDS if (plane := plane_of_kind(space, kind)) is not None}
-        figures = {kind: measured(space, partial(plane_of_kind, space, kind)) for kind in planes}
-        least = max(one.apart for one in figures.values()) - _EQUAL
-        best = max((kind for kind in planes if figures[kind].apart >= least), key=lambda kind: figures[kind].kept)
-        _OVERVIEWS[space] = Overview(best, planes[best], figures)
-    return _OVERVIEWS[space]
+    with _MEASURING:
+        if space not in _OVERVIEWS:
+            _OVERVIEWS[space] = _overview(space)
+        return _OVERVIEWS[space]
+
+
+def _overview(space: Space) -> Overview:
+    planes = {kind: plane for kind in KINDS if (plane := plane_of_kind(space, kind)) is not None}
+    figures = {kind: measured(space, partial(plane_of_kind, space, kind)) for kind in planes}
+    least = max(one.apart for one in figures.values()) - _EQUAL
+    best = max((kind for kind in planes if figures[kind].apart >= least), key=lambda kind: figures[kind].kept)
+    return Overview(best, planes[best], figures)
 
 
 def plane_of_kind(space: Space, kind: str, notes: np.ndarray | None = None) -> PredictivePlane | None:
@@ -132,11 +139,16 @@ def _nearest_family(known: np.ndarray, families: np.ndarray, seen: np.ndarray) -
 def _agreement(seen: np.ndarray, heard: np.ndarray) -> float:
     """Spearman's correlation of the distances of positions (n, 2) with those of heard coordinates; 0 if undefined."""
     from scipy.spatial.distance import pdist
-    from scipy.stats import rankdata
 
     if len(seen) < 3:
         return 0.0
-    ranks = np.stack([rankdata(pdist(rows)) for rows in (seen, heard)])
+    ranks = np.stack([_ranks(pdist(rows)) for rows in (seen, heard)])
     ranks -= ranks.mean(1, keepdims=True)
     size = float(np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1]))
     return float(ranks[0] @ ranks[1]) / size if size else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of values (n,); equal ones share their mean rank."""
+    _, numbers, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[numbers])
