@@ -176,13 +176,13 @@ class Renderer:
         return StreamingInverter(self.spectrogram.stft, inverter, seed)
 
     def check_causal(self, inverter: str) -> None:
-        """Raise a ConfigError if :meth:`stream` would; nothing is compiled."""
+        """Raise a ConfigError unless an inverter can play live; nothing is compiled."""
         if self.vocoder is None and inverter == "vocoder":
             raise ConfigError(
                 "This space has no vocoder; train one with `timbre train-vocoder`, or choose another inverter, such as "
                 f"{DEFAULT_INVERTER}."
             )
-        check_causal(inverter, [*(["vocoder"] if self.vocoder else []), *STREAMS])
+        check_causal(inverter, [*(["vocoder"] if self.vocoder else []), *STREAMS, PORTABLE])
 
 
 def _tensor(values: np.ndarray, part: slice) -> torch.Tensor:

@@ -18,12 +18,13 @@ from timbre.files import shown
 from timbre.paths import Path
 from timbre.playback.controls import MAX_VOICES, PITCHES, Controls, Key, Latency, State, check_number
 from timbre.playback.engine.follower import Follower
-from timbre.playback.engine.frames import frame_decoder, requested_runtime
+from timbre.playback.engine.frames import frame_decoder, requested_runtime, source_decoder
 from timbre.playback.engine.note_shapes import NoteShapes, Shape
 from timbre.playback.engine.streams import voice_streams
 from timbre.playback.engine.voice import Voice
 from timbre.shapes.presets import Presets
 from timbre.space import Space
+from timbre.spectral.inversion.streaming import PORTABLE
 
 _STARTS = 2  # notes that start in one step; the rest of a larger chord follows within milliseconds
 _LOOK_AHEAD, _HEADROOM = 0.0015, 0.5  # s of the limiter; gain that leaves room for several voices
@@ -75,7 +76,10 @@ class Engine(Controls):
         spectrogram = space.config.spectrogram
         self._rate, self._frame_rate = spectrogram.sample_rate, spectrogram.frame_rate
         self.sample_rate = sample_rate or self._rate
-        self._frames, self.runtime = frame_decoder(space, runtime)
+        if inverter == PORTABLE:
+            self._frames, self.runtime = source_decoder(space), "torch"
+        else:
+            self._frames, self.runtime = frame_decoder(space, runtime)
         self._streams = voice_streams(space, inverter, voices)
         self.voices = [Voice(self._streams, index, self._frame_rate) for index in range(voices)]
         self.limit = voices
@@ -285,8 +289,8 @@ class Engine(Controls):
         pitches, velocities = (np.broadcast_to(line[:, None], clock.shape) for line in (pitch, velocity))
         points = self._shapes.points(self._follower.point, indices, self._reach).repeat(clock.shape[1], 0)
         inputs = [np.array(line.reshape(-1), np.float32) for line in (pitches, velocities, clock, releases)]
-        magnitude = self._frames(points, *inputs).reshape(*clock.shape, -1)
-        return self._streams.push(indices, magnitude, pitches)
+        frames = self._frames(points, *inputs).reshape(*clock.shape, -1)
+        return self._streams.push(indices, frames, pitches)
 
 
 HANDLERS: dict[str, Callable[..., None]] = {

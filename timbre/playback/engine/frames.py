@@ -16,12 +16,13 @@ import torch
 
 from timbre.errors import CheckpointError, ConfigError
 from timbre.files import cache_folder, read_bytes, replacing
-from timbre.models.frame_decoder import FrameDecoder
+from timbre.models.frame_decoder import FrameDecoder, SourceDecoder
 from timbre.models.graphs import MOST, Run, can_export, onnxruntime
 from timbre.space import Space
 
 PREPARING = "preparing the decoder for live play; this takes about 15 s, once for all spaces with the same settings"
 _LOUDEST = 1e6  # STFT magnitude, 40 dB above a sine of full scale in a window of 16384 samples
+_LARGEST_DB = 400.0  # of a level: beyond, inverters and limiter would never recover
 _VERSION = 4  # of the exported module; part of its file name
 
 Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -61,6 +62,13 @@ def requested_runtime(runtime: str | None) -> str | None:
     if runtime not in (None, "onnxruntime", "torch"):
         raise ConfigError(f"The runtime must be one of onnxruntime and torch, got {runtime!r}.")
     return runtime
+
+
+def source_decoder(space: Space) -> Frames:
+    """What sounds in single frames, for the portable inverter, by torch: levels of partials, envelope and noise side by
+    side, dB (n, harmonics + 2 rows)."""
+    decode = _by_torch(SourceDecoder(space.model, space.spectrogram).eval())
+    return lambda *values: np.concatenate(decode(*values), 1).clip(-_LARGEST_DB, _LARGEST_DB)
 
 
 def is_ready(space: Space, runtime: str | None = None) -> bool:

@@ -1,0 +1,62 @@
+// Decodes frames, renders notes, plays events and answers questions with the engine of the page; see tests/test_web.py.
+import fs from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [, , page, folder] = process.argv;
+const load = (name) => import(pathToFileURL(path.join(page, "engine", name)));
+const bytes = (name) => {
+  const file = fs.readFileSync(path.join(folder, "data", name));
+  return file.buffer.slice(file.byteOffset, file.byteOffset + file.length);
+};
+const { Space } = await load("space.js");
+const { Engine } = await load("engine.js");
+const { Controls } = await load("controls.js");
+const { Decoder } = await load("decoder.js");
+const { Tensors } = await load("tensors.js");
+const request = JSON.parse(fs.readFileSync(path.join(folder, "request.json")));
+const answer = {};
+
+try {
+  const space = new Space(JSON.parse(fs.readFileSync(path.join(folder, "data", "space.json"))), bytes("sound.safetensors"), bytes("notes.safetensors"));
+  answer.fast = Boolean(space.decoder.kernel.code);
+  if (request.frames) answer.frames = request.frames.map((frame) => levels(request.plain ? plain(space) : space.decoder, frame));
+  if (request.events) answer.sound = Array.from(played(space, request));
+  if (request.questions) answer.answers = { list: request.questions.map(([what, values]) => answered(space, what, values)) };
+} catch (error) {
+  answer.error = error.message;
+}
+fs.writeFileSync(path.join(folder, "answer.json"), JSON.stringify(answer));
+
+function plain({ facts }) {
+  return new Decoder(facts.sound, new Tensors(bytes("sound.safetensors")), true);
+}
+
+function levels(decoder, { point, pitch, velocity, time, release }) {
+  const parts = { partials: new Float32Array(decoder.harmonics), envelope: new Float32Array(decoder.bins), noise: new Float32Array(decoder.bins) };
+  decoder.decode(Float32Array.from(point), pitch ?? NaN, velocity ?? NaN, time, release, parts);
+  return [...parts.partials, ...parts.envelope, ...parts.noise];
+}
+
+function played(space, { events, settings, length, block }) {
+  const engine = new Engine(space.decoder, space.inverter, { ...settings, point: settings.point || space.facts.start }), controls = new Controls(engine, space);
+  const out = new Float32Array(length), waiting = [...events];
+  for (let at = 0; at < length; at += block) {
+    while (waiting.length && waiting[0][0] <= at) {
+      const [, command] = waiting.shift();
+      if (command.do === "shape") engine.shape(command.key, { ...command, gain: 10 ** (command.gain / 20) });
+      else controls.carryOut(command);
+    }
+    out.set(engine.render(Math.min(block, length - at)), at);
+  }
+  return out;
+}
+
+function answered(space, what, values) {
+  try {
+    const found = space.answer(what, values);
+    return found instanceof ArrayBuffer ? Buffer.from(found).toString("base64") : found;
+  } catch (error) {
+    return { error: error.message };
+  }
+}
