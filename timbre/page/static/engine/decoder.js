@@ -72,7 +72,7 @@ export class Decoder {
       for (let k = 0; k < dim; k++) for (let n = 0; n < dim; n++) latent[n] += point[k] * root[k * dim + n];
     } else latent.set(point);
     this.flow?.inverse(latent, Number.isNaN(pitch) ? 0 : (pitch - MIDDLE_C) / 12);
-    return latent;
+    return latent.subarray(0, dim); // what follows fills the vector up with zeros
   }
 
   apply(name, x, y) {

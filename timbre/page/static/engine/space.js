@@ -3,9 +3,10 @@ import { Atlas } from "./atlas.js";
 import { Axes } from "./axes.js";
 import { Decoder } from "./decoder.js";
 import { Inverter } from "./inverter.js";
-import { rendered, wavFile } from "./offline.js";
+import { rendered } from "./offline.js";
 import { Path } from "./path.js";
 import { Tensors } from "./tensors.js";
+import { wavFile } from "../wav.js";
 
 export class Space {
   // `facts` is space.json; `sound` and `notes` are the bytes of sound.safetensors and notes.safetensors.
