@@ -1,4 +1,4 @@
-"""The inverters of all voices of a live engine: one batch for the vocoder and the portable one, or one after another."""
+"""The inverters of all voices of a live engine: one batch for vocoder and portable, one after another for others."""
 
 from collections.abc import Sequence
 from typing import Protocol
