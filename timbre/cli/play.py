@@ -59,8 +59,8 @@ def play(
         record: WAV file of everything that is played.
         runtime: Decoder backend. onnxruntime (default if installed) is about 3x faster, but needs about 15 s once for
             each space.
-        inverter: Method that makes sound of what is decoded: rtpghi, rtpghi-1, portable (that of exports), or vocoder, if
-            the space has one; the vocoder needs more processor time.
+        inverter: Method that makes sound of what is decoded: rtpghi, rtpghi-1, portable (that of exports), or vocoder,
+            if the space has one; the vocoder needs more processor time.
         list_devices: List the sound devices and exit.
         list_midi: List the MIDI inputs and exit.
     """

@@ -211,7 +211,7 @@ def _steps(work: int, progress: Progress) -> Iterator[Callable[[], object]]:
         numbers = count(1)
         yield lambda: progress(next(numbers), work)
     else:
-        with tqdm(total=work, desc="exporting", unit="note", leave=False, disable=not progress) as bar:
+        with tqdm(total=work, desc="exporting", unit="step", leave=False, disable=not progress) as bar:
             yield bar.update
 
 

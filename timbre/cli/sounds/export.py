@@ -176,9 +176,8 @@ def _grid(space: "Space", name: str, size: str, corners: list[str]) -> "tuple[li
 
 def _report(output: FilePath, done: "Exported", dry_run: bool) -> None:
     verb = "would be written" if dry_run else "written"
-    print(
-        f"{output}  {counted(len(done.files), 'file')} {verb}, {done.size / 1e6:.1f} MB, {done.seconds / 60:.1f} min."
-    )
+    minutes = f", {done.seconds / 60:.1f} min" if done.seconds else ""
+    print(f"{output}  {counted(len(done.files), 'file')} {verb}, {done.size / 1e6:.1f} MB{minutes}.")
     seams = sorted(row["seam_db"] for row in done.rows if row.get("seam_db") is not None)
     if seams:
         print(f"{counted(len(seams), 'loop')}: seams of {seams[len(seams) // 2]:.0f} dB, at most {seams[-1]:.0f} dB.")

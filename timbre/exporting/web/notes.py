@@ -11,7 +11,7 @@ from timbre.models.flows.planar import PlanarFlow
 from timbre.models.regularizers.axes import MIDDLE_C
 from timbre.space import Space
 
-_MEASURED, _BATCH = 768, 64  # library notes whose sounds are measured, and how many at a time
+_MEASURED, _BATCH = 512, 64  # library notes whose sounds are measured, and how many at a time
 _RIDGE = 8.0  # as many notes without any change, in the regression of values on points
 
 
