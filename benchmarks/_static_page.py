@@ -1,10 +1,9 @@
 """A static page in headless Chromium, from a plain static server, and what crosses the wire."""
 
-import functools
 import gzip
-import http.server
 import shutil
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,29 +17,30 @@ FLAGS = [
 ]  # fmt: skip
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *words: Any) -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def opened(folder: Path, **settings: Any) -> Iterator[tuple[Page, list[str]]]:
     """The page of a folder, once it is ready, and the addresses that it has fetched."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with _served(folder) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(**settings)
         fetched: list[str] = []
         page.on("requestfinished", lambda request: fetched.append(request.url))
         page.on("pageerror", lambda error: print(f"the page: {error}"))
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(address)
         page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+        yield page, fetched
+        browser.close()
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    words = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
         try:
-            yield page, fetched
+            yield server.stdout.readline().rsplit("(", 1)[1].split(")")[0]
         finally:
-            browser.close()
-            server.shutdown()
+            server.terminate()
 
 
 def on_the_wire(folder: Path, fetched: list[str]) -> int:
