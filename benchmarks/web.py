@@ -212,8 +212,8 @@ def summary(rows: list[Row]) -> str:
     size = next(row["bytes_gzipped"] for row in rows if row["row"] == "size") / 1e6
     apart = max(row["rms"] for row in rows if "rms" in row)
     return (
-        f"{len(found)} notes: cents {np.median(cents):.2f}, at most {max(cents):.2f}; level {np.median(levels):.2f} dB, "
-        f"at most {max(levels):.2f}, {sum(level <= 1.0 for level in levels)} within 1 dB; rms at most {apart:.1e}; "
+        f"{len(found)} notes: cents {np.median(cents):.2f}, most {max(cents):.2f}; level {np.median(levels):.2f} dB, "
+        f"most {max(levels):.2f}, {sum(level <= 1.0 for level in levels)} within 1 dB; rms at most {apart:.1e}; "
         f"{size:.2f} MB gzipped."
     )
 
