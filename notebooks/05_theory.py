@@ -111,8 +111,10 @@ for name, space in models.items():
 
 # %%
 # An energy is a function of points (n, 2): -log p(z) without its constant.
-grid = torch.stack(torch.meshgrid(torch.linspace(-5, 5, 121), torch.linspace(-5, 5, 121), indexing="xy"), -1)
-cell = (10 / 120) ** 2
+size = 31 if SHORT else 121
+line = torch.linspace(-5, 5, size)
+grid = torch.stack(torch.meshgrid(line, line, indexing="xy"), -1)
+cell = (10 / (size - 1)) ** 2
 
 
 def normalizer(energy) -> float:
@@ -162,7 +164,7 @@ def density(q: Posterior) -> np.ndarray:
     points = grid.reshape(-1, 2)
     base = q.flow.inverse(points)
     noise = (base - q.mean) / q.log_std.exp()
-    return (log_prior(noise) - q.log_std.sum() - q.flow(base)[1]).exp().reshape(121, 121).numpy()
+    return (log_prior(noise) - q.log_std.sum() - q.flow(base)[1]).exp().reshape(size, size).numpy()
 
 
 def draw(panel, values: np.ndarray, title: str) -> None:
