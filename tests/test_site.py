@@ -34,7 +34,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             continue
         path, _, anchor = address.partition("#")
         target = (page.parent / path).resolve() if path else page
-        if target != ROOT / "docs" / "gallery.md":  # made with the site
+        if target.name not in ("gallery.md", "instrument.md"):  # made with the site
             assert target.exists(), address
             assert not anchor or target.suffix != ".md" or anchor in anchors(target), address
 

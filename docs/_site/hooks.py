@@ -21,13 +21,30 @@ ADDED = {
 }
 """Files of the repository that are pages of the site."""
 GALLERY = ROOT / "build" / "gallery"  # by scripts/gallery
+INSTRUMENT = ROOT / "build" / "instrument"  # by timbre export --to web
 NO_GALLERY = """# Gallery
 
 How does `orchestra` sound? This copy of the site was built without the gallery, which `scripts/docs --all` makes.
-Two sounds are in the repository:
+Sounds that are in the repository:
 
-- [orchestra-path](audio/orchestra-path.ogg): a path through the space
+- [morph](audio/morph.ogg): one note from flute to trumpet, violin and clarinet
+- [orchestra-path](audio/orchestra-path.ogg): a path of the presets
 - [orchestra-presets](audio/orchestra-presets.ogg): twelve presets
+"""
+PLAY = """# Play in the browser
+
+Can I play a space without installing anything? Yes: this page is the instrument itself, and nothing is sent anywhere.
+
+<p><a class="md-button md-button--primary" href="instrument/index.html">Open the instrument</a></p>
+
+Click the map to hear a point, drag to morph; A W S E D F T G are piano keys, and MIDI keyboards work where the browser
+has Web MIDI. It needs a site on https or localhost (browsers allow live sound there only), and a few megabytes.
+`timbre export SPACE --to web -o FOLDER` makes it for your own space: [exporting](exporting.md).
+"""
+NO_INSTRUMENT = """# Play in the browser
+
+Can I play a space without installing anything? Yes, from a site that was built with `scripts/docs --all`; this copy was
+built without the instrument. `timbre export orchestra --to web -o FOLDER` makes it alone: [exporting](exporting.md).
 """
 LINK = re.compile(r"(?P<text>!?\[[^\]]*\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 SOUND = re.compile(r'<a href="(?P<source>[^"]+\.ogg)">(?P<name>.*?)</a>')
@@ -47,6 +64,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, file.relative_to(GALLERY).as_posix(), abs_src_path=str(file)))
     else:
         files.append(File.generated(config, "gallery.md", content=NO_GALLERY))
+    play = PLAY if INSTRUMENT.exists() else NO_INSTRUMENT
+    files.append(File.generated(config, "instrument.md", content=play))
     return files
 
 
