@@ -25,6 +25,7 @@ from timbre.data.sounds import root_key
 from timbre.errors import ConfigError
 from timbre.evaluation.metrics.sounds import pitch_error_cents
 from timbre.exporting.request import ExportSettings
+from timbre.exporting.samplers import recordings
 from timbre.exporting.samplers.behaviour import behaviour_of
 from timbre.exporting.samplers.loops import Bands, make_grid, seam_db, spliced
 from timbre.exporting.samplers.plan import make_layers
@@ -63,6 +64,10 @@ def exported(shipped: Space, presets: Presets, tmp_path_factory: pytest.TempPath
 def level(samples: np.ndarray, rate: int) -> float:
     part = samples[: round(SECONDS * rate)].astype(np.float64)
     return float(10 * np.log10(np.mean(part**2)))
+
+
+def scaled(samples: np.ndarray) -> np.ndarray:
+    return np.asarray(samples / np.abs(samples).max())
 
 
 def harmonic_note(pitch: float, noise: float, detuned: float, seconds: float) -> np.ndarray:
@@ -252,6 +257,21 @@ def test_the_timbre_knob_crossfades_without_a_dip(shipped: Space, presets: Prese
     assert [one.name for one in read_soundfont(tmp_path / "k.sf2").presets] == ["k 1/3", "k 2/3", "k 3/3"]
 
 
+def test_each_position_of_the_knob_sustains_or_dies_away_as_its_own_sound(
+    shipped: Space, presets: Presets, tmp_path: Path
+):
+    path = shipped.path(presets["French horn"].path.points[0], presets["Harpsichord"].path.points[0])
+    for form, name in (("sfz", "k"), ("decent", "d"), ("sf2", "k.sf2")):
+        done = timbre.export(shipped, path, form, tmp_path / name, keys="F3:F3", layers=1, takes=1, steps=2)
+        assert [row["seam_db"] is not None for row in done.rows] == [True, False]
+        assert done.rows[0]["release"] != done.rows[1]["release"]
+    assert [one.loop is None for one in sfz_regions(tmp_path / "k" / "k.sfz", 53, 90)] == [False, True]
+    assert [one.loop is None for one in decent_regions(tmp_path / "d" / "d.dspreset", 53, 90)] == [False, True]
+    heads = read_soundfont(tmp_path / "k.sf2").samples
+    assert [head.loop_end > head.loop_start for head in heads] == [True, False]
+    assert "(sustained to dies away, with a timbre knob)" in (tmp_path / "k" / "README.txt").read_text()
+
+
 def test_noise_gives_round_robins_that_differ(shipped: Space, presets: Presets, tmp_path: Path):
     timbre.export(shipped, presets["Shakuhachi"], "sfz", tmp_path / "f", keys="C4:C4", layers=1, takes=2, flac=True)
     regions = list(sfz_regions(tmp_path / "f" / "Shakuhachi.sfz", 60, 100))
@@ -259,6 +279,20 @@ def test_noise_gives_round_robins_that_differ(shipped: Space, presets: Presets, 
     one, other = (timbre.read(region.file).samples[0] for region in regions)
     assert np.abs(one - other).max() > 1e-3
     assert regions[0].file.suffix == ".flac"
+
+
+def test_a_sample_beyond_full_scale_is_lowered_and_played_as_loud(tiny_space: Space, tmp_path: Path, monkeypatch):
+    render, small = recordings._render, {"keys": "C4:C4", "layers": 1, "hold": 0.3, "loop": True, "takes": 1}
+    levels = []
+    for factor in (1.0, 2.0):
+        monkeypatch.setattr(recordings, "_render", lambda *about, by=factor: by * scaled(render(*about)))
+        timbre.export(
+            tiny_space, tiny_space.atlas.points[0], "sfz", tmp_path / "e", "e", flac=True, force=True, **small
+        )
+        region = next(sfz_regions(tmp_path / "e" / "e.sfz", 60, 127))
+        assert timbre.read(region.file).peak <= 1.0
+        levels.append(level(play(iter([region]), SECONDS)[0], RATE))
+    assert levels[1] - levels[0] == pytest.approx(6.02, abs=0.1)
 
 
 def test_a_sound_without_pitch_is_one_sample_for_all_keys(tiny_space: Space, tmp_path: Path):

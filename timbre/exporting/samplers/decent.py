@@ -145,7 +145,7 @@ def _page(root: Xml.Element, request: Request, instrument: Instrument) -> None:
     for step in range(steps):
         Xml.SubElement(
             knob, "binding", type="amp", level="tag", identifier=_tag(step), parameter="AMP_VOLUME",
-            translation="table", translationTable=_table(step, steps, instrument.behaviour.is_noise),
+            translation="table", translationTable=_table(step, steps, instrument.is_noise),
         )  # fmt: skip
     midi = Xml.SubElement(root, "midi")
     controller = Xml.SubElement(midi, "cc", number=str(request.settings.controller))

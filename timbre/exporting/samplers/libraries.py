@@ -51,7 +51,7 @@ def estimated(request: Request, instruments: Iterable[Instrument], folder: str) 
     rate = request.space.renderer.sample_rate
     width = 3 * (_FLAC if request.settings.flac else 1.0)
     return {
-        _sample(request, folder, one, zone): round(width * rate * one.behaviour.seconds) + 200
+        _sample(request, folder, one, zone): round(width * rate * one.behaviours[zone.step].seconds) + 200
         for one in instruments
         for zone in one.zones
     }
@@ -138,8 +138,9 @@ def _listed(instruments: Iterable[Instrument]) -> Iterator[str]:
     for group, part in families(instruments):
         yield from [f"{group}:"] * bool(group)
         for one in part:
-            knob = ", with a timbre knob" if len(one.points) > 1 else ""
-            yield f"  {one.name} ({'sustained' if one.behaviour.sustained else 'dies away'}{knob})"
+            kinds = dict.fromkeys("sustained" if it.sustained else "dies away" for it in one.behaviours)
+            knob = ["with a timbre knob"] * (len(one.points) > 1)
+            yield f"  {one.name} ({', '.join([' to '.join(kinds), *knob])})"
 
 
 def refuse_ending(request: Request, *endings: str) -> None:

@@ -59,7 +59,7 @@ class Instrument:
         stem: its name for files, unique in the bank.
         points: of the positions of the timbre knob, (steps, dim); one without a knob.
         keys: MIDI, rendered, from low to high; () without pitch.
-        behaviour: how its sound goes on, ends, and how noisy it is.
+        behaviours: how the sound of each position goes on, ends, and how noisy it is.
         takes: samples that play in turn.
     """
 
@@ -69,13 +69,23 @@ class Instrument:
     keys: tuple[int, ...]
     range: tuple[int, int]
     layers: tuple[Layer, ...]
-    behaviour: Behaviour
+    behaviours: tuple[Behaviour, ...]
     takes: int
 
     @property
     def name(self) -> str:
         """Its name for readers."""
         return self.preset.name
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether noise is the larger part in the middle of its knob."""
+        return self.behaviours[len(self.behaviours) // 2].is_noise
+
+    @cached_property
+    def seconds(self) -> float:
+        """Of all its samples."""
+        return sum(self.behaviours[zone.step].seconds for zone in self.zones)
 
     @cached_property
     def zones(self) -> list[Zone]:
@@ -110,12 +120,9 @@ def make_instruments(request: Request, takes: bool) -> list[Instrument]:
     for preset, stem in zip(request.instruments, names, strict=True):
         points = _points(preset, settings.steps)
         keys, span = ((), (0, 127)) if settings.unpitched else _keys(preset, settings)
-        behaviour = behaviour_of(space, points[len(points) // 2], keys, settings)
-        made.append(
-            Instrument(
-                preset, stem, points, keys, span, layers, behaviour, settings.takes if takes and behaviour.noisy else 1
-            )
-        )
+        behaviours = tuple(behaviour_of(space, point, keys, settings) for point in points)
+        turns = settings.takes if takes and any(one.noisy for one in behaviours) else 1
+        made.append(Instrument(preset, stem, points, keys, span, layers, behaviours, turns))
     if (count := sum(len(one.zones) for one in made)) > _MOST_NOTES:
         raise ConfigError(
             f"An export must have {_MOST_NOTES:,} notes or fewer, got {count:,}; use a larger --step, fewer --layers "
@@ -126,8 +133,7 @@ def make_instruments(request: Request, takes: bool) -> list[Instrument]:
 
 def planned(instruments: Sequence[Instrument], files: Mapping[str, int], write: Write) -> ExportPlan:
     """The plan of an export: a step for each note of its instruments."""
-    seconds = [one.behaviour.seconds for one in instruments for _ in one.zones]
-    return ExportPlan(files, len(seconds), write, sum(seconds))
+    return ExportPlan(files, sum(len(one.zones) for one in instruments), write, sum(one.seconds for one in instruments))
 
 
 def make_layers(count: int) -> tuple[Layer, ...]:

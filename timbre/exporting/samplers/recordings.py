@@ -52,25 +52,32 @@ def record(space: Space, instrument: Instrument, settings: ExportSettings) -> It
 def _of_key(
     space: Space, instrument: Instrument, settings: ExportSettings, key: int, zones: list[Zone]
 ) -> Iterator[Recording]:
-    behaviour, rate = instrument.behaviour, space.renderer.sample_rate
+    rate = space.renderer.sample_rate
     grid = make_grid(key if instrument.keys else None, rate)
-    point = instrument.points[len(instrument.points) // 2]
-    at = behaviour.hold if behaviour.sustained else min(_RELEASED_AT, behaviour.hold)
     middle = instrument.layers[len(instrument.layers) // 2].velocity / 127
-    release = release_seconds(space, point, key if instrument.keys else None, middle, at)
+    releases = [_release(space, instrument, step, key, middle) for step in range(len(instrument.points))]
     pitch = grid.pitch if instrument.keys else float(key)
     trims = [_trims(space, instrument, one, zones[0], middle) for one in instrument.points]
     sounds = [_render(space, instrument, settings, zone, grid) for zone in zones]
     phases = None
     if len(instrument.points) > 1 and instrument.keys:
-        phases = _common_phases(sounds, grid, behaviour.hold)
+        phases = _common_phases(sounds, grid, min(one.hold for one in instrument.behaviours))
     for zone, sound in zip(zones, sounds, strict=True):
+        behaviour = instrument.behaviours[zone.step]
         if not behaviour.sustained:
-            samples = _dying(_aligned(sound, grid, phases), behaviour.decay, space, behaviour.seconds)
-            yield Recording(zone, samples, pitch, None, trims[zone.step], release, None)
+            samples, loop = _dying(_aligned(sound, grid, phases), behaviour.decay, space, behaviour.seconds), None
         else:
             samples, loop = _looped(sound, grid, phases, behaviour.hold)
-            yield Recording(zone, samples, pitch, loop, trims[zone.step], release, seam_db(samples, *loop, rate))
+        over = max(1.0, float(np.abs(samples).max()))  # a loop may exceed full scale a little
+        raised = tuple(trim + 20.0 * float(np.log10(over)) for trim in trims[zone.step])
+        seam = None if loop is None else seam_db(samples, *loop, rate)
+        yield Recording(zone, samples / np.float32(over), pitch, loop, raised, releases[zone.step], seam)
+
+
+def _release(space: Space, instrument: Instrument, step: int, key: int, velocity: float) -> float:
+    behaviour = instrument.behaviours[step]
+    at = behaviour.hold if behaviour.sustained else min(_RELEASED_AT, behaviour.hold)
+    return release_seconds(space, instrument.points[step], key if instrument.keys else None, velocity, at)
 
 
 def _trims(space: Space, instrument: Instrument, point: np.ndarray, zone: Zone, velocity: float) -> tuple[float, ...]:
@@ -83,7 +90,7 @@ def _trims(space: Space, instrument: Instrument, point: np.ndarray, zone: Zone, 
 
 def _render(space: Space, instrument: Instrument, settings: ExportSettings, zone: Zone, grid: Grid) -> np.ndarray:
     """The sound of a zone without the velocity's gain, which samplers apply."""
-    behaviour, rate = instrument.behaviour, grid.sample_rate
+    behaviour, rate = instrument.behaviours[zone.step], grid.sample_rate
     if behaviour.sustained:
         seconds = behaviour.hold + _SETTLING + _FADE + _MARGIN + grid.length / rate
     else:

@@ -44,11 +44,11 @@ def plan_sf2(request: Request) -> ExportPlan:
         raise ConfigError("SF2 files contain their samples, 16 bits each; use --flac with sfz or decent.")
     instruments = make_instruments(request, takes=False)
     rate = request.space.renderer.sample_rate
-    seconds = [one.behaviour.seconds for one in instruments for _ in one.zones]
-    size = round(2 * rate * sum(seconds)) + 200 * len(seconds) + 8192
-    if len(seconds) > _MOST_ZONES or size > _MOST_BYTES:
+    count = sum(len(one.zones) for one in instruments)
+    size = round(2 * rate * sum(one.seconds for one in instruments)) + 200 * count + 8192
+    if count > _MOST_ZONES or size > _MOST_BYTES:
         raise ConfigError(
-            f"An SF2 file must have {_MOST_ZONES:,} samples and 4 GB or less, got {len(seconds):,} samples and "
+            f"An SF2 file must have {_MOST_ZONES:,} samples and 4 GB or less, got {count:,} samples and "
             f"{size / 1e9:.1f} GB; use a larger --step, fewer --layers or fewer instruments."
         )
 
@@ -139,7 +139,7 @@ def _rows(
             rows["pbag"].append((len(rows["pgen"]), 0))
             rows["pgen"].append((_INSTRUMENT, number))
             rows["inst"].append((name, len(rows["ibag"])))
-            _zones(rows, one, [part for part in samples if part.written.zone.step == step], tolerance)
+            _zones(rows, one, step, [part for part in samples if part.written.zone.step == step], tolerance)
     rows["phdr"].append((b"EOP", 0, 0, len(rows["pbag"]), 0, 0, 0))
     rows["pbag"].append((len(rows["pgen"]), 0))
     rows["pmod"].append((0, 0, 0, 0, 0))
@@ -152,11 +152,13 @@ def _rows(
     return rows
 
 
-def _zones(rows: dict[str, list[tuple]], instrument: Instrument, samples: Iterable[_Sample], tolerance: float) -> None:
-    """A global zone and one for each sample."""
+def _zones(
+    rows: dict[str, list[tuple]], instrument: Instrument, step: int, samples: Iterable[_Sample], tolerance: float
+) -> None:
+    """A global zone and one for each sample, of a position of the timbre knob."""
     rows["ibag"].append((len(rows["igen"]), len(rows["imod"])))
     rows["imod"] += _NO_FILTER
-    if instrument.behaviour.sustained:
+    if instrument.behaviours[step].sustained:
         rows["igen"].append((_MODES, _LOOPED))
     if not instrument.keys:
         rows["igen"].append((_SCALE, 0))

@@ -55,14 +55,16 @@ def _text(request: Request, instrument: Instrument, samples: Sequence[Written]) 
         yield f"label_cc{cc}=Timbre"
         yield f"set_cc{cc}=0"
     yield "<global>"
-    yield f"amp_veltrack=100 loop_mode={'loop_continuous' if instrument.behaviour.sustained else 'no_loop'}"
+    yield "amp_veltrack=100"
     if not instrument.keys:
         yield "pitch_keytrack=0"
     if knob:
-        yield f"xf_cccurve={'power' if instrument.behaviour.is_noise else 'gain'}"
+        yield f"xf_cccurve={'power' if instrument.is_noise else 'gain'}"
     samples = sorted(samples, key=lambda one: (one.zone.step, one.zone.layer.low))
     for (step, layer), part in groupby(samples, lambda one: (one.zone.step, one.zone.layer)):
-        yield " ".join(["<group>", f"lovel={layer.low} hivel={layer.high}", *_fades(step, len(instrument.points), cc)])
+        mode = "loop_continuous" if instrument.behaviours[step].sustained else "no_loop"
+        head = f"<group> loop_mode={mode} lovel={layer.low} hivel={layer.high}"
+        yield " ".join([head, *_fades(step, len(instrument.points), cc)])
         for one in part:
             for low, high, gain in one.spans():
                 yield " ".join(_region(instrument, one, low, high, gain))
