@@ -18,6 +18,7 @@ _DYING = 4.0  # dB/s at which a sound dies away
 _FADING, _QUIET = 1.5, -12.0  # dB/s and dB: so does one that is slower, but quiet by then
 _SILENT = -35.0  # dB below its loudest at which a sound has died away
 _FLOOR, _LONGEST_DECAY = 60.0, 8.0  # dB and s after which a sound that dies away ends
+_AFTER_HOLD = 1.56  # s of a sample: until the crossfade begins, the crossfade, and the loop
 _NOISY, _MOSTLY_NOISE = -30.0, -4.0  # dB
 _RELEASED = 20.0  # dB
 _LISTENED, _EVERY = 1.5, 0.05  # s, in which levels of notes are compared
@@ -70,7 +71,7 @@ def behaviour_of(space: Space, point: np.ndarray, keys: tuple[int, ...], setting
     share = float(np.median(noise.numpy()))
     if sustained:
         hold = settings.hold or _steady(decibels.numpy(), level, rate)
-        return Behaviour(True, hold, 0.0, hold + 1.7, share)
+        return Behaviour(True, hold, 0.0, hold + _AFTER_HOLD, share)
     decay = max(slope, 10.0)
     seconds = min(longest + max(0.0, (_FLOOR + last) / decay), _LONGEST_DECAY)
     return Behaviour(False, settings.hold or longest, decay, seconds, share)

@@ -22,7 +22,7 @@ from timbre.exporting.samplers.libraries import (
     write_samples,
 )
 from timbre.exporting.samplers.pictures import HEIGHT, WIDTH, write_picture
-from timbre.exporting.samplers.plan import Instrument, make_instruments, planned
+from timbre.exporting.samplers.plan import Instrument, Zone, make_instruments, planned
 from timbre.files import temporary, write_text
 from timbre.version import __version__
 
@@ -30,7 +30,7 @@ _SAMPLES, _IMAGES, _INFO = "Samples", "Images", "DSLibraryInfo.xml"
 _RELEASE = 1.3  # of the time of 60 dB, as in SFZ
 _RATIO = 1.12  # of velocities in a range: the volume is right within 0.5 dB
 _TOLERANCE = 1.0  # dB, of keys that share their volume
-_PICTURE = 1 << 18  # bytes, about
+_PICTURE, _ELEMENT = 40_000, 240  # bytes of a picture, and of the reference to a sample, about
 _FADE = 8  # points of a crossfade that keeps the power
 _HOW = (
     "A library for Decent Sampler (decentsamples.com). Open a .dspreset file in it. The folders Samples and Images "
@@ -43,7 +43,8 @@ def plan_decent(request: Request) -> ExportPlan:
     refuse_ending(request, ".dspreset", ".dsbundle")
     instruments = make_instruments(request, takes=True)
     samples = estimated(request, instruments, _SAMPLES)
-    files = text_sizes([README, _INFO]) | text_sizes([f"{one.stem}.dspreset" for one in instruments], 1 << 17)
+    files = text_sizes([README, _INFO])
+    files |= {f"{one.stem}.dspreset": sum(map(_size, one.zones)) + 2048 for one in instruments}
     files |= text_sizes([f"{_IMAGES}/{one.stem}.png" for one in instruments], _PICTURE)
 
     def write(folder: FilePath, step: Callable[[], object]) -> list[dict[str, Any]]:
@@ -93,6 +94,12 @@ def _preset(request: Request, instrument: Instrument, samples: Sequence[Written]
                 for low, high in _ranges(one.zone.layer.low, one.zone.layer.high):
                     group.append(_sample(instrument, one, span, low, high))
     return root
+
+
+def _size(zone: Zone) -> int:
+    """Bytes of the references to a sample, about: half of its keys have a volume of their own."""
+    ranges = len(list(_ranges(zone.layer.low, zone.layer.high)))
+    return _ELEMENT * ranges * max(1, (zone.high - zone.low + 1) // 2)
 
 
 def _sample(instrument: Instrument, sample: Written, span: tuple[int, int, float], low: int, high: int) -> Xml.Element:

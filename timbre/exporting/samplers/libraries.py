@@ -1,11 +1,13 @@
 """What the formats of samplers share: files of samples, their sizes, licences, and a page on how to open them."""
 
-from collections.abc import Callable, Iterable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import numpy as np
+import soundfile
 
 from timbre.audio import Audio, write
 from timbre.audio.sampler_chunk import SamplerChunk, sampler_chunk
@@ -19,8 +21,8 @@ from timbre.version import __version__
 from timbre.wording import counted
 
 README = "README.txt"
-_TEXT = 8192  # bytes of a text file, about
-_FLAC = 0.7  # of the size of WAV, about
+_TEXT = 3072  # bytes of a text file, about
+_ENCODED = 24  # samples that are encoded to estimate how small FLAC makes all
 
 
 class Written(NamedTuple):
@@ -46,15 +48,28 @@ class Written(NamedTuple):
                 first = after
 
 
-def estimated(request: Request, instruments: Iterable[Instrument], folder: str) -> dict[str, int]:
+def estimated(request: Request, instruments: Sequence[Instrument], folder: str) -> dict[str, int]:
     """Estimated bytes of the samples of instruments, by their names relative to the output."""
     rate = request.space.renderer.sample_rate
-    width = 3 * (_FLAC if request.settings.flac else 1.0)
+    width = 3 * (_flac_share(request, instruments) if request.settings.flac else 1.0)
     return {
         _sample(request, folder, one, zone): round(width * rate * one.behaviours[zone.step].seconds) + 200
         for one in instruments
         for zone in one.zones
     }
+
+
+def _flac_share(request: Request, instruments: Sequence[Instrument]) -> float:
+    """The size of FLAC relative to WAV: of a note in the middle of each instrument, or of evenly spaced ones."""
+    positions = [(one, step) for one in instruments for step in range(len(one.points))]
+    encoded = frames = 0
+    for number in np.unique(np.linspace(0, len(positions) - 1, _ENCODED).astype(int)):
+        one, step = positions[number]
+        recording = next(record(request.space, one.middle(step), request.settings))
+        file = io.BytesIO()
+        soundfile.write(file, recording.samples, request.space.renderer.sample_rate, "PCM_24", format="FLAC")
+        encoded, frames = encoded + len(file.getvalue()), frames + len(recording.samples)
+    return encoded / (3 * frames)
 
 
 def text_sizes(names: Iterable[str], per_file: int = _TEXT) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """The plan of a sample instrument, the same for every format: which notes are rendered, and what plays them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -97,6 +97,12 @@ class Instrument:
             for layer in self.layers
             for take in range(self.takes)
         ]
+
+    def middle(self, step: int) -> "Instrument":
+        """A position of its knob with the middle of its keys and layers alone: one sample."""
+        keys, layers = self.keys[len(self.keys) // 2 :][:1], self.layers[len(self.layers) // 2 :][:1]
+        points, behaviours = self.points[step : step + 1], self.behaviours[step : step + 1]
+        return replace(self, points=points, behaviours=behaviours, keys=keys, layers=layers, takes=1)
 
     def file(self, zone: Zone) -> str:
         """The name of a sample, without an ending."""

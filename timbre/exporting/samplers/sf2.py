@@ -45,7 +45,7 @@ def plan_sf2(request: Request) -> ExportPlan:
     instruments = make_instruments(request, takes=False)
     rate = request.space.renderer.sample_rate
     count = sum(len(one.zones) for one in instruments)
-    size = round(2 * rate * sum(one.seconds for one in instruments)) + 200 * count + 8192
+    size = round(2 * rate * sum(one.seconds for one in instruments)) + 200 * count + 3072
     if count > _MOST_ZONES or size > _MOST_BYTES:
         raise ConfigError(
             f"An SF2 file must have {_MOST_ZONES:,} samples and 4 GB or less, got {count:,} samples and "
