@@ -278,8 +278,9 @@ class Page {
     localStorage.setItem("theme", theme);
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    find("theme").textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
-    find("theme").setAttribute("aria-label", `Colours: ${theme === "auto" ? "same as the system" : theme}`);
+    const shown = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+    find("theme").textContent = shown;
+    find("theme").setAttribute("aria-label", `${shown}: colours ${theme === "auto" ? "of the system" : ""}`.trim());
     this.map.draw();
     if (this.map.heat) this.showHeat();
   }
