@@ -82,7 +82,7 @@ class Routes:
     def __init__(self, state: AppState) -> None:
         self.state = state
         self._heats: dict[Any, Any] = {}
-        self._made: dict[str, Any] = {}  # views
+        self._views: dict[str, asyncio.Task[dict[str, Any]]] = {}
 
     async def index(self, _: Request) -> Response:
         """The page."""
@@ -141,10 +141,22 @@ class Routes:
         """Positions of the notes on the map in a view without a way back, computed once."""
         name = read_fields(request.query_params, name=Field(text))["name"]
         require(name in _views(), f"The view must be umap, with umap-learn installed (timbre[maps]), got {name}.")
-        if name not in self._made:
-            shown = _shown(len(self.state.space.atlas))
-            self._made[name] = await self.state.worker.do(jobs.view, name, shown, limit=_HEAT_LIMIT)
-        return JSONResponse(self._made[name])
+        if name not in self._views:
+            self._views[name] = asyncio.create_task(self._view(name))
+        try:
+            return JSONResponse(await asyncio.shield(self._views[name]))
+        except BaseException:
+            if self._views[name].done():
+                del self._views[name]
+            raise
+
+    async def _view(self, name: str) -> dict[str, Any]:
+        """A view, made by a worker of its own: it takes long, and the page's worker has to follow the cursor."""
+        worker = await asyncio.to_thread(Worker, self.state.worker.folder)
+        try:
+            return dict(await worker.do(jobs.view, name, _shown(len(self.state.space.atlas)), limit=_HEAT_LIMIT))
+        finally:
+            await asyncio.to_thread(worker.close)
 
     async def heat(self, request: Request) -> Response:
         """Maps of descriptors over a plane, from the cache if they were made before."""

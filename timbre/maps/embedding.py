@@ -3,8 +3,10 @@
 For positions that can be decoded see :mod:`timbre.maps.planes`.
 """
 
+import warnings
 from collections.abc import Iterable
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -50,14 +52,25 @@ def embed(points: np.ndarray, view: str, neighbours: float | None = None, seed: 
     start = 1e-4 * start / max(float(start[:, 0].std()), 1e-12)
     settings = {"init": start.astype(np.float32), "random_state": seed}
     if view == "umap":
+        return _umap(points.astype(np.float32), int(chosen), settings)
+    from sklearn.manifold import TSNE
+
+    learner = TSNE(perplexity=chosen, **settings)
+    return np.asarray(learner.fit_transform(points.astype(np.float32)), dtype=np.float64)
+
+
+def _umap(points: np.ndarray, neighbours: int, settings: dict[str, Any]) -> np.ndarray:
+    """UMAP of points (n, dim), with exact neighbours: compiling the approximate search takes half a minute."""
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, indices = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(points)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about parts of umap-learn that are not used
         from umap import UMAP
 
-        learner = UMAP(n_neighbors=int(chosen), n_jobs=1, **settings)
-    else:
-        from sklearn.manifold import TSNE
-
-        learner = TSNE(perplexity=chosen, **settings)
-    return np.asarray(learner.fit_transform(points.astype(np.float32)), dtype=np.float64)
+        known = (indices, distances, None)
+        learner = UMAP(n_neighbors=neighbours, n_jobs=1, precomputed_knn=known, **settings)
+        return np.asarray(learner.fit_transform(points), dtype=np.float64)
 
 
 def check_views(views: Iterable[str]) -> None:

@@ -118,12 +118,11 @@ class Page {
 
   async choosePlane() {
     const plane = await this.surface(find("plane").value);
+    if (plane) this.map.setPlane(plane);
+    [find("name-u").textContent, find("name-v").textContent] = this.map.plane?.labels || ["", ""];
     if (!plane) return void (find("plane").value = this.shownPlane || "");
     this.shownPlane = find("plane").value;
-    this.map.setPlane(plane);
     find("heat").disabled = plane instanceof View;
-    find("name-u").textContent = plane.labels[0];
-    find("name-v").textContent = plane.labels[1];
     this.map.cursor = this.z;
     await this.showHeat();
   }
@@ -134,8 +133,12 @@ class Page {
       const plane = await this.engine.ask("plane", { axes: name });
       return plane && new Plane(plane);
     }
-    find("name-u").textContent = `computing ${VIEWS[name]}, up to a minute …`;
-    const view = await this.engine.ask("view", { name });
+    const begun = performance.now(), tell = () => {
+      const seconds = Math.round((performance.now() - begun) / 1000);
+      find("name-u").textContent = `computing ${VIEWS[name]}, up to half a minute: ${seconds} s …`;
+    };
+    const timer = setInterval(tell, 1000), view = (tell(), await this.engine.ask("view", { name }));
+    clearInterval(timer);
     return view && new View({ ...view, positions: floats(view.positions) }, this.space);
   }
 
