@@ -171,15 +171,19 @@ def recordings(
     return kept, vectors
 
 
-def decoded_sounds(space: Space, notes: EvaluatedNotes, points: np.ndarray, count: int) -> Iterator[np.ndarray]:
+def decoded_sounds(
+    space: Space, notes: EvaluatedNotes, points: np.ndarray, count: int, inverter: str | None = None
+) -> Iterator[np.ndarray]:
     """The first notes decoded from their points (notes, dim) with their own controls, (samples,) each."""
     length = round(SECONDS * space.renderer.sample_rate)
     for index in range(count):
         spectrum, pitch = notes.decode(space, points, index)
-        yield space.renderer.invert(spectrum[:, : space.renderer.frames(SECONDS)], pitch, length, index)
+        yield space.renderer.invert(spectrum[:, : space.renderer.frames(SECONDS)], pitch, length, index, inverter)
 
 
-def drawn_sounds(space: Space, training: Sequence[Note], count: int, seed: int) -> Iterator[np.ndarray]:
+def drawn_sounds(
+    space: Space, training: Sequence[Note], count: int, seed: int, inverter: str | None = None
+) -> Iterator[np.ndarray]:
     """Random sounds, (samples,) each, with the controls of the training note nearest to each point."""
     drawn = space.draw(count, seed)
     known = {note.name: note for note in training}
@@ -188,7 +192,9 @@ def drawn_sounds(space: Space, training: Sequence[Note], count: int, seed: int) 
     notes = prepare_notes(space, [known[name] for name in dict.fromkeys(nearest)])
     rows = {note.name: row for row, note in enumerate(notes.notes)}
     usable = [n for n, name in enumerate(nearest) if name in rows]
-    return decoded_sounds(space, notes.take(np.array([rows[nearest[n]] for n in usable])), drawn[usable], len(usable))
+    return decoded_sounds(
+        space, notes.take(np.array([rows[nearest[n]] for n in usable])), drawn[usable], len(usable), inverter
+    )
 
 
 def places(
