@@ -32,6 +32,7 @@ Figures = dict[str, float | int | None]
 KEYS, VELOCITIES = range(21, 109), (0.2, 0.4, 0.6, 0.8, 1.0)  # of one instrument: the piano's keys
 _APART, _WITHIN = 3, 1  # semitones from which two notes are at other pitches, and up to which at the same one
 FEWEST = 4 * NEIGHBOURS  # sounds in a set
+_RANGES = {"density": (0.0, np.inf), "coverage_share": (0.0, 1.0)}  # that intervals do not leave
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def compared(name: str, reference: np.ndarray, other: np.ndarray, seed: int) -> 
     figures: Figures = {}
     for key, (statistic, sets) in statistics.items():
         found = half_sample_interval(statistic, *sets, seed=seed)
-        figures |= {f"{name}_{key}": found.value, f"{name}_{key}_low": found.low, f"{name}_{key}_high": found.high}
+        least, most = _RANGES.get(key, (-np.inf, np.inf))
+        low, high = max(found.low, least), min(found.high, most)
+        figures |= {f"{name}_{key}": found.value, f"{name}_{key}_low": low, f"{name}_{key}_high": high}
     return figures
 
 

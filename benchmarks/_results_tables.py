@@ -1,0 +1,210 @@
+"""The tables of docs/results.md: which figures of which files are shown, and how."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from timbre.evaluation.figures import describe, shown
+
+Row = dict[str, Any]
+Cells = tuple[list[str], list[list[str]]]
+"""Headers and rows of texts."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The content of a file that a table needs."""
+
+    rows: Sequence[Any]
+    columns: Sequence[str] = field(default=())
+
+
+def texts(results: Rows) -> Cells:
+    """The rows of a file of texts as they are."""
+    return list(results.columns), [list(row) for row in results.rows]
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with a fixed number of digits; a dash for None, texts as they are."""
+    if value is None:
+        return "\N{EN DASH}"
+    return value if isinstance(value, str) else f"{value:,.{digits}f}"
+
+
+def averaged(results: Rows, keys: Sequence[str], figures: dict[str, tuple[str, int]], table: str) -> Cells:
+    """Means over the seeds of rows of one table with equal `keys`; deviations in brackets.
+
+    `figures` has the title and the digits of each figure.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in results.rows:
+        if row.get("table") == table:
+            groups.setdefault(tuple(row.get(key) for key in keys), []).append(row)
+    lines = [[*map(str, name), str(len(rows)), *(mean(rows, key, digits) for key, (_, digits) in figures.items())]
+             for name, rows in groups.items()]  # fmt: skip
+    return [*keys, "seeds", *(title for title, _ in figures.values())], lines
+
+
+def mean(rows: Sequence[Row], key: str, digits: int) -> str:
+    """The mean of a figure over rows; its standard deviation in brackets if there are two or more."""
+    values = [row[key] for row in rows if row.get(key) is not None]
+    if not values:
+        return ""
+    deviation = f" ({np.std(values, ddof=1):.{digits}f})" if len(values) > 1 else ""
+    return number(float(np.mean(values)), digits) + deviation
+
+
+def spaces(*files: Rows) -> Cells:
+    """Evaluations of two spaces, and principal components of the same notes: (evaluation, components) of each."""
+    names = ("`orchestra`", "`orchestra-22k`")
+    parts = {"own_sources": "own notes", "left_out_sources": "sources left out", "unverified": "unknown sources"}
+    columns, lines = ["figure"], {name: [] for name in _SPACES}  # type: dict[str, list[str]]
+    components: dict[str, list[str]] = {}
+    for name, evaluation, pca in zip(names, files[::2], files[1::2], strict=True):
+        (figures,) = evaluation.rows
+        for part, said in parts.items():
+            columns.append(f"{name}, {said}")
+            for key in _SPACES:
+                lines[key].append(shown(figures.get(f"{key}@{part}"), describe(key).unit))
+            known = {"own_sources": "own notes"}.get(part, part.replace("_", " "))
+            for row in pca.rows:
+                if row["method"] == "pca" and row["part"] == known:
+                    for key, title in (("audible_l1_db", "error of what is audible"), ("l1_db", "error of all values")):
+                        components.setdefault(f"PCA {row['dim']}: {title}, dB", []).append(shown(row[key], "dB"))
+    titled = [[f"{describe(key).title}, {describe(key).unit}".rstrip(", "), *cells] for key, cells in lines.items()]
+    return columns, titled + [[title, *cells] for title, cells in components.items()]
+
+
+_SPACES = (
+    "notes", "audible_l1_db", "reconstruction_l1_db", "sound_audible_l1_db", "multi_resolution_stft", "texture_db",
+    "decoded_brightness_error_percent", "decoded_decay_error_percent", "decoded_partials_cents_median",
+    "decoded_partials_cents_p95", "decoded_onset_median_ms", "decoded_clicks", "instrument_accuracy", "family_accuracy",
+)  # fmt: skip
+
+
+def whole(*files: Rows) -> Cells:
+    """Figures of two spaces as a whole."""
+    figures = [evaluation.rows[0] for evaluation in files]
+    names = [name for name in figures[0] if "@" not in name and name.startswith(_WHOLE)]
+    rows = [
+        [describe(name).title, *(shown(one.get(name), describe(name).unit) for one in figures), describe(name).unit]
+        for name in names
+    ]
+    return ["figure", "`orchestra`", "`orchestra-22k`", "unit"], rows
+
+
+_WHOLE = (
+    "draws_", "prior_", "midpoint_", "slerp_midpoint", "halves_frechet", "aggregate_kl", "fit_kl", "posterior_std",
+    "pitch_probe", "cross_pitch", "instrument_silhouette", "family_silhouette", "trajectory_", "axis_",
+    "source_out_instrument",
+)  # fmt: skip
+
+
+def listeners(*files: Rows) -> Cells:
+    """Agreement of two spaces with each study: Spearman / triplets, and Mantel's p."""
+    figures = [evaluation.rows[0] for evaluation in files]
+    start = "rating_p_"
+    studies = [name.removeprefix(start) for name in figures[0] if name.startswith(start)]
+    rows = [
+        [study.replace("_", " "), *(f"{one[f'rating_spearman_{study}']:.3f} / {one[f'rating_triplets_{study}']:.3f} "
+         f"({one[start + study]:.3f})" for one in figures)]
+        for study in studies
+    ]  # fmt: skip
+    rows.append(["mean of seven", *(f"{one['rating_spearman']:.3f} / {one['rating_triplets']:.3f}" for one in figures)])
+    return ["study", "`orchestra`", "`orchestra-22k`"], rows
+
+
+def sets(*files: Rows) -> Cells:
+    """Sets of sounds, with intervals; rows of several spaces of one kind are averaged."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for file in files:
+        for row in file.rows:
+            if row["table"] == "sets":
+                kind = row["method"].removeprefix("full-").split("-seed")[0].replace("_", " ")
+                groups.setdefault((row["embedding"], kind, row["inverter"]), []).append(row)
+    order = sorted(groups, key=lambda key: [*dict.fromkeys(name for name, _, _ in groups)].index(key[0]))
+    lines = [[*key, *(interval(groups[key], name, digits) for name, _, digits in _SETS)] for key in order]
+    return ["embedding", "sounds", "inverter", *(title for _, title, _ in _SETS)], lines
+
+
+_SETS = (
+    ("decoded_frechet_share", "decoded: Frechet", 3), ("decoded_kernel_mmd2", "kernel", 4),
+    ("drawn_frechet_share", "random: Frechet", 3), ("drawn_kernel_mmd2", "kernel", 4), ("drawn_density", "density", 2),
+    ("drawn_coverage_share", "coverage", 2), ("nearest_ratio", "nearest training note", 2),
+    ("nearer_share", "nearer than held-out notes", 2), ("consistency", "consistency", 2),
+)  # fmt: skip
+
+
+def interval(rows: Sequence[Row], key: str, digits: int) -> str:
+    """A figure with its 95% interval; of several rows, mean and standard deviation."""
+    if len(rows) > 1:
+        return mean(rows, key, digits)
+    value, low, high = (rows[0].get(f"{key}{end}") for end in ("", "_low", "_high"))
+    if value is None:
+        return ""
+    return number(value, digits) + (f" ({number(low, digits)} to {number(high, digits)})" if low is not None else "")
+
+
+def codes(*files: Rows) -> Cells:
+    """DCI, SAP and MIG."""
+    keys = ("dci_disentanglement", "dci_completeness", "dci_informativeness", "sap", "mig")
+    rows = [
+        [f"`{row['space']}`", row["code"], str(row["dim"]), str(row["n"]), *(number(row[key], 2) for key in keys)]
+        for file in files for row in file.rows if row["table"] == "axes"
+    ]  # fmt: skip
+    return ["space", "code", "dimensions", "notes", "D", "C", "I (R^2)", "SAP", "MIG"], rows
+
+
+def exports(results: Rows) -> Cells:
+    """Medians and 95th percentiles of exported notes beside `Space.decode`, for each format."""
+    groups: dict[str, list[Row]] = {}
+    for row in results.rows:
+        groups.setdefault(row["format"], []).append(row)
+    lines = []
+    for name, rows in groups.items():
+        line = [name, str(len(rows))]
+        for key in ("cents", "level_db", "log_mel_l1_db"):
+            values = np.abs([row[key] for row in rows if row.get(key) is not None])
+            line.append(f"{np.median(values):.2f}, {np.quantile(values, 0.95):.2f}" if len(values) else "")
+        seams = [row["seam_db"] for row in rows if row.get("seam_db") is not None]
+        lines.append([*line, f"{max(seams):.0f}" if seams else ""])
+    return ["format", "notes", "pitch, cents", "level, dB", "log-mel L1, dB", "loudest seam, dB"], lines
+
+
+def flows(results: Rows) -> Cells:
+    """The table of trained models."""
+    return averaged(results, ("variant",), _MODELS, "models")
+
+
+def hidden(results: Rows) -> Cells:
+    """The table of notes of which a part is hidden."""
+    return averaged(results, ("hidden", "variant"), _HIDDEN, "hidden")
+
+
+_MODELS = {
+    "error_db": ("error, dB", 2), "audible_error_db": ("audible", 2),
+    "source_out_audible_error_db": ("audible, sources left out", 2), "elbo_nats": ("-ELBO, nats", 0),
+    "iwae_nats": ("-IWAE", 0), "kl_nats": ("KL", 1), "aggregate_kl_nats": ("aggregate KL", 2),
+    "prior_frechet": ("Frechet of N(0, I)", 3), "density": ("density", 2), "coverage": ("coverage", 2),
+    "rating_spearman": ("Spearman", 3), "rating_triplets": ("triplets", 3), "pitch_probe_r2": ("pitch R^2", 2),
+}  # fmt: skip
+_HIDDEN = {
+    "elbo_nats": ("-ELBO, nats", 1), "iwae_nats": ("-IWAE, nats", 1), "gap_nats": ("gap, nats", 1),
+    "posterior_std": ("width", 3), "effective_samples": ("effective samples", 1),
+}  # fmt: skip
+
+
+TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
+    "reconstruction": (("evaluation-44k", "components-44k", "evaluation-22k", "components-22k"), spaces),
+    "whole": (("evaluation-44k", "evaluation-22k"), whole),
+    "listeners": (("evaluation-44k", "evaluation-22k"), listeners),
+    "sets-22k": (("sets-22k",), sets),
+    "codes": (("sets-22k",), codes),
+    "flows": (("latent",), flows),
+    "hidden": (("latent",), hidden),
+    "exports": (("exports",), exports),
+}
+"""Tables by name: their files in benchmarks/results, and the function that makes headers and rows of their content.
+Every other name is that of one file of texts."""
