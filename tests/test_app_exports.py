@@ -152,7 +152,7 @@ def test_an_export_that_fails_says_why_and_leaves_nothing(state, place):  # noqa
     async def run(error: Exception) -> Export:
         worker = Failing(error)
         exports = Exports(lambda: worker)  # type: ignore[arg-type, return-value]
-        export = exports.begin(Preset("a", state.space.path(state.space.atlas.points[0])), "sfz", {})
+        export = exports.begin("a", Preset("a", state.space.path(state.space.atlas.points[0])), "sfz", {})
         while export.state == "running" or not worker.closed:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -177,7 +177,7 @@ def test_an_export_is_cancelled_while_its_process_starts(state, folder, place): 
 
     async def run() -> Export:
         exports = Exports(slowly)
-        export = exports.begin(Preset("a", state.space.path(state.space.atlas.points[0])), "sfz", {})
+        export = exports.begin("a", Preset("a", state.space.path(state.space.atlas.points[0])), "sfz", {})
         await asyncio.sleep(0.05)
         await exports.clear()
         return export
@@ -201,7 +201,7 @@ def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, pl
 
     monkeypatch.setitem(FORMATS, "sfz", Format(planned, "a folder", settings=("unpitched",)))
     preset = Preset("Flöte: a/b", state.space.path(state.space.atlas.points[0]))
-    result = jobs.export(state.space, preset, "sfz", {"unpitched": True, "frames": 3}, place, told.append)
+    result = jobs.export(state.space, preset.name, preset, "sfz", {"unpitched": True, "frames": 3}, place, told.append)
     assert told == [{"size": 1000, "notice": "A notice."}, {"done": 1, "steps": 2}]
     assert [one.name for one in place.iterdir()] == [result["file"].name] == ["Flote_a_b.zip"]
     with zipfile.ZipFile(io.BytesIO(result["file"].read_bytes())) as archive:
@@ -209,7 +209,7 @@ def test_a_folder_becomes_a_zip_file_and_too_large_exports_are_refused(state, pl
     result["file"].unlink()
     size = jobs.MAX_EXPORT + 1
     with pytest.raises(ConfigError, match=re.escape("must have 500 MB or less, got about 500 MB; use timbre export")):
-        jobs.export(state.space, preset, "sfz", {"unpitched": True}, place, told.append)
+        jobs.export(state.space, preset.name, preset, "sfz", {"unpitched": True}, place, told.append)
     assert not list(place.iterdir())
 
 

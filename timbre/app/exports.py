@@ -56,16 +56,16 @@ class Exports:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, preset: Preset, form: str, settings: dict[str, Any]) -> Export:
-        """Begin to export a point or path with some settings; raises `Busy` while another export runs."""
+    def begin(self, name: str, source: Preset | list[Preset] | None, form: str, settings: dict[str, Any]) -> Export:
+        """Begin to export a point or path, presets, or the space; raises `Busy` while another export runs."""
         if self.newest is not None and self.newest.state == "running":
             raise Busy("An export is running; wait for it to end, or cancel it.")
         self._remove()
         self._worker, self._cancelled = None, False
         self._folder = temporary(Path(tempfile.gettempdir()))
         self._folder.mkdir(mode=0o700)
-        self.newest = Export(preset.name, form)
-        self._task = asyncio.create_task(self._run(self.newest, (preset, form, settings, self._folder)))
+        self.newest = Export(name, form)
+        self._task = asyncio.create_task(self._run(self.newest, (name, source, form, settings, self._folder)))
         return self.newest
 
     async def _run(self, export: Export, values: tuple[Any, ...]) -> None:

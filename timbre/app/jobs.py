@@ -90,22 +90,17 @@ def render_path(space: Space, path: Path, pitch: float | None, velocity: float, 
 
 
 def export(
-    space: Space,
-    preset: Preset,
-    form: str,
-    settings: dict[str, Any],
-    folder: FilePath,
-    tell: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
-    """Export a preset, or the space if the format is made of it, as one file in an empty folder: a zip file if the
-    format has several. Of the settings, the format gets those that it uses.
+    space: Space, name: str, source: Preset | list[Preset] | None, form: str, settings: dict[str, Any],
+    folder: FilePath, tell: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:  # fmt: skip
+    """Export a source as one file in an empty folder: a zip file if the format has several. Of the settings, the format
+    gets those that it uses.
 
     Tells its estimated size (bytes) and its notice, then the steps that are done and of all; returns the file, its size
     and its notice.
     """
     ending = FORMATS[form].ending
-    target = folder / (stems([preset.name])[0] + ending)
-    source = None if FORMATS[form].whole else preset
+    target = folder / (stems([name])[0] + ending)
     used = {name: value for name, value in settings.items() if name in FORMATS[form].settings}
     planned = plan_export(space, source, form, target, **used)
     size, notice = planned.unwritten.size, planned.unwritten.notice

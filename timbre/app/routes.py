@@ -269,12 +269,11 @@ class Routes:
         fields = {"format": Field(_format), "name": Field(text), "path": Field(optional(path), None)}
         fields |= {"unpitched": Field(flag, False), "settings": Field(_settings, {})}
         asked = read_fields(await read_json(request), **fields)
-        if asked["path"] is None:
-            preset = self.state.client.controls.presets[asked["name"]]
-        else:
-            preset = Preset(asked["name"], self._check(asked)["path"])
+        presets, form = self.state.client.controls.presets, FORMATS[asked["format"]]
+        preset = presets[asked["name"]] if asked["path"] is None else Preset(asked["name"], self._check(asked)["path"])
+        source = list(presets.values()) or None if form.presets else None if form.whole else preset
         settings = asked["settings"] | {"unpitched": asked["unpitched"]}
-        return JSONResponse(self.state.exports.begin(preset, asked["format"], settings).to_dict())
+        return JSONResponse(self.state.exports.begin(preset.name, source, asked["format"], settings).to_dict())
 
     async def delete_export(self, _: Request) -> Response:
         """Cancel the export that runs, or remove its file."""
