@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import math
 import os
 import secrets
 import tempfile
@@ -13,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path as FilePath
 from typing import Any
 
-import numpy as np
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -39,6 +37,7 @@ from timbre.app.live import Client
 from timbre.app.worker import Worker
 from timbre.config.settings import require
 from timbre.exporting.formats import FORMATS
+from timbre.exporting.web.facts import or_none, plane_facts, shown, space_facts
 from timbre.maps.planes import plane
 from timbre.page import STATIC
 from timbre.shapes.path_files import write_path
@@ -48,7 +47,6 @@ from timbre.space.identity import read_identity
 from timbre.space.names import find_space
 
 _MAX_UPLOAD = 20 << 20  # bytes
-_MAX_SHOWN = 20_000  # notes on the map; of more, every n-th
 _NEAREST = 8
 _HEAT_LIMIT, _RENDER_LIMIT = 300.0, 60.0  # s
 _MAX_HEATS = 32  # maps in the cache
@@ -90,28 +88,18 @@ class Routes:
 
     async def space(self, _: Request) -> Response:
         """The space: axes, ranges and library notes."""
-        state, space, atlas = self.state, self.state.space, self.state.space.atlas
-        shown = atlas.take(_shown(len(atlas)))
-        low, high = np.percentile(atlas.points, [1, 99], axis=0) if len(atlas) else np.zeros((2, space.dim))
-        answer = {
-            "name": find_space(state.folder).resolve().name,
-            "identity": space.identity.to_dict(),
-            "left_out": state.client.controls.presets.left_out,
-            "dim": space.dim,
-            "sample_rate": state.client.source.sample_rate,
-            "axes": [axis.name for axis in space.axes],
-            "ranges": np.stack([low, high], 1).round(3).tolist(),
-            "start": state.client.controls.point.tolist(),
-            "count": len(atlas),
-            "notes": list(shown.names),
-            "instruments": list(shown.instruments),
-            "families": list(shown.families),
-            "pitches": [_or_none(pitch) for pitch in shown.pitches],
-            "velocities": [_or_none(velocity) for velocity in shown.velocities],
-            "points": base64.b64encode(shown.points.astype("<f4").tobytes()).decode(),
-            "can": self._can(),
-        }
-        return JSONResponse(answer)
+        state, space, player = self.state, self.state.space, self.state.client
+        points = space.atlas.points[shown(len(space.atlas))]
+        return JSONResponse(
+            space_facts(space, player.controls.point)
+            | {
+                "name": find_space(state.folder).resolve().name,
+                "left_out": player.controls.presets.left_out,
+                "sample_rate": player.source.sample_rate,
+                "points": base64.b64encode(points.astype("<f4").tobytes()).decode(),
+                "can": self._can(),
+            }
+        )
 
     def _can(self) -> dict[str, Any]:
         """What the page offers: what it does not find here, it hides."""
@@ -132,10 +120,8 @@ class Routes:
     async def plane(self, request: Request) -> Response:
         """A plane: origin, directions, readout, labels, extent."""
         axes = _axes(read_fields(request.query_params, axes=_ANY))
-        chosen = await asyncio.to_thread(plane, self.state.space, axes)  # it may measure planes, and notes may sound
-        values = {name: getattr(chosen, name).tolist() for name in ("origin", "directions", "readout", "extent")}
-        words = {"kind": chosen.kind, "labels": chosen.labels, "isometric": bool(chosen.isometric)}
-        return JSONResponse({**values, **words})
+        # It may measure planes, while notes sound.
+        return JSONResponse(await asyncio.to_thread(plane_facts, self.state.space, axes))
 
     async def view(self, request: Request) -> Response:
         """Positions of the notes on the map in a view without a way back, computed once."""
@@ -154,7 +140,7 @@ class Routes:
         """A view, made by a worker of its own: it takes long, and the page's worker has to follow the cursor."""
         worker = await asyncio.to_thread(Worker, self.state.worker.folder)
         try:
-            return dict(await worker.do(jobs.view, name, _shown(len(self.state.space.atlas)), limit=_HEAT_LIMIT))
+            return dict(await worker.do(jobs.view, name, shown(len(self.state.space.atlas)), limit=_HEAT_LIMIT))
         finally:
             await asyncio.to_thread(worker.close)
 
@@ -192,8 +178,8 @@ class Routes:
                 "name": atlas.names[index],
                 "instrument": atlas.instruments[index],
                 "family": atlas.families[index],
-                "pitch": _or_none(atlas.pitches[index]),
-                "velocity": _or_none(atlas.velocities[index]),
+                "pitch": or_none(atlas.pitches[index]),
+                "velocity": or_none(atlas.velocities[index]),
                 "point": atlas.points[index].tolist(),
                 "dissimilarity": round(dissimilarity, 4),
             }
@@ -336,11 +322,6 @@ def _axes(asked: dict[str, Any]) -> tuple[str, ...]:
     return tuple(asked["axes"].split(",")) if asked["axes"] else ()
 
 
-def _shown(count: int) -> np.ndarray:
-    """Indices of the library notes on the map, of a count."""
-    return np.arange(0, count, math.ceil(count / _MAX_SHOWN) or 1)
-
-
 def _views() -> list[str]:
     """The views that the page offers: those whose packages are installed."""
     return ["umap"] if find_spec("umap") else []
@@ -357,7 +338,3 @@ async def _uploaded_file(request: Request) -> AsyncIterator[FilePath]:
         yield FilePath(name)
     finally:
         os.unlink(name)
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 3)
