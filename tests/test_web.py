@@ -193,7 +193,9 @@ class TestExport:
         planned = export(tiny_space, None, "web", tmp_path / "out", dry_run=True)
         assert not (tmp_path / "out").exists()
         names = {file.relative_to(tmp_path / "out") for file in planned.files}
-        assert names == {file.relative_to(page) for file in page.rglob("*") if file.is_file()}
+        written = {file.relative_to(page): file.stat().st_size for file in page.rglob("*") if file.is_file()}
+        assert names == set(written)
+        assert planned.size == pytest.approx(sum(written.values()), rel=0.05)
 
     def test_what_cannot_be_is_refused(self, tiny_space: Space, page: Path, tmp_path: Path):
         with pytest.raises(ConfigError, match="exists; replace it with --force"):

@@ -24,6 +24,12 @@ def notes_file(space: Space, shown: np.ndarray) -> bytes:
     return save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, {"format": "timbre-web"})
 
 
+def notes_size(space: Space, shown: np.ndarray) -> int:
+    """About the size of :func:`notes_file`, bytes."""
+    measured = min(len(space.atlas), _MEASURED) if space.axes else 0
+    return 4 * (len(shown) * (space.dim + 1) + measured * (space.dim + len(space.axes)))
+
+
 def _heard(space: Space, points: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """How heard coordinates at middle C follow from what the engine computes: by scales, or a map of the points."""
     heard = space.hearing.heard(points, MIDDLE_C)

@@ -12,17 +12,18 @@ from timbre.errors import ConfigError
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.samplers.libraries import licence, maker, refuse_ending
 from timbre.exporting.web.facts import planes, preset_facts, shown, space_facts
-from timbre.exporting.web.notes import notes_file
+from timbre.exporting.web.notes import notes_file, notes_size
 from timbre.exporting.web.sound import sizes, sound_file
 from timbre.files import write_text
 from timbre.page import STATIC
 from timbre.space import Space
 
-INDEX, LICENCES = "index.html", "LICENCES.txt"
-SPACE, SOUND, NOTES = "data/space.json", "data/sound.safetensors", "data/notes.safetensors"
-_SERVED = {"server.js", "socket.js"}  # what only `timbre app` needs
+INDEX, LICENCES, SERVICE = "index.html", "LICENCES.txt", "service.js"
+FILES, SPACE, SOUND, NOTES = "data/files.json", "data/space.json", "data/sound.safetensors", "data/notes.safetensors"
+_APART = {"server.js", "socket.js", SERVICE}  # what only `timbre app` needs, and what is not in the folder static
 _ENTRY = 'src="static/server.js"', 'src="static/alone.js"'
-_CAN = {"heat": False, "place": False, "originals": False, "export": False, "save": True, "views": []}
+_CAN = {"heat": False, "place": False, "originals": False, "export": False, "save": True, "licences": True, "views": []}
+_PLANES, _DIGITS = 14, 9  # about, of a page, and of a number
 _OPEN = (
     "A timbre space that plays in a browser. Copy the folder to any web host, or run python -m http.server in it and\n"
     "open the address that it prints: browsers do not run a page like this from a file.\n"
@@ -35,14 +36,11 @@ def plan_web(request: Request) -> ExportPlan:
     space = request.space
     if len(space.atlas) < 3:
         raise ConfigError(f"The map needs a space with 3 library notes or more, got {len(space.atlas)}.")
-    weights = sum(value.numel() for value in space.model.decoder.state_dict().values())
-    points = sum(len(one.path.points) for one in request.instruments)
-    files = {
-        INDEX: (STATIC / INDEX).stat().st_size, LICENCES: 4000,
-        **{f"static/{name}": (STATIC / name).stat().st_size for name in _scripts()},
-        SPACE: 120 * len(space.atlas) + 10 * space.dim * (100 + points),
-        SOUND: 4 * weights, NOTES: 4 * space.dim * (len(space.atlas) + 1000),
-    }  # fmt: skip
+    files = {INDEX: (STATIC / INDEX).stat().st_size, SERVICE: (STATIC / SERVICE).stat().st_size, FILES: 1000}
+    files |= {f"static/{name}": (STATIC / name).stat().st_size for name in _scripts()}
+    plans = _PLANES * (5 * space.dim + 10) * _DIGITS
+    files |= {LICENCES: len(_licences(request)), SPACE: len(_json(_facts(request))) + plans}
+    files |= {SOUND: len(sound_file(space)), NOTES: notes_size(space, shown(len(space.atlas)))}
     notice = "Serve the folder by any web server, such as python -m http.server; browsers do not run it from a file."
     return ExportPlan(files, 4, lambda folder, step: write_web(request, folder, step), 0.0, notice)
 
@@ -54,15 +52,17 @@ def write_web(request: Request, folder: FilePath, step: Callable[[], object]) ->
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(STATIC / name, target)
     write_text(folder / INDEX, (STATIC / INDEX).read_text(encoding="utf-8").replace(*_ENTRY))
-    lines = [_OPEN, maker(request), licence(request), *_sources(request.space), ""]
-    write_text(folder / LICENCES, "\n".join(lines))
+    write_text(folder / LICENCES, _licences(request))
+    shutil.copyfile(STATIC / SERVICE, folder / SERVICE)
     step()
     (folder / SPACE).parent.mkdir()
     (folder / SOUND).write_bytes(sound_file(request.space))
     step()
     (folder / NOTES).write_bytes(notes_file(request.space, shown(len(request.space.atlas))))
     step()
-    write_text(folder / SPACE, json.dumps(_facts(request), allow_nan=False, separators=(",", ":")))
+    write_text(folder / SPACE, _json(_facts(request) | {"planes": planes(request.space)}))
+    written = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    write_text(folder / FILES, _json(["./", *written]))
     step()
     return []
 
@@ -71,7 +71,15 @@ def _facts(request: Request) -> dict[str, Any]:
     space, rate = request.space, request.space.config.spectrogram.sample_rate
     facts = space_facts(space, _start(request)) | {"sample_rate": rate, "left_out": "", "can": _CAN}
     presets = [preset_facts(preset) for preset in request.instruments]
-    return facts | {"sound": sizes(space), "planes": planes(space), "presets": presets}
+    return facts | {"sound": sizes(space), "presets": presets}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _licences(request: Request) -> str:
+    return "\n".join([_OPEN, maker(request), licence(request), *_sources(request.space), ""])
 
 
 def _start(request: Request) -> np.ndarray:
@@ -85,7 +93,7 @@ def _start(request: Request) -> np.ndarray:
 def _scripts() -> list[str]:
     """The page's files but for index.html, relative to their folder."""
     files = (file for file in STATIC.rglob("*") if file.is_file() and file.suffix in (".js", ".css", ".svg"))
-    return sorted(name for file in files if (name := file.relative_to(STATIC).as_posix()) not in _SERVED)
+    return sorted(name for file in files if (name := file.relative_to(STATIC).as_posix()) not in _APART)
 
 
 def _sources(space: Space) -> Iterable[str]:

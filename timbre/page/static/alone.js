@@ -73,4 +73,6 @@ class Stored {
   }
 }
 
+// The files are kept for use without a network, where the browser allows it: on HTTPS and on this computer.
+navigator.serviceWorker?.register(new URL("../service.js", import.meta.url)).catch(() => {});
 begin(new PageEngine());

@@ -1,0 +1,73 @@
+"""The static page in Chromium, from a plain static server, in a sub-folder of the host."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from test_app_browser import CHROMIUM, FLAGS, center, opened, until
+
+from timbre.exporting import export
+from timbre.shapes.presets import Preset
+from timbre.space import Space
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt install chromium")
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: scripts/setup --all")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def host(harmonic_space: Space, tmp_path: Path) -> Iterator[tuple[str, Any]]:
+    """The address of the page, and its server."""
+    points = harmonic_space.atlas.points
+    way = Preset("Way", harmonic_space.path(*points[:3].astype(float)), 1.0)
+    export(harmonic_space, [Preset("Dot", harmonic_space.path(points[1])), way], "web", tmp_path / "some" / "where")
+    words = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        yield f"{server.stdout.readline().rsplit('(', 1)[1].split(')')[0]}some/where/", server
+        server.terminate()
+
+
+def test_the_page_plays_by_itself_and_without_its_host(browser: Any, host: tuple[str, Any], harmonic_space: Space):
+    address, server = host
+    with opened(browser, address) as page:
+        page.mouse.move(*center(page))
+        page.mouse.down()
+        until(
+            page,
+            "timbre.sound.ring.played > 11025 && document.getElementById('state').textContent.startsWith('1 of')",
+        )
+        page.mouse.up()
+        assert page.evaluate("document.querySelectorAll('#nearest li').length") > 3
+        assert page.evaluate("[...document.querySelectorAll('#presets .name')].map((one) => one.title)") == [
+            "Point", "Path of 1 s",
+        ]  # fmt: skip
+        hidden = page.evaluate("[...document.querySelectorAll('[data-needs]')].filter((one) => one.hidden).length")
+        assert hidden >= 3
+        page.get_by_role("button", name="Way").first.click()
+        until(page, "!document.getElementById('path-wav').disabled")
+        with page.expect_download() as download:
+            page.click("#path-wav")
+        samples, rate = soundfile.read(io.BytesIO(Path(download.value.path()).read_bytes()))
+        assert rate == harmonic_space.config.spectrogram.sample_rate
+        assert len(samples) == rate
+        assert np.abs(samples).max() > 1e-3
+        until(page, "navigator.serviceWorker.ready.then((found) => Boolean(found.active))")
+        until(page, "caches.keys().then((names) => names.length === 1)")
+        server.terminate()
+        server.wait()
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
