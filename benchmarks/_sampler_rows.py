@@ -94,7 +94,7 @@ PLAYERS = {"sfz": play_sfz, "decent": play_decent, "sf2": play_sf2}
 
 
 def summary(form: str, rows: list[Row]) -> str:
-    """Medians and 95th percentiles of the errors of a format, and the worst seam."""
+    """Medians and 95th percentiles of the errors of a format, and the worst seam or partial."""
     rows = [row for row in rows if row["format"] == form]
     parts = []
     for name in ("cents", "level_db"):
@@ -103,4 +103,7 @@ def summary(form: str, rows: list[Row]) -> str:
             parts.append(f"{name} {np.median(values):.2f} (95%: {np.percentile(values, 95):.2f})")
     parts.append(f"log_mel_l1_db {np.median([row['log_mel_l1_db'] for row in rows]):.2f}")
     seams = [row["seam_db"] for row in rows if row["seam_db"] is not None]
-    return f"{form}: " + "; ".join([*parts, f"seam_db {max(seams):.0f} at most" if seams else "no loops"])
+    parts += [f"seam_db {max(seams):.0f} at most"] * bool(seams)
+    partials = [row["partials_db"] for row in rows if row.get("partials_db") is not None]
+    parts += [f"partials_db {max(partials):.5f} at most"] if partials else []
+    return f"{form}: {'; '.join(parts)}"

@@ -1,6 +1,6 @@
 """Exports of twelve places, read back and played, against `Space.decode`.
 
-    python benchmarks/exports.py orchestra --quick --json exports.json
+    python benchmarks/exports.py orchestra --quick --json exports.json --pictures docs
 
 - cents, level_db, log_mel_l1_db: of the export minus the decoded note, at a key and velocity
 - seam_db: of its loop; bytes: of the export; seconds: to write it
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _export_pictures import draw
 from _sampler_rows import PLAYERS, sampler_rows, summary
 from _table import add_arguments, finish
 from _wavetable_rows import wavetable_rows
@@ -43,14 +44,17 @@ def main() -> None:
                 if place in space.atlas.instruments:
                     rows += _rows(form, space, place, Path(folder), args.quick)
     finish(rows, args, f"exports of {args.space}")
-    for form in set(args.formats) & set(PLAYERS):
+    for form in args.formats:
         print(summary(form, rows))
+    if args.pictures:
+        draw(args.pictures, space)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("space", nargs="?", default="orchestra", help="folder or name of a space")
     parser.add_argument("--formats", nargs="+", choices=_FORMATS, default=_FORMATS)
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="also draw the pictures of docs/exporting.md")
     add_arguments(parser)
     return parser.parse_args()
 
