@@ -41,7 +41,8 @@ _RENDER = """async (asked) => {
   const { Space } = await import("./static/engine/space.js"), { Engine } = await import("./static/engine/engine.js");
   const { Controls } = await import("./static/engine/controls.js"), { rendered } = await import("./static/engine/offline.js");
   const { Path } = await import("./static/engine/path.js");
-  globalThis.space ??= await Space.load(new URL("data/", location.href));
+  const { spaceFiles } = await import("./static/engine/files.js");
+  globalThis.space ??= new Space(...(await spaceFiles(new URL("data/", location.href))));
   const bytes = (samples) => { let text = ""; for (const byte of new Uint8Array(samples.buffer)) text += String.fromCharCode(byte); return btoa(text); };
   if (asked.point) return bytes(rendered(space, new Path([asked.point], [0]), asked.pitch, asked.velocity, asked.duration));
   const engine = new Engine(space.decoder, space.inverter, asked.settings), controls = new Controls(engine, space), out = new Float32Array(asked.length);

@@ -1,4 +1,5 @@
 // The page without a server, as `timbre export --to web` writes it: its engine answers and plays in workers.
+import { spaceFiles } from "./engine/files.js";
 import { begin } from "./main.js";
 import { say } from "./user.js";
 
@@ -9,14 +10,15 @@ class PageEngine {
 
   constructor() {
     this.questions = new Map();
+    this.files = spaceFiles(FOLDER);
     this.thinker = this.started();
-    this.player = this.started(); // loads while the page is looked at, so that the first note sounds at once
+    this.player = this.started(); // is ready while the page is looked at, so that the first note sounds at once
     this.thinker.onmessage = ({ data }) => this.answered(data);
   }
 
   started() {
     const worker = new Worker(new URL("engine/worker.js", import.meta.url), { type: "module" });
-    worker.postMessage({ folder: FOLDER });
+    this.files.then((files) => worker.postMessage({ files }), (error) => worker.postMessage({ broken: error.message }));
     return worker;
   }
 

@@ -19,16 +19,6 @@ export class Space {
     this.axes = new Axes(facts.axes, tensors, facts.dim);
   }
 
-  // Fetches the files of a space from a folder.
-  static async load(folder) {
-    const files = ["space.json", "sound.safetensors", "notes.safetensors"].map(async (name) => {
-      const answer = await fetch(new URL(name, folder));
-      if (!answer.ok) throw new Error(`${name} is missing; export the space again.`);
-      return name.endsWith(".json") ? answer.json() : answer.arrayBuffer();
-    });
-    return new Space(...(await Promise.all(files)));
-  }
-
   // The answer to a question of the page: a value, or the bytes of a sound file. An Error has a sentence for the user.
   answer(what, values) {
     if (!Object.hasOwn(ANSWERS, what)) throw new Error("This page cannot do that without timbre; use timbre app.");

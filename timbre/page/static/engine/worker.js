@@ -7,17 +7,21 @@ import { Space } from "./space.js";
 const BLOCK = 512, MOST_AHEAD = 1; // samples at a time; s
 const STATE = 200, RING = 100; // ms between reports
 const HIGH_LOAD = 0.85, LOW_LOAD = 0.6, INTERVAL = 200, CALM = 3000; // when to give up a voice, and to allow one again
-let space = null, live = null, waiting = [];
+let ready = null, live = null, waiting = [];
+const space = new Promise((resolve, reject) => (ready = { resolve, reject }));
+space.catch(() => {}); // whoever waits for it is told
 
 onmessage = async ({ data }) => {
   try {
-    if (data.folder) space = Space.load(data.folder);
+    if (data.files) ready.resolve(new Space(...data.files));
+    else if (data.broken) ready.reject(new Error(data.broken));
     else if (data.question) await answer(data);
     else if (data.open) play(await space, data.ring);
     else if (live) live.controls.carryOut(JSON.parse(data.send));
     else waiting.push(JSON.parse(data.send)); // until the sound is open
   } catch (error) {
-    postMessage({ error: error.message });
+    if (data.files) ready.reject(error);
+    else postMessage({ error: error.message });
   }
 };
 
