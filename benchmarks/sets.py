@@ -31,7 +31,7 @@ from timbre.data import Note
 from timbre.data.features.example import examples, prepare
 from timbre.errors import AudioError
 from timbre.evaluation import sets
-from timbre.evaluation.embeddings import NAMES, SECONDS, SoundEmbedding, embed, find_embedding
+from timbre.evaluation.embeddings import NAMES, SECONDS, SoundEmbedding, embed, find_embeddings
 from timbre.evaluation.metrics.disentanglement import dci, mig, sap
 from timbre.evaluation.movement import axis_codes
 from timbre.evaluation.notes import (
@@ -55,7 +55,7 @@ def main() -> None:
     args = parse()
     effort = QUICK if args.quick else FULL
     library, first = timbre.scan(args.folder), timbre.load(args.spaces[0])
-    embeddings = [find_embedding(name, first) for name in args.embedding]
+    embeddings = find_embeddings(args.embedding, first)
     rows: list[Row] = []
     axes: list[Row] = []
     for number, name in enumerate(args.spaces):

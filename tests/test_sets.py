@@ -12,7 +12,7 @@ from scipy.spatial.distance import pdist
 from timbre.data import Library
 from timbre.errors import ConfigError
 from timbre.evaluation import sets
-from timbre.evaluation.embeddings import NAMES, SECONDS, SoundEmbedding, embed, find_embedding
+from timbre.evaluation.embeddings import NAMES, SECONDS, SoundEmbedding, embed, find_embedding, find_embeddings
 from timbre.evaluation.figures import describe
 from timbre.evaluation.metrics.distributions import (
     copying,
@@ -214,6 +214,13 @@ class TestOnnx:
 def test_what_is_no_embedding_is_refused(tiny_space: Space, name: str) -> None:
     with pytest.raises(ConfigError):
         find_embedding(name, tiny_space)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_two_files_of_one_name_are_refused(tmp_path: Path, tiny_space: Space) -> None:
+    torch.jit.save(torch.jit.script(Moments()), str(tmp_path / "mfcc.ts"))
+    with pytest.raises(ConfigError, match="two called mfcc"):
+        find_embeddings(["mfcc", f"{tmp_path / 'mfcc.ts'}@22050", "mfcc"], tiny_space)
 
 
 @pytest.mark.parametrize("name", ["junk.onnx", "junk.ts"])

@@ -14,8 +14,9 @@ from fuzz import _mutations as mutations
 from fuzz._target import lay_out, packed, target
 from fuzz._tiny import RATE, sound, tiny_space, tone
 from timbre.audio.files import begin, probe, read
+from timbre.audio.wavetables import read_wavetable
 from timbre.data.sounds import extent, root_key
-from timbre.exporting.wavetables.files import read_wavetable, wav_file, wt_file
+from timbre.exporting.wavetables.files import wav_file, wt_file
 
 _DOORS = ("timbre.audio.files:read", "timbre.audio.files:begin", "timbre.audio.files:probe")
 _SMPL = struct.pack("<15I", 0, 0, 125_000, 60, 1 << 31, 0, 0, 1, 0, 0, 0, 10, 300, 0, 0)
@@ -122,7 +123,7 @@ def _wavetable(random: Random) -> bytes:
     return mutations.some_chunks(random, data, "<") if chunks else mutations.some_bytes(random, data, own)
 
 
-@target("wavetable", _wavetable, "timbre.exporting.wavetables.files:read_wavetable")
+@target("wavetable", _wavetable, "timbre.audio.wavetables:read_wavetable")
 def _read_wavetable(data: bytes, place: Path) -> None:
     file = place / "a.wav"
     file.write_bytes(data)

@@ -100,6 +100,15 @@ def embed(embeddings: Sequence[SoundEmbedding], sounds: Iterable[np.ndarray], sa
     return [np.concatenate(part[1:] or part) for part in parts]
 
 
+def find_embeddings(names: Sequence[str], space: Space) -> list[SoundEmbedding]:
+    """Embeddings by :func:`find_embedding`; a ConfigError also if two files have one name."""
+    found = [find_embedding(name, space) for name in dict.fromkeys(names)]
+    called = [one.name for one in found]
+    if twice := [name for name in called if called.count(name) > 1]:
+        raise ConfigError(f"The embeddings must have different names, got two called {twice[0]}; rename a file.")
+    return found
+
+
 def find_embedding(name: str, space: Space) -> SoundEmbedding:
     """An embedding by its name in :data:`NAMES`, or of a network in a file.
 
@@ -120,7 +129,8 @@ def find_embedding(name: str, space: Space) -> SoundEmbedding:
             f"The embedding must be {', '.join(NAMES)}, or a file that ends in .onnx, .ts or .pt, got {shown(name)}."
         )
     function, said = opener(Path(file))
-    hertz = int(rate or said or 0)
+    told = str(rate or said)
+    hertz = int(told) if told.isdecimal() and len(told) < 8 else 0
     if not _RATES[0] <= hertz <= _RATES[1]:
         raise ConfigError(
             f"The sample rate of {file} must be {_RATES[0]:,} to {_RATES[1]:,} Hz, got "
@@ -183,38 +193,44 @@ def _spectral(name: str, spectrogram: Spectrogram, function: Callable[[torch.Ten
     return SoundEmbedding(name, spectrogram.config.sample_rate, embedded)
 
 
-_Opened = tuple[Callable[[np.ndarray], np.ndarray], str | int | None]
+_Opened = tuple[Callable[[np.ndarray], np.ndarray], object]
+
+
+def _content(file: Path) -> bytes:
+    """The content of a file; reading sets aside as much memory as it may have, so no more than it has."""
+    return read_bytes(file, min(_LARGEST, file.stat().st_size if file.is_file() else 0))
 
 
 def _onnx(file: Path) -> _Opened:
     runtime = onnxruntime()
     if runtime is None:
         raise ConfigError(f"onnxruntime is needed for {file}, and is missing: pip install 'timbre[play]'.")
-    content = read_bytes(file, _LARGEST)
+    content = _content(file)
     try:
         session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        inputs = [(one.name, one.type, one.shape) for one in session.get_inputs()]
+        said = session.get_modelmeta().custom_metadata_map.get("sample_rate")
     except Exception as error:  # onnxruntime's have no class in common
         raise ConfigError(
             f"{file} must be an ONNX file without other files: {shown(str(error))}; export it again."
         ) from error
-    (first, *others), rank = session.get_inputs(), 0
-    rank = len(first.shape)
-    if others or first.type != "tensor(float)" or rank not in (1, 2):
+    name, kind, shape = inputs[0] if len(inputs) == 1 else ("", "", [])
+    if kind != "tensor(float)" or len(shape) not in (1, 2):
         raise ConfigError(
             f"{file} must have one input, a waveform (1, samples) or (samples,) of float32, got "
-            f"{', '.join(f'{one.name} {one.shape}' for one in session.get_inputs())}; export it again."
+            f"{', '.join(f'{shown(name)} {shape}' for name, _, shape in inputs) or 'none'}; export it again."
         )
-    fixed = first.shape[-1] if isinstance(first.shape[-1], int) else None
+    fixed = shape[-1] if isinstance(shape[-1], int) else None
 
     def run(sound: np.ndarray) -> np.ndarray:
         fitted = sound if fixed is None else np.pad(sound, (0, max(0, fixed - len(sound))))[:fixed]
-        return np.asarray(session.run(None, {first.name: fitted[None] if rank == 2 else fitted})[0])
+        return np.asarray(session.run(None, {name: fitted[None] if len(shape) == 2 else fitted})[0])
 
-    return _each(run), session.get_modelmeta().custom_metadata_map.get("sample_rate")
+    return _each(run), said
 
 
 def _torchscript(file: Path) -> _Opened:
-    content = read_bytes(file, _LARGEST)
+    content = _content(file)
     try:
         with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated, but networks are shared in it
             script: Any = torch.jit.load(io.BytesIO(content), map_location="cpu").eval()

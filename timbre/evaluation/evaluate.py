@@ -14,7 +14,7 @@ from timbre.data.scanning import scan
 from timbre.errors import LibraryError
 from timbre.evaluation._geometry import NO_FAMILY, geometry, nearest, source_out
 from timbre.evaluation.decoding import Reconstruction, decode_sounds, reconstruction
-from timbre.evaluation.embeddings import SoundEmbedding, find_embedding
+from timbre.evaluation.embeddings import SoundEmbedding, find_embeddings
 from timbre.evaluation.figures import ALWAYS, average, plain_key
 from timbre.evaluation.likelihood import kl_nats, likelihood
 from timbre.evaluation.metrics.latent import collapsed
@@ -130,7 +130,7 @@ def evaluate(
         LibraryError: if the library is not the one that the space was trained on, or no note of the part was held out.
         TimbreError: if ratings or libraries cannot be read or used.
     """
-    opened = [find_embedding(name, space) for name in dict.fromkeys(embeddings)]
+    opened = find_embeddings(embeddings, space)
     home = _library(library)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
