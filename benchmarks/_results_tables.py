@@ -179,10 +179,28 @@ def flows(results: Rows) -> Cells:
 
 
 def hidden(results: Rows) -> Cells:
-    """The table of notes of which a part is hidden."""
-    return averaged(results, ("hidden", "variant"), _HIDDEN, "hidden")
+    """Notes of which a part is hidden: -ELBO less that of the row without flows with the same seed, and the gap."""
+    rows = [row for row in results.rows if row.get("table") == "hidden"]
+    kinds = list(dict.fromkeys(row["hidden"] for row in rows))
+    base = {(row["hidden"], row["seed"]): row["elbo_nats"] for row in rows if row["variant"] == _BASE}
+    lines = []
+    for variant in dict.fromkeys(row["variant"] for row in rows):
+        own = {kind: [row for row in rows if (row["variant"], row["hidden"]) == (variant, kind)] for kind in kinds}
+        pairs = {
+            kind: [{"less": row["elbo_nats"] - base[kind, row["seed"]]} for row in found if (kind, row["seed"]) in base]
+            for kind, found in own.items()
+        }
+        bounds = [
+            mean(own[kind], "elbo_nats", 1) if variant == _BASE else mean(pairs[kind], "less", 1) for kind in kinds
+        ]
+        gaps = [mean(own[kind], "gap_nats", 1) for kind in kinds]
+        lines.append([variant, str(max(map(len, own.values()))), *bounds, *gaps])
+    said = [_KINDS.get(kind, kind) for kind in kinds]
+    return ["variant", "seeds", *(f"-ELBO: {kind}" for kind in said), *(f"gap: {kind}" for kind in said)], lines
 
 
+_BASE = "vae"  # the row without flows
+_KINDS = {"pitch": "pitch and velocity", "half": "a half", "noise": "below noise"}
 _MODELS = {
     "error_db": ("error, dB", 2), "audible_error_db": ("audible", 2),
     "source_out_audible_error_db": ("audible, sources left out", 2), "elbo_nats": ("-ELBO, nats", 0),
@@ -190,12 +208,6 @@ _MODELS = {
     "prior_frechet": ("Frechet of N(0, I)", 3), "density": ("density", 2), "coverage": ("coverage", 2),
     "rating_spearman": ("Spearman", 3), "rating_triplets": ("triplets", 3), "pitch_probe_r2": ("pitch R^2", 2),
 }  # fmt: skip
-_HIDDEN = {
-    "elbo_nats": ("-ELBO, nats", 1), "iwae_nats": ("-IWAE, nats", 1), "gap_nats": ("gap, nats", 1),
-    "posterior_std": ("width", 3), "effective_samples": ("effective samples", 1),
-}  # fmt: skip
-
-
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "reconstruction": (("evaluation-44k", "components-44k", "evaluation-22k", "components-22k"), spaces),
     "whole": (("evaluation-44k", "evaluation-22k"), whole),

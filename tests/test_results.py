@@ -79,7 +79,11 @@ def test_a_new_file_of_a_benchmark_is_taken_in(
     results: ModuleType, copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     new = [{"table": "models", "variant": "vae", "seed": seed, "elbo_nats": 1300.0 + seed} for seed in range(3)]
-    (tmp_path / "new.json").write_text(json.dumps([*new, {"table": "hidden", "hidden": "pitch", "variant": "vae"}]))
+    new += [
+        {"table": "hidden", "hidden": "half", "variant": name, "seed": seed, "elbo_nats": nats, "gap_nats": 2.0}
+        for name, seed, nats in (("vae", 0, 20.0), ("vae", 1, 30.0), ("planar 4", 0, 19.0), ("planar 4", 1, 26.0))
+    ]
+    (tmp_path / "new.json").write_text(json.dumps(new))
     run(
         results,
         monkeypatch,
@@ -93,6 +97,7 @@ def test_a_new_file_of_a_benchmark_is_taken_in(
     )
     page = (copy / "results.md").read_text(encoding="utf-8")
     assert re.search(r"\| vae \| 3 \|.*\| 1,301 \(1\) \|", page)
+    assert "| planar 4 | 2 | -2.5 (2.1) | 2.0 (0.0) |" in page
     assert "a laptop; 2026-12-01" in page
     kept = json.loads((copy / "results" / "latent.json").read_text(encoding="utf-8"))
     assert kept["command"] == json.loads((BENCHMARKS / "results/latent.json").read_text(encoding="utf-8"))["command"]
