@@ -1,11 +1,13 @@
 """A static page in headless Chromium, from a plain static server, and what crosses the wire."""
 
 import gzip
+import math
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +50,14 @@ def on_the_wire(folder: Path, fetched: list[str]) -> int:
     names = {address.split("/", 3)[3].split("?")[0] or "index.html" for address in fetched}
     files = (folder / name for name in names)
     return sum(len(gzip.compress(file.read_bytes(), mtime=0)) for file in files if file.is_file())
+
+
+def worker_seconds() -> float:
+    """Processor time of the workers of all pages of Chromium so far, s; NaN where the system does not tell it."""
+    ticks = 0
+    for name in Path("/proc").glob("[0-9]*/task/*/comm"):
+        with suppress(OSError, ValueError):
+            if name.read_text().startswith("DedicatedWorker"):
+                fields = name.with_name("stat").read_text().rsplit(")", 1)[1].split()
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else math.nan

@@ -7,9 +7,9 @@
   `Space.decode` with the space's own inverter; rms is the difference from `Space.decode` with the portable one.
 - events: notes that bend, glide, follow a path, are stolen, released and silenced, in the page's engine and in the live
   engine (`inverter="portable"`); rms is the difference, level that of the sound.
-- live: voices that sound and move for 30 s (10 with --quick). load is the share of one core that the engine takes, from
-  0 to 1: the mean, and load_most the largest; underruns are those of the page's audio thread. "busy" blocks the page's
-  main thread for 150 ms four times a second meanwhile.
+- live: voices that sound and move for 30 s (10 with --quick). core is the share of one core that the engine's worker
+  takes, by the processor's time; load is what the page shows, by the clock, which counts waiting for other programs;
+  underruns are those of the page's audio thread. "busy" blocks the page's main thread for 150 ms four times a second.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from _measures import level_difference_db
-from _static_page import on_the_wire, opened
+from _static_page import on_the_wire, opened, worker_seconds
 from _table import Row, add_arguments, finish
 from playwright.sync_api import Page
 
@@ -168,7 +168,10 @@ def live(space: Space, page: Page, voices: int, seconds: float, busy: bool) -> R
     points = [space.atlas.points[number].astype(float).tolist() for number in places(space, 8)]
     play = {"points": points, "voices": voices, "busy": busy, "velocity": 0.5}
     page.evaluate(_PLAY, play)
+    page.wait_for_timeout(1000.0)
+    taken, begun = worker_seconds(), time.perf_counter()
     page.wait_for_timeout(1000.0 * seconds)
+    core = (worker_seconds() - taken) / (time.perf_counter() - begun)
     loads, sounding = page.evaluate("[window.loads, window.sounding]")
     underruns = page.evaluate("window.timbre.sound.ring.underruns") - before
     page.evaluate(
@@ -178,7 +181,7 @@ def live(space: Space, page: Page, voices: int, seconds: float, busy: bool) -> R
     loads = loads[len(loads) // 4 :] or [float("nan")]
     return {
         "row": "live", "voices": voices, "busy": busy, "seconds": seconds, "underruns": underruns,
-        "load": float(np.mean(loads)), "load_most": float(np.max(loads)), "sounding": int(np.median(sounding or [0])),
+        "core": core, "load": float(np.median(loads)), "sounding": int(np.median(sounding or [0])),
     }  # fmt: skip
 
 

@@ -126,17 +126,13 @@ export class Inverter {
   }
 
   oscillators(before, after, phases, out) {
-    const { bins, hop, rate } = this, begin = handedOn(before.tones, phases.tones), one = before.tones, other = after.tones;
+    const { bins, rate } = this, begin = handedOn(before.tones, phases.tones), one = before.tones, other = after.tones;
     let chosen = [];
     for (let k = 0; k < bins; k++) if (one[k] > 0 || other[k] > 0) chosen.push(k);
     if (chosen.length > MOST_TONES) chosen = chosen.sort((a, b) => Math.max(one[b], other[b]) - Math.max(one[a], other[a])).slice(0, MOST_TONES);
     for (const k of chosen) {
       const low = one[k] > 0 ? before.tonesHz[k] : after.tonesHz[k], high = other[k] > 0 ? after.tonesHz[k] : low;
-      const bend = ((0.5 * rate) / hop) * (high - low), phase = begin[k] / TURN, step = (other[k] - one[k]) / hop;
-      for (let n = 0; n < hop; n++) {
-        const time = n / rate;
-        out[n] += (one[k] + n * step) * Math.sin(2 * Math.PI * (phase + (low + bend * time) * time));
-      }
+      addTone(out, one[k], other[k], (2 * Math.PI * begin[k]) / TURN, (2 * Math.PI * low) / rate, (2 * Math.PI * high) / rate);
     }
     for (let k = 0; k < bins; k++) {
       const low = one[k] > 0 ? before.tonesHz[k] : after.tonesHz[k], high = other[k] > 0 ? after.tonesHz[k] : low;
@@ -162,6 +158,23 @@ export class Inverter {
     im[size / 2] = filter.re[size / 2] * after.noise[size / 2];
     whole.inverse(re, im);
     for (let n = 0; n < hop; n++) out[n] = (re[half + n] + (n / hop) * (im[half + n] - re[half + n])) / size;
+  }
+}
+
+// Adds a sine whose amplitude and angle per sample go in lines from those at the start of a hop to those at its end. It is
+// a complex number that turns; how far it turns in a sample turns as well.
+function addTone(out, from, to, angle, low, high) {
+  const count = out.length, bend = (high - low) / (2 * count), step = (to - from) / count;
+  const fasterR = Math.cos(2 * bend), fasterI = Math.sin(2 * bend);
+  let re = Math.cos(angle), im = Math.sin(angle), turnR = Math.cos(low + bend), turnI = Math.sin(low + bend);
+  for (let n = 0; n < count; n++) {
+    out[n] += (from + n * step) * im;
+    const next = re * turnR - im * turnI;
+    im = re * turnI + im * turnR;
+    re = next;
+    const faster = turnR * fasterR - turnI * fasterI;
+    turnI = turnR * fasterI + turnI * fasterR;
+    turnR = faster;
   }
 }
 
