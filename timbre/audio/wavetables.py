@@ -47,7 +47,7 @@ def wavetable_note(file: BinaryIO, name: str) -> BinaryIO | None:
     frames = _read(file, name)
     if frames is None:
         return None
-    spectra = np.fft.rfft(frames)
+    spectra = np.fft.rfft(frames.astype(np.float64))
     spectra[:, 0] = 0.0  # no DC
     periods = np.fft.irfft(spectra[:, : _PERIOD // 2], _PERIOD) * (_PERIOD / frames.shape[1])
     rate = round(440.0 * 2.0 ** ((PITCH - 69.0) / 12.0) * _PERIOD)
@@ -102,8 +102,8 @@ def _read_wt(content: bytes, name: str) -> np.ndarray:
     there = len(content) - head
     if size not in _SIZES or not 1 <= count <= _FRAMES or there < size * count * kind.itemsize:
         raise AudioError(f"{name} is damaged: it promises {count} frames of {size} samples and has {there} bytes.")
-    samples = np.frombuffer(content, kind, size * count, head).astype(np.float32)
-    return samples.reshape(count, size) * (2.0**-15 if flags & _INT16 else 1.0)
+    frames = np.frombuffer(content, kind, size * count, head).astype(np.float32).reshape(count, size)
+    return frames * np.float32(2.0**-15) if flags & _INT16 else frames
 
 
 def _frame_size(file: BinaryIO) -> int | None:
