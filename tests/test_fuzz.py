@@ -32,6 +32,7 @@ NOT_OUTSIDE = {
     "data.sketches": "compares sounds that were read",
     "exporting.names": "writes archives",
     "exporting.samplers.sf2": "writes a file in pieces",
+    "exporting.web.plan": "reads the page's own files",
     "playback.engine.frames": "opens graphs by models.graphs",
     "playback.engine.service": "lines of its own player",
     "playback.inputs.midi_ports": "discards what ALSA prints",
