@@ -20,7 +20,7 @@ _HALVES = 60  # random halves, of which an interval is made
 _NORMAL = 1.96  # standard deviations on each side of 95%
 
 
-class Interval(NamedTuple):
+class HalfSampleInterval(NamedTuple):
     """A value, and the ends of the interval around it."""
 
     value: float
@@ -95,7 +95,7 @@ def copying(generated: ArrayLike, held_out: ArrayLike, training: ArrayLike) -> t
 
 def half_sample_interval(
     statistic: Callable[..., float], *sets: np.ndarray, seed: int = 0, halves: int = _HALVES
-) -> Interval:
+) -> HalfSampleInterval:
     """A statistic of sets of points, with its 95% bootstrap interval.
 
     The bootstrap draws halves without replacement (the half-sample method, McCarthy 1969; Shao and Wu 1989), since
@@ -106,7 +106,7 @@ def half_sample_interval(
     random = np.random.default_rng(seed)
     found = [statistic(*_some(random, 0.5, *sets)) for _ in range(halves)]
     value, reach = statistic(*sets), _NORMAL * float(np.std(found, ddof=1))
-    return Interval(value, value - reach, value + reach)
+    return HalfSampleInterval(value, value - reach, value + reach)
 
 
 def _some(random: np.random.Generator, share: float, *sets: np.ndarray) -> list[np.ndarray]:
