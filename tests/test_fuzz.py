@@ -33,6 +33,7 @@ NOT_OUTSIDE = {
     "exporting.names": "writes archives",
     "exporting.samplers.sf2": "writes a file in pieces",
     "exporting.web.plan": "reads the page's own files",
+    "notebook": "writes sounds into pages",
     "playback.engine.frames": "opens graphs by models.graphs",
     "playback.engine.service": "lines of its own player",
     "playback.inputs.midi_ports": "discards what ALSA prints",
