@@ -93,7 +93,8 @@ def score(test: ListeningTest, answers: Answers, screen: bool = True, seed: int 
 def ratings_cube(test: ListeningTest, answers: Answers) -> tuple[list[str], np.ndarray]:
     """Names of the systems, and ratings (participants, trials, systems); NaN for trials that were not rated."""
     people, trials = answers.participants, sorted({answer.trial for answer in answers.answers})
-    names = list(dict.fromkeys(one.system for one in test.stimuli.values()))
+    rated = {answer.sound for answer in answers.answers}
+    names = list(dict.fromkeys(one.system for number, one in test.stimuli.items() if number in rated))
     cube = np.full((len(people), len(trials), len(names)), np.nan)
     for answer in answers.answers:
         where = people.index(answer.participant), trials.index(answer.trial)
@@ -182,7 +183,9 @@ def agreement(columns: Sequence[np.ndarray]) -> float:
         return float("nan")
     found = []
     for at, own in enumerate(rows):
-        others = np.nanmean(np.where(np.isfinite(np.delete(rows, at, 0)), np.delete(rows, at, 0), np.nan), 0)
+        rest = np.delete(rows, at, 0)
+        counts = np.isfinite(rest).sum(0)
+        others = np.where(counts > 0, np.nansum(rest, 0) / np.maximum(counts, 1), np.nan)
         both = np.isfinite(own) & np.isfinite(others)
         if both.sum() > 2 and np.ptp(own[both]) > 0 and np.ptp(others[both]) > 0:
             found.append(float(spearmanr(own[both], others[both]).statistic))

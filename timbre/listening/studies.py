@@ -54,7 +54,8 @@ def rated(test: ListeningTest, answers: Answers, name: str = "listeners", screen
     mean = np.where(count > 0, np.nansum(kept, 0) / np.maximum(count, 1), np.nan)
     variance = np.where(count > 1, np.nansum((kept - mean) ** 2, 0) / np.maximum(count - 1, 1), np.nan)
     upper = np.triu_indices(len(items), 1)
-    whole = max(float(np.nanvar(kept[:, *upper])), 1e-9)
+    given = kept[:, *upper]
+    whole = max(float(given[np.isfinite(given)].var()) if np.isfinite(given).any() else 0.0, 1e-9)
     weight = 1.0 / (1.0 + np.nan_to_num(variance / whole, nan=1.0))
     np.fill_diagonal(mean, 0.0)
     stimuli = {_label(test, number): test.stimuli[number] for number in test.stimuli}
@@ -63,7 +64,7 @@ def rated(test: ListeningTest, answers: Answers, name: str = "listeners", screen
         {item: Path(stimuli[item].file) for item in items},
         {item: float(p) for item in items if (p := stimuli[item].pitch) is not None},
     )  # fmt: skip
-    return Rated(study, excluded, len(kept), agreement(list(kept[:, *upper])))
+    return Rated(study, excluded, len(kept), agreement(list(given)))
 
 
 def write_study(study: Study, folder: Path) -> Path:
