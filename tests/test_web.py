@@ -22,7 +22,7 @@ from timbre.models.frame_decoder import HELD, SourceDecoder
 from timbre.page import STATIC
 from timbre.paths import Path as TimbrePath
 from timbre.playback.engine.engine import Engine
-from timbre.shapes.presets import Preset
+from timbre.shapes.presets import Preset, Presets
 from timbre.space import Space
 
 CLOSE = 1e-3  # RMS of differences, full scale is 1
@@ -74,7 +74,8 @@ class TestEngine:
         point = tiny_space.atlas.points[0].astype(float)
         request = {"events": events, "length": length, "block": 300, "settings": {"voices": 3, "seed": 5}}
         found = run("engine.mjs", request | {"settings": request["settings"] | {"point": point.tolist()}}, work)
-        engine = Engine(tiny_space, point=point, voices=3, seed=5, inverter="portable")
+        dot = Presets([Preset("Dot", tiny_space.path(tiny_space.atlas.points[1].astype(float)))])
+        engine = Engine(tiny_space, dot, point, voices=3, seed=5, inverter="portable")
         expected = _played(engine, events, length, 300)
         assert engine.stolen_notes
         assert np.sqrt(np.square(expected).mean()) > 30 * CLOSE
@@ -234,6 +235,7 @@ def _events(space: Space) -> list[tuple[int, dict[str, Any]]]:
         (0.7, {"do": "hold", "seconds": 0.5}),
         (0.8, {"do": "note_on", "key": "c", "pitch": None, "velocity": 1.0}),
         (0.9, {"do": "note_on", "key": "d", "pitch": 43.3, "velocity": 1.0}),
+        (1.0, {"do": "express", "key": "d", "values": {"bend": 1.0, "gain": -3.0, "1": 0.4, "towards:Dot": 0.5}}),
         (1.1, {"do": "gain", "decibels": 24.0}),
         (1.2, {"do": "bend", "semitones": -2.0}),
         (1.3, {"do": "sustain", "down": True}),
@@ -258,6 +260,9 @@ def _played(engine: Engine, events: list[tuple[int, dict[str, Any]]], length: in
             elif name == "path":
                 path = TimbrePath(*(np.array(values["path"][key]) for key in ("points", "times")))
                 engine.path(path, values["duration"], values["loop"])
+            elif name == "express":
+                shaped = {int(to) if to.isdigit() else to: value for to, value in values["values"].items()}
+                engine.express(values["key"], shaped)
             else:
                 getattr(engine, name)(**values)
         parts.append(engine.render(min(block, length - at)))
