@@ -48,14 +48,14 @@ def roughest(sound: np.ndarray) -> float:
     return float(np.abs(np.diff(sound, 2)).max())
 
 
-@pytest.mark.parametrize("note", [0, 20])
-def test_a_note_is_what_is_rendered_offline(tiny_space: Space, note: int):
+@pytest.mark.parametrize(("note", "inverter"), [(0, "rtpghi"), (20, "rtpghi"), (20, "portable")])
+def test_a_note_is_what_is_rendered_offline(tiny_space: Space, note: int, inverter: str):
     z = tiny_space.atlas.points[note]
-    live = Engine(tiny_space, point=z)
+    live = Engine(tiny_space, point=z, inverter=inverter)
     live.note_on(64.3, 0.7)
     sound = live.render(3 * RATE // 2)
     late = round(live.look_ahead * RATE)
-    offline = tiny_space.decode(z, 64.3, 0.7, 3.0, 1, "rtpghi").samples[0]
+    offline = tiny_space.decode(z, 64.3, 0.7, 3.0, 1, inverter).samples[0]
     heard = sound[late:]
     error = np.sqrt(np.mean((heard - 0.5 * offline[: len(heard)]) ** 2) / np.mean((0.5 * offline[: len(heard)]) ** 2))
     assert error < 1e-3
