@@ -7,6 +7,7 @@ import numpy as np
 from timbre.spectral.compiled import compiled
 
 _ONE, _FOUR, _MOST = np.float32(1.0), np.float32(4.0), np.float32(20.0)  # exp(4 * 20) is still a float32
+_LOBE, _MOST_GAIN = 4, 100.0  # bins beside a partial; power
 _LEAST, _TINY, _SILENT = np.float32(1e-9), np.float32(1e-6), np.float32(1e-20)
 
 
@@ -61,11 +62,43 @@ def pulse_rows(
 
 
 @compiled
+def _windowed(spectrum: np.ndarray, k: int) -> float:
+    """Power of a bin after the Hann window of the synthesis; the spectrum has a bin more at both ends."""
+    x = 2.0 * spectrum[k + 1].real - spectrum[k].real - spectrum[k + 2].real
+    y = 2.0 * spectrum[k + 1].imag - spectrum[k].imag - spectrum[k + 2].imag
+    return x * x + y * y
+
+
+@compiled
+def _add_pulses(pulses: np.ndarray, plain: np.ndarray, out: np.ndarray) -> None:
+    """Add the pulses to a frame, loud partials at the power that is decoded.
+
+    The network learns its gains at whole semitones. In between they may be 10 dB too low for partials that are far
+    apart, so that a bend would fade. `pulses` are with the network's gains and residual phases, `plain` without them,
+    and both (bins + 2,) have a bin more at both ends. Weak partials (-30 dB) keep the network's gains.
+    """
+    bins, loudest = len(out), 1e-30
+    made, due = np.zeros(bins + 1), np.zeros(bins + 1)  # their powers below each bin
+    for k in range(bins):
+        made[k + 1], due[k + 1] = made[k] + _windowed(pulses, k), due[k] + _windowed(plain, k)
+    for k in range(bins):
+        loudest = max(loudest, due[min(k + _LOBE + 1, bins)] - due[max(k - _LOBE, 0)])
+    for k in range(bins):
+        low, high = max(k - _LOBE, 0), min(k + _LOBE + 1, bins)
+        power = max(due[high] - due[low], 1e-30)
+        share = min(max(math.log10(power / loudest) + 3.0, 0.0), 1.0)
+        gain = min(power / max(made[high] - made[low], 1e-30), _MOST_GAIN) ** (0.5 * share)
+        out[k] += complex(gain * pulses[k + 1].real, gain * pulses[k + 1].imag)
+
+
+@compiled
 def mix_rows(
     magnitude: np.ndarray, outputs: np.ndarray, comb: np.ndarray, scales: tuple[float, float, float],
     pulses: np.ndarray, tones: np.ndarray, noise: np.ndarray, out: np.ndarray,
 ) -> None:  # fmt: skip
     """Compute :func:`timbre.vocoder.network.mixed` of :func:`timbre.vocoder.network.mix_of` for rows of frames.
+
+    Pulses are added at the power that is decoded, see :func:`_add_pulses`.
 
     Args:
         magnitude, comb: float32 (frames, bins).
@@ -75,8 +108,10 @@ def mix_rows(
         out: the spectra, complex64 (frames, bins).
     """
     clear, rare, louder = np.float32(1.0 / scales[0]), np.float32(math.exp(scales[1])), np.float32(scales[2])
+    bins = out.shape[1]
+    tuned, plain = np.zeros(bins + 2, np.complex64), np.zeros(bins + 2, np.complex64)
     for row in range(len(out)):
-        for k in range(out.shape[1]):
+        for k in range(bins):
             lobe = comb[row, k] * clear + _TINY
             first = lobe * lobe * math.exp(_FOUR * np.minimum(outputs[row, 0, k], _MOST))
             third = rare * math.exp(_FOUR * np.minimum(outputs[row, 2, k], _MOST))
@@ -84,11 +119,13 @@ def mix_rows(
             gain = magnitude[row, k] * math.exp(louder * math.tanh(outputs[row, 3, k]))
             a, b = pulses[row, k].real, pulses[row, k].imag
             scale = math.sqrt(np.maximum(first * share, _LEAST)) / np.maximum(math.sqrt(a * a + b * b), _TINY)
+            a, b = scale * a, scale * b
             c, s = math.cos(outputs[row, 1, k]), math.sin(outputs[row, 1, k])
-            x, y = scale * (a * c - b * s), scale * (a * s + b * c)
-            a, b = tones[row, k].real, tones[row, k].imag
-            scale = math.sqrt(np.maximum(share, _LEAST)) / np.maximum(math.sqrt(a * a + b * b), _SILENT)
-            noisy = math.sqrt(np.maximum(third * share, _LEAST))
-            x += scale * a + noisy * noise[row, k].real
-            y += scale * b + noisy * noise[row, k].imag
-            out[row, k] = complex(gain * x, gain * y)
+            x, y = tones[row, k].real, tones[row, k].imag
+            scale = math.sqrt(np.maximum(share, _LEAST)) / np.maximum(math.sqrt(x * x + y * y), _SILENT)
+            x, y = scale * x, scale * y
+            noisy = gain * math.sqrt(np.maximum(third * share, _LEAST))
+            tuned[k + 1] = complex(gain * (a * c - b * s), gain * (a * s + b * c))
+            plain[k + 1] = complex(magnitude[row, k] * a, magnitude[row, k] * b)
+            out[row, k] = complex(gain * x + noisy * noise[row, k].real, gain * y + noisy * noise[row, k].imag)
+        _add_pulses(tuned, plain, out[row])

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from timbre.config import SpectrogramConfig
 from timbre.spectral.inversion._readings import GRID_HZ, LOW, STEP, readings
 
+STEADY = (250.0, 1000.0)  # Hz: below the first, what a decoder calls noise is slow beats and resonances; not above
+_LOG_MEAN = 2.51  # dB by which the mean level of noise is below the level of its mean power
 LOWEST = 12.0  # MIDI: the lowest pitch whose partials have room
 
 
@@ -72,7 +74,7 @@ class Portable(nn.Module):
         partials = int(self.limit / _hz_of(LOWEST))
         self.partials, self.period_size = partials, _power_of_two(8 * partials)
         self.fft_size = _power_of_two(max(config.n_fft / own * max(rate, float(top_rate or rate)), 2.5 * hop))
-        self.white, self.single = nn.Buffer(table.white.clone()), nn.Buffer(table.single.clone())
+        self.white, self.single = nn.Buffer(table.white + _steady(table.centers)), nn.Buffer(table.single.clone())
         self.combs, self.band_at = nn.Buffer(table.combs), nn.Buffer(table.band_at)
         self.centers = nn.Buffer(table.centers)
         self.grid_hz, self.comb_low, self.comb_step = GRID_HZ, LOW, STEP
@@ -279,6 +281,12 @@ def _rows(table: Tensor, place: Tensor) -> Tensor:
     low = place.to(torch.int64)
     first = table[low]
     return first + (place - low).unsqueeze(-1) * (table[low + 1] - first)
+
+
+def _steady(hz: Tensor) -> Tensor:
+    """dB by which noise at these frequencies reads too much: it is as steady there as a partial, see `STEADY`."""
+    low, high = STEADY
+    return _LOG_MEAN * (torch.log(high / hz.clamp_min(1.0)) / math.log(high / low)).clamp(0.0, 1.0)
 
 
 def _hz_of(pitch: float) -> float:
