@@ -15,6 +15,8 @@ from timbre.wording import counted
 if TYPE_CHECKING:
     from timbre.listening import Answers, ListeningTest
 
+_PITCH = "Use of each instrument the note nearest to this pitch (C4, 60), within six semitones."
+
 
 def listen(
     space: str | None = None,
@@ -23,11 +25,11 @@ def listen(
     *,
     out: Annotated[Path, Parameter(name=["--output", "-o"], metavar="FOLDER")] = Path("listening-test"),
     task: Literal["quality", "pairs", "sorting"] = "quality",
-    against: tuple[str, ...] = (),
-    inverter: tuple[str, ...] = (),
+    against: Annotated[tuple[str, ...], Parameter(metavar="SPACE", consume_multiple=False)] = (),
+    inverter: Annotated[tuple[str, ...], Parameter(metavar="NAME", consume_multiple=False)] = (),
     decoded: bool = False,
     notes: int | None = None,
-    pitch: Pitch | None = None,
+    pitch: Annotated[Pitch | None, Parameter(help=_PITCH)] = None,
     seconds: float = 2.0,
     trials: int | None = None,
     title: str = "Listening test",
@@ -52,7 +54,6 @@ def listen(
         inverter: Inverter to compare; default: each space's own. Repeat the option for more.
         decoded: In pairs and sorting, present the notes as the space decodes them, instead of the recordings.
         notes: Number of notes; default: 8 for quality, 12 for pairs, 20 for sorting.
-        pitch: Use the notes nearest to this pitch, and none that is more than six semitones away.
         seconds: Length of the sounds, 0.3 to 10.
         trials: Trials for each listener, who gets a random part of them; default: all.
         title: Heading of the page.
