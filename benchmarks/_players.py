@@ -81,7 +81,7 @@ def decent_regions(file: Path, key: int, velocity: int, knob: float = 0.0) -> It
             if not low <= key <= high or not int(values["loVel"]) <= velocity <= int(values["hiVel"]):
                 continue
             track = float(values.get("ampVelTrack", 1))
-            gain = float(sample.attrib.get("volume", 1)) * (1 - track + track * velocity / 127)
+            gain = _amplitude(sample.attrib.get("volume", "1")) * (1 - track + track * velocity / 127)
             gain *= math.prod(volumes.get(tag, 1.0) for tag in values.get("tags", "").split(","))
             loop = None
             if values.get("loopEnabled") == "true":
@@ -89,6 +89,11 @@ def decent_regions(file: Path, key: int, velocity: int, knob: float = 0.0) -> It
             semitones = (key - float(values["rootNote"])) * float(values.get("pitchKeyTrack", 1))
             turn = int(values.get("seqPosition", 1))
             yield Region(file.parent / values["path"], semitones, gain, loop, turn)
+
+
+def _amplitude(volume: str) -> float:
+    """A volume of Decent Sampler: linear, or in dB."""
+    return 10 ** (float(volume[:-2]) / 20) if volume.endswith("dB") else float(volume)
 
 
 def play(regions: Iterator[Region], seconds: float, turn: int = 1) -> tuple[np.ndarray, int]:

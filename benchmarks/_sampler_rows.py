@@ -103,7 +103,7 @@ def summary(form: str, rows: list[Row]) -> str:
             parts.append(f"{name} {np.median(values):.2f} (95%: {np.percentile(values, 95):.2f})")
     parts.append(f"log_mel_l1_db {np.median([row['log_mel_l1_db'] for row in rows]):.2f}")
     seams = [row["seam_db"] for row in rows if row["seam_db"] is not None]
-    parts += [f"seam_db {max(seams):.0f} at most"] * bool(seams)
+    parts += [f"seam_db {max(seams):.0f} at most"] if seams else []
     partials = [row["partials_db"] for row in rows if row.get("partials_db") is not None]
     parts += [f"partials_db {max(partials):.5f} at most"] if partials else []
     return f"{form}: {'; '.join(parts)}"

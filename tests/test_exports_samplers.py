@@ -1,5 +1,6 @@
 """Exports for samplers: loops, levels, pitches, the timbre knob, and files that other readers accept."""
 
+import re
 import struct
 import sys
 from itertools import pairwise
@@ -233,6 +234,40 @@ def test_a_soundfont_has_the_form_of_the_specification(exported: Path):
         at = font.sound[0] + 2 * end
         assert not any(content[at : at + 92])
     assert [content[content.index(name) :][:3] for name in (b"EOP", b"EOI", b"EOS")] == [b"EOP", b"EOI", b"EOS"]
+
+
+DECENT = {  # elements and their attributes, from the developers' guide of Decent Sampler
+    "DecentSampler": "minVersion", "ui": "width height bgImage coverArt bgColor", "tab": "name",
+    "label": "x y width height text textColor textSize hAlign",
+    "labeled-knob": "x y width height label parameterName type minValue maxValue value textColor textSize",
+    "binding": "type level identifier position parameter translation translationTable translationOutputMin "
+    "translationOutputMax",
+    "midi": "", "cc": "number", "groups": "volume attack decay sustain ampVelTrack",
+    "group": "tags name ampVelTrack seqMode seqLength seqPosition",
+    "sample": "path rootNote loNote hiNote loVel hiVel volume release pitchKeyTrack loopEnabled loopStart loopEnd",
+    "DecentSamplerLibraryInfo": "name version", "presetMenu": "", "menu": "name", "preset": "file",
+}  # fmt: skip
+
+
+def test_decent_presets_have_elements_attributes_and_values_of_the_format(
+    exported: Path, shipped: Space, presets: Presets, tmp_path: Path
+):
+    path = shipped.path(presets["French horn"].path.points[0], presets["Trombone"].path.points[0])
+    timbre.export(shipped, path, "decent", tmp_path / "knob", keys="F3:F3", layers=1, steps=2)
+    files = [*(exported / "decent").glob("*.dspreset"), exported / "decent" / "DSLibraryInfo.xml"]
+    for file in [*files, tmp_path / "knob" / "knob.dspreset"]:
+        for one in Xml.parse(file).iter():
+            assert set(one.attrib) <= set(DECENT[str(one.tag)].split()), one.tag
+            if one.tag == "sample":
+                assert (file.parent / one.attrib["path"]).is_file()
+                assert re.fullmatch(r"-?\d+\.\d\ddB", one.attrib["volume"])
+                assert 1 <= int(one.attrib["loVel"]) <= int(one.attrib["hiVel"]) <= 127
+                assert int(one.attrib["loNote"]) <= int(one.attrib["hiNote"])
+            if one.tag == "preset":
+                assert (file.parent / one.attrib["file"]).is_file()
+    knob = Xml.parse(tmp_path / "knob" / "knob.dspreset").getroot()
+    tab = list(knob.find("ui/tab") or ())
+    assert tab[int(knob.find("midi/cc/binding").attrib["position"])].tag == "labeled-knob"  # type: ignore[union-attr]
 
 
 def test_licences_are_inside_and_a_page_says_how_to_open_it(exported: Path):

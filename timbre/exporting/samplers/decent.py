@@ -1,5 +1,6 @@
 """Decent Sampler libraries: a preset (XML) for each instrument, with a page, and its samples as WAV or FLAC."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -105,10 +106,10 @@ def _size(zone: Zone) -> int:
 def _sample(instrument: Instrument, sample: Written, span: tuple[int, int, float], low: int, high: int) -> Xml.Element:
     """The reference to a sample at some velocities: the player's gain is the velocity, the volume makes it a square."""
     zone = sample.zone
-    volume = _middle(low, high) / 127 * 10 ** (span[2] / 20)
+    volume = 20 * math.log10((low * high) ** 0.5 / 127) + span[2]
     values: dict[str, object] = {
         "path": sample.file, "rootNote": zone.key, "loNote": span[0], "hiNote": span[1], "loVel": low, "hiVel": high,
-        "volume": f"{volume:.5f}", "release": f"{_RELEASE * sample.release:.3f}",
+        "volume": f"{volume:.2f}dB", "release": f"{_RELEASE * sample.release:.3f}",
     }  # fmt: skip
     if not instrument.keys:
         values["pitchKeyTrack"] = 0
@@ -125,10 +126,6 @@ def _ranges(low: int, high: int) -> Iterator[tuple[int, int]]:
         last = min(high, max(low, int(low * _RATIO)))
         yield low, last
         low = last + 1
-
-
-def _middle(low: int, high: int) -> float:
-    return float((low * high) ** 0.5)
 
 
 def _page(root: Xml.Element, request: Request, instrument: Instrument) -> None:
