@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from timbre.audio.loudness import momentary
 from timbre.data import Library
 from timbre.data.ratings import check, read_ratings
 from timbre.errors import ConfigError, LibraryError
-from timbre.listening import ListeningTest, make_test, rated, read_answers, score, write_study
+from timbre.listening import ListeningTest, Stimulus, Trial, make_test, rated, read_answers, score, write_study
 from timbre.listening.scores import mixed_model, resampled
 from timbre.space import Space
+from timbre.training.regularization import note_labels
 
 SYSTEMS = ("good", "middling", "poor")
 
@@ -146,6 +148,26 @@ def test_planted_dissimilarities_give_back_their_order_and_are_ratings(tmp_path:
     assert study.instruments[:2] == ("instrument_0", "instrument_1")
     assert study.pitches["note-3"] == 63.0
     assert not any(one.doubtful for one in check(ratings))
+
+
+def test_a_training_finds_the_rated_notes(some_notes: Library, tmp_path: Path):
+    notes = some_notes[::10]
+    numbers = [f"{at:08x}" for at in range(len(notes))]
+    stimuli = {
+        number: Stimulus(note.name, note.instrument, "reference", str(note.file), note.pitch)
+        for number, note in zip(numbers, notes, strict=True)
+    }
+    trials = {f"{at:07x}f": Trial(pair) for at, pair in enumerate(combinations(numbers, 2))}
+    test = ListeningTest("0000cafe", "pairs", stimuli, trials)
+    rate_pairs(test, tmp_path, squareform(pdist(np.random.default_rng(0).random((len(notes), 2)))), people=4)
+    study = rated(test, read_answers(test, tmp_path)).study
+    labels = note_labels(
+        some_notes, np.array(["train"] * len(some_notes)), read_ratings(write_study(study, tmp_path / "r"))
+    )
+    assert {note.name for note, item in zip(some_notes, labels.item, strict=True) if item >= 0} == {
+        n.name for n in notes
+    }
+    assert np.isfinite(labels.dissimilarity).all()
 
 
 def refused(test: ListeningTest, tmp_path: Path, text: bytes) -> str:

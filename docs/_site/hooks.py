@@ -10,8 +10,8 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "audio", "choosing", "config", "data", "evaluation", "exporting", "maps", "models", "paths", "playback", "shapes",
-    "space", "spectral", "synth", "training", "vocoder",
+    "audio", "choosing", "config", "data", "evaluation", "exporting", "listening", "maps", "models", "paths",
+    "playback", "shapes", "space", "spectral", "synth", "training", "vocoder",
 )  # fmt: skip
 ADDED = {
     "CHANGELOG.md": "changelog.md",
