@@ -63,9 +63,9 @@ def main() -> None:
         rows += table.rows([] if number else args.dims, bool(number))
         axes += axes_rows(table)
         finish(shown(rows), argparse.Namespace(json=None), "sets, so far")
+        if args.json:
+            write_json(args.json, [{"table": "sets"} | row for row in rows] + [{"table": "axes"} | row for row in axes])
     finish(axes, argparse.Namespace(json=None), "named axes and coordinates")
-    if args.json:
-        write_json(args.json, [{"table": "sets"} | row for row in rows] + [{"table": "axes"} | row for row in axes])
 
 
 def parse() -> argparse.Namespace:
