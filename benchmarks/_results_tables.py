@@ -173,6 +173,26 @@ def exports(results: Rows) -> Cells:
     return ["format", "notes", "pitch, cents", "level, dB", "log-mel L1, dB", "loudest seam, dB"], lines
 
 
+def web(results: Rows) -> Cells:
+    """The page in a browser: size, its notes beside `Space.decode`, its engine beside the live one, voices."""
+    kinds = {kind: [row for row in results.rows if row["row"] == kind] for kind in ("size", "notes", "events", "live")}
+    (size,), (events,), notes = kinds["size"], kinds["events"], kinds["notes"]
+    lines = [
+        ["files, gzipped, MB", number(size["bytes_gzipped"] / 1e6, 1)],
+        ["ready after, s", number(size["ready_s"], 1)],
+    ]
+    for key, title in (("cents", "pitch, cents"), ("level_db", "level, dB")):
+        found = np.abs([row[key] for row in notes if row[key] is not None])
+        said = f"{np.median(found):.2f}, {np.quantile(found, 0.95):.2f} ({len(found)} notes)"
+        lines.append([f"{title}, beside `Space.decode`: median, 95%", said])
+    lines.append(["the same events in the live engine: RMS of the difference, full scale is 1", f"{events['rms']:.1g}"])
+    for row in kinds["live"]:
+        busy = ", busy page" if row["busy"] else ""
+        said = f"{row['core']:.2f} of a core, {row['underruns']} underruns; {row['sounding']}"
+        lines.append([f"{row['voices']} held voices for {row['seconds']:.0f} s{busy}; sounding at the end", said])
+    return ["what", "result"], lines
+
+
 def flows(results: Rows) -> Cells:
     """The table of trained models."""
     return averaged(results, ("variant",), _MODELS, "models")
@@ -218,6 +238,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "flows": (("latent",), flows),
     "hidden": (("latent",), hidden),
     "exports": (("exports",), exports),
+    "web": (("web",), web),
 }
 """Tables by name: their files in benchmarks/results, and the function that makes headers and rows of their content.
 Every other name is that of one file of texts."""
