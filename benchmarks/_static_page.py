@@ -53,11 +53,28 @@ def on_the_wire(folder: Path, fetched: list[str]) -> int:
 
 
 def worker_seconds() -> float:
-    """Processor time of the workers of all pages of Chromium so far, s; NaN where the system does not tell it."""
-    ticks = 0
-    for name in Path("/proc").glob("[0-9]*/task/*/comm"):
-        with suppress(OSError, ValueError):
-            if name.read_text().startswith("DedicatedWorker"):
-                fields = name.with_name("stat").read_text().rsplit(")", 1)[1].split()
-                ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else math.nan
+    """Processor time of the workers of this program's browser so far, s; NaN where the system does not tell it."""
+    if not Path("/proc/self/task").exists():
+        return math.nan
+    ticks, parents = 0, {int(file.parent.name): int(_fields(file)[1]) for file in Path("/proc").glob("[0-9]*/stat")}
+    for process in (one for one in parents if _is_below(one, parents)):
+        for name in Path(f"/proc/{process}/task").glob("*/comm"):
+            with suppress(OSError):
+                if name.read_text().startswith("DedicatedWorker"):
+                    fields = _fields(name.with_name("stat"))
+                    ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _fields(stat: Path) -> list[str]:
+    """What follows the name of a process or thread in its file stat; zeros for one that has ended."""
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return ["0"] * 50
+
+
+def _is_below(process: int, parents: dict[int, int]) -> bool:
+    while process > 1 and process != os.getpid():
+        process = parents.get(process, 0)
+    return process == os.getpid()

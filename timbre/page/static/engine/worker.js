@@ -6,7 +6,7 @@ import { Space } from "./space.js";
 
 const BLOCK = 512, MOST_AHEAD = 1; // samples at a time; s
 const STATE = 200, RING = 100; // ms between reports
-const HIGH_LOAD = 0.85, LOW_LOAD = 0.6, INTERVAL = 200, CALM = 3000; // when to give up a voice, and to allow one again
+const FULL_LOAD = 1, HIGH_LOAD = 0.85, LOW_LOAD = 0.6, INTERVAL = 200, CALM = 3000; // when to give up a voice, and to allow one again
 let ready = null, live = null, waiting = [];
 const space = new Promise((resolve, reject) => (ready = { resolve, reject }));
 space.catch(() => {}); // whoever waits for it is told
@@ -47,7 +47,7 @@ class Live {
     this.engine = new Engine(space.decoder, space.inverter, { point: space.facts.start });
     this.controls = new Controls(this.engine, space);
     this.ring = ring;
-    [this.sent, this.ringAt, this.decided, this.calm] = [0, 0, performance.now(), 0];
+    [this.sent, this.ringAt, this.decided, this.calm, this.underruns] = [0, 0, performance.now(), 0, 0];
     ring.onmessage = ({ data }) => this.feed(data);
     postMessage({ hello: { sample_rate: this.engine.rate } });
     this.timer = setInterval(() => postMessage({ state: this.state() }), STATE);
@@ -66,19 +66,20 @@ class Live {
       this.ring.postMessage(block.buffer, [block.buffer]);
     }
     const now = performance.now();
-    this.govern(now);
+    this.govern(now, ring.underruns);
     if (now - this.ringAt < RING) return;
     this.ringAt = now;
     postMessage({ ring });
   }
 
-  // Gives up a voice where the machine is too slow, and allows one again after three calm seconds.
-  govern(now) {
+  // Gives up a voice where the machine is too slow, and allows one again after three calm seconds. A load that the sound
+  // kept ahead still covers is borne: other programs come and go.
+  govern(now, underruns) {
     if (now - this.decided < INTERVAL) return;
-    const { engine } = this;
+    const { engine } = this, slow = engine.load > (underruns > this.underruns ? HIGH_LOAD : FULL_LOAD);
     this.calm = engine.load > HIGH_LOAD ? 0 : this.calm + now - this.decided;
-    this.decided = now;
-    if (engine.load > HIGH_LOAD && engine.sounding.length > 1) engine.shed();
+    [this.decided, this.underruns] = [now, underruns];
+    if (slow && engine.sounding.length > 1) engine.shed();
     else if (this.calm >= CALM && engine.load < LOW_LOAD) [this.calm, engine.limit] = [0, Math.min(engine.limit + 1, engine.voices.length)];
   }
 
