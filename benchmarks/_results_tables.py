@@ -189,7 +189,7 @@ def web(results: Rows) -> Cells:
     for row in kinds["live"]:
         busy = ", busy page" if row["busy"] else ""
         said = f"{row['core']:.2f} of a core, {row['underruns']} underruns; {row['sounding']}"
-        lines.append([f"{row['voices']} held voices for {row['seconds']:.0f} s{busy}; sounding at the end", said])
+        lines.append([f"{row['voices']} held voices for {row['seconds']:.0f} s{busy}; sounding, median", said])
     return ["what", "result"], lines
 
 
