@@ -4,7 +4,7 @@
 # How do I get from a folder of recorded notes to a space of my own? Scan the folder, look at what is doubtful, split
 # it, train, and listen. The notes that come with timbre stand for yours: put your folder in their place.
 #
-# It runs in about two minutes on one core; a good space takes longer, see the last cell.
+# It runs in two to three minutes on one core; a good space takes longer, see the last cell.
 
 # %%
 import os

@@ -5,7 +5,7 @@
 # `VAE(config, flow=...)`, and terms of the loss are modules given to `timbre.train(..., regularizers={...})`. The
 # same holds for transforms and inverters (CONTRIBUTING.md has the table).
 #
-# It runs in about a minute on one core.
+# It runs in half a minute on one core.
 
 # %%
 import os

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.choosing.candidates import Candidate, hybrids, middles, others
 from timbre.choosing.journeys import End, journeys

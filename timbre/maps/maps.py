@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.errors import ConfigError
 from timbre.maps._partial_notes import WHOLE, Frames, SomeFrames

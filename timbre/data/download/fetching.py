@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.data.download.recipes import Download, Recipe
 from timbre.data.download.unpacking import unpack

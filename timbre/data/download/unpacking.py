@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from timbre.data.sounds import UNPACKING
 from timbre.errors import LibraryError, TimbreError
