@@ -234,6 +234,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "listeners": (("evaluation-44k", "evaluation-22k"), listeners),
     "sets-44k": (("sets-44k",), sets),
     "sets-22k": (("sets-22k",), sets),
+    "sets-small": (("sets-small",), sets),
     "codes": (("sets-44k", "sets-22k"), codes),
     "flows": (("latent",), flows),
     "hidden": (("latent",), hidden),
