@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,7 +18,17 @@ from timbre.audio.loudness import momentary
 from timbre.data import Library
 from timbre.data.ratings import check, read_ratings
 from timbre.errors import ConfigError, LibraryError
-from timbre.listening import ListeningTest, Stimulus, Trial, make_test, rated, read_answers, score, write_study
+from timbre.listening import (
+    ListeningTest,
+    Stimulus,
+    Trial,
+    make_test,
+    rated,
+    read_answers,
+    score,
+    was_trained_on,
+    write_study,
+)
 from timbre.listening.scores import mixed_model, resampled
 from timbre.space import Space
 from timbre.training.regularization import note_labels
@@ -67,6 +78,14 @@ def test_notes_of_the_training_are_left_out(tiny_space: Space, some_notes: Libra
     }
     assert trained
     assert not trained & {one.note for one in ListeningTest.load(made).stimuli.values()}
+
+
+def test_training_notes_are_known_by_their_sound_under_any_name(tiny_space: Space, some_notes: Library):
+    atlas = tiny_space.atlas
+    trained = [name for name, part in zip(atlas.names, atlas.splits, strict=True) if part == "train"]
+    assert all(was_trained_on(tiny_space, replace(some_notes[name], name="other")) for name in trained[:4])
+    held = set(atlas.names) - set(trained)
+    assert not any(was_trained_on(tiny_space, some_notes[name]) for name in held)
 
 
 @pytest.mark.parametrize("task", ["pairs", "sorting"])

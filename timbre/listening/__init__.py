@@ -4,6 +4,7 @@ from timbre.listening.design import TASKS, ListeningTest, Stimulus, Trial
 from timbre.listening.making import make_test
 from timbre.listening.results import Answer, Answers, read_answers
 from timbre.listening.scores import Scores, score
+from timbre.listening.stimuli import was_trained_on
 from timbre.listening.studies import rated, write_study
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "rated",
     "read_answers",
     "score",
+    "was_trained_on",
     "write_study",
 ]

@@ -16,8 +16,9 @@ from timbre.data import Library, Note
 from timbre.errors import AudioError, ConfigError, LibraryError
 from timbre.files import write_text
 from timbre.listening.design import ANCHOR, KEY, MOST, PAGE, REFERENCE, RESULTS, TASKS, ListeningTest, Stimulus, Trial
-from timbre.listening.stimuli import anchor, choose_notes, matched, reconstruction, recording, systems
+from timbre.listening.stimuli import anchor, in_order, matched, reconstruction, recording, systems, was_trained_on
 from timbre.space import Space
+from timbre.wording import counted
 
 COUNTS = {"quality": 8, "pairs": 12, "sorting": 20}
 """Default number of notes by task."""
@@ -39,7 +40,7 @@ def make_test(
     Args:
         folder: of the test; it must not have a key yet.
         spaces: names and spaces. "quality" compares their reconstructions with the recordings.
-        library: notes; those that the first space was trained on are left out, by name.
+        library: notes; those that the first space was trained on are left out (:func:`was_trained_on`).
         task: one of :data:`TASKS`.
         inverters: inverters that each space decodes with; default: its own.
         decoded: in "pairs" and "sorting", present the notes as the spaces decode them; default: as recorded.
@@ -57,10 +58,7 @@ def make_test(
     """
     _check(folder, task, notes, seconds, trials)
     own = systems(spaces, inverters) if task == "quality" or decoded else []
-    atlas = spaces[0][1].atlas
-    trained = {name for name, part in zip(atlas.names, atlas.splits, strict=True) if part == "train"}
     count = notes or COUNTS[task]
-    candidates = choose_notes(library, trained, 4 * count, pitch, seed)
     rate = max(space.renderer.sample_rate for _, space in spaces)
 
     def sounds_of(note: Note) -> dict[str, Audio]:
@@ -70,9 +68,12 @@ def make_test(
             return {REFERENCE: sound, ANCHOR: anchor(sound), **made}
         return made or {REFERENCE: sound}
 
-    sounds = _first(candidates, count, sounds_of, progress)
+    sounds = _first(spaces[0][1], in_order(library, pitch, seed), count, sounds_of, progress)
     if len(sounds) < _FEWEST[task]:
-        raise LibraryError(f"{library.root} must have {_FEWEST[task]} or more usable notes, got {len(sounds)}.")
+        raise LibraryError(
+            f"{library.root} must have {_FEWEST[task]} or more notes that {spaces[0][0]} was not trained on, got "
+            f"{len(sounds)}; give other notes."
+        )
     test, waves = _designed(task, sounds, seed)
     if len(test.trials) > MOST:
         raise ConfigError(f"A test must have {MOST:,} trials or fewer, got {len(test.trials):,}; ask for fewer notes.")
@@ -94,19 +95,27 @@ def _check(folder: Path, task: str, notes: int | None, seconds: float, trials: i
 
 
 def _first(
-    notes: Iterable[Note], count: int, sounds_of: Callable[[Note], dict[str, Audio]], progress: Progress
+    space: Space, notes: Iterable[Note], count: int, sounds_of: Callable[[Note], dict[str, Audio]], progress: Progress
 ) -> list[tuple[Note, dict[str, Audio]]]:
-    """The sounds of the first `count` notes that can be used."""
+    """The sounds of the first `count` notes that can be used and that the space was not trained on."""
     made: list[tuple[Note, dict[str, Audio]]] = []
+    trained = 0
     for note in notes:
         if len(made) == count:
             break
         try:
+            if was_trained_on(space, note):
+                trained += 1
+                continue
             made.append((note, sounds_of(note)))
         except AudioError as problem:
             progress(f"{note.name} is left out: {problem}")
         else:
             progress(note.name)
+    if trained:
+        progress(
+            f"{counted(trained, 'note')} left out: the space was trained on them, or on notes that sound the same"
+        )
     return made
 
 
