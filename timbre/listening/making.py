@@ -113,9 +113,7 @@ def _first(
         else:
             progress(note.name)
     if trained:
-        progress(
-            f"{counted(trained, 'note')} left out: the space was trained on them, or on notes that sound the same"
-        )
+        progress(f"{counted(trained, 'note')} left out: the space was trained on them, or on notes that sound the same")
     return made
 
 
