@@ -93,6 +93,14 @@ class TestEngine:
             assert np.sqrt(np.square(samples - expected.samples[0]).mean()) < 1e-5
 
 
+    def test_a_storm_of_commands_breaks_nothing_and_leaves_no_note(self, work: Path):
+        found = run("engine.mjs", {"storm": {"seed": 1, "count": 4000}}, work)
+        assert found["largest"] < 0.9901
+        assert found["refused"] > 100
+        assert found["sounding"] == 0
+        assert found["left"] < 1e-6
+
+
 class TestQuestions:
     def test_the_nearest_sounds_are_those_of_the_space(self, tiny_space: Space, work: Path):
         points = [*tiny_space.atlas.points[:4], *tiny_space.draw(4, 1)]

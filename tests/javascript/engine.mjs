@@ -22,6 +22,7 @@ try {
   answer.fast = Boolean(space.decoder.kernel.code);
   if (request.frames) answer.frames = request.frames.map((frame) => levels(request.plain ? plain(space) : space.decoder, frame));
   if (request.events) answer.sound = Array.from(played(space, request));
+  if (request.storm) Object.assign(answer, stormed(space, request.storm));
   if (request.questions) answer.answers = { list: request.questions.map(([what, values]) => answered(space, what, values)) };
 } catch (error) {
   answer.error = error.message;
@@ -59,4 +60,37 @@ function answered(space, what, values) {
   } catch (error) {
     return { error: error.message };
   }
+}
+
+// Random commands, right and wrong, between blocks of sound; then silence.
+function stormed(space, { seed, count }) {
+  const engine = new Engine(space.decoder, space.inverter, { voices: 4, point: space.facts.start }), controls = new Controls(engine, space);
+  let state = seed, largest = 0, refused = 0;
+  const draw = (low, high) => low + ((state = Math.imul(state, 1664525) + 1013904223) >>> 8) / 16777216 * (high - low);
+  const pick = (...values) => values[Math.floor(draw(0, values.length))];
+  const point = () => space.facts.start.map(() => draw(-150, 150)), wild = () => pick(draw(-200, 200), 1e9, -1e9, 0);
+  const commands = [
+    () => ({ do: "note_on", key: pick(..."abcdefgh"), pitch: pick(null, draw(0, 140)), velocity: draw(0, 1), values: pick(undefined, { bend: draw(-96, 96) }) }),
+    () => ({ do: "note_on", key: pick(..."abcdefgh"), pitch: draw(12, 127), velocity: draw(0, 1) }),
+    () => ({ do: "note_off", key: pick(..."abcdefgh") }),
+    () => ({ do: "express", key: pick(..."abcdefgh"), values: { [pick("bend", "gain", "0", "2", "99", "towards:Dot", "towards:none", "brightness")]: wild() } }),
+    () => ({ do: "at", point: pick(point(), [1], null, space.facts.start), glide: draw(0, 2) }),
+    () => ({ do: "path", path: pick(null, { points: [point(), point()], times: [0, 1] }), duration: draw(0.01, 1), loop: draw(0, 1) > 0.5 }),
+    () => ({ do: pick("hold", "none", "toString"), seconds: pick(null, draw(0.01, 2)) }),
+    () => ({ do: "gain", decibels: draw(-100, 24) }),
+    () => ({ do: "sustain", down: draw(0, 1) > 0.5 }),
+    () => ({ do: "bend", semitones: draw(-48, 48) }),
+    () => ({ do: "panic" }),
+  ];
+  for (let n = 0; n < count; n++) {
+    try {
+      controls.carryOut(pick(...commands)());
+    } catch {
+      refused += 1;
+    }
+    if (n % 4 === 0) for (const value of engine.render(64)) largest = Math.max(largest, Number.isFinite(value) ? Math.abs(value) : Infinity);
+  }
+  controls.carryOut({ do: "panic" });
+  engine.render(engine.rate);
+  return { largest, refused, left: Math.max(...engine.render(2048).map(Math.abs)), sounding: engine.sounding.length };
 }
