@@ -39,6 +39,7 @@ from timbre.space.names import find_space
 PORT = 8765
 _MAX_FRAME = 16 * MAX_MESSAGE  # bytes; a longer message closes the socket, one above MAX_MESSAGE is answered
 _MOST_CONNECTIONS = 256
+_SWITCH_INTERVAL = 0.0005  # s until a thread that computes, such as points along an axis, lets the sound go on
 _END_TIMEOUT = 2  # s for open connections when the server ends
 
 
@@ -70,6 +71,7 @@ def serve(
         raise ConfigError(f"There is no folder {notes}; give --notes the folder of the library.")
     listening = listen(host, port)
     _warn(host)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     with listening, leaving_on_signals():
         loaded, port = load(space), listening.getsockname()[1]
         threading.Thread(target=_prepare, args=(loaded,), name="timbre map").start()

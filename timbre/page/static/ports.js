@@ -5,7 +5,7 @@ import { say } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const LOWEST = 12; // MIDI note
-const PAUSE = 5; // ms between messages that shape one note
+const PAUSE = 20; // ms between messages that shape one note; engines smooth over as much
 const NO_MIDI = "This browser has no Web MIDI; use Chrome, Edge or Firefox, at localhost or by HTTPS.";
 const REFUSED = "The browser refused MIDI; allow it for this page in the browser's settings, and connect again.";
 
@@ -98,10 +98,18 @@ export class Midi {
     this.page.sound.off(key, 0);
   }
 
-  // Several changes of a note within a few ms become one message.
+  // The first change is sent at once; those that follow within a pause, as one message for each note at its end.
   express(key, values) {
-    if (!this.waiting.size) setTimeout(() => [...this.waiting.keys()].forEach((one) => this.flush(one)), PAUSE);
     this.waiting.set(key, values);
+    this.pause ||= this.flushAll();
+  }
+
+  // Sends what waits, and tells whether there was anything; if so, a pause begins.
+  flushAll() {
+    const keys = [...this.waiting.keys()];
+    for (const key of keys) this.flush(key);
+    if (keys.length) setTimeout(() => (this.pause = this.flushAll()), PAUSE);
+    return keys.length > 0;
   }
 
   flush(key) {
