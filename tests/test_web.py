@@ -92,7 +92,6 @@ class TestEngine:
             assert rate == expected.sample_rate
             assert np.sqrt(np.square(samples - expected.samples[0]).mean()) < 1e-5
 
-
     def test_a_storm_of_commands_breaks_nothing_and_leaves_no_note(self, work: Path):
         found = run("engine.mjs", {"storm": {"seed": 1, "count": 4000}}, work)
         assert found["largest"] < 0.9901
