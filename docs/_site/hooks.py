@@ -21,6 +21,7 @@ ADDED = {
 }
 """Files of the repository that are pages of the site."""
 GALLERY = ROOT / "build" / "gallery"  # by scripts/gallery
+NOTEBOOKS = ROOT / "build" / "notebooks"  # by docs/_site/notebooks.py
 INSTRUMENT = ROOT / "build" / "instrument"  # by timbre export --to web
 NO_GALLERY = """# Gallery
 
@@ -64,6 +65,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             files.append(File.generated(config, file.relative_to(GALLERY).as_posix(), abs_src_path=str(file)))
     else:
         files.append(File.generated(config, "gallery.md", content=NO_GALLERY))
+    for file in sorted(one for one in NOTEBOOKS.rglob("*") if one.is_file()):
+        name = f"notebooks/{file.relative_to(NOTEBOOKS).as_posix()}"
+        files.append(File.generated(config, name, abs_src_path=str(file)))
     play = PLAY if INSTRUMENT.exists() else NO_INSTRUMENT
     files.append(File.generated(config, "instrument.md", content=play))
     return files
@@ -72,6 +76,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Turn links into the repository into links of the site; what the site does not have becomes plain text."""
     here = page.file.src_uri
+    if here.startswith("notebooks/"):  # executed; its links, if any, are of the web
+        return markdown
+    if here == "notebooks.md":
+        for file in sorted(NOTEBOOKS.glob("*.md")):
+            markdown = markdown.replace(f"| `{file.stem}.py` |", f"| [{file.stem}.py](notebooks/{file.name}) |")
     source = next((source for source, added in ADDED.items() if added == here), f"docs/{here}")
 
     def rewritten(link: re.Match[str]) -> str:
