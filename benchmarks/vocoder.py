@@ -16,6 +16,8 @@ one pitch, 2.5 s, frozen 0.5 s after its onset; there is no recording.
 - consistency_db: mean distance of the sound's own spectrogram from the decoded one
 - onset_ms: shift of the onset; level_db: level above the recording's; click_db: highest crest of the second difference
   above the recording's, in the worst note; held: above the median of the sound's own crests
+- decode_db, decode_db_p95, within_1_db_share: level relative to the space's own inverter, that of `Space.decode` (mean
+  power of two seeds): median, 95th percentile of its size, and the share of notes within 1 dB
 - sway_db: held points, 0.8 s to 2.2 s: standard deviation of the level over 50 ms
 - x_realtime: seconds of sound per second of CPU time in one thread; latency_ms: none where the whole sound is needed
 """
@@ -59,6 +61,7 @@ COMPARED = (
     "log_mel_l1_db", "multi_resolution_stft", "pitch_error_cents", "pitch_over_5_cents_share", "texture_db", "noise_db",
     "energy_db", "onset_ms", "click_db",
 )  # fmt: skip
+OTHERS = ("task", "groups", "inverter", "cents", "seconds", "cpu")  # columns with a summary of their own, or none
 WORST = {"click_db"}  # summarised by the maximum, not the mean
 
 
@@ -216,10 +219,11 @@ def note_rows(
         sources = Sources(*(part[0] for part in space.model.decoder.sources(z, one.conditions, space.model.every)))
     decoded = Decoded(decibels, sources)
     asked = pitch if pitch is not None and is_harmonic(note) else np.nan
-    rows = []
+    rows, length, own = [], recorded.size, space.renderer.inverter
+    usual = np.mean([np.square(inverted(space, decoded, pitch, length, seed, own)).mean() for seed in (0, 1)])
     for name in names:
-        sound, spent = timed(space, decoded, pitch, recorded.size, name)
-        other = inverted(space, decoded, pitch, recorded.size, 1, name)
+        sound, spent = timed(space, decoded, pitch, length, name)
+        other = inverted(space, decoded, pitch, length, 1, name)
         moved = metrics.onset_time(sound, rate) - metrics.onset_time(recorded, rate)
         found = {
             **likeness(recorded, sound, rate, asked),
@@ -229,6 +233,7 @@ def note_rows(
             "onset_ms": 1e3 * abs(moved),
             "level_db": level_difference_db(recorded, sound),
             "click_db": metrics.click_excess_db(recorded, sound, rate),
+            "decode_db": float(10.0 * np.log10((np.square(sound).mean() + 1e-12) / (usual + 1e-12))),
         }
         rows.append({"task": "notes", "groups": groups(note, trained), "inverter": name} | found | spent)
     return rows
@@ -294,11 +299,18 @@ def table(each: list[Row], delays: dict[str, float | None]) -> list[Row]:
 
 def summary(key: tuple[str, str, str], rows: list[Row]) -> Row:
     out: Row = dict(zip(("task", "group", "inverter"), key, strict=True)) | {"notes": len(rows)}
-    for name in (name for name in rows[0] if name not in ("task", "groups", "inverter", "cents", "seconds", "cpu")):
+    for name in (name for name in rows[0] if name not in (*OTHERS, "decode_db")):
         values = [row[name] for row in rows if row[name] is not None]
         out[name] = round(float(np.max(values) if name in WORST else np.mean(values)), 3) if values else None
     tuned = tuning(np.array([row["cents"] for row in rows]))
     out |= {name: round(value, 3) if np.isfinite(value) else None for name, value in tuned.items()}
+    if apart := [row["decode_db"] for row in rows if "decode_db" in row]:
+        size = np.abs(apart)
+        out |= {
+            "decode_db": round(float(np.median(apart)), 2),
+            "decode_db_p95": round(float(np.percentile(size, 95)), 2),
+        }
+        out["within_1_db_share"] = round(float(np.mean(size <= 1.0)), 2)
     return out | {"x_realtime": round(sum(row["seconds"] for row in rows) / sum(row["cpu"] for row in rows), 1)}
 
 

@@ -104,3 +104,18 @@ def test_the_example_of_the_page_plays_a_note(folder: Path, harmonic_space: Spac
     assert 100.0 * abs(measured - pitch) < 5.0
     levels = [np.square(one.samples[0, : played.sample_rate]).mean() for one in (played, expected)]
     assert abs(10.0 * np.log10(levels[0] / levels[1])) < 0.5
+
+
+@pytest.mark.slow
+def test_the_example_runs_where_only_onnxruntime_and_numpy_are_installed(
+    folder: Path, harmonic_space: Space, tmp_path: Path
+) -> None:
+    found = re.search(r"<!-- play.py -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    (tmp_path / "play.py").write_text(found[1], encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
+    python = tmp_path / "fresh" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "onnxruntime", "numpy"], check=True)
+    command = [python, "-I", "play.py", folder, harmonic_space.atlas.names[0], "note.wav"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert np.abs(timbre.read(tmp_path / "note.wav").samples).max() > 1e-3

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import timbre
 from timbre.audio.pitch import measure_pitch
 from timbre.config import SpectrogramConfig
 from timbre.errors import ConfigError
@@ -233,6 +234,17 @@ def test_blocks_are_the_whole(tiny_space: Space) -> None:
     blocks = np.concatenate(list(render_blocks(tiny_space, path, controls, block=1000)))
     whole = render(tiny_space, path, pitch, 0.8, 4.0, 2, "portable").samples[0]
     np.testing.assert_allclose(blocks, whole, rtol=0, atol=1e-5)
+
+
+def test_the_level_is_that_of_decode() -> None:
+    space, apart = timbre.load("orchestra-22k"), []
+    for row in np.linspace(0, len(space.atlas) - 1, 9).astype(int):
+        pitch = None if np.isnan(space.atlas.pitches[row]) else float(np.clip(space.atlas.pitches[row], 12, 127))
+        sounds = (space.decode(space.atlas.points[row], pitch, 0.8, 1.0, 0, name) for name in ("portable", None))
+        one, other = (np.square(sound.samples).mean() for sound in sounds)
+        apart.append(10.0 * np.log10(one / other))
+    assert abs(np.median(apart)) < 0.7
+    assert np.abs(apart).max() < 3.0
 
 
 def test_magnitudes_alone_are_refused(tiny_space: Space) -> None:
