@@ -39,7 +39,7 @@ from timbre.space.names import find_space
 PORT = 8765
 _MAX_FRAME = 16 * MAX_MESSAGE  # bytes; a longer message closes the socket, one above MAX_MESSAGE is answered
 _MOST_CONNECTIONS = 256
-_SWITCH_INTERVAL = 0.0005  # s until a thread that computes, such as points along an axis, lets the sound go on
+_SWITCH_INTERVAL = 0.00005  # s until a thread that computes, such as points along an axis, lets the sound go on
 _END_TIMEOUT = 2  # s for open connections when the server ends
 
 
@@ -177,7 +177,8 @@ def make_server(site: object) -> uvicorn.Server:
     """A web server for an application, with limits; it prints faults only."""
     config = uvicorn.Config(
         site, log_level="warning", access_log=False, server_header=False, ws="websockets-sansio",
-        http=HttpConnection, ws_max_size=_MAX_FRAME, limit_concurrency=_MOST_CONNECTIONS,
+        http=HttpConnection, ws_max_size=_MAX_FRAME, ws_per_message_deflate=False,  # samples do not become smaller
+        limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_END_TIMEOUT, lifespan="off",
     )  # fmt: skip
     return uvicorn.Server(config)
