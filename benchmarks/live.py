@@ -153,7 +153,7 @@ class Session:
 
     def _wait(self, seconds: float) -> float:
         """Wait, and return the mean load."""
-        end, loads = time.monotonic() + seconds, []
+        end, loads = time.monotonic() + seconds, [self.player.state().load]
         while (left := end - time.monotonic()) > 0.0:
             time.sleep(min(0.1, left))
             loads.append(self.player.state().load)
