@@ -18,6 +18,7 @@ CLOCK = 64  # channels of the time
 _AT_A_TIME = 32  # frames of different pitches: the powers of their partials stay in the processor's cache
 _LEAST = 1e-6  # power in a band at which half of it is a partial's
 DECIBEL = math.log(10.0) / 10.0  # natural log power of one dB
+UNBOUNDED = 1e4  # for an output that has no limit
 
 
 class Modulated(nn.Module):
@@ -78,6 +79,8 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Modulated(channels, CLOCK, dropout) for _ in range(blocks))
         self.norm = nn.LayerNorm(channels)
         self.head = nn.Linear(channels, 2 * bins + self.harmonics)
+        # Where a pitch is far from a sound's own ones nothing was learned; see timbre.models.limits.
+        self.limits = nn.Buffer(torch.full((2 * bins + self.harmonics,), UNBOUNDED))
         nn.init.normal_(self.head.weight, std=0.02)
 
     def forward(self, z: Tensor, conditions: Conditions, time: Tensor) -> Tensor:
@@ -99,9 +102,14 @@ class Decoder(nn.Module):
         clock = self.time(time_features(time, conditions.release, self.longest, self.constants))
         for block in self.blocks:
             hidden = block(hidden, clock)
-        out = self.head(self.norm(hidden)).float()
+        out = torch.minimum(self.head(self.norm(hidden)).float(), self.limits)
         envelope, noise, levels = out.split([self.bins, self.bins, self.harmonics], -1)
         return 20.0 * envelope - 40.0, 20.0 * noise - 50.0, 10.0 * levels
+
+    def raw(self, envelope: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
+        """The outputs (..., 2 bins + harmonics) of the network for :meth:`parts`, dB, :data:`UNBOUNDED` at most."""
+        parts = ((envelope + 40.0) / 20.0, (noise + 50.0) / 20.0, levels / 10.0)
+        return torch.cat(parts, -1).clamp_max(UNBOUNDED)
 
     def sources(self, z: Tensor, conditions: Conditions, time: Tensor) -> Sources:
         """What sounds in the frames; arguments as in :meth:`forward`."""

@@ -5,6 +5,8 @@ changes with pitch. :class:`PitchFlow` follows these curves: it moves a point to
 Given the pitch it can be inverted, so the decoder loses nothing.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +14,7 @@ MIDDLE_C = 60.0  # MIDI: the pitch at which the flow is the identity
 LAYERS = 6
 HIDDEN = 64
 STRETCH = 1.0  # nepers: the most that a layer stretches or shrinks a dimension
+REACH = 3.0  # standard deviations beyond the usual distance from the center, sqrt(dim), that a point may be moved to
 
 
 class PitchFlow(nn.Module):
@@ -38,6 +41,7 @@ class PitchFlow(nn.Module):
         self.center = nn.Buffer(torch.zeros(dim))  # mean of the latent points, by which inputs are standardised
         self.scale = nn.Buffer(torch.ones(dim))  # their standard deviation
         self.moved = nn.Buffer(_parts(dim, named), persistent=False)
+        self.most = math.sqrt(dim - named) + REACH
         self.free = nn.Buffer((torch.arange(dim) >= named).float(), persistent=False)
 
     def forward(self, z: Tensor, pitch: Tensor) -> Tensor:
@@ -50,13 +54,24 @@ class PitchFlow(nn.Module):
         return self.center + self.scale * z
 
     def inverse(self, points: Tensor, pitch: Tensor) -> Tensor:
-        """The latent points (..., dim) for points (..., dim) at a pitch (...), MIDI."""
+        """The latent points (..., dim) for points (..., dim) at a pitch (...), MIDI.
+
+        At pitches far from those of a sound the curves lead out of the space. So a point is moved at most to the
+        distance from the center that few notes exceed, or to its own one if that is larger.
+        """
         away = _octaves(pitch)
         z = (points - self.center) / self.scale
+        most = self._distance(z).clamp_min(self.most)
         for net, moved in zip(reversed(self.nets), self.moved.flip(0), strict=True):
             shift, stretch = self._change(net, z, moved, away)
             z = z + moved * ((z - shift) * torch.exp(-stretch) - z)
+        share = (most / self._distance(z).clamp_min(1e-6)).clamp_max(1.0)
+        z = z * torch.where(self.free > 0.0, share, 1.0)
         return self.center + self.scale * z
+
+    def _distance(self, z: Tensor) -> Tensor:
+        """Distances (..., 1) of standardised points from the center, without named axes."""
+        return torch.linalg.vector_norm(z * self.free, dim=-1, keepdim=True)
 
     def _change(self, net: nn.Module, z: Tensor, moved: Tensor, away: Tensor) -> tuple[Tensor, Tensor]:
         """The shift of a layer, and the logarithm of its factor."""

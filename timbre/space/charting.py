@@ -9,6 +9,7 @@ from timbre.config import Config
 from timbre.data import Library, Note
 from timbre.data.features.table import Features
 from timbre.models.conditions import Conditions
+from timbre.models.limits import fit_limits
 from timbre.models.refinement import note_posterior, posterior_std
 from timbre.models.vae import VAE, Posterior
 from timbre.space.atlas import Atlas
@@ -36,6 +37,7 @@ def make_atlas(
     notes = [library[int(index)] for index in number[order]]
     point, report = _finished(model, config, point[order], pitch[order], notes, parts[number[order]])
     stds = _stds(model, posteriors, table.pitch[rows])  # after the pitch flow was fitted
+    _limit(model, *(part[parts[number[order]] == "train"] for part in (point, pitch[order], velocity[order])))
     atlas = Atlas(
         points=point,
         pitches=pitch[order],
@@ -76,6 +78,12 @@ def _stds(model: VAE, posteriors: list[Posterior], pitches: np.ndarray) -> np.nd
     """Standard deviations (rows, dim) of posteriors in batches, whose notes have these pitches (rows,)."""
     pitch = torch.from_numpy(pitches.astype(np.float32)).split([len(posterior.mean) for posterior in posteriors])
     return torch.cat([posterior_std(model, *pair) for pair in zip(posteriors, pitch, strict=True)]).numpy()
+
+
+def _limit(model: VAE, points: np.ndarray, pitches: np.ndarray, velocities: np.ndarray) -> None:
+    """Fit the decoder's limits to points (notes, dim) of the space, at their own pitches and velocities (notes,)."""
+    point, pitch, velocity = (torch.from_numpy(part.astype(np.float32)) for part in (points, pitches, velocities))
+    fit_limits(model.decoder, model.latent(point, pitch), pitch, velocity)
 
 
 def _finished(

@@ -20,6 +20,7 @@ from timbre.models.checkpoint import (
     tensors,
     write_folder,
 )  # fmt: skip
+from timbre.models.decoder import UNBOUNDED
 from timbre.models.regularizers.axes import Axis
 from timbre.models.report import read_report
 from timbre.models.vae import VAE, check_sizes
@@ -73,6 +74,7 @@ def read_space(folder: Path) -> Parts:
         raise CheckpointError(f"{folder / CONFIG} is damaged: {error} {FRESH}") from error
     if config.model.map == "learned":  # 0.1 counted every value
         weights.setdefault("evidence", torch.tensor(float(config.spectrogram.bins * config.note_frames)))
+    weights.setdefault("decoder.limits", torch.full(model.decoder.limits.shape, UNBOUNDED))  # folders before 0.2
     load_weights(model, weights, folder)
     atlas = Atlas.from_files(files)
     if (dim := atlas.points.shape[1]) != config.model.dim:

@@ -4,7 +4,7 @@ import { Kernel, layer, layerSize } from "./kernel.js";
 const PITCH_CENTRES = Array.from({ length: 13 }, (_, n) => 24 + 7 * n); // MIDI
 const RELEASES = [0.01, 0.03, 0.1, 0.3]; // s, constants of what follows a release
 const LEAST = 1e-6, EPSILON = 1e-5; // power in a band at which half of it is a partial's; of variances
-const MIDDLE_C = 60;
+const MIDDLE_C = 60, REACH = 3; // MIDI; standard deviations beyond the usual distance from the center
 
 export class Decoder {
   // `facts` is the description of the space, space.json; `tensors` are its weights.
@@ -23,6 +23,7 @@ export class Decoder {
     [this.clock, this.first, this.second] = [floats(64), floats(64), floats(64)];
     [this.hidden, this.normed, this.inner, this.part] = [floats(channels), floats(channels), floats(channels), floats(channels)];
     [this.film, this.out] = [floats(2 * channels), floats(2 * bins + harmonics)];
+    this.limits = tensors.get("decoder.limits", [2 * bins + harmonics]);
     this.responses = new Responses(tensors, bins, harmonics);
     this.flow = tensors.has("pitch_flow.moved") ? new PitchFlow(tensors, this.kernel, dim) : null;
     this.whitening = tensors.has("whitening.root") ? [tensors.get("whitening.root", [dim, dim]), tensors.get("whitening.mean", [dim])] : null;
@@ -97,7 +98,9 @@ export class Decoder {
       for (let n = 0; n < channels; n++) hidden[n] += part[n];
     }
     this.normalize(hidden, "norm");
-    this.apply("head", normed, this.out);
+    const { out, limits } = this;
+    this.apply("head", normed, out);
+    for (let n = 0; n < limits.length; n++) if (out[n] > limits[n]) out[n] = limits[n];
   }
 
   embed(pitch, velocity) {
@@ -134,6 +137,11 @@ function silu(values) {
   for (let n = 0; n < values.length; n++) values[n] /= 1 + Math.exp(-values[n]);
 }
 
+// The distance of a standardised point from the center, without named axes.
+function distance(z, free) {
+  return Math.sqrt(free.reduce((sum, value, n) => sum + (value * z[n]) ** 2, 0));
+}
+
 // The pitch flow, from the middle-C position of a point to its latent point (timbre/models/pitch_flow.py).
 class PitchFlow {
   constructor(tensors, kernel, dim) {
@@ -154,6 +162,7 @@ class PitchFlow {
   inverse(z, away) {
     const { dim, center, scale, free, seen, first, second, change, kernel } = this;
     for (let n = 0; n < dim; n++) z[n] = (z[n] - center[n]) / scale[n];
+    const most = Math.max(distance(z, free), Math.sqrt(free.reduce((sum, value) => sum + value, 0)) + REACH);
     for (const { moved, layers } of this.steps) {
       for (let n = 0; n < dim; n++) seen[n] = z[n] * free[n] * (1 - moved[n]);
       seen[dim] = away;
@@ -167,7 +176,8 @@ class PitchFlow {
         z[n] += moved[n] * ((z[n] - away * change[n]) * Math.exp(-stretch) - z[n]);
       }
     }
-    for (let n = 0; n < dim; n++) z[n] = center[n] + scale[n] * z[n];
+    const share = Math.min(most / Math.max(distance(z, free), 1e-6), 1);
+    for (let n = 0; n < dim; n++) z[n] = center[n] + scale[n] * (free[n] ? share : 1) * z[n];
   }
 }
 
