@@ -14,7 +14,7 @@ MIDDLE_C = 60.0  # MIDI: the pitch at which the flow is the identity
 LAYERS = 6
 HIDDEN = 64
 STRETCH = 1.0  # nepers: the most that a layer stretches or shrinks a dimension
-REACH = 3.0  # standard deviations beyond the usual distance from the center, sqrt(dim), that a point may be moved to
+REACH = 3.0  # standard deviations beyond the usual distance from the center, sqrt(dim), to which a point is moved
 
 
 class PitchFlow(nn.Module):
@@ -56,22 +56,30 @@ class PitchFlow(nn.Module):
     def inverse(self, points: Tensor, pitch: Tensor) -> Tensor:
         """The latent points (..., dim) for points (..., dim) at a pitch (...), MIDI.
 
-        At pitches far from those of a sound the curves lead out of the space. So a point is moved at most to the
-        distance from the center that few notes exceed, or to its own one if that is larger.
+        At pitches far from those of a sound the curves lead out of the space. Where they lead beyond the distance from
+        the center that few notes exceed, or beyond the point's own one if that is larger, a point is moved less far:
+        the less, the farther they lead.
         """
         away = _octaves(pitch)
-        z = (points - self.center) / self.scale
-        most = self._distance(z).clamp_min(self.most)
+        start = z = (points - self.center) / self.scale
         for net, moved in zip(reversed(self.nets), self.moved.flip(0), strict=True):
             shift, stretch = self._change(net, z, moved, away)
             z = z + moved * ((z - shift) * torch.exp(-stretch) - z)
-        share = (most / self._distance(z).clamp_min(1e-6)).clamp_max(1.0)
-        z = z * torch.where(self.free > 0.0, share, 1.0)
+        z = self._within_reach(start, z)
         return self.center + self.scale * z
 
-    def _distance(self, z: Tensor) -> Tensor:
-        """Distances (..., 1) of standardised points from the center, without named axes."""
-        return torch.linalg.vector_norm(z * self.free, dim=-1, keepdim=True)
+    def _within_reach(self, start: Tensor, z: Tensor) -> Tensor:
+        """Standardised points (..., dim) that were moved from `start` to z, or less far; named axes stay at z."""
+        begin, step = start * self.free, (z - start) * self.free
+        most = torch.linalg.vector_norm(begin, dim=-1, keepdim=True).clamp_min(self.most)
+        far = torch.linalg.vector_norm(z * self.free, dim=-1, keepdim=True)
+        square, along = (step * step).sum(-1, keepdim=True).clamp_min(1e-9), (begin * step).sum(-1, keepdim=True)
+        inside = most.square() - (begin * begin).sum(-1, keepdim=True)
+        share = (
+            torch.sqrt((along.square() + square * inside).clamp_min(0.0)) - along
+        ) / square  # of the step to `most`
+        share = torch.where(far > most, share * (most / far.clamp_min(1e-6)).square(), 1.0)
+        return z - (1.0 - share) * step
 
     def _change(self, net: nn.Module, z: Tensor, moved: Tensor, away: Tensor) -> tuple[Tensor, Tensor]:
         """The shift of a layer, and the logarithm of its factor."""

@@ -137,11 +137,6 @@ function silu(values) {
   for (let n = 0; n < values.length; n++) values[n] /= 1 + Math.exp(-values[n]);
 }
 
-// The distance of a standardised point from the center, without named axes.
-function distance(z, free) {
-  return Math.sqrt(free.reduce((sum, value, n) => sum + (value * z[n]) ** 2, 0));
-}
-
 // The pitch flow, from the middle-C position of a point to its latent point (timbre/models/pitch_flow.py).
 class PitchFlow {
   constructor(tensors, kernel, dim) {
@@ -155,6 +150,8 @@ class PitchFlow {
       moved: moved.subarray(n * dim, (n + 1) * dim),
       layers: [[0, 64, dim + 1], [2, 64, 64], [4, 2 * dim, 64]].map(([index, rows, columns]) => layer(kernel, get(`nets.${n}.${index}.weight`, [rows, columns]), get(`nets.${n}.${index}.bias`, [rows]), columns)),
     })).reverse();
+    this.start = new Float32Array(dim);
+    this.most = Math.sqrt(this.free.reduce((sum, value) => sum + value, 0)) + REACH;
     [this.seen, this.first, this.second, this.change] = [dim + 1, 64, 64, 2 * dim].map((size) => kernel.floats(4 * Math.ceil(size / 4)));
   }
 
@@ -162,7 +159,7 @@ class PitchFlow {
   inverse(z, away) {
     const { dim, center, scale, free, seen, first, second, change, kernel } = this;
     for (let n = 0; n < dim; n++) z[n] = (z[n] - center[n]) / scale[n];
-    const most = Math.max(distance(z, free), Math.sqrt(free.reduce((sum, value) => sum + value, 0)) + REACH);
+    this.start.set(z.subarray(0, dim));
     for (const { moved, layers } of this.steps) {
       for (let n = 0; n < dim; n++) seen[n] = z[n] * free[n] * (1 - moved[n]);
       seen[dim] = away;
@@ -176,8 +173,27 @@ class PitchFlow {
         z[n] += moved[n] * ((z[n] - away * change[n]) * Math.exp(-stretch) - z[n]);
       }
     }
-    const share = Math.min(most / Math.max(distance(z, free), 1e-6), 1);
-    for (let n = 0; n < dim; n++) z[n] = center[n] + scale[n] * (free[n] ? share : 1) * z[n];
+    this.keepWithinReach(z);
+    for (let n = 0; n < dim; n++) z[n] = center[n] + scale[n] * z[n];
+  }
+
+  // Moves a standardised point, which was moved from `start`, back to where notes lie; named axes stay.
+  keepWithinReach(z) {
+    const { start, free, dim } = this;
+    let [begin, far, square, along] = [0, 0, 0, 0];
+    for (let n = 0; n < dim; n++) {
+      const step = free[n] * (z[n] - start[n]);
+      begin += (free[n] * start[n]) ** 2;
+      far += (free[n] * z[n]) ** 2;
+      square += step * step;
+      along += free[n] * start[n] * step;
+    }
+    const most = Math.max(Math.sqrt(begin), this.most);
+    if (Math.sqrt(far) <= most) return;
+    square = Math.max(square, 1e-9);
+    const whole = (Math.sqrt(Math.max(along * along + square * (most * most - begin), 0)) - along) / square;
+    const share = (whole * most * most) / far;
+    for (let n = 0; n < dim; n++) z[n] -= (1 - share) * free[n] * (z[n] - start[n]);
   }
 }
 
