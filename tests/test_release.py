@@ -32,6 +32,11 @@ def test_the_version_is_written_once_and_cited() -> None:
     assert {"title", "message", "authors", "license", "date-released"} <= citation.keys()
 
 
+def test_the_changelog_begins_with_this_version_or_what_is_not_released() -> None:
+    headings = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert next(name for name in headings if name != "Unreleased") == timbre.__version__
+
+
 def test_wheels_in_the_pages_have_the_version() -> None:
     for page in ROOT.glob("docs/*.md"):
         names = re.findall(r"timbre-([\d.]+)-py3", page.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ ADDED = {
     "pretrained/orchestra-22k/README.md": "cards/orchestra-22k.md",
 }
 """Files of the repository that are pages of the site."""
-GALLERY = ROOT / "build" / "gallery"  # by scripts/gallery
+GALLERY = ROOT / "build" / "gallery"  # by docs/_site/gallery.py
 NOTEBOOKS = ROOT / "build" / "notebooks"  # by docs/_site/notebooks.py
 INSTRUMENT = ROOT / "build" / "instrument"  # by timbre export --to web
 NO_GALLERY = """# Gallery
