@@ -24,7 +24,7 @@ from timbre.app.guard import Guard, Hosts, numeric_address
 from timbre.app.jobs import TooLong
 from timbre.app.live import MAX_MESSAGE, Client
 from timbre.app.routes import AppState, Routes
-from timbre.app.worker import Busy, Worker
+from timbre.app.worker import Busy, Worker, ctrl_c_held
 from timbre.errors import ConfigError, DeviceError, TimbreError
 from timbre.files import expanded
 from timbre.maps.planes import plane
@@ -74,7 +74,8 @@ def serve(
     sys.setswitchinterval(_SWITCH_INTERVAL)
     with listening, leaving_on_signals():
         loaded, port = load(space), listening.getsockname()[1]
-        threading.Thread(target=_prepare, args=(loaded,), name="timbre map").start()
+        with ctrl_c_held():
+            threading.Thread(target=_prepare, args=(loaded,), name="timbre map").start()
         folder = find_space(space)
         presets = read_presets(space, loaded)
         presets.warn()

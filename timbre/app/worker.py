@@ -92,7 +92,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, other_end = context.Pipe()
         self._process = context.Process(target=_work, args=(other_end, self.folder), name="timbre worker", daemon=True)
-        with _ctrl_c_held():
+        with ctrl_c_held():
             self._process.start()
         other_end.close()
         self._ready = False
@@ -126,8 +126,11 @@ class Worker:
 
 
 @contextlib.contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Keeps Ctrl-C from this thread, and from a process that it starts, which inherits this while Python loads."""
+def ctrl_c_held() -> Iterator[None]:
+    """Keeps Ctrl-C from this thread, and from what it starts: processes while Python loads, and threads for good.
+
+    Every thread that runs beside a start must have been started so, or the system gives it the signal instead.
+    """
     resource_tracker.ensure_running()  # its start would let Ctrl-C through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
