@@ -123,7 +123,7 @@ def normalizer(energy) -> float:
 
 
 def gaussian(layers: int) -> tuple[Posterior, list[nn.Parameter]]:
-    """A Gaussian posterior with a planar flow of so many layers, and what is learned of it."""
+    """A Gaussian posterior with a planar flow of `layers` layers, and what is learned of it."""
     mean, log_std = nn.Parameter(torch.zeros(1, 2)), nn.Parameter(torch.zeros(1, 2))
     flow = make_flow("planar", 2, layers)
     return Posterior(mean, log_std, flow, None), [mean, log_std, *flow.parameters()]

@@ -44,6 +44,11 @@ def test_a_space_beside_principal_components(tmp_path: Path, tiny_space: Space, 
     }
 
 
+def test_keys(tmp_path: Path) -> None:
+    rows = {row["variant"]: row for row in rows_of(tmp_path, "keys.py", SPACE)}
+    assert float(str(rows["with"]["loud_share"])) < 0.1 * float(str(rows["without"]["loud_share"]))
+
+
 @pytest.mark.slow
 def test_speed(tmp_path: Path) -> None:
     rows = rows_of(tmp_path, "speed.py")

@@ -1,12 +1,17 @@
 """Limits of decoders' outputs, and of the pitch flow's reach: no explosions at pitches far from a sound's own."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 import timbre
+from timbre.errors import CheckpointError
 from timbre.models.conditions import Conditions
 from timbre.models.decoder import UNBOUNDED
+from timbre.models.frame_decoder import FrameDecoder
+from timbre.models.graphs import onnxruntime
 from timbre.models.limits import fit_limits
 from timbre.models.pitch_flow import REACH, PitchFlow
 
@@ -28,6 +33,20 @@ def test_no_key_of_a_shipped_space_is_far_louder_than_its_notes(name):
     loudest = np.array([decoded(space, points, float(pitch)).amax((1, 2)).numpy() for pitch in range(21, 109, 6)])
     assert np.mean(loudest > 0.0) < 0.02
     assert loudest.max() < 12.0
+
+
+@pytest.mark.parametrize("name", ["orchestra", "orchestra-22k"])
+def test_a_graph_without_the_reach_is_refused(name):
+    """Graphs of live play that were made before are made anew: the examples by which they are checked tell."""
+    space = timbre.load(name)
+    decoder, flow = FrameDecoder(space.model, space.spectrogram), space.model.pitch_flow
+    if not onnxruntime():
+        pytest.skip("onnxruntime is not installed")
+    assert decoder.opened(space.graph)
+    most, flow.most = flow.most, math.inf
+    with pytest.raises(CheckpointError, match="must be those of the model"):
+        decoder.opened(space.graph)
+    flow.most = most
 
 
 def test_limits_are_what_notes_reach(tiny_space):

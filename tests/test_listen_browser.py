@@ -6,27 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_app_browser import CHROMIUM, FLAGS
+from test_app_browser import CHROMIUM, browser  # noqa: F401  (a fixture)
 
 from timbre.data import Library
 from timbre.listening import ListeningTest, make_test, read_answers
 from timbre.space import Space
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt install chromium")
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: scripts/setup --all")
 PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser: Any, tiny_space: Space, some_notes: Library, tmp_path: Path) -> Iterator[Any]:
+def opened(browser: Any, tiny_space: Space, some_notes: Library, tmp_path: Path) -> Iterator[Any]:  # noqa: F811
     """Makes a test and opens its page; at the end nothing may stand in the console."""
     problems: list[str] = []
     contexts = []

@@ -10,22 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_app_browser import CHROMIUM, FLAGS, center, opened, until
+from test_app_browser import CHROMIUM, browser, center, opened, until  # noqa: F401  (a fixture)
 
 from timbre.exporting import export
 from timbre.shapes.presets import Preset
 from timbre.space import Space
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: apt install chromium")
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: scripts/setup --all")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -41,7 +32,7 @@ def host(harmonic_space: Space, tmp_path: Path) -> Iterator[tuple[str, Any]]:
         server.terminate()
 
 
-def test_the_page_plays_by_itself_and_without_its_host(browser: Any, host: tuple[str, Any], harmonic_space: Space):
+def test_the_page_plays_by_itself_and_without_its_host(browser: Any, host: tuple[str, Any], harmonic_space: Space):  # noqa: F811
     address, server = host
     with opened(browser, address) as page:
         page.mouse.move(*center(page))

@@ -41,11 +41,12 @@ class FrameDecoder(nn.Module):
         return open_graph(content, self.eval(), self.examples(), _OUTPUTS)
 
     def examples(self) -> dict[str, Tensor]:
-        """Five frames of every kind: with and without a pitch, held and released."""
-        points = torch.linspace(-2.0, 2.0, 5 * self.model.dim).cos().view(5, -1)
+        """Six frames: with and without a pitch, held and released, and one far beyond a pitch flow's reach."""
+        points = torch.linspace(-2.0, 2.0, 6 * self.model.dim).cos().view(6, -1)
+        points[-1] *= 2.0
         rows = torch.tensor([
             (60.0, 0.8, 0.1, HELD), (torch.nan, 0.5, 0.0, HELD), (30.5, 1.0, 0.7, 0.5),
-            (90.0, 0.1, 1.5, 1.4), (71.3, torch.nan, 0.02, HELD),
+            (90.0, 0.1, 1.5, 1.4), (71.3, torch.nan, 0.02, HELD), (120.0, 0.8, 0.3, HELD),
         ])  # fmt: skip
         return dict(zip(("points", "pitch", "velocity", "time", "release"), (points, *rows.T.clone()), strict=True))
 

@@ -2,7 +2,7 @@
 
 In the latent space of an autoencoder, the notes of an instrument lie along a curve from low to high, since timbre
 changes with pitch. :class:`PitchFlow` follows these curves: it moves a point to where its instrument plays middle C.
-Given the pitch it can be inverted, so the decoder loses nothing.
+Given the pitch it can be inverted, so the decoder loses nothing, except where a point would leave the space.
 """
 
 import math
@@ -14,7 +14,7 @@ MIDDLE_C = 60.0  # MIDI: the pitch at which the flow is the identity
 LAYERS = 6
 HIDDEN = 64
 STRETCH = 1.0  # nepers: the most that a layer stretches or shrinks a dimension
-REACH = 3.0  # standard deviations beyond the usual distance from the center, sqrt(dim), to which a point is moved
+REACH = 3.0  # how far a point may be moved from the center: sqrt(dim), the usual distance, plus these deviations
 
 
 class PitchFlow(nn.Module):
@@ -75,11 +75,10 @@ class PitchFlow(nn.Module):
         far = torch.linalg.vector_norm(z * self.free, dim=-1, keepdim=True)
         square, along = (step * step).sum(-1, keepdim=True).clamp_min(1e-9), (begin * step).sum(-1, keepdim=True)
         inside = most.square() - (begin * begin).sum(-1, keepdim=True)
-        share = (
-            torch.sqrt((along.square() + square * inside).clamp_min(0.0)) - along
-        ) / square  # of the step to `most`
-        share = torch.where(far > most, share * (most / far.clamp_min(1e-6)).square(), 1.0)
-        return z - (1.0 - share) * step
+        # The share of the step at which its end is `most` from the center, and what is left of it farther away.
+        share = (torch.sqrt((along.square() + square * inside).clamp_min(0.0)) - along) / square
+        nearer = z * (1.0 - self.free) + begin + share * (most / far.clamp_min(1e-6)).square() * step
+        return torch.where(far > most, nearer, z)
 
     def _change(self, net: nn.Module, z: Tensor, moved: Tensor, away: Tensor) -> tuple[Tensor, Tensor]:
         """The shift of a layer, and the logarithm of its factor."""

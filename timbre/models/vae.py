@@ -170,7 +170,8 @@ class VAE(nn.Module):
         return base * self.map.deviation
 
     def from_latent(self, z: Tensor, pitch: Tensor) -> Tensor:
-        """Points (..., dim) of the space for latent points (..., dim) at a pitch (...): the inverse of `latent`."""
+        """Points (..., dim) of the space for latent points (..., dim) at a pitch (...): the inverse of `latent`, within
+        the reach of the pitch flow."""
         points = self.pitch_flow(z, pitch) if self.pitch_flow else z
         return self.whitening(points) if self.whitening else points
 

@@ -152,7 +152,7 @@ class NoteAxes:
                 self._thread.start()
 
     def _work(self) -> None:
-        """Find the curves that are wanted, the newest first, until all are found."""
+        """Find the requested curves, the newest first, until none is left."""
         while True:
             with self._lock:
                 if not self._wanted:

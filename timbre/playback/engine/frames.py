@@ -23,7 +23,7 @@ from timbre.space import Space
 PREPARING = "preparing the decoder for live play; this takes about 15 s, once for all spaces with the same settings"
 _LOUDEST = 1e6  # STFT magnitude, 40 dB above a sine of full scale in a window of 16384 samples
 _LARGEST_DB = 400.0  # of a level: beyond, inverters and limiter would never recover
-_VERSION = 4  # of the exported module; part of its file name
+_VERSION = 5  # of the exported module; part of its file name
 
 Frames = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From points (n, dim), pitch (MIDI, NaN without), velocity, time (s) and release (s), each float32 (n,), to STFT

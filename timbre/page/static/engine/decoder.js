@@ -193,7 +193,7 @@ class PitchFlow {
     square = Math.max(square, 1e-9);
     const whole = (Math.sqrt(Math.max(along * along + square * (most * most - begin), 0)) - along) / square;
     const share = (whole * most * most) / far;
-    for (let n = 0; n < dim; n++) z[n] -= (1 - share) * free[n] * (z[n] - start[n]);
+    for (let n = 0; n < dim; n++) if (free[n]) z[n] = start[n] + share * (z[n] - start[n]);
   }
 }
 

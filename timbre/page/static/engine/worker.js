@@ -9,7 +9,7 @@ const STATE = 200, RING = 100; // ms between reports
 const FULL_LOAD = 1, HIGH_LOAD = 0.85, LOW_LOAD = 0.6, INTERVAL = 200, CALM = 3000; // when to give up a voice, and to allow one again
 let ready = null, live = null, waiting = [];
 const space = new Promise((resolve, reject) => (ready = { resolve, reject }));
-space.catch(() => {}); // whoever waits for it is told
+space.catch(() => {}); // commands that await it report the error
 
 onmessage = async ({ data }) => {
   try {
