@@ -406,6 +406,41 @@ def connected(keyboard: mido.ports.BaseOutput, recorder: Recorder) -> bool:
     return wait_for(heard)
 
 
+OPENS_AND_CLOSES = """
+import mido, sys, threading, time
+from timbre.playback.inputs.midi_ports import open_port
+
+def hold_the_lock():
+    while not over.is_set():
+        pass
+
+def play():
+    while not over.is_set():
+        keyboard.send(mido.Message("note_on", note=60))
+        time.sleep(0.0003)
+
+with mido.Backend().open_output("keys", client_name="bench", virtual=True) as keyboard:
+    over, heard = threading.Event(), []
+    threads = [threading.Thread(target=task) for task in (hold_the_lock, play)]
+    for thread in threads:
+        thread.start()
+    for _ in range(40):
+        port, name = open_port("bench", heard.append)
+        time.sleep(0.05)
+        port.close()
+    over.set()
+    for thread in threads:
+        thread.join()
+print(name, len(heard) > 0)
+"""
+
+
+def test_an_input_closes_while_it_is_played(jack: mido.Backend):
+    """With calls from RtMidi's thread, the process stood still after some five inputs, and Ctrl-C did not end it."""
+    ran = subprocess.run([sys.executable, "-c", OPENS_AND_CLOSES], capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, "bench:keys True\n"), ran.stderr
+
+
 def test_messages_come_through_jack(jack: mido.Backend, recorder: Recorder):
     notes = [Message("note_on", note=note, velocity=note) for note in range(40, 90)]
     with MidiInput(recorder, "virtual") as midi:

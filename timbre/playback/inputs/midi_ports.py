@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,9 @@ from timbre.errors import DeviceError
 
 VIRTUAL = "virtual"
 """In place of a port's name: open an input that other programs connect to."""
+_RTMIDI = "mido.backends.rtmidi"
+_PERIOD = 0.001  # seconds between two looks for messages
+_WAITING = 8192  # messages that may wait until the next look
 
 
 def list_ports() -> list[str]:
@@ -35,11 +39,47 @@ def open_port(name: str | None, callback: Callable[[Any], None]) -> tuple[Any, s
     backend, ports = _backend()
     try:
         with _quiet():
-            if (port := _matching(name, ports)) == VIRTUAL:
-                return backend.open_input("midi", client_name="timbre", callback=callback), "timbre:midi"
-            return backend.open_input(port, callback=callback), port
-    except (OSError, NotImplementedError) as error:
+            port = _matching(name, ports)
+            if backend.name == _RTMIDI:
+                return _RtMidiInput(backend.api, port, callback), "timbre:midi" if port == VIRTUAL else port
+            virtual = {"name": "midi", "client_name": "timbre"}
+            return backend.open_input(**virtual if port == VIRTUAL else {"name": port}, callback=callback), port
+    except (OSError, RuntimeError, ValueError) as error:
         raise DeviceError(f"The MIDI input {name or ports[0]} does not open: {str(error).rstrip('.')}.") from error
+
+
+class _RtMidiInput:
+    """An open input of RtMidi; a thread looks for its messages.
+
+    RtMidi could call back, but JACK cancels the thread that does so when the port closes. If that thread then waits for
+    Python's lock, it takes the lock along, and the interpreter stands still for ever.
+    """
+
+    def __init__(self, api: str | None, port: str, callback: Callable[[Any], None]) -> None:
+        import rtmidi
+
+        self._rtmidi = rtmidi.MidiIn(getattr(rtmidi, f"API_{api or 'UNSPECIFIED'}"), "timbre", _WAITING)
+        if port == VIRTUAL:
+            self._rtmidi.open_virtual_port("midi")
+        else:
+            self._rtmidi.open_port(self._rtmidi.get_ports().index(port))
+        self._callback, self._closing = callback, threading.Event()
+        self._thread = threading.Thread(target=self._look, name="midi", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+        self._rtmidi.close_port()
+        self._rtmidi.delete()
+
+    def _look(self) -> None:
+        from mido import Message
+
+        while not self._closing.wait(_PERIOD):
+            while (received := self._rtmidi.get_message()) is not None:
+                with contextlib.suppress(ValueError):  # not a message
+                    self._callback(Message.from_bytes(received[0]))
 
 
 def _backend() -> tuple[Any, list[str]]:
@@ -72,7 +112,7 @@ def _backend_names() -> list[str]:
     except ImportError as error:
         raise DeviceError("MIDI needs the package python-rtmidi: pip install 'timbre[play]'.") from error
     names = {getattr(rtmidi, name): name.removeprefix("API_") for name in dir(rtmidi) if name.startswith("API_")}
-    return [f"mido.backends.rtmidi/{names[api]}" for api in rtmidi.get_compiled_api()]
+    return [f"{_RTMIDI}/{names[api]}" for api in rtmidi.get_compiled_api()]
 
 
 def _matching(name: str | None, ports: list[str]) -> str:
