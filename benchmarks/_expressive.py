@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import mido
 import numpy as np
 from _heard import clicks
+from _page_client import played_by_page
 from _table import Row
 
 import timbre
@@ -84,6 +85,17 @@ def rendered(space: Space, seconds: float, heard: int | None = None) -> tuple[np
         blocks.append(engine.render(size))
     assert midi.problems.count == 0, midi.problems.last
     return np.concatenate(blocks), engine
+
+
+def through_page(space: Space, name: str, seconds: float) -> Row:
+    """The notes through `timbre app`: underruns of its page, and the load of its engine."""
+    with played_by_page(space, name) as page:
+        midi = begin(page, Gestures())
+        in_real_time(midi, seconds, lambda every: time.sleep(every) or 0.0)
+        return {
+            "server": "app", "control": "mpe", "voices": page.last["voices"], "underruns": page.underruns,
+            "shed": page.last["shed"], "load": page.last["load"], "rate": page.last["sample_rate"], "seconds": seconds,
+        }  # fmt: skip
 
 
 def tuning(space: Space, seconds: float) -> Row:

@@ -193,6 +193,43 @@ def web(results: Rows) -> Cells:
     return ["what", "result"], lines
 
 
+def live(results: Rows) -> Cells:
+    """Live play through sound servers, and through the page."""
+    return _picked([row for row in results.rows if row["server"] != "none"], _LIVE)
+
+
+def mpe(results: Rows) -> Cells:
+    """Notes that are shaped each by itself, without a device."""
+    return _picked([row for row in results.rows if row["control"].startswith("mpe,")], _MPE)
+
+
+def voices(results: Rows) -> Cells:
+    """What an engine needs of one core."""
+    return _picked([row for row in results.rows if row["control"].startswith("engine,")], _VOICES)
+
+
+def _picked(rows: Sequence[Row], columns: dict[str, tuple[str, int]]) -> Cells:
+    """Some columns of rows: for each key, its title and its digits."""
+    lines = [[number(row.get(key), digits) for key, (_, digits) in columns.items()] for row in rows]
+    return [title for title, _ in columns.values()], lines
+
+
+_LIVE = {
+    "server": ("server", 0), "control": ("control", 0), "voices": ("voices", 0), "block": ("block", 0),
+    "underruns": ("underruns", 0), "latency_ms": ("latency, ms", 1), "worst_ms": ("worst", 1), "cents": ("cents", 2),
+    "clicks": ("clicks", 0), "gaps": ("gaps", 0), "xruns": ("xruns", 0), "load": ("load", 2),
+    "ahead_ms": ("ahead, ms", 1),
+}  # fmt: skip
+_MPE = {
+    "control": ("control", 0), "clicks": ("clicks", 0), "cents_median": ("cents, median", 2), "cents": ("worst", 1),
+    "load": ("core, engine", 2), "load_messages": ("core, messages", 2),
+}  # fmt: skip
+_VOICES = {
+    "control": ("engine on one core", 0), "voices": ("voices in real time", 0), "load_1": ("load of one", 2),
+    "load": ("load of eight", 2),
+}  # fmt: skip
+
+
 def flows(results: Rows) -> Cells:
     """The table of trained models."""
     return averaged(results, ("variant",), _MODELS, "models")
@@ -239,6 +276,9 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "flows": (("latent",), flows),
     "hidden": (("latent",), hidden),
     "exports": (("exports",), exports),
+    "live": (("live",), live),
+    "mpe": (("live",), mpe),
+    "voices": (("live",), voices),
     "web": (("web",), web),
 }
 """Tables by name: their files in benchmarks/results, and the function that makes headers and rows of their content.

@@ -13,7 +13,8 @@ JACK runs on its dummy driver and PulseAudio with a null sink. A process records
 - held: notes that are frozen and sustained, while another Python thread of the player's process computes sums.
 - morph: four sustained notes follow a loop through six library notes.
 - mpe: eight sustained notes of an MPE zone glide and change their timbres, each by itself, at 100 messages a second for
-  each of three dimensions of every finger; beside it "held, 8" is the same without. "mpe, tuning" is the deviation of
+  each of three dimensions of every finger; beside it "held, 8" is the same without. Server "app" is the page of
+  `timbre app` without its browser: underruns are those of its worklet. "mpe, tuning" is the deviation of
   each from the pitch that was asked, without a device; latency_ms is by how much bends are late. "mpe, own points"
   and "mpe, one point" are what eight such notes cost, and eight that move together.
 - engine: number of voices that one core renders in real time, by processor time. load is for eight voices, load_1 for
@@ -307,8 +308,7 @@ def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:
         middle = (low + high) // 2
         low, high = (middle, high) if share(space, runtime, inverter, middle, seconds) < 1.0 else (low, middle)
     return {
-        "server": "none", "control": f"engine, {runtime}, {inverter}", "voices": low, "block": None, "underruns": None,
-        "latency_ms": None, "cents": None, "clicks": None, "load": share(space, runtime, inverter, 8, seconds),
+        "server": "none", "voices": low, "load": share(space, runtime, inverter, 8, seconds),
         "load_1": share(space, runtime, inverter, 1, seconds), "rate": rate, "seconds": seconds,
     }  # fmt: skip
 
@@ -359,13 +359,15 @@ def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
             with SERVERS[name](block) as server:
                 yield from measured(space, server, block, plan)
     glides = min(args.seconds, GLIDES)
+    yield _expressive.through_page(space, args.space, glides)
     yield _expressive.tuning(space, glides)
     yield from _expressive.cost(space, glides / 2)
-    for one in (space,) if args.quick else (space, at_full_rate(space)):
+    for one, kind in ((space, ""),) if args.quick else ((space, ""), (at_full_rate(space), ", untrained")):
         for runtime in ("onnxruntime", "torch"):
             both = one.vocoder and not (args.quick and runtime == "torch")  # --quick takes a minute
             for inverter in ("rtpghi", "vocoder") if both else ("rtpghi",):
-                yield capacity(one, runtime, inverter, 0.5 if args.quick else 4.0)
+                found = capacity(one, runtime, inverter, 0.5 if args.quick else 4.0)
+                yield found | {"control": f"engine, {runtime}, {inverter}{kind}"}
 
 
 def main() -> None:
