@@ -119,7 +119,7 @@ def test_planted_opinions_come_back_with_their_intervals(tmp_path: Path):
 
 
 def test_the_mixed_model_finds_planted_differences(tmp_path: Path):
-    pytest.importorskip("statsmodels", reason="statsmodels is not installed: pip install 'timbre[listen]'")
+    pytest.importorskip("statsmodels", reason="statsmodels is not installed")
     test = quality_test()
     rate_quality(test, tmp_path, people=10)
     effects = mixed_model(test, read_answers(test, tmp_path))

@@ -10,12 +10,17 @@ from timbre.errors import ConfigError, TimbreError
 from timbre.files import expanded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from timbre.data import Note
+    from timbre.maps.planes import Plane
     from timbre.space import Space
 
 _LONGEST, _FACTORS = 4000, 100  # letters of a point, and signs of multiplication in it
+_PLANES = {"overview": 0, "families": 0, "heard": 0, "pca": 0, "axes": 2, "dims": 2, "points": 3, "places": 3}
+"""The words of --plane, and how many follow; `places` is the name of `points` in version 0.1."""
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
@@ -44,6 +49,40 @@ def find_point(space: "Space", text: str) -> "np.ndarray":
         return space.encode(timbre.read(text), pitch=note.pitch, velocity=note.velocity)
     is_name = text in space.atlas.instruments or not is_sum(text)
     return library_point(space, text) if is_name else combined(space, text, find_point)
+
+
+def find_plane(space: "Space", words: list[str]) -> "Plane":
+    """The plane that the words of --plane describe; two words alone are two axes, as in `timbre path --plane`."""
+    from timbre.maps.planes import plane, plane_through
+    from timbre.shapes.arithmetic import library_point
+    from timbre.shapes.overview import KINDS
+
+    kind, rest = (words[0], words[1:]) if words[0] in _PLANES else ("axes", words)
+    if len(rest) != _PLANES[kind]:
+        raise ConfigError(
+            "--plane must be overview, families, heard, pca, axes A B, dims I J or points A B C, got "
+            f"{' '.join(words)}."
+        )
+    if kind in ("points", "places"):
+        instruments = space.atlas.instruments
+        points = [library_point(space, word) if word in instruments else find_point(space, word) for word in rest]
+        return plane_through(space, points, [Path(word).stem for word in rest])
+    if kind in KINDS:
+        return plane(space, [kind])
+    return plane(space, [f"z{word.removeprefix('z')}" for word in rest] if kind == "dims" else rest)
+
+
+def find_grid(space: "Space", size: str, corners: "Sequence[str]", plane: list[str]) -> "np.ndarray":
+    """The points (rows, columns, dim) of a grid such as 5x4: between corners, or over the library notes on a plane."""
+    from timbre.synth.instruments import grid
+
+    sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
+    if not sides:
+        raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
+    if bool(corners) == bool(plane):
+        raise ConfigError(f"A grid must have --corner or --plane, got {'both' if plane else 'neither'}.")
+    ends = list(find_plane(space, plane).corners) if plane else [find_point(space, text) for text in corners]
+    return grid(ends, int(sides[1]), int(sides[2]))
 
 
 def find_pitch(space: "Space", text: str) -> float | None:

@@ -26,6 +26,7 @@ from timbre.models.graphs import onnxruntime
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
+from timbre.wording import needs
 
 SECONDS = 2.0  # of each sound, from its onset
 NAMES = ("auditory", "mfcc", "style")
@@ -204,7 +205,7 @@ def _content(file: Path) -> bytes:
 def _onnx(file: Path) -> _Opened:
     runtime = onnxruntime()
     if runtime is None:
-        raise ConfigError(f"onnxruntime is needed for {file}, and is missing: pip install 'timbre[play]'.")
+        raise ConfigError(needs(str(file), "onnxruntime"))
     content = _content(file)
     try:
         session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])

@@ -11,6 +11,7 @@ import numpy as np
 from timbre.errors import ConfigError, LibraryError
 from timbre.listening.design import ANCHOR, REFERENCE, ListeningTest
 from timbre.listening.results import Answers
+from timbre.wording import needs
 
 DRAWS = 4000
 _HEARD, _MISSED = 90.0, 0.15  # ITU-R BS.1534-3: the rating of a hidden reference, and the share that may be below
@@ -133,9 +134,7 @@ def mixed_model(test: ListeningTest, answers: Answers) -> dict[str, Effect]:
     try:
         from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
     except ImportError as error:
-        raise ConfigError(
-            "The mixed model needs the package statsmodels, which is not installed: pip install 'timbre[listen]'."
-        ) from error
+        raise ConfigError(needs("The mixed model", "statsmodels")) from error
 
     names, cube = ratings_cube(test, answers)
     base = next((name for name in names if name not in (REFERENCE, ANCHOR)), names[0])
