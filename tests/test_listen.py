@@ -104,6 +104,18 @@ def test_pairs_and_sorting_present_recordings_or_what_the_space_makes_of_them(
         make_test(tmp_path / "True", [("tiny", tiny_space)], some_notes, task)
 
 
+def test_tests_of_other_sounds_have_other_numbers(tiny_space: Space, some_notes: Library, tmp_path: Path):
+    """Or else the results of one would be read as those of another."""
+    spaces = [("tiny", tiny_space)]
+    first, again, other = (
+        make_test(tmp_path / name, spaces, some_notes, "sorting", decoded=decoded, notes=4, seconds=0.3)
+        for name, decoded in (("first", False), ("again", False), ("other", True))
+    )
+    assert first == again
+    assert first.id != other.id
+    assert not set(first.stimuli) & set(other.stimuli)
+
+
 def test_planted_opinions_come_back_with_their_intervals(tmp_path: Path):
     test = quality_test()
     rate_quality(test, tmp_path, people=14, deaf=2)
@@ -215,6 +227,7 @@ GOOD = b"0000cafe,p1,0000000f,1,00000000,00000001,40,2,3.5\n"
         (HEADER + GOOD.replace(b"p1", b"=cmd()"), "name a participant"),
         (HEADER + GOOD.replace(b"00000001", b"00000007"), "sounds of its trial"),
         (HEADER + GOOD.replace(b"00000001", b""), "sounds of its trial"),
+        (HEADER + GOOD.replace(b"00000000,00000001", b"00000001,00000001"), "sounds of its trial"),
         (HEADER + GOOD.replace(b",40,", b",101,"), "0 to 100"),
         (HEADER + GOOD.replace(b",40,", b",nan,"), "0 to 100"),
         (HEADER + GOOD.replace(b",40,", b",-1,"), "0 to 100"),
@@ -246,6 +259,15 @@ def test_a_sound_is_judged_once_in_a_trial(tmp_path: Path):
     ((name, trial),) = test.trials.items()
     write_results(tmp_path / "a.csv", test, "a", [(name, trial.sounds[0], "", 95.0)] * len(trial.sounds))
     with pytest.raises(LibraryError, match="once"):
+        read_answers(test, tmp_path)
+
+
+def test_a_sound_stands_in_its_own_column(tmp_path: Path):
+    test = quality_test(1)
+    ((name, trial),) = test.trials.items()
+    rows = [(name, sound, "", 95.0) for sound in trial.sounds[1:]]
+    write_results(tmp_path / "a.csv", test, "a", [*rows, (name, "", trial.sounds[0], 95.0)])
+    with pytest.raises(LibraryError, match="sounds of its trial"):
         read_answers(test, tmp_path)
 
 
@@ -291,6 +313,16 @@ def test_ratings_of_the_command_are_read_by_the_ratings_command(tmp_path: Path, 
     test.save(tmp_path)
     rate_pairs(test, tmp_path, squareform(pdist(np.random.default_rng(0).random((8, 2)))), people=5)
     assert main(["listen", "--results", str(tmp_path)]) == 0
-    assert "28 rated pairs" in capsys.readouterr().out
+    assert "28 rated pairs\nagreement 0." in capsys.readouterr().out
     assert main(["ratings", str(tmp_path / "ratings")]) == 0
     assert "listeners: 8 sounds or instruments, 28 rated pairs" in capsys.readouterr().out
+
+
+def test_one_listener_agrees_with_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    test = pairs_test(4)
+    test.save(tmp_path)
+    rate_pairs(test, tmp_path, 1 - np.eye(4), people=1)
+    assert main(["listen", "--results", str(tmp_path), "--json", str(tmp_path / "found.json")]) == 0
+    assert "nan" not in capsys.readouterr().out
+    found = json.loads((tmp_path / "found.json").read_text(), parse_constant=pytest.fail)  # NaN is not JSON
+    assert found["agreement"] is None

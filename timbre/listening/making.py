@@ -1,5 +1,6 @@
 """Making a listening test: its sounds, its page, and its key."""
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -121,7 +122,7 @@ def _designed(
     task: str, sounds: Sequence[tuple[Note, dict[str, Audio]]], seed: int
 ) -> tuple[ListeningTest, dict[str, Audio]]:
     """The test and its waveforms by number. Numbers are random, and so is their order in every list."""
-    random = np.random.default_rng([seed, len(sounds)])
+    random = np.random.default_rng(_number(task, sounds, seed))
     fresh = (f"{number:08x}" for number in random.choice(1 << 32, 40 * MOST, replace=False).tolist())
     identity = next(fresh)
     stimuli: dict[str, Stimulus] = {}
@@ -152,6 +153,16 @@ def _designed(
             trials += [Trial((numbers[at], add(*flat[at])), always=True) for at in chosen]
     order = random.permutation(len(trials)).tolist()
     return ListeningTest(identity, task, stimuli, {next(fresh): trials[at] for at in order}), waves
+
+
+def _number(task: str, sounds: Sequence[tuple[Note, dict[str, Audio]]], seed: int) -> int:
+    """What the numbers of a test follow from: tests of other sounds have others, so that no results are confused."""
+    found = hashlib.sha256(f"{task} {seed}".encode())
+    for note, made in sounds:
+        for system, sound in made.items():
+            found.update(f"{note.name} {system} {sound.sample_rate}".encode("utf-8", "backslashreplace"))
+            found.update(sound.samples.tobytes())
+    return int.from_bytes(found.digest()[:16])
 
 
 def _write(folder: Path, test: ListeningTest, waves: dict[str, Audio], title: str, trials: int | None) -> None:
