@@ -2,6 +2,7 @@
 
 import os
 import re
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,12 +87,15 @@ def find_grid(space: "Space", size: str, corners: "Sequence[str]", plane: list[s
 
 
 def find_pitch(space: "Space", text: str) -> float | None:
-    """The pitch, MIDI, of the sound that the text of a point names: of a library note (NaN is without pitch), or in the
-    name of a file; None for other points."""
-    if text in space.atlas:
-        return float(space.atlas.pitches[space.atlas.index(text)])
-    is_point = "," in text or text in space.atlas.instruments
-    return None if is_point or not _is_file(text) else labels_of(Path(text)).pitch
+    """The pitch, MIDI, of the sound that the text of a point names: of a library note, or in the name of a file. NaN for
+    a note without pitch, and for an instrument none of whose notes has one; None for other points."""
+    atlas = space.atlas
+    if text in atlas:
+        return float(atlas.pitches[atlas.index(text)])
+    if text in atlas.instruments:
+        own = (pitch for name, pitch in zip(atlas.instruments, atlas.pitches, strict=True) if name == text)
+        return nan if all(map(isnan, own)) else None
+    return None if "," in text or not _is_file(text) else labels_of(Path(text)).pitch
 
 
 def parse_point(text: str, dim: int) -> "np.ndarray":

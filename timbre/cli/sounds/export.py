@@ -83,7 +83,8 @@ def export(
         hold: Begin the loops SECONDS after the attack; default: where the sound is steady.
         loop: Sustain every sound until its key is released, or none (--no-loop); default: by how each sound goes on.
         flac: Write samples as FLAC instead of WAV (sfz and decent).
-        unpitched: One sample for all keys, without pitch; default: for a library note without pitch, such as a drum.
+        unpitched: One sample for all keys, without pitch; default: for a note or an instrument without pitch, such as a
+            drum.
         pitch: Pitch at which the frames of a wavetable sound as in the space: a note name or MIDI number. A low pitch
             has more partials; default: the lowest from C2 to C4 at which the space knows the sound.
         velocity: Velocity of the frames of a wavetable, 0 to 1; default: 0.8.
