@@ -87,8 +87,10 @@ def find_grid(space: "Space", size: str, corners: "Sequence[str]", plane: list[s
 
 
 def find_pitch(space: "Space", text: str) -> float | None:
-    """The pitch, MIDI, of the sound that the text of a point names: of a library note, or in the name of a file. NaN for
-    a note without pitch, and for an instrument none of whose notes has one; None for other points."""
+    """The pitch, MIDI, of the sound that the text of a point names: of a library note, or in the name of a file.
+
+    NaN for a note without pitch, and for an instrument none of whose notes has one; None for other points.
+    """
     atlas = space.atlas
     if text in atlas:
         return float(atlas.pitches[atlas.index(text)])

@@ -114,7 +114,7 @@ def _first(
         else:
             progress(note.name)
     if trained:
-        progress(f"{counted(trained, 'note')} left out: the space was trained on them, or on notes that sound the same")
+        progress(f"{counted(trained, 'note')} left out, which the space was trained on, maybe under another name")
     return made
 
 
