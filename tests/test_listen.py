@@ -17,7 +17,7 @@ from timbre.__main__ import main
 from timbre.audio.loudness import momentary
 from timbre.data import Library
 from timbre.data.ratings import check, read_ratings
-from timbre.errors import ConfigError, LibraryError
+from timbre.errors import AudioError, ConfigError, LibraryError
 from timbre.listening import (
     ListeningTest,
     Stimulus,
@@ -116,6 +116,28 @@ def test_tests_of_other_sounds_have_other_numbers(tiny_space: Space, some_notes:
     assert not set(first.stimuli) & set(other.stimuli)
 
 
+def test_a_test_that_cannot_be_written_leaves_nothing(
+    tiny_space: Space, some_notes: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import timbre.listening.making as making
+
+    write, written = making.write, list[Path]()
+
+    def some(file: Path, *given: object) -> None:
+        if len(written) == 3:
+            raise AudioError(f"{file} cannot be written: the disk may be full; make room on it.")
+        written.append(file)
+        write(file, *given)
+
+    monkeypatch.setattr(making, "write", some)
+    with pytest.raises(AudioError, match=r"study/page/sounds/\w+\.wav cannot"):
+        make_test(tmp_path / "study", [("tiny", tiny_space)], some_notes, "sorting", notes=4, seconds=0.3)
+    assert [file.name for file in (tmp_path / "study").iterdir()] == ["results"]
+    assert len(written) == 3
+    monkeypatch.undo()
+    make_test(tmp_path / "study", [("tiny", tiny_space)], some_notes, "sorting", notes=4, seconds=0.3)
+
+
 def test_planted_opinions_come_back_with_their_intervals(tmp_path: Path):
     test = quality_test()
     rate_quality(test, tmp_path, people=14, deaf=2)
@@ -139,6 +161,16 @@ def test_the_mixed_model_finds_planted_differences(tmp_path: Path):
         one = effects[name]
         assert abs(one.value - (OPINIONS[name] - OPINIONS["good"])) < 3 * one.error
         assert one.p < 1e-4
+
+
+def test_ratings_that_are_all_one_have_no_model(tmp_path: Path):
+    pytest.importorskip("statsmodels", reason="statsmodels is not installed: pip install 'timbre[listen]'")
+    test = quality_test(2)
+    for person in "ab":
+        rows = [(name, sound, "", 100.0) for name, trial in test.trials.items() for sound in trial.sounds]
+        write_results(tmp_path / f"{person}.csv", test, person, rows)
+    with pytest.raises(LibraryError, match="ratings that differ, got 100 everywhere"):
+        mixed_model(test, read_answers(test, tmp_path))
 
 
 def test_intervals_cover_at_their_level():
@@ -303,6 +335,7 @@ def test_the_command_makes_a_test_and_analyses_it(
     assert main(["listen", "--results", str(tmp_path), "--json", str(tmp_path / "scores.json")]) == 0
     printed = capsys.readouterr().out
     assert "5 participants; left out by the screening: p05" in printed
+    assert "intervals over participants and notes" in printed
     assert "good - poor" in printed
     assert json.loads((tmp_path / "scores.json").read_text())["participants"] == 5
     assert main(["listen"]) == 1

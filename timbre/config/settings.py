@@ -18,7 +18,7 @@ from timbre.files import read_text, shown
 from timbre.wording import printable
 
 T = TypeVar("T")
-_TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a table"}
 _HUGE = 2**1023  # a whole number that is not much larger still fits into a float
 _MOST_TOML, _MOST_DOTS = 1 << 20, 100
 _PIECES = re.compile(r"[=\n,{}]")  # between keys and values in TOML

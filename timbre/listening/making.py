@@ -15,7 +15,7 @@ from timbre.audio import Audio
 from timbre.audio.files import write
 from timbre.data import Library, Note
 from timbre.errors import AudioError, ConfigError, LibraryError
-from timbre.files import write_text
+from timbre.files import expanded, replacing, unwritable, write_text
 from timbre.listening.design import ANCHOR, KEY, MOST, PAGE, REFERENCE, RESULTS, TASKS, ListeningTest, Stimulus, Trial
 from timbre.listening.stimuli import anchor, in_order, matched, reconstruction, recording, systems, was_trained_on
 from timbre.space import Space
@@ -39,7 +39,7 @@ def make_test(
     """Write a listening test: `page`, a folder for any web host, `key.json`, which stays with you, and `results`.
 
     Args:
-        folder: of the test; it must not have a key yet.
+        folder: of the test; it must not have a page yet.
         spaces: names and spaces. "quality" compares their reconstructions with the recordings.
         library: notes; those that the first space was trained on are left out (:func:`was_trained_on`).
         task: one of :data:`TASKS`.
@@ -54,9 +54,10 @@ def make_test(
         progress: called with the name of each note.
 
     Raises:
-        ConfigError: if an argument is out of range, or the folder has a test already.
+        ConfigError: if an argument is out of range, the folder has a test already, or the test cannot be written.
         LibraryError: if the library has too few usable notes.
     """
+    folder = expanded(folder)
     _check(folder, task, notes, seconds, trials)
     own = systems(spaces, inverters) if task == "quality" or decoded else []
     count = notes or COUNTS[task]
@@ -91,7 +92,7 @@ def _check(folder: Path, task: str, notes: int | None, seconds: float, trials: i
         raise ConfigError(f"The length of the sounds must be {_SECONDS[0]} to {_SECONDS[1]} s, got {seconds}.")
     if trials is not None and trials < 1:
         raise ConfigError(f"The number of trials must be 1 or more, got {trials}.")
-    if (folder / KEY).exists():
+    if (folder / KEY).exists() or (folder / PAGE).exists():
         raise ConfigError(f"{folder} has a listening test already; choose another folder.")
 
 
@@ -166,10 +167,18 @@ def _number(task: str, sounds: Sequence[tuple[Note, dict[str, Audio]]], seed: in
 
 
 def _write(folder: Path, test: ListeningTest, waves: dict[str, Audio], title: str, trials: int | None) -> None:
-    """The page and its sounds, then the key: a folder with a key is complete."""
-    page = folder / PAGE
-    for one in (page / "sounds", folder / RESULTS):
-        one.mkdir(parents=True, exist_ok=True)
+    """The page with its sounds, which appears complete or not at all, then the key: a folder with a key is complete."""
+    try:
+        (folder / RESULTS).mkdir(parents=True, exist_ok=True)
+        with replacing(folder / PAGE) as page:
+            _write_page(page, test, waves, title, trials)
+    except OSError as error:
+        raise ConfigError(unwritable(folder, error)) from error
+    test.save(folder)
+
+
+def _write_page(page: Path, test: ListeningTest, waves: dict[str, Audio], title: str, trials: int | None) -> None:
+    (page / "sounds").mkdir(parents=True)
     for number in sorted(waves):
         write(page / "sounds" / f"{number}.wav", waves[number], "PCM_16")
     with as_file(files("timbre.listening") / PAGE) as shipped:
@@ -183,4 +192,3 @@ def _write(folder: Path, test: ListeningTest, waves: dict[str, Audio], title: st
         ],
     }  # fmt: skip
     write_text(page / "test.js", f"window.TEST = {json.dumps(shown)};\n")
-    test.save(folder)

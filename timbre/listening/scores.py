@@ -129,7 +129,7 @@ def mixed_model(test: ListeningTest, answers: Answers) -> dict[str, Effect]:
 
     Raises:
         ConfigError: if statsmodels is not installed.
-        LibraryError: if there are fewer than two participants, notes or systems.
+        LibraryError: if there are fewer than two participants, notes or systems, or all ratings are one.
     """
     try:
         from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
@@ -148,6 +148,8 @@ def mixed_model(test: ListeningTest, answers: Answers) -> dict[str, Effect]:
         [[_one_hot(people, cube.shape[0])], [_one_hot(trials, cube.shape[1])]],
     )  # fmt: skip
     values = cube[people, trials, systems]
+    if not np.ptp(values):
+        raise LibraryError(f"A mixed model must have ratings that differ, got {values[0]:g} everywhere.")
     fitted = _fit(MixedLM(values, fixed, np.ones(len(values)), exog_vc=random))
     return {
         name: Effect(float(fitted.params[at]), float(fitted.bse[at]), float(fitted.pvalues[at]))

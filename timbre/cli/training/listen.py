@@ -10,7 +10,7 @@ import timbre
 from timbre.cli.arguments import JsonFile, Pitch
 from timbre.cli.outputs import check_inverter, check_target, table
 from timbre.errors import ConfigError
-from timbre.files import check_writable
+from timbre.files import check_writable, expanded
 from timbre.wording import counted
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _analyse(folder: Path, json_file: Path | None) -> None:
     if json_file:
         check_target(json_file, ".json")
     test = ListeningTest.load(folder)
-    ratings = folder / "ratings"
+    ratings = expanded(folder) / "ratings"
     if test.task != "quality":
         check_writable(ratings)
     answers = read_answers(test, folder)
@@ -125,7 +125,8 @@ def _scores(test: "ListeningTest", answers: "Answers") -> dict[str, object]:
 
     scores = score(test, answers)
     _tell(scores.participants, scores.excluded)
-    print(f"{counted(scores.notes, 'note')}; mean ratings with 95% intervals over participants and notes\n")
+    others = "participants and " if scores.participants > 1 else ""
+    print(f"{counted(scores.notes, 'note')}; mean ratings with 95% intervals over {others}notes\n")
     order = sorted(scores.systems.items(), key=lambda item: -item[1].value)
     print(table([{"system": name, "mean": one.value, "low": one.low, "high": one.high} for name, one in order]))
     pairs = [
