@@ -162,7 +162,7 @@ def test_a_view_has_a_position_for_each_note_where_its_package_is_installed(
     monkeypatch.undo()
     monkeypatch.setattr(routes, "find_spec", lambda _: None)
     assert client.get("/api/space").json()["can"]["views"] == []
-    assert "timbre[maps]" in refused(client.get("/api/view", params={"name": "umap"}))
+    assert "pip install umap-learn" in refused(client.get("/api/view", params={"name": "umap"}))
 
 
 def test_heat_is_what_the_map_says_and_is_made_once(client: httpx.Client, state: AppState):
@@ -425,4 +425,7 @@ def test_the_command_refuses_in_one_sentence_and_spoils_no_other(
 def test_a_missing_package_is_named():
     code = "import sys; sys.modules['starlette'] = None; from timbre.__main__ import main; main(['app', 'orchestra'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr == "timbre: The page needs the package starlette: pip install 'timbre[app]'.\n"
+    assert done.stderr == (
+        "timbre: The page needs the packages starlette, uvicorn and websockets:"
+        " pip install starlette uvicorn websockets.\n"
+    )

@@ -1,6 +1,7 @@
 """The atlas: names, filters, centroids, stds, and files that are whole or refused."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from safetensors.numpy import load as parse_safetensors
 from safetensors.numpy import save as safetensors_bytes
 
 import timbre
+from timbre.cli.points import find_pitch
 from timbre.data import Library
 from timbre.data.features.example import example
 from timbre.errors import CheckpointError, ConfigError
@@ -37,6 +39,12 @@ class TestNames:
         assert "c" in atlas
         assert "f" not in atlas
         assert dict(atlas).keys() == {"a", "b", "c", "d", "e"}
+
+    @pytest.mark.parametrize(("text", "pitch"), [("b", 62.0), ("d", np.nan), ("snare_drum", np.nan), ("oboe", None)])
+    def test_a_name_has_a_pitch(self, atlas: Atlas, text: str, pitch: float | None) -> None:
+        """Of an instrument: none if its notes differ, and no pitch if none of them has one."""
+        found = find_pitch(SimpleNamespace(atlas=atlas), text)
+        assert found == pitch or (np.isnan(found) and np.isnan(pitch))
 
     def test_another_name_is_refused_with_close_ones(self, tiny_space: Space) -> None:
         with pytest.raises(ConfigError, match="similar names: flute-A4"):

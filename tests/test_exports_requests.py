@@ -33,6 +33,10 @@ def test_a_bank_a_grid_and_an_archive_from_the_command_line(
     with zipfile.ZipFile(tmp_path / "g.dslibrary") as archive:
         assert {"g_r1c1.dspreset", "g_r1c2.dspreset", "DSLibraryInfo.xml"} <= set(archive.namelist())
     assert len(timbre.scan(tmp_path / "g.dslibrary")) == 2
+    plane = ["--grid", "2x2", "--plane", "dims", "0", "1", "--to", "sfz", "-o", str(tmp_path / "p"), *small]
+    assert main(["export", str(space), *plane, "--dry-run"]) == 0
+    assert main(["export", str(space), *plane, "--corner", names[0]]) == 1
+    assert "must have --corner or --plane, got both" in capsys.readouterr().err
     capsys.readouterr()
     dry = ["export", str(space), "--preset", "warm low", "--to", "sf2", "-o", str(tmp_path / "no.sf2"), "--dry-run"]
     assert main([*dry, *small]) == 0
@@ -53,6 +57,7 @@ REFUSALS = {
     "a file": (["-o", "x.sfz"], "must be a folder, got x.sfz"),
     "no SoundFont": (["--to", "sf2", "-o", "x.wav"], "x.wav must end in .sf2, got .wav"),
     "a step": (["--step", "13"], "--step"),
+    "a corner alone": (["--corner", "0,0,0"], "--corner and --plane must come with --grid"),
     "an inverter": (["--inverter", "magic"], "magic"),
 }
 

@@ -37,6 +37,12 @@ def test_a_click_is_not_made_so_loud_that_it_clips() -> None:
     assert loudness(matched) < plates.LOUDNESS
 
 
+def test_each_sound_of_a_plate_has_a_file_of_its_own(tiny_space: Space, tmp_path: Path) -> None:
+    sounds = [(f"{step:+d}", Audio(np.full((1, 4000), 0.1 * step, np.float32), 22050)) for step in (-1, 1)]
+    plates.write_plate(plates.Plate("brightness", "", sounds), tiny_space, tmp_path)
+    assert len(list(tmp_path.glob("*.ogg"))) == len(list(tmp_path.glob("*.png"))) == 2
+
+
 def test_good_median_and_worst_notes_are_of_different_instruments() -> None:
     errors = np.array([5.0, 1.0, 2.0, 3.0, 9.0, 8.0])
     groups = gallery.chosen(errors, ["a", "b", "b", "c", "d", "d"], 2)
@@ -64,6 +70,7 @@ def test_a_gallery_has_every_sound_and_picture_of_its_page(tiny_folder: Path, tm
     page = (tmp_path / "gallery.md").read_text(encoding="utf-8")
     files = {f"gallery/{file.name}" for file in (tmp_path / "gallery").iterdir()}
     assert {file for file in files if file in page} == files
+    assert len(files) == page.count("<audio ") + page.count("<img ")
     sounds = [timbre.read(tmp_path / file) for file in files if file.endswith(".ogg")]
     assert len(sounds) > 8
     assert all(loudness(sound) < plates.LOUDNESS + 0.5 for sound in sounds)

@@ -17,7 +17,7 @@ from timbre.__main__ import main
 from timbre.audio.loudness import momentary
 from timbre.data import Library
 from timbre.data.ratings import check, read_ratings
-from timbre.errors import ConfigError, LibraryError
+from timbre.errors import AudioError, ConfigError, LibraryError
 from timbre.listening import (
     ListeningTest,
     Stimulus,
@@ -104,6 +104,40 @@ def test_pairs_and_sorting_present_recordings_or_what_the_space_makes_of_them(
         make_test(tmp_path / "True", [("tiny", tiny_space)], some_notes, task)
 
 
+def test_tests_of_other_sounds_have_other_numbers(tiny_space: Space, some_notes: Library, tmp_path: Path):
+    """Or else the results of one would be read as those of another."""
+    spaces = [("tiny", tiny_space)]
+    first, again, other = (
+        make_test(tmp_path / name, spaces, some_notes, "sorting", decoded=decoded, notes=4, seconds=0.3)
+        for name, decoded in (("first", False), ("again", False), ("other", True))
+    )
+    assert first == again
+    assert first.id != other.id
+    assert not set(first.stimuli) & set(other.stimuli)
+
+
+def test_a_test_that_cannot_be_written_leaves_nothing(
+    tiny_space: Space, some_notes: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import timbre.listening.making as making
+
+    write, written = making.write, list[Path]()
+
+    def some(file: Path, *given: object) -> None:
+        if len(written) == 3:
+            raise AudioError(f"{file} cannot be written: the disk may be full; make room on it.")
+        written.append(file)
+        write(file, *given)
+
+    monkeypatch.setattr(making, "write", some)
+    with pytest.raises(AudioError, match=r"study/page/sounds/\w+\.wav cannot"):
+        make_test(tmp_path / "study", [("tiny", tiny_space)], some_notes, "sorting", notes=4, seconds=0.3)
+    assert [file.name for file in (tmp_path / "study").iterdir()] == ["results"]
+    assert len(written) == 3
+    monkeypatch.undo()
+    make_test(tmp_path / "study", [("tiny", tiny_space)], some_notes, "sorting", notes=4, seconds=0.3)
+
+
 def test_planted_opinions_come_back_with_their_intervals(tmp_path: Path):
     test = quality_test()
     rate_quality(test, tmp_path, people=14, deaf=2)
@@ -119,7 +153,7 @@ def test_planted_opinions_come_back_with_their_intervals(tmp_path: Path):
 
 
 def test_the_mixed_model_finds_planted_differences(tmp_path: Path):
-    pytest.importorskip("statsmodels", reason="statsmodels is not installed: pip install 'timbre[listen]'")
+    pytest.importorskip("statsmodels", reason="statsmodels is not installed")
     test = quality_test()
     rate_quality(test, tmp_path, people=10)
     effects = mixed_model(test, read_answers(test, tmp_path))
@@ -127,6 +161,16 @@ def test_the_mixed_model_finds_planted_differences(tmp_path: Path):
         one = effects[name]
         assert abs(one.value - (OPINIONS[name] - OPINIONS["good"])) < 3 * one.error
         assert one.p < 1e-4
+
+
+def test_ratings_that_are_all_one_have_no_model(tmp_path: Path):
+    pytest.importorskip("statsmodels", reason="statsmodels is not installed: pip install 'timbre[listen]'")
+    test = quality_test(2)
+    for person in "ab":
+        rows = [(name, sound, "", 100.0) for name, trial in test.trials.items() for sound in trial.sounds]
+        write_results(tmp_path / f"{person}.csv", test, person, rows)
+    with pytest.raises(LibraryError, match="ratings that differ, got 100 everywhere"):
+        mixed_model(test, read_answers(test, tmp_path))
 
 
 def test_intervals_cover_at_their_level():
@@ -215,6 +259,7 @@ GOOD = b"0000cafe,p1,0000000f,1,00000000,00000001,40,2,3.5\n"
         (HEADER + GOOD.replace(b"p1", b"=cmd()"), "name a participant"),
         (HEADER + GOOD.replace(b"00000001", b"00000007"), "sounds of its trial"),
         (HEADER + GOOD.replace(b"00000001", b""), "sounds of its trial"),
+        (HEADER + GOOD.replace(b"00000000,00000001", b"00000001,00000001"), "sounds of its trial"),
         (HEADER + GOOD.replace(b",40,", b",101,"), "0 to 100"),
         (HEADER + GOOD.replace(b",40,", b",nan,"), "0 to 100"),
         (HEADER + GOOD.replace(b",40,", b",-1,"), "0 to 100"),
@@ -246,6 +291,15 @@ def test_a_sound_is_judged_once_in_a_trial(tmp_path: Path):
     ((name, trial),) = test.trials.items()
     write_results(tmp_path / "a.csv", test, "a", [(name, trial.sounds[0], "", 95.0)] * len(trial.sounds))
     with pytest.raises(LibraryError, match="once"):
+        read_answers(test, tmp_path)
+
+
+def test_a_sound_stands_in_its_own_column(tmp_path: Path):
+    test = quality_test(1)
+    ((name, trial),) = test.trials.items()
+    rows = [(name, sound, "", 95.0) for sound in trial.sounds[1:]]
+    write_results(tmp_path / "a.csv", test, "a", [*rows, (name, "", trial.sounds[0], 95.0)])
+    with pytest.raises(LibraryError, match="sounds of its trial"):
         read_answers(test, tmp_path)
 
 
@@ -281,6 +335,7 @@ def test_the_command_makes_a_test_and_analyses_it(
     assert main(["listen", "--results", str(tmp_path), "--json", str(tmp_path / "scores.json")]) == 0
     printed = capsys.readouterr().out
     assert "5 participants; left out by the screening: p05" in printed
+    assert "intervals over participants and notes" in printed
     assert "good - poor" in printed
     assert json.loads((tmp_path / "scores.json").read_text())["participants"] == 5
     assert main(["listen"]) == 1
@@ -291,6 +346,16 @@ def test_ratings_of_the_command_are_read_by_the_ratings_command(tmp_path: Path, 
     test.save(tmp_path)
     rate_pairs(test, tmp_path, squareform(pdist(np.random.default_rng(0).random((8, 2)))), people=5)
     assert main(["listen", "--results", str(tmp_path)]) == 0
-    assert "28 rated pairs" in capsys.readouterr().out
+    assert "28 rated pairs\nagreement 0." in capsys.readouterr().out
     assert main(["ratings", str(tmp_path / "ratings")]) == 0
     assert "listeners: 8 sounds or instruments, 28 rated pairs" in capsys.readouterr().out
+
+
+def test_one_listener_agrees_with_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    test = pairs_test(4)
+    test.save(tmp_path)
+    rate_pairs(test, tmp_path, 1 - np.eye(4), people=1)
+    assert main(["listen", "--results", str(tmp_path), "--json", str(tmp_path / "found.json")]) == 0
+    assert "nan" not in capsys.readouterr().out
+    found = json.loads((tmp_path / "found.json").read_text(), parse_constant=pytest.fail)  # NaN is not JSON
+    assert found["agreement"] is None

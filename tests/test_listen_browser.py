@@ -83,6 +83,26 @@ def test_pairs_by_mouse_with_a_reload_in_the_middle(opened: Any):
     assert {answer.trial for answer in answers.answers} == set(test.trials)
 
 
+def test_another_listener_does_not_remove_the_answers_of_one_unasked(opened: Any):
+    page, _, _ = opened("sorting", 4)
+    page.fill("#code", "first")
+    page.click("#begin")
+    sounds = [tile.get_attribute("data-sound") for tile in page.locator("[data-sound]").all()]
+    for number, sound in enumerate(sounds):
+        page.click(f"[data-sound='{sound}']")
+        page.click(f"[data-group='{1 + number % 2}']")
+    page.reload()
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.fill("#code", "second")
+    page.click("#begin")
+    assert "Discard the answers of first" in asked[0]
+    page.fill("#code", "first")
+    page.click("#begin")
+    page.click("#next")
+    assert page.input_value("#csv").count(",first,") == 4
+
+
 def test_quality_on_a_phone_by_keyboard(opened: Any):
     page, test, folder = opened("quality", 2, **PHONE)
     page.focus("#begin")

@@ -31,6 +31,19 @@ def test_the_help_of_settings_shows_their_ranges_in_a_panel_for_each_table(capsy
     assert all(f"─ {table} ─" in out for table in ("Spectrogram", "Data", "Model", "Regularization", "Training"))
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("train-vocoder", "Training steps. [default: 6000; 1 or more]"),
+        ("export", "(presets in sf2). [default: 5]"),
+        ("synth", "[default: 0]"),
+    ],
+)
+def test_ranges_of_settings_are_not_those_of_other_options(capsys, command, shown):
+    assert main([command, "--help"]) == 0
+    assert shown in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
 def test_an_option_out_of_range_is_refused_by_its_name(capsys):
     assert main(["nearest", "space", "flute", "--count", "0"]) == 1
     assert capsys.readouterr().err == "timbre: --count must be 1 or more, got 0.\n"

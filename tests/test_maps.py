@@ -327,10 +327,10 @@ def test_umap_is_the_same_for_a_seed_and_keeps_neighbours():
 
 def test_umap_says_what_to_install(monkeypatch, tiny_folder, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(TimbreError, match=r"pip install 'timbre\[maps\]'"):
+    with pytest.raises(TimbreError, match="pip install umap-learn"):
         embed(np.eye(5), "umap")
     assert main(["map", str(tiny_folder), "--view", "umap", "-o", str(tmp_path / "out")]) == 1
-    assert "timbre[maps]" in capsys.readouterr().err
+    assert "needs the package umap-learn" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -368,6 +368,16 @@ def test_the_command_takes_any_plane(tiny_folder, tiny_space, tmp_path):
         assert named("flux") == "flux [dB]"
         values = topology(tiny_space, wanted, ("flux",), 6, progress=False).values["flux"]
         assert np.allclose(cells["flux_dB"].reshape(6, 6), values)
+
+
+def test_a_grid_on_a_plane_covers_its_extent(tiny_folder, tiny_space, tmp_path):
+    words = ["--grid", "3x2", "--plane", "dims", "0", "2", "--duration", "0.1", "-o", str(tmp_path / "grid")]
+    assert main(["render", str(tiny_folder), *words]) == 0
+    rows = np.genfromtxt(tmp_path / "grid" / "index.csv", delimiter=",", skip_header=1)
+    seen, (left, right), (low, high) = plane(tiny_space, ("z0", "z2")), *plane(tiny_space, ("z0", "z2")).extent
+    coordinates = [[u, v] for v in (low, high) for u in (left, (left + right) / 2, right)]
+    np.testing.assert_allclose(seen.coordinates(rows[:, 3:]), coordinates, rtol=1e-5)
+    assert seen.distance(rows[:, 3:]).max() < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-plt = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed: pip install 'timbre[plots]'")
+plt = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed")
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 

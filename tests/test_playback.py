@@ -59,4 +59,4 @@ def test_missing_sounddevice_is_one_clear_sentence():
         "try: find_device(None)\nexcept Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "DeviceError Playing needs the package sounddevice: pip install 'timbre[play]'."
+    assert done.stdout.strip() == "DeviceError Playing needs the package sounddevice: pip install sounddevice."

@@ -296,6 +296,8 @@ class TestCommand:
             ["--from", "flute-C4"],
             ["--at", "flute-C4", "--path", "p.json"],
             ["--at", "flute-C4", "--grid", "2x2"],
+            ["--grid", "2x2"],
+            ["--grid", "2x2", "--plane", "dims", "0"],
             ["--grid", "2by2", "--corner", "flute-C4", "--corner", "violin-A3"],
             ["--at", "flute-C4", "--midi", "none.mid"],
             ["--at", "flute-C4", "--midi", "none.mid", "--notes", "C4:C5"],

@@ -150,6 +150,18 @@ class Broken(torch.nn.Module):
         return sound.sum() * torch.nan * torch.ones(1, 3)
 
 
+class Enormous(torch.nn.Module):
+    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+        return sound.double().mean(1, keepdim=True) * 1e300
+
+
+class Growing(torch.nn.Module):
+    """A network whose vectors have a size that depends on the sound."""
+
+    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+        return torch.ones(1, 1 + int(sound.amax() > 0.9))
+
+
 class Flat(torch.nn.Module):
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
         return sound.sum()
@@ -168,13 +180,18 @@ class TestTorchScript:
         (found,) = embed([embedding], tones(), RATE)
         np.testing.assert_allclose(found[:, 1], 0.3, atol=0.02)
 
-    @pytest.mark.parametrize(("network", "said"), [(Broken(), "NaN"), (Flat(), "shape")])
-    def test_other_results_are_refused(
+    @pytest.mark.parametrize(("network", "said"), [(Broken(), "NaN"), (Flat(), "shape"), (Enormous(), "NaN or above")])
+    def test_other_results_are_refused_before_any_work(
         self, tmp_path: Path, tiny_space: Space, network: torch.nn.Module, said: str
     ) -> None:
-        embedding = find_embedding(f"{self.write(tmp_path, network)}@22050", tiny_space)
         with pytest.raises(ConfigError, match=said):
-            embed([embedding], tones(), RATE)
+            find_embedding(f"{self.write(tmp_path, network)}@22050", tiny_space)
+
+    def test_vectors_of_other_sizes_later_are_refused(self, tmp_path: Path, tiny_space: Space) -> None:
+        embedding = find_embedding(f"{self.write(tmp_path, Growing())}@{RATE}", tiny_space)
+        sounds = [*np.zeros((16, 100)), *np.ones((3, 100))]
+        with pytest.raises(ConfigError, match="vectors of 1 and 2 values"):
+            embed([embedding], sounds, RATE)
 
     def test_its_rate_must_be_known(self, tmp_path: Path, tiny_space: Space) -> None:
         with pytest.raises(ConfigError, match="@48000"):

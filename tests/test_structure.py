@@ -1,11 +1,16 @@
-"""The shape of the package: no import circles, small folders, private files stay private, every type name once."""
+"""The shape of the package: no import circles, small folders, private files stay private, every type name once.
+
+And what is written beside it stays true: the picture of the layers, the packages that messages name.
+"""
 
 import ast
 import graphlib
 import re
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +25,11 @@ IN_FUNCTIONS = {
     "websockets",
 }  # fmt: skip
 MOST_FILES, MOST_LINES = 20, 400
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = {
+    name: {re.split(r"[\[>]", package)[0] for package in packages}
+    for name, packages in PROJECT["project"]["optional-dependencies"].items()
+}
 
 
 class Import(NamedTuple):
@@ -132,3 +142,49 @@ def test_every_type_has_a_name_of_its_own():
         if isinstance(node, ast.ClassDef)
     )
     assert {name: count for name, count in names.items() if count > 1} == {}
+
+
+def advised(module: str, file: Path) -> Iterator[set[str]]:
+    """The packages of each message of a module that tells what to install."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "needs":
+            yield {
+                name
+                for given in node.args[1:]
+                for name in (
+                    getattr(import_module(module), given.value.id) if isinstance(given, ast.Starred) else [given.value]
+                )
+            }
+
+
+def test_messages_advise_the_packages_of_the_extras():
+    """All of them, and no others; those of one message are of one extra, and those of the page are its extra."""
+    found = {name: packages for name, file in sources().items() for packages in advised(name, file)}
+    assert [name for name, packages in found.items() if not any(packages <= extra for extra in EXTRAS.values())] == []
+    assert set().union(*found.values()) == set().union(*(EXTRAS[name] for name in EXTRAS.keys() - {"docs", "test"}))
+    assert found["timbre.app"] == EXTRAS["app"]
+
+
+def test_pages_and_messages_name_no_package_of_somebody_else():
+    """`pip install timbre` installs another project; a wheel or a clone has extras that exist."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    for file in [*pages, *(ROOT / "docs" / "_site").glob("*.py"), *sources().values()]:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w./-])timbre\[[a-z]+[],]|(pip|pipx|uv tool) install '?timbre\b(?!-)", text), file
+        named = re.findall(r"(?:\.whl|[ \"']\.)\[([a-z,]+)\]", text) + re.findall(
+            r"scripts/setup ((?:[a-z]+ ?)+)", text
+        )
+        assert {name for names in named for name in re.split("[, ]", names.strip())} <= EXTRAS.keys(), file
+
+
+def test_the_picture_of_the_code_shows_the_rows_of_the_contract():
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    drawn: dict[int, list[str]] = {}
+    for y, text in re.findall(r'<text x="\d+" y="(\d+)">(.*?)</text>', picture):
+        drawn.setdefault(int(y), []).extend(re.findall(r'<tspan class="name">(.*?)</tspan>', text))
+    contract = [row.split(" | ") for row in PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]]
+    assert [sorted(drawn[y]) for y in sorted(drawn)] == [sorted(row) for row in contract]
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    table = page.split("### The packages")[1].split("###")[0]
+    names = [name for cell in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"\w+", cell)]
+    assert sorted(names) == sorted(name for row in contract for name in row if name != "__main__")

@@ -62,3 +62,38 @@ def test_the_page_plays_by_itself_and_without_its_host(browser: Any, host: tuple
         server.wait()
         page.reload()
         page.wait_for_selector("html[data-ready]")
+
+
+def test_presets_of_the_browser_shape_notes_and_belong_to_their_space(
+    browser: Any,  # noqa: F811
+    host: tuple[str, Any],
+    harmonic_space: Space,
+    tmp_path: Path,
+):
+    with opened(browser, host[0]) as page:
+        page.fill("#save-name", "Mine")
+        page.click("#save button")
+        until(page, "timbre.panels.presets.some(({ name }) => name === 'Mine')")
+        page.mouse.move(*center(page))
+        page.mouse.down()
+        until(page, "document.getElementById('state').textContent.startsWith('1 of')")
+        page.evaluate("timbre.sound.send({ do: 'express', key: 'map', values: { 'towards:Mine': 1 } })")
+        page.wait_for_timeout(300)
+        page.mouse.up()
+        assert page.is_hidden("#message"), page.inner_text("#message")
+        facts = tmp_path / "some" / "where" / "data" / "space.json"  # another space at the same address
+        facts.write_text(facts.read_text().replace(harmonic_space.identity.digest, "0" * 8))
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert page.evaluate("timbre.panels.presets.map(({ name }) => name)") == ["Dot", "Way"]
+
+
+def test_the_page_plays_where_a_browser_keeps_nothing(browser: Any, host: tuple[str, Any]):  # noqa: F811
+    with opened(browser, host[0]) as page:
+        page.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('blocked'); } })")
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        page.fill("#save-name", "Mine")
+        page.click("#save button")
+        until(page, "timbre.panels.presets.some(({ name }) => name === 'Mine')")
+        assert "does not keep presets" in page.inner_text("#message")

@@ -84,7 +84,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The temporary path is in the same folder. What was written to it is on the disk before it is renamed, so that `path`
     is the old or the new one even after a power failure. After an error the temporary path is removed, and `path` does
-    not change.
+    not change; a TimbreError about the temporary path names `path`.
     """
     partial = temporary(path.parent)
     try:
@@ -92,6 +92,8 @@ def replacing(path: Path) -> Iterator[Path]:
         flush(partial)
         os.replace(partial, path)
         flush_folder(path.parent)
+    except TimbreError as error:
+        raise type(error)(str(error).replace(str(partial), str(path))) from error
     finally:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Words in messages and reports: texts that are safe to show, numbers with their nouns, long lists cut short."""
+"""Words in messages and reports: texts that are safe to show, numbers, long lists cut short, missing packages."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -25,6 +25,15 @@ def _escaped(char: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number with its noun: "1 note", "2,000 notes"."""
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def needs(what: str, *packages: str) -> str:
+    """Which packages something needs, and how to install them: "Playing needs the package x: pip install x."
+
+    The packages themselves, not an extra of timbre: the name timbre on PyPI belongs to another project.
+    """
+    names = f"{', '.join(packages[:-1])} and {packages[-1]}" if packages[1:] else packages[0]
+    return f"{what} needs the package{'s' * (len(packages) > 1)} {names}: pip install {' '.join(packages)}."
 
 
 def listed(texts: Sequence[str], most: int = 12) -> str:

@@ -34,7 +34,7 @@ Sounds that are in the repository:
 """
 PLAY = """# Play in the browser
 
-Can I play a space without installing anything? Yes: this page is the instrument itself, and nothing is sent anywhere.
+Can I play a space without installing anything? Yes: the instrument runs in your browser, and nothing is sent anywhere.
 
 <p><a class="md-button md-button--primary" href="instrument/index.html">Open the instrument</a></p>
 

@@ -56,8 +56,8 @@ def write_plate(plate: Plate, space: Space, out: Path) -> str:
     levels = [_levels(sound, space) for sound in sounds]
     loudest = max(float(one.max()) for one in levels)
     figures = []
-    for (label, _), sound, one in zip(plate.sounds, sounds, levels, strict=True):
-        name = file_name(plate.title, label)
+    for number, ((label, _), sound, one) in enumerate(zip(plate.sounds, sounds, levels, strict=True), 1):
+        name = file_name(plate.title, str(number), label)  # labels alone may be -1 and +1
         timbre.write(out / f"{name}.ogg", sound)
         draw(one, loudest, space, out / f"{name}.png")
         figures.append(FIGURE.format(label=escape(label), title=escape(plate.title), file=f"{out.name}/{name}"))

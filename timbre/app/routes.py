@@ -45,6 +45,7 @@ from timbre.shapes.presets import Preset, Presets, preset_to_dict, read_presets,
 from timbre.space import Space
 from timbre.space.identity import read_identity
 from timbre.space.names import find_space
+from timbre.wording import needs
 
 _MAX_UPLOAD = 20 << 20  # bytes
 _NEAREST = 8
@@ -126,7 +127,8 @@ class Routes:
     async def view(self, request: Request) -> Response:
         """Positions of the notes on the map in a view without a way back, computed once."""
         name = read_fields(request.query_params, name=Field(text))["name"]
-        require(name in _views(), f"The view must be umap, with umap-learn installed (timbre[maps]), got {name}.")
+        require(name in ("umap", *_views()), f"The view must be umap, got {name}.")
+        require(name in _views(), needs("The view umap", "umap-learn"))
         if name not in self._views:
             self._views[name] = asyncio.create_task(self._view(name))
         try:

@@ -22,7 +22,10 @@ class HelpLayout(DefaultFormatter):
 
     def __call__(self, console: "Console", options: "ConsoleOptions", panel: "HelpPanel") -> None:
         """Print one group of commands or options."""
-        limits = {name: str(limit) for name, limit in (ranges(VocoderConfig) | ranges(Config)).items()}
+        settings, of_vocoder = ranges(Config), ranges(VocoderConfig)
+        if of_vocoder.keys() <= {_name(entry) for entry in panel.entries}:  # others have --steps, too
+            settings |= of_vocoder
+        limits = {name: str(limit) for name, limit in settings.items()}
         for table, entries in groupby(panel.entries, _table):
             described = [_described(entry, limits) for entry in entries]
             super().__call__(console, options, panel.copy(entries=described, title=table.capitalize() or panel.title))
@@ -34,9 +37,13 @@ def _table(entry: "HelpEntry") -> str:
     return first.removeprefix("--").partition(".")[0] if "." in first else ""
 
 
+def _name(entry: "HelpEntry") -> str:
+    return next(iter(entry.names), "").removeprefix("--").replace("-", "_")
+
+
 def _described(entry: "HelpEntry", limits: dict[str, str]) -> "HelpEntry":
     """An entry with the range beside the default; without a default that is off or empty."""
-    name = next(iter(entry.names), "").removeprefix("--").replace("-", "_")
+    name = _name(entry)
     if entry.default in _NO_VALUE:
         return entry.copy(default=None)
     if entry.default is not None and name in limits:

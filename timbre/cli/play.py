@@ -57,8 +57,8 @@ def play(
         block: Samples per callback of the device; smaller: less latency, more risk of dropouts.
         no_audio: Use no sound device; with --record, play into a file at normal speed.
         record: WAV file of everything that is played.
-        runtime: Decoder backend. onnxruntime (default if installed) is about 3x faster, but needs about 15 s once for
-            each space.
+        runtime: Decoder backend. onnxruntime (default if installed) is about 3x faster; a space that does not ship
+            its decoder needs about 15 s the first time.
         inverter: Method that makes sound of what is decoded: rtpghi, rtpghi-1, portable (that of exports), or vocoder,
             if the space has one; the vocoder needs more processor time.
         list_devices: List the sound devices and exit.

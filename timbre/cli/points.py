@@ -2,6 +2,7 @@
 
 import os
 import re
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,17 @@ from timbre.errors import ConfigError, TimbreError
 from timbre.files import expanded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from timbre.data import Note
+    from timbre.maps.planes import Plane
     from timbre.space import Space
 
 _LONGEST, _FACTORS = 4000, 100  # letters of a point, and signs of multiplication in it
+_PLANES = {"overview": 0, "families": 0, "heard": 0, "pca": 0, "axes": 2, "dims": 2, "points": 3, "places": 3}
+"""The words of --plane, and how many follow; `places` is the name of `points` in version 0.1."""
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 
 
@@ -46,13 +52,52 @@ def find_point(space: "Space", text: str) -> "np.ndarray":
     return library_point(space, text) if is_name else combined(space, text, find_point)
 
 
+def find_plane(space: "Space", words: list[str]) -> "Plane":
+    """The plane that the words of --plane describe; two words alone are two axes, as in `timbre path --plane`."""
+    from timbre.maps.planes import plane, plane_through
+    from timbre.shapes.arithmetic import library_point
+    from timbre.shapes.overview import KINDS
+
+    kind, rest = (words[0], words[1:]) if words[0] in _PLANES else ("axes", words)
+    if len(rest) != _PLANES[kind]:
+        raise ConfigError(
+            "--plane must be overview, families, heard, pca, axes A B, dims I J or points A B C, got "
+            f"{' '.join(words)}."
+        )
+    if kind in ("points", "places"):
+        instruments = space.atlas.instruments
+        points = [library_point(space, word) if word in instruments else find_point(space, word) for word in rest]
+        return plane_through(space, points, [Path(word).stem for word in rest])
+    if kind in KINDS:
+        return plane(space, [kind])
+    return plane(space, [f"z{word.removeprefix('z')}" for word in rest] if kind == "dims" else rest)
+
+
+def find_grid(space: "Space", size: str, corners: "Sequence[str]", plane: list[str]) -> "np.ndarray":
+    """The points (rows, columns, dim) of a grid such as 5x4: between corners, or over the library notes on a plane."""
+    from timbre.synth.instruments import grid
+
+    sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
+    if not sides:
+        raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
+    if bool(corners) == bool(plane):
+        raise ConfigError(f"A grid must have --corner or --plane, got {'both' if plane else 'neither'}.")
+    ends = list(find_plane(space, plane).corners) if plane else [find_point(space, text) for text in corners]
+    return grid(ends, int(sides[1]), int(sides[2]))
+
+
 def find_pitch(space: "Space", text: str) -> float | None:
-    """The pitch, MIDI, of the sound that the text of a point names: of a library note (NaN is without pitch), or in the
-    name of a file; None for other points."""
-    if text in space.atlas:
-        return float(space.atlas.pitches[space.atlas.index(text)])
-    is_point = "," in text or text in space.atlas.instruments
-    return None if is_point or not _is_file(text) else labels_of(Path(text)).pitch
+    """The pitch, MIDI, of the sound that the text of a point names: of a library note, or in the name of a file.
+
+    NaN for a note without pitch, and for an instrument none of whose notes has one; None for other points.
+    """
+    atlas = space.atlas
+    if text in atlas:
+        return float(atlas.pitches[atlas.index(text)])
+    if text in atlas.instruments:
+        own = (pitch for name, pitch in zip(atlas.instruments, atlas.pitches, strict=True) if name == text)
+        return nan if all(map(isnan, own)) else None
+    return None if "," in text or not _is_file(text) else labels_of(Path(text)).pitch
 
 
 def parse_point(text: str, dim: int) -> "np.ndarray":

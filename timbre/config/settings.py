@@ -18,7 +18,7 @@ from timbre.files import read_text, shown
 from timbre.wording import printable
 
 T = TypeVar("T")
-_TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", dict: "a table"}
 _HUGE = 2**1023  # a whole number that is not much larger still fits into a float
 _MOST_TOML, _MOST_DOTS = 1 << 20, 100
 _PIECES = re.compile(r"[=\n,{}]")  # between keys and values in TOML
@@ -58,10 +58,11 @@ class Range:
         return low and (value < self.high if self.below else value <= self.high)
 
     def __str__(self) -> str:
+        first, last = (f"{x:,}" if isinstance(x, int) and x >= 1e6 else f"{x:g}" for x in (self.low, self.high))
         if math.isfinite(self.low) and math.isfinite(self.high) and not (self.above or self.below):
-            return f"{self.low:g} to {self.high:g}"
-        low = f"above {self.low:g}" if self.above else f"{self.low:g} or more"
-        high = f"below {self.high:g}" if self.below else f"{self.high:g} or less"
+            return f"{first} to {last}"
+        low = f"above {first}" if self.above else f"{first} or more"
+        high = f"below {last}" if self.below else f"{last} or less"
         return " and ".join(text for text, limit in ((low, self.low), (high, self.high)) if math.isfinite(limit))
 
     def __call__(self, _kind: Any, value: float | None) -> None:

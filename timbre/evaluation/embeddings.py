@@ -26,6 +26,7 @@ from timbre.models.graphs import onnxruntime
 from timbre.space import Space
 from timbre.spectral import Spectrogram
 from timbre.spectral.auditory import AuditoryFeatures
+from timbre.wording import needs
 
 SECONDS = 2.0  # of each sound, from its onset
 NAMES = ("auditory", "mfcc", "style")
@@ -35,7 +36,7 @@ _AUDIBLE = 60.0  # dB below the loudest frame, to which frames count
 _CHANNELS = 32  # random mixtures of the encoder's channels
 _LARGEST = 2 << 30  # bytes of a file
 _RATES = 1000, 192_000  # Hz
-_MOST_VALUES = 65_536  # of one sound
+_MOST_VALUES, _LARGEST_VALUE = 65_536, 1e30  # of one sound; squares of values must be finite
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class SoundEmbedding:
             found = found.mean(1)
         if found.ndim != 2 or len(found) != len(sounds) or not 1 <= found.shape[1] <= _MOST_VALUES:
             raise ConfigError(self._refused(f"the shape {found.shape} for {len(sounds)} sounds"))
-        if not np.isfinite(found).all():
-            raise ConfigError(self._refused("values that are NaN or infinite"))
+        if not (np.abs(found) <= _LARGEST_VALUE).all():
+            raise ConfigError(self._refused(f"values that are NaN or above {_LARGEST_VALUE:g}"))
         return found
 
     def _refused(self, got: str) -> str:
@@ -90,6 +91,8 @@ def embed(embeddings: Sequence[SoundEmbedding], sounds: Iterable[np.ndarray], sa
     def flush() -> None:
         for part, embedding in zip(parts, embeddings, strict=True):
             part += [embedding(np.stack(batch), sample_rate)] if batch else []
+            if len(sizes := {vectors.shape[1] for vectors in part[1:]}) > 1:
+                raise ConfigError(embedding._refused(f"vectors of {' and '.join(map(str, sorted(sizes)))} values"))
         batch.clear()
 
     for sound in sounds:
@@ -118,7 +121,7 @@ def find_embedding(name: str, space: Space) -> SoundEmbedding:
     people whom you trust: they are programs.
 
     Raises:
-        ConfigError: if there is no such embedding, or the file cannot be used.
+        ConfigError: if there is no such embedding, the file cannot be used, or the network does not take noise.
     """
     if name in NAMES:
         return {"auditory": auditory, "mfcc": mfcc, "style": lambda: style(space)}[name]()
@@ -136,7 +139,9 @@ def find_embedding(name: str, space: Space) -> SoundEmbedding:
             f"The sample rate of {file} must be {_RATES[0]:,} to {_RATES[1]:,} Hz, got "
             f"{hertz or 'none'}; give it after the name, such as {Path(file).name}@48000."
         )
-    return SoundEmbedding(plain_key(Path(file).stem), hertz, function)
+    found = SoundEmbedding(plain_key(Path(file).stem), hertz, function)
+    found(0.1 * np.random.default_rng(0).standard_normal((2, round(SECONDS * hertz))), hertz)  # before all other work
+    return found
 
 
 def auditory() -> SoundEmbedding:
@@ -204,7 +209,7 @@ def _content(file: Path) -> bytes:
 def _onnx(file: Path) -> _Opened:
     runtime = onnxruntime()
     if runtime is None:
-        raise ConfigError(f"onnxruntime is needed for {file}, and is missing: pip install 'timbre[play]'.")
+        raise ConfigError(needs(str(file), "onnxruntime"))
     content = _content(file)
     try:
         session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])

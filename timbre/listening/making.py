@@ -1,5 +1,6 @@
 """Making a listening test: its sounds, its page, and its key."""
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -14,7 +15,7 @@ from timbre.audio import Audio
 from timbre.audio.files import write
 from timbre.data import Library, Note
 from timbre.errors import AudioError, ConfigError, LibraryError
-from timbre.files import write_text
+from timbre.files import expanded, replacing, unwritable, write_text
 from timbre.listening.design import ANCHOR, KEY, MOST, PAGE, REFERENCE, RESULTS, TASKS, ListeningTest, Stimulus, Trial
 from timbre.listening.stimuli import anchor, in_order, matched, reconstruction, recording, systems, was_trained_on
 from timbre.space import Space
@@ -38,7 +39,7 @@ def make_test(
     """Write a listening test: `page`, a folder for any web host, `key.json`, which stays with you, and `results`.
 
     Args:
-        folder: of the test; it must not have a key yet.
+        folder: of the test; it must not have a page yet.
         spaces: names and spaces. "quality" compares their reconstructions with the recordings.
         library: notes; those that the first space was trained on are left out (:func:`was_trained_on`).
         task: one of :data:`TASKS`.
@@ -53,9 +54,10 @@ def make_test(
         progress: called with the name of each note.
 
     Raises:
-        ConfigError: if an argument is out of range, or the folder has a test already.
+        ConfigError: if an argument is out of range, the folder has a test already, or the test cannot be written.
         LibraryError: if the library has too few usable notes.
     """
+    folder = expanded(folder)
     _check(folder, task, notes, seconds, trials)
     own = systems(spaces, inverters) if task == "quality" or decoded else []
     count = notes or COUNTS[task]
@@ -90,7 +92,7 @@ def _check(folder: Path, task: str, notes: int | None, seconds: float, trials: i
         raise ConfigError(f"The length of the sounds must be {_SECONDS[0]} to {_SECONDS[1]} s, got {seconds}.")
     if trials is not None and trials < 1:
         raise ConfigError(f"The number of trials must be 1 or more, got {trials}.")
-    if (folder / KEY).exists():
+    if (folder / KEY).exists() or (folder / PAGE).exists():
         raise ConfigError(f"{folder} has a listening test already; choose another folder.")
 
 
@@ -113,7 +115,7 @@ def _first(
         else:
             progress(note.name)
     if trained:
-        progress(f"{counted(trained, 'note')} left out: the space was trained on them, or on notes that sound the same")
+        progress(f"{counted(trained, 'note')} left out, which the space was trained on, maybe under another name")
     return made
 
 
@@ -121,7 +123,7 @@ def _designed(
     task: str, sounds: Sequence[tuple[Note, dict[str, Audio]]], seed: int
 ) -> tuple[ListeningTest, dict[str, Audio]]:
     """The test and its waveforms by number. Numbers are random, and so is their order in every list."""
-    random = np.random.default_rng([seed, len(sounds)])
+    random = np.random.default_rng(_number(task, sounds, seed))
     fresh = (f"{number:08x}" for number in random.choice(1 << 32, 40 * MOST, replace=False).tolist())
     identity = next(fresh)
     stimuli: dict[str, Stimulus] = {}
@@ -154,11 +156,29 @@ def _designed(
     return ListeningTest(identity, task, stimuli, {next(fresh): trials[at] for at in order}), waves
 
 
+def _number(task: str, sounds: Sequence[tuple[Note, dict[str, Audio]]], seed: int) -> int:
+    """What the numbers of a test follow from: tests of other sounds have others, so that no results are confused."""
+    found = hashlib.sha256(f"{task} {seed}".encode())
+    for note, made in sounds:
+        for system, sound in made.items():
+            found.update(f"{note.name} {system} {sound.sample_rate}".encode("utf-8", "backslashreplace"))
+            found.update(sound.samples.tobytes())
+    return int.from_bytes(found.digest()[:16])
+
+
 def _write(folder: Path, test: ListeningTest, waves: dict[str, Audio], title: str, trials: int | None) -> None:
-    """The page and its sounds, then the key: a folder with a key is complete."""
-    page = folder / PAGE
-    for one in (page / "sounds", folder / RESULTS):
-        one.mkdir(parents=True, exist_ok=True)
+    """The page with its sounds, which appears complete or not at all, then the key: a folder with a key is complete."""
+    try:
+        (folder / RESULTS).mkdir(parents=True, exist_ok=True)
+        with replacing(folder / PAGE) as page:
+            _write_page(page, test, waves, title, trials)
+    except OSError as error:
+        raise ConfigError(unwritable(folder, error)) from error
+    test.save(folder)
+
+
+def _write_page(page: Path, test: ListeningTest, waves: dict[str, Audio], title: str, trials: int | None) -> None:
+    (page / "sounds").mkdir(parents=True)
     for number in sorted(waves):
         write(page / "sounds" / f"{number}.wav", waves[number], "PCM_16")
     with as_file(files("timbre.listening") / PAGE) as shipped:
@@ -172,4 +192,3 @@ def _write(folder: Path, test: ListeningTest, waves: dict[str, Audio], title: st
         ],
     }  # fmt: skip
     write_text(page / "test.js", f"window.TEST = {json.dumps(shown)};\n")
-    test.save(folder)

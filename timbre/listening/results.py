@@ -113,9 +113,9 @@ def _answer(test: ListeningTest, file: Path, line: int, cells: list[str]) -> Ans
         )
     if not _PARTICIPANT.fullmatch(row["participant"]):
         raise LibraryError(f"{file}: line {line} must name a participant, got {shown(row['participant'])}.")
-    own = {row["sound"], row["other"]} - {""}
-    if not own or not own <= set(trial.sounds) or (test.task == "pairs") != (len(own) == 2):
-        raise LibraryError(f"{file}: line {line} must name sounds of its trial, got {shown(sorted(own))}.")
+    own, count = [row["sound"], *filter(None, [row["other"]])], 2 if test.task == "pairs" else 1
+    if len(own) != count or len(set(own) & set(trial.sounds)) < count:
+        raise LibraryError(f"{file}: line {line} must name sounds of its trial, got {shown(own)}.")
     return Answer(row["participant"], row["trial"], row["sound"], row["other"], _value(test, file, line, row["value"]))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from timbre.errors import ConfigError, LibraryError
 from timbre.listening.design import ANCHOR, REFERENCE, ListeningTest
 from timbre.listening.results import Answers
+from timbre.wording import needs
 
 DRAWS = 4000
 _HEARD, _MISSED = 90.0, 0.15  # ITU-R BS.1534-3: the rating of a hidden reference, and the share that may be below
@@ -128,14 +129,12 @@ def mixed_model(test: ListeningTest, answers: Answers) -> dict[str, Effect]:
 
     Raises:
         ConfigError: if statsmodels is not installed.
-        LibraryError: if there are fewer than two participants, notes or systems.
+        LibraryError: if there are fewer than two participants, notes or systems, or all ratings are one.
     """
     try:
         from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
     except ImportError as error:
-        raise ConfigError(
-            "The mixed model needs the package statsmodels, which is not installed: pip install 'timbre[listen]'."
-        ) from error
+        raise ConfigError(needs("The mixed model", "statsmodels")) from error
 
     names, cube = ratings_cube(test, answers)
     base = next((name for name in names if name not in (REFERENCE, ANCHOR)), names[0])
@@ -149,6 +148,8 @@ def mixed_model(test: ListeningTest, answers: Answers) -> dict[str, Effect]:
         [[_one_hot(people, cube.shape[0])], [_one_hot(trials, cube.shape[1])]],
     )  # fmt: skip
     values = cube[people, trials, systems]
+    if not np.ptp(values):
+        raise LibraryError(f"A mixed model must have ratings that differ, got {values[0]:g} everywhere.")
     fitted = _fit(MixedLM(values, fixed, np.ones(len(values)), exog_vc=random))
     return {
         name: Effect(float(fitted.params[at]), float(fitted.bse[at]), float(fitted.pvalues[at]))

@@ -12,6 +12,7 @@ import numpy as np
 
 from timbre.errors import ConfigError, TimbreError
 from timbre.shapes.components import principal
+from timbre.wording import needs
 
 VIEWS = ("pca", "umap", "tsne")
 _FEWEST = 4
@@ -79,7 +80,7 @@ def check_views(views: Iterable[str]) -> None:
         if view not in VIEWS:
             raise ConfigError(f"A view must be one of {', '.join(VIEWS)}, got {view!r}.")
         if view == "umap" and find_spec("umap") is None:
-            raise TimbreError("The view umap needs umap-learn; install it: pip install 'timbre[maps]'.")
+            raise TimbreError(needs("The view umap", "umap-learn"))
 
 
 def trust(points: np.ndarray, view: np.ndarray, neighbours: int = 8) -> float:

@@ -60,6 +60,11 @@ class Plane:
         """Whether u and v have one unit: distances of the space, or dissimilarities."""
         return self.heard or np.allclose(self.directions @ self.directions.T, np.eye(2))
 
+    @property
+    def corners(self) -> np.ndarray:
+        """The points (4, dim) at the corners of the extent; u changes first."""
+        return self.at(np.tile(self.extent[0], 2), np.repeat(self.extent[1], 2))
+
     def lines(self, resolution: int) -> tuple[np.ndarray, np.ndarray]:
         """Evenly spaced values of u (resolution,) and of v (resolution,) over the extent."""
         (left, right), (low, high) = self.extent.tolist()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from timbre.errors import CheckpointError, ConfigError
 from timbre.models._onnx import weights_of
+from timbre.wording import needs
 
 MOST = 1 << 20  # bytes of a graph
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4  # largest differences; the second is relative to the largest value
@@ -57,7 +58,7 @@ def export_graph(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Seque
         ConfigError: if onnxscript is not installed.
     """
     if not can_export():
-        raise ConfigError("onnxscript is missing: pip install 'timbre[play]'.")
+        raise ConfigError(needs("An ONNX file", "onnxscript"))
     import onnx_ir
     import onnxscript
 

@@ -17,7 +17,7 @@ import numpy as np
 from timbre.errors import ConfigError, TimbreError
 from timbre.files import expanded, replacing, unwritable
 from timbre.notebook import COLOURS
-from timbre.wording import printable
+from timbre.wording import needs, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def name_instruments(figure: "Figure", axes: "Axes", points: np.ndarray, instrum
 def check_pictures() -> None:
     """Raise TimbreError if matplotlib is missing."""
     if not can_draw():
-        raise TimbreError("Pictures need matplotlib; install it with pip install 'timbre[plots]'.")
+        raise TimbreError(needs("A picture", "matplotlib"))
 
 
 def can_draw() -> bool:

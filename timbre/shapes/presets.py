@@ -17,6 +17,7 @@ from timbre.shapes.path_files import path_from_dict, path_to_dict
 from timbre.space.identity import Identity, read_identity
 from timbre.space.names import find_space, is_path, user_folder
 from timbre.space.space import Space
+from timbre.wording import listed
 
 FILE, FORMAT, VERSION = "presets.json", "timbre-presets", 2
 MOST = 128  # the program numbers of MIDI
@@ -89,7 +90,7 @@ class Presets(dict[str, Preset]):
             raise ConfigError(f"A space must have {MOST} presets or fewer, got {len(self)}; remove some.")
 
     def __missing__(self, name: str) -> Preset:
-        raise ConfigError(f"There is no preset {name!r}; the presets are: {', '.join(self) or 'none yet'}.")
+        raise ConfigError(f"There is no preset {name!r}; the presets are: {listed(list(self)) or 'none yet'}.")
 
     def number(self, number: int) -> Preset:
         """The preset with a program number, from 0."""

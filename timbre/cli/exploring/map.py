@@ -9,17 +9,12 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import Pitch, SpaceName, Velocity
 from timbre.cli.outputs import filling, table
-from timbre.cli.points import find_point, parse_pitch
-from timbre.errors import ConfigError
+from timbre.cli.points import find_plane, parse_pitch
 from timbre.files import check_writable
 
 if TYPE_CHECKING:
     from timbre.maps.maps import Topology
-    from timbre.maps.planes import Plane
     from timbre.space import Space
-
-_WORDS = {"overview": 0, "families": 0, "heard": 0, "pca": 0, "axes": 2, "dims": 2, "points": 3, "places": 3}
-"""The words of --plane, and how many follow; `places` is the name of `points` in version 0.1."""
 
 
 def map(  # noqa: A001, the command's name
@@ -62,7 +57,7 @@ def map(  # noqa: A001, the command's name
     check_views(view or [])
     check_writable(output)
     midi, fitted, title = parse_pitch(pitch), timbre.load(space), find_space(space).resolve().name
-    chosen = _plane(fitted, plane)
+    chosen = find_plane(fitted, plane)
     result = topology(fitted, chosen, tuple(dict.fromkeys(descriptors or SIX)), resolution, midi, velocity)
     _describe(result)
     with filling(output) as folder:
@@ -70,27 +65,6 @@ def map(  # noqa: A001, the command's name
         for name in dict.fromkeys(view or []):
             files += _draw_view(fitted, name, seed, folder, title)
     print(*(output / file.name for file in files), sep="\n")
-
-
-def _plane(space: "Space", words: list[str]) -> "Plane":
-    """The plane that the words of --plane describe; two words alone are two axes, as in `timbre path --plane`."""
-    from timbre.maps.planes import plane, plane_through
-    from timbre.shapes.arithmetic import library_point
-    from timbre.shapes.overview import KINDS
-
-    kind, rest = (words[0], words[1:]) if words[0] in _WORDS else ("axes", words)
-    if len(rest) != _WORDS[kind]:
-        raise ConfigError(
-            "--plane must be overview, families, heard, pca, axes A B, dims I J or points A B C, got "
-            f"{' '.join(words)}."
-        )
-    if kind in ("points", "places"):
-        instruments = space.atlas.instruments
-        points = [library_point(space, word) if word in instruments else find_point(space, word) for word in rest]
-        return plane_through(space, points, [Path(word).stem for word in rest])
-    if kind in KINDS:
-        return plane(space, [kind])
-    return plane(space, [f"z{word.removeprefix('z')}" for word in rest] if kind == "dims" else rest)
 
 
 def _draw(space: "Space", result: "Topology", folder: Path, name: str) -> list[Path]:

@@ -9,13 +9,16 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import POINT, Inverter, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_inverter
-from timbre.cli.points import find_pitch, find_point
+from timbre.cli.points import find_grid, find_pitch, find_point
 from timbre.config import Range
+from timbre.config.settings import require
 from timbre.errors import ConfigError
 from timbre.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
+
+    import numpy as np
 
     from timbre.exporting.export import Exported
     from timbre.shapes.presets import Preset
@@ -34,6 +37,7 @@ def export(
     presets: str | None = None,
     grid: str | None = None,
     corners: Annotated[Points | None, Parameter(name="--corner")] = None,
+    plane: list[str] | None = None,
     name: str | None = None,
     keys: str | None = None,
     step: Annotated[int, Parameter(validator=Range(1, 12))] = 3,
@@ -64,9 +68,11 @@ def export(
         output: File or folder to write.
         preset: Export the preset of this name.
         presets: Export a bank of presets: "all", or names separated by commas.
-        grid: Export a grid of COLUMNSxROWS (5x4) between corners.
+        grid: Export a grid of COLUMNSxROWS (5x4) between corners or on a plane.
         corners: A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of
             the first row, then of the last.
+        plane: Plane of the grid, such as axes brightness attack, as for `timbre map`: columns go along the first axis,
+            rows along the second, over all library notes.
         name: Name of the instrument; default: that of the output.
         keys: Lowest and highest key; default: C2:C7, or the pitches of a preset.
         step: Semitones between rendered keys; keys between them play the nearest.
@@ -77,7 +83,8 @@ def export(
         hold: Begin the loops SECONDS after the attack; default: where the sound is steady.
         loop: Sustain every sound until its key is released, or none (--no-loop); default: by how each sound goes on.
         flac: Write samples as FLAC instead of WAV (sfz and decent).
-        unpitched: One sample for all keys, without pitch; default: for a library note without pitch, such as a drum.
+        unpitched: One sample for all keys, without pitch; default: for a note or an instrument without pitch, such as a
+            drum.
         pitch: Pitch at which the frames of a wavetable sound as in the space: a note name or MIDI number. A low pitch
             has more partials; default: the lowest from C2 to C4 at which the space knows the sound.
         velocity: Velocity of the frames of a wavetable, 0 to 1; default: 0.8.
@@ -93,6 +100,7 @@ def export(
     from timbre.shapes.presets import read_presets
 
     form = find_format(to)
+    require(grid or not (corners or plane), "--corner and --plane must come with --grid; add --grid 5x4, for example.")
     _check_source(form.whole, to, at=at, path=path, preset=preset, presets=presets, grid=grid)
     fitted = timbre.load(space)
     check_inverter(fitted, inverter)
@@ -102,7 +110,9 @@ def export(
     if form.presets:
         source = list(read_presets(space, fitted).values()) or None
     elif not form.whole:
-        source, columns = _source(space, fitted, name or name_of(output), at, path, preset, presets, grid, corners)
+        source, columns = _source(
+            space, fitted, name or name_of(output), at, path, preset, presets, grid, corners, plane
+        )
     settings: dict[str, Any] = {
         "keys": keys, "step": step, "layers": layers, "takes": takes, "steps": steps, "controller": controller,
         "hold": hold, "loop": loop, "flac": flac, "unpitched": unpitched, "seed": seed, "inverter": inverter,
@@ -124,7 +134,7 @@ def _check_source(whole: bool, to: str, **given: object) -> None:
 
 def _source(
     folder: str, space: "Space", name: str, at: str | None, path: FilePath | None, preset: str | None,
-    presets: str | None, grid: str | None, corners: list[str] | None,
+    presets: str | None, grid: str | None, corners: list[str] | None, plane: list[str] | None,
 ) -> "tuple[list[Preset], int]":  # fmt: skip
     """The instruments that the options name, and the columns of a grid or 0."""
     from timbre.shapes.path_files import read_path
@@ -135,7 +145,7 @@ def _source(
     if path is not None:
         return [Preset(name, read_path(path, space))], 0
     if grid is not None:
-        return _grid(space, name, grid, corners or [])
+        return _grid(name, space, find_grid(space, grid, corners or [], plane or []))
     every = read_presets(folder, space)
     every.warn()
     if preset is not None:
@@ -156,16 +166,9 @@ def _names(text: str, known: "Container[str]") -> "Iterator[str]":
         parts = parts[count:]
 
 
-def _grid(space: "Space", name: str, size: str, corners: list[str]) -> "tuple[list[Preset], int]":
-    import re
-
+def _grid(name: str, space: "Space", points: "np.ndarray") -> "tuple[list[Preset], int]":
     from timbre.shapes.presets import LONGEST_NAME, Preset
-    from timbre.synth.instruments import grid
 
-    sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
-    if not sides:
-        raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
-    points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
     rows = [
         Preset(f"{name[: LONGEST_NAME - 10]} r{row + 1}c{column + 1}", space.path(point))
         for row, line in enumerate(points)

@@ -1,6 +1,5 @@
 """`timbre render`."""
 
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -11,7 +10,7 @@ from cyclopts import Parameter
 import timbre
 from timbre.cli.arguments import POINT, Hold, Inverter, Mpe, PathFile, Point, Points, Seed, SpaceName
 from timbre.cli.outputs import check_inverter, check_sound, making, save_sound
-from timbre.cli.points import find_point, parse_pitch
+from timbre.cli.points import find_grid, find_point, parse_pitch
 from timbre.config import Range
 from timbre.config.settings import require
 from timbre.errors import ConfigError
@@ -44,6 +43,7 @@ def render(
     mpe: Mpe = False,
     grid: str | None = None,
     corners: Annotated[Points | None, Parameter(name="--corner")] = None,
+    plane: list[str] | None = None,
     notes: str | None = None,
     velocities: list[float] | None = None,
     name: str = "timbre",
@@ -63,9 +63,11 @@ def render(
         velocity: Velocity over the sound, 0 to 1, in the same form ("0.3:0.9").
         midi: Play the notes of this MIDI file; the path is stretched over the piece.
         mapping: File of what shapes each note of the MIDI file, as for `timbre play`.
-        grid: Write one sound for each point of a grid of COLUMNSxROWS (5x4) between corners.
+        grid: Write one sound for each point of a grid of COLUMNSxROWS (5x4) between corners or on a plane.
         corners: A corner of the grid; repeat the option. Two corners make a row. Three or four: the start and end of
             the first row, then of the last.
+        plane: Plane of the grid, such as axes brightness attack, as for `timbre map`: columns go along the first axis,
+            rows along the second, over all library notes.
         notes: Write a folder of notes of the point --at: from, to and a step in semitones (C2:C6:3).
         velocities: Velocities of these notes; default: 0.8.
         name: Name of the instrument in this folder.
@@ -80,7 +82,7 @@ def render(
     job = _job(grid=grid, notes=notes, midi=midi)
     extra = [option for option, given in (("--mapping", mapping is not None), ("--mpe", mpe)) if given]
     require(not extra or midi is not None, f"{''.join(extra[:1])} must come with --midi; add --midi FILE.")
-    make_path = _path_of(job, at, from_, to, path, corners)
+    make_path = _path_of(job, at, from_, to, path, corners, plane)
     many = job in ("grid", "notes")
     target = output or FilePath("out" if many else "out.wav")
     check_writable(target) if many else check_sound(target)
@@ -89,7 +91,7 @@ def render(
     controls = NoteControls(duration=usual if duration is None else duration, hold=hold, seed=seed, inverter=inverter)
     if job == "grid":
         controls = replace(controls, pitch=parse_pitch(pitch), velocity=_velocity(velocity), hold=None)
-        _grid(target, fitted, corners or [], str(grid), controls)
+        _grid(target, fitted, find_grid(fitted, str(grid), corners or [], plane or []), controls)
     elif job == "notes":
         _notes(target, fitted, name, str(at), str(notes), velocities or [0.8], replace(controls, hold=None))
     elif job == "midi":
@@ -129,12 +131,18 @@ def _job(**given: object) -> str:
 
 
 def _path_of(
-    job: str, at: str | None, start: str | None, end: str | None, path: FilePath | None, corners: list[str] | None
+    job: str,
+    at: str | None,
+    start: str | None,
+    end: str | None,
+    path: FilePath | None,
+    corners: list[str] | None,
+    plane: list[str] | None,
 ) -> "Callable[[Space], Path]":
     """A function that makes the path of the sound in a space; a ConfigError if the options do not fit the job."""
-    options = {"--at": at, "--from and --to": start or end, "--path": path, "--corner": corners}
+    options = {"--at": at, "--from and --to": start or end, "--path": path, "--corner": corners, "--plane": plane}
     given = [option for option, value in options.items() if value]
-    allowed = {"grid": ["--corner"], "notes": ["--at"]}.get(job, ["--at", "--from and --to", "--path"])
+    allowed = {"grid": ["--corner", "--plane"], "notes": ["--at"]}.get(job, ["--at", "--from and --to", "--path"])
     if len(given) != 1 or given[0] not in allowed or bool(start) != bool(end):
         raise ConfigError(f"The points must be given by {' or '.join(allowed)}, got {', '.join(given) or 'none'}.")
 
@@ -157,13 +165,9 @@ def _with_lines(space: "Space", controls: "NoteControls", pitch: str, velocity: 
     return replace(controls, pitch=pitches, velocity=read_line(velocity, _velocity, duration, count))
 
 
-def _grid(folder: FilePath, space: "Space", corners: list[str], size: str, controls: "NoteControls") -> None:
-    from timbre.synth.instruments import grid, write_grid
+def _grid(folder: FilePath, space: "Space", points: "np.ndarray", controls: "NoteControls") -> None:
+    from timbre.synth.instruments import write_grid
 
-    sides = re.fullmatch(r"(\d{1,4})x(\d{1,4})", size)
-    if not sides:
-        raise ConfigError(f"--grid must be columns and rows, such as 5x4, got {size!r}.")
-    points = grid([find_point(space, text) for text in corners], int(sides[1]), int(sides[2]))
     with making(folder) as made:
         for file in write_grid(made, space, points, controls):
             print(file)

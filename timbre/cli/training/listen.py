@@ -1,7 +1,8 @@
 """`timbre listen`."""
 
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -9,7 +10,7 @@ import timbre
 from timbre.cli.arguments import JsonFile, Pitch
 from timbre.cli.outputs import check_inverter, check_target, table
 from timbre.errors import ConfigError
-from timbre.files import check_writable
+from timbre.files import check_writable, expanded
 from timbre.wording import counted
 
 if TYPE_CHECKING:
@@ -95,16 +96,28 @@ def _analyse(folder: Path, json_file: Path | None) -> None:
     if json_file:
         check_target(json_file, ".json")
     test = ListeningTest.load(folder)
+    ratings = expanded(folder) / "ratings"
+    if test.task != "quality":
+        check_writable(ratings)
     answers = read_answers(test, folder)
     for sentence in answers.left_out:
         print(f"left out: {sentence}")
-    figures = _scores(test, answers) if test.task == "quality" else _ratings(test, answers, folder)
+    figures = _scores(test, answers) if test.task == "quality" else _ratings(test, answers, ratings)
     if json_file:
         import json
 
         from timbre.files import write_text
 
-        write_text(json_file, json.dumps(figures, indent=1) + "\n")
+        write_text(json_file, json.dumps(_known(figures), indent=1, allow_nan=False) + "\n")
+
+
+def _known(figures: Any) -> Any:
+    """The same figures, with None for NaN, which JSON does not have."""
+    if isinstance(figures, dict):
+        return {name: _known(one) for name, one in figures.items()}
+    if isinstance(figures, list):
+        return [_known(one) for one in figures]
+    return None if isinstance(figures, float) and not isfinite(figures) else figures
 
 
 def _scores(test: "ListeningTest", answers: "Answers") -> dict[str, object]:
@@ -112,7 +125,8 @@ def _scores(test: "ListeningTest", answers: "Answers") -> dict[str, object]:
 
     scores = score(test, answers)
     _tell(scores.participants, scores.excluded)
-    print(f"{counted(scores.notes, 'note')}; mean ratings with 95% intervals over participants and notes\n")
+    others = "participants and " if scores.participants > 1 else ""
+    print(f"{counted(scores.notes, 'note')}; mean ratings with 95% intervals over {others}notes\n")
     order = sorted(scores.systems.items(), key=lambda item: -item[1].value)
     print(table([{"system": name, "mean": one.value, "low": one.low, "high": one.high} for name, one in order]))
     pairs = [
@@ -139,16 +153,16 @@ def _scores(test: "ListeningTest", answers: "Answers") -> dict[str, object]:
     }
 
 
-def _ratings(test: "ListeningTest", answers: "Answers", folder: Path) -> dict[str, object]:
+def _ratings(test: "ListeningTest", answers: "Answers", target: Path) -> dict[str, object]:
     from timbre.listening import rated, write_study
 
     found = rated(test, answers)
     _tell(found.participants, found.excluded)
     pairs = len(found.study.pairs()[2])
-    print(
-        f"{counted(len(found.study.items), 'sound')}, {counted(pairs, 'rated pair')}; agreement {found.agreement:.2f}"
-    )
-    print(f"(mean rank correlation of a participant with the others)\n\n{write_study(found.study, folder / 'ratings')}")
+    print(f"{counted(len(found.study.items), 'sound')}, {counted(pairs, 'rated pair')}")
+    if isfinite(found.agreement):
+        print(f"agreement {found.agreement:.2f} (mean rank correlation of a participant with the others)")
+    print(f"\n{write_study(found.study, target)}")
     return {
         "participants": found.participants,
         "excluded": list(found.excluded),

@@ -19,6 +19,7 @@ from timbre.audio import Audio
 from timbre.data.parts import SoundFontVoice
 from timbre.data.soundfonts.soundfont import read_soundfont
 from timbre.errors import AudioError, DeviceError, LibraryError
+from timbre.wording import needs
 
 SAMPLE_RATE = 44_100  # Hz, the rate of nearly all recordings in SoundFonts
 HOLD = 2.0  # s from a note's onset to its release
@@ -172,9 +173,7 @@ def _fluidsynth() -> tuple[Any, Any]:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints the location of the library if CI is set
             import fluidsynth
     except ModuleNotFoundError as error:
-        raise DeviceError(
-            "Rendering SoundFonts needs pyfluidsynth; install it with: pip install 'timbre[soundfont]'"
-        ) from error
+        raise DeviceError(needs("Rendering SoundFonts", "pyfluidsynth")) from error
     except (ImportError, OSError) as error:
         raise DeviceError(
             "Rendering SoundFonts needs the FluidSynth library; install it with your system's packages "

@@ -14,6 +14,7 @@ from timbre.models.frame_decoder import HELD, SourceDecoder
 from timbre.models.graphs import can_export, export_whole
 from timbre.spectral.inversion.portable import Portable
 from timbre.version import __version__
+from timbre.wording import needs
 
 DECODER, INVERTER, POINTS = "decoder.onnx", "inverter.onnx", "points.json"
 SOURCES = ("partials", "envelope", "noise")
@@ -24,7 +25,7 @@ _SIZE = 4  # bytes of a weight
 def plan_onnx(request: Request) -> ExportPlan:
     """Plan a folder with decoder.onnx, inverter.onnx and points.json."""
     if not can_export():
-        raise ConfigError("onnxscript is missing: pip install 'timbre[play]'.")
+        raise ConfigError(needs("An ONNX file", "onnxscript"))
     space = request.space
     weights = _SIZE * sum(value.numel() for value in space.model.decoder.state_dict().values())
     files = {DECODER: weights + _TABLES, INVERTER: _TABLES, POINTS: 12 * space.dim * len(space.atlas) + 1000}

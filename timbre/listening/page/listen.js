@@ -120,6 +120,8 @@ function welcome() {
   const begin = () => {
     const name = code.value.trim() || Array.from(crypto.getRandomValues(new Uint8Array(6)), (v) => "abcdefghjkmnpqrstuvwxyz23456789"[v % 31]).join("");
     if (!/^[A-Za-z0-9_-]{1,40}$/.test(name)) return say("A code has letters, digits, - and _, 40 at most.");
+    const other = saved && saved.participant !== name && Object.keys(saved.answers).length;
+    if (other && !confirm(`Discard the answers of ${saved.participant} in this browser? To save them, cancel and continue as ${saved.participant}.`)) return;
     if (!saved || saved.participant !== name) saved = { participant: name, at: 0, answers: {} };
     keep();
     next();

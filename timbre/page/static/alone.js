@@ -1,7 +1,7 @@
 // The page without a server, as `timbre export --to web` writes it: its engine answers and plays in workers.
 import { spaceFiles } from "./engine/files.js";
 import { begin } from "./main.js";
-import { say } from "./user.js";
+import { recall, remember, say } from "./user.js";
 
 const FOLDER = new URL("../data/", import.meta.url).href;
 
@@ -43,14 +43,17 @@ class PageEngine {
     return this.presets(answer, values, verb);
   }
 
-  // The presets of the space, and those that are saved in this browser.
-  presets(shipped, values, verb) {
-    this.own ??= new Stored(`presets ${location.pathname}`);
+  // The presets of the space, and those of this space that are saved in this browser. The player has to know them, too.
+  async presets(shipped, values, verb) {
+    const [{ identity }] = await this.files;
+    this.own ??= new Stored(`presets ${identity.digest}`);
     const { path, ...preset } = values;
     if (verb === "PUT") this.own.change((own) => [...own.filter(({ name }) => name !== preset.name), { ...preset, ...path }]);
     if (verb === "DELETE") this.own.change((own) => own.filter(({ name }) => name !== preset.name));
     const own = this.own.values, names = new Set(own.map(({ name }) => name));
-    return [...own, ...shipped.filter(({ name }) => !names.has(name))];
+    const presets = [...own, ...shipped.filter(({ name }) => !names.has(name))];
+    this.player.postMessage({ presets });
+    return presets;
   }
 }
 
@@ -59,7 +62,7 @@ class Stored {
   constructor(name) {
     this.name = name;
     try {
-      this.values = JSON.parse(localStorage.getItem(name)) || [];
+      this.values = JSON.parse(recall(name)) || [];
     } catch {
       this.values = [];
     }
@@ -67,11 +70,7 @@ class Stored {
 
   change(how) {
     this.values = how(this.values);
-    try {
-      localStorage.setItem(this.name, JSON.stringify(this.values));
-    } catch {
-      say("This browser does not keep presets; they last until the page is closed.");
-    }
+    if (!remember(this.name, JSON.stringify(this.values))) say("This browser does not keep presets; they last until the page is closed.");
   }
 }
 

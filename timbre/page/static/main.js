@@ -9,7 +9,7 @@ import { Midi } from "./ports.js";
 import { Search } from "./search.js";
 import { Sound } from "./sound.js";
 import { Plane, View } from "./surfaces.js";
-import { say } from "./user.js";
+import { recall, remember, say } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const STEADY = 0.5; // s after which a steady note is frozen
@@ -272,13 +272,13 @@ class Page {
     find("zoom-out").addEventListener("click", () => map.zoomBy(1 / 1.4, ...cursor()));
     find("zoom-all").addEventListener("click", () => map.showAll());
     find("theme").addEventListener("click", () => this.setTheme({ auto: "light", light: "dark", dark: "auto" }[this.theme]));
-    this.setTheme(localStorage.getItem("theme") || "auto");
+    this.setTheme(recall("theme") || "auto");
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.setTheme(this.theme));
   }
 
   setTheme(theme) {
     this.theme = theme;
-    localStorage.setItem("theme", theme);
+    remember("theme", theme);
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     const shown = { auto: "Auto", light: "Light", dark: "Dark" }[theme];

@@ -1,7 +1,7 @@
 // The MIDI panel: asks the browser for MIDI, lists the inputs, plays by one of them, and shows and learns what moves what.
 import { MidiInput } from "./midi.js";
 import { clamp, isCommon, usualMapping } from "./mapping.js";
-import { say } from "./user.js";
+import { recall, remember, say } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const LOWEST = 12; // MIDI note
@@ -47,7 +47,7 @@ export class Midi {
   list() {
     const names = [...this.access.inputs.values()].filter(({ state }) => state !== "disconnected").map(({ name }) => name);
     find("midi-port").replaceChildren(...(names.length ? names : [""]).map((name) => new Option(name || "none", name)));
-    const chosen = this.chosen ?? localStorage.getItem("midi port"), first = names.find((name) => !name.includes("Through")) ?? names[0];
+    const chosen = this.chosen ?? recall("midi port"), first = names.find((name) => !name.includes("Through")) ?? names[0];
     find("midi-port").value = names.includes(chosen) ? chosen : "";
     if (names.includes(chosen)) return this.listen(chosen);
     if (this.port) {
@@ -68,7 +68,7 @@ export class Midi {
     }
     [this.port, this.chosen] = [port, name];
     find("midi-port").value = name;
-    if (keep) localStorage.setItem("midi port", name);
+    if (keep) remember("midi port", name);
     port.onmidimessage = ({ data }) => this.input.handle(data);
     this.tell(`Playing by ${name}.`);
   }
@@ -144,7 +144,7 @@ export class Midi {
     const { axes, dim } = this.page.space, usual = usualMapping(this.page.space);
     const exists = ({ to }) => (typeof to === "number" ? to < dim : ["gain", "bend", ...axes].includes(to) || !isCommon(to));
     try {
-      const { controls, notes } = JSON.parse(localStorage.getItem(this.name)) || usual;
+      const { controls, notes } = JSON.parse(recall(this.name)) || usual;
       return { controls: controls.filter(exists), notes: notes.filter(exists) };
     } catch {
       return usual;
@@ -154,7 +154,7 @@ export class Midi {
   change(mapping) {
     this.mapping = mapping;
     this.input.setMapping(mapping);
-    localStorage.setItem(this.name, JSON.stringify(mapping));
+    remember(this.name, JSON.stringify(mapping));
     this.showMoves();
   }
 

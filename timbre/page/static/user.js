@@ -1,4 +1,4 @@
-// Messages for the user, and files for the user to keep.
+// Messages for the user, files for the user to keep, and what the browser keeps.
 let timer = 0;
 
 export function say(text) {
@@ -7,6 +7,25 @@ export function say(text) {
   box.hidden = false;
   clearTimeout(timer);
   timer = setTimeout(() => (box.hidden = true), 7000);
+}
+
+// What this browser keeps, where it may keep anything: a text by its name, or null.
+export function recall(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+// Whether this browser keeps a text.
+export function remember(name, text) {
+  try {
+    localStorage.setItem(name, text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function save(blob, name) {

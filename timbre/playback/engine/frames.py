@@ -19,6 +19,7 @@ from timbre.files import cache_folder, read_bytes, replacing
 from timbre.models.frame_decoder import FrameDecoder, SourceDecoder
 from timbre.models.graphs import MOST, Run, can_export, onnxruntime
 from timbre.space import Space
+from timbre.wording import needs
 
 PREPARING = "preparing the decoder for live play; this takes about 15 s, once for all spaces with the same settings"
 _LOUDEST = 1e6  # STFT magnitude, 40 dB above a sine of full scale in a window of 16384 samples
@@ -42,7 +43,7 @@ def frame_decoder(space: Space, runtime: str | None = None) -> tuple[Frames, str
     decoder = FrameDecoder(space.model, space.spectrogram).eval()
     run = None if runtime == "torch" else _by_onnxruntime(decoder, space)
     if runtime == "onnxruntime" and not run:
-        raise ConfigError("onnxruntime or onnxscript is missing: pip install 'timbre[play]'.")
+        raise ConfigError(needs("The runtime onnxruntime", "onnxruntime", "onnxscript"))
     decode, sharpener = run or _by_torch(decoder), space.spectrogram.sharpener
 
     def frames(*values: np.ndarray) -> np.ndarray:

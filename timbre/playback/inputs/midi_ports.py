@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from timbre.errors import DeviceError
+from timbre.wording import needs
 
 VIRTUAL = "virtual"
 """In place of a port's name: open an input that other programs connect to."""
@@ -110,7 +111,7 @@ def _backend_names() -> list[str]:
     try:
         import rtmidi
     except ImportError as error:
-        raise DeviceError("MIDI needs the package python-rtmidi: pip install 'timbre[play]'.") from error
+        raise DeviceError(needs("MIDI", "python-rtmidi")) from error
     names = {getattr(rtmidi, name): name.removeprefix("API_") for name in dir(rtmidi) if name.startswith("API_")}
     return [f"{_RTMIDI}/{names[api]}" for api in rtmidi.get_compiled_api()]
 

@@ -17,6 +17,7 @@ from timbre.playback.controls import Controls
 from timbre.playback.inputs._osc_addresses import Addresses
 from timbre.playback.inputs._osc_packets import Message, NotOSC, messages
 from timbre.playback.inputs._problems import Problems
+from timbre.wording import needs
 
 PORT, HOST = 9000, "127.0.0.1"
 MAX_AHEAD = 10.0  # s until a message is due
@@ -66,7 +67,7 @@ class OscServer(AbstractContextManager["OscServer"]):
         try:
             import pythonosc  # noqa: F401
         except ImportError as error:
-            raise DeviceError("OSC needs the package python-osc: pip install 'timbre[play]'.") from error
+            raise DeviceError(needs("OSC", "python-osc")) from error
         self._socket = self._bound()
         self.port = self._socket.getsockname()[1]
         self._stopper, self._stopped = socket.socketpair()

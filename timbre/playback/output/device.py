@@ -20,6 +20,7 @@ import numpy as np
 
 from timbre.errors import DeviceError
 from timbre.playback.output.ring import Feed, Ring
+from timbre.wording import needs
 
 _PRIORITY = 10  # real-time priority, a low one
 _MAX_LAG = 0.02  # s that the clock catches up
@@ -42,7 +43,7 @@ def sound_library() -> Any:
     try:
         import sounddevice
     except ImportError as error:
-        raise DeviceError("Playing needs the package sounddevice: pip install 'timbre[play]'.") from error
+        raise DeviceError(needs("Playing", "sounddevice")) from error
     except OSError as error:
         raise DeviceError(
             "Playing needs the PortAudio library, which is missing; on Debian or Ubuntu: apt install libportaudio2."

@@ -16,6 +16,7 @@ onmessage = async ({ data }) => {
     if (data.files) ready.resolve(new Space(...data.files));
     else if (data.broken) ready.reject(new Error(data.broken));
     else if (data.question) await answer(data);
+    else if (data.presets) (await space).facts.presets = data.presets;
     else if (data.open) play(await space, data.ring);
     else if (live) live.controls.carryOut(JSON.parse(data.send));
     else waiting.push(JSON.parse(data.send)); // until the sound is open
