@@ -30,7 +30,7 @@ def number(value: Any, digits: int = 3) -> str:
     """A number with a fixed number of digits; a dash for None, texts as they are."""
     if value is None:
         return "\N{EN DASH}"
-    return value if isinstance(value, str) else f"{value:,.{digits}f}"
+    return value if isinstance(value, str) else f"{round(value, digits) + 0.0:,.{digits}f}"  # no "-0"
 
 
 def averaged(results: Rows, keys: Sequence[str], figures: dict[str, tuple[str, int]], table: str) -> Cells:
@@ -193,25 +193,15 @@ def web(results: Rows) -> Cells:
     return ["what", "result"], lines
 
 
-def live(results: Rows) -> Cells:
-    """Live play through sound servers, and through the page."""
-    return _picked([row for row in results.rows if row["server"] != "none"], _LIVE)
+def chosen(columns: dict[str, tuple[str, int]], keep: Callable[[Row], bool]) -> Callable[[Rows], Cells]:
+    """A table of some rows: for each key its title and its digits."""
 
+    def cells(results: Rows) -> Cells:
+        rows = [row for row in results.rows if keep(row)]
+        lines = [[number(row.get(key), digits) for key, (_, digits) in columns.items()] for row in rows]
+        return [title for title, _ in columns.values()], lines
 
-def mpe(results: Rows) -> Cells:
-    """Notes that are shaped each by itself, without a device."""
-    return _picked([row for row in results.rows if row["control"].startswith("mpe,")], _MPE)
-
-
-def voices(results: Rows) -> Cells:
-    """What an engine needs of one core."""
-    return _picked([row for row in results.rows if row["control"].startswith("engine,")], _VOICES)
-
-
-def _picked(rows: Sequence[Row], columns: dict[str, tuple[str, int]]) -> Cells:
-    """Some columns of rows: for each key, its title and its digits."""
-    lines = [[number(row.get(key), digits) for key, (_, digits) in columns.items()] for row in rows]
-    return [title for title, _ in columns.values()], lines
+    return cells
 
 
 _LIVE = {
@@ -227,6 +217,13 @@ _MPE = {
 _VOICES = {
     "control": ("engine on one core", 0), "voices": ("voices in real time", 0), "load_1": ("load of one", 2),
     "load": ("load of eight", 2),
+}  # fmt: skip
+_VOCODER = {
+    "group": ("notes", 0), "inverter": ("inverter", 0), "log_mel_l1_db": ("log-mel L1, dB", 2),
+    "multi_resolution_stft": ("multi-res. STFT", 3), "pitch_error_cents": ("pitch, cents", 2),
+    "texture_db": ("texture, dB", 2), "noise_db": ("noise's, dB", 1), "energy_db": ("energy score, dB", 2),
+    "onset_ms": ("onset, ms", 1), "click_db": ("worst click, dB", 1), "decode_db": ("level, dB", 2),
+    "within_1_db_share": ("within 1 dB", 2), "x_realtime": ("x real time", 0),
 }  # fmt: skip
 
 
@@ -276,9 +273,10 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "flows": (("latent",), flows),
     "hidden": (("latent",), hidden),
     "exports": (("exports",), exports),
-    "live": (("live",), live),
-    "mpe": (("live",), mpe),
-    "voices": (("live",), voices),
+    "live": (("live",), chosen(_LIVE, lambda row: row["server"] != "none")),
+    "mpe": (("live",), chosen(_MPE, lambda row: row["control"].startswith("mpe,"))),
+    "voices": (("live",), chosen(_VOICES, lambda row: row["control"].startswith("engine,"))),
+    "vocoder": (("vocoder",), chosen(_VOCODER, lambda row: row["task"] == "notes" and "sources" in row["group"])),
     "web": (("web",), web),
 }
 """Tables by name: their files in benchmarks/results, and the function that makes headers and rows of their content.
