@@ -1,5 +1,6 @@
 """The notebooks run from the first cell to the last, in their short form."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ def test_a_notebook_runs(
         torch.set_rng_state(state)
     assert capsys.readouterr().out
     assert set(ROOT.iterdir()) == before  # nothing is left in the user's folder
+
+
+def test_pages_of_notebooks_have_no_warnings_and_no_progress_bars(monkeypatch: pytest.MonkeyPatch):
+    v4 = pytest.importorskip("nbformat").v4
+    pytest.importorskip("nbclient"), pytest.importorskip("nbconvert"), pytest.importorskip("jupytext")
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "_site"))
+    streams = [v4.new_output("stream", name=name, text=name) for name in ("stdout", "stderr")]
+    cells = [v4.new_markdown_cell("a"), v4.new_code_cell("b", outputs=streams)]
+    made = import_module("notebooks").tidy(v4.new_notebook(cells=cells))
+    assert [output.text for output in made.cells[1].outputs] == ["stdout"]
 
 
 def test_notebooks_are_cells_with_a_question_and_a_time():

@@ -24,7 +24,7 @@ from test_app_browser import (  # noqa: F401
     until,
 )
 
-from timbre.playback.inputs.mapping import Control, Mapping
+from timbre.playback.inputs.mapping import Control, Mapping, default_mapping, read_mapping, write_mapping
 from timbre.playback.inputs.midi import MidiInput
 from timbre.space import Space
 from timbre.synth.shaping import NoteControl
@@ -40,7 +40,7 @@ NOTES = [
 CONTROLS = [Control(1, "brightness", -2.0, 2.0), Control(70, 1, -1.0, 2.0, 2.0), Control(7, "gain", -100.0, 0.0)]
 MAPPINGS = {
     "all sources": Mapping(CONTROLS, NOTES),
-    "pitch bend": Mapping([*CONTROLS, Control(11, 2, 0.0, 1.0)], NOTES[:2]),
+    "pitch bend": Mapping([*CONTROLS, Control(11, 2, 0.0, 1.0), Control(3, "bend_range", 0.0, 12.0)], NOTES[:2]),
     "nothing": Mapping(),
 }
 
@@ -206,6 +206,28 @@ def test_what_moves_is_learned_and_kept(played: Any, browser: Any, address: str)
     played.reload()
     played.wait_for_selector("html[data-ready]")
     assert "Pressure: z1 of each note" in played.evaluate(moves)
+    played.evaluate("localStorage.clear()")
+
+
+def test_a_mapping_is_saved_and_loaded(played: Any, tiny_space: Space, tmp_path: Path):
+    with played.expect_download() as saved:
+        played.click("#midi-save")
+    assert saved.value.suggested_filename == "mapping.toml"
+    usual, found = default_mapping(tiny_space), read_mapping(saved.value.path(), tiny_space)
+    assert (found.controls, found.notes) == (usual.controls, usual.notes)
+    write_mapping(tmp_path / "mine.toml", Mapping([Control(20, 1, -1.0, 2.0)], [NoteControl("release", 2, 0.0, 1.0)]))
+    (tmp_path / "wrong.toml").write_text("format = 1\n")
+    ask = "(event) => (event.preventDefault(), (window.asked = true))"
+    played.evaluate(f"() => void (document.getElementById('midi-file').onclick = {ask})")
+    played.focus("#midi-load")
+    played.keyboard.press("Enter")
+    until(played, "window.asked")
+    said = {"mine.toml": "Loaded mine.toml.", "wrong.toml": "wrong.toml: format must be 'timbre-mapping', got 1; "}
+    for name, words in said.items():
+        played.set_input_files("#midi-file", tmp_path / name)
+        until(played, f"document.getElementById('midi-state').textContent.startsWith({words!r})")
+        moves = played.locator("#midi-moves .name").all_text_contents()
+        assert moves == ["Release: z2 of each note", "Controller 20: z1"]
     played.evaluate("localStorage.clear()")
 
 

@@ -1,5 +1,8 @@
 """Sets of sounds: distances against known answers, embeddings, files of networks, and figures of a small space."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +223,15 @@ class TestOnnx:
         embedding = find_embedding(str(self.write(tmp_path, samples=samples)), tiny_space)
         assert (embedding.name, embedding.sample_rate) == ("net", 16000)
         np.testing.assert_allclose(embed([embedding], tones(), RATE)[0], 0.3, atol=0.02)
+
+    def test_onnxruntime_keeps_no_device_id_and_sends_nothing(self, tmp_path: Path) -> None:
+        code = "import sys; from timbre.evaluation.embeddings import find_embedding; find_embedding(sys.argv[1], None)"
+        home = tmp_path / "home"
+        home.mkdir()
+        kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+        words = [sys.executable, "-c", code, str(self.write(tmp_path))]
+        subprocess.run(words, check=True, env={**kept, "HOME": str(home), "XDG_CACHE_HOME": str(home)}, timeout=120)
+        assert [file.name for file in home.rglob("*") if "icrosoft" in file.name] == []
 
     @pytest.mark.parametrize(("inputs", "said", "match"), [(2, True, "one input"), (1, False, "sample rate")])
     def test_others_are_refused(self, tmp_path: Path, tiny_space: Space, inputs: int, said: bool, match: str) -> None:

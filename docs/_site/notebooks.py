@@ -12,19 +12,28 @@ from pathlib import Path
 import jupytext
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def tidy(notebook: NotebookNode) -> NotebookNode:
+    """A notebook without warnings and progress bars, which go to stderr, in its outputs."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    return notebook
 
 
 def render(file: Path, out: Path) -> None:
     """Execute a notebook and write NAME.md, and its pictures into NAME_files."""
     notebook = jupytext.read(file)
     NotebookClient(notebook, timeout=1800, resources={"metadata": {"path": str(ROOT)}}).execute()
-    page, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": f"{file.stem}_files"})
+    page, resources = MarkdownExporter().from_notebook_node(tidy(notebook), {"output_files_dir": f"{file.stem}_files"})
     for name, content in resources["outputs"].items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(content)
-    (out / f"{file.stem}.md").write_text(page, encoding="utf-8")
+    (out / f"{file.stem}.md").write_text(page.replace(f"{ROOT}/", ""), encoding="utf-8")
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ it is a file of 60 kB, and one from elsewhere is run only if it computes what th
 """
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ Run = Callable[..., list[np.ndarray]]
 
 
 def onnxruntime() -> ModuleType | None:
-    """The module onnxruntime, if it is installed."""
+    """The module onnxruntime, if it is installed. Its telemetry, which version 1.32 has, is off unless the user's own
+    environment says otherwise."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read at the import; child processes inherit it
     try:
         import onnxruntime
     except ImportError:

@@ -30,6 +30,7 @@ _RANGES = {  # lowest, highest, and whether some may be unknown
     "stds": (0.0, LARGEST, False), "errors": (0.0, LARGEST, True),
 }  # fmt: skip
 _LONGEST = 4096  # characters of a text, as of the path of a file
+_PERCENTILES, _NORMAL, _FLAT = (2.0, 98.0), (-2.0, 2.0), 0.01  # of usual values; a range that is too small
 _SPLITS = ("train", "valid", "test")
 
 
@@ -130,6 +131,16 @@ class Atlas(Mapping[str, np.ndarray]):
         sums = np.zeros((len(names), self.points.shape[1]))
         np.add.at(sums, own, self.points.astype(np.float64))
         return Centroids(tuple(names.tolist()), (sums / counts[:, None]).astype(np.float32), counts)
+
+    @cached_property
+    def ranges(self) -> np.ndarray:
+        """Usual values of each dimension, (dim, 2): the 2nd and 98th percentile of the notes, to 3 digits; -2 and 2
+        without notes."""
+        if not len(self):
+            return np.tile(_NORMAL, (self.points.shape[1], 1))
+        low, high = np.percentile(self.points.astype(np.float64), _PERCENTILES, axis=0).round(3)
+        flat = high - low <= _FLAT
+        return np.stack([low - flat, high + flat], 1)
 
     @cached_property
     def aggregate(self) -> AggregatePosterior:

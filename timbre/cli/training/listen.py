@@ -1,5 +1,6 @@
 """`timbre listen`."""
 
+import shlex
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -86,7 +87,7 @@ def listen(
         f"\n{counted(len(test.trials), 'trial')}, {counted(len(test.stimuli), 'sound')}.\n"
         f"{out / 'page'}: open index.html, or put the folder on a web host\n"
         f"{out / 'key.json'}: what the sounds are; keep it to yourself\n"
-        f"{out / 'results'}: for the files that the page saves; then: timbre listen --results {out}"
+        f"{out / 'results'}: for the files that the page saves; then: timbre listen --results {shlex.quote(str(out))}"
     )
 
 

@@ -27,10 +27,9 @@ def space_facts(space: Space, start: np.ndarray) -> dict[str, Any]:
     """The space as the page shows it: axes, ranges and library notes, without their points."""
     atlas = space.atlas
     notes = atlas.take(shown(len(atlas)))
-    low, high = np.percentile(atlas.points, [1, 99], axis=0) if len(atlas) else np.zeros((2, space.dim))
     return {
         "name": space.name, "identity": space.identity.to_dict(), "dim": space.dim,
-        "axes": [axis.name for axis in space.axes], "ranges": np.stack([low, high], 1).round(3).tolist(),
+        "axes": [axis.name for axis in space.axes], "ranges": atlas.ranges.tolist(),
         "start": start.tolist(), "count": len(atlas), "notes": list(notes.names),
         "instruments": list(notes.instruments), "families": list(notes.families),
         "pitches": [or_none(pitch) for pitch in notes.pitches],

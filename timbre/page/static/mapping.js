@@ -1,9 +1,10 @@
 // What MIDI moves, as timbre/playback/inputs/mapping.py and timbre/synth/shaping.py have it: `controls` move what all notes have
 // in common, {cc, to, low, high, curve}; `notes` shape each note by itself, {source, to, low, high, curve, style}. A target
-// is "gain" (dB), the name of an axis or the number of a dimension; for notes also "bend" (semitones) and "towards:PRESET".
+// is "gain" (dB), the name of an axis or the number of a dimension; for notes also "bend" (semitones) and "towards:PRESET";
+// for controls also "bend_range" (semitones).
 import { CENTER, LARGEST, PARAMETERS, PEDAL, SLIDE, SOUND_OFF } from "./channels.js";
 
-const LIMITS = { bend: [-96, 96], gain: [-100, 24] };
+const LIMITS = { __proto__: null, bend: [-96, 96], gain: [-100, 24] }, RANGES = { __proto__: null, gain: [-100, 0], bend_range: [0, 12] };
 const TOWARDS = "towards:", WHEEL = 1, KNOBS = [70, 71, 72, 73, 74, 75, 76, 77, 78, 79], VOLUME = 7;
 export const reserved = (controller) => controller === PEDAL || controller >= SOUND_OFF || PARAMETERS.includes(controller);
 
@@ -36,15 +37,18 @@ export function valuesAt(controls, position) {
 }
 
 // A control of notes with the usual range: from nothing for pressure, velocity and plain controllers, to both sides for others.
-export function noteControl(source, to) {
+export function noteControl(source, to, style = usualStyle(source)) {
   const high = to === "gain" ? 6 : isTowards(to) ? 1 : 2;
-  const absolute = ["pressure", "velocity"].includes(source) || (typeof source === "number" && source !== SLIDE);
-  return { source, to, low: absolute ? 0 : -high, high, curve: 1, style: absolute ? "absolute" : "relative" };
+  return { source, to, low: style === "absolute" ? 0 : -high, high, curve: 1, style };
+}
+
+function usualStyle(source) {
+  return ["pressure", "velocity"].includes(source) || (typeof source === "number" && source !== SLIDE) ? "absolute" : "relative";
 }
 
 // A control of what all notes have in common, with the usual range.
 export function control(space, cc, to) {
-  const [low, high] = to === "gain" ? [-100, 0] : typeof to === "number" ? space.ranges[to] : [-2, 2];
+  const [low, high] = RANGES[to] || (typeof to === "number" ? space.ranges[to] : [-2, 2]);
   return { cc, to, low, high, curve: 1 };
 }
 

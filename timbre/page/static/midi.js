@@ -96,9 +96,15 @@ export class MidiInput extends Channels {
 
   move(controller, value) {
     const found = this.mapping.controls.find(({ cc }) => cc === controller);
-    if (found && found.to !== "gain") this.controls.axis(found.to, controlled(found, value));
+    if (found?.to === "bend_range") this.setBendRange(controlled(found, value));
+    else if (found && found.to !== "gain") this.controls.axis(found.to, controlled(found, value));
     else if (found) this.level(controlled(found, value), this.expression);
     else if (controller === EXPRESSION) this.level(this.volume, decibels(value));
+  }
+
+  setBendRange(semitones) {
+    this.bendRange = semitones;
+    this.channels.forEach((channel, number) => this.zones.isMember(number) || (channel.range = null));
   }
 
   level(volume, expression) {

@@ -1,7 +1,8 @@
 // The MIDI panel: asks the browser for MIDI, lists the inputs, plays by one of them, and shows and learns what moves what.
 import { MidiInput } from "./midi.js";
 import { clamp, isCommon, usualMapping } from "./mapping.js";
-import { recall, remember, say } from "./user.js";
+import { loadMapping, writeMapping } from "./mappingfile.js";
+import { recall, remember, save, say } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const LOWEST = 12; // MIDI note
@@ -20,6 +21,9 @@ export class Midi {
     find("midi-port").addEventListener("change", () => this.listen(find("midi-port").value));
     find("midi-mpe").addEventListener("change", () => this.renew());
     find("midi-learn").addEventListener("click", () => this.learn());
+    find("midi-save").addEventListener("click", () => save(new Blob([writeMapping(this.mapping)], { type: "application/toml" }), "mapping.toml"));
+    find("midi-load").addEventListener("click", () => find("midi-file").click());
+    find("midi-file").addEventListener("change", () => this.load(find("midi-file").files[0]));
     this.showMoves();
   }
 
@@ -142,7 +146,7 @@ export class Midi {
   // The mapping of this space that was kept, or the usual one. Entries whose target is gone are left out.
   kept() {
     const { axes, dim } = this.page.space, usual = usualMapping(this.page.space);
-    const exists = ({ to }) => (typeof to === "number" ? to < dim : ["gain", "bend", ...axes].includes(to) || !isCommon(to));
+    const exists = ({ to }) => (typeof to === "number" ? to < dim : ["gain", "bend", "bend_range", ...axes].includes(to) || !isCommon(to));
     try {
       const { controls, notes } = JSON.parse(recall(this.name)) || usual;
       return { controls: controls.filter(exists), notes: notes.filter(exists) };
@@ -156,6 +160,20 @@ export class Midi {
     this.input.setMapping(mapping);
     remember(this.name, JSON.stringify(mapping));
     this.showMoves();
+  }
+
+  // Takes the mapping of a file, as `timbre play --mapping` does; one that is wrong changes nothing.
+  async load(file) {
+    if (!file) return;
+    try {
+      const mapping = await loadMapping(file, this.page.space, this.page.panels.presets.map(({ name }) => name));
+      this.input.learn(null);
+      this.change(mapping);
+      this.tell(`Loaded ${file.name}.`);
+    } catch (error) {
+      this.tell(error.message);
+    }
+    find("midi-file").value = ""; // the same file can be chosen again
   }
 
   // Waits for what moves next; a second press stops waiting.

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-import numpy as np
-
 from timbre.config import from_dict, read_toml
 from timbre.errors import ConfigError
 from timbre.files import write_text
@@ -25,8 +23,7 @@ from timbre.synth.shaping import GAIN, RESERVED, NoteControl, goal, note_control
 
 _LIMITS = {GAIN: GAINS, BEND_RANGE: (0.0, MAX_BEND)}
 _DEFAULTS = {GAIN: (GAINS[0], 0.0), BEND_RANGE: (0.0, 12.0)}
-_PERCENTILES = (2.0, 98.0)  # of the library notes, for the default range of a dimension
-_NORMAL = (-2.0, 2.0)  # default range of a named axis, on which notes are about N(0, 1), and without library notes
+_NORMAL = (-2.0, 2.0)  # default range of a named axis, on which notes are about N(0, 1)
 _SHAPE = ("low", "high", "curve", "style")
 _VOLUME, _WHEEL, _KNOBS = 7, 1, range(70, 80)  # General MIDI: volume, modulation wheel, sound controllers
 
@@ -122,11 +119,8 @@ def default_range(space: Space, to: str | int) -> tuple[float, float]:
     if not (isinstance(to, int) and 0 <= to < space.dim):
         known = ", ".join([*names, f"0 to {space.dim - 1}"])
         raise ConfigError(f"There is no axis {to!r} for a controller; there are {known}, {GAIN} and {BEND_RANGE}.")
-    coordinates = space.atlas.points[:, to]
-    if not len(coordinates):
-        return _NORMAL
-    low, high = (round(float(value), 3) for value in np.percentile(coordinates, _PERCENTILES))
-    return (low, high) if high - low > 0.01 else (low - 1.0, high + 1.0)
+    low, high = space.atlas.ranges[to].tolist()
+    return low, high
 
 
 @dataclass(frozen=True)
