@@ -97,3 +97,5 @@ def test_the_page_plays_where_a_browser_keeps_nothing(browser: Any, host: tuple[
         page.click("#save button")
         until(page, "timbre.panels.presets.some(({ name }) => name === 'Mine')")
         assert "does not keep presets" in page.inner_text("#message")
+        page.evaluate("timbre.go(timbre.z.map(() => 1e9))")
+        until(page, "document.getElementById('message').textContent.endsWith('numbers up to 1,000,000.')")

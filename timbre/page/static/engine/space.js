@@ -27,7 +27,7 @@ export class Space {
 
   checked(point) {
     const fits = Array.isArray(point) && point.length === this.facts.dim && point.every((value) => Math.abs(value) <= 1e6);
-    if (!fits) throw new Error(`The point must have ${this.facts.dim} numbers.`);
+    if (!fits) throw new Error(`The point must have ${this.facts.dim} numbers up to 1,000,000.`);
     return Float32Array.from(point);
   }
 
