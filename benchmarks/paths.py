@@ -84,7 +84,10 @@ def pairs_of(space: Space, count: int) -> list[tuple[int, int, int]]:
     pairs: dict[tuple[int, int], int] = {}
     while len(pairs) < count:
         a, b = random.choice(usable, 2, replace=False).tolist()
-        near = [int(i) for i in tree.query(0.5 * (points[a] + points[b]), k=3)[1] if i not in (a, b)]
+        around = tree.query(0.5 * (points[a] + points[b]), k=8)[1]
+        near = [
+            int(i) for i in around if min(np.abs(points[i] - points[[a, b]]).max(1)) > 1e-4
+        ]  # copies have one point
         if atlas.instruments[a] != atlas.instruments[b]:
             pairs[a, b] = near[0]
     return [(a, b, by) for (a, b), by in pairs.items()]

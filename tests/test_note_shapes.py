@@ -185,18 +185,19 @@ def test_what_waits_is_forgotten_by_panic_and_bounded(tiny_space: Space):
     assert not engine._shapes._keys
 
 
-def test_points_that_are_not_known_yet_come_later(named: Space):
+def test_points_that_are_not_known_yet_are_estimated_and_come_later(named: Space):
     found = list[int]()
     later, now = NoteAxes(named, lambda: found.append(1)), NoteAxes(named)
     point = named.atlas.points[0]
-    assert not later.offset("brightness", point, 60.0, 1.0).any()
+    usual = named.axis_controls.directions[[axis.name for axis in named.axes].index("brightness")]
+    np.testing.assert_allclose(later.offset("brightness", point, 60.0, -0.5), -0.5 * usual, rtol=1e-6)
     for _ in range(2000):
         if found:
             break
         time.sleep(0.005)
     steps = np.array([0.0, 0.5, 1.0])
     np.testing.assert_array_equal(
-        later.offset("brightness", point, 60.0, 1.0), now.offset("brightness", point, 60.0, 1.0)
+        later.offset("brightness", point, 60.0, -0.5), now.offset("brightness", point, 60.0, -0.5)
     )
     np.testing.assert_array_equal(
         now.offset("brightness", point, 60.0, steps)[2], now.offset("brightness", point, 60.0, 1.0)

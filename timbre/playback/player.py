@@ -101,6 +101,8 @@ class Player(Controls, AbstractContextManager["Player"]):
         rings = [self.ring, *([self._recording.ring] if self._recording else [])]
         request = {"block": self.block, "point": self.point.tolist(), "settings": settings}
         self._engine = EngineProcess(self.space, rings, request)
+        if self.space.axes:
+            self.space.axis_controls.directions  # noqa: B018  (measured while the engine starts, not at the first slide)
         while self.ring.filled < self.block:
             self._engine.check()
             time.sleep(0.002)

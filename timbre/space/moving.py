@@ -123,7 +123,7 @@ class AxisControls:
         """Mean values of library notes (axes,); 0 where none has a value."""
         return np.array([float(column.nanmean().nan_to_num()) for column in self.library[1].T])
 
-    @property
+    @cached_property
     def directions(self) -> Tensor:
         """The smallest change of a point (axes, dim) that changes an axis by 1 and the others by 0, by `slopes`.
 

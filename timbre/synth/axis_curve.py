@@ -70,6 +70,11 @@ class AxisCurve:
         before = int(np.searchsorted(values, value))
         self._table = np.insert(values, before, value), np.insert(points, before, point, axis=0)
 
+    def missing(self, value: "float | np.ndarray") -> "float | np.ndarray":
+        """How far a value lies beyond those from which :meth:`nearest` tells its point."""
+        within = np.clip(value, -LARGEST_VALUE, LARGEST_VALUE)
+        return np.asarray(within - np.clip(within, *self._table[0][[0, -1]]))
+
     def knows(self, value: float) -> bool:
         """Whether :meth:`at` need not find anything for a value."""
         return all(end in self._table[0] for end in _ends(_within(value)))
@@ -87,7 +92,8 @@ class NoteAxes:
 
     Args:
         space: the space.
-        found: if given, nothing waits for a curve: what is not known yet is found in a thread, which calls this.
+        found: if given, nothing waits for a curve: what is not known yet is found in a thread, which calls this. Until
+            then the library's mean direction stands for it.
     """
 
     def __init__(self, space: Space, found: Callable[[], None] | None = None) -> None:
@@ -101,7 +107,7 @@ class NoteAxes:
     def offset(self, name: str, point: np.ndarray, pitch: float | None, step: "float | np.ndarray") -> np.ndarray:
         """What to add to a point (dim,) at a pitch (MIDI or None) so that its value on an axis changes by a step.
 
-        It is 0 while it is not known yet, and where the sound has no value on this axis. (n, dim) for steps (n,).
+        It is 0 where the sound has no value on this axis. (n, dim) for steps (n,).
         """
         key = self._key(name, point, pitch)
         curve = self._curves.get(key)
@@ -112,9 +118,18 @@ class NoteAxes:
             else:
                 self._find_later(key, step)
             curve = self._curves.get(key)
-        if curve is None:
-            return np.zeros((*np.shape(step), len(point)), np.float32)
-        return curve.nearest(curve.value + step) - curve.point
+        if curve:
+            found, rest = curve.nearest(curve.value + step) - curve.point, curve.missing(curve.value + step)
+        else:
+            found = np.zeros((*np.shape(step), len(point)), np.float32)
+            rest = np.zeros_like(step) if key in self._curves else step
+        return found + self._along(name, rest) if np.any(rest) else found
+
+    def _along(self, name: str, step: "float | np.ndarray") -> np.ndarray:
+        """Steps along an axis as the library shows it."""
+        controls = self.space.axis_controls
+        direction = controls.directions[[axis.name for axis in controls.axes].index(name)]
+        return np.multiply.outer(np.asarray(step, np.float32), direction.numpy())
 
     @staticmethod
     def _knows(curve: AxisCurve, step: "float | np.ndarray") -> bool:
@@ -132,13 +147,14 @@ class NoteAxes:
 
     def _find(self, key: tuple[str, float | None, bytes], step: "float | np.ndarray") -> None:
         name, octave, point = key
+        curve = self._curves.get(key)
         with suppress(ConfigError):  # the sound has no value on this axis
             if key not in self._curves:
-                self._curves[key] = None
-                self._curves[key] = AxisCurve(self.space, name, np.frombuffer(point, np.float32).copy(), octave)
-            if curve := self._curves[key]:
+                curve = AxisCurve(self.space, name, np.frombuffer(point, np.float32).copy(), octave)
+            if curve:
                 for one in np.unique(step):
                     curve.at(curve.value + one)
+        self._curves[key] = curve
         while len(self._curves) > _MOST:
             del self._curves[next(iter(self._curves))]
 
