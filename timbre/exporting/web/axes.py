@@ -125,9 +125,9 @@ def _some_points(space: Space, count: int, seed: int) -> Tensor:
 
 def _moved(network: AxisNetwork, points: Tensor) -> Tensor:
     """Points moved along random axes."""
-    axis = torch.randint(network.layers[-1].out_features, (len(points),))  # type: ignore[arg-type]
-    own = network.values(points).gather(1, axis[:, None])[:, 0]
-    return network.moved(points, axis, own + _FARTHEST * (2.0 * torch.rand(len(points)) - 1.0))
+    own = network.values(points)
+    axis, step = torch.randint(own.shape[1], (len(own),)), _FARTHEST * (2.0 * torch.rand(len(own)) - 1.0)
+    return network.moved(points, axis, own.gather(1, axis[:, None])[:, 0] + step)
 
 
 def _measured(space: Space, points: Tensor, step: Callable[[], object]) -> Iterator[Tensor]:

@@ -10,7 +10,6 @@ const GRID = 0.5; // of values between which the points of a note are interpolat
 const beyond = (value, how) => (Math.abs(value) > STRAIGHT ? Math.sign(value) * (STRAIGHT + how(Math.abs(value) - STRAIGHT)) : value);
 const bend = (value) => beyond(value, Math.tanh);
 const unbend = (value) => beyond(Math.min(Math.max(value, -FURTHEST), FURTHEST), Math.atanh);
-const dot = (a, b) => a.reduce((sum, value, k) => sum + value * b[k], 0);
 const plus = (a, b, share = 1) => a.map((value, k) => value + share * b[k]);
 const size = (a) => Math.sqrt(dot(a, a));
 const sigmoid = (value) => 1 / (1 + Math.exp(-value));
@@ -24,7 +23,7 @@ export class Axes {
     const shapes = { 0: [width, dim], 2: [width, width], 4: [names.length, width] };
     this.layers = Object.entries(shapes).map(([n, [to, from]]) => {
       const values = get(`layers.${n}.weight`, [to, from]);
-      return { rows: Array.from({ length: to }, (_, k) => values.slice(k * from, (k + 1) * from)), bias: get(`layers.${n}.bias`, [to]) };
+      return { rows: Array.from({ length: to }, (_, k) => Float64Array.from(values.slice(k * from, (k + 1) * from))), bias: get(`layers.${n}.bias`, [to]) };
     });
   }
 
@@ -87,10 +86,19 @@ export class Axes {
   }
 }
 
+function dot(a, b) {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
+  return sum;
+}
+
 // The sum of rows, each times its weight.
 function combined(weights, rows) {
-  const sum = new Array(rows[0].length).fill(0);
-  rows.forEach((row, n) => row.forEach((value, k) => (sum[k] += weights[n] * value)));
+  const sum = new Float64Array(rows[0].length);
+  for (let n = 0; n < rows.length; n++) {
+    const row = rows[n], weight = weights[n];
+    for (let k = 0; k < sum.length; k++) sum[k] += weight * row[k];
+  }
   return sum;
 }
 
