@@ -7,6 +7,9 @@
   `Space.decode` with the space's own inverter; rms is the difference from `Space.decode` with the portable one.
 - events: notes that bend, glide, follow a path, are stolen, released and silenced, in the page's engine and in the live
   engine (`inverter="portable"`); rms is the difference, level that of the sound.
+- axes: for each named axis, at library notes and random points: off is the median difference of the page's values
+  from those that are measured; share is the median share of a step of 1 or 2 that the page's move reaches by the
+  measured values, and ordered how often a further step goes further; share_app and ordered_app: `Space.move`.
 - live: voices that sound and move for 30 s (10 with --quick). core is the share of one core that the engine's worker
   takes, by the processor's time; load is what the page shows, by the clock, which counts waiting for other programs;
   underruns are those of the page's audio thread. "busy" blocks the page's main thread for 150 ms four times a second.
@@ -17,25 +20,28 @@ import base64
 import json
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from _measures import level_difference_db
 from _static_page import on_the_wire, opened, worker_seconds
 from _table import Row, add_arguments, finish
 from playwright.sync_api import Page
+from torch import Tensor
 
 import timbre
 from timbre.audio import Audio
 from timbre.evaluation.metrics.sounds import pitch_error_cents
+from timbre.models.conditions import Conditions
 from timbre.playback.engine.engine import Engine
 from timbre.shapes.presets import read_presets
 from timbre.space import Space
 
 PLACES, KEYS, SECONDS = 24, (-7, 0, 7), 1.5
-VOICES, VELOCITY = (4, 8), 0.8
+VOICES, VELOCITY, STEPS = (4, 8), 0.8, (-2.0, -1.0, 1.0, 2.0)
 _BLOCK = 256
 _RENDER = """async (asked) => {
   const { Space } = await import("./static/engine/space.js"), { Engine } = await import("./static/engine/engine.js");
@@ -44,6 +50,7 @@ _RENDER = """async (asked) => {
   const { spaceFiles } = await import("./static/engine/files.js");
   globalThis.space ??= new Space(...(await spaceFiles(new URL("data/", location.href))));
   const bytes = (samples) => { let text = ""; for (const byte of new Uint8Array(samples.buffer)) text += String.fromCharCode(byte); return btoa(text); };
+  if (asked.questions) return asked.questions.map((values) => space.answer("axes", values));
   if (asked.point) return bytes(rendered(space, new Path([asked.point], [0]), asked.pitch, asked.velocity, asked.duration));
   const engine = new Engine(space.decoder, space.inverter, asked.settings), controls = new Controls(engine, space), out = new Float32Array(asked.length);
   for (let at = 0; at < asked.length; at += asked.block) {
@@ -70,6 +77,7 @@ def main() -> None:
             )
             rows += notes(space, page, 6 if args.quick else PLACES)
             rows.append(events(space, page))
+            rows += axes(space, page, 6 if args.quick else PLACES)
             for voices in VOICES:
                 for busy in (False, True):
                     rows.append(live(space, page, voices, 10.0 if args.quick else 30.0, busy))
@@ -129,6 +137,51 @@ def events(space: Space, page: Page) -> Row:
     whole = np.concatenate(expected)
     level, apart = (float(np.sqrt(np.square(one).mean())) for one in (whole, sound - whole))
     return {"row": "events", "rms": apart, "level": level, "stolen": engine.stolen_notes}
+
+
+def axes(space: Space, page: Page, count: int) -> Iterator[Row]:
+    """The page's values on named axes and its moves along them, against measured values and `Space.move`."""
+    controls, names = space.axis_controls, [axis.name for axis in space.axes]
+    points = torch.from_numpy(np.concatenate([space.atlas.points[places(space, count)], space.draw(count, 3)]))
+    own, shown = _measured(space, points), torch.tensor([one["values"] for one in _asked(page, points)])
+    for n, name in enumerate(names):
+        page_moves, app_moves = [], []
+        for step in STEPS:
+            steps = torch.zeros_like(own).index_fill_(1, torch.tensor(n), step)
+            targets = (shown[:, n] + step).clamp(-3.0, 3.0).tolist()
+            moved = torch.tensor([one["point"] for one in _asked(page, points, name, targets)])
+            app_moves.append(_measured(space, controls.moved(points, _middle_c(points), steps))[:, n])
+            page_moves.append(_measured(space, moved)[:, n])
+        (share, ordered), (share_app, ordered_app) = (_reached(own[:, n], moves) for moves in (page_moves, app_moves))
+        yield {
+            "row": "axes", "axis": name, "off": float((shown - own)[:, n].abs().nanmedian()), "share": share,
+            "ordered": ordered, "share_app": share_app, "ordered_app": ordered_app,
+        }  # fmt: skip
+
+
+def _reached(own: Tensor, moves: list[Tensor]) -> tuple[float, float]:
+    """The median share of the steps that are reached, of those that end within -2.5 and 2.5, and how many further steps
+    go further."""
+    shares = torch.stack([(moved - own) / step for moved, step in zip(moves, STEPS, strict=True)])
+    possible = (own + torch.tensor(STEPS)[:, None]).abs() <= 2.5
+    row = torch.stack([*moves[:2], own, *moves[2:]])[:, own.isfinite()]
+    return float(shares[possible].nanmedian()), float((row.diff(dim=0) > 0.0).float().mean())
+
+
+def _asked(page: Page, points: Tensor, axis: str = "", values: Sequence[float] = ()) -> list[dict[str, Any]]:
+    more = [{"axis": axis, "value": value} for value in values] or [{}] * len(points)
+    found: list[dict[str, Any]] = page.evaluate(
+        _RENDER, {"questions": [{"z": z, "pitch": 60} | one for z, one in zip(points.tolist(), more, strict=True)]}
+    )
+    return found
+
+
+def _middle_c(points: Tensor) -> Conditions:
+    return Conditions(*(torch.full((len(points),), value) for value in (60.0, VELOCITY, torch.inf)))
+
+
+def _measured(space: Space, points: Tensor) -> Tensor:
+    return space.axis_controls.values(points, _middle_c(points))
 
 
 def _timed(points: list[np.ndarray]) -> Iterator[tuple[float, str, dict[str, Any]]]:

@@ -67,7 +67,7 @@ def _heat(page: Page) -> None:
         }"""
     )
     page.keyboard.down("KeyG")
-    page.evaluate("document.querySelectorAll('aside > details').forEach((one, n) => (one.open = n === 0 || n === 4))")
+    page.evaluate("document.querySelectorAll('.panels > details').forEach((one, n) => (one.open = n === 0 || n === 4))")
     page.wait_for_timeout(900)
 
 

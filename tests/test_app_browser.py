@@ -351,11 +351,11 @@ def test_a_second_page_takes_over(page: Any, browser: Any, address: str):
     with opened(browser, address) as other:
         other.mouse.click(*center(other))
         until(other, "timbre.sound.ring.played > 0")
-        until(page, "!document.getElementById('taken').hidden")
+        until(page, "document.getElementById('taken').open")
         assert "Another page" in page.inner_text("#taken")
         page.click("#take")
-        until(page, "document.getElementById('taken').hidden")
-        until(other, "!document.getElementById('taken').hidden")
+        until(page, "!document.getElementById('taken').open")
+        until(other, "document.getElementById('taken').open")
 
 
 def test_other_sites_get_nothing(browser: Any, address: str):

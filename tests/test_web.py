@@ -18,6 +18,8 @@ from safetensors.numpy import load, save
 import timbre
 from timbre.errors import ConfigError
 from timbre.exporting import export
+from timbre.exporting.web.axes import AxisNetwork, fitted_axes
+from timbre.models.conditions import Conditions
 from timbre.models.frame_decoder import HELD, SourceDecoder
 from timbre.page import STATIC
 from timbre.paths import Path as TimbrePath
@@ -139,20 +141,49 @@ class TestQuestions:
     def test_what_cannot_be_is_refused_in_a_sentence(self, work: Path, what: str, values: Any, said: str):
         assert said in _answers([[what, values]], work)[0]["error"]
 
-    def test_a_value_on_an_axis_is_about_that_of_the_space(self, work: Path):
-        shipped = timbre.load("orchestra-22k")
+    def test_sounds_move_along_axes_as_the_network_says_and_about_as_the_space_does(
+        self, work: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        shipped, steps = timbre.load("orchestra-22k"), []
+        fitted = fitted_axes(shipped, lambda: steps.append(1), batches=20)
+        monkeypatch.setattr("timbre.exporting.web.plan.fitted_axes", lambda *_: fitted)
         shutil.rmtree(work / "data")
-        export(shipped, None, "web", work / "page")
+        done = export(shipped, None, "web", work / "page")
         (work / "page" / "data").rename(work / "data")
-        points = shipped.atlas.points[::700]
-        moves = {"axis": "brightness", "value": 1.0}
-        asked = [["axes", {"z": z.tolist(), "pitch": 60, **more}] for z in points for more in ({}, moves)]
+        assert len(steps) == 20
+        assert [row["axis"] for row in done.rows] == [axis.name for axis in shipped.axes]
+        assert max(row["axis_error"] for row in done.rows) < 0.5
+
+        points = torch.from_numpy(np.concatenate([shipped.atlas.points[::900], shipped.draw(6)]))
+        network = AxisNetwork(shipped.atlas.points, len(shipped.axes))
+        network.load_state_dict({name[len("axes.") :]: torch.from_numpy(one) for name, one in fitted.arrays.items()})
+        own = network.values(points)
+        axis = torch.arange(len(points)) % own.shape[1]
+        names = [shipped.axes[int(n)].name for n in axis]
+        values = (own.gather(1, axis[:, None])[:, 0] + torch.tensor([1.5, -0.7, -6.0])[axis % 3]).clamp(-3.2, 3.2)
+        moved = network.moved(points, axis, values)
+        asked = [["axes", {"z": z, "pitch": 60}] for z in points.tolist()]
+        rows = list(zip(points.tolist(), names, values.tolist(), strict=True))
+        asked += [["axes", {"z": z, "axis": name, "value": value}] for z, name, value in rows]
         answers = _answers(asked, work)
-        at, moved = answers[::2], answers[1::2]
-        expected = np.array([shipped.axis_values(z, 60) for z in points])
-        assert np.nanmedian(np.abs([one["values"] for one in at] - expected)) < 0.35
-        bright = [shipped.axis_values(np.array(one["point"], np.float32), 60)[0] for one in moved]
-        assert np.median(np.abs(np.array(bright) - 1.0)) < np.median(np.abs(expected[:, 0] - 1.0))
+        at, after = answers[: len(points)], answers[len(points) :]
+        np.testing.assert_allclose([one["values"] for one in at], own, atol=1e-4)
+        np.testing.assert_allclose([one["point"] for one in after], moved, atol=5e-3)
+        np.testing.assert_allclose([one["values"] for one in after], network.values(moved), atol=5e-3)
+
+        both = Conditions(*(torch.full((2 * len(points),), value) for value in (60.0, 0.8, torch.inf)))
+        measured = shipped.axis_controls.values(torch.cat([points, moved]), both)
+        before, then = (part.gather(1, axis[:, None])[:, 0] for part in measured.split(len(points)))
+        assert (measured[: len(points)] - own).abs().nanmedian() < 0.35
+        assert ((then - before) / (values - own.gather(1, axis[:, None])[:, 0])).nanmedian() > 0.4
+
+        steps = [
+            (z, name, step) for z, name in zip(points.tolist(), names, strict=True) for step in (0.0, 0.5, 0.6, 1.0)
+        ]
+        offsets = run("engine.mjs", {"offsets": steps}, work)["offsets"].reshape(len(points), 4, shipped.dim)
+        one = network.moved(points, axis, own.gather(1, axis[:, None])[:, 0] + 1.0) - points
+        np.testing.assert_allclose(offsets[:, 3], one, atol=5e-3)
+        np.testing.assert_allclose(offsets[:, 2], 0.8 * offsets[:, 1] + 0.2 * offsets[:, 3], atol=1e-6)
 
 
 class TestFiles:

@@ -22,6 +22,7 @@ try {
   answer.fast = Boolean(space.decoder.kernel.code);
   if (request.frames) answer.frames = request.frames.map((frame) => levels(request.plain ? plain(space) : space.decoder, frame));
   if (request.events) answer.sound = Array.from(played(space, request));
+  if (request.offsets) answer.offsets = request.offsets.map(([point, name, step]) => space.axes.note(point)(name, step));
   if (request.storm) Object.assign(answer, stormed(space, request.storm));
   if (request.questions) answer.answers = { list: request.questions.map(([what, values]) => answered(space, what, values)) };
 } catch (error) {

@@ -184,5 +184,10 @@ def _report(output: FilePath, done: "Exported", dry_run: bool) -> None:
     seams = sorted(row["seam_db"] for row in done.rows if row.get("seam_db") is not None)
     if seams:
         print(f"{counted(len(seams), 'loop')}: seams of {seams[len(seams) // 2]:.0f} dB, at most {seams[-1]:.0f} dB.")
+    errors = sorted(row["axis_error"] for row in done.rows if "axis_error" in row)
+    if errors:
+        print(
+            f"Named axes: the page's values differ by {errors[0]:.2f} to {errors[-1]:.2f} (medians on held-out points)."
+        )
     if done.notice:
         print(done.notice)

@@ -11,6 +11,7 @@ import numpy as np
 from timbre.errors import ConfigError
 from timbre.exporting.request import ExportPlan, Request
 from timbre.exporting.samplers.libraries import licence, maker, refuse_ending
+from timbre.exporting.web.axes import BATCHES, FittedAxes, axes_size, fitted_axes
 from timbre.exporting.web.facts import planes, preset_facts, shown, space_facts
 from timbre.exporting.web.notes import notes_file, notes_size
 from timbre.exporting.web.sound import sizes, sound_file
@@ -40,13 +41,14 @@ def plan_web(request: Request) -> ExportPlan:
     files |= {f"static/{name}": (STATIC / name).stat().st_size for name in _scripts()}
     plans = _PLANES * (5 * space.dim + 10) * _DIGITS
     files |= {LICENCES: len(_licences(request)), SPACE: len(_json(_facts(request))) + plans}
-    files |= {SOUND: len(sound_file(space)), NOTES: notes_size(space, shown(len(space.atlas)))}
+    files |= {SOUND: len(sound_file(space)), NOTES: notes_size(space, shown(len(space.atlas))) + axes_size(space)}
     notice = "Serve the folder by any web server, such as python -m http.server; browsers do not run it from a file."
-    return ExportPlan(files, 4, lambda folder, step: write_web(request, folder, step), 0.0, notice)
+    steps = 4 + (BATCHES if space.axes else 0)
+    return ExportPlan(files, steps, lambda folder, step: write_web(request, folder, step), 0.0, notice)
 
 
 def write_web(request: Request, folder: FilePath, step: Callable[[], object]) -> list[dict[str, Any]]:
-    """Write the folder."""
+    """Write the folder; the rows are the errors of the values on named axes, measured on held-out points."""
     for name in _scripts():
         target = folder / "static" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,13 +60,14 @@ def write_web(request: Request, folder: FilePath, step: Callable[[], object]) ->
     (folder / SPACE).parent.mkdir()
     (folder / SOUND).write_bytes(sound_file(request.space))
     step()
-    (folder / NOTES).write_bytes(notes_file(request.space, shown(len(request.space.atlas))))
+    axes = fitted_axes(request.space, step) if request.space.axes else FittedAxes({}, {})
+    (folder / NOTES).write_bytes(notes_file(request.space, shown(len(request.space.atlas)), axes.arrays))
     step()
     write_text(folder / SPACE, _json(_facts(request) | {"planes": planes(request.space)}))
     written = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     write_text(folder / FILES, _json(["./", *written]))
     step()
-    return []
+    return [{"axis": name, "axis_error": error} for name, error in axes.errors.items()]
 
 
 def _facts(request: Request) -> dict[str, Any]:

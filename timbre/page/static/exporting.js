@@ -161,7 +161,6 @@ export class Exporting {
 
   end(text) {
     find("export-begin").disabled = false;
-    if (document.activeElement === find("export-cancel")) find("export-begin").focus();
     for (const id of ["export-cancel", "export-progress", "export-left"]) find(id).hidden = true;
     this.say(text);
   }

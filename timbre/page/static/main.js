@@ -3,13 +3,14 @@
 import { Keys, noteName } from "./keys.js";
 import { ramp } from "./colors.js";
 import { Exporting } from "./exporting.js";
+import { keepFocus } from "./focus.js";
 import { SpaceMap } from "./map.js";
 import { Panels } from "./panels.js";
 import { Midi } from "./ports.js";
 import { Search } from "./search.js";
 import { Sound } from "./sound.js";
 import { Plane, View } from "./surfaces.js";
-import { recall, remember, say } from "./user.js";
+import { recall, remember, say, tell } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const STEADY = 0.5; // s after which a steady note is frozen
@@ -106,14 +107,14 @@ class Page {
     this.pitch = pitch;
     find("unpitched").checked = pitch === null;
     if (pitch !== null) find("pitch").value = pitch;
-    find("pitch-out").textContent = pitch === null ? "none" : noteName(pitch);
+    tell(find("pitch"), pitch === null ? "none" : noteName(pitch));
     this.offerHeat();
   }
 
   setVelocity(velocity) {
     this.velocity = velocity;
     find("velocity").value = velocity;
-    find("velocity-out").textContent = velocity.toFixed(2);
+    tell(find("velocity"), velocity.toFixed(2));
   }
 
   async choosePlane() {
@@ -230,7 +231,7 @@ class Page {
 
   // Sends the settings of the page to a new socket.
   restore() {
-    find("taken").hidden = true;
+    find("taken").close();
     this.sound.send({ do: "hold", seconds: find("steady").checked ? STEADY : null });
     this.sound.setGain();
     this.sound.send({ do: "at", point: this.z });
@@ -238,8 +239,8 @@ class Page {
 
   closed({ reason }) {
     find("state").textContent = "The sound has stopped.";
-    find("taken").querySelector("p").textContent = reason || "The sound has stopped.";
-    find("taken").hidden = false;
+    find("taken-why").textContent = reason || "The sound has stopped.";
+    find("taken").show();
   }
 
   speak() {
@@ -283,7 +284,7 @@ class Page {
     else document.documentElement.dataset.theme = theme;
     const shown = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
     find("theme").textContent = shown;
-    find("theme").setAttribute("aria-label", `${shown}: colours ${theme === "auto" ? "of the system" : ""}`.trim());
+    find("theme").setAttribute("aria-label", theme === "auto" ? "Auto: colours of the system" : `${shown} colours`);
     this.map.draw();
     if (this.map.heat) this.showHeat();
   }
@@ -330,6 +331,7 @@ export async function begin(engine) {
   const page = new Page(engine, space);
   window.timbre = page;
   page.wire();
+  keepFocus();
   page.legend();
   page.setPitch(page.pitch);
   page.setVelocity(page.velocity);

@@ -10,6 +10,7 @@ const MOST = { desk: 20000, phone: 2500 }; // dots that are drawn at a time
 const FIRST = 4; // notes of each instrument that are drawn before all others
 const CLOSEST = 40; // zoom
 const FLIGHT = 500; // ms
+const EDGE = 24; // px between the cursor and the edge of the view, when keys move it
 
 export class SpaceMap extends Drawing {
   constructor(space) {
@@ -247,12 +248,22 @@ export class SpaceMap extends Drawing {
   press(event) {
     const far = (event.shiftKey ? 5 : 1) * STEP, [su, sv] = this.scale;
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (steps) this.emit("drag", this.moved(this.cursor, (steps[0] * far * this.width) / su, (steps[1] * far * this.height) / sv));
+    if (steps) {
+      this.emit("drag", this.moved(this.cursor, (steps[0] * far * this.width) / su, (steps[1] * far * this.height) / sv));
+      this.showCursor();
+    }
     else if (event.key === " ") event.repeat || this.emit("press", this.cursor);
     else if (event.key === "Enter") this.addPoint();
     else if (event.key === "+" || event.key === "-") this.zoomBy(event.key === "+" ? 1.25 : 0.8, ...this.toScreen(this.coordinates(this.cursor)));
     else return;
     event.preventDefault();
+  }
+
+  // Moves the view if the cursor is outside it or at its edge.
+  showCursor() {
+    const at = this.toScreen(this.coordinates(this.cursor)), sizes = [this.width, this.height];
+    const over = at.map((value, n) => value - Math.min(sizes[n] - EDGE, Math.max(EDGE, value)));
+    if (over.some(Boolean)) this.shift({ from: over }, [0, 0]);
   }
 
   hover(at, event) {

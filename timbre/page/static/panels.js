@@ -1,6 +1,6 @@
 // The panels beside the map.
 import { noteName } from "./keys.js";
-import { save, say } from "./user.js";
+import { save, say, tell } from "./user.js";
 
 const find = (id) => document.getElementById(id);
 const MAX_UPLOAD = 20 * 2 ** 20; // bytes
@@ -19,6 +19,7 @@ export class Panels {
   slider(box, name, [low, high], moved) {
     const wide = 0.25 * (high - low);
     const label = document.createElement("label"), input = document.createElement("input"), output = document.createElement("output");
+    output.setAttribute("aria-hidden", true);
     label.className = "slider";
     Object.assign(input, { type: "range", min: low - wide, max: high + wide, step: 0.01 });
     input.dataset.axis = name;
@@ -26,7 +27,7 @@ export class Panels {
     label.append(name, input, output);
     find(box).append(label);
     this.audition(input);
-    return { input, output };
+    return input;
   }
 
   // Plays a note while a slider is dragged.
@@ -68,22 +69,22 @@ export class Panels {
   }
 
   showAxes(values) {
-    this.axes.forEach(({ input, output }, n) => {
+    this.axes.forEach((input, n) => {
       input.disabled = values[n] === null;
-      output.textContent = values[n] === null ? "–" : values[n].toFixed(2);
+      tell(input, values[n] === null ? "–" : values[n].toFixed(2));
       if (!input.matches(":active")) input.value = values[n] ?? 0;
     });
   }
 
   alongDim(n, value) {
-    this.page.go(this.page.z.map((own, index) => (index === n ? value : own)), this.dims[n].input);
+    this.page.go(this.page.z.map((own, index) => (index === n ? value : own)), this.dims[n]);
   }
 
   // Sets the sliders of dimensions to the point, except the one that is being moved.
   follow(from = null) {
-    this.dims.forEach(({ input, output }, n) => {
+    this.dims.forEach((input, n) => {
       if (input !== from) input.value = this.page.z[n];
-      output.textContent = this.page.z[n].toFixed(2);
+      tell(input, this.page.z[n].toFixed(2));
     });
   }
 
@@ -163,7 +164,7 @@ export class Panels {
 
   showMorph(share) {
     find("morph").value = share;
-    find("morph-out").textContent = share === 0 ? "A" : share === 1 ? "B" : `${Math.round(100 * share)} % B`;
+    tell(find("morph"), share === 0 ? "A" : share === 1 ? "B" : `${Math.round(100 * share)} % B`);
   }
 
   drawn(seconds) {
@@ -205,11 +206,12 @@ export class Panels {
 
   async downloadWav() {
     const { page } = this, button = find("path-wav");
-    button.disabled = true;
+    if (this.rendering) return;
+    this.rendering = true;
     button.textContent = "Rendering …";
     const values = { path: page.map.pathValue(), pitch: page.pitch, velocity: page.velocity, duration: this.seconds };
     const wav = await page.engine.ask("render", values, "POST");
-    button.disabled = false;
+    this.rendering = false;
     button.textContent = "Download WAV";
     if (wav) save(new Blob([wav], { type: "audio/wav" }), "path.wav");
   }
@@ -222,12 +224,12 @@ export class Panels {
   // An item for a library note: a link to its point, the recording, and the decoded note.
   sound(note) {
     const { page } = this, item = document.createElement("li");
-    const recorded = button("Recorded", `Play the recording of ${note.name}`, () => page.sound.play(page.engine.ask("original", { name: note.name })));
+    const recorded = button("Recorded", `Recorded: ${note.name}`, () => page.sound.play(page.engine.ask("original", { name: note.name })));
     const dissimilarity = document.createElement("span");
     dissimilarity.className = "dissimilarity";
     dissimilarity.textContent = note.dissimilarity.toFixed(2);
     dissimilarity.title = "Dissimilarity: 0 is the same sound, 1 the mean of two instruments";
-    const decoded = button("Decoded", `Play ${note.name}, decoded`, () => page.sound.play(this.decoded(note)));
+    const decoded = button("Decoded", `Decoded: ${note.name}`, () => page.sound.play(this.decoded(note)));
     item.append(goTo(note.name, () => page.go(note.point)), dissimilarity, ...(page.space.can.originals ? [recorded] : []), decoded);
     return item;
   }
@@ -264,7 +266,7 @@ export class Panels {
     const row = document.createElement("div");
     row.className = "row";
     const note = { point: location.point, pitch: location.pitch_midi, velocity: location.velocity };
-    row.append(button("Recorded", "Play your sound", () => page.sound.play(file.arrayBuffer())), button("Decoded", "Play your sound, decoded", () => page.sound.play(this.decoded(note))), button("Go there", "Go to the point of your sound", () => page.go(location.point)));
+    row.append(button("Recorded", "Recorded: your sound", () => page.sound.play(file.arrayBuffer())), button("Decoded", "Decoded: your sound", () => page.sound.play(this.decoded(note))), button("Go there", "Go there: the point of your sound", () => page.go(location.point)));
     list.className = "sounds";
     list.append(...location.neighbours.map((neighbour) => this.sound(neighbour)));
     find("located").replaceChildren(head, verdict, row, paragraph("Nearest library notes:"), list);
@@ -293,7 +295,7 @@ export class Panels {
   presetItem(preset) {
     const item = document.createElement("li"), isPath = preset.points.length > 1;
     const name = goTo(preset.name, () => this.recall(preset));
-    if (isPath) name.append(" ⤳");
+    name.classList.toggle("path", isPath);
     name.title = isPath ? `Path of ${preset.duration} s` : "Point";
     if (preset.pitches) name.title += `, ${preset.pitches.map(noteName).join(" to ")}`;
     item.append(name);

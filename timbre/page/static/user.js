@@ -28,6 +28,12 @@ export function remember(name, text) {
   }
 }
 
+// Shows the value of a slider beside it, and to screen readers as its value.
+export function tell(slider, text) {
+  slider.nextElementSibling.textContent = text;
+  slider.setAttribute("aria-valuetext", text);
+}
+
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -19,14 +19,15 @@ export class Controls {
   // Shapes the note of a key by values of their targets: bend, gain, the name of an axis, the number of a dimension, or
   // towards:PRESET.
   express(key, values) {
-    const known = { ...this.notes.get(key), ...values };
+    const note = this.notes.get(key) || { values: {}, along: this.space.axes.note(this.engine.follower.point) };
+    Object.assign(note.values, values);
     this.notes.delete(key);
-    this.notes.set(key, known);
+    this.notes.set(key, note);
     if (this.notes.size > NOTES) this.notes.delete(this.notes.keys().next().value);
-    const { bend = 0, gain = 0, ...targets } = known, offset = new Float32Array(this.space.facts.dim);
+    const { bend = 0, gain = 0, ...targets } = note.values, offset = new Float32Array(this.space.facts.dim);
     let keep = 1;
     for (const [to, value] of Object.entries(targets)) {
-      const part = this.part(to, value);
+      const part = this.part(to, value, note);
       if (to.startsWith(TOWARDS)) keep -= value;
       for (let n = 0; n < offset.length; n++) offset[n] += part[n] || 0;
     }
@@ -35,9 +36,9 @@ export class Controls {
   }
 
   // What a value of a target adds to the point of a note.
-  part(to, value) {
-    const { facts, axes } = this.space;
-    if (facts.axes.includes(to)) return axes.offset(to, value);
+  part(to, value, { along }) {
+    const { facts } = this.space;
+    if (facts.axes.includes(to)) return along(to, value);
     if (to.startsWith(TOWARDS)) {
       const preset = facts.presets.find(({ name }) => name === to.slice(TOWARDS.length));
       if (!preset) throw new Error(`There is no preset ${to.slice(TOWARDS.length)}.`);
