@@ -225,6 +225,15 @@ _VOCODER = {
     "onset_ms": ("onset, ms", 1), "click_db": ("worst click, dB", 1), "decode_db": ("level, dB", 2),
     "within_1_db_share": ("within 1 dB", 2), "x_realtime": ("x real time", 0),
 }  # fmt: skip
+_STEERING = {
+    "descriptor": ("descriptor", 0), "curve": ("curve", 0), "unit": ("unit", 0), "method": ("method", 0),
+    "tracking_error": ("tracking error", 4), "tracking_error_median": ("median", 4),
+    "audio_error": ("error in the audio", 3), "timbre_moved": ("timbre moved", 2),
+}  # fmt: skip
+_NEIGHBOURS = {
+    "count": ("points", 0), "method": ("method", 0), "first_ms": ("first answer, ms", 0),
+    "queries_per_s": ("queries/s", 0),
+}  # fmt: skip
 
 
 def flows(results: Rows) -> Cells:
@@ -277,6 +286,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "mpe": (("live",), chosen(_MPE, lambda row: row["control"].startswith("mpe,"))),
     "voices": (("live",), chosen(_VOICES, lambda row: row["control"].startswith("engine,"))),
     "vocoder": (("vocoder",), chosen(_VOCODER, lambda row: row["task"] == "notes" and "sources" in row["group"])),
+    "steering": (("steering",), chosen(_STEERING, lambda row: True)),
+    "neighbours": (("neighbours",), chosen(_NEIGHBOURS, lambda row: row["points"] == "clusters")),
     "web": (("web",), web),
 }
 """Tables by name: their files in benchmarks/results, and the function that makes headers and rows of their content.
