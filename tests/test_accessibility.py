@@ -110,7 +110,7 @@ def test_the_reports(browser: Any, reports: list[Path]):  # noqa: F811
 
 
 @pytest.mark.skipif(not SITE.exists(), reason="the site is not built: scripts/docs")
-@pytest.mark.parametrize("name", ["index", "app", "evaluation"])
+@pytest.mark.parametrize("name", ["index", "app", "listening"])
 def test_the_site(browser: Any, name: str):  # noqa: F811
     page = browser.new_page()  # noqa: F811
     page.goto((SITE / f"{name}.html").as_uri())
@@ -155,6 +155,7 @@ def test_the_focus_stays_beside_what_goes_away(page: Any):  # noqa: F811
     page.fill("#save-name", "short-lived")
     page.keyboard.press("Enter")
     until(page, "Boolean(document.querySelector('#presets button'))")
+    page.evaluate("navigator.requestMIDIAccess = async () => ({ inputs: new Map() })")
     for before, key, after in (
         ("#legend button", "Enter", "#legend button[aria-pressed=true]"),
         ("#nearest li:nth-child(3) .name", "Enter", "#nearest .name"),
@@ -162,10 +163,21 @@ def test_the_focus_stays_beside_what_goes_away(page: Any):  # noqa: F811
         ("#presets li:last-child button:last-child", "Enter", "details:has(> #presets) > summary"),
         ("#midi-moves button", "Enter", "#midi-moves button"),
         ("#keys button", "z", "#keys button"),
+        ("#midi-connect", "Enter", "#midi-port"),
     ):
         page.keyboard.press("Tab")  # a keyboard is in use
         page.locator(before).first.focus()
         page.evaluate("window.pressed = document.activeElement")
         page.keyboard.press(key)
-        until(page, "!pressed.isConnected || pressed.disabled")
+        until(page, "!pressed.isConnected || pressed.disabled || pressed.hidden")
         until(page, f"document.activeElement.matches({after!r})", 2)
+
+
+def test_the_view_of_the_map_follows_the_cursor_of_the_keyboard(page: Any):  # noqa: F811
+    page.locator("#map").focus()
+    for key in ("+", "+", "+", *["Shift+ArrowRight"] * 12, *["Shift+ArrowUp"] * 12):
+        page.keyboard.press(key)
+    x, y = page.evaluate("timbre.map.toScreen(timbre.map.coordinates(timbre.z))")
+    width, height = page.evaluate("[timbre.map.width, timbre.map.height]")
+    assert 0 < x < width
+    assert 0 < y < height
