@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import timbre
 from timbre.data import Library, Note
-from timbre.notebook import card, player, principal, scatter
+from timbre.notebook import apart, card, player, principal, scatter
 from timbre.space import Atlas, Space
 
 NASTY = "<script>alert(1)</script>\"'\n\u202e&"
@@ -128,3 +128,15 @@ def test_the_plane_is_that_of_most_variance():
     np.testing.assert_allclose(plane.var(0).sum(), np.sort(np.linalg.eigvalsh(np.cov(points.T, bias=True)))[-2:].sum())
     assert principal(points[:, :1]).shape == (200, 2)
     assert principal(points[:1]).shape == (1, 2)
+
+
+def test_groups_that_lie_apart_are_shown_apart():
+    groups = [name for name in "abc" for _ in range(40)]
+    points = np.random.default_rng(0).standard_normal((120, 9)) * 20
+    points[:, 8] = np.repeat([-3.0, 0.0, 3.0], 40) + points[:, 8] / 100  # a direction of little variance
+    plane = apart(points, groups)
+    assert plane.shape == (120, 2)
+    ends = sorted((plane[n : n + 40, 0].min(), plane[n : n + 40, 0].max()) for n in (0, 40, 80))
+    assert ends[0][1] < ends[1][0] <= ends[1][1] < ends[2][0]
+    for few in (points[:7], points[:80]):
+        np.testing.assert_array_equal(apart(few, groups[: len(few)]), principal(few))

@@ -94,6 +94,15 @@ def ranges(rows: Mapping[str, Sequence[float]], low: float, high: float, alt: st
     return _svg(14 * min(len(rows), _MOST_ROWS) + 4, "".join(parts), alt)
 
 
+def apart(points: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """Points (n, dim) in the plane in which three or more groups lie apart best; of fewer, as :func:`principal`."""
+    if len(points) <= 3 * len(set(groups)) or len(set(groups)) < 3 or points.shape[1] < 2:
+        return principal(points)
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    return np.asarray(LinearDiscriminantAnalysis(n_components=2).fit_transform(points, groups))
+
+
 def principal(points: np.ndarray, onto: np.ndarray | None = None) -> np.ndarray:
     """Points `onto` (m, dim), default the same, in the plane of the two principal components of points (n, dim)."""
     mean = points.mean(0)

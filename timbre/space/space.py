@@ -18,7 +18,7 @@ from timbre.models.frame_decoder import FrameDecoder
 from timbre.models.refinement import note_posterior, refined
 from timbre.models.regularizers.axes import Axis
 from timbre.models.vae import VAE
-from timbre.notebook import card, player, principal, scatter
+from timbre.notebook import apart, card, player, scatter
 from timbre.paths.listening import Listening
 from timbre.paths.path import LARGEST, Path
 from timbre.paths.routes import route
@@ -72,8 +72,8 @@ class Space:
         rate, inverter = f"{self.config.spectrogram.sample_rate} Hz", self.inverter
         facts = {"dimensions": self.dim, "notes": len(atlas), "rate": rate, "inverter": inverter, "axes": axes}
         most = [atlas.centroids.names[at] for at in np.argsort(-atlas.centroids.counts, kind="stable")[:_PLAYED]]
-        plane = principal(atlas.points) if len(atlas) else atlas.points
-        picture = scatter(plane, atlas.names, atlas.families, "Notes in the plane of two principal components")
+        plane = apart(atlas.points, atlas.families) if len(atlas) else atlas.points
+        picture = scatter(plane, atlas.names, atlas.families, "Notes in the plane in which families lie apart")
         return card(f"Space {self.name}".strip(), facts, picture, *map(self._player, most))
 
     def _player(self, instrument: str) -> str:
