@@ -15,6 +15,7 @@ from timbre.errors import ConfigError
 from timbre.models.conditions import Conditions
 from timbre.models.regularizers.axes import AXES, Axis, bend, unbend
 from timbre.space import Space
+from timbre.space.gauss_newton import Problem, solve
 from timbre.space.region import Region
 from timbre.synth.axis_curve import AxisCurve
 
@@ -143,6 +144,39 @@ def test_a_region_whitens_its_notes_and_keeps_points_inside(seed: int):
     inside = region.bound(torch.from_numpy(notes[0]))(far)
     radius = max(region.radius, float(white[0].norm()))
     assert float(region.whitened(inside).norm(dim=1).max()) <= radius * 1.01
+
+
+def test_a_region_of_few_notes_has_a_limit():
+    notes = np.diag([1.0, 2.0, 30.0]).astype(np.float32)
+    region = Region.of(notes)
+    far = torch.full((1, 3), 1e6)
+    assert float(region.bound(torch.zeros(3))(far).norm()) == pytest.approx(30.0, rel=1e-4)
+    assert Region.of(notes[:0]).radius == pytest.approx(2.0 * 3**0.5)
+
+
+class Cliff:
+    """A descriptor that is the first coordinate, and has no slope above 0.5."""
+
+    scale = torch.ones(1)
+
+    def values(self, points: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:
+        return points[:, :1]
+
+    def slopes(self, points: torch.Tensor, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        slopes = torch.eye(2)[:1].expand(len(points), 1, 2)
+        return self.values(points, frames), torch.where(points[:, :1, None] > 0.5, torch.inf, slopes)
+
+
+def test_slopes_that_are_infinite_end_the_way_and_not_the_command():
+    ones = torch.ones(3)
+    found = solve(
+        Problem(
+            Cliff(), torch.arange(3), torch.zeros(2), ones[:, None], ones, 1e-3, 0.0, lambda z: z, torch.zeros(0, 2)
+        ),
+        20,
+    )
+    assert torch.isfinite(found).all()
+    assert float(found[:, 0].min()) > 0.5
 
 
 def test_slopes_are_those_of_the_point_and_not_of_the_pitch(shipped: Space):

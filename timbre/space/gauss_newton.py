@@ -141,6 +141,7 @@ def _step(problem: Problem, state: _State, damping: Tensor) -> Tensor:
 
     points, values, slopes = state
     times, dim = points.shape
+    slopes = slopes.nan_to_num(0.0, 0.0, 0.0)  # far away, the decoder's may be infinite
     weighted = slopes * (problem.weight.sqrt()[:, None] / problem.course.scale)[..., None]
     error = (values - problem.target) / problem.course.scale * problem.weight.sqrt()[:, None]
     difference = problem.smooth * points.diff(dim=0)

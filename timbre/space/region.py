@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _FARTHEST = 0.99  # quantile of the library notes' distances from their mean, which limits those of other points
+_WIDE = 2.0  # times sqrt(dim): nearly all of N(0, I) is nearer to 0
 _RIDGE = 1e-3  # of the mean variance
 _NARROWEST = 1e-6  # mean variance of notes that all lie at one point
 
@@ -17,8 +18,7 @@ _NARROWEST = 1e-6  # mean variance of notes that all lie at one point
 class Region:
     """An ellipsoid around library notes: its mean (dim,), the matrix (dim, dim) that whitens points, and its radius.
 
-    Whitened points have mean 0 and covariance I. With no more notes than dimensions the matrix is I, and there is no
-    limit.
+    Whitened points have mean 0 and covariance I; with no more notes than dimensions the matrix is I.
     """
 
     mean: Tensor
@@ -27,10 +27,14 @@ class Region:
 
     @classmethod
     def of(cls, points: np.ndarray) -> "Region":
-        """The region that contains 99% of library notes (n, dim)."""
+        """The region that contains 99% of library notes (n, dim).
+
+        With no more notes than dimensions: a ball around 0 that contains all of them, and nearly all of N(0, I).
+        """
         notes, dim = torch.from_numpy(points).double(), points.shape[1]
         if len(notes) <= dim:
-            return cls(torch.zeros(dim).double(), torch.eye(dim).double(), math.inf)
+            farthest = max([_WIDE * math.sqrt(dim), *notes.norm(dim=1).tolist()])
+            return cls(torch.zeros(dim).double(), torch.eye(dim).double(), farthest)
         mean, covariance = notes.mean(0), torch.cov(notes.T).reshape(dim, dim)
         covariance += _RIDGE * covariance.diagonal().mean().clamp_min(_NARROWEST) * torch.eye(dim)
         root = torch.linalg.inv(torch.linalg.cholesky(covariance)).T
