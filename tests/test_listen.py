@@ -100,6 +100,8 @@ def test_pairs_and_sorting_present_recordings_or_what_the_space_makes_of_them(
     ]
     assert [{one.system for one in test.stimuli.values()} for test in made] == [{"reference"}, {"tiny"}]
     assert len(made[0].trials) == (6 + 3 if task == "pairs" else 1)
+    with pytest.raises(ConfigError, match="5,000 trials or fewer, got 19,903"):
+        make_test(tmp_path / "many", [("tiny", tiny_space)], some_notes, "pairs", notes=200)
     with pytest.raises(ConfigError, match="has a listening test already"):
         make_test(tmp_path / "True", [("tiny", tiny_space)], some_notes, task)
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import as_file, files
@@ -61,6 +62,9 @@ def make_test(
     _check(folder, task, notes, seconds, trials)
     own = systems(spaces, inverters) if task == "quality" or decoded else []
     count = notes or COUNTS[task]
+    pairs = math.comb(count * max(1, len(own)), 2) + _CATCHES if task == "pairs" else 0
+    if pairs > MOST:  # before any sound is made
+        raise ConfigError(f"A test must have {MOST:,} trials or fewer, got {pairs:,}; ask for fewer notes.")
     rate = max(space.renderer.sample_rate for _, space in spaces)
 
     def sounds_of(note: Note) -> dict[str, Audio]:
@@ -77,8 +81,6 @@ def make_test(
             f"{len(sounds)}; give other notes."
         )
     test, waves = _designed(task, sounds, seed)
-    if len(test.trials) > MOST:
-        raise ConfigError(f"A test must have {MOST:,} trials or fewer, got {len(test.trials):,}; ask for fewer notes.")
     _write(folder, test, dict(zip(waves, matched(list(waves.values()), seconds), strict=True)), title, trials)
     return test
 
