@@ -225,6 +225,11 @@ _VOCODER = {
     "onset_ms": ("onset, ms", 1), "click_db": ("worst click, dB", 1), "decode_db": ("level, dB", 2),
     "within_1_db_share": ("within 1 dB", 2), "x_realtime": ("x real time", 0),
 }  # fmt: skip
+_PATHS = {
+    "kind": ("kind", 0), "unevenness": ("unevenness", 3), "monotonic_fraction": ("monotonic", 3),
+    "log_mel_unevenness": ("log-mel", 3), "heard_length_ratio": ("heard length", 2),
+    "space_length_ratio": ("length in the space", 2), "nearest_known": ("from library notes", 2),
+}  # fmt: skip
 _STEERING = {
     "descriptor": ("descriptor", 0), "curve": ("curve", 0), "unit": ("unit", 0), "method": ("method", 0),
     "tracking_error": ("tracking error", 4), "tracking_error_median": ("median", 4),
@@ -286,6 +291,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., Cells]]] = {
     "mpe": (("live",), chosen(_MPE, lambda row: row["control"].startswith("mpe,"))),
     "voices": (("live",), chosen(_VOICES, lambda row: row["control"].startswith("engine,"))),
     "vocoder": (("vocoder",), chosen(_VOCODER, lambda row: row["task"] == "notes" and "sources" in row["group"])),
+    "paths": (("paths",), chosen(_PATHS, lambda row: True)),
     "steering": (("steering",), chosen(_STEERING, lambda row: True)),
     "neighbours": (("neighbours",), chosen(_NEIGHBOURS, lambda row: row["points"] == "clusters")),
     "web": (("web",), web),
