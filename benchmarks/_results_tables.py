@@ -186,6 +186,9 @@ def web(results: Rows) -> Cells:
         said = f"{np.median(found):.2f}, {np.quantile(found, 0.95):.2f} ({len(found)} notes)"
         lines.append([f"{title}, beside `Space.decode`: median, 95%", said])
     lines.append(["the same events in the live engine: RMS of the difference, full scale is 1", f"{events['rms']:.1g}"])
+    for row in (row for row in results.rows if row["row"] == "axes"):
+        said = f"{row['share']:.2f} of the asked change reached (`Space.move`: {row['share_app']:.2f})"
+        lines.append([f"steps along {row['axis']}, median", said])
     for row in kinds["live"]:
         busy = ", busy page" if row["busy"] else ""
         said = f"{row['core']:.2f} of a core, {row['underruns']} underruns; {row['sounding']}"
