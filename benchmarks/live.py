@@ -300,7 +300,7 @@ def at_full_rate(space: Space) -> Space:
     return Space(config, VAE(config).eval(), space.atlas, {}, space.axes, vocoder)
 
 
-def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:
+def capacity(space: Space, runtime: str, inverter: str, seconds: float, kind: str = "") -> Row:
     """Number of voices that one core renders in real time."""
     rate = space.config.spectrogram.sample_rate
     low, high = 0, 65
@@ -308,7 +308,8 @@ def capacity(space: Space, runtime: str, inverter: str, seconds: float) -> Row:
         middle = (low + high) // 2
         low, high = (middle, high) if share(space, runtime, inverter, middle, seconds) < 1.0 else (low, middle)
     return {
-        "server": "none", "voices": low, "load": share(space, runtime, inverter, 8, seconds),
+        "server": "none", "control": f"engine, {runtime}, {inverter}{kind}", "voices": low,
+        "load": share(space, runtime, inverter, 8, seconds),
         "load_1": share(space, runtime, inverter, 1, seconds), "rate": rate, "seconds": seconds,
     }  # fmt: skip
 
@@ -362,12 +363,13 @@ def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
     yield _expressive.through_page(space, args.space, glides)
     yield _expressive.tuning(space, glides)
     yield from _expressive.cost(space, glides / 2)
-    for one, kind in ((space, ""),) if args.quick else ((space, ""), (at_full_rate(space), ", untrained")):
+    if args.quick:
+        yield capacity(space, "onnxruntime", "rtpghi", 0.5)
+        return
+    for one, kind in ((space, ""), (at_full_rate(space), ", untrained")):
         for runtime in ("onnxruntime", "torch"):
-            both = one.vocoder and not (args.quick and runtime == "torch")  # --quick takes a minute
-            for inverter in ("rtpghi", "vocoder") if both else ("rtpghi",):
-                found = capacity(one, runtime, inverter, 0.5 if args.quick else 4.0)
-                yield found | {"control": f"engine, {runtime}, {inverter}{kind}"}
+            for inverter in ("rtpghi", "vocoder") if one.vocoder else ("rtpghi",):
+                yield capacity(one, runtime, inverter, 4.0, kind)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from timbre.space import Space
 
 BATCHES = 128  # of points that are measured
 _BATCH, _ROUNDS, _VELOCITY = 64, 4, 0.8  # points in a batch; rounds of as many batches each; of the notes
-_HELD_OUT = 10  # one point in so many is not fitted, and tells the error
+_HELD_OUT = 10  # every tenth point is held out to measure the error
 _WIDTH, _DECAY, _RATE, _TOLERANCE = 64, 0.5, 4e-3, 0.3  # of the network, and of its fit
 _EPOCHS, _FITTED = 100, 128  # of a fit, and points in its batches
 _FARTHEST = 2.5  # step along an axis of a point that is measured
