@@ -1,5 +1,7 @@
 """Principal components against scikit-learn's, and what all pictures share."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,9 +12,13 @@ from sklearn.decomposition import PCA
 from timbre.config import SpectrogramConfig
 from timbre.errors import TimbreError
 from timbre.evaluation.decoding import Reconstruction
+from timbre.maps.maps import topology
+from timbre.maps.planes import plane
 from timbre.report.evaluation_pictures import draw_spectrograms
+from timbre.report.map_pictures import draw_descriptors
 from timbre.report.pictures import save_png, scatter_families
 from timbre.shapes.components import principal
+from timbre.space import Space
 
 
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(3, 40), dim=st.integers(2, 12))
@@ -63,3 +69,12 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(TimbreError, match="cannot be written"):
         save_png(Figure(), tmp_path / "none" / "space.png")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.5, "Dark line: no"), (-1.0, "No point is"), (2.0, "All points are")])
+def test_a_caption_names_the_line_that_is_drawn(known_space: Space, share: float, words: str):
+    found = topology(known_space, plane(known_space), ["centroid"], 3, progress=False)
+    low, high = found.likelihood.min(), found.likelihood.max()
+    shown = found.plane.coordinates(known_space.atlas.points)
+    figure = draw_descriptors(replace(found, least=float(low + share * (high - low))), shown)
+    assert words in " ".join(" ".join(text.get_text() for text in figure.texts).split())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FADED, _NATS = 0.8, 15.0  # opacity of white over points without evidence, and where below the limit it is reached
 _SHARES = (0.5, 0.9)  # of the density, enclosed by contour lines
-_EVIDENCE = "Dark line: no evidence beyond it (less likely than 95 in 100 notes of instruments left out)."
+_LIMIT = "less likely than 95 in 100 notes of instruments left out"
 
 
 class _Ruler(NamedTuple):
@@ -63,9 +63,9 @@ def draw_sounds(
         axes.set(xlim=_edges(topology.u), ylim=_edges(topology.v))
     axes.set_aspect("equal" if isometric else "auto", adjustable="box" if topology is not None else "datalim")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, labelcolor=INK)
-    words = f"{len(atlas)} notes of the library, coloured by family, with the names of instruments."
+    words = f"{len(atlas):,} notes of the library, coloured by family, with the names of instruments."
     if topology is not None:
-        words += f" Dashed: 50% and 90% of their density. {_EVIDENCE}"
+        words += f" Dashed: 50% and 90% of their density. {_evidence(topology)}"
     _finish(figure, axes, labels, title, words)
     name_instruments(figure, axes, coordinates, atlas.instruments)
     return figure
@@ -88,7 +88,7 @@ def draw_descriptors(topology: Topology, coordinates: np.ndarray, title: str = "
         axes.set_xlabel(topology.plane.labels[0], fontsize=9, parse_math=False)
         axes.tick_params(labelbottom=True)
     figure.suptitle(title, x=0.01, ha="left", color=INK, parse_math=False)
-    _caption(figure, f"{_conditions(topology)} Points: library notes. {_EVIDENCE}", 62 * columns)
+    _caption(figure, f"{_conditions(topology)} Points: library notes. {_evidence(topology)}", 62 * columns)
     return figure
 
 
@@ -102,7 +102,7 @@ def draw_descriptor(topology: Topology, name: str, atlas: Atlas, title: str = ""
     coordinates = topology.plane.coordinates(atlas.points)
     _draw_values(axes, topology, name, lines=True)
     axes.scatter(coordinates[:, 0], coordinates[:, 1], s=7.0, c="white", edgecolors=INK, linewidths=0.4, alpha=0.7)
-    words = f"{_conditions(topology)} Points: library notes. Thin lines: equal values. {_EVIDENCE}"
+    words = f"{_conditions(topology)} Points: library notes. Thin lines: equal values. {_evidence(topology)}"
     _finish(figure, axes, topology.plane.labels, f"{title}{_heading(name)}", words)
     name_instruments(figure, axes, coordinates, atlas.instruments)
     return figure
@@ -138,7 +138,7 @@ def _draw_evidence(axes: "Axes", topology: Topology, grey: float, opacity: float
     cover = np.full((*topology.likelihood.shape, 4), grey)
     cover[..., 3] = opacity * np.clip((topology.least - topology.likelihood) / _NATS, 0.0, 1.0)
     axes.imshow(cover, origin="lower", extent=(*_edges(topology.u), *_edges(topology.v)), **options)
-    if topology.likelihood.min() < topology.least < topology.likelihood.max():
+    if _has_edge(topology):
         line = axes.contour(topology.u, topology.v, topology.likelihood, [topology.least], colors=INK)
         stroke = withStroke(linewidth=2.6, foreground="white", alpha=0.6)
         line.set(linestyle="solid", linewidths=1.1, path_effects=[stroke])
@@ -152,6 +152,19 @@ def _draw_density(axes: "Axes", topology: Topology) -> None:
     levels = [level for level in levels if topology.density.min() < level < topology.density.max()]
     if levels:
         axes.contour(topology.u, topology.v, topology.density, levels, colors=PALE, linewidths=0.9, linestyles="dashed")
+
+
+def _has_edge(topology: Topology) -> bool:
+    """Whether some points have evidence and others do not."""
+    return bool(topology.likelihood.min() < topology.least < topology.likelihood.max())
+
+
+def _evidence(topology: Topology) -> str:
+    """What a caption says about evidence."""
+    if _has_edge(topology):
+        return f"Dark line: no evidence beyond it ({_LIMIT})."
+    known = topology.likelihood.min() >= topology.least
+    return f"{'No point is' if known else 'All points are'} without evidence ({_LIMIT})."
 
 
 def _ruler(name: str) -> _Ruler:
