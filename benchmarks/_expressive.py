@@ -98,11 +98,11 @@ def through_page(space: Space, name: str, seconds: float) -> Row:
         }  # fmt: skip
 
 
-def tuning(space: Space, seconds: float) -> Row:
-    """Cents between the pitch of each note and what was asked of it, and clicks of all notes together."""
+def tuning(space: Space, seconds: float, measured: int = NOTES) -> Row:
+    """Cents between the pitch of some notes and what was asked of them, and clicks of all notes together."""
     sound, engine = rendered(space, seconds)
     rate, errors, late, missed = engine.sample_rate, list[np.ndarray](), list[float](), 0
-    for note in range(NOTES):
+    for note in range(measured):
         times, pitches = _pitches(rendered(space, seconds, note)[0], rate, note)
         missed += int(np.isnan(pitches).sum())
         times, pitches = times[~np.isnan(pitches)], pitches[~np.isnan(pitches)]

@@ -361,7 +361,7 @@ def rows(space: Space, args: argparse.Namespace) -> Iterator[Row]:
                 yield from measured(space, server, block, plan)
     glides = min(args.seconds, GLIDES)
     yield _expressive.through_page(space, args.space, glides)
-    yield _expressive.tuning(space, glides)
+    yield _expressive.tuning(space, glides, 2 if args.quick else _expressive.NOTES)
     yield from _expressive.cost(space, glides / 2)
     if args.quick:
         yield capacity(space, "onnxruntime", "rtpghi", 0.5)
@@ -379,12 +379,12 @@ def main() -> None:
     parser.add_argument(
         "--servers", nargs="*", choices=tuple(SERVERS), help="default: jack and pulse, or jack alone with --quick"
     )
-    parser.add_argument("--seconds", type=float, help="length of each held part; default: 60, or 4 with --quick")
+    parser.add_argument("--seconds", type=float, help="length of each held part; default: 60, or 2 with --quick")
     add_arguments(parser)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers as well
     torch.set_num_threads(1)
-    args.seconds = args.seconds or (4.0 if args.quick else 60.0)
+    args.seconds = args.seconds or (2.0 if args.quick else 60.0)
     if args.servers is None:
         args.servers = ["jack"] if args.quick else ["jack", "pulse"]
     for name in args.servers:
